@@ -1,0 +1,38 @@
+/**
+ * A tensor on the host: dimensions and float32 numbers in row-major order.
+ *
+ * @module
+ */
+
+/** Dense row-major float32 numbers; `data.length` is the product of `dims`. */
+export interface Tensor {
+  /** Sizes, outermost first; `[]` is a scalar. */
+  readonly dims: readonly number[];
+  /** The numbers, last dimension fastest. */
+  readonly data: Float32Array;
+}
+
+/**
+ * Pairs dimensions with numbers.
+ *
+ * @throws {RangeError} When the count of numbers is not the product of the dimensions.
+ */
+export function tensor(dims: readonly number[], data: Float32Array): Tensor {
+  if (elementCount(dims) !== data.length) {
+    throw new RangeError(
+      `Cannot make tensor [${dims}]: its data must have ${elementCount(dims)} numbers: ` +
+        `current value is ${data.length}`,
+    );
+  }
+  return { dims, data };
+}
+
+/** A tensor of zeros. */
+export function zeros(dims: readonly number[]): Tensor {
+  return { dims, data: new Float32Array(elementCount(dims)) };
+}
+
+/** Product of the dimensions; 1 for a scalar. */
+export function elementCount(dims: readonly number[]): number {
+  return dims.reduce((product, size) => product * size, 1);
+}
