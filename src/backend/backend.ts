@@ -1,0 +1,77 @@
+/**
+ * What an execution provider offers: load a graph, run it, move numbers to and from the device.
+ *
+ * @module
+ */
+
+import type { OnnxModel } from "../onnx/model_proto.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** The providers we know. */
+export type BackendName = "wasm" | "webgpu" | "native";
+
+/** Float32 numbers on the device. Who makes a value disposes of it. */
+export interface Value {
+  /** Its shape. */
+  readonly dims: readonly number[];
+  /** Its size in bytes. */
+  readonly byteLength: number;
+  /** Frees it; a second call does nothing. */
+  dispose(): void;
+}
+
+/** A loaded graph, nothing else. */
+export interface Session {
+  /** Name of the graph. */
+  readonly name: string;
+  /**
+   * Runs the graph and returns the named outputs, and only those; the caller owns them.
+   *
+   * @throws {BackendError} When a value is disposed, of another backend, or refused by the runtime.
+   */
+  run(
+    inputs: Readonly<Record<string, Value>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Value>>;
+  /** Frees the graph and its initializers; a second call does nothing. */
+  dispose(): Promise<void>;
+}
+
+/** How many device values and sessions are alive: both are 0 after everything was disposed. */
+export interface LiveCounts {
+  /** Values not yet disposed. */
+  readonly values: number;
+  /** Sessions not yet disposed. */
+  readonly sessions: number;
+}
+
+/** One execution provider, ready to load graphs. */
+export interface Backend {
+  /** Which provider. */
+  readonly name: BackendName;
+  /** Provider, device and threads in words, such as `wasm, 2 threads`. */
+  readonly description: string;
+  /**
+   * How weights are bound: as initializers of one session per module, or as shared values given at
+   * each run, so that segments of any length can be built without a second copy.
+   */
+  readonly weights: "initializers" | "inputs";
+  /** Counts of what is alive. */
+  readonly live: LiveCounts;
+  /**
+   * Makes a session.
+   *
+   * @throws {BackendError} When the runtime refuses the graph or has no room for it.
+   */
+  load(model: OnnxModel): Promise<Session>;
+  /**
+   * Copies numbers to the device; the tensor's data must stay unchanged while the value lives.
+   *
+   * @throws {BackendError} When the backend is disposed or the device has no room.
+   */
+  upload(tensor: Tensor): Value;
+  /** Copies numbers back to the host. */
+  download(value: Value): Promise<Tensor>;
+  /** Ends the backend: its sessions and values are freed and further calls are refused. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,236 @@
+/**
+ * A backend over any build of ONNX Runtime for JavaScript: onnxruntime-web or onnxruntime-node.
+ *
+ * @module
+ */
+
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import { BackendError } from "../errors.ts";
+import type { OnnxModel } from "../onnx/model_proto.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Backend, BackendName, Session, Value } from "./backend.ts";
+
+/** The part of an ONNX Runtime module that we call. */
+export interface OrtModule {
+  /** Session factory. */
+  readonly InferenceSession: typeof InferenceSession;
+  /** Tensor constructor. */
+  readonly Tensor: typeof OrtTensor;
+}
+
+/** What differs between providers. */
+export interface OrtProvider {
+  /** Which provider. */
+  readonly name: BackendName;
+  /** For people. */
+  readonly description: string;
+  /** See {@link Backend.weights}. */
+  readonly weights: Backend["weights"];
+  /** Options of every session; an explicit execution provider is always among them. */
+  readonly sessionOptions: InferenceSession.SessionOptions;
+  /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
+  readonly weightLimit?: number;
+  /** Makes a device tensor of host numbers. */
+  upload(tensor: Tensor): OrtTensor;
+  /** Runs create and run calls; WebGPU needs them one after another. */
+  schedule<T>(task: () => Promise<T>): Promise<T>;
+}
+
+/** Makes a backend of a provider. */
+export function ortBackend(ort: OrtModule, provider: OrtProvider): Backend {
+  return new OrtBackend(ort, provider);
+}
+
+class OrtBackend implements Backend {
+  readonly name: BackendName;
+  readonly description: string;
+  readonly weights: Backend["weights"];
+  readonly #values = new Set<OrtValue>();
+  readonly #sessions = new Set<OrtSession>();
+  #disposed = false;
+
+  constructor(readonly ort: OrtModule, readonly provider: OrtProvider) {
+    this.name = provider.name;
+    this.description = provider.description;
+    this.weights = provider.weights;
+  }
+
+  get live(): { values: number; sessions: number } {
+    return { values: this.#values.size, sessions: this.#sessions.size };
+  }
+
+  async load(model: OnnxModel): Promise<Session> {
+    this.#refuseAfterDispose(`load ${model.name}`);
+    this.#refuseOverLimit(model);
+    const native = await this.provider.schedule(() => this.#create(model));
+    const session: OrtSession = new OrtSession(this, model, native, () => {
+      this.#sessions.delete(session);
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  upload(tensor: Tensor): Value {
+    this.#refuseAfterDispose("upload a tensor");
+    return this.adopt(this.provider.upload(tensor));
+  }
+
+  async download(value: Value): Promise<Tensor> {
+    this.#refuseAfterDispose("download a value");
+    const native = this.native(value, "download a value");
+    const numbers = await this.provider.schedule(() => native.getData());
+    return { dims: native.dims, data: Float32Array.from(float32(numbers)) };
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    for (const value of [...this.#values]) value.dispose();
+    for (const session of [...this.#sessions]) await session.dispose();
+  }
+
+  /** Takes a tensor of the runtime into our count. */
+  adopt(native: OrtTensor): OrtValue {
+    const value: OrtValue = new OrtValue(native, () => {
+      this.#values.delete(value);
+    });
+    this.#values.add(value);
+    return value;
+  }
+
+  /** The runtime's tensor behind a value of this backend that is alive. */
+  native(value: Value, verb: string): OrtTensor {
+    if (value instanceof OrtValue && this.#values.has(value)) return value.native;
+    throw new BackendError(
+      `Cannot ${verb}: it must be alive and of this backend (${this.name}): ` +
+        `current value is disposed or foreign, [${value.dims}]`,
+    );
+  }
+
+  async #create(model: OnnxModel): Promise<InferenceSession> {
+    try {
+      return await this.ort.InferenceSession.create(model.bytes, {
+        ...this.provider.sessionOptions,
+        ...(model.externalData.length > 0 ? { externalData: model.externalData } : {}),
+      });
+    } catch (cause) {
+      throw new BackendError(`Cannot load ${model.name} on ${this.description}: ${reason(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  #refuseAfterDispose(verb: string): void {
+    if (!this.#disposed) return;
+    throw new BackendError(`Cannot ${verb}: the ${this.name} backend must not be disposed`);
+  }
+
+  #refuseOverLimit(model: OnnxModel): void {
+    const { weightLimit } = this.provider;
+    if (weightLimit === undefined) return;
+    const held = [...this.#sessions].reduce((sum, session) => sum + session.weightBytes, 0);
+    if (held + byteLength(model) <= weightLimit) return;
+    throw new BackendError(
+      `Cannot load ${model.name} on ${this.description}: weights must fit in ` +
+        `${megabytes(weightLimit)}: current value is ${megabytes(held + byteLength(model))}`,
+    );
+  }
+}
+
+class OrtValue implements Value {
+  readonly dims: readonly number[];
+  readonly byteLength: number;
+  #disposed = false;
+
+  constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
+    this.dims = native.dims;
+    this.byteLength = elementCount(native.dims) * 4;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.native.dispose();
+    this.onDispose();
+  }
+}
+
+class OrtSession implements Session {
+  readonly name: string;
+  readonly weightBytes: number;
+  readonly #outputs: ReadonlySet<string>;
+  #disposed = false;
+
+  constructor(
+    readonly backend: OrtBackend,
+    model: OnnxModel,
+    readonly native: InferenceSession,
+    readonly onDispose: () => void,
+  ) {
+    this.name = model.name;
+    this.weightBytes = byteLength(model);
+    this.#outputs = new Set(native.outputNames);
+  }
+
+  async run(
+    inputs: Readonly<Record<string, Value>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Value>> {
+    const feeds = this.#feeds(inputs);
+    this.#refuseUnknown(outputs);
+    try {
+      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
+      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
+    } catch (cause) {
+      throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
+    }
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.onDispose();
+    await this.backend.provider.schedule(() => this.native.release());
+  }
+
+  #feeds(inputs: Readonly<Record<string, Value>>): Record<string, OrtTensor> {
+    if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it must not be disposed`);
+    const missing = this.native.inputNames.find((name) => inputs[name] === undefined);
+    if (missing !== undefined) {
+      throw new BackendError(`Cannot run ${this.name}: input ${missing} must be given`);
+    }
+    return Object.fromEntries(
+      this.native.inputNames.map((name) => [
+        name,
+        this.backend.native(inputs[name]!, `run ${this.name} with input ${name}`), // just looked for
+      ]),
+    );
+  }
+
+  #refuseUnknown(outputs: readonly string[]): void {
+    const unknown = outputs.find((name) => !this.#outputs.has(name));
+    if (unknown === undefined && outputs.length > 0) return;
+    throw new BackendError(
+      `Cannot run ${this.name}: outputs must be among ${[...this.#outputs].join(", ")}: ` +
+        `current value is ${unknown ?? "none"}`,
+    );
+  }
+}
+
+function byteLength(model: OnnxModel): number {
+  return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
+}
+
+function float32(numbers: OrtTensor["data"]): Float32Array {
+  if (numbers instanceof Float32Array) return numbers;
+  throw new BackendError("Cannot download a value: its elements must be float32");
+}
+
+/** First line of what the runtime said: the rest is a stack of file names of its build. */
+function reason(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return message.split("\n")[0] ?? message;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}

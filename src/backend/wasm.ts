@@ -1,0 +1,100 @@
+/**
+ * The `wasm` provider: onnxruntime-web on the CPU, everywhere WebAssembly SIMD runs.
+ *
+ * @module
+ */
+
+import { BackendError } from "../errors.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { encodeModel } from "../onnx/model_proto.ts";
+import { add } from "../onnx/operators.ts";
+import type { Backend } from "./backend.ts";
+import { ortBackend, type OrtModule } from "./ort.ts";
+import { coreCount, runtimeName } from "./platform.ts";
+import { withReservedMemory } from "./reserve.ts";
+
+/** Settings of the wasm provider. */
+export interface WasmOptions {
+  /** Threads, at least 1; all cores unless told otherwise. One number for the whole process. */
+  readonly threads?: number;
+}
+
+/** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
+const WEIGHT_LIMIT = 3.5 * 2 ** 30;
+
+interface WasmRuntime {
+  readonly ort: OrtModule;
+  readonly threads: number;
+}
+
+let runtime: Promise<WasmRuntime> | undefined;
+
+/**
+ * Opens the wasm provider.
+ *
+ * The runtime is initialised once in a process, and so is its number of threads.
+ *
+ * @throws {RangeError} When `threads` is not a positive integer.
+ * @throws {BackendError} When the runtime is missing, or runs with another number of threads.
+ */
+export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
+  const threads = options.threads ?? await coreCount();
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new RangeError(
+      `Cannot open wasm: threads must be a positive integer: current value is ${threads}`,
+    );
+  }
+  runtime ??= initialise(threads).catch((error) => {
+    runtime = undefined;
+    throw error;
+  });
+  const { ort, threads: running } = await runtime;
+  if (options.threads !== undefined && options.threads !== running) {
+    throw new BackendError(
+      `Cannot open wasm: threads must be ${running}, as this process began: current value is ${threads}`,
+    );
+  }
+  return ortBackend(ort, {
+    name: "wasm",
+    description: `wasm, ${running} ${running === 1 ? "thread" : "threads"}`,
+    weights: "initializers",
+    // Prepacked weights are held twice and were no faster: scripts/bench.ts --prepack.
+    sessionOptions: {
+      executionProviders: ["wasm"],
+      extra: { session: { disable_prepacking: "1" } },
+    },
+    weightLimit: WEIGHT_LIMIT,
+    upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
+    schedule: (task) => task(),
+  });
+}
+
+async function initialise(threads: number): Promise<WasmRuntime> {
+  const browser = runtimeName() === "browser";
+  const ort = await load(browser);
+  const isolated = !browser || Reflect.get(globalThis, "crossOriginIsolated") === true;
+  const usable = isolated ? threads : 1;
+  ort.env.wasm.numThreads = usable;
+  const reserve = runtimeName() === "deno" && usable > 1;
+  await (reserve ? withReservedMemory(() => warmUp(ort)) : warmUp(ort));
+  return { ort, threads: usable };
+}
+
+async function load(browser: boolean): Promise<typeof import("onnxruntime-web")> {
+  try {
+    return browser ? await import("onnxruntime-web/wasm") : await import("onnxruntime-web");
+  } catch (cause) {
+    throw new BackendError("Cannot open wasm: onnxruntime-web must be installed", { cause });
+  }
+}
+
+/** The first session makes the runtime's memory and threads. */
+async function warmUp(ort: OrtModule): Promise<void> {
+  const graph = new GraphBuilder("warm-up");
+  const x = graph.input("x", [1]);
+  graph.output("y", add(graph, x, x));
+  const session = await ort.InferenceSession.create(encodeModel(graph).bytes, {
+    executionProviders: ["wasm"],
+  });
+  await session.release();
+}

@@ -1,0 +1,47 @@
+/**
+ * Layers that modules are built from.
+ *
+ * @module
+ */
+
+import type { GraphBuilder, Node } from "../onnx/graph.ts";
+import * as operators from "../onnx/operators.ts";
+
+/** Epsilon of every LayerNorm in DiT and FLUX. *Source:* `models.py`, `elementwise_affine=False, eps=1e-6`. */
+const NORM_EPSILON = 1e-6;
+
+/** A Linear layer whose weights are `<name>.weight` and `<name>.bias`. */
+export function dense(graph: GraphBuilder, x: Node, name: string, out: number): Node {
+  const width = Number(x.dims.at(-1));
+  const weight = graph.parameter(`${name}.weight`, [out, width]);
+  return operators.linear(graph, x, weight, graph.parameter(`${name}.bias`, [out]));
+}
+
+/** adaLN: `norm(x)·(1 + scale) + shift`, with shift and scale `(N, 1, D)`. */
+export function modulatedNorm(graph: GraphBuilder, x: Node, shift: Node, scale: Node): Node {
+  const normed = operators.layerNorm(graph, x, NORM_EPSILON);
+  const one = graph.constant([1], [1], "float32");
+  const scaled = operators.multiply(graph, normed, operators.add(graph, scale, one));
+  return operators.add(graph, scaled, shift);
+}
+
+/** adaLN-zero: `x + gate·feature`, with gate `(N, 1, D)`. */
+export function gatedAdd(graph: GraphBuilder, x: Node, gate: Node, feature: Node): Node {
+  return operators.add(graph, x, operators.multiply(graph, gate, feature));
+}
+
+/** Self-attention over tokens: qkv projection, heads, output projection; weights under `name`. */
+export function selfAttention(graph: GraphBuilder, x: Node, name: string, heads: number): Node {
+  const width = Number(x.dims.at(-1));
+  const qkv = dense(graph, x, `${name}.qkv`, 3 * width); // (N, T, 3D)
+  const [q, k, v] = operators.splitLast(graph, qkv, 3);
+  const mixed = operators.attention(graph, [q!, k!, v!], heads); // three parts were asked for
+  return dense(graph, mixed, `${name}.proj`, width);
+}
+
+/** Two Linear layers with tanh-GELU between; weights under `name`. */
+export function feedForward(graph: GraphBuilder, x: Node, name: string, hidden: number): Node {
+  const width = Number(x.dims.at(-1));
+  const raised = operators.geluTanh(graph, dense(graph, x, `${name}.fc1`, hidden)); // (N, T, 4D)
+  return dense(graph, raised, `${name}.fc2`, width);
+}

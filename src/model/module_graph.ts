@@ -1,0 +1,115 @@
+/**
+ * What a diffusion transformer is made of, as far as an engine must know: an embedding, modules in
+ * execution order, a head, and conditioning that is known before the first step.
+ *
+ * A *module* is the unit of reuse: a costly `branch` whose result, the *feature*, is merged into the
+ * residual streams through a gate. A feature is kept before its gate, so a later step merges an old
+ * feature with a fresh gate. *Source:* InvarDiff, arXiv 2512.05134.
+ *
+ * @module
+ */
+
+import type { Dim, GraphBuilder, Node } from "../onnx/graph.ts";
+
+/** The residual streams between modules, by name. */
+export type Streams = Readonly<Record<string, Node>>;
+
+/** A stream as it crosses the border of a graph. */
+export interface StreamShape {
+  /** Name of the stream. */
+  readonly name: string;
+  /** Its shape; `"N"` is the batch. */
+  readonly dims: readonly Dim[];
+}
+
+/** One attention or MLP of one block. */
+export interface Module {
+  /** Unique name, such as `blocks.3.attn`. */
+  readonly name: string;
+  /** How many modulation vectors `(N, 1, D)` it takes. */
+  readonly modulationRows: number;
+  /** Shapes of the features that `branch` returns. */
+  readonly featureDims: readonly (readonly Dim[])[];
+  /** Multiply-accumulates of the branch and of the merge for one row of the batch. */
+  readonly macs: { readonly branch: number; readonly merge: number };
+  /** The costly inner part: streams and modulation to features. */
+  branch(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node[];
+  /** Adds features to the streams through this step's gate. */
+  merge(
+    graph: GraphBuilder,
+    streams: Streams,
+    modulation: readonly Node[],
+    features: readonly Node[],
+  ): Streams;
+}
+
+/** The first part of a step: latents to streams. */
+export interface Embedding {
+  /** Multiply-accumulates for one row of the batch. */
+  readonly macs: number;
+  /** Shape of the latent input. */
+  readonly latentDims: readonly Dim[];
+  /** Latents `(N, C, H, W)` to streams. */
+  build(graph: GraphBuilder, latent: Node): Streams;
+}
+
+/** The last part of a step: streams to the model's prediction. */
+export interface Head {
+  /** Multiply-accumulates for one row of the batch. */
+  readonly macs: number;
+  /** How many modulation vectors `(N, 1, D)` it takes. */
+  readonly modulationRows: number;
+  /** Streams to the prediction, shaped as the latent with possibly more channels. */
+  build(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node;
+}
+
+/** One row of conditioning: which timestep, which label. */
+export interface Condition {
+  /** The timestep value given to the model. */
+  readonly time: number;
+  /** Index into the label table. */
+  readonly label: number;
+}
+
+/** Modulation vectors of several modules as one graph: `(R, D)` to `(R, rows, D)`. */
+export interface ModulationGroup {
+  /** Modules (or the head) whose vectors this group yields, in order, with their row counts. */
+  readonly parts: readonly { readonly name: string; readonly rows: number }[];
+  /** Weight bytes in float32. */
+  readonly weightBytes: number;
+  /** Conditioning vectors `(R, D)` to `(R, sum of rows, D)`. */
+  build(graph: GraphBuilder, conditioning: Node): Node;
+}
+
+/** Conditioning of a run: everything that depends on time and label but not on the latent. */
+export interface Conditioning {
+  /** Width D of a modulation vector. */
+  readonly width: number;
+  /** Width of the time features that `timeFeatures` makes. */
+  readonly timeWidth: number;
+  /** Sinusoidal features of a timestep, `timeWidth` numbers. */
+  timeFeatures(time: number): Float32Array;
+  /** Time features `(R, timeWidth)` and labels `(R)` to conditioning vectors `(R, D)`. */
+  embed(graph: GraphBuilder, times: Node, labels: Node): Node;
+  /** The modulations of all modules and of the head. */
+  readonly groups: readonly ModulationGroup[];
+}
+
+/** A diffusion transformer, ready to be cut into graphs. */
+export interface Transformer {
+  /** Such as `"dit"`. */
+  readonly architecture: string;
+  /** Shapes of the streams between modules. */
+  readonly streams: readonly StreamShape[];
+  /** Latents to streams. */
+  readonly embedding: Embedding;
+  /** In execution order. */
+  readonly modules: readonly Module[];
+  /** Streams to prediction. */
+  readonly head: Head;
+  /** Time and label to modulations. */
+  readonly conditioning: Conditioning;
+}
+
+/** Name under which the head's modulation is kept. */
+export const HEAD = "head";

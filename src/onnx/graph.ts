@@ -1,0 +1,182 @@
+/**
+ * A computation graph under construction: inputs, parameters, operators, outputs, with shapes known at
+ * every point. `operators.ts` has the typed operators; `model_proto.ts` turns the graph into bytes.
+ *
+ * @module
+ */
+
+/** Element types that our graphs use. */
+export type ElementType = "float32" | "int64";
+
+/** A size, or the name of a size that is known only when the graph runs (such as the batch, `"N"`). */
+export type Dim = number | string;
+
+/** A value in a graph: its name, element type and shape. */
+export interface Node {
+  /** Unique in the graph. */
+  readonly name: string;
+  /** What its elements are. */
+  readonly type: ElementType;
+  /** Its shape, outermost first. */
+  readonly dims: readonly Dim[];
+}
+
+/** An attribute of an operator: integer, float (`{ float }`), text or list of integers. */
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+/** One operator application. */
+export interface Operation {
+  /** ONNX operator name. */
+  readonly operator: string;
+  /** Operator set: `""` is ai.onnx, `"com.microsoft"` the runtime's own. */
+  readonly domain: "" | "com.microsoft";
+  /** Names of the inputs; `""` leaves an optional one out. */
+  readonly inputs: readonly string[];
+  /** Names of the outputs. */
+  readonly outputs: readonly string[];
+  /** Attributes by name. */
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+/** A small tensor that is part of the graph itself (a shape, a row of ones). */
+export interface Constant extends Node {
+  /** Its numbers. */
+  readonly values: readonly number[];
+}
+
+/** What to call and where it lives. */
+export interface OperationOptions {
+  /** Operator set; `""` (ai.onnx) unless told otherwise. */
+  readonly domain?: Operation["domain"];
+  /** Attributes by name. */
+  readonly attributes?: Operation["attributes"];
+}
+
+/** Collects a graph; every value's shape is checked as it is added. */
+export class GraphBuilder {
+  readonly #inputs: Node[] = [];
+  readonly #parameters = new Map<string, Node>();
+  readonly #constants = new Map<string, Constant>();
+  readonly #operations: Operation[] = [];
+  readonly #outputs: { readonly name: string; readonly node: Node }[] = [];
+  #values = 0;
+
+  /** Starts an empty graph. */
+  constructor(
+    /** Shows up in the runtime's messages. */
+    readonly name: string,
+  ) {}
+
+  /** Declares a float32 value that is given at each run. */
+  input(name: string, dims: readonly Dim[]): Node {
+    if (this.#inputs.some((input) => input.name === name)) {
+      throw new RangeError(`Cannot add input ${name} to ${this.name}: it must be new`);
+    }
+    const node: Node = { name, type: "float32", dims };
+    this.#inputs.push(node);
+    return node;
+  }
+
+  /**
+   * Declares a weight, float32. Whether it becomes an initializer or an input is decided when the graph
+   * is encoded; the same name and shape gives the same node.
+   */
+  parameter(name: string, dims: readonly number[]): Node {
+    const known = this.#parameters.get(name);
+    if (known !== undefined) {
+      expectDims(`parameter ${name}`, known.dims, dims);
+      return known;
+    }
+    const node: Node = { name, type: "float32", dims };
+    this.#parameters.set(name, node);
+    return node;
+  }
+
+  /** A constant of the graph itself; equal constants are stored once. */
+  constant(dims: readonly number[], values: readonly number[], type: ElementType): Node {
+    const key = `${type}[${dims}]=${values.every((v) => v === values[0]) ? values[0] : values}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const constant = { name: `constant.${this.#constants.size}`, type, dims, values };
+    this.#constants.set(key, constant);
+    return constant;
+  }
+
+  /** Applies an operator that has one output of the given shape. */
+  apply(
+    operator: string,
+    inputs: readonly (Node | undefined)[],
+    dims: readonly Dim[],
+    options: OperationOptions = {},
+  ): Node {
+    return this.applyMany(operator, inputs, [dims], options)[0]!; // one shape in, one node out
+  }
+
+  /** Applies an operator that has several outputs, one for each shape. */
+  applyMany(
+    operator: string,
+    inputs: readonly (Node | undefined)[],
+    shapes: readonly (readonly Dim[])[],
+    options: OperationOptions = {},
+  ): Node[] {
+    const type = inputs[0]?.type ?? "float32";
+    const nodes = shapes.map((dims): Node => ({ name: `v${this.#values++}`, type, dims }));
+    this.#operations.push({
+      operator,
+      domain: options.domain ?? "",
+      inputs: inputs.map((input) => input?.name ?? ""),
+      outputs: nodes.map((node) => node.name),
+      attributes: options.attributes ?? {},
+    });
+    return nodes;
+  }
+
+  /** Makes the result of an operator a result of the graph, under a name of its own. */
+  output(name: string, node: Node): void {
+    if (this.#outputs.some((output) => output.name === name || output.node.name === node.name)) {
+      throw new RangeError(`Cannot add output ${name} to ${this.name}: it must be new`);
+    }
+    if (!this.#operations.some((operation) => operation.outputs.includes(node.name))) {
+      throw new RangeError(`Cannot add output ${name} to ${this.name}: an operator must make it`);
+    }
+    this.#outputs.push({ name, node });
+  }
+
+  /** Declared inputs, in order. */
+  get inputs(): readonly Node[] {
+    return this.#inputs;
+  }
+
+  /** Declared weights, in order of first use. */
+  get parameters(): readonly Node[] {
+    return [...this.#parameters.values()];
+  }
+
+  /** The graph's own constants. */
+  get constants(): readonly Constant[] {
+    return [...this.#constants.values()];
+  }
+
+  /** Operators in execution order. */
+  get operations(): readonly Operation[] {
+    return this.#operations;
+  }
+
+  /** Results: public name and the value it stands for. */
+  get outputs(): readonly { readonly name: string; readonly node: Node }[] {
+    return this.#outputs;
+  }
+}
+
+/**
+ * Refuses a shape that is not the wanted one.
+ *
+ * @throws {RangeError} When any size differs.
+ */
+export function expectDims(what: string, dims: readonly Dim[], wanted: readonly Dim[]): void {
+  if (dims.length !== wanted.length || dims.some((size, i) => size !== wanted[i])) {
+    throw new RangeError(
+      `Cannot build graph: ${what} must be [${wanted}]: current value is [${dims}]`,
+    );
+  }
+}
