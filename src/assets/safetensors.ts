@@ -9,12 +9,18 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { AssetError } from "../errors.ts";
-import { decodeBfloat16, decodeFloat16 } from "../tensor/half.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { decodeIntegers, floatDecoder } from "./elements.ts";
 import { parseHeader, type TensorEntry } from "./safetensors_header.ts";
 import type { Source } from "./source.ts";
 
-export type { TensorEntry } from "./safetensors_header.ts";
+/** What a tensor's bytes are checked against while they are read, and how to stop. */
+export interface ReadOptions {
+  /** Lower-case hex sha256 of the stored bytes. */
+  readonly sha256?: string;
+  /** Stops the reading. */
+  readonly signal?: AbortSignal;
+}
 
 /** An opened file: what it holds is known, its numbers are read on demand. */
 export interface Safetensors {
@@ -22,22 +28,36 @@ export interface Safetensors {
   readonly path: string;
   /** Its tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** Reads a float tensor as float32, and checks the sha256 of its bytes if one is given. */
-  readFloat32(name: string, sha256?: string): Promise<Tensor>;
-  /** Reads an I32 or I64 tensor as numbers. */
+  /**
+   * Reads an F32, F16 or BF16 tensor as float32, in blocks: its stored bytes are never all held.
+   *
+   * @throws {AssetError} When it is absent, unreadable, of another type or not what was hashed.
+   */
+  readFloat32(name: string, options?: ReadOptions): Promise<Tensor>;
+  /**
+   * Reads an I32 or I64 tensor as numbers.
+   *
+   * @throws {AssetError} When it is absent, unreadable, of another type, or a number is not safe.
+   */
   readIntegers(name: string): Promise<number[]>;
-  /** Reads single elements of a float tensor, by flat index. */
+  /**
+   * Reads single elements of a float tensor, by flat row-major index.
+   *
+   * @throws {RangeError} When an index is outside of the tensor.
+   * @throws {AssetError} As `readFloat32()`.
+   */
   sample(name: string, indices: readonly number[]): Promise<Float32Array>;
 }
 
-/** Headers above this size are refused, as by the format's own library. */
-const HEADER_LIMIT = 100 << 20;
-const CHUNK = 1 << 20;
-/** A tensor up to this size is read whole when it is sampled. */
+/** Headers above this size are refused, as by the format's own library: 100 MB. */
+const HEADER_LIMIT = 100_000_000;
+/** A tensor up to this size is read whole when it is sampled: 64 KiB. */
 const SAMPLE_WHOLE = 1 << 16;
+/** Reads of single elements that wait for an answer at the same time. */
+const SAMPLE_READS = 16;
 
 /**
- * Opens a file by reading its header only.
+ * Opens a file by reading its header only. The source stays the caller's, who closes it.
  *
  * @throws {AssetError} When it is absent, truncated, or its header is not what the format demands.
  */
@@ -46,14 +66,19 @@ export async function openSafetensors(source: Source, path: string): Promise<Saf
   if (size === undefined) {
     throw new AssetError(`Cannot open ${path}: it must exist in ${source.name}`);
   }
-  const length = size < 8 ? NaN : headerLength(await source.read(path, 0, 8));
-  if (!(length <= Math.min(HEADER_LIMIT, size - 8))) {
+  if (size < 8) {
     throw new AssetError(
-      `Cannot open ${path}: its header must fit in the file (${size} bytes): ` +
-        `current value is ${length} bytes`,
+      `Cannot open ${path}: it must have at least 8 bytes: current value is ${size}`,
     );
   }
-  const header = new TextDecoder().decode(await source.read(path, 8, length));
+  const length = headerLength(await source.read(path, { offset: 0, length: 8 }));
+  const limit = Math.min(HEADER_LIMIT, size - 8);
+  if (length > limit) {
+    throw new AssetError(
+      `Cannot open ${path}: its header must have at most ${limit} bytes: current value is ${length}`,
+    );
+  }
+  const header = await source.read(path, { offset: 8, length });
   const tensors = parseHeader(header, { path, dataBegin: 8 + length, dataEnd: size });
   return new SafetensorsFile(source, path, tensors);
 }
@@ -65,70 +90,64 @@ class SafetensorsFile implements Safetensors {
     readonly tensors: ReadonlyMap<string, TensorEntry>,
   ) {}
 
-  async readFloat32(name: string, wanted?: string): Promise<Tensor> {
+  async readFloat32(name: string, options: ReadOptions = {}): Promise<Tensor> {
     const entry = this.#entry(name);
-    const decode = this.#decoder(name, entry);
+    const { decode, width } = floatDecoder(name, entry.dtype);
     const data = new Float32Array(elementCount(entry.dims));
-    const hash = wanted === undefined ? undefined : sha256.create();
-    const width = (entry.end - entry.begin) / Math.max(1, data.length);
-    for (let at = entry.begin; at < entry.end; at += CHUNK) {
-      const bytes = await this.source.read(this.path, at, Math.min(CHUNK, entry.end - at));
-      hash?.update(bytes);
-      const first = (at - entry.begin) / width;
-      decode(bytes, data.subarray(first, first + bytes.length / width));
+    const hash = options.sha256 === undefined ? undefined : sha256.create();
+    let done = 0;
+    for await (const block of this.source.stream(this.path, rangeOf(entry), options.signal)) {
+      hash?.update(block);
+      decode(block, data.subarray(done, done + block.length / width));
+      done += block.length / width;
     }
-    if (hash !== undefined) expectHash(name, bytesToHex(hash.digest()), wanted);
-    return { dims: entry.dims, data };
+    const actual = hash && bytesToHex(hash.digest());
+    if (actual === options.sha256) return { dims: entry.dims, data };
+    throw new AssetError(
+      `Cannot read ${name} of ${this.path}: its sha256 must be ${options.sha256}: ` +
+        `current value is ${actual}`,
+    );
   }
 
   async readIntegers(name: string): Promise<number[]> {
     const entry = this.#entry(name);
-    if (entry.dtype !== "I64" && entry.dtype !== "I32") {
-      throw new AssetError(
-        `Cannot read ${name}: its dtype must be I64 or I32: current value is ${entry.dtype}`,
-      );
+    const numbers: number[] = [];
+    for await (const block of this.source.stream(this.path, rangeOf(entry))) {
+      for (const number of decodeIntegers(name, entry.dtype, block)) numbers.push(number);
     }
-    const bytes = await this.source.read(this.path, entry.begin, entry.end - entry.begin);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return Array.from(
-      { length: elementCount(entry.dims) },
-      (_, i) =>
-        entry.dtype === "I64" ? Number(view.getBigInt64(8 * i, true)) : view.getInt32(4 * i, true),
-    );
+    return numbers;
   }
 
   async sample(name: string, indices: readonly number[]): Promise<Float32Array> {
     const entry = this.#entry(name);
-    const decode = this.#decoder(name, entry);
+    checkIndices(name, indices, elementCount(entry.dims));
     if (entry.end - entry.begin <= SAMPLE_WHOLE) {
       const { data } = await this.readFloat32(name);
-      return Float32Array.from(indices, (index) => data[index] ?? NaN);
+      return Float32Array.from(indices, (index) => data[index]!); // checked just above
     }
-    const width = (entry.end - entry.begin) / elementCount(entry.dims);
-    const samples = new Float32Array(indices.length);
-    await Promise.all(indices.map(async (index, i) => {
-      const bytes = await this.source.read(this.path, entry.begin + index * width, width);
-      decode(bytes, samples.subarray(i, i + 1));
-    }));
-    return samples;
+    const { decode, width } = floatDecoder(name, entry.dtype);
+    const values = new Float32Array(indices.length);
+    const waiting = indices.entries();
+    const reader = async (): Promise<void> => {
+      for (const [i, index] of waiting) {
+        const offset = entry.begin + index * width;
+        const bytes = await this.source.read(this.path, { offset, length: width });
+        decode(bytes, values.subarray(i, i + 1));
+      }
+    };
+    await Promise.all(Array.from({ length: SAMPLE_READS }, reader));
+    return values;
   }
 
   #entry(name: string): TensorEntry {
     const entry = this.tensors.get(name);
-    if (entry === undefined) {
-      throw new AssetError(`Cannot read ${name}: it must be in ${this.path}`);
-    }
-    return entry;
+    if (entry !== undefined) return entry;
+    throw new AssetError(`Cannot read ${name}: it must be a tensor of ${this.path}`);
   }
+}
 
-  #decoder(name: string, { dtype }: TensorEntry): (bytes: Uint8Array, into: Float32Array) => void {
-    if (dtype === "F16") return decodeFloat16;
-    if (dtype === "BF16") return decodeBfloat16;
-    if (dtype === "F32") return decodeFloat32;
-    throw new AssetError(
-      `Cannot read ${name}: its dtype must be F32, F16 or BF16: current value is ${dtype}`,
-    );
-  }
+function rangeOf({ begin, end }: TensorEntry): { offset: number; length: number } {
+  return { offset: begin, length: end - begin };
 }
 
 function headerLength(bytes: Uint8Array): number {
@@ -136,13 +155,11 @@ function headerLength(bytes: Uint8Array): number {
   return Number(view.getBigUint64(0, true));
 }
 
-function decodeFloat32(bytes: Uint8Array, into: Float32Array): void {
-  new Uint8Array(into.buffer, into.byteOffset, into.byteLength).set(bytes); // all our hosts are LE
-}
-
-function expectHash(name: string, actual: string, wanted: string | undefined): void {
-  if (actual === wanted) return;
-  throw new AssetError(
-    `Cannot read ${name}: its sha256 must be ${wanted}: current value is ${actual}`,
+function checkIndices(name: string, indices: readonly number[], size: number): void {
+  const wrong = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= size);
+  if (wrong === undefined) return;
+  throw new RangeError(
+    `Cannot sample ${name}: an index must be an integer from 0 to ${size - 1}: ` +
+      `current value is ${wrong}`,
   );
 }

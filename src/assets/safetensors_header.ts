@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { AssetError } from "../errors.ts";
 import { elementCount } from "../tensor/tensor.ts";
+import { checkJson, parseJson } from "./json.ts";
 
 /** One tensor of a file. */
 export interface TensorEntry {
@@ -20,31 +21,31 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-// deno-fmt-ignore
-const BYTES: Readonly<Record<string, number>> = {
-  F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2,
-  I8: 1, U8: 1, BOOL: 1, F8_E4M3: 1, F8_E5M2: 1,
-};
-
-const size = z.number().int().nonnegative();
-const headerSchema = z.record(
-  z.string(),
-  z.object({
-    dtype: z.enum(Object.keys(BYTES)),
-    shape: z.array(size).max(16),
-    data_offsets: z.tuple([size, size]),
-  }).strict(),
-);
-
-/** Where the data of a file lies. */
-export interface DataRange {
+/** Where the tensors of a file lie. */
+export interface TensorArea {
   /** Name of the file, for messages. */
   readonly path: string;
   /** First byte after the header. */
   readonly dataBegin: number;
-  /** Size of the file. */
+  /** Size of the file in bytes. */
   readonly dataEnd: number;
 }
+
+/** Bytes of one element of each type of the format. */
+// deno-fmt-ignore
+const BYTES: ReadonlyMap<string, number> = new Map([
+  ["F64", 8], ["I64", 8], ["U64", 8], ["F32", 4], ["I32", 4], ["U32", 4],
+  ["F16", 2], ["BF16", 2], ["I16", 2], ["U16", 2],
+  ["I8", 1], ["U8", 1], ["BOOL", 1], ["F8_E4M3", 1], ["F8_E5M2", 1],
+]);
+
+const size = z.int().nonnegative();
+const metadataSchema = z.record(z.string(), z.string());
+const entrySchema = z.strictObject({
+  dtype: z.enum([...BYTES.keys()]),
+  shape: z.array(size).max(32),
+  data_offsets: z.tuple([size, size]),
+});
 
 /**
  * Parses a header and proves that its tensors tile the data: in range, of the right size, without
@@ -52,71 +53,78 @@ export interface DataRange {
  *
  * @throws {AssetError} Naming the first tensor at fault.
  */
-export function parseHeader(json: string, range: DataRange): ReadonlyMap<string, TensorEntry> {
+export function parseHeader(
+  header: Uint8Array,
+  area: TensorArea,
+): ReadonlyMap<string, TensorEntry> {
+  const thing = `header of ${area.path}`;
+  const json = checkJson(parseJson(header, thing), z.looseObject({}), thing);
   const entries = new Map<string, TensorEntry>();
-  for (
-    const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(parse(json, range))
-  ) {
-    const entry = { dtype, dims: shape, begin: range.dataBegin + from, end: range.dataBegin + to };
-    checkEntry(name, entry, range);
-    entries.set(name, entry);
+  for (const [name, value] of Object.entries(json)) {
+    if (name === "__metadata__") checkJson(value, metadataSchema, `__metadata__ of ${area.path}`);
+    else entries.set(name, parseEntry(name, value, area));
   }
-  checkTiling(entries, range);
+  checkTiling(entries, area);
+  checkUnique(header, json, area);
   return entries;
 }
 
-function parse(json: string, { path }: DataRange): z.infer<typeof headerSchema> {
-  let header: unknown;
-  try {
-    header = JSON.parse(json);
-  } catch (cause) {
-    throw new AssetError(`Cannot open ${path}: its header must be JSON`, { cause });
-  }
-  if (typeof header === "object" && header !== null) header = withoutMetadata(header);
-  const parsed = headerSchema.safeParse(header);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new AssetError(
-    `Cannot open ${path}: header entry ${issue?.path.join(".") || "(root)"}: ${issue?.message}`,
-  );
-}
-
-function withoutMetadata(header: object): object {
-  const { __metadata__: _, ...tensors } = header as Record<string, unknown>; // any JSON object
-  return tensors;
-}
-
-function checkEntry(name: string, entry: TensorEntry, { path, dataEnd }: DataRange): void {
-  const wanted = elementCount(entry.dims) * (BYTES[entry.dtype] ?? NaN);
-  if (entry.end - entry.begin !== wanted) {
+function parseEntry(name: string, json: unknown, area: TensorArea): TensorEntry {
+  const entry = checkJson(json, entrySchema, `${name} of ${area.path}`);
+  const [from, to] = entry.data_offsets;
+  const wanted = elementCount(entry.shape) * BYTES.get(entry.dtype)!; // the schema's own keys
+  if (to - from !== wanted) {
     throw new AssetError(
-      `Cannot open ${path}: ${name} of ${entry.dtype} [${entry.dims}] must have ${wanted} bytes: ` +
-        `current value is ${entry.end - entry.begin}`,
+      `Cannot open ${area.path}: ${name} of ${entry.dtype} [${entry.shape}] must have ` +
+        `${wanted} bytes: current value is ${to - from}`,
     );
   }
-  if (entry.end > dataEnd) {
-    throw new AssetError(
-      `Cannot open ${path}: ${name} must end inside of the file (${dataEnd} bytes): ` +
-        `current value is ${entry.end}`,
-    );
-  }
+  return {
+    dtype: entry.dtype,
+    dims: entry.shape,
+    begin: area.dataBegin + from,
+    end: area.dataBegin + to,
+  };
 }
 
-function checkTiling(entries: ReadonlyMap<string, TensorEntry>, range: DataRange): void {
+function checkTiling(entries: ReadonlyMap<string, TensorEntry>, area: TensorArea): void {
   const sorted = [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
-  let expected = range.dataBegin;
+  let expected = area.dataBegin;
   for (const [name, { begin, end }] of sorted) {
     if (begin !== expected) {
       throw new AssetError(
-        `Cannot open ${range.path}: ${name} must begin where its neighbour ends ` +
+        `Cannot open ${area.path}: ${name} must begin where its neighbour ends ` +
           `(byte ${expected}): current value is ${begin}`,
       );
     }
     expected = end;
   }
-  if (expected === range.dataEnd) return;
+  if (expected === area.dataEnd) return;
   throw new AssetError(
-    `Cannot open ${range.path}: its tensors must fill the file (${range.dataEnd} bytes): ` +
-      `current value is ${expected}`,
+    `Cannot open ${area.path}: it must have ${expected} bytes, as its header says: ` +
+      `current value is ${area.dataEnd}`,
   );
+}
+
+/** `JSON.parse` keeps the last of two equal keys; then the text has more keys than the value. */
+function checkUnique(header: Uint8Array, json: object, { path }: TensorArea): void {
+  const parsed = Object.values(json).reduce(
+    (sum: number, value) => sum + Object.keys(value).length,
+    Object.keys(json).length,
+  );
+  if (countKeys(header) === parsed) return;
+  throw new AssetError(`Cannot open ${path}: the names in its header must be unique`);
+}
+
+/** Keys of all objects in valid JSON: colons outside of strings. */
+function countKeys(json: Uint8Array): number {
+  const [quote, backslash, colon] = [0x22, 0x5c, 0x3a];
+  let count = 0;
+  let inString = false;
+  for (let i = 0; i < json.length; i++) {
+    if (json[i] === quote) inString = !inString;
+    else if (inString && json[i] === backslash) i++;
+    else if (!inString && json[i] === colon) count++;
+  }
+  return count;
 }

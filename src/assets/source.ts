@@ -1,6 +1,6 @@
 /**
- * Where bytes come from: a directory on disk, a URL prefix, or memory. Ranges are read as they are
- * needed; nothing is read whole because it was opened.
+ * Where bytes come from: a directory on disk, or files held in memory (for a URL see
+ * `url_source.ts`). Ranges are read as they are needed; nothing is read whole because it was opened.
  *
  * @module
  */
@@ -8,218 +8,205 @@
 import type { FileHandle } from "node:fs/promises";
 import { AssetError } from "../errors.ts";
 
-/** Named files that can be read in ranges. */
+/** A stretch of a file, in bytes. */
+export interface ByteRange {
+  /** First byte. */
+  readonly offset: number;
+  /** How many. */
+  readonly length: number;
+}
+
+/** Named files that can be read in ranges. The bytes given out must not be written to. */
 export interface Source {
   /** For messages: the directory, the URL prefix, or `memory`. */
   readonly name: string;
-  /** Size of a file in bytes; `undefined` when there is none of that name. */
+  /**
+   * Size of a file in bytes; `undefined` when there is none of that name.
+   *
+   * @throws {AssetError} When it cannot be told, or when the path leaves the source.
+   */
   size(path: string): Promise<number | undefined>;
-  /** Exactly `length` bytes from `offset`. @throws {AssetError} When they cannot be had. */
-  read(path: string, offset: number, length: number): Promise<Uint8Array>;
-  /** Names of the files, where they can be listed. */
+  /**
+   * Exactly the bytes of the range.
+   *
+   * @throws {AssetError} When they are not all there, or cannot be read.
+   */
+  read(path: string, range: ByteRange): Promise<Uint8Array>;
+  /**
+   * The range in blocks of `BLOCK_BYTES`, the last one shorter.
+   *
+   * @throws {AssetError} As `read()`; the signal's reason when it is aborted.
+   */
+  stream(path: string, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Names of the files beside each other; `undefined` where they cannot be listed. */
   list(): Promise<readonly string[] | undefined>;
-  /** Closes what reading opened. */
+  /** Closes what reading opened; reading is over. */
   close(): Promise<void>;
 }
 
-/** Opens a directory on disk. */
+/** Size of a streamed block: 1 MiB, a multiple of every element size. */
+export const BLOCK_BYTES = 1 << 20;
+
+/** Opens files held in memory; the map's keys are their paths. */
+export function openMemory(files: ReadonlyMap<string, Uint8Array>): Source {
+  const read = (path: string, range: ByteRange): Promise<Uint8Array> => {
+    const bytes = files.get(checkedPath(path)) ?? fail(`${path} in memory`, "it must exist");
+    checkRange(`${path} in memory`, range, bytes.length);
+    return Promise.resolve(bytes.subarray(range.offset, range.offset + range.length));
+  };
+  return {
+    name: "memory",
+    size: async (path) => await Promise.resolve(files.get(checkedPath(path))?.length),
+    read: async (path, range) => await read(path, range),
+    stream: (path, range, signal) => blocks(range, (part) => read(path, part), signal),
+    list: () => Promise.resolve([...files.keys()]),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Opens a directory on disk, by its path or `file:` URL. It is touched by the first read only. */
 export function openDirectory(directory: string | URL): Source {
   return new DirectorySource(directory);
 }
 
-/** Opens a URL prefix; files are fetched by range requests. */
-export function openUrl(prefix: string | URL): Source {
-  return new UrlSource(prefix);
-}
-
-/** Opens files held in memory. */
-export function openMemory(files: ReadonlyMap<string, Uint8Array>): Source {
-  const found = (path: string): Uint8Array | undefined => files.get(checkedPath(path));
-  return {
-    name: "memory",
-    size: (path) => Promise.resolve(found(path)?.length),
-    list: () => Promise.resolve([...files.keys()]),
-    close: () => Promise.resolve(),
-    read: async (path, offset, length) => {
-      const bytes = found(path)?.subarray(offset, offset + length);
-      return await Promise.resolve(expectLength(bytes ?? new Uint8Array(), length, path));
-    },
-  };
-}
-
-/** The whole of a small text file; `undefined` when it does not exist. */
-export async function readText(
-  source: Source,
-  path: string,
-  limit: number,
-): Promise<string | undefined> {
-  const size = await source.size(path);
-  if (size === undefined) return undefined;
-  if (size > limit) {
-    throw new AssetError(
-      `Cannot read ${path}: it must have at most ${limit} bytes: current value is ${size}`,
-    );
-  }
-  return new TextDecoder().decode(await source.read(path, 0, size));
+interface OpenFile {
+  readonly handle: FileHandle;
+  readonly size: number;
 }
 
 class DirectorySource implements Source {
   readonly name: string;
-  readonly #handles = new Map<string, Promise<FileHandle>>();
+  readonly #files = new Map<string, Promise<OpenFile | undefined>>();
+  #closed = false;
 
   constructor(readonly directory: string | URL) {
     this.name = String(directory);
   }
 
   async size(path: string): Promise<number | undefined> {
-    const { stat } = await import("node:fs/promises");
-    try {
-      const status = await stat(await this.#locate(path));
-      return status.isFile() ? status.size : undefined;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw unreadable(path, this.name, error);
-    }
+    return (await this.#open(path))?.size;
   }
 
-  async read(path: string, offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
+  async read(path: string, range: ByteRange): Promise<Uint8Array> {
+    const thing = `${path} in ${this.name}`;
+    const file = await this.#open(path) ?? fail(thing, "it must exist");
+    checkRange(thing, range, file.size);
+    const bytes = new Uint8Array(range.length);
     let done = 0;
-    try {
-      const handle = await this.#open(path);
-      while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-        if (bytesRead === 0) break;
-        done += bytesRead;
-      }
-    } catch (error) {
-      throw unreadable(path, this.name, error);
+    while (done < range.length) {
+      const more = await file.handle.read(bytes, done, range.length - done, range.offset + done)
+        .catch((cause: unknown) => unreadable(thing, cause));
+      if (more.bytesRead === 0) checkRange(thing, range, range.offset + done); // it was truncated
+      done += more.bytesRead;
     }
-    return expectLength(bytes.subarray(0, done), length, path);
+    return bytes;
+  }
+
+  stream(path: string, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return blocks(range, (part) => this.read(path, part), signal);
   }
 
   async list(): Promise<readonly string[]> {
-    const { readdir } = await import("node:fs/promises");
     try {
-      return await readdir(this.directory);
-    } catch (error) {
-      throw unreadable(".", this.name, error);
+      const { readdir } = await import("node:fs/promises");
+      return await readdir(await this.#locate("."));
+    } catch (cause) {
+      return unreadable(this.name, cause);
     }
   }
 
   async close(): Promise<void> {
-    const handles = [...this.#handles.values()];
-    this.#handles.clear();
-    for (const handle of await Promise.allSettled(handles)) {
-      if (handle.status === "fulfilled") await handle.value.close();
-    }
+    this.#closed = true;
+    const files = await Promise.allSettled(this.#files.values());
+    this.#files.clear();
+    for (const file of files) if (file.status === "fulfilled") await file.value?.handle.close();
   }
 
-  #open(path: string): Promise<FileHandle> {
-    const known = this.#handles.get(path);
-    if (known !== undefined) return known;
-    const opening = this.#locate(path).then(async (file) =>
-      (await import("node:fs/promises")).open(file, "r")
-    );
-    this.#handles.set(path, opening);
-    return opening;
+  async #open(path: string): Promise<OpenFile | undefined> {
+    checkedPath(path);
+    if (this.#closed) fail(`${path} in ${this.name}`, "it must be read before it is closed");
+    const file = this.#files.get(path) ?? this.#openFirst(path);
+    this.#files.set(path, file);
+    file.catch(() => this.#files.delete(path)); // the next caller may have better luck
+    return await file;
+  }
+
+  async #openFirst(path: string): Promise<OpenFile | undefined> {
+    const thing = `${path} in ${this.name}`;
+    try {
+      const { open, stat } = await import("node:fs/promises");
+      const location = await this.#locate(path);
+      const status = await stat(location); // before open, which waits forever on a pipe
+      if (!status.isFile()) fail(thing, "it must be a file");
+      return { handle: await open(location, "r"), size: status.size };
+    } catch (cause) {
+      return isMissing(cause) ? undefined : unreadable(thing, cause);
+    }
   }
 
   async #locate(path: string): Promise<string> {
-    const { join } = await import("node:path");
+    if (!(this.directory instanceof URL)) return `${this.directory}/${path}`;
     const { fileURLToPath } = await import("node:url");
-    const root = this.directory instanceof URL ? fileURLToPath(this.directory) : this.directory;
-    return join(root, checkedPath(path));
+    return `${fileURLToPath(this.directory)}/${path}`;
   }
 }
 
-class UrlSource implements Source {
-  readonly name: string;
-  readonly #sizes = new Map<string, number | undefined>();
-
-  constructor(prefix: string | URL) {
-    this.name = String(prefix).replace(/\/?$/, "/");
-  }
-
-  async size(path: string): Promise<number | undefined> {
-    if (this.#sizes.has(path)) return this.#sizes.get(path);
-    const response = await this.#fetch(path, { method: "HEAD" });
-    const length = response.headers.get("content-length");
-    const size = response.ok && length !== null ? Number(length) : undefined;
-    if (response.ok && size === undefined) {
-      throw new AssetError(`Cannot read ${this.name}${path}: the server must tell its size`);
-    }
-    if (!response.ok && response.status !== 404) throw refused(this.name + path, response);
-    this.#sizes.set(path, size);
-    return size;
-  }
-
-  async read(path: string, offset: number, length: number): Promise<Uint8Array> {
-    if (length === 0) return new Uint8Array();
-    const last = offset + length - 1;
-    const response = await this.#fetch(path, { headers: { range: `bytes=${offset}-${last}` } });
-    const range = response.headers.get("content-range") ?? "";
-    if (response.status === 206 && range.startsWith(`bytes ${offset}-${last}/`)) {
-      return expectLength(new Uint8Array(await response.arrayBuffer()), length, path);
-    }
-    const size = Number(response.headers.get("content-length"));
-    if (response.status === 200 && offset === 0 && size === length) {
-      return expectLength(new Uint8Array(await response.arrayBuffer()), length, path);
-    }
-    await response.body?.cancel();
-    if (!response.ok) throw refused(this.name + path, response);
-    throw new AssetError(
-      `Cannot read ${this.name}${path}: the server must answer with bytes ${offset}-${last}: ` +
-        `current value is status ${response.status}, content-range "${range}"`,
-    );
-  }
-
-  list(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async #fetch(path: string, init: RequestInit): Promise<Response> {
-    try {
-      return await fetch(this.name + checkedPath(path), init);
-    } catch (cause) {
-      if (cause instanceof AssetError) throw cause;
-      throw new AssetError(`Cannot read ${this.name}${path}: the server must answer`, { cause });
-    }
-  }
-}
-
-function checkedPath(path: string): string {
+/** Refuses a path that is absolute or leaves the source. Returns the path. */
+export function checkedPath(path: string): string {
   const parts = path.split(/[/\\]/);
-  if (path === "" || parts[0] === "" || parts.includes("..") || /^[a-z]+:/i.test(path)) {
-    throw new AssetError(`Cannot read "${path}": its path must stay inside of the model directory`);
+  const strange = parts.some((part) => part === "" || part === "." || part === "..");
+  if (strange || path.includes("\0") || /^[a-z]:/i.test(path)) {
+    fail(JSON.stringify(path), "its path must be relative and stay inside of the model directory");
   }
   return path;
 }
 
-function expectLength(bytes: Uint8Array, length: number, path: string): Uint8Array {
-  if (bytes.length === length) return bytes;
-  throw new AssetError(
-    `Cannot read ${path}: ${length} bytes must be there: current value is ${bytes.length}`,
-  );
+/**
+ * Refuses a range that is not inside of a file of this size, before any memory is taken for it.
+ *
+ * @throws {AssetError} When bytes are missing.
+ */
+export function checkRange(thing: string, { offset, length }: ByteRange, size: number): void {
+  const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && length >= 0;
+  if (valid && offset >= 0 && offset + length <= size) return;
+  fail(thing, `it must have bytes ${offset} to ${offset + length}: current value is ${size} bytes`);
+}
+
+/** Throws an `AssetError`: `Cannot read <thing>: <why>`. */
+export function fail(thing: string, why: string, cause?: unknown): never {
+  throw new AssetError(`Cannot read ${thing}: ${why}`, { cause });
+}
+
+async function* blocks(
+  { offset, length }: ByteRange,
+  read: (part: ByteRange) => Promise<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < length; done += BLOCK_BYTES) {
+    signal?.throwIfAborted();
+    yield await read({ offset: offset + done, length: Math.min(BLOCK_BYTES, length - done) });
+  }
+}
+
+/** Node's and Bun's errors have a code, Deno's have a name; neither is a class we could name here. */
+function isKind(error: unknown, ...kinds: readonly string[]): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown }; // see above
+  return kinds.some((kind) => kind === code || kind === name);
 }
 
 function isMissing(error: unknown): boolean {
-  const code = (error as { code?: string }).code; // as Node and Deno set it
-  return code === "ENOENT" || code === "ENOTDIR";
+  return isKind(error, "ENOENT", "ENOTDIR", "NotFound");
 }
 
-function unreadable(path: string, name: string, cause: unknown): AssetError {
-  if (cause instanceof AssetError) return cause;
-  const why = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
-  return new AssetError(`Cannot read ${path} in ${name}: ${why}`, { cause });
-}
-
-function refused(url: string, response: Response): AssetError {
-  return new AssetError(
-    `Cannot read ${url}: the server must answer 200 or 206: current value is ${response.status}`,
-  );
+function unreadable(thing: string, cause: unknown): never {
+  if (cause instanceof AssetError) throw cause;
+  if (isMissing(cause)) fail(thing, "it must exist", cause);
+  if (isKind(cause, "NotCapable", "ERR_ACCESS_DENIED")) {
+    fail(thing, "the process must have permission to read it (Deno: --allow-read)", cause);
+  }
+  if (isKind(cause, "EACCES", "EPERM", "PermissionDenied")) {
+    fail(thing, "its file permissions must allow reading it", cause);
+  }
+  fail(thing, cause instanceof Error ? cause.message.split("\n", 1)[0]! : String(cause), cause);
 }

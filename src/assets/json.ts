@@ -1,0 +1,82 @@
+/**
+ * JSON from outside: bytes to a value, and a value to a type of ours, with one-line errors.
+ *
+ * @module
+ */
+
+import type { z } from "zod";
+import { AssetError } from "../errors.ts";
+
+/**
+ * Parses UTF-8 JSON.
+ *
+ * @param thing What is read, for the message, such as `model.json in /models/a`.
+ * @throws {AssetError} When the bytes are not UTF-8 or not JSON.
+ */
+export function parseJson(bytes: Uint8Array, thing: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new AssetError(`Cannot read ${thing}: it must be JSON in UTF-8: ${short(why)}`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * Proves that a value has the shape that a schema describes.
+ *
+ * @throws {AssetError} Naming the first key at fault, what is wanted and what is there.
+ */
+export function checkJson<T>(json: unknown, schema: z.ZodType<T>, thing: string): T {
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!; // a failure has one
+  const where = issue.path.length === 0 ? "it" : short(issue.path.join("."));
+  const found = issue.code === "unrecognized_keys"
+    ? ""
+    : `: current value is ${describe(valueAt(json, issue.path))}`;
+  throw new AssetError(`Cannot read ${thing}: ${where} must ${wanted(issue)}${found}`);
+}
+
+/** A value in at most a few words, however deep or long it is. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return short(JSON.stringify(value.slice(0, 100)));
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "an object";
+  return value === undefined ? "absent" : String(value);
+}
+
+function wanted(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return `be of type ${issue.expected}`;
+    case "invalid_value":
+      return `be ${issue.values.map((value) => JSON.stringify(value)).join(" or ")}`;
+    case "unrecognized_keys":
+      return `not have the key ${describe(issue.keys[0])}`;
+    case "too_small":
+      return `be ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
+    case "too_big":
+      return `be ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
+    case "invalid_format":
+      return issue.pattern === undefined ? `be a ${issue.format}` : `match ${issue.pattern}`;
+    default:
+      return `be valid (${issue.message})`;
+  }
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  let value = json;
+  for (const key of path) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+function short(text: string): string {
+  const line = text.split("\n", 1)[0]!; // a split has at least one part
+  return line.length <= 100 ? line : `${line.slice(0, 97)}...`;
+}

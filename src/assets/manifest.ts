@@ -1,0 +1,79 @@
+/**
+ * `model.json`: what a model that we ship says of itself.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { checkJson } from "./json.ts";
+
+/** How a model is sampled unless the caller wants it otherwise. */
+export interface SamplerDefaults {
+  /** Name of the sampler. */
+  readonly name: "ddim";
+  /** Steps of a picture, 1 … 1000. */
+  readonly steps: number;
+  /** Guidance scale; 1 is none. */
+  readonly guidance: number;
+  /** Latent channels that are guided; absent is the original's first three. */
+  readonly guidanceChannels?: number;
+}
+
+/** A model's description of itself. */
+export interface Manifest {
+  /** Version of this format. */
+  readonly format: 1;
+  /** Short unique name, such as `fashion-dit`. */
+  readonly id: string;
+  /** Family of the model, such as `dit`; the model floor refuses those it does not know. */
+  readonly architecture: string;
+  /** The architecture's own configuration, not yet checked. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Name of each class, in label order. */
+  readonly classNames: readonly string[];
+  /** How it is sampled by default. */
+  readonly sampler: SamplerDefaults;
+  /** Licence of the weights. */
+  readonly licence: string;
+  /** What the model was trained on, and that work's licence. */
+  readonly dataNotice: string;
+  /** Lower-case hex sha256 of the stored bytes of each tensor. */
+  readonly sha256: ReadonlyMap<string, string>;
+  /** What plans bind to, as `fingerprint()` gives it; a packed copy carries its source's. */
+  readonly fingerprint?: string;
+}
+
+const text = z.string().min(1).max(10_000);
+const schema = z.strictObject({
+  format: z.literal(1),
+  id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/),
+  architecture: z.string().min(1).max(100),
+  config: z.record(z.string(), z.unknown()),
+  classNames: z.array(text).max(100_000),
+  sampler: z.strictObject({
+    name: z.literal("ddim"),
+    steps: z.int().min(1).max(1000),
+    guidance: z.number().min(0),
+    guidanceChannels: z.int().min(1).optional(),
+  }),
+  licence: text,
+  dataNotice: text,
+  sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+  fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/).optional(),
+});
+
+/**
+ * Makes a manifest of parsed JSON; keys that are not part of the format are refused.
+ *
+ * @throws {AssetError} Naming the first key at fault.
+ */
+export function parseManifest(json: unknown): Manifest {
+  const { sampler, sha256, fingerprint, ...rest } = checkJson(json, schema, "model.json");
+  const { guidanceChannels, ...sampling } = sampler;
+  return {
+    ...rest,
+    sampler: { ...sampling, ...(guidanceChannels !== undefined && { guidanceChannels }) },
+    sha256: new Map(Object.entries(sha256)),
+    ...(fingerprint !== undefined && { fingerprint }),
+  };
+}

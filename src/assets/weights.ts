@@ -1,0 +1,63 @@
+/**
+ * The weights of a model as its builder sees them: names, shapes, numbers on demand.
+ *
+ * @module
+ */
+
+import { AssetError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Safetensors } from "./safetensors.ts";
+
+/** Named tensors whose numbers are read one tensor at a time, when they are asked for. */
+export interface Weights {
+  /** Names of all tensors. */
+  readonly names: ReadonlySet<string>;
+  /** Shape of a tensor; `undefined` when it is absent. */
+  dims(name: string): readonly number[] | undefined;
+  /**
+   * Reads a tensor as float32; checked against its sha256 where the model has one.
+   *
+   * @throws {AssetError} When it is absent, unreadable, not of a float type, or not what was hashed.
+   */
+  read(name: string, signal?: AbortSignal): Promise<Tensor>;
+  /**
+   * Reads single elements, by flat row-major index, without reading a large tensor whole; not hashed.
+   *
+   * @throws {RangeError} When an index is outside of the tensor.
+   * @throws {AssetError} When it is absent, unreadable or not of a float type.
+   */
+  sample(name: string, indices: readonly number[]): Promise<Float32Array>;
+}
+
+/**
+ * The weights in one file.
+ *
+ * @param hashes Lower-case hex sha256 of the stored bytes of every tensor.
+ * @throws {AssetError} When hashes are given and do not cover exactly the tensors of the file.
+ */
+export function fileWeights(file: Safetensors, hashes?: ReadonlyMap<string, string>): Weights {
+  if (hashes !== undefined) checkCover(file, hashes);
+  return {
+    names: new Set(file.tensors.keys()),
+    dims: (name) => file.tensors.get(name)?.dims,
+    sample: (name, indices) => file.sample(name, indices),
+    read: (name, signal) => {
+      const sha256 = hashes?.get(name);
+      return file.readFloat32(name, {
+        ...(sha256 !== undefined && { sha256 }),
+        ...(signal !== undefined && { signal }),
+      });
+    },
+  };
+}
+
+function checkCover({ path, tensors }: Safetensors, hashes: ReadonlyMap<string, string>): void {
+  for (const name of hashes.keys()) {
+    if (tensors.has(name)) continue;
+    throw new AssetError(`Cannot use ${path}: tensor ${name} must be there: model.json hashes it`);
+  }
+  for (const name of tensors.keys()) {
+    if (hashes.has(name)) continue;
+    throw new AssetError(`Cannot use ${path}: tensor ${name} must have a sha256 in model.json`);
+  }
+}
