@@ -1,0 +1,191 @@
+/**
+ * Conditioning of a whole run, computed before the first step.
+ *
+ * All times and labels of a run are known in advance, so the modulation of every module is computed for
+ * all of them in a few batched passes instead of once per step. It is exact, and afterwards no session
+ * holds those weights: in DiT they are a third of the model.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, Session } from "../backend/backend.ts";
+import type { Condition, Conditioning, ModulationGroup } from "../model/module_graph.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { loadWithWeights } from "./segment_sessions.ts";
+import { takeDown } from "./transfer.ts";
+
+/** Results of one pass stay below this. */
+const PASS_BYTES = 64 << 20;
+
+/** Modulation vectors for every (time, label) of a run. */
+export class ConditioningTable {
+  readonly #rowOf: ReadonlyMap<string, number>;
+  readonly #vectors: ReadonlyMap<string, Float32Array>;
+
+  /** Made by {@link computeConditioning}. */
+  constructor(
+    conditions: readonly Condition[],
+    /** By part: `(conditions, rows, D)`. */
+    vectors: ReadonlyMap<string, Float32Array>,
+    /** Width D of a vector. */
+    readonly width: number,
+  ) {
+    this.#rowOf = new Map(conditions.map((condition, row) => [keyOf(condition), row]));
+    this.#vectors = vectors;
+  }
+
+  /** Bytes that the table holds. */
+  get byteLength(): number {
+    return [...this.#vectors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** The vectors of some parts for a batch, `(N, sum of rows, D)`. */
+  gather(parts: ModulationGroup["parts"], batch: readonly Condition[]): Tensor {
+    const total = parts.reduce((sum, { rows }) => sum + rows, 0);
+    const data = new Float32Array(batch.length * total * this.width);
+    let at = 0;
+    for (const condition of batch) {
+      for (const { name, rows } of parts) {
+        const size = rows * this.width;
+        data.set(this.#row(name, condition, size), at);
+        at += size;
+      }
+    }
+    return { dims: [batch.length, total, this.width], data };
+  }
+
+  #row(name: string, condition: Condition, size: number): Float32Array {
+    const row = this.#rowOf.get(keyOf(condition));
+    const vectors = this.#vectors.get(name);
+    if (row === undefined || vectors === undefined) {
+      throw new RangeError(
+        `Cannot condition ${name}: time ${condition.time}, label ${condition.label} must be in the table`,
+      );
+    }
+    return vectors.subarray(row * size, (row + 1) * size);
+  }
+}
+
+/** What conditioning is computed with. */
+export interface ConditioningTask {
+  /** Where it runs. */
+  readonly backend: Backend;
+  /** The model's conditioning. */
+  readonly conditioning: Conditioning;
+  /** Its weights; read group by group. */
+  readonly weights: Weights;
+  /** Stops between passes. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Computes the modulation of every distinct condition; its sessions are gone when it returns. */
+export async function computeConditioning(
+  conditions: Iterable<Condition>,
+  task: ConditioningTask,
+): Promise<ConditioningTable> {
+  const distinct = [...new Map([...conditions].map((c) => [keyOf(c), c])).values()];
+  const embedded = await embed(distinct, task);
+  const vectors = new Map<string, Float32Array>();
+  for (const group of task.conditioning.groups) await modulate(group, embedded, vectors, task);
+  return new ConditioningTable(distinct, vectors, task.conditioning.width);
+}
+
+/** Time and label to conditioning vectors `(R, D)`. */
+async function embed(conditions: readonly Condition[], task: ConditioningTask): Promise<Tensor> {
+  const { backend, conditioning } = task;
+  const { timeWidth } = conditioning;
+  const times = new Float32Array(conditions.length * timeWidth);
+  conditions.forEach(({ time }, row) =>
+    times.set(conditioning.timeFeatures(time), row * timeWidth)
+  );
+  const graph = new GraphBuilder("conditioning");
+  graph.output(
+    "vectors",
+    conditioning.embed(graph, graph.input("times", ["R", timeWidth]), graph.input("labels", ["R"])),
+  );
+  const session = await loadWithWeights(backend, graph, task.weights, task.signal);
+  return await runOnce(session, task, {
+    times: { dims: [conditions.length, timeWidth], data: times },
+    labels: { dims: [conditions.length], data: Float32Array.from(conditions, (c) => c.label) },
+  });
+}
+
+/** Adds the vectors of one group of modules to the table. */
+async function modulate(
+  group: ModulationGroup,
+  embedded: Tensor,
+  vectors: Map<string, Float32Array>,
+  task: ConditioningTask,
+): Promise<void> {
+  const { width } = task.conditioning;
+  const [count = 0] = embedded.dims;
+  const total = group.parts.reduce((sum, { rows }) => sum + rows, 0);
+  for (const { name, rows } of group.parts) {
+    vectors.set(name, new Float32Array(count * rows * width));
+  }
+  const graph = new GraphBuilder(`modulation of ${group.parts[0]?.name}`);
+  graph.output("vectors", group.build(graph, graph.input("conditioning", ["R", width])));
+  const session = await loadWithWeights(task.backend, graph, task.weights, task.signal);
+  const perPass = Math.max(1, Math.floor(PASS_BYTES / (total * width * 4)));
+  try {
+    for (let first = 0; first < count; first += perPass) {
+      task.signal?.throwIfAborted();
+      const rows = embedded.data.subarray(first * width, (first + perPass) * width);
+      const conditioning = { dims: [rows.length / width, width], data: rows };
+      scatter(await run(session, task.backend, { conditioning }), group, first, vectors);
+    }
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** Copies `(pass, sum of rows, D)` into the table of each part. */
+function scatter(
+  pass: Tensor,
+  group: ModulationGroup,
+  first: number,
+  vectors: ReadonlyMap<string, Float32Array>,
+): void {
+  const [count = 0, , width = 0] = pass.dims;
+  let at = 0;
+  for (let row = first; row < first + count; row++) {
+    for (const { name, rows } of group.parts) {
+      const size = rows * width;
+      vectors.get(name)?.set(pass.data.subarray(at, at + size), row * size);
+      at += size;
+    }
+  }
+}
+
+async function runOnce(
+  session: Session,
+  { backend, signal }: ConditioningTask,
+  inputs: Readonly<Record<string, Tensor>>,
+): Promise<Tensor> {
+  try {
+    signal?.throwIfAborted();
+    return await run(session, backend, inputs);
+  } finally {
+    await session.dispose();
+  }
+}
+
+async function run(
+  session: Session,
+  backend: Backend,
+  inputs: Readonly<Record<string, Tensor>>,
+): Promise<Tensor> {
+  const uploaded = Object.entries(inputs).map(([name, t]) => [name, backend.upload(t)] as const);
+  try {
+    const { vectors } = await session.run(Object.fromEntries(uploaded), ["vectors"]);
+    return await takeDown(backend, vectors!); // the graph's only output
+  } finally {
+    uploaded.forEach(([, value]) => value.dispose());
+  }
+}
+
+function keyOf({ time, label }: Condition): string {
+  return `${time} ${label}`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Segments: stretches of a step that run as one graph.
+ *
+ * A backend that binds weights as initializers runs one part per session; one that shares weights as
+ * inputs runs as many parts in one graph as the plan lets it.
+ *
+ * @module
+ */
+
+import { GraphBuilder, type Node } from "../onnx/graph.ts";
+import { slice } from "../onnx/operators.ts";
+import { HEAD, type Streams, type Transformer } from "../model/module_graph.ts";
+
+/** One part of a step. */
+export type Part =
+  | { readonly kind: "embedding" }
+  | {
+    readonly kind: "module";
+    /** Index in execution order. */
+    readonly index: number;
+    /** Run the branch, or merge a feature that an earlier step kept. */
+    readonly action: "run" | "reuse";
+    /** Whether the feature is a result of the graph. */
+    readonly store: boolean;
+  }
+  | { readonly kind: "head" };
+
+/** Parts that run as one graph. */
+export interface Segment {
+  /** At least one, in execution order. */
+  readonly parts: readonly Part[];
+  /** Whether the streams after the last module are a result although the head follows. */
+  readonly keepsHidden: boolean;
+}
+
+/** Name of the graph input that holds the modulation vectors of all parts, `(N, rows, D)`. */
+export const MODULATION = "modulation";
+/** Name of the graph output of the head. */
+export const PREDICTION = "prediction";
+/** Name of the graph input of the embedding. */
+export const LATENT = "latent";
+
+/** Name of a module's feature as graph input or output. */
+export function featureName(module: string, index: number): string {
+  return `feature.${module}.${index}`;
+}
+
+/** Names of the parts that take modulation vectors, with their row counts, in order. */
+export function modulated(
+  transformer: Transformer,
+  segment: Segment,
+): { readonly name: string; readonly rows: number }[] {
+  return segment.parts.flatMap((part) => {
+    if (part.kind === "embedding") return [];
+    if (part.kind === "head") return [{ name: HEAD, rows: transformer.head.modulationRows }];
+    const module = transformer.modules[part.index]!; // parts are made from this transformer
+    return [{ name: module.name, rows: module.modulationRows }];
+  });
+}
+
+/** A short text that is equal for segments with the same graph. */
+export function segmentKey(segment: Segment): string {
+  const marks = segment.parts.map((part) => {
+    if (part.kind !== "module") return part.kind;
+    return `${part.index}${part.action === "run" ? "." : "r"}${part.store ? "s" : ""}`;
+  });
+  return marks.join(" ") + (segment.keepsHidden ? " hidden" : "");
+}
+
+/** Builds the graph of a segment; weights are parameters. */
+export function buildSegment(transformer: Transformer, segment: Segment): GraphBuilder {
+  const graph = new GraphBuilder(segmentKey(segment));
+  const takeModulation = modulationReader(transformer, segment, graph);
+  const first = segment.parts[0];
+  let streams: Streams = first?.kind === "embedding" ? {} : inputStreams(transformer, graph);
+  for (const part of segment.parts) {
+    if (part.kind === "embedding") {
+      const { embedding } = transformer;
+      streams = embedding.build(graph, graph.input(LATENT, embedding.latentDims));
+    } else if (part.kind === "module") {
+      streams = addModule(transformer, graph, part, streams, takeModulation);
+    } else {
+      if (segment.keepsHidden) outputStreams(graph, streams);
+      const modulation = takeModulation(transformer.head.modulationRows);
+      graph.output(PREDICTION, transformer.head.build(graph, streams, modulation));
+    }
+  }
+  if (segment.parts.at(-1)?.kind !== "head") outputStreams(graph, streams);
+  return graph;
+}
+
+function addModule(
+  transformer: Transformer,
+  graph: GraphBuilder,
+  part: Extract<Part, { kind: "module" }>,
+  streams: Streams,
+  takeModulation: (rows: number) => readonly Node[],
+): Streams {
+  const module = transformer.modules[part.index]!; // parts are made from this transformer
+  const modulation = takeModulation(module.modulationRows);
+  const features = part.action === "run"
+    ? module.branch(graph, streams, modulation)
+    : module.featureDims.map((dims, i) => graph.input(featureName(module.name, i), dims));
+  if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
+  return module.merge(graph, streams, modulation, features);
+}
+
+/** Hands out rows of the segment's modulation input `(N, rows, D)`, each as `(N, 1, D)`. */
+function modulationReader(
+  transformer: Transformer,
+  segment: Segment,
+  graph: GraphBuilder,
+): (rows: number) => readonly Node[] {
+  const total = modulated(transformer, segment).reduce((sum, { rows }) => sum + rows, 0);
+  if (total === 0) return () => [];
+  const all = graph.input(MODULATION, ["N", total, transformer.conditioning.width]);
+  let next = 0;
+  return (rows) =>
+    Array.from({ length: rows }, () => slice(graph, all, { axis: 1, first: next++, count: 1 }));
+}
+
+function inputStreams(transformer: Transformer, graph: GraphBuilder): Streams {
+  return Object.fromEntries(
+    transformer.streams.map(({ name, dims }) => [name, graph.input(`${name}.in`, dims)]),
+  );
+}
+
+function outputStreams(graph: GraphBuilder, streams: Streams): void {
+  for (const [name, node] of Object.entries(streams)) graph.output(name, node);
+}

@@ -1,0 +1,103 @@
+/**
+ * The sessions of a model's segments: loaded when first used, weights bound as the backend wants them.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, Session, Value } from "../backend/backend.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import type { GraphBuilder } from "../onnx/graph.ts";
+import { encodeModel } from "../onnx/model_proto.ts";
+import { buildSegment, type Segment, segmentKey } from "./segment.ts";
+
+/** A graph with its weights, ready to run. */
+export interface BoundSession {
+  /** As {@link Session.run}; weights are given by whoever made this. */
+  run: Session["run"];
+  /** As {@link Session.dispose}. */
+  dispose: Session["dispose"];
+}
+
+/** Reads the weights of a graph and loads it with them as initializers. */
+export async function loadWithWeights(
+  backend: Backend,
+  graph: GraphBuilder,
+  weights: Weights,
+  signal?: AbortSignal,
+): Promise<Session> {
+  const numbers = new Map<string, Float32Array>();
+  for (const { name } of graph.parameters) {
+    numbers.set(name, (await weights.read(name, signal)).data);
+  }
+  return await backend.load(encodeModel(graph, { weights: numbers }));
+}
+
+/** Sessions by segment; disposes of what it loaded. */
+export class SegmentSessions {
+  readonly #sessions = new Map<string, Promise<BoundSession>>();
+  readonly #shared = new Map<string, Promise<Value>>();
+
+  /** Nothing is read or loaded before it is asked for. */
+  constructor(
+    /** Where sessions run. */
+    readonly backend: Backend,
+    /** What they compute. */
+    readonly transformer: Transformer,
+    /** With which weights. */
+    readonly weights: Weights,
+  ) {}
+
+  /** The session of a segment; loaded once, and again if loading failed. */
+  get(segment: Segment, signal?: AbortSignal): Promise<BoundSession> {
+    const key = segmentKey(segment);
+    const known = this.#sessions.get(key);
+    if (known !== undefined) return known;
+    const loading = this.#load(segment, signal).catch((error) => {
+      this.#sessions.delete(key);
+      throw error;
+    });
+    this.#sessions.set(key, loading);
+    return loading;
+  }
+
+  /** Frees every session and every shared weight. */
+  async dispose(): Promise<void> {
+    const sessions = await Promise.allSettled(this.#sessions.values());
+    const values = await Promise.allSettled(this.#shared.values());
+    this.#sessions.clear();
+    this.#shared.clear();
+    for (const session of sessions) {
+      if (session.status === "fulfilled") await session.value.dispose();
+    }
+    for (const value of values) if (value.status === "fulfilled") value.value.dispose();
+  }
+
+  async #load(segment: Segment, signal: AbortSignal | undefined): Promise<BoundSession> {
+    const graph = buildSegment(this.transformer, segment);
+    if (this.backend.weights === "initializers") {
+      return await loadWithWeights(this.backend, graph, this.weights, signal);
+    }
+    const session = await this.backend.load(encodeModel(graph));
+    const values: Record<string, Value> = {};
+    for (const { name } of graph.parameters) values[name] = await this.#share(name, signal);
+    return {
+      run: (inputs, outputs) => session.run({ ...values, ...inputs }, outputs),
+      dispose: () => session.dispose(),
+    };
+  }
+
+  #share(name: string, signal: AbortSignal | undefined): Promise<Value> {
+    const known = this.#shared.get(name);
+    if (known !== undefined) return known;
+    const sharing = this.weights.read(name, signal).then((tensor) => this.backend.upload(tensor));
+    this.#shared.set(
+      name,
+      sharing.catch((error) => {
+        this.#shared.delete(name);
+        throw error;
+      }),
+    );
+    return this.#shared.get(name)!; // set just above
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * DDIM with η = 0 and no clipping.
+ *
+ * *Source:* Song et al., arXiv 2010.02502; DiT `gaussian_diffusion.py`, `ddim_sample_loop`.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../tensor/tensor.ts";
+import type { NoiseSchedule } from "./noise_schedule.ts";
+
+/** Position in the loop and the time given to the model there. */
+export interface StepPosition {
+  /** 0 is the noisiest step. */
+  readonly index: number;
+  /** Timestep value. */
+  readonly time: number;
+}
+
+/** The latent after one step. */
+export interface SamplerStep extends StepPosition {
+  /** `(n, C, H, W)`; not written to again. */
+  readonly latent: Tensor;
+}
+
+/** Predicts the noise in a latent `(n, C, H, W)`; same shape. */
+export type Denoise = (latent: Tensor, position: StepPosition) => Promise<Tensor>;
+
+/**
+ * Runs the loop, yielding after each step.
+ *
+ * Arithmetic is float32 in the original's order, so that every runtime makes the same latents.
+ */
+export async function* ddim(
+  schedule: NoiseSchedule,
+  noise: Tensor,
+  denoise: Denoise,
+): AsyncGenerator<SamplerStep, void, undefined> {
+  let latent = noise;
+  for (const [index, time] of schedule.times.entries()) {
+    const epsilon = await denoise(latent, { index, time });
+    latent = { dims: latent.dims, data: ddimStep(latent.data, epsilon.data, schedule, index) };
+    yield { index, time, latent };
+  }
+}
+
+const { fround, sqrt } = Math;
+
+function ddimStep(
+  x: Float32Array,
+  epsilon: Float32Array,
+  schedule: NoiseSchedule,
+  index: number,
+): Float32Array {
+  const alphaBar = schedule.alphaBars[index]!; // index is a step of the schedule
+  const next = fround(schedule.alphaBarsNext[index]!);
+  const recip = fround(sqrt(1 / alphaBar));
+  const recipMinusOne = fround(sqrt(1 / alphaBar - 1));
+  const toStart = fround(sqrt(next));
+  const toNoise = fround(sqrt(fround(1 - next)));
+  return x.map((value, i) => {
+    const scaled = fround(recip * value);
+    const start = fround(scaled - fround(recipMinusOne * epsilon[i]!)); // same length as x
+    const direction = fround(fround(scaled - start) / recipMinusOne);
+    return fround(start * toStart) + fround(toNoise * direction);
+  });
+}
