@@ -1,0 +1,33 @@
+/**
+ * The parts of deno.json that our checks ask for.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+/** See https://docs.deno.com/runtime/fundamentals/configuration; absent lists are empty. */
+export interface DenoConfig {
+  /** Bare specifier → target. */
+  readonly imports: Readonly<Record<string, string>>;
+  /** Which files `deno publish` takes. */
+  readonly publish: { readonly include: readonly string[]; readonly exclude: readonly string[] };
+}
+
+const paths = z.array(z.string()).default([]);
+const config: z.ZodType<DenoConfig> = z.object({
+  imports: z.record(z.string(), z.string()).default({}),
+  publish: z.object({ include: paths, exclude: paths }).prefault({}),
+});
+
+/** Reads `deno.json` at the root; it may have comments. */
+export async function readDenoConfig(root: URL): Promise<DenoConfig> {
+  const text = await Deno.readTextFile(new URL("deno.json", root));
+  return config.parse(JSON.parse(withoutComments(text)));
+}
+
+/** Drops comments, and leaves alone what only looks like one inside a string. */
+function withoutComments(text: string): string {
+  const stringOrComment = /("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[^]*?\*\//g;
+  return text.replace(stringOrComment, (_, string: string | undefined) => string ?? "");
+}
