@@ -12,7 +12,7 @@ import { AssetError } from "../errors.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
 import { parseHeader, type TensorEntry } from "./safetensors_header.ts";
-import type { Source } from "./source.ts";
+import { BLOCK_BYTES, type Source } from "./source.ts";
 
 /** What a tensor's bytes are checked against while they are read, and how to stop. */
 export interface ReadOptions {
@@ -51,8 +51,8 @@ export interface Safetensors {
 
 /** Headers above this size are refused, as by the format's own library: 100 MB. */
 const HEADER_LIMIT = 100_000_000;
-/** A tensor up to this size is read whole when it is sampled: 64 KiB. */
-const SAMPLE_WHOLE = 1 << 16;
+/** A tensor up to this size is read whole when it is sampled: one block costs less than 64 reads. */
+const SAMPLE_WHOLE = BLOCK_BYTES;
 /** Reads of single elements that wait for an answer at the same time. */
 const SAMPLE_READS = 16;
 
