@@ -4,19 +4,16 @@
  * @module
  */
 
-const FRACTION_BITS = 10;
-const SMALLEST = 2 ** -24; // of the subnormal float16 numbers
-
 let table: Float32Array | undefined;
 
-/** Decodes little-endian IEEE float16; two bytes a number. */
+/** Decodes little-endian IEEE float16: `2 · into.length` bytes. */
 export function decodeFloat16(bytes: Uint8Array, into: Float32Array): void {
   table ??= Float32Array.from({ length: 65_536 }, (_, bits) => fromHalfBits(bits));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let i = 0; i < into.length; i++) into[i] = table[view.getUint16(2 * i, true)]!; // 65,536 rows
 }
 
-/** Decodes little-endian bfloat16, the upper half of a float32; two bytes a number. */
+/** Decodes little-endian bfloat16, the upper half of a float32: `2 · into.length` bytes. */
 export function decodeBfloat16(bytes: Uint8Array, into: Float32Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
@@ -27,34 +24,34 @@ export function decodeBfloat16(bytes: Uint8Array, into: Float32Array): void {
 export function encodeFloat16(numbers: Float32Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(numbers.length * 2);
   const view = new DataView(bytes.buffer);
-  numbers.forEach((value, i) => view.setUint16(2 * i, toHalfBits(value), true));
+  const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+  for (let i = 0; i < bits.length; i++) view.setUint16(2 * i, toHalfBits(bits[i]!), true); // i < length
   return bytes;
 }
 
 function fromHalfBits(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> FRACTION_BITS) & 31;
+  const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * SMALLEST;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   return sign * 2 ** (exponent - 15) * (1 + fraction / 1024);
 }
 
-function toHalfBits(value: number): number {
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const magnitude = Math.abs(value);
-  if (Number.isNaN(value)) return 0x7e00;
-  if (magnitude >= 65_520) return sign | 0x7c00; // halfway to the next number after 65,504
-  if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude / SMALLEST);
-  const exponent = Math.floor(Math.log2(magnitude));
-  const settled = magnitude < 2 ** exponent ? exponent - 1 : exponent; // log2 may round up
-  const fraction = roundHalfEven((magnitude / 2 ** settled - 1) * 1024);
-  return sign | (((settled + 15) << FRACTION_BITS) + fraction); // a full fraction carries over
+/** Bits of a float32 to bits of the nearest float16. */
+function toHalfBits(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00; // NaN
+  if (magnitude >= 0x477ff000) return sign | 0x7c00; // from 65,520, halfway beyond the largest
+  if (magnitude >= 0x38800000) return sign | dropBits(magnitude - 0x38000000, 13); // bias 127 to 15
+  if (magnitude < 0x33000000) return sign; // below half of the smallest, 2^-24
+  const fraction = (magnitude & 0x7fffff) | 0x800000;
+  return sign | dropBits(fraction, 126 - (magnitude >>> 23)); // in units of 2^-24
 }
 
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
+/** Divides by 2^count, to nearest, ties to even; a full fraction carries into the exponent. */
+function dropBits(bits: number, count: number): number {
+  const halfway = (1 << (count - 1)) - 1 + ((bits >>> count) & 1);
+  return (bits + halfway) >>> count;
 }
