@@ -6,7 +6,9 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import type { OnnxModel } from "../onnx/model_proto.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
+import { add } from "../onnx/operators.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { Backend, BackendName, Session, Value } from "./backend.ts";
 
@@ -39,6 +41,15 @@ export interface OrtProvider {
 /** Makes a backend of a provider. */
 export function ortBackend(ort: OrtModule, provider: OrtProvider): Backend {
   return new OrtBackend(ort, provider);
+}
+
+/** Loads a trivial graph: a runtime makes its memory, threads and device with its first session. */
+export function loadTrivial(ort: OrtModule, provider: string): Promise<InferenceSession> {
+  const graph = new GraphBuilder("trivial");
+  const x = graph.input("x", [1]);
+  graph.output("y", add(graph, x, x));
+  const { bytes } = encodeModel(graph);
+  return ort.InferenceSession.create(bytes, { executionProviders: [provider] });
 }
 
 class OrtBackend implements Backend {

@@ -5,11 +5,8 @@
  */
 
 import { BackendError } from "../errors.ts";
-import { GraphBuilder } from "../onnx/graph.ts";
-import { encodeModel } from "../onnx/model_proto.ts";
-import { add } from "../onnx/operators.ts";
 import type { Backend } from "./backend.ts";
-import { ortBackend, type OrtModule } from "./ort.ts";
+import { loadTrivial, ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
 
@@ -76,7 +73,8 @@ async function initialise(threads: number): Promise<WasmRuntime> {
   const usable = isolated ? threads : 1;
   ort.env.wasm.numThreads = usable;
   const reserve = runtimeName() === "deno" && usable > 1;
-  await (reserve ? withReservedMemory(() => warmUp(ort)) : warmUp(ort));
+  const begin = () => loadTrivial(ort, "wasm"); // the first session makes memory and threads
+  await (await (reserve ? withReservedMemory(begin) : begin())).release();
   return { ort, threads: usable };
 }
 
@@ -86,15 +84,4 @@ async function load(browser: boolean): Promise<typeof import("onnxruntime-web")>
   } catch (cause) {
     throw new BackendError("Cannot open wasm: onnxruntime-web must be installed", { cause });
   }
-}
-
-/** The first session makes the runtime's memory and threads. */
-async function warmUp(ort: OrtModule): Promise<void> {
-  const graph = new GraphBuilder("warm-up");
-  const x = graph.input("x", [1]);
-  graph.output("y", add(graph, x, x));
-  const session = await ort.InferenceSession.create(encodeModel(graph).bytes, {
-    executionProviders: ["wasm"],
-  });
-  await session.release();
 }

@@ -7,7 +7,7 @@
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
-import type { GraphBuilder } from "../onnx/graph.ts";
+import type { GraphBuilder, Node } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
 import { buildSegment, type Segment, segmentKey } from "./segment.ts";
 
@@ -78,26 +78,26 @@ export class SegmentSessions {
     if (this.backend.weights === "initializers") {
       return await loadWithWeights(this.backend, graph, this.weights, signal);
     }
-    const session = await this.backend.load(encodeModel(graph));
     const values: Record<string, Value> = {};
-    for (const { name } of graph.parameters) values[name] = await this.#share(name, signal);
+    for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
+    const session = await this.backend.load(encodeModel(graph));
     return {
       run: (inputs, outputs) => session.run({ ...values, ...inputs }, outputs),
       dispose: () => session.dispose(),
     };
   }
 
-  #share(name: string, signal: AbortSignal | undefined): Promise<Value> {
+  /** Uploads a weight once, in the shape that graphs give it; disposed of with this object. */
+  #share({ name, dims }: Node, signal: AbortSignal | undefined): Promise<Value> {
     const known = this.#shared.get(name);
     if (known !== undefined) return known;
-    const sharing = this.weights.read(name, signal).then((tensor) => this.backend.upload(tensor));
-    this.#shared.set(
-      name,
-      sharing.catch((error) => {
+    const sharing = this.weights.read(name, signal)
+      .then(({ data }) => this.backend.upload({ dims: dims.map(Number), data }))
+      .catch((error) => {
         this.#shared.delete(name);
         throw error;
-      }),
-    );
-    return this.#shared.get(name)!; // set just above
+      });
+    this.#shared.set(name, sharing);
+    return sharing;
   }
 }

@@ -1,0 +1,86 @@
+/**
+ * The `native` provider: onnxruntime-node on the CPU, where a local `node_modules` has it.
+ *
+ * It is optional and never downloaded: it is looked for, and only then loaded.
+ *
+ * @module
+ */
+
+import { BackendError } from "../errors.ts";
+import type { Backend } from "./backend.ts";
+import { ortBackend, type OrtModule } from "./ort.ts";
+import { coreCount, runtimeName } from "./platform.ts";
+
+/** Settings of the native provider. */
+export interface NativeOptions {
+  /** Threads, at least 1; all cores unless told otherwise. */
+  readonly threads?: number;
+}
+
+const PACKAGE = "onnxruntime-node";
+/** What to run, and to allow, so that the provider is found. */
+export const NATIVE_ADVICE =
+  `npm install --no-save --ignore-scripts ${PACKAGE}@1.30.0 (about 270 MB), then allow ` +
+  "--allow-read --allow-env --allow-ffi --allow-sys";
+
+/** Path of the package in the nearest local `node_modules`; `undefined` when there is none. */
+export async function findNative(): Promise<string | undefined> {
+  if (runtimeName() === "browser") return undefined;
+  try {
+    return (await localRequire()).resolve(PACKAGE);
+  } catch {
+    return undefined; // absent, or not ours to read
+  }
+}
+
+/**
+ * Opens the native provider.
+ *
+ * @throws {RangeError} When `threads` is not a positive integer.
+ * @throws {BackendError} When the package is not in a local `node_modules`, or does not load.
+ */
+export async function openNative(options: NativeOptions = {}): Promise<Backend> {
+  const threads = options.threads ?? await coreCount();
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new RangeError(
+      `Cannot open native: threads must be a positive integer: current value is ${threads}`,
+    );
+  }
+  const ort = await loadNative();
+  return ortBackend(ort, {
+    name: "native",
+    description: `native, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+    weights: "initializers",
+    // Every session has threads of its own: one that spins after its run takes the core from the
+    // next session's, which made a step of 24 modules 12 times slower.
+    sessionOptions: {
+      executionProviders: ["cpu"],
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
+    },
+    upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
+    schedule: (task) => task(),
+  });
+}
+
+async function loadNative(): Promise<OrtModule> {
+  if (await findNative() === undefined) {
+    throw new BackendError(
+      `Cannot open native: ${PACKAGE} must be in a local node_modules: run ${NATIVE_ADVICE}`,
+    );
+  }
+  try {
+    return (await localRequire())(PACKAGE) as OrtModule; // untyped by nature of require
+  } catch (cause) {
+    throw new BackendError(`Cannot open native: ${PACKAGE} must load: run ${NATIVE_ADVICE}`, {
+      cause,
+    });
+  }
+}
+
+async function localRequire(): Promise<NodeJS.Require> {
+  const { createRequire } = await import("node:module");
+  const { cwd } = await import("node:process");
+  return createRequire(`${cwd()}/`);
+}

@@ -1,0 +1,75 @@
+/**
+ * Choosing a provider.
+ *
+ * @module
+ */
+
+import type { Backend, BackendName } from "./backend.ts";
+import { findNative, openNative } from "./native.ts";
+import { openWasm } from "./wasm.ts";
+import { findAdapter, openWebGpu } from "./webgpu.ts";
+
+/** Which provider to open. */
+export interface BackendOptions {
+  /** `auto` unless given: see {@link chooseBackend}. */
+  readonly backend?: BackendName | "auto";
+  /** Threads of wasm and native; all cores unless given. */
+  readonly threads?: number;
+}
+
+/** A provider and why it was taken. */
+export interface BackendChoice {
+  /** The provider. */
+  readonly name: BackendName;
+  /** The reason in words. */
+  readonly reason: string;
+}
+
+/** Every provider's name. */
+export const BACKENDS: readonly BackendName[] = ["wasm", "webgpu", "native"];
+
+/**
+ * What `auto` takes: WebGPU on a hardware adapter, else native where a local `node_modules` has it, else
+ * wasm. It never downloads anything.
+ */
+export async function chooseBackend(): Promise<BackendChoice> {
+  const adapter = await findAdapter();
+  if (adapter?.fallback === false) {
+    return { name: "webgpu", reason: `hardware adapter ${adapter.name}` };
+  }
+  const without = adapter === undefined
+    ? "no WebGPU adapter"
+    : `${adapter.name} is a fallback adapter`;
+  if (await findNative() !== undefined) {
+    return { name: "native", reason: `${without}; onnxruntime-node found in node_modules` };
+  }
+  return { name: "wasm", reason: `${without}; onnxruntime-node not in node_modules` };
+}
+
+/**
+ * Opens the provider that was asked for.
+ *
+ * @throws {TypeError} When there is no provider of that name.
+ * @throws {BackendError} When it cannot be opened here.
+ */
+export async function openBackend(
+  options: BackendOptions = {},
+): Promise<{ readonly backend: Backend; readonly choice: BackendChoice }> {
+  const wanted = options.backend ?? "auto";
+  const choice = wanted === "auto" ? await chooseBackend() : { name: wanted, reason: "asked for" };
+  const threads = options.threads === undefined ? {} : { threads: options.threads };
+  switch (choice.name) {
+    case "webgpu":
+      return { backend: await openWebGpu(), choice };
+    case "native":
+      return { backend: await openNative(threads), choice };
+    case "wasm":
+      return { backend: await openWasm(threads), choice };
+    default:
+      throw new TypeError(
+        `Cannot open backend: its name must be auto, ${
+          BACKENDS.join(", ")
+        }: current value is ${wanted}`,
+      );
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * The `webgpu` provider: onnxruntime-web on the GPU; values stay in GPU buffers.
+ *
+ * @module
+ */
+
+import type { Tensor as OrtTensor } from "onnxruntime-common";
+import { BackendError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Backend } from "./backend.ts";
+import { loadTrivial, ortBackend } from "./ort.ts";
+import { inTurn } from "./queue.ts";
+
+type WebGpuRuntime = typeof import("onnxruntime-web/webgpu");
+
+/** A WebGPU adapter, as far as we ask about it. */
+export interface AdapterFacts {
+  /** Vendor, device and description, as the runtime reports them. */
+  readonly name: string;
+  /** Whether it computes on the CPU (llvmpipe, SwiftShader): right, but slow. */
+  readonly fallback: boolean;
+}
+
+/** The adapter that `webgpu` would use; `undefined` when there is none. */
+export async function findAdapter(): Promise<AdapterFacts | undefined> {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+  if (adapter === undefined || adapter === null) return undefined;
+  const { vendor, device, description, isFallbackAdapter } = adapter.info;
+  const name = [vendor, device, description].filter((part) => part !== "").join(" ");
+  return { name: description || name || "unnamed adapter", fallback: isFallbackAdapter };
+}
+
+/** What `--backend webgpu` needs where it is absent. */
+export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal or D3D12 " +
+  "(on a machine without a GPU: apt-get install mesa-vulkan-drivers), in Deno or a browser";
+
+/**
+ * Opens the webgpu provider, on a fallback adapter too.
+ *
+ * @throws {BackendError} When there is no adapter or the runtime does not load.
+ */
+export async function openWebGpu(): Promise<Backend> {
+  const adapter = await findAdapter();
+  if (adapter === undefined) {
+    throw new BackendError(
+      `Cannot open webgpu: ${WEBGPU_ADVICE}, must be there: current value is none`,
+    );
+  }
+  const ort = await loadRuntime();
+  ort.env.wasm.numThreads = 1; // only shapes are computed on the CPU
+  const kind = adapter.fallback ? "webgpu, fallback adapter" : "webgpu";
+  return ortBackend(ort, {
+    name: "webgpu",
+    description: `${kind} ${adapter.name}`,
+    weights: "inputs",
+    sessionOptions: { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" },
+    upload: await uploader(ort),
+    schedule: inTurn,
+  });
+}
+
+async function loadRuntime(): Promise<WebGpuRuntime> {
+  try {
+    return "Suspending" in WebAssembly
+      ? await import("onnxruntime-web/jspi")
+      : await import("onnxruntime-web/webgpu");
+  } catch (cause) {
+    throw new BackendError("Cannot open webgpu: onnxruntime-web must be installed", { cause });
+  }
+}
+
+/** Uploads to buffers of the runtime's own device, freed with their tensor. */
+async function uploader(ort: WebGpuRuntime): Promise<(tensor: Tensor) => OrtTensor> {
+  device ??= openDevice(ort).catch((error) => {
+    device = undefined;
+    throw error;
+  });
+  const gpu = await device;
+  return ({ dims, data }) => {
+    const size = alignedBytes(data.byteLength);
+    const buffer = gpu.createBuffer({ size, usage: BUFFER_USAGE });
+    gpu.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>); // never a shared buffer
+    return ort.Tensor.fromGpuBuffer(buffer, {
+      dataType: "float32",
+      dims,
+      dispose: () => buffer.destroy(),
+    });
+  };
+}
+
+let device: Promise<GPUDevice> | undefined;
+
+/** The runtime's device lives as long as a session: a trivial one keeps it for the whole process. */
+async function openDevice(ort: WebGpuRuntime): Promise<GPUDevice> {
+  await inTurn(() => loadTrivial(ort, "webgpu"));
+  return await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
+}
+
+const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification
+
+/** The runtime binds whole 16-byte rows. */
+function alignedBytes(bytes: number): number {
+  return Math.max(16, Math.ceil(bytes / 16) * 16);
+}
