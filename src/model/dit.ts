@@ -20,6 +20,7 @@ import {
   type Head,
   type ModulationGroup,
   type Module,
+  type Streams,
   type Transformer,
 } from "./module_graph.ts";
 
@@ -49,7 +50,7 @@ function patchEmbedding(config: DitConfig, tokens: number): Embedding {
   return {
     macs: tokens * patch * width,
     latentDims: ["N", c, inputSize, inputSize],
-    build(graph, latent) {
+    build(graph, latent): Streams {
       const cut = operators.reshape(graph, latent, [0, c, grid, p, grid, p], [
         "N",
         c,
@@ -73,7 +74,7 @@ function attentionModule(config: DitConfig, tokens: number, block: number): Modu
   const branchMacs = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
   return {
     ...gatedModule(name, tokens, width, branchMacs),
-    branch(graph, streams, [shift, scale]) {
+    branch(graph, streams, [shift, scale]): Node[] {
       const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
       return [selfAttention(graph, x, name, numHeads)];
     },
@@ -86,7 +87,7 @@ function mlpModule(config: DitConfig, tokens: number, block: number): Module {
   const hidden = Math.trunc(width * mlpRatio);
   return {
     ...gatedModule(name, tokens, width, 2 * tokens * width * hidden),
-    branch(graph, streams, [shift, scale]) {
+    branch(graph, streams, [shift, scale]): Node[] {
       const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
       return [feedForward(graph, x, name, hidden)];
     },
@@ -118,7 +119,7 @@ function finalLayer(config: DitConfig, tokens: number): Head {
   return {
     macs: tokens * width * p * p * c,
     modulationRows: 2,
-    build(graph, streams, [shift, scale]) {
+    build(graph, streams, [shift, scale]): Node {
       const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // two rows were declared
       const patches = dense(graph, x, "final_layer.linear", p * p * c); // (N, T, p·p·C)
       const cut = operators.reshape(graph, patches, [0, grid, grid, p, p, c], [
@@ -146,7 +147,7 @@ function timeAndLabel(config: DitConfig): Conditioning {
     width,
     timeWidth: TIME_WIDTH,
     timeFeatures,
-    embed(graph, times, labels) {
+    embed(graph, times, labels): Node {
       const hidden = operators.silu(graph, dense(graph, times, "t_embedder.mlp.0", width));
       const time = dense(graph, hidden, "t_embedder.mlp.2", width); // (R, D)
       const table = graph.parameter("y_embedder.embedding_table.weight", [

@@ -1,0 +1,207 @@
+/**
+ * `generate`: pictures from a model, as a PNG grid, as latents, or both.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { openDirectory } from "../assets/source.ts";
+import { openSafetensors } from "../assets/safetensors.ts";
+import { encodeSafetensors } from "../assets/safetensors_writer.ts";
+import { AssetError } from "../errors.ts";
+import { tileGrid, toPictures } from "../engine/picture.ts";
+import { type GenerateOptions, openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { encodePng } from "../engine/png.ts";
+import { resolveRequest } from "../engine/request.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { expectWritable, writeWhole } from "./files.ts";
+import { type GenerateCommand, parseGenerate, TEXT_KEYWORD } from "./generate_options.ts";
+import { startProgress } from "./progress.ts";
+import { type BatchResult, describe, type Report, summarise } from "./report.ts";
+
+export { GENERATE_USAGE } from "./generate_options.ts";
+
+/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
+const MAX_BATCH = 10;
+
+/** Runs the command. */
+export async function generate(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const command = await parseGenerate(args);
+  for (const path of [command.out, command.latents]) {
+    if (path !== undefined) await expectWritable(path);
+  }
+  const conditions = command.conditions === undefined
+    ? undefined
+    : await readConditions(command.conditions);
+  const pipeline = await openPipeline({
+    backend: command.backend,
+    signal,
+    ...(command.model !== undefined && { model: command.model }),
+    ...(command.threads !== undefined && { threads: command.threads }),
+  });
+  try {
+    await expectSameModel(pipeline, command);
+    expectPictures(pipeline, command);
+    const { latents, report } = await runBatches(pipeline, { command, conditions, signal });
+    await writeResults(latents, command, report);
+    process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describe(report));
+  } finally {
+    await pipeline.close();
+  }
+}
+
+interface Conditions {
+  readonly noise: Tensor;
+  readonly labels: readonly number[];
+}
+
+interface RunOptions {
+  readonly command: GenerateCommand;
+  readonly conditions: Conditions | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** *Layout:* `noise` (n, C, H, W) of floats, `label` (n) of integers. */
+async function readConditions(path: string): Promise<Conditions> {
+  const { dirname, basename } = await import("node:path");
+  const source = openDirectory(dirname(path));
+  try {
+    const file = await openSafetensors(source, basename(path));
+    const noise = await file.readFloat32("noise");
+    const labels = await file.readIntegers("label");
+    if (labels.length === noise.dims[0]) return { noise, labels };
+    throw new AssetError(
+      `Cannot use ${path}: label must have ${noise.dims[0]} rows, as noise has: ` +
+        `current value is ${labels.length}`,
+    );
+  } finally {
+    await source.close();
+  }
+}
+
+async function expectSameModel(
+  pipeline: Pipeline,
+  { fingerprint }: GenerateCommand,
+): Promise<void> {
+  const actual = await pipeline.model.fingerprint();
+  if (fingerprint === undefined || fingerprint === actual) return;
+  throw new AssetError(
+    `Cannot repeat the picture: the model must be ${fingerprint} (give it by --model): ` +
+      `current value is ${actual}`,
+  );
+}
+
+/** Refuses, before the work, to draw latents that are not pixels. */
+function expectPictures({ model }: Pipeline, { out }: GenerateCommand): void {
+  const [channels] = model.latent;
+  if (out === undefined || channels === 1 || channels === 3) return;
+  throw new RangeError(
+    `Cannot write ${out}: latents must have 1 or 3 channels, others need a VAE decoder ` +
+      `(--latents FILE saves them as they are): current value is ${channels}`,
+  );
+}
+
+/** One batch after another; pictures keep their place and their seed. */
+async function runBatches(
+  pipeline: Pipeline,
+  { command, conditions, signal }: RunOptions,
+): Promise<{ latents: Tensor; report: Report }> {
+  const labels = wantedLabels(pipeline, command, conditions);
+  announce(pipeline, command);
+  const { steps } = resolveRequest(pipeline.model, {
+    ...(command.steps !== undefined && { steps: command.steps }),
+    ...(command.guidance !== undefined && { guidance: command.guidance }),
+    labels,
+  });
+  const batches = Math.ceil(labels.length / MAX_BATCH);
+  const progress = startProgress(steps * batches, {
+    write: (text) => void process.stderr.write(text),
+    isTty: process.stderr.isTTY === true,
+  });
+  const results: BatchResult[] = [];
+  try {
+    for (let first = 0; first < labels.length; first += MAX_BATCH) {
+      const batch = labels.slice(first, first + MAX_BATCH);
+      const options = {
+        labels: batch,
+        steps,
+        signal,
+        ...(command.guidance !== undefined && { guidance: command.guidance }),
+        ...(conditions === undefined
+          ? { seed: command.seed + first }
+          : { noise: rows(conditions.noise, first, batch.length) }),
+      };
+      const before = results.length * steps;
+      results.push(await drain(pipeline, options, (done) => progress.step(before + done)));
+    }
+    progress.finish();
+  } catch (error) {
+    progress.abort();
+    throw error;
+  }
+  const report = await summarise(
+    pipeline,
+    results,
+    conditions === undefined ? command.seed : undefined,
+  );
+  return { latents: join(results.map(({ latents }) => latents)), report };
+}
+
+async function drain(
+  pipeline: Pipeline,
+  options: GenerateOptions,
+  onStep: (done: number) => void,
+): Promise<BatchResult> {
+  const run = pipeline.steps(options);
+  for (let next = await run.next();; next = await run.next()) {
+    if (next.done === true) return next.value;
+    onStep(next.value.index + 1);
+  }
+}
+
+function wantedLabels(
+  { model }: Pipeline,
+  { labels, count }: GenerateCommand,
+  conditions: Conditions | undefined,
+): readonly (number | string)[] {
+  if (conditions !== undefined) return conditions.labels;
+  const cycle = labels ?? Array.from({ length: Math.min(10, model.classes) }, (_, label) => label);
+  return Array.from({ length: count ?? cycle.length }, (_, i) => cycle[i % cycle.length]!); // not empty
+}
+
+function announce({ model, choice, backend }: Pipeline, { json }: GenerateCommand): void {
+  if (json) return;
+  process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
+}
+
+async function writeResults(
+  latents: Tensor,
+  command: GenerateCommand,
+  report: Report,
+): Promise<void> {
+  if (command.out !== undefined) {
+    const { labels, seed, steps, guidance, fingerprint, model } = report;
+    const record = JSON.stringify({ model, fingerprint, labels, seed, steps, guidance });
+    const picture = tileGrid(toPictures(latents));
+    await writeWhole(command.out, [await encodePng(picture, { [TEXT_KEYWORD]: record })]);
+  }
+  if (command.latents !== undefined) {
+    await writeWhole(command.latents, encodeSafetensors(new Map([["latents", latents]])));
+  }
+}
+
+function rows({ dims: [, ...rest], data }: Tensor, first: number, count: number): Tensor {
+  const size = rest.reduce((product, extent) => product * extent, 1);
+  return { dims: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
+}
+
+function join(tensors: readonly Tensor[]): Tensor {
+  const [, ...rest] = tensors[0]?.dims ?? [];
+  const data = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0));
+  let at = 0;
+  for (const part of tensors) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { dims: [tensors.reduce((sum, { dims: [n = 0] }) => sum + n, 0), ...rest], data };
+}

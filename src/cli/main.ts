@@ -1,0 +1,69 @@
+/**
+ * The command line: `invardiff <command> [options]`.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { AssetError, BackendError, PlanError } from "../errors.ts";
+import { doctor } from "./doctor.ts";
+import { generate, GENERATE_USAGE } from "./generate.ts";
+
+/** A command: its arguments in, its exit code out. */
+type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
+
+const COMMANDS: Readonly<Record<string, Command>> = { generate, doctor };
+
+const USAGE = `usage: deno task <command> [options]
+
+  generate   make pictures
+  doctor     say what this machine offers and what --backend auto would choose
+
+${GENERATE_USAGE}`;
+
+const INTERRUPTED = 130; // as shells report a process that SIGINT ended
+
+/** Exit code of each class of error; the first that fits. */
+const EXIT_CODES: readonly (readonly [new (...args: never[]) => Error, number])[] = [
+  [AssetError, 3],
+  [BackendError, 4],
+  [PlanError, 5],
+  [RangeError, 2],
+  [TypeError, 2],
+];
+
+if (import.meta.main) {
+  process.exitCode = await run(process.argv.slice(2));
+}
+
+/** Runs one command line and returns its exit code; errors become one line on stderr. */
+export async function run(args: readonly string[]): Promise<number> {
+  const [name = "", ...rest] = args;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined || rest.includes("--help")) {
+    const asked = name === "" || [name, ...rest].some((arg) => arg === "--help" || arg === "help");
+    (asked ? process.stdout : process.stderr).write(USAGE + "\n");
+    return asked ? 0 : 2;
+  }
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort(new DOMException("Interrupted", "AbortError"));
+  process.on("SIGINT", onInterrupt);
+  try {
+    await command(rest, interrupt.signal);
+    return 0;
+  } catch (error) {
+    return report(error, interrupt.signal);
+  } finally {
+    process.off("SIGINT", onInterrupt);
+  }
+}
+
+function report(error: unknown, signal: AbortSignal): number {
+  if (signal.aborted) {
+    process.stderr.write("Interrupted: nothing was written\n");
+    return INTERRUPTED;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`error: ${message.split("\n")[0]}\n`);
+  return EXIT_CODES.find(([type]) => error instanceof type)?.[1] ?? 1;
+}
