@@ -6,6 +6,7 @@
  */
 
 import { z } from "zod";
+import { checkJson } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
 
 /** The original constructor's arguments. */
@@ -40,19 +41,20 @@ export interface TensorShapes {
   dims(name: string): readonly number[] | undefined;
 }
 
-const positive = z.number().int().positive();
-const configSchema = z.object({
+/** Far above any DiT; bounds what a strange config can make us build. */
+const positive = z.int().min(1).max(1 << 20);
+const configSchema = z.strictObject({
   input_size: positive.default(32),
   patch_size: positive.default(2),
   in_channels: positive.default(4),
   hidden_size: positive.default(1152),
-  depth: positive.default(28),
+  depth: z.int().min(1).max(1000).default(28),
   num_heads: positive.default(16),
-  mlp_ratio: z.number().positive().default(4),
+  mlp_ratio: z.number().positive().max(100).default(4),
   class_dropout_prob: z.number().min(0).max(1).default(0.1),
   num_classes: positive.default(1000),
   learn_sigma: z.boolean().default(true),
-}).strict();
+});
 
 /** Depth and heads of the published widths. *Source:* DiT `models.py`, DiT_S … DiT_XL. */
 const PUBLISHED: ReadonlyMap<number, { readonly depth: number; readonly numHeads: number }> =
@@ -71,13 +73,7 @@ const DEFAULT_INPUT_SIZE = 32;
  * @throws {AssetError} Naming the first key that is unknown or out of range.
  */
 export function parseDitConfig(json: unknown): DitConfig {
-  const parsed = configSchema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const at = issue?.path.join(".") || "(root)";
-    throw new AssetError(`Cannot read DiT config: ${at}: ${issue?.message}`);
-  }
-  const c = parsed.data;
+  const c = checkJson(json, configSchema, "DiT config");
   return consistent({
     inputSize: c.input_size,
     patchSize: c.patch_size,
@@ -110,17 +106,15 @@ export function inferDitConfig(shapes: TensorShapes): DitConfig {
     );
   }
   const tokens = shapes.dims("pos_embed")?.[1];
-  return consistent({
-    inputSize: tokens === undefined ? DEFAULT_INPUT_SIZE : Math.sqrt(tokens) * patchSize!,
-    patchSize: patchSize!, // rank 4 was checked
-    inChannels: inChannels!,
-    hiddenSize: hiddenSize!,
+  return parseDitConfig({
+    input_size: tokens === undefined ? DEFAULT_INPUT_SIZE : Math.sqrt(tokens) * patchSize!,
+    patch_size: patchSize,
+    in_channels: inChannels,
+    hidden_size: hiddenSize,
     depth,
-    numHeads: published.numHeads,
-    mlpRatio: 4,
-    classDropoutProb: 0.1,
-    numClasses: rows! - 1, // the last row is the null class
-    learnSigma: out === 2 * inChannels! * patchSize! ** 2,
+    num_heads: published.numHeads,
+    num_classes: rows! - 1, // rank 2 was checked; the last row is the null class
+    learn_sigma: out === 2 * inChannels! * patchSize! ** 2, // rank 4 was checked
   });
 }
 
@@ -204,7 +198,11 @@ function dimsOf(shapes: TensorShapes, name: string, rank: number): readonly numb
   );
 }
 
-function blockCount(shapes: TensorShapes): number {
-  const blocks = [...shapes.names].map((name) => /^blocks\.(\d+)\./.exec(name)?.[1]);
-  return Math.max(-1, ...blocks.filter((block) => block !== undefined).map(Number)) + 1;
+function blockCount({ names }: TensorShapes): number {
+  let count = 0;
+  for (const name of names) {
+    const block = /^blocks\.(\d+)\./.exec(name)?.[1];
+    if (block !== undefined) count = Math.max(count, Number(block) + 1);
+  }
+  return count;
 }
