@@ -2,12 +2,13 @@
 
     apt install dataset-fashion-mnist
     pip install torch==2.13.0 numpy
-    python3 scripts/train_fashion_dit.py --out models/fashion-dit
+    python3 scripts/train_fashion_dit.py --out dist/fashion-dit
 
 The 2,875 iterations of the default recipe (368 k images, 6.1 epochs) took 105 minutes on two CPU cores; training
 longer makes the model better. Writes `weights.safetensors` (EMA weights, fp16, official DiT tensor names) and
-`config.json` (the original constructor's keys). `scripts/verify_fashion_dit.py` proves that the definition below
-computes what the original code does.
+`config.json` (the original constructor's keys), which `deno task generate --model dist/fashion-dit` opens. To embed
+them, copy the weights to `models/fashion-dit` and run `scripts/write_manifest.ts`. `scripts/verify_fashion_dit.py`
+proves that the definition below computes what the original code does.
 
 Sources: Peebles & Xie, Scalable Diffusion Models with Transformers (2023): model, initialisation, label dropout;
 Nichol & Dhariwal, Improved DDPM (2021): learned variance and the hybrid loss.
