@@ -36,13 +36,6 @@ const BYTES: Readonly<Record<WritableType, number>> = { I64: 8, F32: 4, F16: 2 }
  * come first, so that every tensor is aligned to its elements.
  *
  * @throws {RangeError} When a tensor's data are not as many as its shape says.
- *
- * @example
- * ```ts
- * import { encodeSafetensors } from "./safetensors_writer.ts";
- * const latents = { dims: [1, 2], data: new Float32Array([0.5, 1]) };
- * const file = await new Blob([...encodeSafetensors(new Map([["latents", latents]]))]).bytes();
- * ```
  */
 export function* encodeSafetensors(
   tensors: ReadonlyMap<string, WritableTensor>,
