@@ -111,6 +111,9 @@ class DirectorySource implements Source {
       const { readdir } = await import("node:fs/promises");
       return await readdir(await this.#locate("."));
     } catch (cause) {
+      if (isKind(cause, "ENOTDIR", "NotADirectory")) {
+        fail(this.name, "it must be a directory", cause);
+      }
       return unreadable(this.name, cause);
     }
   }
