@@ -1,0 +1,64 @@
+/**
+ * Weights of any DiT geometry, for measuring time and memory where nothing depends on the numbers.
+ */
+import type { Weights } from "../src/assets/weights.ts";
+import { type DitConfig, ditTensors } from "../src/model/dit_config.ts";
+import { elementCount } from "../src/tensor/tensor.ts";
+
+/** Published geometries: width, depth, heads. */
+const SIZES = { S: [384, 12, 6], B: [768, 12, 12], L: [1024, 24, 16], XL: [1152, 28, 16] } as const;
+
+/** A published size such as `DiT-S/2` on 32 × 32 latents (256² pictures). */
+export function publishedConfig(name: string): DitConfig {
+  const [, size = "", patch] = /^DiT-(S|B|L|XL)\/([248])$/.exec(name) ?? [];
+  const geometry = SIZES[size as keyof typeof SIZES]; // undefined is refused just below
+  if (geometry === undefined) {
+    throw new RangeError(
+      `Cannot make weights: size must be like DiT-S/2: current value is ${name}`,
+    );
+  }
+  const [hiddenSize, depth, numHeads] = geometry;
+  return {
+    inputSize: 32,
+    patchSize: Number(patch),
+    inChannels: 4,
+    hiddenSize,
+    depth,
+    numHeads,
+    mlpRatio: 4,
+    classDropoutProb: 0.1,
+    numClasses: 1000,
+    learnSigma: true,
+  };
+}
+
+/** Small reproducible numbers for every tensor of the configuration, made when they are read. */
+export function randomWeights(config: DitConfig): Weights {
+  const shapes = ditTensors(config);
+  const dimsOf = (name: string): readonly number[] => {
+    const tokens = (config.inputSize / config.patchSize) ** 2;
+    return shapes.get(name) ?? [1, tokens, config.hiddenSize]; // pos_embed is not in the list
+  };
+  return {
+    names: new Set([...shapes.keys(), "pos_embed"]),
+    dims: dimsOf,
+    read: (name) => {
+      const dims = dimsOf(name);
+      return Promise.resolve({ dims, data: randomNumbers(elementCount(dims), name.length) });
+    },
+    sample: (_name, indices) => Promise.resolve(new Float32Array(indices.length)),
+  };
+}
+
+/** Uniform in ±0.05 by a 32-bit xorshift: fast, and free of the subnormals that would slow a CPU. */
+export function randomNumbers(count: number, seed: number): Float32Array<ArrayBuffer> {
+  const numbers = new Float32Array(count);
+  let state = (seed * 2654435761 + 1) | 0;
+  for (let i = 0; i < count; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    numbers[i] = state * (0.05 / 2 ** 31);
+  }
+  return numbers;
+}
