@@ -144,14 +144,13 @@ function useOfModule(row: Row, m: number): Use {
 
 /** A first step that runs every module makes whatever any later step may load. */
 function checkFirst(row: Row, modules: readonly string[], slot: string): void {
-  const reused = row.kind === "modules" ? modules.find((_, m) => row.reuse[m]) : row.kind;
-  if (reused === undefined) return;
-  const what = row.kind === "modules"
-    ? `module ${reused}`
+  const reused = row.kind === "modules"
+    ? modules.filter((_, m) => row.reuse[m]).map((name) => `module ${name}`)[0]
     : { hidden: "hidden state", residual: "trunk residual" }[row.kind];
+  if (reused === undefined) return;
   throw new PlanError(
-    `Cannot compile plan: step 0 (slot ${slot}), ${what} must be computed, for nothing is stored ` +
-      `before the first step: current value is "${writeRow(row)}"`,
+    `Cannot compile plan: step 0 (slot ${slot}), ${reused} must be computed, for nothing is ` +
+      `stored before the first step: current value is "${writeRow(row)}"`,
   );
 }
 
