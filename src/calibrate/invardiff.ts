@@ -7,15 +7,13 @@
  * @module
  */
 import { PlanError } from "../errors.ts";
+import type { Mask } from "../plan/cache_book_layout.ts";
 import { writeRow } from "../plan/row.ts";
 import type { Rates } from "./change_rate.ts";
 import { quantile } from "./quantile.ts";
 
 /** Rates by kind of feature: `step` and the kinds of modules. */
 export type RatesByKind = Readonly<Record<string, Rates>>;
-
-/** `mask[step][column]`, `true` = reuse; one column for kind `step`. */
-export type Mask = readonly (readonly boolean[])[];
 
 /** Parameters of the policy. */
 export interface InvarDiffSettings {
@@ -31,7 +29,7 @@ export interface InvarDiffSettings {
 export interface ReuseChoice {
   /** By kind; rates strictly below are reused. A kind has none when there are fewer than 3 steps. */
   readonly thresholds: Readonly<Record<string, number>>;
-  /** By kind, as the rates. */
+  /** By kind, as the rates; one column for kind `step`. */
   readonly masks: Readonly<Record<string, Mask>>;
 }
 
