@@ -1,0 +1,77 @@
+/**
+ * Writes plans as cache books that the published InvarDiff code (v1) reads.
+ *
+ * @module
+ */
+import { PlanError } from "../errors.ts";
+import {
+  type CacheBook,
+  type Group,
+  type Layout,
+  LAYOUTS,
+  type Mask,
+} from "./cache_book_layout.ts";
+import type { Plan } from "./plan.ts";
+
+/**
+ * Writes a DiT or FLUX plan as a cache book that the published code would run the same way.
+ *
+ * All module cells of a reused step are `true`, as the published calibration leaves them.
+ *
+ * @throws {PlanError} When the layout cannot say it: another architecture, names of modules or
+ * slots, or a step that reuses the trunk residual (`+`).
+ */
+export function exportCacheBook(plan: Plan): CacheBook {
+  const layout = LAYOUTS.find(({ architecture }) => architecture === plan.architecture);
+  if (layout === undefined || layout.slots.length !== 1) {
+    refuseExport("architecture", "dit or flux", plan.architecture);
+  }
+  if (plan.slots.length !== 1) refuseExport("slots", "one", plan.slots.length);
+  const residual = plan.rows.findIndex(([row]) => row === "+");
+  if (residual >= 0) refuseExport(`step ${residual}`, '"=" or marks of modules', '"+"');
+  checkNames(plan, layout);
+  const rows = plan.rows.map(([row]) => row!);
+  return Object.assign(
+    { [layout.step[0]!]: rows.map((row) => row === "=") },
+    ...layout.groups.map((group) => {
+      const masks = writeGroup(plan.modules, rows, group);
+      return group.key === undefined ? masks : { [group.key]: masks };
+    }),
+  );
+}
+
+function writeGroup(modules: readonly string[], rows: readonly string[], group: Group): CacheBook {
+  const columns = (part: string): readonly number[] =>
+    modules.flatMap((name, m) =>
+      name.startsWith(`${group.prefix}.`) && name.endsWith(`.${part}`) ? [m] : []
+    );
+  const masks: Record<string, Mask> = {};
+  for (const [part, keys] of Object.entries(group.parts)) {
+    const mask = rows.map((row) => columns(part).map((m) => row === "=" || row[m] === "r"));
+    for (const key of keys) masks[key] = mask;
+  }
+  if (group.copy !== undefined) masks[group.copy[0]] = masks[group.copy[1]]!;
+  return masks;
+}
+
+function checkNames(plan: Plan, layout: Layout): void {
+  const wanted = layout.groups.flatMap(({ prefix, parts }) => {
+    const count = plan.modules.filter((name) => name.startsWith(`${prefix}.`)).length;
+    const names = Object.keys(parts);
+    return Array.from(
+      { length: Math.ceil(count / names.length) },
+      (_, block) => names.map((part) => `${prefix}.${block}.${part}`),
+    ).flat();
+  });
+  const wrong = Array.from(
+    { length: Math.max(wanted.length, plan.modules.length) },
+    (_, m) => m,
+  ).find((m) => wanted[m] !== plan.modules[m]);
+  if (wrong !== undefined) refuseExport(`module ${wrong}`, wanted[wrong], plan.modules[wrong]);
+}
+
+function refuseExport(what: string, wanted: unknown, current: unknown): never {
+  throw new PlanError(
+    `Cannot export plan: ${what} must be ${wanted}: current value is ${current}`,
+  );
+}

@@ -1,0 +1,104 @@
+/**
+ * Does a plan fit this model and this request? Identity must match; circumstances give a notice.
+ *
+ * @module
+ */
+import { PlanError } from "../errors.ts";
+import type { Plan, PlanContext } from "./plan.ts";
+
+/** What a model is, as far as a plan cares. */
+export interface PlanModel {
+  /** Family of models that the module names belong to. */
+  readonly architecture: string;
+  /** Names of all modules in execution order. */
+  readonly modules: readonly string[];
+  /** Fingerprint of configuration and weights. */
+  readonly fingerprint: string;
+}
+
+/** What a plan is about to be used for. */
+export interface PlanTarget extends PlanModel, PlanContext {
+  /** Name of the sampler. */
+  readonly sampler: string;
+  /** Times at which the sampler calls the model, noisiest first. */
+  readonly times: readonly number[];
+}
+
+/** Times may differ by this ratio: fractional times come from float32 arithmetic elsewhere. */
+const TIME_TOLERANCE = 1e-5;
+
+/**
+ * Checks that a plan may run for this model and sampler.
+ *
+ * @returns One sentence for each recorded circumstance (guidance, token grid, precision) that is
+ * known on both sides and differs; empty when all agree.
+ * @throws {PlanError} When the plan is unbound, or architecture, modules, fingerprint, sampler,
+ * steps or times are not those of the target.
+ */
+export function checkPlanFits(plan: Plan, target: PlanTarget): readonly string[] {
+  checkModel(plan, target, "use");
+  if (plan.fingerprints.length === 0) {
+    throw new PlanError(
+      'Cannot use plan: it must be bound to a model with "plan bind": current value is unbound',
+    );
+  }
+  if (!plan.fingerprints.includes(target.fingerprint)) {
+    misfit("use", "fingerprint", plan.fingerprints.join(" or "), target.fingerprint);
+  }
+  checkSampler(plan, target);
+  return contextNotices(plan.context, target);
+}
+
+/**
+ * Accepts a model for a plan: returns a copy that has the model's fingerprint too.
+ *
+ * @throws {PlanError} When the model's architecture or modules are not those of the plan.
+ */
+export function bindPlan(plan: Plan, model: PlanModel): Plan {
+  checkModel(plan, model, "bind");
+  const fingerprints = [...new Set([...plan.fingerprints, model.fingerprint])];
+  return { ...plan, fingerprints };
+}
+
+function checkModel(plan: Plan, model: PlanModel, verb: string): void {
+  if (model.architecture !== plan.architecture) {
+    misfit(verb, "architecture", plan.architecture, model.architecture);
+  }
+  if (model.modules.length !== plan.modules.length) {
+    misfit(verb, "count of modules", plan.modules.length, model.modules.length);
+  }
+  plan.modules.forEach((name, m) => {
+    if (model.modules[m] !== name) misfit(verb, `module ${m}`, name, model.modules[m]);
+  });
+}
+
+function checkSampler(plan: Plan, target: PlanTarget): void {
+  const { name, times } = plan.sampler;
+  if (target.sampler !== name) misfit("use", "sampler", name, target.sampler);
+  if (target.times.length !== times.length) {
+    misfit("use", "steps", times.length, target.times.length);
+  }
+  times.forEach((time, step) => {
+    const given = target.times[step]!;
+    if (!(Math.abs(given - time) <= TIME_TOLERANCE * time)) {
+      misfit("use", `time of step ${step}`, time, given);
+    }
+  });
+}
+
+function contextNotices(recorded: PlanContext, target: PlanContext): readonly string[] {
+  const pairs = [
+    ["guidance", recorded.guidance, target.guidance],
+    ["token grid", recorded.tokenGrid?.join("×"), target.tokenGrid?.join("×")],
+    ["precision", recorded.precision, target.precision],
+  ] as const;
+  return pairs
+    .filter(([, made, given]) => made !== undefined && given !== undefined && made !== given)
+    .map(([what, made, given]) => `The plan was made for ${what} ${made}; this run has ${given}.`);
+}
+
+function misfit(verb: string, what: string, wanted: unknown, given: unknown): never {
+  throw new PlanError(
+    `Cannot ${verb} plan: ${what} must be ${wanted}: current value is ${given}`,
+  );
+}

@@ -1,0 +1,221 @@
+/**
+ * Heat-map of a plan as SVG: steps from left to right, modules from top to bottom.
+ *
+ * @module
+ */
+import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
+import type { Plan } from "./plan.ts";
+
+/** What to draw besides the plan. */
+export interface SvgOptions {
+  /** Step to mark, for showing progress. */
+  readonly currentStep?: number;
+}
+
+/** Sizes in pixels. */
+interface Grid {
+  readonly left: number;
+  readonly cellWidth: number;
+  readonly cellHeight: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+const GAP = 1;
+const FONT = 10;
+const LEGEND = 26;
+const SLOT_HEAD = 34;
+const TICKS = 20;
+
+/** Colours with the same order of lightness in light and dark, so that they work without hue. */
+const STYLE = `
+.plan-map { font: ${FONT}px ui-sans-serif, system-ui, sans-serif; }
+.plan-map text { fill: #333; }
+.plan-map .reuse { fill: #e2e6ea; }
+.plan-map .run { fill: #1f5fa8; }
+.plan-map .hidden { fill: #f5c27a; }
+.plan-map .residual { fill: #cf9fe0; }
+.plan-map .now { fill: none; stroke: #c2185b; stroke-width: 2; }
+@media (prefers-color-scheme: dark) {
+.plan-map text { fill: #ddd; }
+.plan-map .reuse { fill: #2b3036; }
+.plan-map .run { fill: #6fb1f5; }
+.plan-map .hidden { fill: #8a5a14; }
+.plan-map .residual { fill: #744487; }
+.plan-map .now { stroke: #ff6fa5; }
+}
+`;
+
+/**
+ * Draws a plan as a stand-alone SVG document: one column per step, one line per module, one picture
+ * per slot. Follows the light or dark scheme of the reader; needs no other file.
+ *
+ * @throws {RangeError} When `currentStep` is not a step of the plan.
+ */
+export function renderSvg(plan: Plan, options: SvgOptions = {}): string {
+  const { currentStep } = options;
+  if (currentStep !== undefined && plan.rows[currentStep] === undefined) {
+    throw new RangeError(
+      `Cannot draw plan: currentStep must be 0 … ${plan.rows.length - 1}: ` +
+        `current value is ${currentStep}`,
+    );
+  }
+  const grid = gridOf(plan);
+  const slotHeight = SLOT_HEAD + grid.height + TICKS;
+  const total = {
+    width: Math.max(grid.left + grid.width + FONT, 420),
+    height: plan.slots.length * slotHeight + LEGEND,
+  };
+  const maps = plan.slots.map((_, slot) => heatMap(plan, { slot, mostRows: Infinity }));
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" class="plan-map" role="img" width="${total.width}" ` +
+    `height="${total.height}" viewBox="0 0 ${total.width} ${total.height}">`,
+    `<title>${escaped(titleOf(plan))}</title>`,
+    `<desc>${escaped(maps.map((map, s) => describe(map, plan.slots[s]!)).join(" "))}</desc>`,
+    `<style>${STYLE}</style>`,
+    ...maps.map((map, s) =>
+      `<g transform="translate(${grid.left} ${s * slotHeight + SLOT_HEAD})">` +
+      `${picture(map, grid, headOf(plan, s))}${now(currentStep, grid)}</g>`
+    ),
+    legend(plan.slots.length * slotHeight),
+    "</svg>\n",
+  ].join("\n");
+}
+
+function gridOf(plan: Plan): Grid {
+  const steps = plan.rows.length;
+  const cellWidth = clamp(Math.round(700 / steps), 4, 18);
+  const cellHeight = clamp(Math.round(640 / plan.modules.length), 5, 14);
+  const longest = Math.max(...plan.modules.map((name) => name.length));
+  return {
+    left: Math.ceil(longest * FONT * 0.56) + FONT, // mean width of a letter
+    cellWidth,
+    cellHeight,
+    width: steps * cellWidth,
+    height: plan.modules.length * cellHeight,
+  };
+}
+
+function picture(map: HeatMap, grid: Grid, head: string): string {
+  return [
+    text(0, -22, head, "start"),
+    ...columns(map, grid),
+    `<path class="run" d="${runCells(map, grid)}"/>`,
+    ...map.states.map((state, t) =>
+      state === undefined || grid.cellWidth < 7
+        ? ""
+        : text((t + 0.5) * grid.cellWidth, -4, state, "middle")
+    ),
+    ...ticks(grid),
+    ...rowLabels(map.rows, grid),
+  ].join("");
+}
+
+/** A column for each step: reused as a whole, or as far as nothing that runs is drawn over it. */
+function columns(map: HeatMap, grid: Grid): readonly string[] {
+  return map.states.map((state, t) => {
+    const style = state === undefined ? "reuse" : state === "=" ? "hidden" : "residual";
+    return `<rect class="${style}" x="${t * grid.cellWidth}" width="${grid.cellWidth - GAP}" ` +
+      `height="${grid.height}"/>`;
+  });
+}
+
+/** One path for all cells that run; neighbours below each other become one rectangle. */
+function runCells(map: HeatMap, grid: Grid): string {
+  const { cellWidth, cellHeight } = grid;
+  const gap = cellHeight < 8 ? 0 : GAP;
+  return map.states.flatMap((_, t) =>
+    stacks(map.rows.map(({ shares }) => shares[t] === 0), gap > 0).map(([from, to]) => {
+      const height = (to - from) * cellHeight - gap;
+      return `M${t * cellWidth} ${from * cellHeight}h${cellWidth - GAP}v${height}h${
+        GAP - cellWidth
+      }z`;
+    })
+  ).join("");
+}
+
+/** `[from, to)` of each run of true values, or of each single one. */
+function stacks(runs: readonly boolean[], single: boolean): readonly (readonly [number, number])[] {
+  const found: [number, number][] = [];
+  for (const [m, on] of runs.entries()) {
+    if (!on) continue;
+    const last = found.at(-1);
+    if (last?.[1] === m && !single) last[1] = m + 1;
+    else found.push([m, m + 1]);
+  }
+  return found;
+}
+
+function ticks({ cellWidth, width, height }: Grid): readonly string[] {
+  const steps = width / cellWidth;
+  const every = cellWidth < 7 ? 10 : 5;
+  return Array.from(
+    { length: Math.ceil(steps / every) },
+    (_, i) => text((i * every + 0.5) * cellWidth, height + FONT + 4, String(i * every), "middle"),
+  );
+}
+
+/** Names every line, or where lines are thinner than letters, the first line of blocks in reach. */
+function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly string[] {
+  const all = cellHeight >= FONT;
+  let last: string | undefined;
+  let free = 0;
+  return rows.map(({ label }, m) => {
+    const block = label.slice(0, Math.max(label.lastIndexOf("."), 0)) || label;
+    const first = block !== last;
+    last = block;
+    const top = m * cellHeight;
+    if (!all && !(first && top >= free)) return "";
+    free = top + FONT + 3;
+    return text(-5, top + Math.min(cellHeight, FONT) / 2 + FONT * 0.35, all ? label : block, "end");
+  });
+}
+
+function now(step: number | undefined, { cellWidth, height }: Grid): string {
+  return step === undefined
+    ? ""
+    : `<rect class="now" x="${step * cellWidth - 1.5}" y="-1.5" width="${cellWidth + 2}" ` +
+      `height="${height + 3}"/>`;
+}
+
+function legend(top: number): string {
+  const entries = [
+    ["run", "runs"],
+    ["reuse", "reused"],
+    ["hidden", "= hidden state reused"],
+    ["residual", "+ residual reused"],
+  ];
+  const lefts = [10, 70, 140, 280];
+  return entries.map(([style, words], i) =>
+    `<rect class="${style}" x="${lefts[i]}" y="${top + 6}" width="10" height="10"/>` +
+    text(lefts[i]! + 15, top + 15, words!, "start")
+  ).join("");
+}
+
+function titleOf(plan: Plan): string {
+  return `Cache plan for ${plan.architecture}: ${plan.modules.length} modules, ` +
+    `${plan.sampler.name}, ${plan.rows.length} steps`;
+}
+
+function headOf(plan: Plan, s: number): string {
+  return plan.slots.length > 1 ? `${titleOf(plan)}, slot ${plan.slots[s]}` : titleOf(plan);
+}
+
+function describe(map: HeatMap, slot: string): string {
+  const reused = map.states.filter((state) => state !== undefined).length;
+  const full = map.states.filter((_, t) => map.rows.every(({ shares }) => shares[t] === 0)).length;
+  return `Slot ${slot}: ${reused} steps are reused as a whole, ${full} run every module, ` +
+    `${map.states.length - reused - full} reuse some modules.`;
+}
+
+function text(x: number, y: number, words: string, anchor: "start" | "middle" | "end"): string {
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}">${escaped(words)}</text>`;
+}
+
+function escaped(words: string): string {
+  return words.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value));
+}

@@ -1,0 +1,79 @@
+/**
+ * Heat-map of a plan as text for a terminal: steps from left to right, modules from top to bottom.
+ *
+ * @module
+ */
+import type { Plan } from "./plan.ts";
+import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
+
+/** How to draw. */
+export interface TextOptions {
+  /** `ansi` colours with escape codes; `plain` (default) has shades only. */
+  readonly colors?: "ansi" | "plain";
+}
+
+/** Shades from nothing reused to everything reused. */
+const SHADES = ["█", "▓", "▒", "░", "·"] as const;
+/** Colours of the 256-colour palette that read on black and on white. */
+const CODES: Readonly<Record<string, number>> = {
+  "█": 33,
+  "▓": 33,
+  "▒": 37,
+  "░": 37,
+  "·": 244,
+  "=": 208,
+  "+": 170,
+};
+/** Most lines of single modules; beyond it, modules of one kind share a line. */
+const MOST_LINES = 32;
+
+/**
+ * Draws a plan: one column per step; one line per module, or per kind of module when there are more
+ * than 32. A mark says which part of the line's modules runs.
+ */
+export function renderText(plan: Plan, options: TextOptions = {}): string {
+  const paint = options.colors === "ansi" ? colored : (text: string): string => text;
+  const maps = plan.slots.map((_, slot) => heatMap(plan, { slot, mostRows: MOST_LINES }));
+  const pictures = maps.map((map, s) => [
+    ...(plan.slots.length > 1 ? [`slot ${plan.slots[s]}`] : []),
+    ...picture(map, paint),
+  ]);
+  const { name, times } = plan.sampler;
+  return [
+    `${plan.architecture}, ${plan.modules.length} modules, ${name}, ${times.length} steps`,
+    ...pictures.flat(),
+    `${paint("█")} runs  ${paint("▓▒░")} partly  ${paint("·")} reused  ` +
+    `${paint("=")} hidden state reused  ${paint("+")} residual reused`,
+  ].join("\n") + "\n";
+}
+
+function picture(map: HeatMap, paint: (text: string) => string): readonly string[] {
+  const width = Math.max(...map.rows.map(({ label }) => label.length));
+  return [
+    `${" ".repeat(width)} ${ruler(map.rows[0]!.shares.length)}`,
+    ...map.rows.map((row) => `${row.label.padStart(width)} ${paint(marks(map, row))}`),
+  ];
+}
+
+function marks(map: HeatMap, row: HeatRow): string {
+  return row.shares.map((share, t) => {
+    const state = map.states[t];
+    if (state !== undefined) return state;
+    if (share === 0 || share === 1) return SHADES[4 * share];
+    return SHADES[Math.min(3, 1 + Math.floor(share * 3))];
+  }).join("");
+}
+
+/** Numbers every ten steps: `0         10        20`. */
+function ruler(steps: number): string {
+  const tens = Array.from({ length: Math.ceil(steps / 10) }, (_, i) => `${10 * i}`.padEnd(10));
+  return tens.join("").trimEnd();
+}
+
+/** Colours runs of equal marks. */
+function colored(text: string): string {
+  return text.replace(/(.)\1*/gu, (run, mark: string) => {
+    const code = CODES[mark];
+    return code === undefined ? run : `\x1b[38;5;${code}m${run}\x1b[0m`;
+  });
+}

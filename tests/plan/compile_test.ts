@@ -1,0 +1,199 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { PlanError } from "../../src/errors.ts";
+import { type CompiledPlan, compilePlan, type MixedStep } from "../../src/plan/compile.ts";
+import {
+  type FeatureSizes,
+  type ModelCost,
+  peakLiveBytes,
+  predictSpeedup,
+  stepMacs,
+} from "../../src/plan/cost.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { parsePlan } from "../../src/plan/plan.ts";
+import { stretches } from "../../src/plan/stretch.ts";
+import { anyPlan, examplePlan } from "./example_plans.ts";
+import { runCompiled, runNaive } from "./toy.ts";
+
+const at = { slot: "joint" };
+const sizes: FeatureSizes = { modules: [1, 10], hidden: 100, residual: 1000 };
+
+Deno.test("compilePlan() stores only what a later step loads and drops it after its last load", () => {
+  const { steps } = compilePlan(examplePlan(["..", "r.", "r.", ".."]));
+  const keep = { storeHidden: false, storeResidual: false };
+  assertEquals(steps, [
+    {
+      kind: "full",
+      ...at,
+      index: 0,
+      ...keep,
+      actions: [{ kind: "run", store: true }, { kind: "run", store: false }],
+    },
+    {
+      kind: "mixed",
+      ...at,
+      index: 1,
+      ...keep,
+      actions: [{ kind: "reuse", drop: false }, { kind: "run", store: false }],
+    },
+    {
+      kind: "mixed",
+      ...at,
+      index: 2,
+      ...keep,
+      actions: [{ kind: "reuse", drop: true }, { kind: "run", store: false }],
+    },
+    {
+      kind: "full",
+      ...at,
+      index: 3,
+      ...keep,
+      actions: [{ kind: "run", store: false }, { kind: "run", store: false }],
+    },
+  ]);
+});
+
+Deno.test("compilePlan() keeps the hidden state for =, the residual for +, each to its last load", () => {
+  const { steps } = compilePlan(examplePlan(["..", "=", "+", "=", "..", "+"]));
+  assertEquals(
+    steps.map((step) =>
+      step.kind === "reuse" ? [step.load, step.drop] : [step.storeHidden, step.storeResidual]
+    ),
+    [
+      [true, true],
+      ["hidden", false],
+      ["residual", true],
+      ["hidden", true],
+      [false, true],
+      ["residual", true],
+    ],
+  );
+});
+
+Deno.test("compilePlan() lets a module reuse a feature from before a reused step", () => {
+  const compiled = compilePlan(examplePlan(["..", "=", "rr", "r."]));
+  assertEquals(compiled.steps.map(({ kind }) => kind), ["full", "reuse", "mixed", "mixed"]);
+  assertEquals(compiled.maxStaleness, 3);
+});
+
+Deno.test("compilePlan() takes the hidden state from a mixed step too", () => {
+  const { steps } = compilePlan(examplePlan(["..", ".r", "="]));
+  assertEquals((steps[1] as MixedStep).storeHidden, true); // the row above says that it is mixed
+  assertEquals(compilePlan(examplePlan(["..", ".r", "="])).maxStaleness, 1);
+});
+
+Deno.test("compilePlan() refuses a first step that reuses, and names step and module", () => {
+  const refusal = (row: string) =>
+    assertThrows(
+      () => compilePlan(examplePlan([row, ".."], { modules: ["a", "b"] })),
+      PlanError,
+    ).message;
+  assertStringIncludes(refusal("="), "step 0 (slot joint), hidden state must be computed");
+  assertStringIncludes(refusal("+"), "step 0 (slot joint), trunk residual must be computed");
+  assertStringIncludes(refusal(".r"), "step 0 (slot joint), module b must be computed");
+});
+
+Deno.test("compilePlan() refuses rows that do not fit the modules", () => {
+  assertThrows(
+    () => compilePlan(examplePlan(["..", "."], { modules: ["a", "b"] })),
+    PlanError,
+    "step 1 (slot joint) must be",
+  );
+});
+
+Deno.test("compilePlan() keeps slots apart and gives their calls in order", () => {
+  const plan = examplePlan(["..", "="], {
+    slots: ["cond", "uncond"],
+    rows: [["..", ".."], ["=", "r."]],
+  });
+  const compiled = compilePlan(plan);
+  assertEquals(
+    compiled.steps.map(({ index, slot, kind }) => [index, slot, kind]),
+    [[0, "cond", "full"], [0, "uncond", "full"], [1, "cond", "reuse"], [1, "uncond", "mixed"]],
+  );
+  assertEquals(peakLiveBytes(compiled, sizes), 101);
+  assertThrows(
+    () => compilePlan({ ...plan, rows: [["..", "="], ["=", "r."]] }),
+    PlanError,
+    "step 0 (slot uncond), hidden state",
+  );
+});
+
+Deno.test("peakLiveBytes() counts what a step stores while what it loads is still kept", () => {
+  const peak = (rows: readonly string[]) => peakLiveBytes(compilePlan(examplePlan(rows)), sizes);
+  assertEquals(peak(["..", ".."]), 0);
+  assertEquals(peak(["..", "="]), 100);
+  assertEquals(peak(["..", "=", "+"]), 1100);
+  assertEquals(peak(["..", "r.", ".r"]), 11); // step 1 loads module 0 and stores module 1
+  assertEquals(peak(["..", "r.", "..", ".r"]), 10);
+});
+
+Deno.test("predictSpeedup() prices heads, merges and embeddings that always run", () => {
+  const cost: ModelCost = {
+    embed: 2,
+    head: 3,
+    modules: [{ branch: 40, merge: 5 }, { branch: 49, merge: 1 }],
+  };
+  const compiled = compilePlan(examplePlan(["..", "=", "+", "r.", "rr"]));
+  assertEquals(compiled.steps.map((step) => stepMacs(step, cost)), [100, 3, 5, 60, 11]);
+  assertEquals(predictSpeedup(compiled, cost), 500 / 179);
+  assertEquals(predictSpeedup(compilePlan(examplePlan(["..", ".."])), cost), 1);
+});
+
+Deno.test("prices are refused for another number of modules", () => {
+  const compiled = compilePlan(examplePlan(["..", "="]));
+  const message = "Cannot price plan: modules must be 2: current value is 0";
+  assertThrows(() => peakLiveBytes(compiled, { ...sizes, modules: [] }), PlanError, message);
+  const cost = { embed: 1, head: 1, modules: [] };
+  assertThrows(() => predictSpeedup(compiled, cost), PlanError, message);
+});
+
+Deno.test("stretches() are as long as the options allow", () => {
+  const compiled = compilePlan(examplePlan(["......", "..rr.r"]));
+  const actions = (compiled.steps[1] as MixedStep).actions; // the row above says that it is mixed
+  assertEquals(stretches(actions, { reused: "together" }), [{ kind: "mixed", from: 0, to: 6 }]);
+  assertEquals(stretches(actions, { reused: "apart" }), [
+    { kind: "run", from: 0, to: 2 },
+    { kind: "reuse", from: 2, to: 4 },
+    { kind: "run", from: 4, to: 5 },
+    { kind: "reuse", from: 5, to: 6 },
+  ]);
+  assertEquals(stretches(actions, { reused: "together", longest: 4 }), [
+    { kind: "mixed", from: 0, to: 4 },
+    { kind: "mixed", from: 4, to: 6 },
+  ]);
+  assertEquals(stretches(actions, { reused: "apart", longest: 1 }).length, 6);
+  assertThrows(() => stretches(actions, { reused: "apart", longest: 0 }), RangeError);
+});
+
+Deno.test("any plan that parses is refused by compilePlan() or runs to its end, loads after stores", () => {
+  let ran = 0;
+  fc.assert(
+    fc.property(anyPlan, (plan) => {
+      const parsed = parsePlan(formatPlan(plan));
+      const compiled = compileOrRefuse(parsed);
+      if (compiled === undefined) return;
+      const sizes = {
+        modules: parsed.modules.map((_, m) => 2 ** m),
+        hidden: 2 ** 20,
+        residual: 2 ** 21,
+      };
+      const run = runCompiled(compiled, sizes);
+      assertEquals(run.left, []);
+      assertEquals(run.peakBytes, peakLiveBytes(compiled, sizes));
+      assertEquals(run.oldest, compiled.maxStaleness);
+      assertEquals(run.outputs, runNaive(parsed));
+      ran++;
+    }),
+    { numRuns: 1000 },
+  );
+  assert(ran > 300, `only ${ran} of 1000 plans compiled`);
+});
+
+/** Refused only when a first row reuses: after a full first row everything was once stored. */
+function compileOrRefuse(plan: ReturnType<typeof parsePlan>): CompiledPlan | undefined {
+  const fullFirst = plan.rows[0]!.every((row) => /^\.+$/.test(row));
+  if (fullFirst) return compilePlan(plan);
+  assertThrows(() => compilePlan(plan), PlanError, "step 0 (slot");
+  return undefined;
+}

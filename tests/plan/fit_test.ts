@@ -1,0 +1,75 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { PlanError } from "../../src/errors.ts";
+import { bindPlan, checkPlanFits, type PlanTarget } from "../../src/plan/fit.ts";
+import { examplePlan } from "./example_plans.ts";
+
+const target: PlanTarget = {
+  architecture: "dit",
+  modules: ["blocks.0.attn", "blocks.0.mlp"],
+  fingerprint: "ours",
+  sampler: "ddim",
+  times: [60, 40, 20],
+};
+const bound = examplePlan(["..", "=", "r."], { fingerprints: ["theirs", "ours"] });
+
+function refusal(changes: Partial<PlanTarget>): string {
+  return assertThrows(() => checkPlanFits(bound, { ...target, ...changes }), PlanError).message;
+}
+
+Deno.test("checkPlanFits() has nothing to say when everything agrees", () => {
+  assertEquals(checkPlanFits(bound, target), []);
+});
+
+Deno.test("checkPlanFits() refuses another architecture, module, fingerprint or sampler", () => {
+  assertStringIncludes(refusal({ architecture: "flux" }), "architecture must be dit");
+  assertStringIncludes(refusal({ modules: ["a"] }), "count of modules must be 2");
+  assertStringIncludes(
+    refusal({ modules: ["blocks.0.attn", "blocks.0.ff"] }),
+    "module 1 must be blocks.0.mlp: current value is blocks.0.ff",
+  );
+  assertStringIncludes(refusal({ fingerprint: "x" }), "must be theirs or ours: current value is x");
+  assertStringIncludes(refusal({ sampler: "euler" }), "sampler must be ddim");
+});
+
+Deno.test("checkPlanFits() refuses another count of steps and other times", () => {
+  assertStringIncludes(
+    refusal({ times: [40, 20] }),
+    "Cannot use plan: steps must be 3: current value is 2",
+  );
+  assertStringIncludes(refusal({ times: [60, 41, 20] }), "time of step 1 must be 40");
+  assertStringIncludes(refusal({ times: [60, NaN, 20] }), "time of step 1 must be 40");
+});
+
+Deno.test("checkPlanFits() lets fractional times differ by float32 rounding", () => {
+  const times = [1000 / 3, 100 / 7];
+  const plan = examplePlan(["..", "="], {
+    fingerprints: ["ours"],
+    sampler: { name: "euler", times },
+  });
+  const rounded = { ...target, sampler: "euler", times: times.map(Math.fround) };
+  assertEquals(checkPlanFits(plan, rounded), []);
+});
+
+Deno.test("checkPlanFits() gives a notice for recorded circumstances that differ", () => {
+  const context = { guidance: 4, tokenGrid: [16, 16], precision: "float32" };
+  const plan = { ...bound, context };
+  assertEquals(checkPlanFits(plan, { ...target, ...context }), []);
+  assertEquals(checkPlanFits(plan, target), []);
+  assertEquals(checkPlanFits(plan, { ...target, guidance: 2, tokenGrid: [8, 32] }), [
+    "The plan was made for guidance 4; this run has 2.",
+    "The plan was made for token grid 16×16; this run has 8×32.",
+  ]);
+});
+
+Deno.test("an unbound plan does not run and the message names plan bind", () => {
+  const unbound = { ...bound, fingerprints: [] };
+  assertThrows(() => checkPlanFits(unbound, target), PlanError, '"plan bind"');
+});
+
+Deno.test("bindPlan() adds the fingerprint of a model that has the plan's modules", () => {
+  const unbound = { ...bound, fingerprints: [] };
+  assertEquals(bindPlan(unbound, target).fingerprints, ["ours"]);
+  assertEquals(bindPlan(bound, target).fingerprints, ["theirs", "ours"]);
+  assertEquals(checkPlanFits(bindPlan(unbound, target), target), []);
+  assertThrows(() => bindPlan(bound, { ...target, modules: [] }), PlanError, "Cannot bind plan");
+});

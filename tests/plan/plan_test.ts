@@ -1,0 +1,183 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { PlanError } from "../../src/errors.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { parsePlan } from "../../src/plan/plan.ts";
+import { planJsonSchema } from "../../src/plan/plan_schema.ts";
+import { anyPlan, examplePlan } from "./example_plans.ts";
+
+const canonical = `{
+  "version": 1,
+  "architecture": "dit",
+  "fingerprints": ["sha256:0a"],
+  "modules": [
+    "blocks.0.attn", "blocks.0.mlp",
+    "blocks.1.attn", "blocks.1.mlp"
+  ],
+  "sampler": {
+    "name": "ddim",
+    "times": [750, 500, 250, 0]
+  },
+  "slots": ["cond", "uncond"],
+  "rows": [
+    "....",
+    ["=", "+"],
+    "r..r",
+    ["....", "rrrr"]
+  ],
+  "context": { "guidance": 4, "tokenGrid": [16, 16], "precision": "float32" },
+  "policy": {
+    "name": "invardiff",
+    "parameters": { "quantile.attn": 0.2, "quantile.step": 0.61 }
+  },
+  "calibration": {
+    "mode": "reference",
+    "conditions": [207, "a cat"],
+    "seeds": [42],
+    "thresholds": { "phase2.step": 1.25 }
+  },
+  "measured": {
+    "command": "deno task compare",
+    "machine": "2 cores",
+    "values": { "psnrDb": 34.5, "speedup": 2.45 }
+  }
+}
+`;
+
+/** The canonical file with one field replaced, as text. */
+function fileWith(changes: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify({ ...JSON.parse(canonical), ...changes });
+}
+
+function refusal(text: string): string {
+  return assertThrows(() => parsePlan(text), PlanError).message;
+}
+
+Deno.test("formatPlan() gives back canonical text byte for byte", () => {
+  assertEquals(formatPlan(parsePlan(canonical)), canonical);
+});
+
+Deno.test("formatPlan() then parsePlan() gives back any plan, and the text is canonical", () => {
+  fc.assert(fc.property(anyPlan, (plan) => {
+    const text = formatPlan(plan);
+    assertEquals(parsePlan(text), plan);
+    assertEquals(formatPlan(parsePlan(text)), text);
+  }));
+});
+
+Deno.test("formatPlan() writes the same bytes whatever the order of keys in the file", () => {
+  const reversed = Object.fromEntries(Object.entries(JSON.parse(canonical)).reverse());
+  assertEquals(formatPlan(parsePlan(JSON.stringify(reversed))), canonical);
+});
+
+Deno.test("parsePlan() takes one joint slot and an empty context where the file has none", () => {
+  const { slots: _, context: __, ...file } = JSON.parse(canonical);
+  const plan = parsePlan(JSON.stringify({ ...file, rows: ["....", "=", "+", "r..r"] }));
+  assertEquals(plan.slots, ["joint"]);
+  assertEquals(plan.rows, [["...."], ["="], ["+"], ["r..r"]]);
+  assertEquals(plan.context, {});
+});
+
+Deno.test("parsePlan() refuses text that is malformed, truncated or longer than 4 MB", () => {
+  assertStringIncludes(refusal("plan"), "its text must be JSON");
+  assertStringIncludes(refusal(canonical.slice(0, -9)), "its text must be JSON");
+  assertStringIncludes(refusal(" ".repeat(4_000_001)), "at most 4000000 characters");
+  assertStringIncludes(refusal("[]"), "file must be of type object");
+  assertStringIncludes(refusal("null"), "file must be of type object");
+});
+
+Deno.test("parsePlan() refuses other versions", () => {
+  assertStringIncludes(refusal(fileWith({ version: 2 })), "version must be 1: current value is 2");
+  assertStringIncludes(refusal("{}"), "version must be 1: current value is absent");
+});
+
+Deno.test("parsePlan() refuses unknown keys at every level, and names them", () => {
+  assertStringIncludes(refusal(fileWith({ sampler: { name: "ddim", times: [0], x: 1 } })), '["x"]');
+  assertStringIncludes(refusal(fileWith({ surprise: 1 })), "surprise");
+  assertStringIncludes(refusal(canonical.replace("{", '{ "__proto__": {},')), "__proto__");
+});
+
+Deno.test("parsePlan() refuses columns of per-step numbers as not built yet", () => {
+  assertStringIncludes(refusal(fileWith({ columns: {} })), "not built yet");
+});
+
+Deno.test("parsePlan() names the field that is absent, of another type or out of range", () => {
+  assertStringIncludes(refusal(fileWith({ policy: undefined })), "policy must be of type object");
+  assertStringIncludes(
+    refusal(fileWith({ sampler: { name: "ddim", times: [750, "500"] } })),
+    'sampler.times[1] must be of type number: current value is "500"',
+  );
+  assertStringIncludes(
+    refusal(fileWith({ sampler: { name: "ddim", times: [-1] } })),
+    "sampler.times[0] must be at least 0",
+  );
+  assertStringIncludes(refusal(fileWith({ rows: [] })), "rows must be at least 1 long");
+  assertStringIncludes(
+    refusal(fileWith({ rows: [7] })),
+    "rows[0] must be a string or a list of strings: current value is 7",
+  );
+  assertStringIncludes(
+    refusal(fileWith({ architecture: "\x1b[31m" })),
+    "architecture must be a name",
+  );
+  assertStringIncludes(refusal(canonical.replace("34.5", "1e999")), "must be of type number");
+});
+
+Deno.test("parsePlan() names step, slot and module of a mark that is unknown or reserved", () => {
+  const rows = (row: string) => fileWith({ rows: ["....", row, "=", "="] });
+  assertStringIncludes(refusal(rows("..#.")), "step 1 (slot cond), module blocks.1.attn must be");
+  assertStringIncludes(
+    refusal(rows(".x..")),
+    "step 1 (slot cond), module blocks.0.mlp must be without reserved marks: " +
+      'current value is "x" (forecast cell, not built yet)',
+  );
+  assertStringIncludes(refusal(rows("~")), '"~" (forecast step, not built yet)');
+  assertStringIncludes(refusal(rows("...p")), '"p" (partial, not built yet)');
+  assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r": current value is "="');
+});
+
+Deno.test("parsePlan() names the step whose row has the wrong length", () => {
+  assertStringIncludes(
+    refusal(fileWith({ rows: ["....", "...", "=", "="] })),
+    'step 1 (slot cond) must be "=", "+" or one mark for each of 4 modules: ' +
+      "current value is 3 marks",
+  );
+});
+
+Deno.test("parsePlan() wants one row per time of the sampler and per slot", () => {
+  assertStringIncludes(refusal(fileWith({ rows: ["...."] })), "rows must be 4");
+  assertStringIncludes(
+    refusal(fileWith({ rows: ["....", ["="], "=", "="] })),
+    "step 1 must have 2 rows (one per slot): current value is 1",
+  );
+});
+
+Deno.test("parsePlan() refuses names that occur twice", () => {
+  assertStringIncludes(refusal(fileWith({ slots: ["a", "a"] })), "slots must be distinct");
+  assertStringIncludes(
+    refusal(fileWith({ modules: ["a", "b", "c", "b"] })),
+    'modules must be distinct: current value is "b" twice',
+  );
+});
+
+Deno.test("parsePlan() either reads any text or throws a PlanError", () => {
+  const cuts = fc.tuple(fc.nat(canonical.length), fc.nat(9), fc.string({ maxLength: 4 }));
+  fc.assert(fc.property(cuts, ([at, length, patch]) => {
+    const text = canonical.slice(0, at) + patch + canonical.slice(at + length);
+    try {
+      parsePlan(text);
+    } catch (error) {
+      assert(error instanceof PlanError, `${error}`);
+    }
+  }));
+});
+
+Deno.test("a plan of 50 steps and 24 modules is smaller than 4 kB", () => {
+  const rows = Array.from({ length: 50 }, () => ".".repeat(24));
+  assert(formatPlan(examplePlan(rows)).length < 4000);
+});
+
+Deno.test("plans/plan.schema.json is what scripts/plan_schema.ts writes", async () => {
+  const file = new URL("../../plans/plan.schema.json", import.meta.url);
+  assertEquals(await Deno.readTextFile(file), planJsonSchema());
+});

@@ -1,0 +1,106 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { renderSvg } from "../../src/plan/render_svg.ts";
+import { renderText } from "../../src/plan/render_text.ts";
+import { anyPlan, examplePlan } from "./example_plans.ts";
+import { publishedDitPlan, publishedFluxFastPlan } from "./published_plans.ts";
+
+Deno.test("renderText() draws a line per module and a column per step", () => {
+  assertEquals(
+    renderText(examplePlan(["..", "=", "r.", "+", ".r"])),
+    `dit, 2 modules, ddim, 5 steps
+              0
+blocks.0.attn █=·+█
+ blocks.0.mlp █=█+·
+█ runs  ▓▒░ partly  · reused  = hidden state reused  + residual reused
+`,
+  );
+});
+
+Deno.test("renderText() of many modules draws a line per kind, shaded by the share that runs", () => {
+  const lines = renderText(publishedFluxFastPlan()).split("\n");
+  assertEquals(lines.slice(2, 5), [
+    "       transformer_blocks.*.attn ×19 ██=█======█===█=======█····█",
+    "         transformer_blocks.*.ff ×19 ██=█======█===█=======█····█",
+    " transformer_blocks.*.context_ff ×19 ██=█======█===█=======█░░░░█",
+  ]);
+  assert(lines.every((line) => line.length <= 100));
+});
+
+Deno.test("renderText() never shades a partly reused kind as all or nothing", () => {
+  const steps = [[2, 28], [14, 14], [27, 1]].map(([attn, mlp]) =>
+    Array.from({ length: 28 }, (_, b) => (b < attn! ? "r" : ".") + (b < mlp! ? "r" : ".")).join("")
+  );
+  const plan = examplePlan([".".repeat(56), ...steps]);
+  assertEquals(renderText(plan).split("\n").slice(2, 4), [
+    "blocks.*.attn ×28 █▓▒░",
+    " blocks.*.mlp ×28 █·▒▓",
+  ]);
+});
+
+Deno.test("renderText() draws each slot", () => {
+  const plan = examplePlan([".."], { slots: ["cond", "uncond"], rows: [["..", ".."]] });
+  assertStringIncludes(renderText(plan), "slot uncond\n");
+});
+
+Deno.test("renderText() has escape codes only when asked, and they leave the same picture", () => {
+  const plan = publishedDitPlan("fast");
+  assert(!renderText(plan).includes("\x1b"));
+  const colored = renderText(plan, { colors: "ansi" });
+  assertStringIncludes(colored, "\x1b[38;5;208m==============\x1b[0m");
+  // deno-lint-ignore no-control-regex -- escape codes are what is removed
+  assertEquals(colored.replace(/\x1b\[[\d;]*m/g, ""), renderText(plan));
+});
+
+Deno.test("renderSvg() says in words what it shows and follows the reader's scheme", () => {
+  const svg = renderSvg(examplePlan(["..", "=", "r.", "+"]));
+  assertStringIncludes(svg, 'role="img"');
+  assertStringIncludes(svg, "<title>Cache plan for dit: 2 modules, ddim, 4 steps</title>");
+  assertStringIncludes(
+    svg,
+    "<desc>Slot joint: 2 steps are reused as a whole, 1 run every module, 1 reuse some modules.",
+  );
+  assertStringIncludes(svg, "@media (prefers-color-scheme: dark)");
+  assert(!/(href|src|url\(|@import)/.test(svg), "needs no other file");
+});
+
+Deno.test("renderSvg() marks the current step and refuses one that is not there", () => {
+  const plan = examplePlan(["..", "="]);
+  assert(!renderSvg(plan).includes('class="now"'));
+  assertStringIncludes(renderSvg(plan, { currentStep: 1 }), 'class="now" x="16.5"');
+  for (const currentStep of [-1, 2, 0.5, NaN]) {
+    assertThrows(() => renderSvg(plan, { currentStep }), RangeError, "currentStep must be 0 … 1");
+  }
+});
+
+Deno.test("renderSvg() escapes names, for a plan made in code may have any", () => {
+  const svg = renderSvg(examplePlan([".."], { architecture: '<script a="&">' }));
+  assert(!svg.includes("<script"));
+  assertStringIncludes(svg, "&#60;script a=&#34;&#38;&#34;&#62;");
+});
+
+Deno.test("renderSvg() keeps 50 steps × 24 modules and 28 × 190 on a page and below 40 kB", () => {
+  const single = Array.from(
+    { length: 190 },
+    (_, m) => `blocks.${m >> 1}.${m % 2 ? "mlp" : "attn"}`,
+  );
+  const wide = examplePlan(Array.from({ length: 50 }, (_, t) => (t % 2 ? "r." : "..").repeat(12)));
+  const tall = examplePlan(
+    Array.from({ length: 28 }, (_, t) => (t % 2 ? "r." : "..").repeat(95)),
+    { modules: single },
+  );
+  for (const plan of [wide, tall]) {
+    const svg = renderSvg(plan);
+    const [, width, height] = svg.match(/width="(\d+)" height="(\d+)"/)!.map(Number);
+    assert(width! <= 1000 && height! <= 1100, `${width} × ${height}`);
+    assert(svg.length < 40_000, `${svg.length}`);
+  }
+});
+
+Deno.test("any plan is drawn", () => {
+  fc.assert(fc.property(anyPlan, (plan) => {
+    assertStringIncludes(renderSvg(plan), "</svg>");
+    const { length } = renderText(plan, { colors: "ansi" }).split("\n");
+    assert(length >= 3 + plan.slots.length * (1 + plan.modules.length));
+  }));
+});
