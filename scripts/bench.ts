@@ -12,17 +12,14 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import {
-  type Backend,
-  type BackendName,
-  type Session,
-  type Value,
-} from "../src/backend/backend.ts";
+import type { Backend, BackendName, Session, Value } from "../src/backend/backend.ts";
 import { findNative } from "../src/backend/native.ts";
 import { BACKENDS, openBackend } from "../src/backend/select.ts";
 import { findAdapter } from "../src/backend/webgpu.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
-import { Executor, fullStep } from "../src/engine/executor.ts";
+import { Executor } from "../src/engine/executor.ts";
+import { FeatureCache } from "../src/engine/feature_cache.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment, modulated } from "../src/engine/segment.ts";
 import { loadWithWeights } from "../src/engine/segment_sessions.ts";
@@ -155,12 +152,14 @@ async function measure(
   const dims = [rows, ...subject.latent];
   const latent: Tensor = { dims, data: randomNumbers(elementCount(dims), 1) };
   const executor = new Executor(backend, transformer, weights);
-  const all = { parts: fullStep(transformer), keepsHidden: false };
+  const [step] = fullSteps(1, transformer.modules.length);
+  const modules = moduleParts(step!); // one step was asked for
+  const all = [EMBEDDING, ...modules, HEAD];
   const strict = await loadWithWeights(backend, buildSegment(transformer, all), weights);
   const plain = await loadWithWeights(backend, plainGraph(transformer), weights);
   const block = await loadWithWeights(
     backend,
-    buildSegment(transformer, { parts: fullStep(transformer).slice(1, 3), keepsHidden: false }),
+    buildSegment(transformer, modules.slice(0, 2)),
     weights,
   );
   const { width, timeWidth, timeFeatures } = transformer.conditioning;
@@ -174,7 +173,7 @@ async function measure(
     modulation: { dims: [rows, 6, width], data: randomNumbers(rows * 6 * width, 3) },
   };
   const [segmentsMs, strictMs, plainMs, blockMs] = await medians(rounds, [
-    () => executor.runFull({ latent, batch, table }),
+    () => executor.runStep(step!, { latent, batch, table, features: new FeatureCache() }),
     () => runGraph(backend, strict, { latent, modulation }, "prediction"),
     () =>
       runGraph(backend, plain, {

@@ -14,7 +14,7 @@ import type { Condition, Conditioning, ModulationGroup } from "../model/module_g
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { loadWithWeights } from "./segment_sessions.ts";
-import { takeDown } from "./transfer.ts";
+import { takeDown, whileAlive } from "./transfer.ts";
 
 /** Results of one pass stay below this. */
 const PASS_BYTES = 64 << 20;
@@ -177,13 +177,11 @@ async function run(
   backend: Backend,
   inputs: Readonly<Record<string, Tensor>>,
 ): Promise<Tensor> {
-  const uploaded = Object.entries(inputs).map(([name, t]) => [name, backend.upload(t)] as const);
-  try {
-    const { vectors } = await session.run(Object.fromEntries(uploaded), ["vectors"]);
-    return await takeDown(backend, vectors!); // the graph's only output
-  } finally {
-    uploaded.forEach(([, value]) => value.dispose());
-  }
+  const uploaded = Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => [name, backend.upload(tensor)]),
+  );
+  const { vectors } = await whileAlive(uploaded, () => session.run(uploaded, ["vectors"]));
+  return await takeDown(backend, vectors!); // the graph's only output
 }
 
 function keyOf({ time, label }: Condition): string {

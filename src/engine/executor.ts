@@ -1,5 +1,11 @@
 /**
- * Runs steps of a transformer on a backend.
+ * Runs the steps of a compiled plan: step first, then layer-wise.
+ *
+ * A reused step runs only the head on a kept state, with fresh conditioning. Any other step runs the
+ * embedding, every merge and the head; the branch of a reused module is left out and its kept feature
+ * is merged through this step's gate.
+ *
+ * *Source:* InvarDiff, arXiv 2512.05134.
  *
  * @module
  */
@@ -7,10 +13,21 @@
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Value } from "../backend/backend.ts";
 import type { Condition, Transformer } from "../model/module_graph.ts";
+import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ConditioningTable } from "./conditioning.ts";
-import { LATENT, modulated, MODULATION, type Part, PREDICTION, type Segment } from "./segment.ts";
-import { SegmentSessions } from "./segment_sessions.ts";
+import type { FeatureCache } from "./feature_cache.ts";
+import * as segments from "./segment.ts";
+import { type BoundSession, SegmentSessions } from "./segment_sessions.ts";
+import {
+  cutSegments,
+  EMBEDDING,
+  fullSteps,
+  HEAD,
+  moduleParts,
+  type TrunkRunStep,
+} from "./step_segments.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
 
 /** What one step computes with. */
 export interface StepInputs {
@@ -20,14 +37,28 @@ export interface StepInputs {
   readonly batch: readonly Condition[];
   /** Holds every condition of the batch. */
   readonly table: ConditioningTable;
+  /** What earlier steps of the same run kept. */
+  readonly features: FeatureCache;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** A step's inputs and the model call that it is. */
+interface Call extends StepInputs {
+  readonly slot: string;
+}
+
+/** How to load sessions. */
+export interface LoadOptions {
+  /** Stops before the next session. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of each session. */
+  readonly onLoaded?: ((done: number, total: number) => void) | undefined;
 }
 
 /** A transformer on a backend; its sessions live until it is disposed. */
 export class Executor {
   readonly #sessions: SegmentSessions;
-  readonly #full: readonly Segment[];
 
   /** Loads nothing yet. */
   constructor(
@@ -39,40 +70,33 @@ export class Executor {
     weights: Weights,
   ) {
     this.#sessions = new SegmentSessions(backend, transformer, weights);
-    this.#full = cut(fullStep(transformer), backend.weights);
   }
 
-  /** How many graphs a full step runs. */
+  /** How many graphs a step runs that keeps and reuses nothing. */
   get runsPerStep(): number {
-    return this.#full.length;
+    const [full] = fullSteps(1, this.transformer.modules.length);
+    return this.#cut([EMBEDDING, ...moduleParts(full!), HEAD]).length; // one step was asked for
   }
 
-  /** Loads the sessions of a full step; `onLoaded` hears of each. */
-  async load(options: {
-    readonly signal?: AbortSignal | undefined;
-    readonly onLoaded?: ((done: number, total: number) => void) | undefined;
-  } = {}): Promise<void> {
-    for (const [i, segment] of this.#full.entries()) {
+  /** Loads the sessions of a step that runs the trunk and keeps no state. */
+  async load(step: TrunkRunStep, options: LoadOptions = {}): Promise<void> {
+    const all = this.#cut([EMBEDDING, ...moduleParts(step), HEAD]);
+    for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
       await this.#sessions.get(segment, options.signal);
-      options.onLoaded?.(i + 1, this.#full.length);
+      options.onLoaded?.(i + 1, all.length);
     }
   }
 
-  /** The model's prediction `(N, C', H, W)`, every module run. */
-  async runFull(inputs: StepInputs): Promise<Tensor> {
-    let streams: Record<string, Value> = { [LATENT]: this.backend.upload(inputs.latent) };
-    try {
-      for (const segment of this.#full) {
-        inputs.signal?.throwIfAborted();
-        const next = await this.#runSegment(segment, streams, inputs);
-        disposeAll(streams);
-        streams = next;
-      }
-      return await this.backend.download(streams[PREDICTION]!); // the last segment ends with the head
-    } finally {
-      disposeAll(streams);
-    }
+  /** The model's prediction `(N, C', H, W)`. */
+  async runStep(step: Step, inputs: StepInputs): Promise<Tensor> {
+    inputs.signal?.throwIfAborted();
+    const call = { ...inputs, slot: step.slot };
+    const prediction = step.kind === "reuse"
+      ? await this.#runReused(step, call)
+      : await this.#runTrunk(step, call);
+    this.#dropAfter(step, inputs.features);
+    return await takeDown(this.backend, prediction);
   }
 
   /** Frees sessions and weights. */
@@ -80,59 +104,147 @@ export class Executor {
     return this.#sessions.dispose();
   }
 
-  async #runSegment(
-    segment: Segment,
-    streams: Readonly<Record<string, Value>>,
-    { batch, table, signal }: StepInputs,
-  ): Promise<Record<string, Value>> {
-    const session = await this.#sessions.get(segment, signal);
-    const parts = modulated(this.transformer, segment);
-    const modulation = parts.length === 0 ? {} : {
-      [MODULATION]: this.backend.upload(table.gather(parts, batch)),
-    };
-    try {
-      return await session.run(
-        { ...asInputs(streams), ...modulation },
-        outputsOf(segment, this.transformer),
-      );
-    } finally {
-      disposeAll(modulation);
+  async #runReused(step: ReuseStep, call: Call): Promise<Value> {
+    const kept = this.#keptStreams(step.load, call);
+    if (step.load === "hidden") return await this.#runHead(kept, call);
+    const embedded = await this.#runFromLatent([EMBEDDING], call);
+    const hidden = await whileAlive(embedded, () => this.#combine("add", [embedded, kept], call));
+    return await whileAlive(hidden, () => this.#runHead(hidden, call));
+  }
+
+  async #runTrunk(step: TrunkRunStep, call: Call): Promise<Value> {
+    const modules = moduleParts(step);
+    if (!step.storeHidden && !step.storeResidual) {
+      const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);
+      return results[segments.PREDICTION]!; // the head's only result
     }
+    const hidden = step.storeResidual
+      ? await this.#runKeepingResidual(modules, call)
+      : await this.#runFromLatent([EMBEDDING, ...modules], call);
+    if (!step.storeHidden) return await whileAlive(hidden, () => this.#runHead(hidden, call));
+    call.features.store(`${call.slot} hidden`, Object.values(hidden));
+    return await this.#runHead(hidden, call);
+  }
+
+  /** Runs the trunk and keeps its residual: trunk output − embedding. */
+  async #runKeepingResidual(modules: readonly segments.Part[], call: Call): Promise<Values> {
+    const embedded = await this.#runFromLatent([EMBEDDING], call);
+    return await whileAlive(embedded, async () => {
+      const hidden = await this.#chain(modules, embedded, call);
+      try {
+        const residual = await this.#combine("subtract", [hidden, embedded], call);
+        call.features.store(`${call.slot} residual`, Object.values(residual));
+        return hidden;
+      } catch (error) {
+        disposeAll(hidden);
+        throw error;
+      }
+    });
+  }
+
+  async #runHead(hidden: Values, call: Call): Promise<Value> {
+    return (await this.#chain([HEAD], hidden, call))[segments.PREDICTION]!; // its only result
+  }
+
+  async #runFromLatent(parts: readonly segments.Part[], call: Call): Promise<Values> {
+    const latent = { [segments.LATENT]: this.backend.upload(call.latent) };
+    return await whileAlive(latent, () => this.#chain(parts, latent, call));
+  }
+
+  /** Runs parts one after another. The first streams stay the caller's; so do the results. */
+  async #chain(parts: readonly segments.Part[], first: Values, call: Call): Promise<Values> {
+    let streams = first;
+    for (const segment of this.#cut(parts)) {
+      const before = streams;
+      const run = (): Promise<Values> => this.#runSegment(segment, before, call);
+      streams = await (before === first ? run() : whileAlive(before, run));
+    }
+    return streams;
+  }
+
+  /** Runs one graph; the features it stores go to the cache, its streams or prediction are returned. */
+  async #runSegment(segment: segments.Segment, streams: Values, call: Call): Promise<Values> {
+    call.signal?.throwIfAborted();
+    const session = await this.#sessions.get(segment, call.signal);
+    const parts = segments.modulated(this.transformer, segment);
+    const modulation: Values = parts.length === 0 ? {} : {
+      [segments.MODULATION]: this.backend.upload(call.table.gather(parts, call.batch)),
+    };
+    const inputs = { ...asInputs(streams), ...this.#keptFeatures(segment, call), ...modulation };
+    const outputs = segments.segmentOutputs(this.transformer, segment);
+    const results = await whileAlive(modulation, () => session.run(inputs, outputs));
+    return this.#keepFeatures(segment, results, call);
+  }
+
+  #keepFeatures(segment: segments.Segment, results: Values, { features, slot }: Call): Values {
+    const rest = { ...results };
+    for (const part of segment) {
+      if (part.kind !== "module" || !part.store) continue;
+      const names = this.#featureNames(part.index);
+      features.store(this.#cacheName(slot, part.index), names.map((name) => results[name]!)); // asked
+      for (const name of names) delete rest[name];
+    }
+    return rest;
+  }
+
+  #keptFeatures(segment: segments.Segment, { features, slot, batch }: Call): Values {
+    const entries = segment.flatMap((part) => {
+      if (part.kind !== "module" || part.action === "run") return [];
+      const shapes = this.transformer.modules[part.index]!.featureDims // parts are of this model
+        .map((dims) => segments.withBatch(dims, batch.length));
+      const values = features.load(this.#cacheName(slot, part.index), shapes);
+      return this.#featureNames(part.index).map((name, i) => [name, values[i]!] as const);
+    });
+    return Object.fromEntries(entries);
+  }
+
+  #keptStreams(state: "hidden" | "residual", { features, slot, batch }: Call): Values {
+    const { streams } = this.transformer;
+    const shapes = streams.map(({ dims }) => segments.withBatch(dims, batch.length));
+    const values = features.load(`${slot} ${state}`, shapes);
+    return Object.fromEntries(streams.map(({ name }, i) => [name, values[i]!])); // as many as shapes
+  }
+
+  async #combine(
+    operator: "add" | "subtract",
+    [a, b]: readonly [Values, Values],
+    { signal }: Call,
+  ): Promise<Values> {
+    signal?.throwIfAborted();
+    const session: BoundSession = await this.#sessions.combination(operator, signal);
+    const others = Object.entries(b).map(([name, value]) => [segments.otherName(name), value]);
+    return await session.run({ ...asInputs(a), ...Object.fromEntries(others) }, Object.keys(a));
+  }
+
+  #dropAfter(step: Step, features: FeatureCache): void {
+    if (step.kind === "reuse") {
+      if (step.drop) features.drop(`${step.slot} ${step.load}`);
+      return;
+    }
+    step.actions.forEach((action, index) => {
+      if (action.kind === "reuse" && action.drop) features.drop(this.#cacheName(step.slot, index));
+    });
+  }
+
+  #cut(parts: readonly segments.Part[]): segments.Segment[] {
+    return cutSegments(parts, this.backend.weights);
+  }
+
+  #cacheName(slot: string, index: number): string {
+    return `${slot} ${this.transformer.modules[index]!.name}`; // indices are of this model
+  }
+
+  #featureNames(index: number): string[] {
+    const { name, featureDims } = this.transformer.modules[index]!; // indices are of this model
+    return featureDims.map((_, i) => segments.featureName(name, i));
   }
 }
 
-/** Every part of the transformer, run. */
-export function fullStep(transformer: Transformer): Part[] {
-  return [
-    { kind: "embedding" },
-    ...transformer.modules.map((_, index): Part => ({
-      kind: "module",
-      index,
-      action: "run",
-      store: false,
-    })),
-    { kind: "head" },
-  ];
-}
-
-/** One part a segment where sessions own their weights, else all parts in one segment. */
-function cut(parts: readonly Part[], weights: Backend["weights"]): Segment[] {
-  const stretches = weights === "initializers" ? parts.map((part) => [part]) : [parts];
-  return stretches.map((stretch) => ({ parts: stretch, keepsHidden: false }));
-}
-
-function asInputs(streams: Readonly<Record<string, Value>>): Record<string, Value> {
+function asInputs(streams: Values): Values {
   return Object.fromEntries(
-    Object.entries(streams).map(([name, value]) => [name === LATENT ? name : `${name}.in`, value]),
+    Object.entries(streams).map(([name, value]) => [
+      name === segments.LATENT ? name : `${name}.in`,
+      value,
+    ]),
   );
-}
-
-function outputsOf(segment: Segment, transformer: Transformer): string[] {
-  return segment.parts.at(-1)?.kind === "head"
-    ? [PREDICTION]
-    : transformer.streams.map(({ name }) => name);
-}
-
-function disposeAll(values: Readonly<Record<string, Value>>): void {
-  for (const value of Object.values(values)) value.dispose();
 }

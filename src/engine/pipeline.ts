@@ -8,17 +8,16 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import { type Model, openModel } from "../model/model.ts";
-import type { Condition } from "../model/module_graph.ts";
-import { ddim, type StepPosition } from "../sampler/ddim.ts";
-import { firstChannels, guide } from "../sampler/guidance.ts";
 import { linearSchedule } from "../sampler/noise_schedule.ts";
-import { normalNoise } from "../tensor/random.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { computeConditioning } from "./conditioning.ts";
 import { Executor } from "./executor.ts";
-import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
+import { FeatureCache } from "./feature_cache.ts";
+import { plannedSteps } from "./plan_target.ts";
+import { type GenerateOptions, resolveRequest } from "./request.ts";
+import { type RunResult, runSteps, type StepReport } from "./run.ts";
+import { fullSteps } from "./step_segments.ts";
 
 export type { GenerateOptions } from "./request.ts";
+export type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions extends BackendOptions {
@@ -30,32 +29,10 @@ export interface PipelineOptions extends BackendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The state after one step. */
-export interface StepReport extends StepPosition {
-  /** Steps of the run. */
-  readonly steps: number;
-  /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
-  readonly latents: Tensor;
-  /** Seconds that this step took. */
-  readonly seconds: number;
-}
-
 /** The finished run. */
-export interface Generated {
-  /** Final latents `(n, C, H, W)`. */
-  readonly latents: Tensor;
-  /** Label of each picture. */
-  readonly labels: readonly number[];
-  /** Seed of the first picture; absent when noise was given. */
-  readonly seed?: number;
-  /** Sampling steps. */
-  readonly steps: number;
-  /** Guidance scale. */
-  readonly guidance: number;
-  /** Seconds from the first step's start to the last step's end. */
-  readonly loopSeconds: number;
-  /** Seconds of conditioning, ahead of the loop. */
-  readonly conditioningSeconds: number;
+export interface Generated extends RunResult {
+  /** Circumstances in which this run differs from its plan's calibration, in sentences. */
+  readonly notices: readonly string[];
 }
 
 /** A model on a backend, ready to generate. One run at a time uses its device memory best. */
@@ -66,7 +43,7 @@ export interface Pipeline {
   readonly backend: Backend;
   /** Why this backend was chosen. */
   readonly choice: BackendChoice;
-  /** Graphs that run in a full step. */
+  /** Graphs that run in a step without a plan. */
   readonly runsPerStep: number;
   /** Runs to the end. @throws {RangeError | TypeError} When an option is out of range. */
   generate(options?: GenerateOptions): Promise<Generated>;
@@ -95,7 +72,8 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
     opened.executor = new Executor(backend, model.transformer, model.weights);
-    await opened.executor.load(options);
+    const [full] = fullSteps(1, model.transformer.modules.length);
+    await opened.executor.load(full!, options); // one step was asked for
     return new ModelPipeline(model, choice, opened.executor);
   } catch (error) {
     await opened.executor?.dispose();
@@ -131,44 +109,17 @@ class ModelPipeline implements Pipeline {
   }
 
   async *steps(options: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
-    const request = resolveRequest(this.model, options);
-    const schedule = linearSchedule(request.steps);
-    const started = performance.now();
-    const conditions = schedule.times.flatMap((time) => batchOf(request, this.model, time));
-    const table = await computeConditioning(conditions, {
-      backend: this.backend,
-      conditioning: this.model.transformer.conditioning,
-      weights: this.model.weights,
-      signal: options.signal,
-    });
-    const conditioned = performance.now();
-    let latents = request.noise ?? noiseOf(request, this.model.latent);
-    let before = conditioned;
-    const denoise = async (latent: Tensor, { time }: StepPosition): Promise<Tensor> => {
-      const batch = batchOf(request, this.model, time);
-      const prediction = await this.executor.runFull({
-        latent: repeat(latent, batch.length / request.labels.length),
-        batch,
-        table,
-        signal: options.signal,
-      });
-      return this.#combine(prediction, request);
-    };
-    for await (const { index, time, latent } of ddim(schedule, latents, denoise)) {
-      const now = performance.now();
-      latents = latent;
-      yield { index, time, latents, steps: request.steps, seconds: (now - before) / 1000 };
-      before = performance.now();
-    }
-    return {
-      latents,
-      labels: request.labels,
-      ...(request.noise === undefined && { seed: request.seed }),
-      steps: request.steps,
+    const { model, executor } = this;
+    const request = resolveRequest(model, options);
+    const { times } = linearSchedule(request.steps);
+    const { steps, notices } = await plannedSteps(options.plan, model, {
+      times,
       guidance: request.guidance,
-      loopSeconds: (before - conditioned) / 1000,
-      conditioningSeconds: (conditioned - started) / 1000,
-    };
+    });
+    const features = new FeatureCache();
+    const { signal } = options;
+    const run = runSteps({ model, executor, request, steps, features, signal });
+    return { ...yield* run, notices };
   }
 
   async close(): Promise<void> {
@@ -176,35 +127,4 @@ class ModelPipeline implements Pipeline {
     await this.backend.dispose();
     await this.model.close();
   }
-
-  #combine(prediction: Tensor, { guidance }: ResolvedRequest): Tensor {
-    const [channels] = this.model.latent;
-    if (guidance === 1) return firstChannels(prediction, channels);
-    const guided = this.model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
-    return guide(prediction, channels, { scale: guidance, channels: guided });
-  }
-}
-
-/** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
-const ORIGINAL_GUIDED_CHANNELS = 3;
-
-/** Conditional half, then null half; without guidance the conditional half alone. */
-function batchOf({ labels, guidance }: ResolvedRequest, model: Model, time: number): Condition[] {
-  const conditional = labels.map((label) => ({ time, label }));
-  const { nullLabel } = model;
-  if (guidance === 1 || nullLabel === undefined) return conditional;
-  return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
-}
-
-function noiseOf({ labels, seed }: ResolvedRequest, latent: readonly number[]): Tensor {
-  const pictures = labels.map((_, i) => normalNoise(latent, seed + i).data);
-  const data = new Float32Array(pictures.reduce((sum, { length }) => sum + length, 0));
-  pictures.forEach((picture, i) => data.set(picture, i * picture.length));
-  return { dims: [labels.length, ...latent], data };
-}
-
-function repeat({ dims: [n = 0, ...rest], data }: Tensor, times: number): Tensor {
-  const repeated = new Float32Array(data.length * times);
-  for (let i = 0; i < times; i++) repeated.set(data, i * data.length);
-  return { dims: [n * times, ...rest], data: repeated };
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Model } from "../model/model.ts";
+import type { Plan } from "../plan/plan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
@@ -15,10 +16,12 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** Starting noise `(n, C, H, W)` instead of a seed. */
   readonly noise?: Tensor;
-  /** Sampling steps, 1 … 1000. */
+  /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
   readonly steps?: number;
   /** Guidance scale; 1 runs no null half. */
   readonly guidance?: number;
+  /** What to reuse at which step; without a plan everything runs. */
+  readonly plan?: Plan;
   /** Stops before the next graph; nothing is left behind. */
   readonly signal?: AbortSignal;
 }
@@ -46,7 +49,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
   const labels = resolveLabels(model, options);
   const seed = options.seed ?? 0;
   checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - labels.length);
-  const steps = options.steps ?? model.sampler.steps;
+  const steps = options.steps ?? options.plan?.sampler.times.length ?? model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
   const { noise } = options;
   if (noise !== undefined) checkNoise(noise, [labels.length, ...model.latent]);

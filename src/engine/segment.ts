@@ -7,8 +7,8 @@
  * @module
  */
 
-import { GraphBuilder, type Node } from "../onnx/graph.ts";
-import { slice } from "../onnx/operators.ts";
+import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
+import { add, slice, subtract } from "../onnx/operators.ts";
 import { HEAD, type Streams, type Transformer } from "../model/module_graph.ts";
 
 /** One part of a step. */
@@ -25,13 +25,8 @@ export type Part =
   }
   | { readonly kind: "head" };
 
-/** Parts that run as one graph. */
-export interface Segment {
-  /** At least one, in execution order. */
-  readonly parts: readonly Part[];
-  /** Whether the streams after the last module are a result although the head follows. */
-  readonly keepsHidden: boolean;
-}
+/** Parts that run as one graph: at least one, in execution order. */
+export type Segment = readonly Part[];
 
 /** Name of the graph input that holds the modulation vectors of all parts, `(N, rows, D)`. */
 export const MODULATION = "modulation";
@@ -39,6 +34,11 @@ export const MODULATION = "modulation";
 export const PREDICTION = "prediction";
 /** Name of the graph input of the embedding. */
 export const LATENT = "latent";
+
+/** A shape with the batch filled in. */
+export function withBatch(dims: readonly Dim[], rows: number): number[] {
+  return dims.map((size) => (size === "N" ? rows : Number(size)));
+}
 
 /** Name of a module's feature as graph input or output. */
 export function featureName(module: string, index: number): string {
@@ -50,7 +50,7 @@ export function modulated(
   transformer: Transformer,
   segment: Segment,
 ): { readonly name: string; readonly rows: number }[] {
-  return segment.parts.flatMap((part) => {
+  return segment.flatMap((part) => {
     if (part.kind === "embedding") return [];
     if (part.kind === "head") return [{ name: HEAD, rows: transformer.head.modulationRows }];
     const module = transformer.modules[part.index]!; // parts are made from this transformer
@@ -58,34 +58,46 @@ export function modulated(
   });
 }
 
+/** Names of what a segment results in: streams or prediction, and the features it stores. */
+export function segmentOutputs(transformer: Transformer, segment: Segment): string[] {
+  const features = segment.flatMap((part) => {
+    if (part.kind !== "module" || !part.store) return [];
+    const module = transformer.modules[part.index]!; // parts are made from this transformer
+    return module.featureDims.map((_, i) => featureName(module.name, i));
+  });
+  const ends = segment.at(-1)?.kind === "head"
+    ? [PREDICTION]
+    : transformer.streams.map(({ name }) => name);
+  return [...ends, ...features];
+}
+
 /** A short text that is equal for segments with the same graph. */
 export function segmentKey(segment: Segment): string {
-  const marks = segment.parts.map((part) => {
+  const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
     return `${part.index}${part.action === "run" ? "." : "r"}${part.store ? "s" : ""}`;
   });
-  return marks.join(" ") + (segment.keepsHidden ? " hidden" : "");
+  return marks.join(" ");
 }
 
 /** Builds the graph of a segment; weights are parameters. */
 export function buildSegment(transformer: Transformer, segment: Segment): GraphBuilder {
   const graph = new GraphBuilder(segmentKey(segment));
   const takeModulation = modulationReader(transformer, segment, graph);
-  const first = segment.parts[0];
+  const first = segment[0];
   let streams: Streams = first?.kind === "embedding" ? {} : inputStreams(transformer, graph);
-  for (const part of segment.parts) {
+  for (const part of segment) {
     if (part.kind === "embedding") {
       const { embedding } = transformer;
       streams = embedding.build(graph, graph.input(LATENT, embedding.latentDims));
     } else if (part.kind === "module") {
       streams = addModule(transformer, graph, part, streams, takeModulation);
     } else {
-      if (segment.keepsHidden) outputStreams(graph, streams);
       const modulation = takeModulation(transformer.head.modulationRows);
       graph.output(PREDICTION, transformer.head.build(graph, streams, modulation));
     }
   }
-  if (segment.parts.at(-1)?.kind !== "head") outputStreams(graph, streams);
+  if (segment.at(-1)?.kind !== "head") outputStreams(graph, streams);
   return graph;
 }
 
@@ -103,6 +115,25 @@ function addModule(
     : module.featureDims.map((dims, i) => graph.input(featureName(module.name, i), dims));
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
+}
+
+/** Streams combined element by element with others of the same shape. */
+export function buildCombination(
+  transformer: Transformer,
+  operator: "add" | "subtract",
+): GraphBuilder {
+  const graph = new GraphBuilder(operator);
+  const combine = operator === "add" ? add : subtract;
+  for (const { name, dims } of transformer.streams) {
+    const other = graph.input(otherName(name), dims);
+    graph.output(name, combine(graph, graph.input(`${name}.in`, dims), other));
+  }
+  return graph;
+}
+
+/** Name of the second operand of a combination. */
+export function otherName(stream: string): string {
+  return `${stream}.other`;
 }
 
 /** Hands out rows of the segment's modulation input `(N, rows, D)`, each as `(N, 1, D)`. */

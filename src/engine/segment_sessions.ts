@@ -9,7 +9,7 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
-import { buildSegment, type Segment, segmentKey } from "./segment.ts";
+import { buildCombination, buildSegment, type Segment, segmentKey } from "./segment.ts";
 
 /** A graph with its weights, ready to run. */
 export interface BoundSession {
@@ -50,10 +50,24 @@ export class SegmentSessions {
 
   /** The session of a segment; loaded once, and again if loading failed. */
   get(segment: Segment, signal?: AbortSignal): Promise<BoundSession> {
-    const key = segmentKey(segment);
+    // A session that owns its weights serves every step: it offers all features, runs ask for some.
+    const owned = this.backend.weights === "initializers" ? offeringAll(segment) : segment;
+    return this.#once(segmentKey(owned), () => buildSegment(this.transformer, owned), signal);
+  }
+
+  /** The session that adds or subtracts streams. */
+  combination(operator: "add" | "subtract", signal?: AbortSignal): Promise<BoundSession> {
+    return this.#once(operator, () => buildCombination(this.transformer, operator), signal);
+  }
+
+  #once(
+    key: string,
+    build: () => GraphBuilder,
+    signal: AbortSignal | undefined,
+  ): Promise<BoundSession> {
     const known = this.#sessions.get(key);
     if (known !== undefined) return known;
-    const loading = this.#load(segment, signal).catch((error) => {
+    const loading = this.#load(build(), signal).catch((error) => {
       this.#sessions.delete(key);
       throw error;
     });
@@ -73,8 +87,7 @@ export class SegmentSessions {
     for (const value of values) if (value.status === "fulfilled") value.value.dispose();
   }
 
-  async #load(segment: Segment, signal: AbortSignal | undefined): Promise<BoundSession> {
-    const graph = buildSegment(this.transformer, segment);
+  async #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
     if (this.backend.weights === "initializers") {
       return await loadWithWeights(this.backend, graph, this.weights, signal);
     }
@@ -100,4 +113,10 @@ export class SegmentSessions {
     this.#shared.set(name, sharing);
     return sharing;
   }
+}
+
+function offeringAll(segment: Segment): Segment {
+  return segment.map((part) =>
+    part.kind === "module" && part.action === "run" ? { ...part, store: true } : part
+  );
 }

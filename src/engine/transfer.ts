@@ -1,5 +1,5 @@
 /**
- * Moving values off the device.
+ * Device values with an end: disposed of when what needs them is done.
  *
  * @module
  */
@@ -7,11 +7,24 @@
 import type { Backend, Value } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
+/** Device values by name; whoever holds the record disposes of them. */
+export type Values = Readonly<Record<string, Value>>;
+
 /** Reads a value back and disposes of it, even when reading fails. */
 export async function takeDown(backend: Backend, value: Value): Promise<Tensor> {
+  return await whileAlive({ value }, () => backend.download(value));
+}
+
+/** Runs a task, then disposes of the values that it used, even when it fails. */
+export async function whileAlive<T>(values: Values, task: () => Promise<T>): Promise<T> {
   try {
-    return await backend.download(value);
+    return await task();
   } finally {
-    value.dispose();
+    disposeAll(values);
   }
+}
+
+/** Disposes of every value of a record. */
+export function disposeAll(values: Values): void {
+  for (const value of Object.values(values)) value.dispose();
 }

@@ -34,6 +34,8 @@ export interface Model {
   readonly weights: Weights;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly [number, number, number];
+  /** Rows and columns of tokens. */
+  readonly tokenGrid: readonly [number, number];
   /** Number of classes; labels are 0 … classes − 1. */
   readonly classes: number;
   /** The label that stands for "no label"; absent when the model has none and cannot be guided. */
@@ -78,12 +80,13 @@ function openDit(directory: ModelDirectory): Model {
   const json = manifest?.config ?? directory.config;
   const config = json === undefined ? inferDitConfig(weights) : parseDitConfig(json);
   checkDitTensors(config, weights);
-  const { inChannels, inputSize, numClasses } = config;
+  const { inChannels, inputSize, patchSize, numClasses } = config;
   return {
     id: manifest?.id ?? directory.name,
     transformer: dit(config),
     weights: withPositions(weights, config),
     latent: [inChannels, inputSize, inputSize],
+    tokenGrid: [inputSize / patchSize, inputSize / patchSize],
     classes: numClasses,
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
     classNames: manifest?.classNames ?? [],
@@ -104,7 +107,9 @@ function withPositions(weights: Weights, config: DitConfig): Weights {
   const grid = config.inputSize / config.patchSize;
   const dims = [1, grid ** 2, config.hiddenSize];
   return {
-    ...weights,
+    names: new Set([...weights.names, "pos_embed"]),
+    dims: (name) => (name === "pos_embed" ? dims : weights.dims(name)),
+    sample: (name, indices) => weights.sample(name, indices),
     read: async (name, signal) =>
       name === "pos_embed"
         ? { dims, data: positionEmbedding(config.hiddenSize, grid) }

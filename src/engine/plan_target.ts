@@ -1,0 +1,79 @@
+/**
+ * What a model is to a plan: names, cost, sizes; and the steps that a request runs.
+ *
+ * @module
+ */
+
+import type { Model } from "../model/model.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import { compilePlan, type Step } from "../plan/compile.ts";
+import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
+import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
+import type { Plan } from "../plan/plan.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { withBatch } from "./segment.ts";
+import { fullSteps } from "./step_segments.ts";
+
+/** How a request is sampled, as far as a plan cares. */
+export interface SamplerRun {
+  /** Times at which the model is called, noisiest first. */
+  readonly times: readonly number[];
+  /** Guidance scale. */
+  readonly guidance: number;
+}
+
+/** The steps that run, and what differs from the plan's circumstances. */
+export interface PlannedSteps {
+  /** One for each time. */
+  readonly steps: readonly Step[];
+  /** A sentence for each difference that does not matter enough to refuse. */
+  readonly notices: readonly string[];
+}
+
+/** Multiply-accumulates of one row of the batch. */
+export function modelCost({ embedding, modules, head }: Transformer): ModelCost {
+  return { embed: embedding.macs, head: head.macs, modules: modules.map(({ macs }) => macs) };
+}
+
+/** Bytes that a run with this many rows in its batch keeps for each thing it stores. */
+export function featureSizes({ modules, streams }: Transformer, rows: number): FeatureSizes {
+  const bytes = (shapes: readonly (readonly (number | string)[])[]): number =>
+    shapes.reduce((sum, dims) => sum + 4 * elementCount(withBatch(dims, rows)), 0);
+  const state = bytes(streams.map(({ dims }) => dims));
+  return {
+    modules: modules.map(({ featureDims }) => bytes(featureDims)),
+    hidden: state,
+    residual: state,
+  };
+}
+
+/** What a plan must fit, for this model and this run. */
+export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTarget> {
+  return {
+    architecture: model.transformer.architecture,
+    modules: model.transformer.modules.map(({ name }) => name),
+    fingerprint: await model.fingerprint(),
+    sampler: model.sampler.name,
+    times: run.times,
+    guidance: run.guidance,
+    tokenGrid: model.tokenGrid,
+    precision: "float32",
+  };
+}
+
+/**
+ * The steps of a run, with a plan or without.
+ *
+ * @throws {PlanError} When the plan does not fit the model or the sampler, or cannot be run.
+ */
+export async function plannedSteps(
+  plan: Plan | undefined,
+  model: Model,
+  run: SamplerRun,
+): Promise<PlannedSteps> {
+  if (plan === undefined) {
+    return { steps: fullSteps(run.times.length, model.transformer.modules.length), notices: [] };
+  }
+  const notices = checkPlanFits(plan, await planTarget(model, run));
+  return { steps: compilePlan(plan).steps, notices };
+}
