@@ -43,6 +43,8 @@ export interface Pipeline {
   readonly backend: Backend;
   /** Why this backend was chosen. */
   readonly choice: BackendChoice;
+  /** Runs single steps; for those who drive a run themselves. */
+  readonly executor: Executor;
   /** Graphs that run in a step without a plan. */
   readonly runsPerStep: number;
   /** Runs to the end. @throws {RangeError | TypeError} When an option is out of range. */

@@ -7,13 +7,13 @@
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
 import type { Step } from "../plan/compile.ts";
-import { ddim, type StepPosition } from "../sampler/ddim.ts";
+import { ddim, type Denoise, type StepPosition } from "../sampler/ddim.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { linearSchedule, scheduleFrom } from "../sampler/noise_schedule.ts";
 import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
-import type { Executor } from "./executor.ts";
+import type { Executor, StepInputs } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ResolvedRequest } from "./request.ts";
 
@@ -41,7 +41,7 @@ export interface RunResult {
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
-  /** Seconds from the first step's start to the last step's end. */
+  /** Seconds of the loop, the sum of its steps. */
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loop. */
   readonly conditioningSeconds: number;
@@ -69,21 +69,15 @@ export interface Run {
 export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult, undefined> {
   const { model, request, steps, features } = run;
   const { noise, seed, labels, guidance } = request;
-  const schedule = linearSchedule(request.steps);
   const started = performance.now();
-  const table = await condition(run, schedule.times);
+  const table = await conditionRun(run);
   const conditioned = performance.now();
   let latents = noise ?? noiseOf(request, model.latent);
-  let before = conditioned;
-  try {
-    for await (const { index, time, latent } of ddim(schedule, latents, denoiser(run, table))) {
-      latents = latent;
-      const seconds = (performance.now() - before) / 1000;
-      yield { index, time, latents, kind: steps[index]!.kind, steps: steps.length, seconds };
-      before = performance.now();
-    }
-  } finally {
-    features.dispose();
+  let loopSeconds = 0;
+  for await (const report of sampleFrom(run, { table, index: 0, latents })) {
+    latents = report.latents;
+    loopSeconds += report.seconds;
+    yield report;
   }
   return {
     latents,
@@ -91,34 +85,85 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
     ...(noise === undefined && { seed }),
     steps: steps.length,
     guidance,
-    loopSeconds: (before - conditioned) / 1000,
+    loopSeconds,
     conditioningSeconds: (conditioned - started) / 1000,
     peakFeatureBytes: features.peakBytes,
   };
 }
 
-function denoiser(run: Run, table: ConditioningTable): Parameters<typeof ddim>[2] {
-  const { model, executor, request, steps, features, signal } = run;
-  return async (latent, { index, time }) => {
-    const batch = batchOf(request, model, time);
-    const repeated = repeat(latent, batch.length / request.labels.length);
-    const inputs = { latent: repeated, batch, table, features, signal };
-    return combine(await executor.runStep(steps[index]!, inputs), run); // one step for each time
-  };
+/** Where a loop begins. */
+export interface StartingPoint {
+  /** The run's conditioning. */
+  readonly table: ConditioningTable;
+  /** First step that is run; it must not load what earlier steps would have kept. */
+  readonly index: number;
+  /** Latents before that step. */
+  readonly latents: Tensor;
 }
 
-function condition(run: Run, times: readonly number[]): Promise<ConditioningTable> {
+/** The sampler's loop from some step to the end; leaving it early frees everything. */
+export async function* sampleFrom(
+  run: Run,
+  { table, index: first, latents }: StartingPoint,
+): AsyncGenerator<StepReport, void, undefined> {
+  const { request, steps, features } = run;
+  const schedule = scheduleFrom(linearSchedule(request.steps), first);
+  const denoise = denoiser(run, { table, first });
+  let before = performance.now();
+  try {
+    for await (const { index: i, time, latent } of ddim(schedule, latents, denoise)) {
+      const index = first + i;
+      const seconds = (performance.now() - before) / 1000;
+      const { kind } = steps[index]!; // one step for each time
+      yield { index, time, latents: latent, kind, steps: steps.length, seconds };
+      before = performance.now();
+    }
+  } finally {
+    features.dispose();
+  }
+}
+
+/** Conditioning of every step of a run. */
+export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
+  const { times } = linearSchedule(request.steps);
   const conditions = times.flatMap((time) => batchOf(request, model, time));
   return computeConditioning(conditions, { backend, conditioning, weights, signal });
 }
 
-function combine(prediction: Tensor, { model, request: { guidance } }: Run): Tensor {
+function denoiser(
+  run: Run,
+  { table, first }: { readonly table: ConditioningTable; readonly first: number },
+): Denoise {
+  const { executor, steps } = run;
+  return async (latent, { index, time }) => {
+    const inputs = stepInputs(run, { table, latent, time });
+    const prediction = await executor.runStep(steps[first + index]!, inputs); // one for each time
+    return guided(prediction, run);
+  };
+}
+
+/** What a step of a run computes with: latents once for each half of the guided batch. */
+export function stepInputs(
+  { model, request, features, signal }: Run,
+  { table, latent, time }: {
+    readonly table: ConditioningTable;
+    readonly latent: Tensor;
+    readonly time: number;
+  },
+): StepInputs {
+  const batch = batchOf(request, model, time);
+  const repeated = repeat(latent, batch.length / request.labels.length);
+  return { latent: repeated, batch, table, features, signal };
+}
+
+/** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
+export function guided(prediction: Tensor, { model, request: { guidance } }: Run): Tensor {
   const [channels] = model.latent;
   if (guidance === 1) return firstChannels(prediction, channels);
-  const guided = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
-  return guide(prediction, channels, { scale: guidance, channels: guided });
+  const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
+  return guide(prediction, channels, { scale: guidance, channels: guidedChannels });
 }
 
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
@@ -132,7 +177,8 @@ function batchOf({ labels, guidance }: ResolvedRequest, model: Model, time: numb
   return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
 }
 
-function noiseOf({ labels, seed }: ResolvedRequest, latent: readonly number[]): Tensor {
+/** Starting noise of a request: picture i from seed + i. */
+export function noiseOf({ labels, seed }: ResolvedRequest, latent: readonly number[]): Tensor {
   const pictures = labels.map((_, i) => normalNoise(latent, seed + i).data);
   const data = new Float32Array(pictures.reduce((sum, { length }) => sum + length, 0));
   pictures.forEach((picture, i) => data.set(picture, i * picture.length));

@@ -27,11 +27,23 @@ export function moduleParts(step: TrunkRunStep): readonly Part[] {
 }
 
 /**
- * Cuts parts into segments: one part each where a session owns its weights, for a module may be in one
- * session only; all parts in one where weights are shared.
+ * Cuts parts into segments: all parts in one where weights are shared. Where a session owns its weights
+ * each part is alone, for a module may be in one session only; but neighbours that are reused have no
+ * weights, and merge their features in one graph.
  */
 export function cutSegments(parts: readonly Part[], weights: Backend["weights"]): Segment[] {
-  return weights === "initializers" ? parts.map((part) => [part]) : [parts];
+  if (weights === "inputs") return [parts];
+  const segments: Part[][] = [];
+  for (const part of parts) {
+    const last = segments.at(-1);
+    if (last !== undefined && isReused(part) && isReused(last.at(-1))) last.push(part);
+    else segments.push([part]);
+  }
+  return segments;
+}
+
+function isReused(part: Part | undefined): boolean {
+  return part?.kind === "module" && part.action === "reuse";
 }
 
 /** The steps of a run without a plan: everything runs, nothing is kept. */
