@@ -1,0 +1,128 @@
+/**
+ * What every mode of calibration is given, and the plan that it makes of its choice.
+ *
+ * @module
+ */
+
+import type { Pipeline } from "../engine/pipeline.ts";
+import { planTarget } from "../engine/plan_target.ts";
+import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
+import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { normalNoise } from "../tensor/random.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** A mode of calibration: records, decides, and returns a plan that is bound to the model. */
+export type Mode = (task: CalibrationTask) => Promise<Plan>;
+
+/** What to calibrate, on what, and how much to reuse. */
+export interface CalibrationTask {
+  /** The model on its backend. */
+  readonly pipeline: Pipeline;
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Guidance scale that pictures will be made with. */
+  readonly guidance: number;
+  /** What is recorded. */
+  readonly conditions: Conditions;
+  /** Quantile level of each kind, 0 (never reuse) … 1: `step` and the kinds of modules. */
+  readonly levels: Readonly<Record<string, number>>;
+  /** Share of the steps that is never reused at the start; at least one step is not. */
+  readonly warmup: number;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of every recorded step; `total` stays the same. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Starting points of the recorded runs, one row for each. */
+export interface Conditions {
+  /** Classes. */
+  readonly labels: readonly number[];
+  /** Noise `(n, C, H, W)`. */
+  readonly noise: Tensor;
+  /** Seeds that the noise was made of; empty when it was given. */
+  readonly seeds: readonly number[];
+}
+
+/** Conditions from seeds: run i has class `i mod classes` and noise of `seed + i`. */
+export function seededConditions(
+  { model }: Pipeline,
+  { runs, seed }: { readonly runs: number; readonly seed: number },
+): Conditions {
+  const seeds = Array.from({ length: runs }, (_, i) => seed + i);
+  const size = model.latent.reduce((product, extent) => product * extent, 1);
+  const data = new Float32Array(runs * size);
+  seeds.forEach((s, i) => data.set(normalNoise(model.latent, s).data, i * size));
+  return {
+    labels: seeds.map((_, i) => i % model.classes),
+    noise: { dims: [runs, ...model.latent], data },
+    seeds,
+  };
+}
+
+/**
+ * Rows `first … first + count - 1` of conditions; fewer at the end.
+ *
+ * @throws {RangeError} When there are no rows, or labels and noise differ in rows.
+ */
+export function sliceConditions(
+  { labels, noise, seeds }: Conditions,
+  first: number,
+  count: number,
+): Conditions {
+  const [rows = 0, ...rest] = noise.dims;
+  if (labels.length !== rows || rows === 0) {
+    throw new RangeError(
+      `Cannot calibrate: labels must be at least 1 and as many as rows of noise (${rows}): ` +
+        `current value is ${labels.length}`,
+    );
+  }
+  const size = noise.data.length / rows;
+  const kept = labels.slice(first, first + count);
+  const data = noise.data.slice(first * size, (first + kept.length) * size);
+  return {
+    labels: kept,
+    noise: { dims: [kept.length, ...rest], data },
+    seeds: seeds.slice(first, first + count),
+  };
+}
+
+/** What a mode decided. */
+export interface Choice {
+  /** One row for each step. */
+  readonly rows: readonly string[];
+  /** Guidance scale of the recorded runs. */
+  readonly guidance: number;
+  /** The rule that chose the rows. */
+  readonly policy: PlanPolicy;
+  /** Mode and thresholds. */
+  readonly calibration: Pick<PlanCalibration, "mode" | "thresholds">;
+}
+
+/** The plan of a choice, bound to the model that was recorded. */
+export async function planOf(task: CalibrationTask, choice: Choice): Promise<Plan> {
+  const { times } = linearSchedule(task.steps);
+  const run = { times, guidance: choice.guidance };
+  const target = await planTarget(task.pipeline.model, run);
+  const { architecture, fingerprint, modules, sampler, guidance, tokenGrid, precision } = target;
+  return {
+    version: 1,
+    architecture,
+    fingerprints: [fingerprint],
+    modules,
+    sampler: { name: sampler, times },
+    slots: ["joint"],
+    rows: choice.rows.map((row) => [row]),
+    context: {
+      ...(guidance !== undefined && { guidance }),
+      ...(tokenGrid !== undefined && { tokenGrid }),
+      ...(precision !== undefined && { precision }),
+    },
+    policy: choice.policy,
+    calibration: {
+      ...choice.calibration,
+      conditions: task.conditions.labels,
+      seeds: task.conditions.seeds,
+    },
+  };
+}

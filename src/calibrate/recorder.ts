@@ -1,0 +1,100 @@
+/**
+ * Records what calibration is made from: full steps whose every feature and hidden state comes back
+ * to the host.
+ *
+ * Only the features of the step at hand are there; who wants to compare them with earlier ones keeps
+ * those: one for each trajectory is enough, so at most two features of a module are held at a time.
+ *
+ * @module
+ */
+
+import { FeatureCache } from "../engine/feature_cache.ts";
+import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import { resolveRequest } from "../engine/request.ts";
+import { runSteps, type StepReport } from "../engine/run.ts";
+import { fullSteps } from "../engine/step_segments.ts";
+import { takeDown } from "../engine/transfer.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import { PlanError } from "../errors.ts";
+import type { FullStep } from "../plan/compile.ts";
+
+/** A series of features, one for each step. */
+export interface Trajectory {
+  /** `step` for the hidden state, else the kind of module: `attn`, `mlp`, … */
+  readonly kind: string;
+  /** Counts the trajectories of a kind: the block. */
+  readonly column: number;
+  /** Name of the module; `hidden` for the hidden state. */
+  readonly name: string;
+}
+
+/** A step with what it computed. */
+export interface RecordedStep extends StepReport {
+  /** One for each trajectory, in the order of {@link trajectoriesOf}; the parts of a joint one. */
+  readonly features: readonly Feature[];
+}
+
+/** What a module computes at one step: one tensor, or one a stream for joint attention. */
+export type Feature = readonly Float32Array[];
+
+/** What is recorded of a model: the hidden state first, then its modules in execution order. */
+export function trajectoriesOf({ modules }: Transformer): readonly Trajectory[] {
+  const columns = new Map<string, number>();
+  const ofModules = modules.map(({ name }) => {
+    const kind = name.slice(name.lastIndexOf(".") + 1);
+    const column = columns.get(kind) ?? 0;
+    columns.set(kind, column + 1);
+    return { kind, column, name };
+  });
+  return [{ kind: "step", column: 0, name: "hidden" }, ...ofModules];
+}
+
+/**
+ * Runs every step in full and yields it with its features; leaving the loop early frees everything.
+ *
+ * @throws {PlanError} When a feature is not finite; names step and module.
+ * @throws {RangeError} When an option is out of range.
+ */
+export async function* recordSteps(
+  pipeline: Pipeline,
+  options: Omit<GenerateOptions, "plan">,
+): AsyncGenerator<RecordedStep, void, undefined> {
+  const { model, executor, backend } = pipeline;
+  const request = resolveRequest(model, options);
+  const features = new FeatureCache();
+  const steps = recordingSteps(request.steps, model.transformer.modules.length);
+  const { signal } = options;
+  const trajectories = trajectoriesOf(model.transformer);
+  for await (const report of runSteps({ model, executor, request, steps, features, signal })) {
+    const { slot } = steps[report.index]!; // one step was made for each
+    const taken: Feature[] = [];
+    for (const { name } of trajectories) {
+      const parts: Float32Array[] = [];
+      for (const value of features.take(`${slot} ${name}`)) { // as the executor names what it keeps
+        parts.push((await takeDown(backend, value)).data);
+      }
+      checkFinite(parts, name, report.index);
+      taken.push(parts);
+    }
+    yield { ...report, features: taken };
+  }
+}
+
+/** Full steps that keep everything. */
+function recordingSteps(steps: number, modules: number): readonly FullStep[] {
+  return fullSteps(steps, modules).map((step) => ({
+    ...step,
+    storeHidden: true,
+    actions: step.actions.map(({ kind }) => ({ kind, store: true })),
+  }));
+}
+
+function checkFinite(feature: Feature, name: string, step: number): void {
+  if (feature.length === 0) throw new Error(`Internal error: ${name} was not stored`);
+  const wrong = feature.map((part) => part.find((value) => !Number.isFinite(value)))
+    .find((value) => value !== undefined);
+  if (wrong === undefined) return;
+  throw new PlanError(
+    `Cannot calibrate: feature of ${name} at step ${step} must be finite: current value is ${wrong}`,
+  );
+}
