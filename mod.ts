@@ -14,16 +14,31 @@
  * @module
  */
 
-export { AssetError, BackendError, PlanError } from "./src/errors.ts";
+export type { SamplerDefaults } from "./src/assets/manifest.ts";
+export type { ModelLocation } from "./src/assets/model_dir.ts";
+export type { BackendName } from "./src/backend/backend.ts";
 export {
-  EMBEDDED_MODEL,
-  type Generated,
-  type GenerateOptions,
+  type ModelFacts,
   openPipeline,
   type Pipeline,
   type PipelineOptions,
-  type StepReport,
-} from "./src/engine/pipeline.ts";
+} from "./src/engine/library.ts";
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
+export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export { encodePng, readPngText } from "./src/engine/png.ts";
+export type { GenerateOptions } from "./src/engine/request.ts";
+export type { RunResult, StepReport } from "./src/engine/run.ts";
+export { AssetError, BackendError, PlanError } from "./src/errors.ts";
+export type { StepKind } from "./src/plan/compile.ts";
+export { formatPlan } from "./src/plan/format.ts";
+export {
+  parsePlan,
+  type Plan,
+  type PlanCalibration,
+  type PlanContext,
+  type PlanMeasurement,
+  type PlanPolicy,
+  type PlanSampler,
+} from "./src/plan/plan.ts";
+export type { StepPosition } from "./src/sampler/ddim.ts";
 export type { Tensor } from "./src/tensor/tensor.ts";

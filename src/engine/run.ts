@@ -6,7 +6,7 @@
 
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
-import type { Step } from "../plan/compile.ts";
+import type { Step, StepKind } from "../plan/compile.ts";
 import { ddim, type Denoise, type StepPosition } from "../sampler/ddim.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
 import { linearSchedule, scheduleFrom } from "../sampler/noise_schedule.ts";
@@ -24,7 +24,7 @@ export interface StepReport extends StepPosition {
   /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
   readonly latents: Tensor;
   /** What the plan let this step do; `full` without a plan. */
-  readonly kind: Step["kind"];
+  readonly kind: StepKind;
   /** Seconds that this step took. */
   readonly seconds: number;
 }

@@ -31,6 +31,9 @@ export interface ReuseAction {
 /** One call of the model, by what it reuses. */
 export type Step = ReuseStep | FullStep | MixedStep;
 
+/** What a step may do: run nothing but the head, run everything, or reuse some modules. */
+export type StepKind = "reuse" | "full" | "mixed";
+
 /** Where a step stands. */
 export interface StepPosition {
   /** Step of the sampler, 0 = noisiest. */

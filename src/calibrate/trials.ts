@@ -1,0 +1,89 @@
+/**
+ * Trial runs: the same conditions again and again under different steps, compared with the full run.
+ *
+ * @module
+ */
+
+import type { Executor } from "../engine/executor.ts";
+import { FeatureCache } from "../engine/feature_cache.ts";
+import type { ResolvedRequest } from "../engine/request.ts";
+import { conditionRun, noiseOf, type Run, sampleFrom } from "../engine/run.ts";
+import { fullSteps } from "../engine/step_segments.ts";
+import type { ConditioningTable } from "../engine/conditioning.ts";
+import type { Model } from "../model/model.ts";
+import type { Step } from "../plan/compile.ts";
+import { linearSchedule } from "../sampler/noise_schedule.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { meanPsnr } from "./psnr.ts";
+
+/** What trials run. */
+export interface TrialSubject {
+  /** The model. */
+  readonly model: Model;
+  /** What runs its steps. */
+  readonly executor: Executor;
+  /** Labels, seed or noise, steps and guidance of every trial. */
+  readonly request: ResolvedRequest;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Latents before each step, and behind the last one. */
+export type Trajectory = readonly Tensor[];
+
+/** Conditions with their full run. */
+export interface Trials {
+  /** What runs. */
+  readonly subject: TrialSubject;
+  /** Times at which the model is called, noisiest first. */
+  readonly times: readonly number[];
+  /** Conditioning of every step. */
+  readonly table: ConditioningTable;
+  /** The full run: `steps + 1` latents. */
+  readonly full: Trajectory;
+}
+
+/** Runs the conditions in full. */
+export async function openTrials(subject: TrialSubject): Promise<Trials> {
+  const { model, request } = subject;
+  const { times } = linearSchedule(request.steps);
+  const steps = fullSteps(request.steps, model.transformer.modules.length);
+  const table = await conditionRun(runOf(subject, steps));
+  const start = request.noise ?? noiseOf(request, model.latent);
+  const latents = await collect(runOf(subject, steps), { table, index: 0, latents: start });
+  return { subject, times, table, full: [start, ...latents] };
+}
+
+/**
+ * Runs the conditions under other steps, from step `first` on where the latents before it are known.
+ *
+ * @returns All latents of the trial, `steps + 1`.
+ */
+export async function trial(
+  { subject, table }: Trials,
+  steps: readonly Step[],
+  { first, before }: { readonly first: number; readonly before: Trajectory },
+): Promise<Trajectory> {
+  const head = before.slice(0, first + 1);
+  const start = { table, index: first, latents: head[first]! }; // a trajectory has every step
+  return [...head, ...await collect(runOf(subject, steps), start)];
+}
+
+/** Mean PSNR in dB of a trial's final latents to those of the full run. */
+export function psnrToFull({ full }: Trials, trajectory: Trajectory): number {
+  return meanPsnr(trajectory.at(-1)!, full.at(-1)!); // trajectories are never empty
+}
+
+/** A run over the trials' conditions with a cache of its own. */
+export function runOf(
+  { model, executor, request, signal }: TrialSubject,
+  steps: readonly Step[],
+): Run {
+  return { model, executor, request, steps, features: new FeatureCache(), signal };
+}
+
+async function collect(run: Run, start: Parameters<typeof sampleFrom>[1]): Promise<Tensor[]> {
+  const latents: Tensor[] = [];
+  for await (const report of sampleFrom(run, start)) latents.push(report.latents);
+  return latents;
+}

@@ -1,0 +1,74 @@
+/**
+ * The engine as a library user sees it: what a pipeline does, without how it is built.
+ *
+ * @module
+ */
+
+import type { ModelLocation } from "../assets/model_dir.ts";
+import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { BackendName } from "../backend/backend.ts";
+import { type Generated, openPipeline as open } from "./pipeline.ts";
+import type { GenerateOptions } from "./request.ts";
+import type { StepReport } from "./run.ts";
+
+/** What to open. */
+export interface PipelineOptions {
+  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  readonly model?: ModelLocation;
+  /**
+   * Execution provider. `auto`, unless given, is WebGPU on a hardware adapter, else native where a local
+   * `node_modules` has onnxruntime-node, else wasm.
+   */
+  readonly backend?: BackendName | "auto";
+  /** Threads of wasm and native; all cores unless given. */
+  readonly threads?: number;
+  /** Hears of each session as it is loaded. */
+  readonly onLoaded?: (done: number, total: number) => void;
+  /** Stops opening. */
+  readonly signal?: AbortSignal;
+}
+
+/** What an opened model is. */
+export interface ModelFacts {
+  /** Short name. */
+  readonly id: string;
+  /** Latent shape `[C, H, W]`. */
+  readonly latent: readonly [number, number, number];
+  /** Number of classes; labels are 0 … classes − 1. */
+  readonly classes: number;
+  /** Name of each class, in label order; empty when unknown. */
+  readonly classNames: readonly string[];
+  /** How it is sampled unless the caller wants it otherwise. */
+  readonly sampler: SamplerDefaults;
+  /** Identity that plans bind to: equal for the same weights however they are packed. */
+  fingerprint(): Promise<string>;
+}
+
+/** A model on a backend, ready to generate. */
+export interface Pipeline {
+  /** The opened model. */
+  readonly model: ModelFacts;
+  /** What runs it, in words such as `wasm, 2 threads`. */
+  readonly backend: { readonly name: BackendName; readonly description: string };
+  /**
+   * Runs to the end.
+   *
+   * @throws {RangeError} When an option is out of range.
+   * @throws {PlanError} When the plan does not fit.
+   */
+  generate(options?: GenerateOptions): Promise<Generated>;
+  /** Runs step by step; leaving the loop early frees what the run held. */
+  steps(options?: GenerateOptions): AsyncGenerator<StepReport, Generated, undefined>;
+  /** Frees sessions, weights, backend and files. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a model on a backend and loads its sessions.
+ *
+ * @throws {AssetError} When the model cannot be opened.
+ * @throws {BackendError} When the backend cannot be opened or has no room for the model.
+ */
+export async function openPipeline(options: PipelineOptions = {}): Promise<Pipeline> {
+  return await open(options);
+}
