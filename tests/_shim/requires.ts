@@ -1,0 +1,93 @@
+/**
+ * What a test needs beside Deno itself. What is missing is named once, with the command that brings it;
+ * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
+ */
+import { findNative } from "../../src/backend/native.ts";
+import { findAdapter } from "../../src/backend/webgpu.ts";
+
+/** Something that a machine may lack. */
+export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler";
+
+interface Finder {
+  /** What is wrong when it is not there. */
+  readonly lack: string;
+  /** The command that brings it. */
+  readonly command: string;
+  find(): Promise<boolean>;
+}
+
+/** Runs Bun from npm's cache: no test reaches for the network. */
+export const BUN = ["npx", "--offline", "-y", "bun@1.4"] as const;
+
+const INSTALL = "npm install --no-save --no-package-lock --ignore-scripts";
+const FINDERS: Readonly<Record<Need, Finder>> = {
+  webgpu: {
+    lack: "no Vulkan driver",
+    command: "apt-get install mesa-vulkan-drivers",
+    find: async () => await findAdapter() !== undefined,
+  },
+  native: {
+    lack: "no onnxruntime-node in node_modules",
+    command: `${INSTALL} onnxruntime-node@1.30.0`,
+    find: async () => await findNative() !== undefined,
+  },
+  node: {
+    lack: "no node",
+    command: "apt-get install nodejs",
+    find: () => runs("node", "--version"),
+  },
+  bun: {
+    lack: "no bun in npm's cache",
+    command: "npx -y bun@1.4 --version",
+    find: () => runs(...BUN, "--version"),
+  },
+  packages: {
+    lack: "no onnxruntime-web, zod and @noble/hashes in node_modules",
+    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0`,
+    find: async () => {
+      const names = ["onnxruntime-web", "zod", "@noble/hashes"];
+      return (await Promise.all(names.map(isInstalled))).every((there) => there);
+    },
+  },
+  bundler: {
+    lack: "deno bundle does not run",
+    command: "deno bundle mod.ts -o /dev/null",
+    find: () =>
+      runs(Deno.execPath(), "bundle", "--quiet", new URL("assert.ts", import.meta.url).pathname),
+  },
+};
+
+/** Options of a suite's tests: ignored when something is missing. */
+export async function requires(suite: string, ...needs: readonly Need[]): Promise<
+  { readonly ignore: boolean }
+> {
+  const missing: Finder[] = [];
+  for (const need of needs) if (!await FINDERS[need].find()) missing.push(FINDERS[need]);
+  for (const { lack, command } of missing) {
+    const line = `skipped: ${suite} — ${lack}; enable with: ${command}`;
+    if (Deno.env.get("INVARDIFF_REQUIRE_ALL") === "1") {
+      Deno.test(`${suite} can run here`, () => {
+        throw new Error(line);
+      });
+    } else console.log(line);
+  }
+  return { ignore: missing.length > 0 };
+}
+
+async function runs(command: string, ...args: readonly string[]): Promise<boolean> {
+  try {
+    return (await new Deno.Command(command, { args: [...args] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function isInstalled(name: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(new URL(`../../node_modules/${name}`, import.meta.url))).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
