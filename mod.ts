@@ -17,6 +17,7 @@
 export type { SamplerDefaults } from "./src/assets/manifest.ts";
 export type { ModelLocation } from "./src/assets/model_dir.ts";
 export type { BackendName } from "./src/backend/backend.ts";
+export { bundledPlans, findPlan, loadPlan, type NamedPlan } from "./src/engine/bundled_plans.ts";
 export {
   type ModelFacts,
   openPipeline,

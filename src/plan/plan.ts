@@ -83,7 +83,7 @@ export interface PlanMeasurement {
 }
 
 /** Longest plan text that is parsed, in UTF-16 code units. */
-const MAX_PLAN_LENGTH = 4_000_000;
+export const MAX_PLAN_LENGTH = 4_000_000;
 
 /**
  * Reads a plan from JSON text.
@@ -98,7 +98,16 @@ export function parsePlan(text: string): Plan {
         `current value is ${text.length}`,
     );
   }
-  return planOf(checkPlanFile(parseJson(text)));
+  return planFromJson(parseJson(text));
+}
+
+/**
+ * Reads a plan from parsed JSON, for example a JSON module.
+ *
+ * @throws {PlanError} As {@linkcode parsePlan}.
+ */
+export function planFromJson(value: unknown): Plan {
+  return planOf(checkPlanFile(value));
 }
 
 function parseJson(text: string): unknown {

@@ -1,0 +1,45 @@
+/**
+ * The plainest policy: every k-th step runs in full, the steps between merge its kept features.
+ *
+ * @module
+ */
+
+import { planTarget } from "../engine/plan_target.ts";
+import type { Model } from "../model/model.ts";
+import type { Plan } from "../plan/plan.ts";
+import { linearSchedule } from "../sampler/noise_schedule.ts";
+
+/** Which uniform plan. */
+export interface UniformOptions {
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Steps 0, every, 2 × every, … run in full; 1 reuses nothing. */
+  readonly every: number;
+}
+
+/**
+ * Makes a uniform plan for a model, bound to it.
+ *
+ * @throws {RangeError} When steps or every is not a whole number of at least 1.
+ */
+export async function uniformPlan(model: Model, { steps, every }: UniformOptions): Promise<Plan> {
+  if (!Number.isInteger(every) || every < 1) {
+    throw new RangeError(
+      `Cannot make uniform plan: every must be a whole number >= 1: current value is ${every}`,
+    );
+  }
+  const { times } = linearSchedule(steps);
+  const { guidance } = model.sampler;
+  const target = await planTarget(model, { times, guidance });
+  return {
+    version: 1,
+    architecture: target.architecture,
+    fingerprints: [target.fingerprint],
+    modules: target.modules,
+    sampler: { name: target.sampler, times },
+    slots: ["joint"],
+    rows: times.map((_, step) => [(step % every === 0 ? "." : "r").repeat(target.modules.length)]),
+    context: { guidance, tokenGrid: model.tokenGrid, precision: "float32" },
+    policy: { name: "uniform", parameters: { every } },
+  };
+}

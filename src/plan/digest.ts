@@ -1,0 +1,18 @@
+/**
+ * What a plan does to a run, as one short text: two plans of equal digest make equal pictures.
+ *
+ * @module
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import type { Plan } from "./plan.ts";
+
+/**
+ * `sha256:` and 64 hex digits over the modules, slots, rows and sampler of a plan.
+ *
+ * Provenance, measurements and the list of models do not enter: they change no picture.
+ */
+export function planDigest({ modules, slots, rows, sampler: { name, times } }: Plan): string {
+  const text = JSON.stringify([modules, slots, rows, name, times]);
+  return `sha256:${bytesToHex(sha256(new TextEncoder().encode(text)))}`;
+}
