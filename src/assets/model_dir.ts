@@ -19,6 +19,8 @@ import { fileWeights, type Weights } from "./weights.ts";
 export interface ModelDirectory {
   /** Where it was opened, for messages. */
   readonly name: string;
+  /** Short name: of the weights' file, or of its folder where files have conventional names. */
+  readonly id: string;
   /** What `model.json` says; absent for an official state dict. */
   readonly manifest?: Manifest;
   /** The architecture's configuration, not yet checked: of `model.json`, else `config.json`. */
@@ -67,11 +69,18 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
   const weights = fileWeights(await openSafetensors(source, path), manifest?.sha256);
   return {
     name: source.name,
+    id: manifest?.id ?? shortName(source, path),
     ...(manifest !== undefined && { manifest }),
     ...(config !== undefined && { config }),
     weights,
     close: () => source.close(),
   };
+}
+
+function shortName(source: Source, path: string): string {
+  const folder = source.name.split(/[/\\]/).findLast((part) => part !== "" && part !== ".");
+  const conventional = CONVENTIONAL.some((name) => name === path);
+  return conventional && folder !== undefined ? folder : path.replace(/\.safetensors$/i, "");
 }
 
 /** The source, and the file in it if the location names one. */

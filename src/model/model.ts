@@ -82,7 +82,7 @@ function openDit(directory: ModelDirectory): Model {
   checkDitTensors(config, weights);
   const { inChannels, inputSize, patchSize, numClasses } = config;
   return {
-    id: manifest?.id ?? directory.name,
+    id: directory.id,
     transformer: dit(config),
     weights: withPositions(weights, config),
     latent: [inChannels, inputSize, inputSize],
