@@ -8,18 +8,22 @@ import process from "node:process";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import { doctor } from "./doctor.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
+import { plan, PLAN_USAGE } from "./plan.ts";
 
 /** A command: its arguments in, its exit code out. */
 type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
 
-const COMMANDS: Readonly<Record<string, Command>> = { generate, doctor };
+const COMMANDS: Readonly<Record<string, Command>> = { generate, plan, doctor };
 
 const USAGE = `usage: deno task <command> [options]
 
   generate   make pictures
+  plan       look at, check, import, bind and export cache plans
   doctor     say what this machine offers and what --backend auto would choose
 
-${GENERATE_USAGE}`;
+${GENERATE_USAGE}
+
+${PLAN_USAGE}`;
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
 

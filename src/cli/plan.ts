@@ -1,0 +1,150 @@
+/**
+ * `plan`: look at a plan, prove that it fits, and exchange plans with the published code.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { PlanError } from "../errors.ts";
+import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { planTarget } from "../engine/plan_target.ts";
+import { type Model, openModel } from "../model/model.ts";
+import { importCacheBook } from "../plan/cache_book.ts";
+import { exportCacheBook } from "../plan/cache_book_export.ts";
+import { compilePlan } from "../plan/compile.ts";
+import { bindPlan, checkPlanFits, type PlanTarget } from "../plan/fit.ts";
+import type { Plan, PlanSampler } from "../plan/plan.ts";
+import { renderSvg } from "../plan/render_svg.ts";
+import { renderText } from "../plan/render_text.ts";
+import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { writeWhole } from "./files.ts";
+import { factsOf } from "./plan_facts.ts";
+import { readBook, readPlan, writePlan } from "./plan_file.ts";
+import {
+  type BindPlan,
+  type CheckPlan,
+  type ExportPlan,
+  type ImportPlan,
+  parsePlanCommand,
+  type ShowPlan,
+} from "./plan_options.ts";
+
+export { PLAN_USAGE } from "./plan_options.ts";
+
+/** Runs the command. */
+export async function plan(args: readonly string[]): Promise<void> {
+  const command = parsePlanCommand(args);
+  switch (command.kind) {
+    case "show":
+      return await show(command);
+    case "check":
+      return await check(command);
+    case "import":
+      return await importBook(command);
+    case "bind":
+      return await bind(command);
+    case "export":
+      return await exportBook(command);
+  }
+}
+
+async function show({ plan: name, model, svg }: ShowPlan): Promise<void> {
+  const named = await readPlan(name);
+  const facts = model === undefined
+    ? factsOf(named)
+    : await withModel(model, (opened) => factsOf(named, opened));
+  if (svg !== undefined) await writeText(svg, renderSvg(named.plan));
+  const colors = process.stdout.isTTY === true && !process.env["NO_COLOR"] ? "ansi" : "plain";
+  print(renderText(named.plan, { colors }) + "\n" + facts);
+}
+
+async function check({ plan: name, model }: CheckPlan): Promise<void> {
+  const { plan } = await readPlan(name);
+  await withModel(model, async (opened) => {
+    const notices = checkPlanFits(plan, await targetFor(plan, opened));
+    compilePlan(plan);
+    print([`${name} fits ${opened.id}`, ...notices, ""].join("\n"));
+  });
+}
+
+async function importBook(command: ImportPlan): Promise<void> {
+  const { plan: file, model, out } = command;
+  const plan = importCacheBook(await readBook(file), samplerOf(command));
+  compilePlan(plan);
+  await writePlan(out, model === undefined ? plan : await bound(plan, model));
+  print(`${out}: ${model === undefined ? 'unbound; "plan bind" makes it run' : `bound`}\n`);
+}
+
+async function bind({ plan: name, model, out }: BindPlan): Promise<void> {
+  const { plan } = await readPlan(name);
+  compilePlan(plan);
+  await writePlan(out, await bound(plan, model));
+  print(`${out}: bound\n`);
+}
+
+async function exportBook({ plan: name, out }: ExportPlan): Promise<void> {
+  const { plan } = await readPlan(name);
+  compilePlan(plan);
+  await writeText(out, JSON.stringify(exportCacheBook(plan)) + "\n");
+  print(`${out}: a cache book for ${plan.architecture}\n`);
+}
+
+/** Steps mean DDIM's; any other sampler must name its times. */
+function samplerOf({ sampler: name, steps, times }: ImportPlan): PlanSampler {
+  if ((steps === undefined) === (times === undefined)) {
+    throw new TypeError("Cannot import cache book: either --steps or --times must be given");
+  }
+  if (times !== undefined) return { name, times: times.map(checkTime) };
+  if (name === "ddim") return { name, times: linearSchedule(steps!).times }; // one was given
+  throw new TypeError(`Cannot import cache book: --times must be given for sampler ${name}`);
+}
+
+function checkTime(time: number): number {
+  if (Number.isFinite(time)) return time;
+  throw new TypeError(
+    `Cannot import cache book: --times must be numbers: current value is ${time}`,
+  );
+}
+
+/** With the model's fingerprint; refused unless the plan would run there. */
+async function bound(plan: Plan, location: string | undefined): Promise<Plan> {
+  return await withModel(location, async (model) => {
+    const target = await targetFor(plan, model);
+    const result = bindPlan(plan, target);
+    checkPlanFits(result, target);
+    return result;
+  });
+}
+
+/** The run of a model that a plan of as many steps would have to fit. */
+async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
+  const { length } = plan.sampler.times;
+  if (length > 1000) {
+    throw new PlanError(
+      `Cannot use plan: steps must be at most 1000: current value is ${length}`,
+    );
+  }
+  const { times } = linearSchedule(length);
+  return await planTarget(model, { times, guidance: model.sampler.guidance });
+}
+
+/** Opens a model, the embedded one unless given, for as long as `use` takes; only headers are read. */
+async function withModel<T>(
+  location: string | undefined,
+  use: (model: Model) => T | Promise<T>,
+): Promise<T> {
+  const model = await openModel(location ?? EMBEDDED_MODEL);
+  try {
+    return await use(model);
+  } finally {
+    await model.close();
+  }
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await writeWhole(path, [new TextEncoder().encode(text)]);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}

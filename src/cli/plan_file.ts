@@ -1,0 +1,51 @@
+/**
+ * Plans and cache books as files that a command is given.
+ *
+ * @module
+ */
+
+import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import { AssetError, PlanError } from "../errors.ts";
+import { formatPlan } from "../plan/format.ts";
+import { MAX_PLAN_LENGTH, parsePlan, type Plan } from "../plan/plan.ts";
+import { readText, writeWhole } from "./files.ts";
+
+/**
+ * Reads the plan of a bundled name or of a file; a file that is named as a bundled plan is `./name`.
+ *
+ * @throws {AssetError} When there is neither, or the file is too large.
+ * @throws {PlanError} When the file is no plan.
+ */
+export async function readPlan(nameOrFile: string): Promise<NamedPlan> {
+  const name = nameOrFile;
+  if (bundledPlans.includes(name)) return { name, plan: loadPlan(name) };
+  const text = await readText(name, MAX_PLAN_LENGTH).catch((error: unknown) => explain(error));
+  return { name, plan: parsePlan(text) };
+}
+
+/** Writes a plan in its canonical form. */
+export async function writePlan(path: string, plan: Plan): Promise<void> {
+  await writeWhole(path, [new TextEncoder().encode(formatPlan(plan))]);
+}
+
+/** Reads the JSON of a cache book. @throws {AssetError | PlanError} When it is too large, or not JSON. */
+export async function readBook(path: string): Promise<unknown> {
+  const text = await readText(path, MAX_PLAN_LENGTH);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new PlanError(
+      `Cannot import cache book: ${path} must be JSON: current value is ${
+        JSON.stringify(text.slice(0, 60))
+      }`,
+      { cause },
+    );
+  }
+}
+
+/** A misspelt name looks like a file that is not there. */
+function explain(error: unknown): never {
+  if (!(error instanceof AssetError)) throw error;
+  const { message, cause } = error;
+  throw new AssetError(`${message} (bundled plans: ${bundledPlans.join(", ")})`, { cause });
+}
