@@ -5,17 +5,20 @@
  */
 
 import process from "node:process";
-import { openDirectory } from "../assets/source.ts";
-import { openSafetensors } from "../assets/safetensors.ts";
 import { encodeSafetensors } from "../assets/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid, toPictures } from "../engine/picture.ts";
 import { type GenerateOptions, openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../engine/png.ts";
+import { plannedSteps } from "../engine/plan_target.ts";
 import { resolveRequest } from "../engine/request.ts";
+import type { StepKind } from "../plan/compile.ts";
+import { linearSchedule } from "../sampler/noise_schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { type GivenConditions, readConditions } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, parseGenerate, TEXT_KEYWORD } from "./generate_options.ts";
+import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
 import { startProgress } from "./progress.ts";
 import { type BatchResult, describe, type Report, summarise } from "./report.ts";
 
@@ -30,6 +33,7 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
   for (const path of [command.out, command.latents]) {
     if (path !== undefined) await expectWritable(path);
   }
+  const wanted = await readWantedPlan(command);
   const conditions = command.conditions === undefined
     ? undefined
     : await readConditions(command.conditions);
@@ -42,7 +46,8 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
   try {
     await expectSameModel(pipeline, command);
     expectPictures(pipeline, command);
-    const { latents, report } = await runBatches(pipeline, { command, conditions, signal });
+    const choice = await choosePlan(pipeline, { ...command, wanted });
+    const { latents, report } = await runBatches(pipeline, { command, conditions, choice, signal });
     await writeResults(latents, command, report);
     process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describe(report));
   } finally {
@@ -50,33 +55,11 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
   }
 }
 
-interface Conditions {
-  readonly noise: Tensor;
-  readonly labels: readonly number[];
-}
-
 interface RunOptions {
   readonly command: GenerateCommand;
-  readonly conditions: Conditions | undefined;
+  readonly conditions: GivenConditions | undefined;
+  readonly choice: PlanChoice;
   readonly signal: AbortSignal;
-}
-
-/** *Layout:* `noise` (n, C, H, W) of floats, `label` (n) of integers. */
-async function readConditions(path: string): Promise<Conditions> {
-  const { dirname, basename } = await import("node:path");
-  const source = openDirectory(dirname(path));
-  try {
-    const file = await openSafetensors(source, basename(path));
-    const noise = await file.readFloat32("noise");
-    const labels = await file.readIntegers("label");
-    if (labels.length === noise.dims[0]) return { noise, labels };
-    throw new AssetError(
-      `Cannot use ${path}: label must have ${noise.dims[0]} rows, as noise has: ` +
-        `current value is ${labels.length}`,
-    );
-  } finally {
-    await source.close();
-  }
 }
 
 async function expectSameModel(
@@ -104,15 +87,20 @@ function expectPictures({ model }: Pipeline, { out }: GenerateCommand): void {
 /** One batch after another; pictures keep their place and their seed. */
 async function runBatches(
   pipeline: Pipeline,
-  { command, conditions, signal }: RunOptions,
+  run: RunOptions,
 ): Promise<{ latents: Tensor; report: Report }> {
+  const { command, conditions, choice, signal } = run;
   const labels = wantedLabels(pipeline, command, conditions);
-  announce(pipeline, command);
-  const { steps } = resolveRequest(pipeline.model, {
+  const wanted = {
     ...(command.steps !== undefined && { steps: command.steps }),
     ...(command.guidance !== undefined && { guidance: command.guidance }),
-    labels,
-  });
+    ...(choice.named !== undefined && { plan: choice.named.plan }),
+    signal,
+  };
+  const { steps, guidance } = resolveRequest(pipeline.model, { ...wanted, labels });
+  const { times } = linearSchedule(steps);
+  await plannedSteps(wanted.plan, pipeline.model, { times, guidance }); // refuses before the work
+  announce(pipeline, run);
   const batches = Math.ceil(labels.length / MAX_BATCH);
   const progress = startProgress(steps * batches, {
     write: (text) => void process.stderr.write(text),
@@ -123,10 +111,8 @@ async function runBatches(
     for (let first = 0; first < labels.length; first += MAX_BATCH) {
       const batch = labels.slice(first, first + MAX_BATCH);
       const options = {
+        ...wanted,
         labels: batch,
-        steps,
-        signal,
-        ...(command.guidance !== undefined && { guidance: command.guidance }),
         ...(conditions === undefined
           ? { seed: command.seed + first }
           : { noise: rows(conditions.noise, first, batch.length) }),
@@ -139,11 +125,7 @@ async function runBatches(
     progress.abort();
     throw error;
   }
-  const report = await summarise(
-    pipeline,
-    results,
-    conditions === undefined ? command.seed : undefined,
-  );
+  const report = await summarise(pipeline, results, { choice });
   return { latents: join(results.map(({ latents }) => latents)), report };
 }
 
@@ -153,8 +135,10 @@ async function drain(
   onStep: (done: number) => void,
 ): Promise<BatchResult> {
   const run = pipeline.steps(options);
+  const kinds: StepKind[] = [];
   for (let next = await run.next();; next = await run.next()) {
-    if (next.done === true) return next.value;
+    if (next.done === true) return { ...next.value, kinds };
+    kinds.push(next.value.kind);
     onStep(next.value.index + 1);
   }
 }
@@ -162,16 +146,20 @@ async function drain(
 function wantedLabels(
   { model }: Pipeline,
   { labels, count }: GenerateCommand,
-  conditions: Conditions | undefined,
+  conditions: GivenConditions | undefined,
 ): readonly (number | string)[] {
   if (conditions !== undefined) return conditions.labels;
   const cycle = labels ?? Array.from({ length: Math.min(10, model.classes) }, (_, label) => label);
   return Array.from({ length: count ?? cycle.length }, (_, i) => cycle[i % cycle.length]!); // not empty
 }
 
-function announce({ model, choice, backend }: Pipeline, { json }: GenerateCommand): void {
-  if (json) return;
+function announce(
+  { model, choice, backend }: Pipeline,
+  { command, choice: { named, reason } }: RunOptions,
+): void {
+  if (command.json) return;
   process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
+  process.stderr.write(`plan ${named?.name ?? "none"}: ${reason}\n`);
 }
 
 async function writeResults(
@@ -181,7 +169,8 @@ async function writeResults(
 ): Promise<void> {
   if (command.out !== undefined) {
     const { labels, seed, steps, guidance, fingerprint, model } = report;
-    const record = JSON.stringify({ model, fingerprint, labels, seed, steps, guidance });
+    const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
+    const record = JSON.stringify({ model, fingerprint, labels, seed, steps, guidance, plan });
     const picture = tileGrid(toPictures(latents));
     await writeWhole(command.out, [await encodePng(picture, { [TEXT_KEYWORD]: record })]);
   }

@@ -36,6 +36,10 @@ export interface GenerateCommand {
   readonly latents?: string;
   /** Whether the report on stdout is JSON. */
   readonly json: boolean;
+  /** `auto`, `none`, the name of a bundled plan, or a file. */
+  readonly plan: string;
+  /** Digest of the plan that made the picture to repeat. */
+  readonly planDigest?: string;
   /** Fingerprint of the model that made the picture to repeat. */
   readonly fingerprint?: string;
 }
@@ -49,7 +53,8 @@ export const GENERATE_USAGE = `generate options:
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)
-  --steps T               sampling steps, 1 … 1000 (the model's)
+  --steps T               sampling steps, 1 … 1000 (the plan's that is named, or the model's)
+  --plan NAME|FILE        cache plan; auto takes the bundled one that fits, none runs in full (auto)
   --guidance G            classifier-free guidance scale; 1 is none (the model's)
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)
@@ -65,6 +70,7 @@ const OPTIONS = {
   count: { type: "string" },
   seed: { type: "string" },
   steps: { type: "string" },
+  plan: { type: "string" },
   guidance: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
@@ -82,6 +88,7 @@ const schema = z.object({
   count: whole.refine((n) => n >= 1, "must be at least 1"),
   seed: whole,
   steps: whole,
+  plan: z.string().min(1),
   guidance: z.string().regex(/^\d+(\.\d+)?$/, "must be a number of at least 0").transform(Number),
   backend: z.enum(["auto", "webgpu", "native", "wasm"]),
   threads: whole.refine((n) => n >= 1, "must be at least 1"),
@@ -99,6 +106,7 @@ const recordSchema = z.object({
   seed: z.number().int().optional(),
   steps: z.number().int(),
   guidance: z.number(),
+  plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 });
 
 /**
@@ -109,11 +117,12 @@ const recordSchema = z.object({
  */
 export async function parseGenerate(args: readonly string[]): Promise<GenerateCommand> {
   const { label, out, from, ...given } = defined(parseWords(args));
-  const repeated = from === undefined ? {} : await readRecord(from);
+  const repeated = from === undefined ? {} : withoutPlan(await readRecord(from), given.plan);
   const picture = out ?? (given.latents === undefined ? "out.png" : undefined);
   return {
     seed: 0,
     backend: "auto",
+    plan: "auto",
     json: false,
     ...repeated,
     ...given,
@@ -143,11 +152,25 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { labels, seed, steps, guidance, fingerprint } = parsed.data;
+  const { labels, seed, steps, guidance, fingerprint, plan } = parsed.data;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
-  return { labels, seed, steps, guidance, fingerprint };
+  const planned = plan === undefined
+    ? { plan: "none" } // what was made in full is repeated in full
+    : { plan: plan.name, planDigest: plan.digest };
+  return { labels, seed, steps, guidance, fingerprint, ...planned };
+}
+
+/** Another plan than the recorded one need not be the same, and brings its own steps. */
+function withoutPlan(
+  record: Partial<GenerateCommand>,
+  plan: string | undefined,
+): Partial<GenerateCommand> {
+  if (plan === undefined) return record;
+  const { planDigest: _, steps, ...rest } = record;
+  const keepsSteps = plan === "auto" || plan === "none";
+  return { ...rest, ...(keepsSteps && steps !== undefined && { steps }) };
 }
 
 function parseJson(text: string): unknown {

@@ -47,5 +47,6 @@ export async function readBook(path: string): Promise<unknown> {
 function explain(error: unknown): never {
   if (!(error instanceof AssetError)) throw error;
   const { message, cause } = error;
+  if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw error;
   throw new AssetError(`${message} (bundled plans: ${bundledPlans.join(", ")})`, { cause });
 }

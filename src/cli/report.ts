@@ -6,9 +6,31 @@
 
 import process from "node:process";
 import type { Generated, Pipeline } from "../engine/pipeline.ts";
+import { modelCost } from "../engine/plan_target.ts";
+import { compilePlan, type StepKind } from "../plan/compile.ts";
+import { predictSpeedup } from "../plan/cost.ts";
+import { planDigest } from "../plan/digest.ts";
+import type { PlanChoice } from "./plan_choice.ts";
 
 /** The result of one batch. */
-export type BatchResult = Generated;
+export interface BatchResult extends Generated {
+  /** What each step did. */
+  readonly kinds: readonly StepKind[];
+}
+
+/** The plan that a run followed. */
+export interface PlanReport {
+  /** Name of a bundled plan, or where its file lies. */
+  readonly name: string;
+  /** Equal for plans that make equal pictures. */
+  readonly digest: string;
+  /** Steps of each kind that a batch ran. */
+  readonly steps: Readonly<Record<StepKind, number>>;
+  /** How many times less arithmetic than full steps. */
+  readonly predictedSpeedup: number;
+  /** The most bytes of features and states kept at any moment. */
+  readonly peakFeatureBytes: number;
+}
 
 /** Facts of a run, as `--json` prints them. */
 export interface Report {
@@ -28,8 +50,14 @@ export interface Report {
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
-  /** Graphs run in a step. */
+  /** Graphs run in a full step. */
   readonly runsPerStep: number;
+  /** The plan; absent when everything ran. */
+  readonly plan?: PlanReport;
+  /** Why this plan, or none. */
+  readonly planReason: string;
+  /** Circumstances in which the run differs from its plan's calibration. */
+  readonly notices: readonly string[];
   /** Seconds of the sampling loops. */
   readonly seconds: number;
   /** Seconds of conditioning, ahead of the loops. */
@@ -44,33 +72,59 @@ export interface Report {
 
 /** Adds batches up. */
 export async function summarise(
-  { model, backend, choice, runsPerStep }: Pipeline,
+  pipeline: Pipeline,
   batches: readonly BatchResult[],
-  seed: number | undefined,
+  { choice }: { readonly choice: PlanChoice },
 ): Promise<Report> {
-  const { steps, guidance } = batches[0]!; // at least one picture was asked for
+  const { model, backend, choice: { reason }, runsPerStep } = pipeline;
+  const { steps, guidance, seed, notices } = batches[0]!; // at least one picture was asked for
   const labels = batches.flatMap((batch) => batch.labels);
   const seconds = sum(batches, ({ loopSeconds }) => loopSeconds);
-  const { embedding, modules, head } = model.transformer;
-  const macs = embedding.macs + head.macs +
-    modules.reduce((total, module) => total + module.macs.branch + module.macs.merge, 0);
+  const plan = reportPlan(pipeline, batches, choice);
   const rows = labels.length * (guidance === 1 ? 1 : 2);
+  const macs = fullMacs(pipeline) * rows * steps / (plan?.predictedSpeedup ?? 1);
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
     backend: backend.description,
-    reason: choice.reason,
+    reason,
     labels,
     ...(seed !== undefined && { seed }),
     steps,
     guidance,
+    ...(plan !== undefined && { plan }),
+    planReason: choice.reason,
+    notices,
     runsPerStep,
     seconds,
     conditioningSeconds: sum(batches, (batch) => batch.conditioningSeconds),
     msPerStep: seconds * 1000 / (steps * batches.length),
-    gflopPerSecond: 2 * macs * rows * steps / seconds / 1e9,
+    gflopPerSecond: 2 * macs / seconds / 1e9,
     peakMemoryMiB: process.resourceUsage().maxRSS / 1024,
   };
+}
+
+function reportPlan(
+  { model: { transformer } }: Pipeline,
+  batches: readonly BatchResult[],
+  { named }: PlanChoice,
+): PlanReport | undefined {
+  if (named === undefined) return undefined;
+  const { kinds } = batches[0]!; // all batches follow one plan
+  const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
+  return {
+    name: named.name,
+    digest: planDigest(named.plan),
+    steps: { full: count("full"), mixed: count("mixed"), reuse: count("reuse") },
+    predictedSpeedup: predictSpeedup(compilePlan(named.plan), modelCost(transformer)),
+    peakFeatureBytes: Math.max(...batches.map(({ peakFeatureBytes }) => peakFeatureBytes)),
+  };
+}
+
+/** Multiply-accumulates of a full step for one row of the batch. */
+function fullMacs({ model: { transformer } }: Pipeline): number {
+  const { embed, head, modules } = modelCost(transformer);
+  return embed + head + sum(modules, ({ branch, merge }) => branch + merge);
 }
 
 /** The report in words, ending with a newline. */
@@ -80,12 +134,21 @@ export function describe(report: Report): string {
     `${pictures} of ${report.model}, ${report.steps} steps, guidance ${report.guidance}` +
     (report.seed === undefined ? "" : `, seed ${report.seed}`),
     `backend      ${report.backend} (${report.reason})`,
+    `plan         ${describePlan(report)}`,
+    ...report.notices.map((notice) => `notice       ${notice}`),
     `loop         ${report.seconds.toFixed(2)} s, ${report.msPerStep.toFixed(1)} ms per step, ` +
     `${report.gflopPerSecond.toFixed(1)} GFLOP/s, ${report.runsPerStep} runs per step`,
     `conditioning ${report.conditioningSeconds.toFixed(2)} s, ahead of the loop`,
     `peak memory  ${report.peakMemoryMiB.toFixed(0)} MiB`,
     "",
   ].join("\n");
+}
+
+function describePlan({ plan, planReason }: Report): string {
+  if (plan === undefined) return `none (${planReason})`;
+  const { name, predictedSpeedup, steps: { full, mixed, reuse }, peakFeatureBytes } = plan;
+  return `${name} (${planReason}), ${predictedSpeedup.toFixed(2)} × predicted: ${full} full, ` +
+    `${mixed} mixed, ${reuse} reused steps; ${(peakFeatureBytes / 2 ** 20).toFixed(1)} MiB kept`;
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

@@ -1,0 +1,64 @@
+/**
+ * Which plan a run follows: the one that was asked for, or the bundled one that fits.
+ *
+ * @module
+ */
+
+import { findPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import type { Pipeline } from "../engine/pipeline.ts";
+import { PlanError } from "../errors.ts";
+import { planDigest } from "../plan/digest.ts";
+import { readPlan } from "./plan_file.ts";
+
+/** What `--plan` and a repeated picture say. */
+export interface PlanWish {
+  /** `auto`, `none`, the name of a bundled plan, or a file. */
+  readonly plan: string;
+  /** Digest of the plan that made the picture to repeat. */
+  readonly planDigest?: string;
+  /** Sampling steps; absent is the plan's or the model's number. */
+  readonly steps?: number;
+}
+
+/** What {@linkcode readWantedPlan} read. */
+export interface Wanted {
+  /** Absent for `auto` and `none`. */
+  readonly wanted: NamedPlan | undefined;
+}
+
+/** The plan of a run, if any, and why. */
+export interface PlanChoice {
+  /** Absent when everything runs. */
+  readonly named?: NamedPlan;
+  /** Half a sentence. */
+  readonly reason: string;
+}
+
+/**
+ * Reads the plan that was asked for; `undefined` for `auto` and `none`.
+ *
+ * @throws {AssetError | PlanError} When it cannot be read, or is not the one to repeat.
+ */
+export async function readWantedPlan(
+  { plan: word, planDigest: wanted }: PlanWish,
+): Promise<NamedPlan | undefined> {
+  if (word === "auto" || word === "none") return undefined;
+  const named = await readPlan(word);
+  const digest = planDigest(named.plan);
+  if (wanted === undefined || wanted === digest) return named;
+  throw new PlanError(
+    `Cannot repeat the picture: plan ${word} must have digest ${wanted}: current value is ${digest}`,
+  );
+}
+
+/** Decides, now that the model is known. */
+export async function choosePlan(
+  { model }: Pipeline,
+  { plan: word, steps = model.sampler.steps, wanted }: PlanWish & Wanted,
+): Promise<PlanChoice> {
+  if (wanted !== undefined) return { named: wanted, reason: "asked for" };
+  if (word === "none") return { reason: "asked for" };
+  const named = await findPlan(model, steps);
+  if (named !== undefined) return { named, reason: "the bundled plan that fits" };
+  return { reason: `no bundled plan fits ${model.id}, ${model.sampler.name}, ${steps} steps` };
+}
