@@ -15,6 +15,7 @@ import type { Backend, Value } from "../backend/backend.ts";
 import type { Condition, Transformer } from "../model/module_graph.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { breather } from "./breathe.ts";
 import type { ConditioningTable } from "./conditioning.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import * as segments from "./segment.ts";
@@ -59,6 +60,7 @@ export interface LoadOptions {
 /** A transformer on a backend; its sessions live until it is disposed. */
 export class Executor {
   readonly #sessions: SegmentSessions;
+  readonly #breathe = breather();
 
   /** Loads nothing yet. */
   constructor(
@@ -164,6 +166,7 @@ export class Executor {
 
   /** Runs one graph; the features it stores go to the cache, its streams or prediction are returned. */
   async #runSegment(segment: segments.Segment, streams: Values, call: Call): Promise<Values> {
+    await this.#breathe();
     call.signal?.throwIfAborted();
     const session = await this.#sessions.get(segment, call.signal);
     const parts = segments.modulated(this.transformer, segment);

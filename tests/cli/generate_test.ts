@@ -1,0 +1,174 @@
+import { assert, assertEquals, assertGreaterOrEqual, assertStringIncludes } from "@std/assert";
+import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { readPngText } from "../../src/engine/png.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+
+const MAIN = new URL("../../src/cli/main.ts", import.meta.url);
+const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
+
+Deno.test("generate writes a picture that says how it was made, and --from makes it again", async () => {
+  await withFolder(async (folder) => {
+    const one = `${folder}/one.png`;
+    const asked = ["--label", "Sneaker,8", "--steps", "3", "--seed", "5", "--guidance", "1.5"];
+    const first = await generate([...asked, "--plan", "none", "--out", one, "--json"]);
+    assertEquals(first.code, 0, first.stderr);
+    const report = JSON.parse(first.stdout);
+    assertEquals(report.labels, [7, 8]);
+    assertEquals([report.steps, report.seed, report.guidance], [3, 5, 1.5]);
+    assertStringIncludes(report.backend, "wasm");
+    assert(report.peakMemoryMiB > 50 && report.msPerStep > 0);
+    const record = JSON.parse(readPngText(await Deno.readFile(one))["invardiff"]!);
+    assertEquals([record.labels, record.seed, record.steps], [[7, 8], 5, 3]);
+
+    const again = await generate(["--from", one, "--out", `${folder}/two.png`]);
+    assertEquals(again.code, 0, again.stderr);
+    assertEquals(await Deno.readFile(`${folder}/two.png`), await Deno.readFile(one));
+    assertStringIncludes(again.stdout, "peak memory");
+    assertStringIncludes(again.stderr, "step 3/3");
+  });
+});
+
+Deno.test("generate takes noise and labels from a file and writes latents to another", async () => {
+  await withFolder(async (folder) => {
+    const noise = normalNoise([2, 4, 8, 8], 1);
+    const conditions = encodeSafetensors(
+      new Map<string, WritableTensor>([
+        ["noise", noise],
+        ["label", { dtype: "I64", dims: [2], data: [3, 1] }],
+      ]),
+    );
+    await Deno.writeFile(`${folder}/in.safetensors`, await new Blob([...conditions]).bytes());
+    const common = ["--model", DIT_A, "--steps", "2", "--latents"];
+    const given = [
+      ...common,
+      `${folder}/a.safetensors`,
+      "--conditions",
+      `${folder}/in.safetensors`,
+    ];
+    const { code, stderr } = await generate(given);
+    assertEquals(code, 0, stderr);
+    assertEquals((await latentsIn(folder, "a.safetensors")).dims, [2, 4, 8, 8]);
+    await generate([...common, `${folder}/b.safetensors`, "--label", "3,1", "--count", "2"]);
+    const seeded = await latentsIn(folder, "b.safetensors"); // seed 0, other noise
+    assert(`${seeded.data}` !== `${(await latentsIn(folder, "a.safetensors")).data}`);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
+      "a.safetensors",
+      "b.safetensors",
+      "in.safetensors",
+    ]);
+  });
+});
+
+Deno.test("generate refuses bad input in one line, with an exit code, and writes nothing", async () => {
+  await withFolder(async (folder) => {
+    const out = `${folder}/out.png`;
+    await Deno.writeTextFile(`${folder}/text.png`, "no picture");
+    await Deno.writeTextFile(`${folder}/short.safetensors`, "short");
+    const cases: readonly (readonly [readonly string[], number, string])[] = [
+      [["--label", "Foo"], 2, "label must be an index in 0 … 9 or one of T-shirt/top"],
+      [["--label", "10"], 2, "current value is 10"],
+      [["--steps", "0"], 2, "steps must be an integer in 1 … 1000: current value is 0"],
+      [["--steps", "1001"], 2, "current value is 1001"],
+      [["--steps", "1.5"], 2, "--steps: must be a whole number: current value is 1.5"],
+      [["--count", "0"], 2, "--count: must be at least 1"],
+      [["--guidance", "-1"], 2, "guidance"],
+      [["--threads", "0"], 2, "--threads: must be at least 1"],
+      [["--backend", "cuda"], 2, "--backend"],
+      [["--frobnicate"], 2, "Unknown option '--frobnicate'"],
+      [["--out", `${folder}/out.jpg`], 2, "must end in .png"],
+      [["--out", "/proc/none/out.png"], 3, "must be writable"],
+      [["--model", `${folder}/none`], 3, "must exist"],
+      [["--model", `${folder}/short.safetensors`], 3, "Cannot open short.safetensors"],
+      [["--model", DIT_A], 2, "latents must have 1 or 3 channels, others need a VAE decoder"],
+      [["--from", `${folder}/text.png`], 3, "PNG"],
+      [["--conditions", `${folder}/none.safetensors`], 3, "must exist"],
+    ];
+    for (const [args, code, message] of cases) {
+      const result = await generate(["--out", out, ...args]);
+      assertEquals(result.code, code, `${args}: ${result.stderr}`);
+      assertStringIncludes(result.stderr, message);
+      assertEquals(
+        result.stderr.trim().split("\n").filter((l) => l.startsWith("error:")).length,
+        1,
+      );
+    }
+    const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(left, ["short.safetensors", "text.png"]);
+  });
+});
+
+Deno.test("generate that is interrupted exits with 130 and leaves no file", async () => {
+  await withFolder(async (folder) => {
+    const child = command(["--steps", "1000", "--out", `${folder}/out.png`]).spawn();
+    const errors = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("on wasm")) text += (await errors.read()).value ?? fail(text);
+    child.kill("SIGINT");
+    const [{ code }] = await Promise.all([child.status, drain(errors), child.stdout.cancel()]);
+    assertEquals(code, 130);
+    assertEquals([...Deno.readDirSync(folder)], []);
+  });
+});
+
+Deno.test("generate without permission to read says which permission it wants", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-env", MAIN.pathname, "generate", "--model", "/tmp"],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder().decode(stderr);
+  assertGreaterOrEqual(code, 1);
+  assertStringIncludes(text, "error: ");
+  assertStringIncludes(text, "--allow-");
+});
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function generate(args: readonly string[]): Promise<Outcome> {
+  const { code, stdout, stderr } = await command(args).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+function command(args: readonly string[]): Deno.Command {
+  const allowed = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
+  const backend = args.includes("--backend") ? [] : ["--backend", "wasm"];
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...allowed, MAIN.pathname, "generate", ...backend, ...args],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function latentsIn(folder: string, file: string): Promise<Tensor> {
+  const source = openDirectory(folder);
+  try {
+    return await (await openSafetensors(source, file)).readFloat32("latents");
+  } finally {
+    await source.close();
+  }
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await reader.read()).done);
+}
+
+function fail(text: string): never {
+  throw new Error(`The run ended before it began: ${text}`);
+}
+
+async function withFolder(fn: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await fn(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
