@@ -28,6 +28,8 @@ export interface CalibrationTask {
   readonly levels: Readonly<Record<string, number>>;
   /** Share of the steps that is never reused at the start; at least one step is not. */
   readonly warmup: number;
+  /** Oldest feature that may be loaded, in steps; absent = any. Mode `reference` has no such limit. */
+  readonly longest?: number | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of every recorded step; `total` stays the same. */

@@ -148,7 +148,12 @@ function thresholdOf(rates: Rates, level: number): number | undefined {
   return pool.length === 0 ? undefined : quantile(Float32Array.from(pool), level);
 }
 
-function levelOf(kind: string, levels: Readonly<Record<string, number>>): number {
+/**
+ * The level of a kind; FLUX `context_attn` shares that of `attn`.
+ *
+ * @throws {RangeError} When it is absent or not in 0 … 1.
+ */
+export function levelOf(kind: string, levels: Readonly<Record<string, number>>): number {
   const level = levels[kind] ?? (kind === "context_attn" ? levels["attn"] : undefined);
   if (level !== undefined && level >= 0 && level <= 1) return level;
   throw new RangeError(

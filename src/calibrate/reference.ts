@@ -30,6 +30,7 @@ import {
   type RatesByKind,
   type ReuseChoice,
 } from "./invardiff.ts";
+import { levelParameters } from "./levels.ts";
 import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "./recorder.ts";
 
 /** Everything that the two phases found. */
@@ -94,13 +95,6 @@ export async function recordReference(task: CalibrationTask): Promise<ReferenceR
   const provisional = provisionalChoice(phase1, settings);
   const phase2 = await recordPhase(task, { before: 1, masks: provisional.masks });
   return { phase1, phase2, provisional, final: finalChoice(phase1, phase2, settings) };
-}
-
-/** Levels as parameters of a policy: `level.step`, … */
-export function levelParameters(
-  levels: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  return Object.fromEntries(Object.entries(levels).map(([kind, q]) => [`level.${kind}`, q]));
 }
 
 interface Phase {

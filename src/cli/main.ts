@@ -6,6 +6,8 @@
 
 import process from "node:process";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
+import { calibrate, CALIBRATE_USAGE } from "./calibrate.ts";
+import { compare, COMPARE_USAGE } from "./compare.ts";
 import { doctor } from "./doctor.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
@@ -13,17 +15,23 @@ import { plan, PLAN_USAGE } from "./plan.ts";
 /** A command: its arguments in, its exit code out. */
 type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
 
-const COMMANDS: Readonly<Record<string, Command>> = { generate, plan, doctor };
+const COMMANDS: Readonly<Record<string, Command>> = { generate, calibrate, plan, compare, doctor };
 
 const USAGE = `usage: deno task <command> [options]
 
   generate   make pictures
+  calibrate  record a model and write a plan of what to reuse
   plan       look at, check, import, bind and export cache plans
+  compare    measure a plan against full computation
   doctor     say what this machine offers and what --backend auto would choose
 
 ${GENERATE_USAGE}
 
-${PLAN_USAGE}`;
+${CALIBRATE_USAGE}
+
+${PLAN_USAGE}
+
+${COMPARE_USAGE}`;
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
 

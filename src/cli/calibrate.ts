@@ -1,0 +1,160 @@
+/**
+ * `calibrate`: records full runs of a model and writes the plan that they give.
+ *
+ * @module
+ */
+
+import { basename } from "node:path";
+import process from "node:process";
+import {
+  type CalibrationTask,
+  type Conditions,
+  type Mode,
+  seededConditions,
+} from "../calibrate/calibration.ts";
+import { calibrateGuided } from "../calibrate/guided.ts";
+import { checkLevels } from "../calibrate/levels.ts";
+import { calibrateReference } from "../calibrate/reference.ts";
+import { calibrateSearch } from "../calibrate/search_mode.ts";
+import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
+import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { resolveRequest } from "../engine/request.ts";
+import type { Plan } from "../plan/plan.ts";
+import { renderText } from "../plan/render_text.ts";
+import { type CalibrateCommand, parseCalibrate } from "./calibrate_options.ts";
+import { readConditions } from "./conditions.ts";
+import { expectWritable } from "./files.ts";
+import { factsOf } from "./plan_facts.ts";
+import { writePlan } from "./plan_file.ts";
+import { type Progress, startProgress } from "./progress.ts";
+
+export { CALIBRATE_USAGE } from "./calibrate_options.ts";
+
+/** Runs the command. */
+export async function calibrate(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const command = parseCalibrate(args);
+  await expectWritable(command.out);
+  const pipeline = await openPipeline({
+    backend: command.backend,
+    signal,
+    ...(command.model !== undefined && { model: command.model }),
+    ...(command.threads !== undefined && { threads: command.threads }),
+  });
+  try {
+    const { choice, backend, model } = pipeline;
+    process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
+    const points: TradeOffPoint[] = [];
+    const plan = await runMode(modeOf(command, points), await taskOf(pipeline, command, signal));
+    const labelled = withProvenance(plan, { command, points, args, pipeline });
+    await writePlan(command.out, labelled);
+    process.stdout.write(
+      curveOf(points) + renderText(labelled) + "\n" +
+        factsOf({ name: command.out, plan: labelled }, model),
+    );
+  } finally {
+    await pipeline.close();
+  }
+}
+
+/** The mode that was asked for, with its options filled in. */
+function modeOf(command: CalibrateCommand, points: TradeOffPoint[]): Mode {
+  const { mode, speedup, seconds, trials } = command;
+  if (mode === "reference") return calibrateReference;
+  if (speedup === undefined) return calibrateGuided;
+  if (mode === "search") return (task) => calibrateSearch({ ...task, speedup, trials });
+  const onTrial = (point: TradeOffPoint): void => {
+    points.push(point);
+    process.stderr.write(`measured ${pointText(point)}\n`);
+  };
+  return (task) => calibrateTradeOff({ ...task, speedup, seconds, onTrial });
+}
+
+async function taskOf(
+  pipeline: Pipeline,
+  command: CalibrateCommand,
+  signal: AbortSignal,
+): Promise<CalibrationTask> {
+  const { levels = {}, warmup, longest } = command;
+  if (command.speedup === undefined) checkLevels(levels, pipeline.model.transformer);
+  const conditions = await conditionsOf(pipeline, command);
+  const { labels, noise } = conditions;
+  const { steps, guidance } = resolveRequest(pipeline.model, {
+    ...(command.steps !== undefined && { steps: command.steps }),
+    ...(command.guidance !== undefined && { guidance: command.guidance }),
+    labels,
+    noise,
+  });
+  return { pipeline, steps, guidance, conditions, levels, warmup, longest, signal };
+}
+
+async function conditionsOf(
+  pipeline: Pipeline,
+  { conditions, runs, seed }: CalibrateCommand,
+): Promise<Conditions> {
+  if (conditions === undefined) return seededConditions(pipeline, { runs, seed });
+  return { ...await readConditions(conditions), seeds: [] };
+}
+
+/** Runs a mode behind a progress bar. */
+async function runMode(mode: Mode, task: CalibrationTask): Promise<Plan> {
+  let progress: Progress | undefined;
+  const onProgress = (done: number, total: number): void => {
+    progress ??= startProgress(total, {
+      write: (text) => void process.stderr.write(text),
+      isTty: process.stderr.isTTY === true,
+    });
+    progress.step(done);
+    if (done === total) progress.finish();
+  };
+  try {
+    return await mode({ ...task, onProgress });
+  } catch (error) {
+    progress?.abort();
+    throw error;
+  }
+}
+
+interface Provenance {
+  readonly command: CalibrateCommand;
+  readonly points: readonly TradeOffPoint[];
+  readonly args: readonly string[];
+  readonly pipeline: Pipeline;
+}
+
+/** Adds the file of conditions, and what was measured of the plan. */
+function withProvenance(plan: Plan, { command, points, args, pipeline }: Provenance): Plan {
+  const { conditions, speedup = 1 } = command;
+  const policy = conditions === undefined ? plan.policy : {
+    ...plan.policy,
+    parameters: { ...plan.policy.parameters, conditions: basename(conditions) },
+  };
+  const [best] = points.filter(({ predicted }) => predicted >= speedup)
+    .toSorted((a, b) => b.psnr - a.psnr);
+  if (best === undefined) return { ...plan, policy };
+  const values = { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) };
+  const measured = {
+    command: ["deno task calibrate", ...args].join(" "),
+    machine: pipeline.backend.description,
+    values,
+  };
+  return { ...plan, policy, measured };
+}
+
+/** The trade-off curve, fastest last; empty without measured plans. */
+function curveOf(points: readonly TradeOffPoint[]): string {
+  if (points.length === 0) return "";
+  const rows = points.toSorted((a, b) => a.predicted - b.predicted).map(pointText);
+  return ["trade-off on held-back conditions:", ...rows, ""].map((row) => `${row}\n`).join("");
+}
+
+function pointText({ predicted, psnr, levels }: TradeOffPoint): string {
+  const shares = Object.entries(levels).map(([kind, level]) => `${kind} ${level.toFixed(2)}`);
+  return `${predicted.toFixed(2).padStart(6)} ×  ${psnr.toFixed(2).padStart(6)} dB  ${
+    shares.join(", ")
+  }`;
+}
+
+/** Two decimals: more would be noise. */
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
