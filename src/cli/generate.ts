@@ -14,10 +14,12 @@ import { plannedSteps } from "../engine/plan_target.ts";
 import { resolveRequest } from "../engine/request.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type GivenConditions, readConditions } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, parseGenerate, TEXT_KEYWORD } from "./generate_options.ts";
+import { expectPixels } from "./pixels.ts";
 import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
 import { startProgress } from "./progress.ts";
 import { type BatchResult, describe, type Report, summarise } from "./report.ts";
@@ -45,7 +47,7 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
   });
   try {
     await expectSameModel(pipeline, command);
-    expectPictures(pipeline, command);
+    if (command.out !== undefined) expectPixels(pipeline.model, command.out);
     const choice = await choosePlan(pipeline, { ...command, wanted });
     const { latents, report } = await runBatches(pipeline, { command, conditions, choice, signal });
     await writeResults(latents, command, report);
@@ -71,16 +73,6 @@ async function expectSameModel(
   throw new AssetError(
     `Cannot repeat the picture: the model must be ${fingerprint} (give it by --model): ` +
       `current value is ${actual}`,
-  );
-}
-
-/** Refuses, before the work, to draw latents that are not pixels. */
-function expectPictures({ model }: Pipeline, { out }: GenerateCommand): void {
-  const [channels] = model.latent;
-  if (out === undefined || channels === 1 || channels === 3) return;
-  throw new RangeError(
-    `Cannot write ${out}: latents must have 1 or 3 channels, others need a VAE decoder ` +
-      `(--latents FILE saves them as they are): current value is ${channels}`,
   );
 }
 
@@ -115,7 +107,7 @@ async function runBatches(
         labels: batch,
         ...(conditions === undefined
           ? { seed: command.seed + first }
-          : { noise: rows(conditions.noise, first, batch.length) }),
+          : { noise: sliceRows(conditions.noise, first, batch.length) }),
       };
       const before = results.length * steps;
       results.push(await drain(pipeline, options, (done) => progress.step(before + done)));
@@ -126,7 +118,7 @@ async function runBatches(
     throw error;
   }
   const report = await summarise(pipeline, results, { choice });
-  return { latents: join(results.map(({ latents }) => latents)), report };
+  return { latents: joinRows(results.map(({ latents }) => latents)), report };
 }
 
 async function drain(
@@ -177,20 +169,4 @@ async function writeResults(
   if (command.latents !== undefined) {
     await writeWhole(command.latents, encodeSafetensors(new Map([["latents", latents]])));
   }
-}
-
-function rows({ dims: [, ...rest], data }: Tensor, first: number, count: number): Tensor {
-  const size = rest.reduce((product, extent) => product * extent, 1);
-  return { dims: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
-}
-
-function join(tensors: readonly Tensor[]): Tensor {
-  const [, ...rest] = tensors[0]?.dims ?? [];
-  const data = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0));
-  let at = 0;
-  for (const part of tensors) {
-    data.set(part.data, at);
-    at += part.data.length;
-  }
-  return { dims: [tensors.reduce((sum, { dims: [n = 0] }) => sum + n, 0), ...rest], data };
 }

@@ -1,0 +1,197 @@
+/**
+ * A plan against full computation: the same pictures both ways, in turn, timed and compared.
+ *
+ * @module
+ */
+
+import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import { featureSizes, modelCost } from "../engine/plan_target.ts";
+import { compilePlan } from "../plan/compile.ts";
+import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
+import type { Plan } from "../plan/plan.ts";
+import { joinRows } from "../tensor/rows.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Conditions, sliceConditions } from "./calibration.ts";
+import { psnr } from "./psnr.ts";
+import { ssim } from "./ssim.ts";
+
+/** What to compare, on what. */
+export interface ComparisonTask {
+  /** The model on its backend. */
+  readonly pipeline: Pipeline;
+  /** The plan; its number of steps is run. */
+  readonly plan: Plan;
+  /** One picture for each row. */
+  readonly conditions: Conditions;
+  /** How often every picture is made each way; times are medians over the rounds. */
+  readonly rounds: number;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of every step of the {@linkcode comparedRuns}. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/** Seconds that all pictures took one way: medians over the rounds. */
+export interface Timing {
+  /** Sampling loops, from first to last step. */
+  readonly loopSeconds: number;
+  /** Conditioning, ahead of the loops. */
+  readonly conditioningSeconds: number;
+  /** Everything from request to latents. */
+  readonly endToEndSeconds: number;
+}
+
+/** What a comparison found. */
+export interface Comparison {
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Guidance scale. */
+  readonly guidance: number;
+  /** Most pictures of one batch. */
+  readonly batch: number;
+  /** Without the plan. */
+  readonly full: Timing;
+  /** With the plan. */
+  readonly planned: Timing;
+  /** How many times faster the loops were. */
+  readonly measuredSpeedup: number;
+  /** How many times less arithmetic the plan takes. */
+  readonly predictedSpeedup: number;
+  /** PSNR in dB of each picture to that of the full run. */
+  readonly psnrDb: readonly number[];
+  /** SSIM of each picture to that of the full run. */
+  readonly ssim: readonly number[];
+  /** The most bytes of features and states kept at any moment. */
+  readonly peakFeatureBytes: { readonly measured: number; readonly predicted: number };
+  /** Latents of both ways, `(n, C, H, W)`. */
+  readonly latents: { readonly full: Tensor; readonly planned: Tensor };
+  /** Circumstances in which the runs differ from the plan's calibration. */
+  readonly notices: readonly string[];
+}
+
+/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
+const MAX_BATCH = 10;
+
+/**
+ * Makes all pictures without and with the plan, batch by batch in turn, round by round. One picture
+ * made both ways before loads what the plan's steps need; it is not counted.
+ *
+ * @throws {PlanError} When the plan does not fit the model.
+ * @throws {RangeError} When rounds is not a whole number of at least 1, or a condition is out of range.
+ */
+export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
+  const { pipeline: { model }, plan, conditions, rounds } = task;
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    throw new RangeError(
+      `Cannot compare: rounds must be a whole number >= 1: current value is ${rounds}`,
+    );
+  }
+  const batches = inBatches(conditions);
+  const drive = driver(task);
+  await drive(sliceConditions(conditions, 0, 1));
+  const pairs: Pair[][] = [];
+  for (let round = 0; round < rounds; round++) {
+    const row: Pair[] = [];
+    for (const batch of batches) row.push(await drive(batch));
+    pairs.push(row);
+  }
+  const last = pairs.at(-1)!; // there is at least one round
+  const { steps, guidance, labels } = last[0]!.full.generated; // of at least one batch
+  const { notices } = last[0]!.planned.generated;
+  const latents = {
+    full: joinRows(last.map(({ full }) => full.generated.latents)),
+    planned: joinRows(last.map(({ planned }) => planned.generated.latents)),
+  };
+  const timing = { full: timingOf(pairs, "full"), planned: timingOf(pairs, "planned") };
+  const compiled = compilePlan(plan);
+  const rows = labels.length * (guidance === 1 ? 1 : 2); // the null half
+  return {
+    steps,
+    guidance,
+    batch: labels.length,
+    ...timing,
+    measuredSpeedup: timing.full.loopSeconds / timing.planned.loopSeconds,
+    predictedSpeedup: predictSpeedup(compiled, modelCost(model.transformer)),
+    psnrDb: psnr(latents.planned, latents.full),
+    ssim: ssim(latents.planned, latents.full),
+    peakFeatureBytes: {
+      measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
+      predicted: peakLiveBytes(compiled, featureSizes(model.transformer, rows)),
+    },
+    latents,
+    notices,
+  };
+}
+
+/** Runs of a comparison, of as many steps as the plan has. */
+export function comparedRuns({ conditions, rounds }: ComparisonTask): number {
+  return 2 * (1 + rounds * inBatches(conditions).length);
+}
+
+/** Batches of nearly equal size, the largest first. */
+function inBatches(conditions: Conditions): Conditions[] {
+  const count = conditions.labels.length;
+  const size = Math.ceil(count / Math.ceil(count / MAX_BATCH));
+  return Array.from(
+    { length: Math.ceil(count / size) },
+    (_, i) => sliceConditions(conditions, i * size, size),
+  );
+}
+
+/** One run and how long it took from request to latents. */
+interface Timed {
+  readonly generated: Generated;
+  readonly endToEndSeconds: number;
+}
+
+/** A batch without and with the plan. */
+interface Pair {
+  readonly full: Timed;
+  readonly planned: Timed;
+}
+
+/** Runs batches both ways, and counts steps over all runs. */
+function driver(
+  { pipeline, plan, signal, onProgress }: ComparisonTask,
+): (batch: Conditions) => Promise<Pair> {
+  const steps = plan.sampler.times.length;
+  const { guidance } = plan.context;
+  let done = 0;
+  const run = async (options: GenerateOptions): Promise<Timed> => {
+    const started = performance.now();
+    const loop = pipeline.steps(options);
+    for (let next = await loop.next();; next = await loop.next()) {
+      if (next.done === true) {
+        return { generated: next.value, endToEndSeconds: (performance.now() - started) / 1000 };
+      }
+      onProgress?.(++done);
+    }
+  };
+  return async ({ labels, noise }) => {
+    const options = {
+      labels,
+      noise,
+      steps,
+      ...(guidance !== undefined && { guidance }),
+      ...(signal !== undefined && { signal }),
+    };
+    return { full: await run(options), planned: await run({ ...options, plan }) };
+  };
+}
+
+/** Sums over the batches of a round, medians over the rounds. */
+function timingOf(pairs: readonly (readonly Pair[])[], way: keyof Pair): Timing {
+  const total = (seconds: (timed: Timed) => number): number =>
+    median(pairs.map((round) => round.reduce((sum, pair) => sum + seconds(pair[way]), 0)));
+  return {
+    loopSeconds: total(({ generated }) => generated.loopSeconds),
+    conditioningSeconds: total(({ generated }) => generated.conditioningSeconds),
+    endToEndSeconds: total(({ endToEndSeconds }) => endToEndSeconds),
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

@@ -1,0 +1,122 @@
+/**
+ * `compare`: what a plan saves and what it costs in accuracy, measured against full computation.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { type Conditions, seededConditions, sliceConditions } from "../calibrate/calibration.ts";
+import {
+  comparedRuns,
+  comparePlan,
+  type Comparison,
+  type ComparisonTask,
+} from "../calibrate/comparison.ts";
+import type { NamedPlan } from "../engine/bundled_plans.ts";
+import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { encodePng } from "../engine/png.ts";
+import { PlanError } from "../errors.ts";
+import { type CompareCommand, parseCompare } from "./compare_options.ts";
+import {
+  type ComparisonReport,
+  describeComparison,
+  measurementOf,
+  reportOf,
+} from "./compare_report.ts";
+import { type GivenConditions, readConditions } from "./conditions.ts";
+import { contactSheet } from "./contact_sheet.ts";
+import { expectWritable, writeWhole } from "./files.ts";
+import { expectPixels } from "./pixels.ts";
+import { choosePlan, readWantedPlan } from "./plan_choice.ts";
+import { writePlan } from "./plan_file.ts";
+import { startProgress } from "./progress.ts";
+
+export { COMPARE_USAGE } from "./compare_options.ts";
+
+/** Pictures unless it is said how many: every class once and some twice. */
+const DEFAULT_COUNT = 16;
+
+/** Runs the command. */
+export async function compare(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const command = parseCompare(args);
+  for (const path of [command.out, command.json, command.record]) {
+    if (path !== undefined) await expectWritable(path);
+  }
+  const wanted = await readWantedPlan(command);
+  const given = command.conditions === undefined
+    ? undefined
+    : await readConditions(command.conditions);
+  const pipeline = await openPipeline({
+    backend: command.backend,
+    signal,
+    ...(command.model !== undefined && { model: command.model }),
+    ...(command.threads !== undefined && { threads: command.threads }),
+  });
+  try {
+    const { named, reason } = await choosePlan(pipeline, { plan: command.plan, wanted });
+    if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);
+    if (command.out !== undefined) expectPixels(pipeline.model, command.out);
+    const conditions = conditionsOf(pipeline, command, given);
+    process.stderr.write(
+      `${pipeline.model.id} on ${pipeline.backend.description}: ${pipeline.choice.reason}\n` +
+        `plan ${named.name}: ${reason}\n`,
+    );
+    const { rounds } = command;
+    const comparison = await measure({ pipeline, plan: named.plan, conditions, rounds, signal });
+    const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
+    await writeResults(command, { named, comparison, report });
+    process.stdout.write(describeComparison(report));
+  } finally {
+    await pipeline.close();
+  }
+}
+
+function conditionsOf(
+  pipeline: Pipeline,
+  { count, seed }: CompareCommand,
+  given: GivenConditions | undefined,
+): Conditions {
+  if (given === undefined) {
+    return seededConditions(pipeline, { runs: count ?? DEFAULT_COUNT, seed });
+  }
+  return sliceConditions({ ...given, seeds: [] }, 0, count ?? given.labels.length);
+}
+
+async function measure(task: ComparisonTask): Promise<Comparison> {
+  const steps = task.plan.sampler.times.length;
+  const progress = startProgress(comparedRuns(task) * steps, {
+    write: (text) => void process.stderr.write(text),
+    isTty: process.stderr.isTTY === true,
+  });
+  try {
+    const comparison = await comparePlan({ ...task, onProgress: (done) => progress.step(done) });
+    progress.finish();
+    return comparison;
+  } catch (error) {
+    progress.abort();
+    throw error;
+  }
+}
+
+/** What the files are made of. */
+interface Results {
+  readonly named: NamedPlan;
+  readonly comparison: Comparison;
+  readonly report: ComparisonReport;
+}
+
+async function writeResults(
+  command: CompareCommand,
+  { named: { plan }, comparison: { latents }, report }: Results,
+): Promise<void> {
+  const { out, json, record } = command;
+  if (out !== undefined) {
+    await writeWhole(out, [await encodePng(contactSheet(latents.full, latents.planned))]);
+  }
+  if (json !== undefined) {
+    await writeWhole(json, [new TextEncoder().encode(JSON.stringify(report, null, 2) + "\n")]);
+  }
+  if (record !== undefined) {
+    await writePlan(record, { ...plan, measured: measurementOf(report, command) });
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What a finished `compare` tells.
+ *
+ * @module
+ */
+
+import { cpus } from "node:os";
+import process from "node:process";
+import { runtimeName } from "../backend/platform.ts";
+import type { Conditions } from "../calibrate/calibration.ts";
+import type { Comparison } from "../calibrate/comparison.ts";
+import type { NamedPlan } from "../engine/bundled_plans.ts";
+import type { Pipeline } from "../engine/pipeline.ts";
+import { planDigest } from "../plan/digest.ts";
+import type { PlanMeasurement } from "../plan/plan.ts";
+import type { CompareCommand } from "./compare_options.ts";
+
+/** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
+export interface ComparisonReport extends Omit<Comparison, "latents"> {
+  /** Name of the model. */
+  readonly model: string;
+  /** Identity of the model. */
+  readonly fingerprint: string;
+  /** Provider, device and threads. */
+  readonly backend: string;
+  /** Processor and runtime. */
+  readonly machine: string;
+  /** The plan. */
+  readonly plan: { readonly name: string; readonly digest: string };
+  /** Label of each picture. */
+  readonly labels: readonly number[];
+  /** Seed of each picture; empty when noise was given. */
+  readonly seeds: readonly number[];
+  /** How often every picture was made each way. */
+  readonly rounds: number;
+  /** Measured ÷ predicted speed-up of the loops. */
+  readonly efficiency: number;
+  /** How many times faster from request to latents. */
+  readonly endToEndSpeedup: number;
+  /** Mean of `psnrDb`. */
+  readonly meanPsnrDb: number;
+  /** Mean of `ssim`. */
+  readonly meanSsim: number;
+}
+
+/** What a comparison was about. */
+export interface ComparisonSubject {
+  /** The model on its backend. */
+  readonly pipeline: Pipeline;
+  /** The plan. */
+  readonly named: NamedPlan;
+  /** The pictures. */
+  readonly conditions: Conditions;
+  /** How often every picture was made each way. */
+  readonly rounds: number;
+}
+
+/** Joins the numbers and their circumstances. */
+export async function reportOf(
+  { latents: _, ...numbers }: Comparison,
+  { pipeline: { model, backend }, named, conditions, rounds }: ComparisonSubject,
+): Promise<ComparisonReport> {
+  const { full, planned, measuredSpeedup, predictedSpeedup, psnrDb, ssim } = numbers;
+  return {
+    model: model.id,
+    fingerprint: await model.fingerprint(),
+    backend: backend.description,
+    machine: machineText(),
+    plan: { name: named.name, digest: planDigest(named.plan) },
+    labels: conditions.labels,
+    seeds: conditions.seeds,
+    rounds,
+    ...numbers,
+    efficiency: measuredSpeedup / predictedSpeedup,
+    endToEndSpeedup: full.endToEndSeconds / planned.endToEndSeconds,
+    meanPsnrDb: mean(psnrDb),
+    meanSsim: mean(ssim),
+  };
+}
+
+/** The numbers as a plan keeps them. */
+export function measurementOf(
+  report: ComparisonReport,
+  { out: _out, json: _json, record: _record, ...measured }: CompareCommand,
+): PlanMeasurement {
+  const words = Object.entries(measured).map(([option, value]) => `--${option} ${value}`);
+  const { labels, measuredSpeedup, predictedSpeedup, endToEndSpeedup } = report;
+  return {
+    command: `deno task compare ${words.join(" ")}`,
+    machine: `${report.machine}, ${report.backend}`,
+    values: {
+      pictures: labels.length,
+      speedup: rounded(measuredSpeedup),
+      predictedSpeedup: rounded(predictedSpeedup),
+      endToEndSpeedup: rounded(endToEndSpeedup),
+      psnrDb: rounded(report.meanPsnrDb),
+      ssim: rounded(report.meanSsim),
+    },
+  };
+}
+
+/** The report in words, ending with a newline. */
+export function describeComparison(report: ComparisonReport): string {
+  const { full, planned, peakFeatureBytes: { measured, predicted } } = report;
+  const line = (what: string, key: keyof typeof full, more: string): string =>
+    `${what.padEnd(12)}${seconds(full[key])}${seconds(planned[key])}  ${more}`.trimEnd();
+  const loops = `${report.measuredSpeedup.toFixed(2)} ×; predicted ` +
+    `${report.predictedSpeedup.toFixed(2)} ×, of which ${(100 * report.efficiency).toFixed(0)} %`;
+  return [
+    `${report.labels.length} pictures of ${report.model}, ${report.steps} steps, ` +
+    `guidance ${report.guidance}, in batches of ${report.batch}, medians of ${report.rounds} rounds`,
+    `plan        ${report.plan.name}`,
+    ...report.notices.map((notice) => `notice      ${notice}`),
+    `${"".padEnd(12)}${"full".padStart(9)}${"plan".padStart(9)}`,
+    line("loop", "loopSeconds", loops),
+    line("conditioning", "conditioningSeconds", ""),
+    line("end to end", "endToEndSeconds", `${report.endToEndSpeedup.toFixed(2)} ×`),
+    `PSNR        ${report.meanPsnrDb.toFixed(2)} dB on average, ` +
+    `${Math.min(...report.psnrDb).toFixed(2)} dB at least`,
+    `SSIM        ${report.meanSsim.toFixed(4)} on average, ` +
+    `${Math.min(...report.ssim).toFixed(4)} at least`,
+    `kept        ${measured} bytes at peak, ${predicted} predicted`,
+    "",
+  ].join("\n");
+}
+
+function seconds(value: number): string {
+  return `${value.toFixed(2)} s`.padStart(9);
+}
+
+/** `Intel … , 2 cores, linux x64, deno 2.9.3`; the machine's own name is nobody's business. */
+function machineText(): string {
+  const versions: Readonly<Record<string, string | undefined>> = process.versions;
+  const name = runtimeName();
+  const [core] = cpus();
+  return [
+    core?.model.trim() || "unknown processor",
+    `${cpus().length} cores`,
+    `${process.platform} ${process.arch}`,
+    `${name} ${versions[name] ?? ""}`,
+  ].join(", ");
+}
+
+/** Four digits behind the point are more than any repetition keeps. */
+function rounded(value: number): number {
+  return Number(value.toFixed(4));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

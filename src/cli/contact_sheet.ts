@@ -1,0 +1,30 @@
+/**
+ * Pictures of two ways of making them, side by side.
+ *
+ * @module
+ */
+
+import { type Picture, tileGrid, toPictures } from "../engine/picture.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** Differences are small: drawn four times as large, white from a quarter of the range on. */
+const AMPLIFICATION = 4;
+
+/**
+ * Lays out triples from left to right: full, plan, difference (black where equal); as many triples a
+ * line as make the sheet about square.
+ *
+ * @throws {RangeError} When the latents are not pixels.
+ */
+export function contactSheet(full: Tensor, planned: Tensor): Picture {
+  const ways = [full, planned, difference(full, planned)].map(toPictures);
+  const triples = ways[0]!.flatMap((_, i) => ways.map((pictures) => pictures[i]!));
+  const across = Math.max(1, Math.round(Math.sqrt(ways[0]!.length / ways.length)));
+  return tileGrid(triples, { columns: ways.length * across });
+}
+
+/** From -1, black, for equal pixels. */
+function difference({ dims, data }: Tensor, other: Tensor): Tensor {
+  const values = data.map((value, i) => -1 + AMPLIFICATION * Math.abs(value - other.data[i]!));
+  return { dims, data: values };
+}

@@ -1,0 +1,29 @@
+/**
+ * Rows of a batch: the first dimension of a tensor.
+ *
+ * @module
+ */
+
+import { elementCount, type Tensor } from "./tensor.ts";
+
+/** A copy of rows `first … first + count - 1`; all of them must be there. */
+export function sliceRows(
+  { dims: [, ...rest], data }: Tensor,
+  first: number,
+  count: number,
+): Tensor {
+  const size = elementCount(rest);
+  return { dims: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
+}
+
+/** Tensors one behind the other; they must agree in all dimensions but the first. */
+export function joinRows(tensors: readonly Tensor[]): Tensor {
+  const [, ...rest] = tensors[0]?.dims ?? [];
+  const data = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0));
+  let at = 0;
+  for (const part of tensors) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return { dims: [tensors.reduce((sum, { dims: [n = 0] }) => sum + n, 0), ...rest], data };
+}
