@@ -1,0 +1,256 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { loadPlan } from "../../src/engine/bundled_plans.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { parsePlan } from "../../src/plan/plan.ts";
+import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+
+const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
+const NAME = "fashion-dit.ddim50.fast";
+
+function bookOf(name: string): string {
+  return new URL(`../golden/books/${name}/cache_books.json`, import.meta.url).pathname;
+}
+
+Deno.test("plan show draws a bundled plan and tells its facts", async () => {
+  const { code, stdout, stderr } = await capturedRun("plan", "show", NAME);
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, "dit, 24 modules, ddim, 50 steps\n");
+  assertStringIncludes(stdout, "blocks.11.mlp █");
+  assertMatch(stdout, /^digest +sha256:[0-9a-f]{64}$/m);
+  assertMatch(stdout, /^steps +50: \d+ full, \d+ mixed, \d+ reused as a whole$/m);
+  assertMatch(stdout, /^staleness +at most \d+ steps$/m);
+  assertMatch(stdout, /^kept +at most \d+ results at once$/m);
+});
+
+Deno.test("plan show --model tells speed-up and bytes of that model, --svg draws", async () => {
+  await withFolder(async (folder) => {
+    const [plan, svg] = [`${folder}/plan.json`, `${folder}/plan.svg`];
+    const book = bookOf("dit-a-layers");
+    await capturedRun("plan", "import", book, "--steps", "20", "--out", plan);
+    const { code, stdout } = await capturedRun(
+      ...["plan", "show", plan, "--model", DIT_A, "--svg", svg],
+    );
+    assertEquals(code, 0);
+    assertMatch(stdout, /^speed-up +\d\.\d\d × predicted for dit-a$/m);
+    assertMatch(stdout, /^kept +at most \d+ results at once, \d+ bytes for each picture$/m);
+    assertStringIncludes(await Deno.readTextFile(svg), "<svg");
+  });
+});
+
+Deno.test("plan check says that a plan fits, and in what it differs from its circumstances", async () => {
+  await withFolder(async (folder) => {
+    const { code, stdout } = await capturedRun("plan", "check", NAME);
+    assertEquals([code, stdout], [0, `${NAME} fits fashion-dit\n`]);
+    const other = `${folder}/other.json`;
+    const plan = loadPlan(NAME);
+    await Deno.writeTextFile(other, formatPlan({ ...plan, context: { guidance: 7 } }));
+    const noticed = await capturedRun("plan", "check", other);
+    assertEquals(noticed.code, 0);
+    assertStringIncludes(noticed.stdout, "The plan was made for guidance 7; this run has 2.");
+  });
+});
+
+Deno.test("plan import leaves a plan unbound without a model; plan bind binds it", async () => {
+  await withFolder(async (folder) => {
+    const [free, bound, again] = ["free", "bound", "again"].map((name) => `${folder}/${name}.json`);
+    const from = ["plan", "import", bookOf("dit-a-published"), "--steps", "20"];
+    const imported = await capturedRun(...from, "--out", free!);
+    assertEquals(imported.code, 0, imported.stderr);
+    assertEquals((await planIn(free!)).fingerprints, []);
+    assertStringIncludes((await capturedRun("plan", "show", free!)).stdout, "unbound");
+    const unbound = await capturedRun("plan", "check", free!, "--model", DIT_A);
+    assertEquals(unbound.code, 5);
+    assertStringIncludes(unbound.stderr, 'must be bound to a model with "plan bind"');
+
+    assertEquals(
+      (await capturedRun("plan", "bind", free!, "--model", DIT_A, "--out", bound!)).code,
+      0,
+    );
+    assertEquals((await capturedRun("plan", "check", bound!, "--model", DIT_A)).code, 0);
+    await capturedRun(...from, "--model", DIT_A, "--out", again!);
+    assertEquals(await Deno.readTextFile(again!), await Deno.readTextFile(bound!));
+    assertEquals(namesIn(folder), ["again.json", "bound.json", "free.json"]);
+  });
+});
+
+Deno.test("plan export of an imported book is the book again", async () => {
+  await withFolder(async (folder) => {
+    const cases = [
+      ["fashion-dit-fast", ["--steps", "50"]],
+      ["dit-a-layers", ["--sampler", "ddim", "--steps", "20"]],
+      ["flux-a-published", ["--sampler", "euler", "--times", times(28)]],
+    ] as const;
+    for (const [name, options] of cases) {
+      const [plan, book] = [`${folder}/plan.json`, `${folder}/book.json`];
+      const imported = await capturedRun("plan", "import", bookOf(name), ...options, "--out", plan);
+      assertEquals(imported.code, 0, imported.stderr);
+      assertEquals((await capturedRun("plan", "export", plan, "--out", book)).code, 0);
+      assertEquals(
+        JSON.parse(await Deno.readTextFile(book)),
+        JSON.parse(await Deno.readTextFile(bookOf(name))),
+      );
+    }
+  });
+});
+
+Deno.test("plan refuses bad plans in one line with exit code 5, or 3 where the file is to blame", async () => {
+  await withFolder(async (folder) => {
+    const good = formatPlan(loadPlan(NAME));
+    const file = `${folder}/bad.json`;
+    const changed = (change: Record<string, unknown>): string =>
+      JSON.stringify({ ...JSON.parse(good), ...change });
+    const row = (text: string): string => changed({ rows: JSON.parse(good).rows.with(3, text) });
+    const cases: readonly (readonly [string, number, string])[] = [
+      ["", 5, "its text must be JSON"],
+      ["{ plan", 5, "its text must be JSON"],
+      [good.slice(0, 900), 5, "its text must be JSON"],
+      ["[]", 5, "file must be of type object"],
+      [" ".repeat(4_000_001), 3, "its size must be at most 4000000 bytes"],
+      ["\xff".repeat(9), 5, "its text must be JSON"],
+      [changed({ version: 2 }), 5, "version must be 1: current value is 2"],
+      [changed({ columns: [] }), 5, "reserved, not built yet"],
+      [changed({ extra: 1 }), 5, 'must be without unknown keys: current value is ["extra"]'],
+      [row("..."), 5, "step 3 (slot joint) must be"],
+      [row("?".padEnd(24, ".")), 5, 'step 3 (slot joint), module blocks.0.attn must be "." or "r"'],
+      [row("~"), 5, 'current value is "~" (forecast step, not built yet)'],
+      [row("x".padStart(24, ".")), 5, "module blocks.11.mlp must be without reserved marks"],
+      [row("p".padStart(24, ".")), 5, '"p" (partial, not built yet)'],
+      [changed({ rows: JSON.parse(good).rows.with(0, "=") }), 5, "step 0 (slot joint)"],
+      [changed({ rows: [] }), 5, "rows must be at least 1 long"],
+      [changed({ rows: JSON.parse(good).rows.slice(1) }), 5, "rows must be 50"],
+      [changed({ fingerprints: [`sha256:${"0".repeat(64)}`] }), 5, "fingerprint must be sha256:00"],
+      [changed({ fingerprints: [] }), 5, "unbound"],
+      [changed({ architecture: "flux" }), 5, "architecture must be flux: current value is dit"],
+      [changed({ sampler: { ...JSON.parse(good).sampler, name: "euler" } }), 5, "sampler must be"],
+    ];
+    for (const [text, code, message] of cases) {
+      await Deno.writeTextFile(file, text);
+      const result = await capturedRun("plan", "check", file);
+      assertEquals([result.code, result.stdout], [code, ""], text.slice(0, 200));
+      assertStringIncludes(result.stderr, message);
+      assertEquals(result.stderr.split("\n").length, 2, result.stderr); // one line
+    }
+    await Deno.writeFile(file, Uint8Array.of(0x22, 0xff, 0x22));
+    assertStringIncludes((await capturedRun("plan", "show", file)).stderr, "must be UTF-8 text");
+    assertEquals(namesIn(folder), ["bad.json"]);
+  });
+});
+
+Deno.test("plan refuses a model of other modules, and writes nothing", async () => {
+  await withFolder(async (folder) => {
+    const out = ["--out", `${folder}/out.json`];
+    const cases = [
+      ["plan", "check", NAME, "--model", DIT_A],
+      ["plan", "show", NAME, "--model", DIT_A],
+      ["plan", "bind", NAME, "--model", DIT_A, ...out],
+      ["plan", "import", bookOf("fashion-dit-slow"), "--steps", "50", "--model", DIT_A, ...out],
+    ];
+    for (const words of cases) {
+      const { code, stderr } = await capturedRun(...words);
+      assertEquals(code, 5, stderr);
+      assertMatch(stderr, /modules must be 24: current value is 6/);
+    }
+    assertEquals(namesIn(folder), []);
+  });
+});
+
+Deno.test("plan import refuses bad books by mask, row and column", async () => {
+  await withFolder(async (folder) => {
+    const [file, out] = [`${folder}/book.json`, `${folder}/plan.json`];
+    const good = JSON.parse(await Deno.readTextFile(bookOf("dit-a-layers")));
+    const cases: readonly (readonly [unknown, string])[] = [
+      [[], "book must be an object"],
+      [{}, "book must be of the DiT, FLUX or Wan layout"],
+      [{ ...good, more: 1 }, "without unknown keys"],
+      [
+        { ...good, step_cache_book: good.step_cache_book.slice(1) },
+        "step_cache_book must be 20 long",
+      ],
+      [
+        { ...good, mlp_cache_book: good.mlp_cache_book.with(4, [true]) },
+        "mlp_cache_book, row 4 must be 3 long: current value is 1",
+      ],
+      [
+        { ...good, msa_cache_book: good.msa_cache_book.with(2, [true, 0, true]) },
+        "msa_cache_book, row 2, column 1 must be true or false: current value is 0",
+      ],
+      [
+        { ...good, step_cache_book: good.step_cache_book.with(0, true) },
+        "step 0 (slot joint), hidden state must be computed",
+      ],
+    ];
+    for (const [book, message] of cases) {
+      await Deno.writeTextFile(file, JSON.stringify(book));
+      const result = await capturedRun("plan", "import", file, "--steps", "20", "--out", out);
+      assertEquals(result.code, 5, result.stderr);
+      assertStringIncludes(result.stderr, message);
+    }
+    await Deno.writeTextFile(file, "{ book");
+    const result = await capturedRun("plan", "import", file, "--steps", "20", "--out", out);
+    assertEquals(result.code, 5);
+    assertStringIncludes(result.stderr, "must be JSON");
+    assertEquals(namesIn(folder), ["book.json"]);
+  });
+});
+
+Deno.test("plan export refuses what a cache book cannot say", async () => {
+  await withFolder(async (folder) => {
+    const plan = loadPlan(NAME);
+    const file = `${folder}/plan.json`;
+    await Deno.writeTextFile(file, formatPlan({ ...plan, rows: plan.rows.with(1, ["+"]) }));
+    const { code, stderr } = await capturedRun("plan", "export", file, "--out", `${folder}/b.json`);
+    assertEquals(code, 5);
+    assertStringIncludes(stderr, 'step 1 must be "=" or marks of modules: current value is "+"');
+    assertEquals(namesIn(folder), ["plan.json"]);
+  });
+});
+
+Deno.test("plan refuses wrong words with exit code 2 and names what is wrong", async () => {
+  const book = bookOf("dit-a-layers");
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [[], "command must be show, check, import, bind or export: current value is absent"],
+    [["frobnicate"], "current value is frobnicate"],
+    [["show"], "PLAN must be given: current value is absent"],
+    [["show", "a", "b"], "words must be a command and one PLAN: current value is show a b"],
+    [["show", NAME, "--svg", "a.png"], "--svg must end in .svg: current value is a.png"],
+    [["show", NAME, "--out", "a"], "--out must not be given to plan show"],
+    [["check", NAME, "--fast"], "Unknown option '--fast'"],
+    [["bind", NAME], "--out must be given: current value is absent"],
+    [["import", book, "--steps", "20"], "--out must be given"],
+    [["import", book, "--out", "/tmp/x"], "either --steps or --times must be given"],
+    [["import", book, "--steps", "2", "--times", "1,0", "--out", "/tmp/x"], "either --steps or"],
+    [["import", book, "--steps", "few", "--out", "/tmp/x"], "--steps must be a whole number"],
+    [["import", book, "--steps", "0", "--out", "/tmp/x"], "steps must be an integer in 1 … 1000"],
+    [["import", book, "--times", "1,x", "--out", "/tmp/x"], "--times must be numbers with commas"],
+    [["import", book, "--times", "1.2.3", "--out", "/tmp/x"], "--times must be numbers"],
+    [
+      ["import", book, "--sampler", "euler", "--steps", "20", "--out", "/tmp/x"],
+      "--times must be given for sampler euler",
+    ],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stdout, stderr } = await capturedRun("plan", ...words);
+    assertEquals([code, stdout], [2, ""], `${words}: ${stderr}`);
+    assertStringIncludes(stderr, message);
+  }
+});
+
+Deno.test("plan names the bundled plans where a name is misspelt, and refuses what has no end", async () => {
+  const { code, stderr } = await capturedRun("plan", "show", "fashion-dit.fast");
+  assertEquals(code, 3);
+  assertStringIncludes(stderr, NAME);
+  const endless = await capturedRun("plan", "show", "/dev/zero");
+  assertEquals(endless.code, 3);
+  assertStringIncludes(endless.stderr, "its size must be at most 4000000 bytes");
+  const folder = await capturedRun("plan", "show", "/tmp");
+  assertEquals(folder.code, 3);
+  assert(!folder.stderr.includes(NAME));
+});
+
+function times(steps: number): string {
+  return Array.from({ length: steps }, (_, step) => 1 - step / steps).join(",");
+}
+
+async function planIn(path: string): Promise<ReturnType<typeof parsePlan>> {
+  return parsePlan(await Deno.readTextFile(path));
+}
