@@ -1,0 +1,117 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { decode } from "fast-png";
+import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { uniformPlan } from "../../src/calibrate/uniform.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { openModel } from "../../src/model/model.ts";
+import { planDigest } from "../../src/plan/digest.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { parsePlan } from "../../src/plan/plan.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+
+const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+
+Deno.test("compare measures a plan and writes sheet, numbers and the plan with the numbers", async () => {
+  await withFolder(async (folder) => {
+    const plan = await writeUniform(folder, EMBEDDED_MODEL);
+    const [sheet, numbers, record] = ["s.png", "n.json", "r.json"].map((n) => `${folder}/${n}`);
+    const asked = ["--plan", plan, "--count", "2", "--seed", "7", "--rounds", "1"];
+    const files = ["--out", sheet!, "--json", numbers!, "--record", record!];
+    const { code, stdout, stderr } = await compare(...asked, ...files);
+    assertEquals(code, 0, stderr);
+    assertMatch(
+      stdout,
+      /^loop +[\d.]+ s +[\d.]+ s +[\d.]+ ×; predicted [\d.]+ ×, of which \d+ %$/m,
+    );
+    assertMatch(stdout, /^PSNR +[\d.]+ dB on average, [\d.]+ dB at least$/m);
+
+    const report = JSON.parse(await Deno.readTextFile(numbers!));
+    assertEquals([report.labels, report.seeds], [[0, 1], [7, 8]]);
+    assertEquals([report.steps, report.guidance, report.rounds, report.batch], [3, 2, 1, 2]);
+    assertEquals(report.peakFeatureBytes.measured, report.peakFeatureBytes.predicted);
+    assertEquals([report.psnrDb.length, report.ssim.length], [2, 2]);
+    assertEquals(report.latents, undefined);
+
+    const { width, height } = decode(await Deno.readFile(sheet!));
+    assertEquals([width, height], [3 * 132 - 4, 2 * 132 - 4]); // a triple a line
+
+    const before = parsePlan(await Deno.readTextFile(plan));
+    const { measured, ...after } = parsePlan(await Deno.readTextFile(record!));
+    assertEquals(after, before);
+    assertEquals(report.plan, { name: plan, digest: planDigest(before) });
+    assertEquals(measured?.values["psnrDb"], Number(report.meanPsnrDb.toFixed(4)));
+    assertEquals(
+      measured?.command,
+      `deno task compare --plan ${plan} --count 2 --seed 7 --rounds 1 --backend wasm`,
+    );
+    assertStringIncludes(measured!.machine, "wasm");
+  });
+});
+
+Deno.test("compare takes conditions from a file, all or the first ones", async () => {
+  await withFolder(async (folder) => {
+    const tensors = new Map<string, WritableTensor>([
+      ["noise", normalNoise([3, 4, 8, 8], 1)],
+      ["label", { dtype: "I64", dims: [3], data: [6, 0, 2] }],
+    ]);
+    const file = `${folder}/in.safetensors`;
+    await Deno.writeFile(file, await new Blob([...encodeSafetensors(tensors)]).bytes());
+    const plan = await writeUniform(folder, DIT_A);
+    const json = `${folder}/n.json`;
+    const asked = [
+      "--model",
+      DIT_A.pathname,
+      "--plan",
+      plan,
+      "--conditions",
+      file,
+      "--rounds",
+      "1",
+    ];
+    for (const [more, labels] of [[[], [6, 0, 2]], [["--count", "2"], [6, 0]]] as const) {
+      const { code, stderr } = await compare(...asked, "--json", json, ...more);
+      assertEquals(code, 0, stderr);
+      const report = JSON.parse(await Deno.readTextFile(json));
+      assertEquals([report.labels, report.seeds], [labels, []]);
+    }
+  });
+});
+
+Deno.test("compare refuses bad input in one line and writes nothing", async () => {
+  await withFolder(async (folder) => {
+    const plan = await writeUniform(folder, DIT_A);
+    const model = ["--model", DIT_A.pathname];
+    const cases: readonly (readonly [readonly string[], number, string])[] = [
+      [["--plan", "none"], 2, "--plan: must be a plan"],
+      [["--plan", plan], 5, "count of modules must be 6: current value is 24"],
+      [[...model], 5, "--plan must be given: no bundled plan fits dit-a, ddim, 50 steps"],
+      [[...model, "--plan", plan, "--out", `${folder}/s.png`], 2, "others need a VAE decoder"],
+      [["--rounds", "0"], 2, "--rounds: must be at least 1"],
+      [["--count", "0"], 2, "--count: must be at least 1"],
+      [["--out", "sheet.jpg"], 2, "--out: must end in .png"],
+      [["--conditions", `${folder}/none.safetensors`], 3, "must exist"],
+      [["--json", "/proc/none/n.json"], 3, "must be writable"],
+    ];
+    for (const [words, code, message] of cases) {
+      const result = await compare(...words);
+      assertEquals(result.code, code, result.stderr);
+      assertStringIncludes(result.stderr, message);
+      assert(!result.stderr.includes("stopped after step 1"), result.stderr);
+      assertEquals(result.stdout, "");
+    }
+    assertEquals(namesIn(folder), ["plan.json"]);
+  });
+});
+
+async function compare(...words: readonly string[]): ReturnType<typeof capturedRun> {
+  return await capturedRun("compare", ...words, "--backend", "wasm");
+}
+
+async function writeUniform(folder: string, location: URL): Promise<string> {
+  const model = await openModel(location);
+  const plan = await uniformPlan(model, { steps: 3, every: 2 });
+  await model.close();
+  await Deno.writeTextFile(`${folder}/plan.json`, formatPlan(plan));
+  return `${folder}/plan.json`;
+}
