@@ -6,7 +6,7 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import { GraphBuilder } from "../onnx/graph.ts";
+import { type Dim, GraphBuilder } from "../onnx/graph.ts";
 import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
 import { add } from "../onnx/operators.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
@@ -32,6 +32,8 @@ export interface OrtProvider {
   readonly sessionOptions: InferenceSession.SessionOptions;
   /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
   readonly weightLimit?: number;
+  /** Whether a session that failed to run would give the inputs of that run to the next one. */
+  readonly failureSpoilsSession?: boolean;
   /** Makes a device tensor of host numbers. */
   upload(tensor: Tensor): OrtTensor;
   /** Runs create and run calls; WebGPU needs them one after another. */
@@ -58,6 +60,7 @@ class OrtBackend implements Backend {
   readonly weights: Backend["weights"];
   readonly #values = new Set<OrtValue>();
   readonly #sessions = new Set<OrtSession>();
+  readonly #loading = new Set<Promise<InferenceSession>>();
   #disposed = false;
 
   constructor(readonly ort: OrtModule, readonly provider: OrtProvider) {
@@ -73,11 +76,16 @@ class OrtBackend implements Backend {
   async load(model: OnnxModel): Promise<Session> {
     this.#refuseAfterDispose(`load ${model.name}`);
     this.#refuseOverLimit(model);
-    const native = await this.provider.schedule(() => this.#create(model));
+    const native = await whilePending(
+      this.#loading,
+      this.provider.schedule(() => this.#create(model)),
+    );
     const session: OrtSession = new OrtSession(this, model, native, () => {
       this.#sessions.delete(session);
     });
     this.#sessions.add(session);
+    if (this.#disposed) await session.dispose();
+    this.#refuseAfterDispose(`load ${model.name}`);
     return session;
   }
 
@@ -95,8 +103,9 @@ class OrtBackend implements Backend {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    for (const value of [...this.#values]) value.dispose();
+    await Promise.allSettled(this.#loading);
     for (const session of [...this.#sessions]) await session.dispose();
+    for (const value of [...this.#values]) value.dispose(); // no run needs them any more
   }
 
   /** Takes a tensor of the runtime into our count. */
@@ -168,8 +177,11 @@ class OrtValue implements Value {
 class OrtSession implements Session {
   readonly name: string;
   readonly weightBytes: number;
+  readonly #inputs: ReadonlyMap<string, readonly Dim[]>;
   readonly #outputs: ReadonlySet<string>;
+  readonly #running = new Set<Promise<Record<string, Value>>>();
   #disposed = false;
+  #spoilt = false;
 
   constructor(
     readonly backend: OrtBackend,
@@ -179,6 +191,9 @@ class OrtSession implements Session {
   ) {
     this.name = model.name;
     this.weightBytes = byteLength(model);
+    this.#inputs = new Map(
+      native.inputMetadata.map((input) => [input.name, input.isTensor ? input.shape : []]),
+    );
     this.#outputs = new Set(native.outputNames);
   }
 
@@ -188,32 +203,52 @@ class OrtSession implements Session {
   ): Promise<Record<string, Value>> {
     const feeds = this.#feeds(inputs);
     this.#refuseUnknown(outputs);
-    try {
-      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
-      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
-    } catch (cause) {
-      throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
-    }
+    return await whilePending(this.#running, this.#runNow(feeds, outputs));
   }
 
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.onDispose();
+    await Promise.allSettled(this.#running); // a session that is freed while it runs hangs on wasm
     await this.backend.provider.schedule(() => this.native.release());
+  }
+
+  async #runNow(
+    feeds: Record<string, OrtTensor>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Value>> {
+    try {
+      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
+      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
+    } catch (cause) {
+      this.#spoilt = this.backend.provider.failureSpoilsSession === true;
+      throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
+    }
   }
 
   #feeds(inputs: Readonly<Record<string, Value>>): Record<string, OrtTensor> {
     if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it must not be disposed`);
-    const missing = this.native.inputNames.find((name) => inputs[name] === undefined);
-    if (missing !== undefined) {
-      throw new BackendError(`Cannot run ${this.name}: input ${missing} must be given`);
+    if (this.#spoilt) {
+      throw new BackendError(`Cannot run ${this.name}: it must be loaded anew after a failed run`);
     }
     return Object.fromEntries(
-      this.native.inputNames.map((name) => [
-        name,
-        this.backend.native(inputs[name]!, `run ${this.name} with input ${name}`), // just looked for
-      ]),
+      [...this.#inputs].map(([name, dims]) => [name, this.#feed(name, dims, inputs)]),
+    );
+  }
+
+  #feed(
+    name: string,
+    dims: readonly Dim[],
+    inputs: Readonly<Record<string, Value>>,
+  ): OrtTensor {
+    const value = inputs[name];
+    if (value !== undefined && fits(value.dims, dims)) {
+      return this.backend.native(value, `run ${this.name} with input ${name}`);
+    }
+    throw new BackendError(
+      `Cannot run ${this.name}: input ${name} must be [${dims}]: ` +
+        `current value is ${value === undefined ? "missing" : `[${value.dims}]`}`,
     );
   }
 
@@ -224,6 +259,22 @@ class OrtSession implements Session {
       `Cannot run ${this.name}: outputs must be among ${[...this.#outputs].join(", ")}: ` +
         `current value is ${unknown ?? "none"}`,
     );
+  }
+}
+
+/** Whether a shape is one that the graph declares; names stand for any size. */
+function fits(dims: readonly number[], declared: readonly Dim[]): boolean {
+  return dims.length === declared.length &&
+    declared.every((size, i) => typeof size === "string" || size === dims[i]);
+}
+
+/** Waits for a task, which is in the set meanwhile. */
+async function whilePending<T>(pending: Set<Promise<T>>, task: Promise<T>): Promise<T> {
+  pending.add(task);
+  try {
+    return await task;
+  } finally {
+    pending.delete(task);
   }
 }
 

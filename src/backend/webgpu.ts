@@ -54,6 +54,7 @@ export async function openWebGpu(): Promise<Backend> {
     description: `${kind} ${adapter.name}`,
     weights: "inputs",
     sessionOptions: { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" },
+    failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
     upload: await uploader(ort),
     schedule: inTurn,
   });
@@ -83,9 +84,24 @@ async function uploader(ort: WebGpuRuntime): Promise<(tensor: Tensor) => OrtTens
     return ort.Tensor.fromGpuBuffer(buffer, {
       dataType: "float32",
       dims,
+      download: () => readBack(gpu, buffer, data.byteLength),
       dispose: () => buffer.destroy(),
     });
   };
+}
+
+/** Copies a buffer to the host. */
+async function readBack(gpu: GPUDevice, buffer: GPUBuffer, bytes: number): Promise<Float32Array> {
+  const staging = gpu.createBuffer({ size: buffer.size, usage: READ_USAGE });
+  const commands = gpu.createCommandEncoder();
+  commands.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+  gpu.queue.submit([commands.finish()]);
+  try {
+    await staging.mapAsync(GPUMapMode.READ);
+    return new Float32Array(staging.getMappedRange().slice(0, bytes));
+  } finally {
+    staging.destroy();
+  }
 }
 
 let device: Promise<GPUDevice> | undefined;
@@ -97,6 +113,7 @@ async function openDevice(ort: WebGpuRuntime): Promise<GPUDevice> {
 }
 
 const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification
+const READ_USAGE = 0x8 | 0x1; // COPY_DST | MAP_READ
 
 /** The runtime binds whole 16-byte rows. */
 function alignedBytes(bytes: number): number {
