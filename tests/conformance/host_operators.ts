@@ -106,7 +106,10 @@ export function slice(
 /** Rows of a table. */
 export function gatherRows(table: HostTensor, rows: HostTensor): HostTensor {
   const width = table.dims[1]!;
-  return fill([...rows.dims, width], (index) => at(table, [at(rows, index), index.at(-1)!]));
+  return fill(
+    [...rows.dims, width],
+    (index) => at(table, [at(rows, index.slice(0, -1)), index.at(-1)!]),
+  );
 }
 
 /** Joined along an axis. */
