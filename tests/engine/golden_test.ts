@@ -39,8 +39,8 @@ const ALLOWED: Readonly<Record<BackendName, { forward: number; sample: number }>
   webgpu: { forward: 1e-3, sample: 1e-2 },
 };
 
-/** Fifty steps of all ten pictures take minutes on a software GPU; pictures of a batch do not mix. */
-const PICTURES: Readonly<Record<BackendName, number>> = { wasm: 10, native: 10, webgpu: 1 };
+/** How many of the pictures are sampled, for time's sake: pictures of a batch do not mix. */
+const PICTURES: Readonly<Record<BackendName, number>> = { wasm: 2, native: 10, webgpu: 1 };
 
 for (const backend of ["wasm", "native", "webgpu"] as const) {
   const needs = backend === "wasm" ? [] : [backend];
