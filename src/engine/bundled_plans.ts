@@ -36,6 +36,13 @@ export const bundledPlans: readonly string[] = Object.keys(FILES);
 /**
  * Reads a bundled plan.
  *
+ * ```ts
+ * import { loadPlan } from "@invardiff/edge";
+ *
+ * const { rows, measured } = loadPlan("fashion-dit.ddim50.fast");
+ * console.log(`${rows.length} steps, ${measured?.values["psnrDb"]} dB`);
+ * ```
+ *
  * @throws {PlanError} When there is none of that name.
  */
 export function loadPlan(name: string): Plan {
@@ -48,6 +55,12 @@ export function loadPlan(name: string): Plan {
 /**
  * Finds the bundled plan for a model: made for its weights, its sampler and this many steps, and of
  * level `fast`. The other levels are for those who name them.
+ *
+ * ```ts ignore
+ * const pipeline = await openPipeline();
+ * const found = await findPlan(pipeline.model);
+ * const { latents } = await pipeline.generate({ seed: 7, plan: found?.plan }); // in full if none fits
+ * ```
  *
  * @param steps Sampling steps; the model's own unless given.
  * @returns `undefined` when no bundled plan fits.

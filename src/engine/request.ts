@@ -21,7 +21,7 @@ export interface GenerateOptions {
   /** Guidance scale; 1 runs no null half. */
   readonly guidance?: number;
   /** What to reuse at which step; without a plan everything runs. */
-  readonly plan?: Plan;
+  readonly plan?: Plan | undefined;
   /** Stops before the next graph; nothing is left behind. */
   readonly signal?: AbortSignal;
 }
