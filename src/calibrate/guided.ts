@@ -2,18 +2,18 @@
  * Mode `guided`, our default: reuse until the error that inference would make has added up.
  *
  * The error of loading, at step k, what was computed at step h is measured: the drift of
- * {@linkcode recordDrift}, where h is the very step that the choices made so far leave there. Two things
- * turn this score into a good plan (each measured on held-back conditions, see the README):
+ * {@linkcode recordDrift}, where h is the very step that the choices made so far leave there. A threshold on
+ * this score alone makes poor plans, worse than reusing every second step; two things mend it:
  *
  * 1. *Weight.* A prediction's error moves the latent by the sampler's coefficient of the prediction at
- *    that step, so the score is multiplied with it. Hidden states drift 60 times as fast in the last
- *    steps as in the first ones, but the first ones move the latent three times as far.
+ *    that step, so the score is multiplied by it. Hidden states drift fastest in the last steps, but the
+ *    first ones move the latent farthest.
  * 2. *Sum.* Errors of consecutive reuse point the same way and add up in the latent, so the sum since the
  *    last computed step is held against the threshold, not the single score.
  *
  * A reused step reuses the feature of every module on a fresh embedding with fresh gates (a row of `r`)
- * instead of the hidden state as it was: it costs about one percent of a full step and, unlike a kept
- * hidden state, it sees the latent.
+ * instead of the hidden state as it was: its arithmetic is below one percent of a full step's and, unlike
+ * a kept hidden state, it sees the latent. The last step is not protected: its weight says what it is worth.
  *
  * @module
  */

@@ -34,7 +34,7 @@ export interface TradeOffPoint {
   readonly psnr: number;
 }
 
-/** Levels of modules that are tried; on every model we measured, reusing whole steps only was best. */
+/** Levels of modules that are tried; on the embedded model reusing whole steps only is best. */
 const MODULE_LEVELS = [0, 0.1, 0.25];
 /** Other speed-ups, relative to the wanted one, that complete the curve while there is time. */
 const CURVE = [0.7, 1.3, 0.85, 1.6];
