@@ -1,0 +1,46 @@
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { firstChannels, guide } from "../../src/sampler/guidance.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import { tensor } from "../../src/tensor/tensor.ts";
+
+Deno.test("guide() is null + scale·(conditional − null) on the guided channels", () => {
+  const [n, channels, predicted, plane] = [2, 4, 8, 6];
+  const prediction = normalNoise([2 * n, predicted, 2, 3], 1);
+  const { dims, data } = guide(prediction, channels, { scale: 4, channels: 3 });
+  assertEquals(dims, [n, channels, 2, 3]);
+  data.forEach((value, flat) => {
+    const [row, i] = [Math.floor(flat / (channels * plane)), flat % (channels * plane)];
+    const conditional = prediction.data[row * predicted * plane + i]!;
+    const unconditional = prediction.data[(n + row) * predicted * plane + i]!;
+    const guided = unconditional + 4 * (conditional - unconditional);
+    const wanted = i < 3 * plane ? guided : conditional;
+    assertAlmostEquals(value, wanted, 4e-6); // three float32 roundings of numbers up to 20
+  });
+});
+
+Deno.test("guide() with scale 1 is the conditional half, with scale 0 the null half", () => {
+  const prediction = tensor([2, 1, 1, 2], Float32Array.of(1, 2, 5, 7));
+  assertEquals(guide(prediction, 1, { scale: 1, channels: 1 }).data, Float32Array.of(1, 2));
+  assertEquals(guide(prediction, 1, { scale: 0, channels: 1 }).data, Float32Array.of(5, 7));
+});
+
+Deno.test("guide() guides every channel when it is told more than there are", () => {
+  const prediction = tensor([2, 2, 1, 1], Float32Array.of(1, 2, 0, 0));
+  assertEquals(guide(prediction, 2, { scale: 3, channels: 3 }).data, Float32Array.of(3, 6));
+});
+
+Deno.test("guide() leaves its prediction as it is", () => {
+  const prediction = normalNoise([2, 2, 2, 2], 5);
+  const before = prediction.data.slice();
+  guide(prediction, 1, { scale: 2, channels: 1 });
+  assertEquals(prediction.data, before);
+});
+
+Deno.test("firstChannels() leaves the channels of learned variance out, row by row", () => {
+  const prediction = tensor([2, 2, 1, 2], Float32Array.of(1, 2, -1, -1, 3, 4, -1, -1));
+  assertEquals(
+    firstChannels(prediction, 1),
+    tensor([2, 1, 1, 2], Float32Array.of(1, 2, 3, 4)),
+  );
+  assertEquals(firstChannels(prediction, 2), prediction);
+});
