@@ -57,7 +57,7 @@ for (const name of ["slow", "fast", "turbo"]) {
   const text = await Deno.readTextFile(`plans/fashion-dit.ddim50.${name}.json`);
   await add("bundled plans (search)", name, parsePlan(text));
 }
-for (const steps of [30, 27, 25, 24, 22, 20, 19, 18, 17, 15, 13, 12, 11]) {
+for (const steps of [30, 27, 25, 24, 21, 19, 18, 17, 15, 13, 12]) {
   const latents = await sample({ steps });
   push("DDIM with fewer steps", `${steps} steps`, STEPS / steps, latents);
 }
