@@ -84,7 +84,7 @@ export class GraphBuilder {
   parameter(name: string, dims: readonly number[]): Node {
     const known = this.#parameters.get(name);
     if (known !== undefined) {
-      expectDims(`parameter ${name}`, known.dims, dims);
+      expectDims(`parameter ${name}`, dims, known.dims);
       return known;
     }
     const node: Node = { name, type: "float32", dims };
@@ -94,6 +94,13 @@ export class GraphBuilder {
 
   /** A constant of the graph itself; equal constants are stored once. */
   constant(dims: readonly number[], values: readonly number[], type: ElementType): Node {
+    const count = dims.reduce((product, size) => product * size, 1);
+    if (values.length !== count) {
+      throw new RangeError(
+        `Cannot add constant [${dims}] to ${this.name}: it must have ${count} numbers: ` +
+          `current value is ${values.length}`,
+      );
+    }
     const key = `${type}[${dims}]=${values.every((v) => v === values[0]) ? values[0] : values}`;
     const known = this.#constants.get(key);
     if (known !== undefined) return known;

@@ -61,13 +61,16 @@ export function linear(graph: GraphBuilder, x: Node, weight: Node, bias: Node): 
   return reshape(graph, result, runtimeShape(dims), dims);
 }
 
-/** Scaled dot-product attention of all heads; q, k, v and the result are `(N, T, D)`. */
+/** Scaled dot-product attention of all heads; q and the result are `(N, T, D)`, k and v `(N, T′, D)`. */
 export function attention(
   graph: GraphBuilder,
   [q, k, v]: readonly [Node, Node, Node],
   heads: number,
 ): Node {
-  expectDims("attention key", k.dims, v.dims);
+  const width = fixed("attention", q.dims[2]);
+  expectDims("attention key", k.dims, [q.dims[0]!, k.dims[1] ?? "tokens", width]); // q has rank 3
+  expectDims("attention value", v.dims, k.dims);
+  expectMultiple("attention width", width, heads);
   return graph.apply("MultiHeadAttention", [q, k, v], q.dims, {
     domain: "com.microsoft",
     attributes: { num_heads: heads },
@@ -77,11 +80,7 @@ export function attention(
 /** Cuts the last axis into equal parts. */
 export function splitLast(graph: GraphBuilder, x: Node, parts: number): Node[] {
   const width = fixed("Split", x.dims.at(-1));
-  if (width % parts !== 0) {
-    throw new RangeError(
-      `Cannot build graph: Split width must be a multiple of ${parts}: ${width}`,
-    );
-  }
+  expectMultiple("Split width", width, parts);
   const dims = [...x.dims.slice(0, -1), width / parts];
   return graph.applyMany("Split", [x], new Array<typeof dims>(parts).fill(dims), {
     attributes: { axis: -1, num_outputs: parts },
@@ -95,18 +94,15 @@ export function reshape(
   target: readonly number[],
   dims: readonly Dim[],
 ): Node {
+  expectSameCount(x.dims, dims);
   return graph.apply("Reshape", [x, graph.constant([target.length], target, "int64")], dims);
 }
 
 /** Reorders axes: axis i of the result is axis `order[i]` of x. */
 export function transpose(graph: GraphBuilder, x: Node, order: readonly number[]): Node {
-  const dims = order.map((axis) => {
-    const size = x.dims[axis];
-    if (size === undefined) {
-      throw new RangeError(`Cannot build graph: Transpose has no axis ${axis}`);
-    }
-    return size;
-  });
+  const axes = x.dims.map((_, axis) => axis);
+  expectDims("Transpose axes", order.toSorted((a, b) => a - b), axes);
+  const dims = order.map((axis) => x.dims[axis]!); // each axis once
   return graph.apply("Transpose", [x], dims, { attributes: { perm: order } });
 }
 
@@ -116,6 +112,13 @@ export function slice(
   x: Node,
   { axis, first, count }: { readonly axis: number; readonly first: number; readonly count: number },
 ): Node {
+  const size = fixed("Slice", x.dims[axis]);
+  if (first < 0 || count < 1 || first + count > size) {
+    throw new RangeError(
+      `Cannot build graph: Slice rows must be in 0 … ${size - 1}: ` +
+        `current value is ${first} … ${first + count - 1}`,
+    );
+  }
   const bound = (value: number): Node => graph.constant([1], [value], "int64");
   const dims = x.dims.map((size, i) => (i === axis ? count : size));
   return graph.apply("Slice", [x, bound(first), bound(first + count), bound(axis)], dims);
@@ -133,8 +136,10 @@ export function gatherRows(graph: GraphBuilder, table: Node, indices: Node): Nod
 export function concat(graph: GraphBuilder, parts: readonly Node[], axis: number): Node {
   const first = parts[0];
   if (first === undefined) throw new RangeError("Cannot build graph: Concat needs a part");
+  const along = ({ dims }: Node, size: Dim): Dim[] => dims.map((d, i) => (i === axis ? size : d));
+  for (const part of parts) expectDims("Concat part", along(part, "any"), along(first, "any"));
   const total = parts.reduce((sum, part) => sum + fixed("Concat", part.dims[axis]), 0);
-  const dims = first.dims.map((size, i) => (i === axis ? total : size));
+  const dims = along(first, total);
   return graph.apply("Concat", parts, dims, { attributes: { axis } });
 }
 
@@ -153,10 +158,30 @@ function broadcast(operator: string, a: readonly Dim[], b: readonly Dim[]): Dim[
   return padded(a).map((size, i) => {
     const match = other[i]!; // both have `rank` sizes
     if (size !== match && size !== 1 && match !== 1) {
-      throw new RangeError(`Cannot build graph: ${operator} shapes must fit: [${a}] and [${b}]`);
+      throw new RangeError(
+        `Cannot build graph: ${operator} shapes must fit: current value is [${a}] and [${b}]`,
+      );
     }
     return size === 1 ? match : size;
   });
+}
+
+/** Refuses shapes whose known sizes cannot hold equally many numbers; unknown sizes must be the same. */
+function expectSameCount(from: readonly Dim[], to: readonly Dim[]): void {
+  const unknown = (dims: readonly Dim[]): string => `${dims.filter((d) => typeof d === "string")}`;
+  const count = (dims: readonly Dim[]): number =>
+    dims.reduce<number>((product, size) => product * (typeof size === "string" ? 1 : size), 1);
+  if (unknown(from) !== unknown(to) || count(from) === count(to)) return;
+  throw new RangeError(
+    `Cannot build graph: Reshape must keep the count of [${from}]: current value is [${to}]`,
+  );
+}
+
+function expectMultiple(what: string, size: number, parts: number): void {
+  if (size % parts === 0) return;
+  throw new RangeError(
+    `Cannot build graph: ${what} must be a multiple of ${parts}: current value is ${size}`,
+  );
 }
 
 function fixed(operator: string, size: Dim | undefined): number {
