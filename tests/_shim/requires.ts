@@ -65,7 +65,7 @@ export async function requires(suite: string, ...needs: readonly Need[]): Promis
   { readonly ignore: boolean }
 > {
   const missing: Finder[] = [];
-  for (const need of needs) if (!await FINDERS[need].find()) missing.push(FINDERS[need]);
+  for (const need of needs) if (!await find(need)) missing.push(FINDERS[need]);
   for (const { lack, command } of missing) {
     const line = `skipped: ${suite} — ${lack}; enable with: ${command}`;
     if (Deno.env.get("INVARDIFF_REQUIRE_ALL") === "1") {
@@ -75,6 +75,15 @@ export async function requires(suite: string, ...needs: readonly Need[]): Promis
     } else console.log(line);
   }
   return { ignore: missing.length > 0 };
+}
+
+const found = new Map<Need, Promise<boolean>>();
+
+/** Looks once for each need in a test file. */
+function find(need: Need): Promise<boolean> {
+  const known = found.get(need) ?? FINDERS[need].find();
+  found.set(need, known);
+  return known;
 }
 
 async function runs(command: string, ...args: readonly string[]): Promise<boolean> {

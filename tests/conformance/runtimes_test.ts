@@ -1,0 +1,81 @@
+/** Node and Bun keep what Deno keeps: the backend suite, and the same latents and pixels for a seed. */
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { BUN, requires } from "../_shim/requires.ts";
+import { deno, ROOT, runWatched } from "../_shim/watched.ts";
+import { CHECKS } from "./checks.ts";
+
+interface Digests {
+  readonly latents: readonly string[];
+  readonly pixels: readonly string[];
+  readonly png: readonly [string, string];
+}
+
+type Command = [string, ...string[]];
+
+/** How each runtime is started, but for the script. */
+const RUNTIMES: readonly { readonly name: "node" | "bun"; start(): Promise<Command> }[] = [
+  { name: "node", start: () => Promise.resolve(["node"]) },
+  { name: "bun", start: findBun },
+];
+const SECONDS = 120; // a suite takes 2 to 5 on two free cores
+
+for (const { name, start } of RUNTIMES) {
+  const latents = await requires(`same latents in ${name}`, name, "packages", "bundler");
+  Deno.test(`${name} makes the latents and pixels that Deno makes`, latents, async () => {
+    const script = new URL("digest_run.ts", import.meta.url);
+    const wanted: Digests = JSON.parse(await runWatched(deno(script), { seconds: SECONDS }));
+    const digests: Digests = await withBundle(script, async (path) => {
+      return JSON.parse(await runWatched([...await start(), path], { seconds: SECONDS }));
+    });
+    for (const { latents, png } of [wanted, digests]) {
+      assertNotEquals(latents[0], latents[1]);
+      assertEquals(png[0], png[1]); // one runtime deflates in one way; two may differ
+    }
+    assertEquals({ ...digests, png: undefined }, { ...wanted, png: undefined });
+  });
+
+  for (const provider of ["wasm", "native"] as const) {
+    const needs = provider === "native" ? (["native"] as const) : [];
+    const suite = await requires(
+      `${provider} suite in ${name}`,
+      name,
+      "packages",
+      "bundler",
+      ...needs,
+    );
+    Deno.test(`${name} passes the backend suite on ${provider}`, suite, async () => {
+      const script = new URL("run_checks.ts", import.meta.url);
+      const printed = await withBundle(script, async (path) => {
+        return await runWatched([...await start(), path, provider], { seconds: SECONDS });
+      });
+      const results = printed.trim().split("\n").map((line): unknown => JSON.parse(line));
+      assertEquals(results, CHECKS.map(({ name }) => ({ name })));
+    });
+  }
+}
+
+/** Bun itself: killing npx would leave it running. */
+async function findBun(): Promise<Command> {
+  const script = "console.log(process.execPath)";
+  return [(await runWatched([...BUN, "-e", script], { seconds: SECONDS })).trim()];
+}
+
+/**
+ * Bundles a script into a folder that git ignores, from where packages resolve to `node_modules` and
+ * `../../` is the repository, as it is from the script's own folder.
+ */
+async function withBundle<T>(script: URL, use: (path: string) => Promise<T>): Promise<T> {
+  const cache = new URL(".cache/", ROOT);
+  await Deno.mkdir(cache, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: cache.pathname });
+  try {
+    const path = `${folder}/bundle.mjs`;
+    const external = ["onnxruntime-web", "onnxruntime-web/*"].map((name) => `--external=${name}`);
+    const options = ["--quiet", "--platform", "deno", ...external, "--output", path];
+    const bundle = [Deno.execPath(), "bundle", ...options, script.pathname] as const;
+    await runWatched(bundle, { seconds: SECONDS });
+    return await use(path);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
