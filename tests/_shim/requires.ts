@@ -24,10 +24,7 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
   webgpu: {
     lack: "no Vulkan driver",
     command: "apt-get install mesa-vulkan-drivers",
-    find: async () => {
-      if (!Deno.env.has("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp"); // Mesa's complaints
-      return await findAdapter() !== undefined;
-    },
+    find: async () => await findAdapter() !== undefined,
   },
   native: {
     lack: "no onnxruntime-node in node_modules",
