@@ -18,10 +18,12 @@ export interface NativeOptions {
 }
 
 const PACKAGE = "onnxruntime-node";
+/** What to allow in Deno, so that the provider loads. */
+export const NATIVE_PERMISSIONS = "--allow-read --allow-env --allow-ffi --allow-sys";
 /** What to run, and to allow, so that the provider is found. */
 export const NATIVE_ADVICE =
   `npm install --no-save --ignore-scripts ${PACKAGE}@1.30.0 (about 270 MB), then allow ` +
-  "--allow-read --allow-env --allow-ffi --allow-sys";
+  NATIVE_PERMISSIONS;
 
 /** Path of the package in the nearest local `node_modules`; `undefined` when there is none. */
 export async function findNative(): Promise<string | undefined> {
@@ -31,6 +33,11 @@ export async function findNative(): Promise<string | undefined> {
   } catch {
     return undefined; // absent, or not ours to read
   }
+}
+
+/** Whether the package that was found can be loaded: it may lack a permission or its library. */
+export async function canLoadNative(): Promise<boolean> {
+  return await loadNative().then(() => true, () => false);
 }
 
 /**

@@ -6,9 +6,8 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import { type Dim, GraphBuilder } from "../onnx/graph.ts";
-import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
-import { add } from "../onnx/operators.ts";
+import type { Dim } from "../onnx/graph.ts";
+import type { OnnxModel } from "../onnx/model_proto.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { Backend, BackendName, Session, Value } from "./backend.ts";
 
@@ -43,15 +42,6 @@ export interface OrtProvider {
 /** Makes a backend of a provider. */
 export function ortBackend(ort: OrtModule, provider: OrtProvider): Backend {
   return new OrtBackend(ort, provider);
-}
-
-/** Loads a trivial graph: a runtime makes its memory, threads and device with its first session. */
-export function loadTrivial(ort: OrtModule, provider: string): Promise<InferenceSession> {
-  const graph = new GraphBuilder("trivial");
-  const x = graph.input("x", [1]);
-  graph.output("y", add(graph, x, x));
-  const { bytes } = encodeModel(graph);
-  return ort.InferenceSession.create(bytes, { executionProviders: [provider] });
 }
 
 class OrtBackend implements Backend {
@@ -98,7 +88,7 @@ class OrtBackend implements Backend {
     this.#refuseAfterDispose("download a value");
     const native = this.native(value, "download a value");
     const numbers = await this.provider.schedule(() => native.getData());
-    return { dims: native.dims, data: Float32Array.from(float32(numbers)) };
+    return { dims: native.dims, data: float32(numbers).slice() };
   }
 
   async dispose(): Promise<void> {
@@ -288,7 +278,7 @@ function float32(numbers: OrtTensor["data"]): Float32Array {
 }
 
 /** First line of what the runtime said: the rest is a stack of file names of its build. */
-function reason(cause: unknown): string {
+export function reason(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : String(cause);
   return message.split("\n")[0] ?? message;
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Backend, BackendName } from "./backend.ts";
-import { findNative, openNative } from "./native.ts";
+import { canLoadNative, findNative, NATIVE_PERMISSIONS, openNative } from "./native.ts";
 import { openWasm } from "./wasm.ts";
 import { findAdapter, openWebGpu } from "./webgpu.ts";
 
@@ -29,8 +29,8 @@ export interface BackendChoice {
 export const BACKENDS: readonly BackendName[] = ["wasm", "webgpu", "native"];
 
 /**
- * What `auto` takes: WebGPU on a hardware adapter, else native where a local `node_modules` has it, else
- * wasm. It never downloads anything.
+ * What `auto` takes: WebGPU on a hardware adapter, else native where a local `node_modules` has it and it
+ * loads, else wasm. It never downloads anything.
  */
 export async function chooseBackend(): Promise<BackendChoice> {
   const adapter = await findAdapter();
@@ -40,10 +40,14 @@ export async function chooseBackend(): Promise<BackendChoice> {
   const without = adapter === undefined
     ? "no WebGPU adapter"
     : `${adapter.name} is a fallback adapter`;
-  if (await findNative() !== undefined) {
+  if (await findNative() === undefined) {
+    return { name: "wasm", reason: `${without}; onnxruntime-node not in node_modules` };
+  }
+  if (await canLoadNative()) {
     return { name: "native", reason: `${without}; onnxruntime-node found in node_modules` };
   }
-  return { name: "wasm", reason: `${without}; onnxruntime-node not in node_modules` };
+  const why = `onnxruntime-node does not load, in Deno it needs ${NATIVE_PERMISSIONS}`;
+  return { name: "wasm", reason: `${without}; ${why}` };
 }
 
 /**

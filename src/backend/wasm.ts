@@ -6,9 +6,10 @@
 
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
-import { loadTrivial, ortBackend, type OrtModule } from "./ort.ts";
+import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
+import { loadTrivial } from "./trivial.ts";
 
 /** Settings of the wasm provider. */
 export interface WasmOptions {

@@ -8,8 +8,9 @@ import type { Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Backend } from "./backend.ts";
-import { loadTrivial, ortBackend } from "./ort.ts";
+import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
+import { loadTrivial } from "./trivial.ts";
 
 type WebGpuRuntime = typeof import("onnxruntime-web/webgpu");
 

@@ -39,6 +39,15 @@ export async function runWatched(
 
 /** The command that runs a script in a fresh Deno with the permissions that backends need. */
 export function deno(script: URL, ...args: readonly string[]): [string, ...string[]] {
-  const allowed = ["read", "env", "sys", "ffi"].map((name) => `--allow-${name}`);
-  return [Deno.execPath(), "run", ...allowed, script.pathname, ...args];
+  return denoAllowing(["read", "env", "sys", "ffi"], script, ...args);
+}
+
+/** The command that runs a script in a fresh Deno with these permissions. */
+export function denoAllowing(
+  permissions: readonly string[],
+  script: URL,
+  ...args: readonly string[]
+): [string, ...string[]] {
+  const allowed = permissions.map((name) => `--allow-${name}`);
+  return [Deno.execPath(), "run", "--no-prompt", ...allowed, script.pathname, ...args];
 }

@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { type BackendOptions, openBackend } from "../../src/backend/select.ts";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { type BackendChoice, type BackendOptions, openBackend } from "../../src/backend/select.ts";
 import { openNative } from "../../src/backend/native.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
 import { BackendError } from "../../src/errors.ts";
-import { deno, runWatched } from "../_shim/watched.ts";
+import { requires } from "../_shim/requires.ts";
+import { denoAllowing, ROOT, runWatched } from "../_shim/watched.ts";
 
 Deno.test("openBackend() refuses a name that is no provider's and lists those that are", async () => {
   const options = { backend: "cuda" } as unknown as BackendOptions; // as from a user without types
@@ -48,18 +49,50 @@ Deno.test("openWasm() refuses another number of threads than this process began 
 Deno.test("without a local node_modules native says how to get it, and auto takes another", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    const script = new URL("open_errors.ts", import.meta.url);
-    const options = { seconds: 60, cwd: new URL(`file://${folder}/`) }; // it takes one
-    const { said, choice } = JSON.parse(await runWatched(deno(script), options));
-    assertStringIncludes(
-      said,
-      "BackendError: Cannot open native: onnxruntime-node must be in a local",
-    );
-    assertStringIncludes(said, "npm install --no-save --ignore-scripts onnxruntime-node@1.30.0");
-    assertStringIncludes(said, "--allow-ffi");
-    assertEquals(["wasm", "webgpu"].includes(choice.name), true);
-    if (choice.name === "wasm") assertStringIncludes(choice.reason, "not in node_modules");
+    const { native, choice } = await openErrors(["read", "env", "sys", "ffi"], folder);
+    assertMatch(native, /^BackendError: Cannot open native: onnxruntime-node must be in a local/);
+    assertStringIncludes(native, "npm install --no-save --ignore-scripts onnxruntime-node@1.30.0");
+    assertStringIncludes(native, "--allow-ffi");
+    if (choice.name !== "webgpu") { // which is taken where there is a GPU
+      assertEquals(choice.name, "wasm");
+      assertStringIncludes(choice.reason, "onnxruntime-node not in node_modules");
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+const permitted = await requires("permissions of native", "native");
+Deno.test(
+  "without a permission each provider says so in one line, and auto takes another",
+  permitted,
+  async () => {
+    const { native, wasm, choice } = await openErrors(["read"]);
+    assertMatch(native, /^BackendError: Cannot open native: .*--allow-ffi.*$/);
+    assertEquals(wasm, "");
+    if (choice.name !== "webgpu") {
+      assertEquals(choice.name, "wasm");
+      assertStringIncludes(
+        choice.reason,
+        "onnxruntime-node does not load, in Deno it needs --allow",
+      );
+    }
+    const { wasm: unreadable } = await openErrors([]);
+    assertMatch(
+      unreadable,
+      /^BackendError: Cannot open wasm: its runtime must start: .*--allow-read.*$/,
+    );
+  },
+);
+
+interface OpenErrors {
+  readonly native: string;
+  readonly wasm: string;
+  readonly choice: BackendChoice;
+}
+
+async function openErrors(permissions: readonly string[], folder?: string): Promise<OpenErrors> {
+  const command = denoAllowing(permissions, new URL("open_errors.ts", import.meta.url));
+  const cwd = folder === undefined ? ROOT : new URL(`file://${folder}/`);
+  return JSON.parse(await runWatched(command, { seconds: 60, cwd })); // it takes one
+}

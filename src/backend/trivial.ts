@@ -1,0 +1,35 @@
+/**
+ * The first session of a process, with which a runtime makes its memory, threads and device.
+ *
+ * @module
+ */
+
+import type { InferenceSession } from "onnxruntime-common";
+import { BackendError } from "../errors.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { encodeModel } from "../onnx/model_proto.ts";
+import { add } from "../onnx/operators.ts";
+import type { BackendName } from "./backend.ts";
+import { type OrtModule, reason } from "./ort.ts";
+
+/**
+ * Loads a trivial graph.
+ *
+ * @throws {BackendError} When the runtime does not start, for example without permission to read itself.
+ */
+export async function loadTrivial(
+  ort: OrtModule,
+  provider: BackendName,
+): Promise<InferenceSession> {
+  const graph = new GraphBuilder("trivial");
+  const x = graph.input("x", [1]);
+  graph.output("y", add(graph, x, x));
+  try {
+    const { bytes } = encodeModel(graph);
+    return await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+  } catch (cause) {
+    throw new BackendError(`Cannot open ${provider}: its runtime must start: ${reason(cause)}`, {
+      cause,
+    });
+  }
+}
