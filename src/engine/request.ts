@@ -6,7 +6,7 @@
 
 import type { Model } from "../model/model.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
 export interface GenerateOptions {
@@ -68,15 +68,21 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
  * @throws {RangeError} When there is no such class.
  */
 export function resolveLabel(model: Model, label: number | string): number {
-  const byName = model.classNames.findIndex((name) => sameName(name, String(label)));
-  const index = typeof label === "string" && byName >= 0 ? byName : Number(label);
-  if (label !== "" && Number.isInteger(index) && index >= 0 && index < model.classes) return index;
+  const index = typeof label === "string" ? indexOf(model, label) : label;
+  if (Number.isInteger(index) && index >= 0 && index < model.classes) return index;
   const names = model.classNames.length > 0 ? ` or one of ${model.classNames.join(", ")}` : "";
   throw new RangeError(
     `Cannot generate: label must be an index in 0 … ${
       model.classes - 1
     }${names}: current value is ${label}`,
   );
+}
+
+/** The class of this name, else the index that the text writes in decimal digits, else NaN. */
+function indexOf({ classNames }: Model, label: string): number {
+  const byName = classNames.findIndex((name) => sameName(name, label));
+  if (byName >= 0) return byName;
+  return /^\s*\d+\s*$/.test(label) ? Number(label) : NaN;
 }
 
 function resolveLabels(model: Model, options: GenerateOptions): number[] {
@@ -111,6 +117,13 @@ function checkWithin(what: string, value: number, least: number, most: number): 
 function checkNoise({ dims, data }: Tensor, wanted: readonly number[]): void {
   if (`${dims}` !== `${wanted}`) {
     throw new RangeError(`Cannot generate: noise must be [${wanted}]: current value is [${dims}]`);
+  }
+  if (data.length !== elementCount(wanted)) {
+    throw new RangeError(
+      `Cannot generate: noise must have ${
+        elementCount(wanted)
+      } numbers: current value is ${data.length}`,
+    );
   }
   if (data.every(Number.isFinite)) return;
   throw new RangeError("Cannot generate: noise must be finite numbers");

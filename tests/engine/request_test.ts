@@ -1,0 +1,102 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { type GenerateOptions, resolveLabel, resolveRequest } from "../../src/engine/request.ts";
+import type { Model } from "../../src/model/model.ts";
+import { zeros } from "../../src/tensor/tensor.ts";
+
+type Facts = Pick<Model, "classes" | "nullLabel" | "classNames" | "sampler" | "latent">;
+
+/** A model as far as a request looks at it. */
+function modelWith(facts: Partial<Facts> = {}): Model {
+  const known: Facts = {
+    classes: 3,
+    nullLabel: 3,
+    classNames: ["T-shirt/top", "Bag", "7"],
+    sampler: { name: "ddim", steps: 50, guidance: 2 },
+    latent: [1, 4, 4],
+    ...facts,
+  };
+  return known as Model; // no weights are looked at
+}
+
+function unguided(): Model {
+  const { nullLabel: _, ...facts } = modelWith();
+  return facts;
+}
+
+Deno.test("resolveRequest() fills in the model's steps and guidance, seed 0 and all of few classes", () => {
+  assertEquals(resolveRequest(modelWith(), {}), {
+    labels: [0, 1, 2],
+    seed: 0,
+    steps: 50,
+    guidance: 2,
+  });
+});
+
+Deno.test("resolveRequest() takes the first ten of many classes", () => {
+  const { labels } = resolveRequest(modelWith({ classes: 1000, classNames: [] }), {});
+  assertEquals(labels, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
+Deno.test("resolveRequest() keeps what was asked for", () => {
+  const noise = zeros([2, 1, 4, 4]);
+  const options = { labels: [2, "bag"], seed: 9, steps: 7, guidance: 0, noise };
+  assertEquals(resolveRequest(modelWith(), options), {
+    labels: [2, 1],
+    seed: 9,
+    steps: 7,
+    guidance: 0,
+    noise,
+  });
+});
+
+Deno.test("resolveRequest() guides a model without a null label with 1 and refuses more", () => {
+  assertEquals(resolveRequest(unguided(), {}).guidance, 1);
+  assertEquals(resolveRequest(unguided(), { guidance: 1 }).guidance, 1);
+  assertThrows(
+    () => resolveRequest(unguided(), { guidance: 2 }),
+    RangeError,
+    "guidance must be 1 for a model without a null label: current value is 2",
+  );
+});
+
+Deno.test("resolveRequest() refuses what is out of range and says what, wanted and got", () => {
+  const refusals: readonly (readonly [GenerateOptions, string])[] = [
+    [{ labels: [] }, "labels must name at least one class: current value is none"],
+    [{ labels: [3] }, "label must be an index in 0 … 2 or one of T-shirt/top, Bag, 7"],
+    [{ labels: [-1] }, "current value is -1"],
+    [{ labels: [0.5] }, "current value is 0.5"],
+    [{ seed: 0.5 }, "seed must be an integer in 0 … "],
+    [{ seed: Number.MAX_SAFE_INTEGER }, `current value is ${Number.MAX_SAFE_INTEGER}`],
+    [{ steps: 0 }, "steps must be an integer in 1 … 1000: current value is 0"],
+    [{ steps: 1001 }, "current value is 1001"],
+    [{ steps: 2.5 }, "current value is 2.5"],
+    [{ guidance: -1 }, "guidance must be at least 0: current value is -1"],
+    [{ guidance: Infinity }, "current value is Infinity"],
+    [
+      { labels: [1], noise: { dims: [1, 1, 4, 4], data: new Float32Array(15) } },
+      "noise must have 16 numbers: current value is 15",
+    ],
+    [
+      { labels: [1], noise: { dims: [1, 1, 4, 4], data: new Float32Array(16).fill(NaN) } },
+      "noise must be finite numbers",
+    ],
+    [{ labels: [1], noise: zeros([2, 1, 4, 4]) }, "noise must be [1,1,4,4]: current value is [2,"],
+  ];
+  for (const [options, message] of refusals) {
+    assertThrows(() => resolveRequest(modelWith(), options), RangeError, message);
+  }
+});
+
+Deno.test("resolveRequest() takes the last seed of which every picture has one of its own", () => {
+  const seed = Number.MAX_SAFE_INTEGER - 3;
+  assertEquals(resolveRequest(modelWith(), { seed }).seed, seed);
+});
+
+Deno.test("resolveLabel() finds names in any letter case, names that look like numbers before indices", () => {
+  const model = modelWith();
+  assertEquals(["BAG", " bag ", "t-shirt/TOP"].map((name) => resolveLabel(model, name)), [1, 1, 0]);
+  assertEquals(["7", "1", 1].map((label) => resolveLabel(model, label)), [2, 1, 1]);
+  for (const label of ["", " ", "Shoe", "1.5", "1e0", "0x1", "-0", "3", "NaN", NaN]) {
+    assertThrows(() => resolveLabel(model, label), RangeError, `current value is ${label}`);
+  }
+});
