@@ -1,0 +1,89 @@
+/** The small golden DiT (three blocks, width 48) as tests of the engine use it. */
+import type { Executor } from "../../src/engine/executor.ts";
+import type { Backend, Session } from "../../src/backend/backend.ts";
+import { FeatureCache } from "../../src/engine/feature_cache.ts";
+import { planTarget } from "../../src/engine/plan_target.ts";
+import { type GenerateOptions, resolveRequest } from "../../src/engine/request.ts";
+import type { Run } from "../../src/engine/run.ts";
+import { type Model, openModel } from "../../src/model/model.ts";
+import { compilePlan, type Step } from "../../src/plan/compile.ts";
+import { bindPlan } from "../../src/plan/fit.ts";
+import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
+
+/** Marks of a row in which all six modules run. */
+export const FULL = "......";
+
+/** Opens it. */
+export function openSmallModel(): Promise<Model> {
+  return openModel(new URL("../golden/dit-a/", import.meta.url));
+}
+
+/** The steps of a plan with these rows. */
+export async function stepsOf(model: Model, rows: readonly string[]): Promise<readonly Step[]> {
+  const { times } = linearSchedule(rows.length);
+  const target = await planTarget(model, { times, guidance: 1 });
+  const plan = bindPlan({
+    version: 1,
+    architecture: target.architecture,
+    fingerprints: [],
+    modules: target.modules,
+    sampler: { name: target.sampler, times },
+    slots: ["joint"],
+    rows: rows.map((row) => [row]),
+    context: {},
+    policy: { name: "hand", parameters: {} },
+  }, target);
+  return compilePlan(plan).steps;
+}
+
+/** A run of one picture without guidance, one step for each row of a plan. */
+export async function runOf(
+  model: Model,
+  executor: Executor,
+  rows: readonly string[],
+): Promise<Run> {
+  const options: GenerateOptions = { labels: [2], seed: 6, steps: rows.length, guidance: 1 };
+  const steps = await stepsOf(model, rows);
+  const request = resolveRequest(model, options);
+  return { model, executor, request, steps, features: new FeatureCache() };
+}
+
+/** What a backend in the middle may do to the calls of another. */
+export interface Interference {
+  /** Says that weights are bound in another way. */
+  readonly weights?: Backend["weights"];
+  /** Called before each load. */
+  readonly onLoad?: (name: string) => void;
+  /** Called before each run. */
+  readonly onRun?: (name: string) => void;
+}
+
+/** A backend whose calls are seen, and may be made to fail, before they reach the real one. */
+export function interfere(
+  backend: Backend,
+  { weights = backend.weights, onLoad, onRun }: Interference,
+): Backend {
+  const watched = (session: Session): Session => ({
+    name: session.name,
+    run: async (inputs, outputs) => {
+      onRun?.(session.name);
+      return await session.run(inputs, outputs);
+    },
+    dispose: () => session.dispose(),
+  });
+  return {
+    name: backend.name,
+    description: backend.description,
+    weights,
+    get live() {
+      return backend.live;
+    },
+    load: async (model) => {
+      onLoad?.(model.name);
+      return watched(await backend.load(model));
+    },
+    upload: (tensor) => backend.upload(tensor),
+    download: (value) => backend.download(value),
+    dispose: () => backend.dispose(),
+  };
+}
