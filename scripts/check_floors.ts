@@ -102,9 +102,9 @@ function mapSpecifier(specifier: string, imports: House["imports"]): string {
 
 /** Mapped targets are relative to deno.json at the root, written ones to the file. */
 function resolvePath(path: string, mapped: string, specifier: string): string {
-  const base = new URL(mapped === specifier ? path : "deno.json", "file:///root/");
+  const base = new URL(mapped === specifier ? path : "deno.json", "file:///house/");
   const { pathname } = new URL(mapped, base);
-  return pathname.startsWith("/root/") ? pathname.slice("/root/".length) : `..${pathname}`;
+  return pathname.startsWith("/house/") ? pathname.slice("/house/".length) : `..${pathname}`;
 }
 
 /** Why `path` may not import the file `target`; `undefined` when it may, or when one has no floor, a fault by itself. */

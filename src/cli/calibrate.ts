@@ -17,13 +17,14 @@ import { checkLevels } from "../calibrate/levels.ts";
 import { calibrateReference } from "../calibrate/reference.ts";
 import { calibrateSearch } from "../calibrate/search_mode.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
-import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import type { Pipeline } from "../engine/pipeline.ts";
 import { resolveRequest } from "../engine/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render_text.ts";
 import { type CalibrateCommand, parseCalibrate } from "./calibrate_options.ts";
 import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";
+import { openFor } from "./open.ts";
 import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
 import { type Progress, startProgress } from "./progress.ts";
@@ -34,12 +35,7 @@ export { CALIBRATE_USAGE } from "./calibrate_options.ts";
 export async function calibrate(args: readonly string[], signal: AbortSignal): Promise<void> {
   const command = parseCalibrate(args);
   await expectWritable(command.out);
-  const pipeline = await openPipeline({
-    backend: command.backend,
-    signal,
-    ...(command.model !== undefined && { model: command.model }),
-    ...(command.threads !== undefined && { threads: command.threads }),
-  });
+  const pipeline = await openFor(command, signal);
   try {
     const { choice, backend, model } = pipeline;
     process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);

@@ -13,7 +13,7 @@ import {
   type ComparisonTask,
 } from "../calibrate/comparison.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import type { Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../engine/png.ts";
 import { PlanError } from "../errors.ts";
 import { type CompareCommand, parseCompare } from "./compare_options.ts";
@@ -29,6 +29,7 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, readWantedPlan } from "./plan_choice.ts";
 import { writePlan } from "./plan_file.ts";
+import { openFor } from "./open.ts";
 import { startProgress } from "./progress.ts";
 
 export { COMPARE_USAGE } from "./compare_options.ts";
@@ -46,12 +47,7 @@ export async function compare(args: readonly string[], signal: AbortSignal): Pro
   const given = command.conditions === undefined
     ? undefined
     : await readConditions(command.conditions);
-  const pipeline = await openPipeline({
-    backend: command.backend,
-    signal,
-    ...(command.model !== undefined && { model: command.model }),
-    ...(command.threads !== undefined && { threads: command.threads }),
-  });
+  const pipeline = await openFor(command, signal);
   try {
     const { named, reason } = await choosePlan(pipeline, { plan: command.plan, wanted });
     if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);

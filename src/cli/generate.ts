@@ -8,7 +8,7 @@ import process from "node:process";
 import { encodeSafetensors } from "../assets/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid, toPictures } from "../engine/picture.ts";
-import { type GenerateOptions, openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../engine/png.ts";
 import { plannedSteps } from "../engine/plan_target.ts";
 import { resolveRequest } from "../engine/request.ts";
@@ -21,6 +21,7 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, parseGenerate, TEXT_KEYWORD } from "./generate_options.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
+import { openFor } from "./open.ts";
 import { startProgress } from "./progress.ts";
 import { type BatchResult, describe, type Report, summarise } from "./report.ts";
 
@@ -39,12 +40,7 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
   const conditions = command.conditions === undefined
     ? undefined
     : await readConditions(command.conditions);
-  const pipeline = await openPipeline({
-    backend: command.backend,
-    signal,
-    ...(command.model !== undefined && { model: command.model }),
-    ...(command.threads !== undefined && { threads: command.threads }),
-  });
+  const pipeline = await openFor(command, signal);
   try {
     await expectSameModel(pipeline, command);
     if (command.out !== undefined) expectPixels(pipeline.model, command.out);
