@@ -17,7 +17,6 @@ import { predictSpeedup } from "../src/plan/cost.ts";
 import { bindPlan } from "../src/plan/fit.ts";
 import { parsePlan, type Plan } from "../src/plan/plan.ts";
 import { linearSchedule } from "../src/sampler/noise_schedule.ts";
-import { normalNoise } from "../src/tensor/random.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 
 interface Point {
@@ -103,18 +102,12 @@ async function sample(options: { readonly plan?: Plan; readonly steps?: number }
       steps: STEPS,
       guidance: GUIDANCE,
       labels,
-      noise: noise(seed + first, size),
+      seed: seed + first,
       ...options,
     });
     data.set(latents.data, first * c * h * w);
   }
   return { dims: [count, c, h, w], data };
-}
-
-function noise(seed: number, size: number): Tensor {
-  const pictures = Array.from({ length: size }, (_, i) => normalNoise(model.latent, seed + i).data);
-  const data = new Float32Array(pictures.flatMap((picture) => [...picture]));
-  return { dims: [size, ...model.latent], data };
 }
 
 function bare(): Plan {

@@ -11,7 +11,6 @@ import {
 } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/plan.ts";
-import { stretches } from "../../src/plan/stretch.ts";
 import { anyPlan, examplePlan } from "./example_plans.ts";
 import { runCompiled, runNaive } from "./toy.ts";
 
@@ -146,24 +145,6 @@ Deno.test("prices are refused for another number of modules", () => {
   assertThrows(() => peakLiveBytes(compiled, { ...sizes, modules: [] }), PlanError, message);
   const cost = { embed: 1, head: 1, modules: [] };
   assertThrows(() => predictSpeedup(compiled, cost), PlanError, message);
-});
-
-Deno.test("stretches() are as long as the options allow", () => {
-  const compiled = compilePlan(examplePlan(["......", "..rr.r"]));
-  const actions = (compiled.steps[1] as MixedStep).actions; // the row above says that it is mixed
-  assertEquals(stretches(actions, { reused: "together" }), [{ kind: "mixed", from: 0, to: 6 }]);
-  assertEquals(stretches(actions, { reused: "apart" }), [
-    { kind: "run", from: 0, to: 2 },
-    { kind: "reuse", from: 2, to: 4 },
-    { kind: "run", from: 4, to: 5 },
-    { kind: "reuse", from: 5, to: 6 },
-  ]);
-  assertEquals(stretches(actions, { reused: "together", longest: 4 }), [
-    { kind: "mixed", from: 0, to: 4 },
-    { kind: "mixed", from: 4, to: 6 },
-  ]);
-  assertEquals(stretches(actions, { reused: "apart", longest: 1 }).length, 6);
-  assertThrows(() => stretches(actions, { reused: "apart", longest: 0 }), RangeError);
 });
 
 Deno.test("any plan that parses is refused by compilePlan() or runs to its end, loads after stores", () => {
