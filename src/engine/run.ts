@@ -29,6 +29,8 @@ export interface StepReport extends StepPosition {
   readonly kind: StepKind;
   /** Seconds that this step took. */
   readonly seconds: number;
+  /** Bytes of features and states that are kept behind this step. */
+  readonly keptBytes: number;
 }
 
 /** A finished run. */
@@ -117,7 +119,17 @@ export async function* sampleFrom(
       const index = first + i;
       const seconds = (performance.now() - before) / 1000;
       const { kind } = steps[index]!; // one step for each time
-      yield { index, time, latents: latent, estimate, kind, steps: steps.length, seconds };
+      const keptBytes = features.bytes;
+      yield {
+        index,
+        time,
+        latents: latent,
+        estimate,
+        kind,
+        steps: steps.length,
+        seconds,
+        keptBytes,
+      };
       before = performance.now();
     }
   } finally {
