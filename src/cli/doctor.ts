@@ -6,10 +6,11 @@
 
 import process from "node:process";
 import { BackendError } from "../errors.ts";
+import { findAdapter } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";
 import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
-import { findAdapter, WEBGPU_ADVICE } from "../backend/webgpu.ts";
+import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { openWasm } from "../backend/wasm.ts";
 
 /** Runs the command. */

@@ -2,8 +2,8 @@
  * What a test needs beside Deno itself. What is missing is named once, with the command that brings it;
  * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
  */
+import { findAdapter } from "../../src/backend/adapter.ts";
 import { findNative } from "../../src/backend/native.ts";
-import { findAdapter } from "../../src/backend/webgpu.ts";
 
 /** Something that a machine may lack. */
 export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler";
