@@ -6,6 +6,12 @@
 
 import type { StepKind } from "../../plan/compile.ts";
 
+/** Name of the `meta` element that lists, by id, the models that can be drawn with in the browser. */
+export const BROWSER_MODELS = "invardiff-browser-models";
+
+/** Folder of onnxruntime-web's files: the version is in its name, so that kept files of another are not taken. */
+export const RUNTIME_FOLDER = "ort-1.30.0/";
+
 /** A model of `GET /v1/models`. */
 export interface ModelView {
   /** Its name. */

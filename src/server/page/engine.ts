@@ -14,6 +14,7 @@ import { planDigest } from "../../plan/digest.ts";
 import { type Plan, planFromJson } from "../../plan/plan.ts";
 import { openRemoteRenderer } from "../../worker/remote_renderer.ts";
 import type { Batch, Rendered, Renderer } from "../../worker/renderer.ts";
+import { RUNTIME_FOLDER } from "./contract.ts";
 import { download, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
 import type { RunOptions, RunRequest, RunResult } from "./run.ts";
@@ -60,16 +61,19 @@ export async function openEngine(
     `models/${model}/model.json${version}`,
     `models/${model}/weights.safetensors${version}`,
   ];
-  const { files, kept } = await download([...names, `ort/${binary}`].map((name) => base + name), {
-    store: await openStore(),
-    onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
-    signal,
-  });
+  const { files, kept } = await download(
+    [...names, `${RUNTIME_FOLDER}${binary}`].map((name) => base + name),
+    {
+      store: await openStore(),
+      onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
+      signal,
+    },
+  );
   const renderer = await openRemoteRenderer({
     createWorker: () => new Worker(`${base}worker.js`, { type: "module" }),
     model: new Map([["model.json", files[0]!], ["weights.safetensors", files[1]!]]), // as they were asked for
     backend: provider,
-    runtimeFiles: { folder: `${base}ort/`, binary: files[2]! },
+    runtimeFiles: { folder: `${base}${RUNTIME_FOLDER}`, binary: files[2]! },
     onLoaded: (done, total) => onEvent({ kind: "loading", what: "graphs", done, total }),
     signal,
   });

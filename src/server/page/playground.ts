@@ -8,7 +8,7 @@ import type { Plan } from "../../plan/plan.ts";
 import type { Api } from "./api.ts";
 import type { BrowserRuns } from "./browser_run.ts";
 import { decode } from "./canvas.ts";
-import type { PlanView } from "./contract.ts";
+import { BROWSER_MODELS, type PlanView } from "./contract.ts";
 import { byId, setText } from "./dom.ts";
 import type { BrowserBackend } from "./engine.ts";
 import type { FormView, Offer } from "./form_view.ts";
@@ -17,7 +17,6 @@ import { HeatMapView } from "./heat_map_view.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunEvent, Runner, RunRequest, RunResult } from "./run.ts";
 import { serverRunner } from "./server_run.ts";
-import { BROWSER_MODELS } from "./shell.ts";
 import { StageView } from "./stage_view.ts";
 import {
   announcement,
@@ -166,7 +165,7 @@ export class Playground {
   #runnerOf(form: FormView): Runner {
     const { api, browser } = this.context;
     const { id, fingerprint, backend } = form.model;
-    if (form.place === "server") {
+    if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
       return serverRunner({ api, backend: `server, ${backend.description}`, decode });
     }
     const base = new URL("/page/", location.href).href;
@@ -192,14 +191,13 @@ export class Playground {
   }
 
   #showPlace(form: FormView): void {
-    const here = byId("place-facts", HTMLElement);
-    const models =
-      document.querySelector<HTMLMetaElement>(`meta[name="${BROWSER_MODELS}"]`)?.content ?? "";
-    const offered = models.split(" ").includes(form.model.id);
-    byId("place-field", HTMLElement).hidden = models === "";
+    const meta = document.querySelector<HTMLMetaElement>(`meta[name="${BROWSER_MODELS}"]`);
+    const offered = meta?.content.split(" ").includes(form.model.id) === true;
+    byId("place-field", HTMLElement).hidden = !offered;
     const isServer = form.place === "server" || !offered;
     byId("engine-field", HTMLElement).hidden = isServer;
-    setText(here, isServer ? form.model.backend.description : browserWords());
+    const words = isServer ? form.model.backend.description : browserWords();
+    setText(byId("place-facts", HTMLElement), words);
   }
 }
 

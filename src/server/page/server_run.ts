@@ -65,7 +65,7 @@ async function follow(
       if (event === "cancelled") signal.throwIfAborted();
       if (event === "cancelled") throw new ApiError("The server cancelled the job.");
       if (event === "failed") throw new ApiError(failureOf(given));
-      if (event === "preview") previews = show(given, decode, onEvent);
+      if (event === "preview") previews = previews.then(() => show(given, decode, onEvent));
       const told = translate(event, given);
       if (told !== undefined && !signal.aborted) onEvent(told);
     }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { BROWSER_MODELS } from "./contract.ts";
+
 /** What the page is told with its HTML. */
 export interface PageFacts {
   /** Version of the package. */
@@ -11,9 +13,6 @@ export interface PageFacts {
   /** Models whose files are served for drawing in the browser; none where there is no build. */
   readonly browserModels: readonly string[];
 }
-
-/** Name of the element that carries the ids of {@link PageFacts.browserModels}. */
-export const BROWSER_MODELS = "invardiff-browser-models";
 
 /** Writes the page. */
 export function renderShell({ version, browserModels }: PageFacts): string {
