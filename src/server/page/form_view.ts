@@ -8,7 +8,7 @@ import { searchClasses } from "./class_search.ts";
 import type { CapabilitiesView, ClassView, ModelView, PlanView } from "./contract.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
-import { orderPlans, planLine, resolvePlan } from "./plan_choice.ts";
+import { autoFacts, orderPlans, planLine, resolvePlan } from "./plan_choice.ts";
 import type { RunRequest } from "./run.ts";
 
 /** What the server offers. */
@@ -147,7 +147,11 @@ export class FormView {
 
   #showPlans(chosen: string): void {
     const lines = [
-      { id: "auto", name: "Automatic", facts: "what fits the steps" },
+      {
+        id: "auto",
+        name: "Automatic",
+        facts: autoFacts({ steps: this.steps, plans: this.#fitting }),
+      },
       ...orderPlans(this.#fitting, this.steps).map((plan) => ({ id: plan.id, ...planLine(plan) })),
       { id: "none", name: "None", facts: "every step computed" },
     ];

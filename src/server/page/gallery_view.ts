@@ -38,7 +38,7 @@ export class GalleryView {
       { class: "card-words" },
       `${className}, seed ${seed}`,
       make("small", {}, `${formatCount(steps, "step")} · guidance ${guidance}`),
-      make("small", {}, plan ?? "no plan"),
+      make("small", {}, plan === undefined ? "no plan" : `plan ${plan.split(".").at(-1)}`),
       make("small", {}, `${formatSeconds(result.seconds)}${saved}`),
     );
     const show = make("button", { type: "button" }, canvas, words);

@@ -46,6 +46,18 @@ export function planLine({ id, steps, predicted_speedup, measured }: PlanView): 
   };
 }
 
+/** What `auto` means for so many steps. */
+export function autoFacts(options: {
+  readonly steps: number;
+  readonly plans: readonly PlanView[];
+}): string {
+  const plan = resolvePlan("auto", options);
+  if (plan === undefined) return `none fits ${options.steps} steps`;
+  const { predicted_speedup } = plan;
+  const factor = predicted_speedup === null ? "" : ` · ${formatFactor(predicted_speedup)}`;
+  return `${planLine(plan).name.toLowerCase()}${factor}`;
+}
+
 /** Plans for these steps first, then by how much they save. */
 export function orderPlans(plans: readonly PlanView[], steps: number): PlanView[] {
   return [...plans].sort((a, b) =>

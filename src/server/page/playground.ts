@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Plan } from "../../plan/plan.ts";
+import type { PlanFile } from "../../plan/plan_schema.ts";
 import type { Api } from "./api.ts";
 import type { BrowserRuns } from "./browser_run.ts";
 import { decode } from "./canvas.ts";
@@ -14,7 +14,9 @@ import type { BrowserBackend } from "./engine.ts";
 import type { FormView, Offer } from "./form_view.ts";
 import { GalleryView } from "./gallery_view.ts";
 import { HeatMapView } from "./heat_map_view.ts";
+import { formatSeconds } from "./format.ts";
 import type { Outcome } from "./outcome.ts";
+import { fullShape, type PlanShape, planShape } from "./plan_shape.ts";
 import type { RunEvent, Runner, RunRequest, RunResult } from "./run.ts";
 import { serverRunner } from "./server_run.ts";
 import { StageView } from "./stage_view.ts";
@@ -44,7 +46,10 @@ export class Playground {
   readonly #stage = new StageView();
   readonly #map = new HeatMapView();
   readonly #gallery = new GalleryView((outcome) => this.#pick(outcome));
-  readonly #plans = new Map<string, Promise<Plan>>();
+  readonly #shapes = new Map<string, Promise<PlanShape>>();
+  /** Lines of the map, as the last plan had them. */
+  #rows = 24;
+  #shown: unknown;
   #form: FormView | undefined;
   #state: RunState = IDLE;
   #predicted: number | undefined;
@@ -73,9 +78,9 @@ export class Playground {
     const form = this.#form;
     if (form === undefined || isBusy(this.#state)) return;
     this.#showPlace(form);
-    this.#state = IDLE;
-    this.#predicted = form.plan?.predicted_speedup ?? undefined;
     const { chosenClass: { name }, model, seed } = form;
+    this.#state = { ...IDLE, words: `Ready. Seed ${seed} starts from this noise.` };
+    this.#predicted = form.plan?.predicted_speedup ?? undefined;
     this.#stage.showNoise(model.latent, seed, `${name}, seed ${seed}`);
     this.#update();
     void this.#showPlan(form.plan, form.steps);
@@ -87,7 +92,7 @@ export class Playground {
     const request = form.read();
     const runner = this.#runnerOf(form);
     const className = form.chosenClass.name;
-    this.#stage.begin(`${className}, seed ${request.seed}`);
+    this.#stage.showNoise(form.model.latent, request.seed, `${className}, seed ${request.seed}`);
     this.#setBusy(true);
     try {
       const result = await this.#pass("planned", request, runner);
@@ -97,6 +102,7 @@ export class Playground {
         ? await this.#pass("full", { ...request, plan: undefined }, runner)
         : undefined;
       const speedup = full === undefined ? own : full.seconds / result.seconds;
+      if (full !== undefined) this.#dispatch({ kind: "finished", ...summary(result, full) });
       this.#finish({ request, className, result, full, speedup });
     } catch (error) {
       this.#fail(error);
@@ -108,9 +114,12 @@ export class Playground {
   /** One run; its events move the state on. */
   async #pass(pass: Pass, request: RunRequest, runner: Runner): Promise<RunResult> {
     this.#dispatch({ kind: "asked", pass });
-    void this.#showPlan(this.#planView(request.plan), request.steps);
+    const shape = this.#showPlan(this.#planView(request.plan), request.steps);
     const result = await runner(request, {
-      onEvent: (event) => this.#hear(event),
+      onEvent: (event) => {
+        this.#hear(event);
+        if (event.kind === "started") void shape.then((known) => this.#name(known));
+      },
       signal: this.#stop!.signal, // made by #run
     });
     this.#dispatch({ kind: "finished", seconds: result.seconds });
@@ -120,6 +129,11 @@ export class Playground {
   #hear(event: RunEvent): void {
     if (event.kind === "preview") return this.#stage.preview(event.pixels);
     this.#dispatch(event);
+  }
+
+  /** A server calls a step mixed that computes no module but merges what is kept: the plan tells. */
+  #name(shape: PlanShape | undefined): void {
+    if (shape !== undefined) this.#dispatch({ kind: "kinds", kinds: shape.kinds });
   }
 
   #finish(outcome: Outcome): void {
@@ -166,7 +180,7 @@ export class Playground {
     const { api, browser } = this.context;
     const { id, fingerprint, backend } = form.model;
     if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
-      return serverRunner({ api, backend: `server, ${backend.description}`, decode });
+      return serverRunner({ api, backend: `the server, ${backend.description}`, decode });
     }
     const base = new URL("/page/", location.href).href;
     const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options
@@ -177,17 +191,25 @@ export class Playground {
     return this.context.offer.plans.find((plan) => plan.id === id);
   }
 
-  async #showPlan(plan: PlanView | undefined, steps: number): Promise<void> {
-    if (plan === undefined) return this.#map.showFull(steps);
+  /** Shows a plan, or full computation, and tells its shape; the map is an ornament: it fails in silence. */
+  async #showPlan(plan: PlanView | undefined, steps: number): Promise<PlanShape | undefined> {
+    const wanted = this.#shown = { plan, steps };
+    const shape = await this.#shapeOf(plan, steps).catch(() => undefined);
+    if (shape === undefined) this.#shapes.delete(plan?.id ?? ""); // the next time may be better
+    if (shape === undefined || this.#shown !== wanted) return shape;
+    this.#rows = shape.rows;
+    this.#map.show(shape);
+    this.#update();
+    return shape;
+  }
+
+  async #shapeOf(plan: PlanView | undefined, steps: number): Promise<PlanShape> {
+    if (plan === undefined) return fullShape(steps, this.#rows);
     const path = `/v1/plans/${encodeURIComponent(plan.id)}`;
-    const loading = this.#plans.get(plan.id) ?? this.context.api.json<Plan>(path);
-    this.#plans.set(plan.id, loading);
-    try {
-      this.#map.showPlan(await loading);
-      this.#update();
-    } catch {
-      this.#plans.delete(plan.id); // the map is an ornament: the run says what is wrong
-    }
+    const loading = this.#shapes.get(plan.id) ??
+      this.context.api.json<PlanFile>(path).then(planShape);
+    this.#shapes.set(plan.id, loading);
+    return await loading;
   }
 
   #showPlace(form: FormView): void {
@@ -199,6 +221,15 @@ export class Playground {
     const words = isServer ? form.model.backend.description : browserWords();
     setText(byId("place-facts", HTMLElement), words);
   }
+}
+
+function summary(
+  planned: RunResult,
+  full: RunResult,
+): { readonly seconds: number; readonly words: string } {
+  const { seconds } = planned;
+  const words = `Drawn in ${formatSeconds(seconds)} instead of ${formatSeconds(full.seconds)}.`;
+  return { seconds, words };
 }
 
 function browserWords(): string {

@@ -115,8 +115,8 @@ const STAGE = `<section id="stage" aria-labelledby="stage-title" tabindex="-1">
 <progress id="progress" max="1" value="0" aria-label="Progress" hidden></progress>
 <dl id="numbers">
 <div><dt>Time</dt><dd id="time">–</dd></div>
-<div><dt>Faster than full</dt><dd id="speed">–</dd><dd id="speed-how" class="hint"></dd></div>
-<div id="psnr-row" hidden><dt>Likeness, PSNR</dt><dd id="psnr">–</dd><dd class="hint">to full computation</dd></div>
+<div><dt>Faster</dt><dd id="speed">–</dd><dd id="speed-how" class="hint"></dd></div>
+<div id="psnr-row" hidden><dt>Likeness</dt><dd id="psnr">–</dd><dd class="hint">PSNR to full</dd></div>
 </dl>
 <figure id="difference-figure" hidden><canvas id="difference" width="32" height="32" role="img" aria-label="Difference of both pictures, four times magnified"></canvas>
 <figcaption>Difference × 4</figcaption></figure>

@@ -42,12 +42,6 @@ export class StageView {
     paint(this.#picture, pixelsOf({ dims, data: data.map((value) => value * NOISE_SCALE) }));
   }
 
-  /** A run begins. */
-  begin(title: string): void {
-    this.#clear();
-    this.#title(title, "The picture as it comes");
-  }
-
   /** What the picture will be. */
   preview(pixels: Pixels): void {
     this.#frame.classList.remove("noise");
@@ -80,7 +74,7 @@ export class StageView {
     setText(byId("time", HTMLElement), formatSeconds(result.seconds));
     setText(this.#speed, speedup === undefined ? "–" : formatFactor(speedup));
     setText(this.#speedHow, speedWords(outcome));
-    this.#notices([...result.notices, result.backend]);
+    this.#notices([...result.notices, `Drawn by ${result.backend}.`]);
     this.#offer(outcome);
     if (full !== undefined) this.#compare(result.pixels, full.pixels);
   }

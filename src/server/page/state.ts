@@ -25,7 +25,7 @@ export interface RunState {
   readonly elapsed: number;
   /** Seconds until its end. */
   readonly eta?: number | undefined;
-  /** What it waits for or why it failed, in words. */
+  /** What it waits for, how it ended or why it failed, in words. */
   readonly words: string;
   /** Share of loading that is done, 0 … 1. */
   readonly loaded: number;
@@ -35,7 +35,8 @@ export interface RunState {
 export type RunAction =
   | RunEvent
   | { readonly kind: "asked"; readonly pass: Pass }
-  | { readonly kind: "finished"; readonly seconds: number }
+  | { readonly kind: "kinds"; readonly kinds: readonly StepKind[] }
+  | { readonly kind: "finished"; readonly seconds: number; readonly words?: string | undefined }
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "cancelled" };
 
@@ -68,15 +69,25 @@ export function reduce(state: RunState, action: RunAction): RunState {
         elapsed: action.elapsed,
         eta: action.eta,
       };
+    case "kinds":
+      return { ...state, kinds: action.kinds };
     case "preview":
       return state;
     case "finished":
-      return { ...state, phase: "finished", elapsed: action.seconds, eta: undefined };
+      return finished(state, action);
     case "failed":
       return { ...state, phase: "failed", words: action.message };
     case "cancelled":
       return { ...state, phase: "cancelled" };
   }
+}
+
+function finished(
+  state: RunState,
+  { seconds, words }: RunAction & { readonly kind: "finished" },
+): RunState {
+  const told = words ?? `${formatCount(state.kinds.length, "step")} in ${formatSeconds(seconds)}.`;
+  return { ...state, phase: "finished", elapsed: seconds, eta: undefined, words: told };
 }
 
 /** Whether a run is under way. */
@@ -93,21 +104,19 @@ export function progressOf({ phase, seconds, kinds, loaded }: RunState): number 
 
 /** The state in a line. */
 export function statusLine(state: RunState): string {
-  const { phase, words, seconds, kinds, eta, elapsed } = state;
+  const { phase, words, seconds, kinds, eta } = state;
   switch (phase) {
     case "idle":
-      return "Ready.";
     case "waiting":
     case "loading":
     case "failed":
+    case "finished":
       return words;
     case "running": {
       const what = seconds.length === 0 ? "" : `, ${DONE[kinds[seconds.length - 1] ?? "full"]}`;
       const rest = eta === undefined ? "" : ` · ${formatSeconds(eta)} left`;
-      return `${passWords(state)}step ${seconds.length} of ${kinds.length}${what}${rest}`;
+      return `${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
     }
-    case "finished":
-      return `${formatCount(kinds.length, "step")} in ${formatSeconds(elapsed)}`;
     case "cancelled":
       return `Cancelled after ${formatCount(seconds.length, "step")}.`;
   }
@@ -117,9 +126,7 @@ export function statusLine(state: RunState): string {
 export function announcement(state: RunState): string {
   if (state.phase === "idle") return "";
   if (state.phase === "loading") return "Loading the model into this browser.";
-  if (state.phase === "running") {
-    return `${passWords(state)}${formatCount(state.kinds.length, "step")} began.`;
-  }
+  if (state.phase === "running") return `${passWords(state)}, ${state.kinds.length} in all.`;
   return statusLine(state);
 }
 
@@ -137,12 +144,12 @@ export function ownSpeedup({ seconds, kinds }: RunState): number | undefined {
 
 const DONE: Readonly<Record<StepKind, string>> = {
   full: "computed",
-  mixed: "partly reused",
+  mixed: "reused in part",
   reuse: "reused",
 };
 
 function passWords({ pass }: RunState): string {
-  return pass === "full" ? "Full computation: " : "";
+  return pass === "full" ? "Full computation: step" : "Step";
 }
 
 function queueWords(ahead: number): string {

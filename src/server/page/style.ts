@@ -134,7 +134,7 @@ dl { display: grid; gap: 14px; }
 dt { color: var(--soft); font-weight: 400; }
 dd { font-size: 1.7rem; line-height: 1.25; font-weight: 600; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
 dd.hint { font-size: 0.85rem; font-weight: 400; letter-spacing: 0; }
-#difference-figure { width: 132px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
+#difference-figure { width: 132px; } #difference-figure figcaption { margin-top: 4px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
 figcaption { font-size: 0.85rem; color: var(--soft); }
 #notices { font-size: 0.85rem; color: var(--soft); display: grid; gap: 4px; }
 #download { justify-self: start; }
@@ -142,10 +142,10 @@ figcaption { font-size: 0.85rem; color: var(--soft); }
 .plan-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 8px; }
 .legend { font-size: 0.85rem; color: var(--soft); }
 .legend span { display: inline-block; width: 10px; height: 10px; margin: 0 4px 0 10px; border-radius: 2px; }
-.legend .run { background: var(--accent); } .legend .reuse { background: var(--pale); outline: 1px solid var(--line); }
+.legend .run { background: var(--accent); } .legend .reuse { background: var(--pale); outline: 1px solid var(--edge); }
 #map { display: block; width: 100%; height: 132px; border-radius: 6px; }
 #map .reuse { fill: var(--pale); } #map .run { fill: var(--accent); }
-#map .ahead { fill: var(--surface); opacity: 0.68; }
+#map .ahead { fill: var(--surface); opacity: 0.55; }
 #map .now { fill: none; stroke: var(--now); stroke-width: 2.5; vector-effect: non-scaling-stroke; visibility: hidden; }
 #map .now.on { visibility: visible; }
 .axis { display: flex; justify-content: space-between; font-size: 0.8rem; color: var(--soft); margin-top: 4px; }
@@ -175,7 +175,8 @@ footer { margin-top: 36px; font-size: 0.85rem; }
 }
 @media (max-width: 640px) {
   .view { grid-template-columns: minmax(0, 1fr); gap: 16px; }
-  dl { grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); }
+  dl { grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 10px; }
+  dd { font-size: 1.3rem; }
   #map { height: 96px; }
   #cards { grid-template-columns: 1fr 1fr; }
 }
