@@ -18,6 +18,17 @@ export interface KeyRing {
 export class ApiError extends Error {
   /** Always `"ApiError"`. */
   override readonly name = "ApiError";
+  /** Seconds after which it is worth asking again; `undefined` when it is not. */
+  readonly retryAfter: number | undefined;
+
+  /** Makes it. */
+  constructor(message: string, { retryAfter, cause }: {
+    readonly retryAfter?: number | undefined;
+    readonly cause?: unknown;
+  } = {}) {
+    super(message, { cause });
+    this.retryAfter = retryAfter;
+  }
 }
 
 const UNAUTHORIZED = 401;
@@ -99,11 +110,15 @@ export class Api {
 
 async function refusal(response: Response): Promise<ApiError> {
   const said = messageOf(await response.json().catch(() => undefined)); // a proxy's page is not JSON
-  const wait = response.headers.get("retry-after");
+  const header = response.headers.get("retry-after");
+  const retryAfter = header === null ? undefined : Number(header) || undefined;
   if (response.status === 429) {
-    return new ApiError(`The server is busy. Try again in ${wait ?? "a few"} s.`);
+    const when = retryAfter === undefined ? "later" : `in ${retryAfter} s`;
+    return new ApiError(`The server is busy. Try again ${when}.`, { retryAfter });
   }
-  return new ApiError(said ?? `The server answered with status ${response.status}.`);
+  return new ApiError(said ?? `The server answered with status ${response.status}.`, {
+    retryAfter,
+  });
 }
 
 function messageOf(body: unknown): string | undefined {

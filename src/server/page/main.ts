@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Api } from "./api.ts";
+import { Api, ApiError } from "./api.ts";
 import { BrowserRuns } from "./browser_run.ts";
 import type { CapabilitiesView, ModelView, PlanView } from "./contract.ts";
 import { byId, setText } from "./dom.ts";
@@ -30,10 +30,23 @@ interface List<T> {
 }
 
 async function ask(): Promise<Offer> {
-  const models = await api.json<List<ModelView>>("/v1/models"); // first alone: it may ask for a key
+  const models = await patiently(() => api.json<List<ModelView>>("/v1/models")); // it may ask for a key
   const [plans, capabilities] = await Promise.all([
     api.json<List<PlanView>>("/v1/plans"),
     api.json<CapabilitiesView>("/v1/capabilities"),
   ]);
   return { models: models.data, plans: plans.data, capabilities };
+}
+
+/** Asks again as long as the server says when: it may be loading its model. */
+async function patiently<T>(asks: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await asks();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.retryAfter === undefined) throw error;
+      setText(byId("status", HTMLElement), error.message);
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfter! * 1000)); // it is a number
+    }
+  }
 }
