@@ -30,6 +30,7 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["sampler", 2],
   ["engine", 3],
   ["calibrate", 4],
+  ["worker", 4],
   ["server", 5],
   ["cli", 5],
   ["edge", 5],

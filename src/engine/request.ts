@@ -18,8 +18,8 @@ export interface GenerateOptions {
   readonly noise?: Tensor;
   /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
   readonly steps?: number;
-  /** Guidance scale; 1 runs no null half. */
-  readonly guidance?: number;
+  /** Guidance scale; 1 runs no null half. One for each picture may be given: all of them 1, or none. */
+  readonly guidance?: number | readonly number[];
   /** What to reuse at which step; without a plan everything runs. */
   readonly plan?: Plan | undefined;
   /** Stops before the next graph; nothing is left behind. */
@@ -36,8 +36,10 @@ export interface ResolvedRequest {
   readonly noise?: Tensor;
   /** Sampling steps. */
   readonly steps: number;
-  /** Guidance scale. */
+  /** Guidance scale; of the first picture where each has its own. */
   readonly guidance: number;
+  /** Guidance scale of each picture, where each was given its own. */
+  readonly scales?: readonly number[];
 }
 
 /**
@@ -57,7 +59,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     labels,
     seed,
     steps,
-    guidance: resolveGuidance(model, options.guidance),
+    ...resolveGuidance(model, { wanted: options.guidance, pictures: labels.length }),
     ...(noise !== undefined && { noise }),
   };
 }
@@ -94,7 +96,26 @@ function resolveLabels(model: Model, options: GenerateOptions): number[] {
   );
 }
 
-function resolveGuidance(model: Model, wanted: number | undefined): number {
+function resolveGuidance(
+  model: Model,
+  { wanted, pictures }: {
+    readonly wanted: GenerateOptions["guidance"];
+    readonly pictures: number;
+  },
+): Pick<ResolvedRequest, "guidance" | "scales"> {
+  if (typeof wanted !== "object") return { guidance: resolveScale(model, wanted) };
+  const scales = wanted.map((scale) => resolveScale(model, scale));
+  const unguided = scales.filter((scale) => scale === 1).length;
+  if (scales.length === pictures && (unguided === 0 || unguided === pictures)) {
+    return { guidance: scales[0]!, scales }; // there is at least one picture
+  }
+  throw new RangeError(
+    `Cannot generate: guidance must be one number for each of ${pictures} pictures, all 1 or none: ` +
+      `current value is [${wanted}]`,
+  );
+}
+
+function resolveScale(model: Model, wanted: number | undefined): number {
   const guidance = wanted ?? (model.nullLabel === undefined ? 1 : model.sampler.guidance);
   if (!Number.isFinite(guidance) || guidance < 0) {
     throw new RangeError(

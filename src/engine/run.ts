@@ -23,10 +23,14 @@ export interface StepReport extends StepPosition {
   readonly steps: number;
   /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
   readonly latents: Tensor;
+  /** The finished latents as this step foresees them, `(n, C, H, W)`: what to show meanwhile. */
+  readonly estimate: Tensor;
   /** What the plan let this step do; `full` without a plan. */
   readonly kind: StepKind;
   /** Seconds that this step took. */
   readonly seconds: number;
+  /** Bytes of features and states that are kept behind this step. */
+  readonly keptBytes: number;
 }
 
 /** A finished run. */
@@ -111,11 +115,21 @@ export async function* sampleFrom(
   const denoise = denoiser(run, { table, first });
   let before = performance.now();
   try {
-    for await (const { index: i, time, latent } of ddim(schedule, latents, denoise)) {
+    for await (const { index: i, time, latent, estimate } of ddim(schedule, latents, denoise)) {
       const index = first + i;
       const seconds = (performance.now() - before) / 1000;
       const { kind } = steps[index]!; // one step for each time
-      yield { index, time, latents: latent, kind, steps: steps.length, seconds };
+      const keptBytes = features.bytes;
+      yield {
+        index,
+        time,
+        latents: latent,
+        estimate,
+        kind,
+        steps: steps.length,
+        seconds,
+        keptBytes,
+      };
       before = performance.now();
     }
   } finally {
@@ -159,11 +173,12 @@ export function stepInputs(
 }
 
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
-export function guided(prediction: Tensor, { model, request: { guidance } }: Run): Tensor {
+export function guided(prediction: Tensor, { model, request }: Run): Tensor {
+  const { guidance, scales = guidance } = request;
   const [channels] = model.latent;
   if (guidance === 1) return firstChannels(prediction, channels);
   const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
-  return guide(prediction, channels, { scale: guidance, channels: guidedChannels });
+  return guide(prediction, channels, { scale: scales, channels: guidedChannels });
 }
 
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */

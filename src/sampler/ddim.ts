@@ -21,6 +21,8 @@ export interface StepPosition {
 export interface SamplerStep extends StepPosition {
   /** `(n, C, H, W)`; not written to again. */
   readonly latent: Tensor;
+  /** The finished latent as this step foresees it (DiT's `pred_xstart`), same shape. */
+  readonly estimate: Tensor;
 }
 
 /** Predicts the noise in a latent `(n, C, H, W)`; same shape. */
@@ -39,8 +41,10 @@ export async function* ddim(
   let latent = noise;
   for (const [index, time] of schedule.times.entries()) {
     const epsilon = await denoise(latent, { index, time });
-    latent = { dims: latent.dims, data: ddimStep(latent.data, epsilon.data, schedule, index) };
-    yield { index, time, latent };
+    const { dims } = latent;
+    const { next, start } = ddimStep(latent.data, epsilon.data, schedule, index);
+    latent = { dims, data: next };
+    yield { index, time, latent, estimate: { dims, data: start } };
   }
 }
 
@@ -51,17 +55,20 @@ function ddimStep(
   epsilon: Float32Array,
   schedule: NoiseSchedule,
   index: number,
-): Float32Array {
+): { readonly next: Float32Array; readonly start: Float32Array } {
   const alphaBar = schedule.alphaBars[index]!; // index is a step of the schedule
-  const next = fround(schedule.alphaBarsNext[index]!);
+  const alphaBarNext = fround(schedule.alphaBarsNext[index]!);
   const recip = fround(sqrt(1 / alphaBar));
   const recipMinusOne = fround(sqrt(1 / alphaBar - 1));
-  const toStart = fround(sqrt(next));
-  const toNoise = fround(sqrt(fround(1 - next)));
-  return x.map((value, i) => {
+  const toStart = fround(sqrt(alphaBarNext));
+  const toNoise = fround(sqrt(fround(1 - alphaBarNext)));
+  const start = new Float32Array(x.length);
+  const next = x.map((value, i) => {
     const scaled = fround(recip * value);
-    const start = fround(scaled - fround(recipMinusOne * epsilon[i]!)); // same length as x
-    const direction = fround(fround(scaled - start) / recipMinusOne);
-    return fround(start * toStart) + fround(toNoise * direction);
+    const foreseen = fround(scaled - fround(recipMinusOne * epsilon[i]!)); // same length as x
+    start[i] = foreseen;
+    const direction = fround(fround(scaled - foreseen) / recipMinusOne);
+    return fround(foreseen * toStart) + fround(toNoise * direction);
   });
+  return { next, start };
 }

@@ -10,8 +10,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** How to guide. */
 export interface Guidance {
-  /** 1 is the conditional prediction itself; larger follows the label more. */
-  readonly scale: number;
+  /** 1 is the conditional prediction itself; larger follows the label more. One for all rows, or one for each. */
+  readonly scale: number | readonly number[];
   /** Channels that are guided, from the first; the original guides three whatever the latent has. */
   readonly channels: number;
 }
@@ -26,6 +26,7 @@ export function guide(prediction: Tensor, channels: number, guidance: Guidance):
   const plane = height * width;
   const epsilon = new Float32Array(n * channels * plane);
   for (let row = 0; row < n; row++) {
+    const scale = typeof guidance.scale === "number" ? guidance.scale : guidance.scale[row]!; // n of them
     const conditional = prediction.data.subarray(row * predicted * plane);
     const unconditional = prediction.data.subarray((n + row) * predicted * plane);
     for (let i = 0; i < channels * plane; i++) {
@@ -33,7 +34,7 @@ export function guide(prediction: Tensor, channels: number, guidance: Guidance):
       const u = unconditional[i]!;
       const guided = i < guidance.channels * plane;
       epsilon[row * channels * plane + i] = guided
-        ? u + Math.fround(guidance.scale * Math.fround(c - u))
+        ? u + Math.fround(scale * Math.fround(c - u))
         : c;
     }
   }

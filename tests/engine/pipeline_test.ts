@@ -6,6 +6,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
 
 const MODEL = new URL("../golden/dit-a/", import.meta.url);
 const FULL = ".".repeat(6);
@@ -47,6 +48,48 @@ Deno.test("a guidance of 1 runs no null half and another result than guidance", 
     const unguided = await pipeline.generate({ ...options, guidance: 1 });
     const guided = await pipeline.generate({ ...options, guidance: 4 });
     assertNotEquals(unguided.latents.data, guided.latents.data);
+  });
+});
+
+Deno.test("each picture may have a guidance of its own, and gets what it would get alone", async () => {
+  await withPipeline(async (pipeline) => {
+    const noise = normalNoise([2, 4, 8, 8], 5);
+    const both = await pipeline.generate({ labels: [1, 2], steps: 3, noise, guidance: [4, 1.5] });
+    const size = noise.data.length / 2;
+    for (const [i, guidance] of [4, 1.5].entries()) {
+      const alone = await pipeline.generate({
+        labels: [i + 1],
+        steps: 3,
+        noise: sliceRows(noise, i, 1),
+        guidance,
+      });
+      assertEquals(both.latents.data.slice(i * size, (i + 1) * size), alone.latents.data);
+    }
+    for (const guidance of [[4], [4, 1], [4, NaN]]) {
+      await assertRejects(
+        () => pipeline.generate({ labels: [1, 2], steps: 3, guidance }),
+        RangeError,
+        "Cannot generate: guidance must be",
+      );
+    }
+  });
+});
+
+Deno.test("steps() foresees the finished picture, and in the last step foresees what it made", async () => {
+  await withPipeline(async (pipeline) => {
+    const distances: number[] = [];
+    const run = pipeline.steps({ labels: [1], steps: 6, seed: 2 });
+    const estimates: Float32Array[] = [];
+    let last = new Float32Array();
+    for await (const { estimate, latents } of run) {
+      estimates.push(estimate.data);
+      last = latents.data.slice();
+    }
+    for (const estimate of estimates) {
+      distances.push(estimate.reduce((sum, value, i) => sum + Math.abs(value - last[i]!), 0));
+    }
+    assertEquals(distances.at(-1), 0); // no noise is added back behind the last step
+    assert(distances[0]! > distances.at(-2)!, `${distances}`);
   });
 });
 

@@ -1,0 +1,127 @@
+/**
+ * A model that draws batches of pictures, wherever it runs: on this thread or behind messages.
+ *
+ * @module
+ */
+
+import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { BackendName } from "../backend/backend.ts";
+import type { StepKind } from "../plan/compile.ts";
+import type { ModelCost } from "../plan/cost.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** One picture to draw. */
+export interface PictureRequest {
+  /** Class index. */
+  readonly label: number;
+  /** Its noise comes from this seed alone, whatever its neighbours in the batch. */
+  readonly seed: number;
+  /** Guidance scale; in one batch all are 1, or none is. */
+  readonly guidance: number;
+}
+
+/** Pictures that are drawn in lock-step. */
+export interface Batch {
+  /** At least one. */
+  readonly pictures: readonly PictureRequest[];
+  /** Sampling steps, 1 … 1000. */
+  readonly steps: number;
+  /** What to reuse at which step; without it everything runs. */
+  readonly plan?: Plan | undefined;
+}
+
+/** How a batch is watched and stopped. */
+export interface RenderOptions {
+  /** Hears of each step. */
+  readonly onStep?: ((step: RenderStep) => void) | undefined;
+  /** Whether steps come with an estimate of the finished pictures. */
+  readonly previews?: boolean | undefined;
+  /** Stops before the next graph; nothing is left behind. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A step that is behind us. */
+export interface RenderStep {
+  /** 0 is the noisiest. */
+  readonly index: number;
+  /** Steps of the batch. */
+  readonly steps: number;
+  /** What the plan let it do. */
+  readonly kind: StepKind;
+  /** Seconds that it took. */
+  readonly seconds: number;
+  /** Bytes of features and states kept behind it. */
+  readonly keptBytes: number;
+  /** The finished latents as this step foresees them, `(n, C, H, W)`; where previews were asked for. */
+  readonly estimate?: Tensor | undefined;
+}
+
+/** A finished batch. */
+export interface Rendered {
+  /** Final latents `(n, C, H, W)`. */
+  readonly latents: Tensor;
+  /** Seconds of the loop, the sum of its steps. */
+  readonly loopSeconds: number;
+  /** Seconds of conditioning, ahead of the loop. */
+  readonly conditioningSeconds: number;
+  /** The most bytes of features and states kept at any moment. */
+  readonly peakFeatureBytes: number;
+  /** Circumstances in which the run differs from its plan's calibration, in sentences. */
+  readonly notices: readonly string[];
+}
+
+/** What a renderer draws with. */
+export interface RendererFacts {
+  /** Name of the model. */
+  readonly id: string;
+  /** Family of the model. */
+  readonly architecture: string;
+  /** Names of its modules, in execution order. */
+  readonly modules: readonly string[];
+  /** Multiply-accumulates of its parts. */
+  readonly cost: ModelCost;
+  /** Latent shape `[C, H, W]`. */
+  readonly latent: readonly [number, number, number];
+  /** Number of classes. */
+  readonly classes: number;
+  /** Name of each class; empty when unknown. */
+  readonly classNames: readonly string[];
+  /** Whether guidance other than 1 is possible. */
+  readonly guidable: boolean;
+  /** How it is sampled unless the caller wants it otherwise. */
+  readonly sampler: SamplerDefaults;
+  /** Identity that plans bind to. */
+  readonly fingerprint: string;
+  /** What runs it and why. */
+  readonly backend: {
+    readonly name: BackendName;
+    readonly description: string;
+    readonly reason: string;
+  };
+}
+
+/** What is alive: after everything was disposed of, values and sessions are 0. */
+export interface RendererCounts {
+  /** Device values. */
+  readonly values: number;
+  /** Loaded graphs. */
+  readonly sessions: number;
+}
+
+/** A model on a backend, one batch after another. */
+export interface Renderer {
+  /** What it draws with. */
+  readonly facts: RendererFacts;
+  /**
+   * Draws a batch.
+   *
+   * @throws {RangeError | PlanError} When the batch does not fit the model.
+   * @throws {BackendError} When the device fails.
+   */
+  render(batch: Batch, options?: RenderOptions): Promise<Rendered>;
+  /** Counts of what is alive. */
+  counts(): Promise<RendererCounts>;
+  /** Frees everything. */
+  close(): Promise<void>;
+}

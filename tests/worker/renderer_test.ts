@@ -1,0 +1,151 @@
+/** One suite for every renderer: on this thread, and in a worker. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { openPipeline } from "../../src/engine/pipeline.ts";
+import { AssetError, BackendError, PlanError } from "../../src/errors.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
+import { openRemoteRenderer, type WorkerPort } from "../../src/worker/remote_renderer.ts";
+import type { Batch, Renderer, RenderStep } from "../../src/worker/renderer.ts";
+import { requires } from "../_shim/requires.ts";
+
+const MODEL = new URL("../golden/dit-a/", import.meta.url).href;
+const BATCH: Batch = {
+  pictures: [{ label: 1, seed: 8, guidance: 4 }, { label: 2, seed: 3, guidance: 1.5 }],
+  steps: 3,
+};
+const ModuleWorker = Worker; // before onnxruntime-web replaces the global
+const OPENERS = { local: openLocalRenderer, remote: openRemoteRenderer } as const;
+
+for (const [name, open] of Object.entries(OPENERS)) {
+  Deno.test(`a ${name} renderer draws what the pipeline draws for each seed alone`, async () => {
+    const pipeline = await openPipeline({ model: MODEL, backend: "wasm" });
+    const wanted: number[] = [];
+    for (const { label, seed, guidance } of BATCH.pictures) {
+      const { latents } = await pipeline.generate({ labels: [label], seed, guidance, steps: 3 });
+      wanted.push(...latents.data);
+    }
+    await pipeline.close();
+    await withRenderer(open, async (renderer) => {
+      const { latents, loopSeconds, peakFeatureBytes } = await renderer.render(BATCH);
+      assertEquals(latents.dims, [2, 4, 8, 8]);
+      assertEquals([...latents.data], wanted);
+      assert(loopSeconds > 0);
+      assertEquals(peakFeatureBytes, 0);
+    });
+  });
+
+  Deno.test(`a ${name} renderer tells every step, with an estimate where previews are asked for`, async () => {
+    await withRenderer(open, async (renderer) => {
+      const seen: RenderStep[] = [];
+      const onStep = (step: RenderStep): void => void seen.push(step);
+      const { latents } = await renderer.render(BATCH, { previews: true, onStep });
+      assertEquals(seen.map(({ index, steps, kind }) => [index, steps, kind]), [
+        [0, 3, "full"],
+        [1, 3, "full"],
+        [2, 3, "full"],
+      ]);
+      assertEquals(seen[2]?.estimate, latents);
+      seen.length = 0;
+      await renderer.render(BATCH, { onStep });
+      assert(seen.length === 3 && seen.every(({ estimate }) => estimate === undefined));
+    });
+  });
+
+  Deno.test(`a ${name} renderer that is stopped rejects with the reason and draws the next batch`, async () => {
+    await withRenderer(open, async (renderer) => {
+      const before = await renderer.counts();
+      const stop = new AbortController();
+      const reason = new Error("enough");
+      const onStep = ({ index }: RenderStep): void => {
+        if (index === 1) stop.abort(reason);
+      };
+      const long = { ...BATCH, steps: 1000 };
+      const error = await assertRejects(() =>
+        renderer.render(long, { onStep, signal: stop.signal })
+      );
+      assertEquals(error, reason);
+      await renderer.render(BATCH);
+      assertEquals(await renderer.counts(), before);
+    });
+  });
+
+  Deno.test(`a ${name} renderer refuses what does not fit with the library's own errors`, async () => {
+    await withRenderer(open, async (renderer) => {
+      const [picture] = BATCH.pictures;
+      await assertRejects(
+        () => renderer.render({ ...BATCH, pictures: [{ ...picture!, label: 7 }] }),
+        RangeError,
+        "label must be an index in 0 … 6",
+      );
+      const plan = { modules: ["foreign"], architecture: "other" } as unknown as Plan;
+      await assertRejects(() => renderer.render({ ...BATCH, plan }), PlanError, "architecture");
+    });
+    await assertRejects(() => open({ model: `${MODEL}nothing/` }), AssetError);
+  });
+}
+
+for (const backend of ["native", "webgpu"] as const) {
+  Deno.test({
+    ...await requires(`rendering on ${backend} in a worker`, backend),
+    name: `a worker draws on ${backend} what this thread draws`,
+    fn: async () => {
+      const drawn: Float32Array[] = [];
+      for (const open of Object.values(OPENERS)) {
+        const renderer = await open({ model: MODEL, backend });
+        drawn.push((await renderer.render(BATCH)).latents.data);
+        await renderer.close();
+      }
+      assertEquals(drawn[0], drawn[1]);
+    },
+  });
+}
+
+Deno.test("a worker that fails to start, or ends, is a BackendError for whoever waits", async () => {
+  const broken = new URL("data:text/javascript,throw new Error('no luck')");
+  const createWorker = (): WorkerPort => new ModuleWorker(broken, { type: "module" });
+  await assertRejects(
+    () => openRemoteRenderer({ createWorker }),
+    BackendError,
+    "Cannot use the worker",
+  );
+  let worker: WorkerPort | undefined;
+  const renderer = await openRemoteRenderer({
+    model: MODEL,
+    backend: "wasm",
+    createWorker: () => worker = workerOfEntry(),
+  });
+  await renderer.close();
+  await renderer.close(); // a second call does nothing
+  await assertRejects(() => renderer.render(BATCH), BackendError, "current value is closed");
+  assert(worker !== undefined);
+});
+
+Deno.test("opening a worker can be stopped", async () => {
+  const stop = new AbortController();
+  const reason = new Error("changed my mind");
+  const opening = openRemoteRenderer({
+    model: MODEL,
+    backend: "wasm",
+    signal: stop.signal,
+    onLoaded: () => stop.abort(reason),
+  });
+  assertEquals(await assertRejects(() => opening), reason);
+});
+
+function workerOfEntry(): WorkerPort {
+  return new ModuleWorker(new URL("../../src/worker/entry.ts", import.meta.url), {
+    type: "module",
+  });
+}
+
+async function withRenderer(
+  open: (typeof OPENERS)[keyof typeof OPENERS],
+  use: (renderer: Renderer) => Promise<void>,
+): Promise<void> {
+  const renderer = await open({ model: MODEL, backend: "wasm" });
+  try {
+    await use(renderer);
+  } finally {
+    await renderer.close();
+  }
+}
