@@ -8,11 +8,11 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import { type Model, openModel } from "../model/model.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
 import { type GenerateOptions, resolveRequest } from "./request.ts";
+import { samplingFor } from "./sampling.ts";
 import { type RunResult, runSteps, type StepReport } from "./run.ts";
 import { fullSteps } from "./step_segments.ts";
 
@@ -113,10 +113,11 @@ class ModelPipeline implements Pipeline {
   async *steps(options: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
     const { model, executor } = this;
     const request = resolveRequest(model, options);
-    const { times } = linearSchedule(request.steps);
+    const { times } = samplingFor(model, request);
     const { steps, notices } = await plannedSteps(options.plan, model, {
       times,
       guidance: request.guidance,
+      tokenGrid: request.scene?.tokenGrid,
     });
     const features = new FeatureCache();
     const { signal } = options;

@@ -8,8 +8,15 @@
  */
 
 import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
-import { add, slice, subtract } from "../onnx/operators.ts";
-import { HEAD, type Streams, type Transformer } from "../model/module_graph.ts";
+import { add, identity, slice, subtract } from "../onnx/operators.ts";
+import {
+  HEAD,
+  modulationOf,
+  type ModulationPart,
+  type Streams,
+  type StreamShape,
+  type Transformer,
+} from "../model/module_graph.ts";
 
 /** One part of a step. */
 export type Part =
@@ -35,9 +42,18 @@ export const PREDICTION = "prediction";
 /** Name of the graph input of the embedding. */
 export const LATENT = "latent";
 
-/** A shape with the batch filled in. */
-export function withBatch(dims: readonly Dim[], rows: number): number[] {
-  return dims.map((size) => (size === "N" ? rows : Number(size)));
+/** A shape with the batch, and what other sizes it names, filled in. */
+export function withBatch(
+  dims: readonly Dim[],
+  rows: number,
+  sizes: Transformer["sizes"] = {},
+): number[] {
+  return dims.map((size) => (size === "N" ? rows : Number(sizes[size] ?? size)));
+}
+
+/** The streams of a kept state: those that the head reads. */
+export function stateStreams({ streams, head: { reads } }: Transformer): readonly StreamShape[] {
+  return reads === undefined ? streams : streams.filter(({ name }) => reads.includes(name));
 }
 
 /** Name of a module's feature as graph input or output. */
@@ -49,12 +65,11 @@ export function featureName(module: string, index: number): string {
 export function modulated(
   transformer: Transformer,
   segment: Segment,
-): { readonly name: string; readonly rows: number }[] {
+): ModulationPart[] {
   return segment.flatMap((part) => {
     if (part.kind === "embedding") return [];
     if (part.kind === "head") return [{ name: HEAD, rows: transformer.head.modulationRows }];
-    const module = transformer.modules[part.index]!; // parts are made from this transformer
-    return [{ name: module.name, rows: module.modulationRows }];
+    return modulationOf(transformer.modules[part.index]!); // parts are made from this transformer
   });
 }
 
@@ -67,8 +82,22 @@ export function segmentOutputs(transformer: Transformer, segment: Segment): stri
   });
   const ends = segment.at(-1)?.kind === "head"
     ? [PREDICTION]
-    : transformer.streams.map(({ name }) => name);
+    : streamsBehind(transformer, segment.at(-1)).map(({ name }) => name);
   return [...ends, ...features];
+}
+
+/** The streams behind a part; of no part, those behind the embedding. */
+function streamsBehind(transformer: Transformer, part: Part | undefined): readonly StreamShape[] {
+  const module = part?.kind === "module" ? transformer.modules[part.index] : undefined;
+  return module?.streams ?? transformer.streams;
+}
+
+/** The streams that a segment begins with; the head may be given a kept state. */
+function streamsBefore(transformer: Transformer, segment: Segment): readonly StreamShape[] {
+  const first = segment[0];
+  if (first?.kind === "head") return stateStreams(transformer);
+  if (first?.kind !== "module" || first.index === 0) return transformer.streams;
+  return transformer.modules[first.index - 1]!.streams ?? transformer.streams; // not the first
 }
 
 /** A short text that is equal for segments with the same graph. */
@@ -85,7 +114,9 @@ export function buildSegment(transformer: Transformer, segment: Segment): GraphB
   const graph = new GraphBuilder(segmentKey(segment));
   const takeModulation = modulationReader(transformer, segment, graph);
   const first = segment[0];
-  let streams: Streams = first?.kind === "embedding" ? {} : inputStreams(transformer, graph);
+  let streams: Streams = first?.kind === "embedding"
+    ? {}
+    : inputStreams(streamsBefore(transformer, segment), graph);
   for (const part of segment) {
     if (part.kind === "embedding") {
       const { embedding } = transformer;
@@ -124,7 +155,7 @@ export function buildCombination(
 ): GraphBuilder {
   const graph = new GraphBuilder(operator);
   const combine = operator === "add" ? add : subtract;
-  for (const { name, dims } of transformer.streams) {
+  for (const { name, dims } of stateStreams(transformer)) {
     const other = graph.input(otherName(name), dims);
     graph.output(name, combine(graph, graph.input(`${name}.in`, dims), other));
   }
@@ -150,12 +181,15 @@ function modulationReader(
     Array.from({ length: rows }, () => slice(graph, all, { axis: 1, first: next++, count: 1 }));
 }
 
-function inputStreams(transformer: Transformer, graph: GraphBuilder): Streams {
+function inputStreams(streams: readonly StreamShape[], graph: GraphBuilder): Streams {
   return Object.fromEntries(
-    transformer.streams.map(({ name, dims }) => [name, graph.input(`${name}.in`, dims)]),
+    streams.map(({ name, dims }) => [name, graph.input(`${name}.in`, dims)]),
   );
 }
 
+/** A stream that no part of the segment wrote is handed on as a copy. */
 function outputStreams(graph: GraphBuilder, streams: Streams): void {
-  for (const [name, node] of Object.entries(streams)) graph.output(name, node);
+  for (const [name, node] of Object.entries(streams)) {
+    graph.output(name, graph.inputs.includes(node) ? identity(graph, node) : node);
+  }
 }

@@ -67,9 +67,14 @@ function likeRows(graph: GraphBuilder, rows: Node, x: Node, out: number): Node {
     return reshape(graph, rows, runtimeShape(dims), dims);
   }
   const sizes = shapeOf(graph, x, { first: 0, count: dims.length - 1 });
-  const target = graph.apply("Concat", [sizes, graph.constant([1], [out], "int64")], [dims.length], {
-    attributes: { axis: 0 },
-  });
+  const target = graph.apply(
+    "Concat",
+    [sizes, graph.constant([1], [out], "int64")],
+    [dims.length],
+    {
+      attributes: { axis: 0 },
+    },
+  );
   return graph.apply("Reshape", [rows, target], dims);
 }
 
