@@ -27,6 +27,7 @@ export {
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export { encodePng, readPngText } from "./src/engine/png.ts";
+export type { EncodedPrompts, PromptEncoder } from "./src/engine/prompts.ts";
 export type { GenerateOptions } from "./src/engine/request.ts";
 export type { RunResult, StepReport } from "./src/engine/run.ts";
 export { AssetError, BackendError, PlanError } from "./src/errors.ts";

@@ -6,6 +6,7 @@
 
 import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_target.ts";
+import type { ResolvedRequest } from "../engine/request.ts";
 import { type Sampling, samplingFor } from "../engine/sampling.ts";
 import type { Scene, TextConditions } from "../model/scene.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
@@ -54,6 +55,11 @@ export function seededConditions(
   { model }: Pipeline,
   { runs, seed }: { readonly runs: number; readonly seed: number },
 ): Conditions {
+  if (model.scene !== undefined) {
+    throw new RangeError(
+      `Cannot calibrate: conditions must be given to ${model.id}, which makes pictures of text`,
+    );
+  }
   const seeds = Array.from({ length: runs }, (_, i) => seed + i);
   const size = model.latent.reduce((product, extent) => product * extent, 1);
   const data = new Float32Array(runs * size);
@@ -110,6 +116,15 @@ export function taskSampling(
   const { pipeline: { model }, steps } = task;
   const scene = taskScene(task);
   return samplingFor(model, { steps, ...(scene !== undefined && { scene }) });
+}
+
+/** The request of runs over conditions; noise is given, so the seed is not used. */
+export function trialRequest(
+  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps" | "guidance">,
+): ResolvedRequest {
+  const { conditions: { labels, noise }, steps, guidance } = task;
+  const scene = taskScene(task);
+  return { labels, noise, seed: 0, steps, guidance, ...(scene !== undefined && { scene }) };
 }
 
 /** What a mode decided. */

@@ -16,6 +16,8 @@ export interface GenerateOptions extends TextConditions {
    * row of text; every row once unless given.
    */
   readonly labels?: readonly (number | string)[];
+  /** Prompts instead of text features, for a pipeline with an encoder. */
+  readonly prompts?: readonly string[];
   /** Noise of picture i comes from `seed + i`; 0 unless given. */
   readonly seed?: number;
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */

@@ -39,6 +39,7 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
         const scale = scales?.[i] ?? guidance;
         return { time, label, scale, vector: vectorOf(config, pooled, { label, scale }) };
       }),
+    planes: (latents) => unpack(latents, grid ?? [1, tokens]),
     inputs(labels): Readonly<Record<string, Tensor>> {
       if (text === undefined) refuse("text", `given: (n, M, ${config.jointDim})`, "none");
       const { cos, sin } = rotationTables(ids, {
@@ -52,6 +53,31 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
       };
     },
   };
+}
+
+/**
+ * Packed latents `(n, T, 4·C)` as planes `(n, C, 2·rows, 2·columns)`; tokens without a grid lie in one row.
+ *
+ * *Source:* diffusers `FluxPipeline._unpack_latents`.
+ */
+export function unpack(
+  { dims: [n = 0, tokens = 0, packed = 0], data }: Tensor,
+  [rows, columns]: readonly [number, number],
+): Tensor {
+  const channels = packed / 4;
+  const planes = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const [picture, token, place] = [
+      Math.floor(i / (tokens * packed)),
+      Math.floor(i / packed) % tokens,
+      i % packed,
+    ];
+    const y = 2 * Math.floor(token / columns) + Math.floor(place / 2) % 2;
+    const x = 2 * (token % columns) + place % 2;
+    const plane = picture * channels + Math.floor(place / 4);
+    planes[(plane * 2 * rows + y) * 2 * columns + x] = data[i]!;
+  }
+  return { dims: [n, channels, 2 * rows, 2 * columns], data: planes };
 }
 
 /** Pooled text features of a label, then the features of the guidance scale where the model has it. */

@@ -51,6 +51,8 @@ export interface Scene {
   readonly conditions?: number;
   /** Conditions of a batch at a time: one for each label; with guidance by halves the null half behind. */
   batch(labels: readonly number[], at: BatchMoment): Condition[];
+  /** Latents as planes `(n, C, H, W)`. */
+  planes(latents: Tensor): Tensor;
   /** Inputs of the preparation, and constants that need none, for the pictures of these labels. */
   inputs(labels: readonly number[]): Readonly<Record<string, Tensor>>;
 }
@@ -80,6 +82,7 @@ export function labelScene(model: LabelledModel): Scene {
       if (guidance === 1 || nullLabel === undefined) return conditional;
       return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
     },
+    planes: (latents) => latents,
     inputs: () => ({}),
   };
 }
