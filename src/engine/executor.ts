@@ -12,13 +12,13 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Value } from "../backend/backend.ts";
-import type { Condition, Transformer } from "../model/module_graph.ts";
+import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./breathe.ts";
-import type { ConditioningTable } from "./conditioning.ts";
 import type { FeatureCache } from "./feature_cache.ts";
+import type { StepInputs } from "./step_inputs.ts";
 import * as segments from "./segment.ts";
 import { type BoundSession, SegmentSessions } from "./segment_sessions.ts";
 import {
@@ -30,24 +30,6 @@ import {
   type TrunkRunStep,
 } from "./step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
-
-/** What one step computes with. */
-export interface StepInputs {
-  /** Latents `(N, C, H, W)`, or packed `(N, T, C)`. */
-  readonly latent: Tensor;
-  /** Time and label of each of the N rows. */
-  readonly batch: readonly Condition[];
-  /** What every graph of the run may read, by name; the caller's. */
-  readonly constants?: Values;
-  /** Sizes that shapes name, the batch apart; the transformer's own unless given. */
-  readonly sizes?: Transformer["sizes"];
-  /** Holds every condition of the batch. */
-  readonly table: ConditioningTable;
-  /** What earlier steps of the same run kept. */
-  readonly features: FeatureCache;
-  /** Stops before the next graph. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A step's inputs and the model call that it is. */
 interface Call extends StepInputs {
@@ -120,7 +102,7 @@ export class Executor {
   }
 
   async #runTrunk(step: TrunkRunStep, call: Call): Promise<Value> {
-    const modules = moduleParts(step);
+    const modules = call.probe ? this.#probed(moduleParts(step)) : moduleParts(step);
     if (!step.storeHidden && !step.storeResidual) {
       const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);
       return results[segments.PREDICTION]!; // the head's only result
@@ -142,6 +124,14 @@ export class Executor {
         Object.entries(streams).filter(([name]) => names.includes(name) === wanted),
       );
     return { kept: pick(true), rest: pick(false) };
+  }
+
+  /** With probes where a branch has halves. */
+  #probed(parts: readonly segments.Part[]): readonly segments.Part[] {
+    return parts.map((part) => {
+      const halves = part.kind === "module" && this.transformer.modules[part.index]?.halves;
+      return halves ? { ...part, probe: true } : part;
+    });
   }
 
   #stateNames(): readonly string[] {
@@ -211,6 +201,10 @@ export class Executor {
       const names = this.#featureNames(part.index);
       features.store(this.#cacheName(slot, part.index), names.map((name) => results[name]!)); // asked
       for (const name of names) delete rest[name];
+      if (!part.probe) continue;
+      const inner = segments.innerName(this.transformer.modules[part.index]!.name); // as above
+      features.store(`${this.#cacheName(slot, part.index)} inner`, [results[inner]!]); // asked
+      delete rest[inner];
     }
     return rest;
   }

@@ -13,10 +13,11 @@ import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
-import type { Executor, StepInputs } from "./executor.ts";
+import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import { type ResolvedRequest, sceneOf } from "./request.ts";
 import { samplingFor } from "./sampling.ts";
+import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./transfer.ts";
 
 /** The state after one step. */
@@ -67,6 +68,8 @@ export interface Run {
   readonly steps: readonly Step[];
   /** Keeps what steps store; disposed of at the end. */
   readonly features: FeatureCache;
+  /** Keep what lies between the halves of branches too, for calibration. */
+  readonly probe?: boolean | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -185,7 +188,7 @@ export function stepInputs(
     readonly time: number;
   },
 ): StepInputs {
-  const { model, request, features, signal } = run;
+  const { model, request, features, signal, probe } = run;
   const batch = batchOf(run, time);
   const repeated = repeat(latent, batch.length / request.labels.length);
   const { sizes } = sceneOf(model, request).transformer;
@@ -195,6 +198,7 @@ export function stepInputs(
     table,
     features,
     signal,
+    probe,
     ...(sizes !== undefined && { sizes }),
   };
 }

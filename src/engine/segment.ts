@@ -13,6 +13,7 @@ import {
   HEAD,
   modulationOf,
   type ModulationPart,
+  type Module,
   type Streams,
   type StreamShape,
   type Transformer,
@@ -29,6 +30,8 @@ export type Part =
     readonly action: "run" | "reuse";
     /** Whether the feature is a result of the graph. */
     readonly store: boolean;
+    /** Whether what lies between the halves of the branch is a result too: for calibration only. */
+    readonly probe?: boolean;
   }
   | { readonly kind: "head" };
 
@@ -61,6 +64,11 @@ export function featureName(module: string, index: number): string {
   return `feature.${module}.${index}`;
 }
 
+/** Name of what lies between the halves of a module's branch, as graph output. */
+export function innerName(module: string): string {
+  return `inner.${module}`;
+}
+
 /** Names of the parts that take modulation vectors, with their row counts, in order. */
 export function modulated(
   transformer: Transformer,
@@ -78,7 +86,8 @@ export function segmentOutputs(transformer: Transformer, segment: Segment): stri
   const features = segment.flatMap((part) => {
     if (part.kind !== "module" || !part.store) return [];
     const module = transformer.modules[part.index]!; // parts are made from this transformer
-    return module.featureDims.map((_, i) => featureName(module.name, i));
+    const inner = part.probe ? [innerName(module.name)] : [];
+    return [...module.featureDims.map((_, i) => featureName(module.name, i)), ...inner];
   });
   const ends = segment.at(-1)?.kind === "head"
     ? [PREDICTION]
@@ -104,7 +113,8 @@ function streamsBefore(transformer: Transformer, segment: Segment): readonly Str
 export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
-    return `${part.index}${part.action === "run" ? "." : "r"}${part.store ? "s" : ""}`;
+    const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}`;
+    return `${part.index}${part.action === "run" ? "." : "r"}${results}`;
   });
   return marks.join(" ");
 }
@@ -142,10 +152,26 @@ function addModule(
   const module = transformer.modules[part.index]!; // parts are made from this transformer
   const modulation = takeModulation(module.modulationRows);
   const features = part.action === "run"
-    ? module.branch(graph, streams, modulation)
+    ? runBranch(graph, module, { streams, modulation, probe: part.probe ?? false })
     : module.featureDims.map((dims, i) => graph.input(featureName(module.name, i), dims));
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
+}
+
+/** Features of a module; with `probe` what lies between the halves of its branch is a result. */
+function runBranch(
+  graph: GraphBuilder,
+  { name, halves, branch }: Module,
+  { streams, modulation, probe }: {
+    readonly streams: Streams;
+    readonly modulation: readonly Node[];
+    readonly probe: boolean;
+  },
+): readonly Node[] {
+  if (!probe || halves === undefined) return branch(graph, streams, modulation);
+  const inner = halves.inner(graph, streams, modulation);
+  graph.output(innerName(name), inner);
+  return halves.finish(graph, inner);
 }
 
 /** Streams combined element by element with others of the same shape. */

@@ -47,6 +47,7 @@ function jointAttention(geometry: FluxGeometry, prefix: string): Module {
     modulationRows: 6,
     modulation: [{ name, rows: 3 }, { name: contextPart(name), rows: 3 }],
     featureDims: [["N", "T", width], ["N", "M", width]],
+    kinds: ["attn", "context_attn"],
     macs: {
       branch: 4 * (T + M) * width ** 2 + mixingMacs(geometry, T + M),
       merge: (T + M) * width,

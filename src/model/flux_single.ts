@@ -14,7 +14,7 @@ import { type FluxGeometry, mixingMacs, project, rotatedAttention } from "./flux
 import { type FluxConfig, fluxWidth } from "./flux_config.ts";
 import { MLP_RATIO } from "./flux_tensors.ts";
 import { dense, modulatedNorm } from "./layers.ts";
-import type { Module, Streams } from "./module_graph.ts";
+import type { BranchHalves, Module, Streams } from "./module_graph.ts";
 import type { TensorPart } from "./tensor_parts.ts";
 
 /** Attention, then MLP. */
@@ -59,12 +59,15 @@ function attentionModule(geometry: FluxGeometry, prefix: string): Module {
       branch: 4 * tokens * width ** 2 + mixingMacs(geometry, tokens),
       merge: tokens * width,
     },
-    branch(graph, streams, modulation): Node[] {
-      const joint = normedTokens(graph, streams, modulation);
-      const projected = project(graph, joint, names, geometry.headDim);
-      const mixed = rotatedAttention(graph, projected, geometry);
-      return [shareOf(graph, mixed, prefix, "attn")];
-    },
+    kinds: ["single_attn"],
+    ...inHalves({
+      inner(graph, streams, modulation): Node {
+        const joint = normedTokens(graph, streams, modulation);
+        const projected = project(graph, joint, names, geometry.headDim);
+        return rotatedAttention(graph, projected, geometry);
+      },
+      finish: (graph, mixed) => [shareOf(graph, mixed, prefix, "attn")],
+    }),
     merge: (graph, streams, _, [feature]) => {
       const bias = graph.parameter(`${prefix}.proj_out.bias`, [width]);
       return { ...streams, [SHARE]: operators.add(graph, feature!, bias) }; // one feature
@@ -80,17 +83,29 @@ function mlpModule(geometry: FluxGeometry, prefix: string): Module {
     ...sharedParts(geometry, prefix),
     name: `${prefix}.mlp`,
     macs: { branch: 2 * tokens * width * hidden, merge: tokens * width },
-    branch(graph, streams, modulation): Node[] {
-      const joint = normedTokens(graph, streams, modulation);
-      const raised = operators.geluTanh(graph, dense(graph, joint, `${prefix}.proj_mlp`, hidden));
-      return [shareOf(graph, raised, prefix, "mlp")];
-    },
+    kinds: ["single_mlp"],
+    ...inHalves({
+      inner(graph, streams, modulation): Node {
+        const joint = normedTokens(graph, streams, modulation);
+        return operators.geluTanh(graph, dense(graph, joint, `${prefix}.proj_mlp`, hidden));
+      },
+      finish: (graph, raised) => [shareOf(graph, raised, prefix, "mlp")],
+    }),
     merge(graph, { x, text, [SHARE]: share }, [, , gate], [feature]): Streams {
       // Both streams, the share and the gate are as declared above.
       const sum = operators.multiply(graph, gate!, operators.add(graph, share!, feature!));
       const [ofText, ofImage] = operators.splitTokens(graph, sum, { like: text!, rest: "T" });
       return { x: operators.add(graph, x!, ofImage), text: operators.add(graph, text!, ofText) };
     },
+  };
+}
+
+/** Published calibrations measure before `proj_out`. */
+function inHalves(halves: BranchHalves): Pick<Module, "halves" | "branch"> {
+  const { inner, finish } = halves;
+  return {
+    halves,
+    branch: (graph, streams, modulation) => finish(graph, inner(graph, streams, modulation)),
   };
 }
 

@@ -30,6 +30,14 @@ export interface ModulationPart {
   readonly rows: number;
 }
 
+/** A branch in two halves, where published calibrations measure what lies between. */
+export interface BranchHalves {
+  /** Streams and modulation to the inner result. */
+  inner(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node;
+  /** The inner result to features. */
+  finish(graph: GraphBuilder, inner: Node): Node[];
+}
+
 /** One attention or MLP of one block. */
 export interface Module {
   /** Unique name, such as `blocks.3.attn`. */
@@ -40,6 +48,10 @@ export interface Module {
   readonly modulation?: readonly ModulationPart[];
   /** Shapes of the features that `branch` returns. */
   readonly featureDims: readonly (readonly Dim[])[];
+  /** Kind of each feature, as calibrations name it; absent = the last part of the module's name. */
+  readonly kinds?: readonly string[];
+  /** The branch in halves, where its feature is not what published calibrations measure. */
+  readonly halves?: BranchHalves;
   /** Streams behind it; absent = the transformer's. */
   readonly streams?: readonly StreamShape[];
   /** Multiply-accumulates of the branch and of the merge for one row of the batch. */
@@ -141,6 +153,11 @@ export interface Transformer {
   readonly preparation?: Preparation;
   /** Sizes that shapes name, the batch apart, as costs assume them; graphs run at any. */
   readonly sizes?: Readonly<Record<string, number>>;
+}
+
+/** Kind of each feature of a module. */
+export function kindsOf({ name, kinds }: Module): readonly string[] {
+  return kinds ?? [name.slice(name.lastIndexOf(".") + 1)];
 }
 
 /** Where a module's modulation vectors come from. */
