@@ -40,6 +40,19 @@ Deno.test("this browser draws on WebAssembly what the server draws", needs, asyn
       await untilStatus(page, /^50 steps in/);
       assertMatch(await textOf(page, "#speed"), /^\d+\.\d×$/);
     });
+    await test.step("where an adapter promises WebGPU and does not hold it", async () => {
+      await page.addInitScript(() => {
+        const info = { vendor: "", device: "", description: "a promise", isFallbackAdapter: false };
+        const gpu = { requestAdapter: () => Promise.resolve({ info }) };
+        Object.defineProperty(navigator, "gpu", { value: gpu }); // of the page, not of its workers
+      });
+      await openPage(opened);
+      await chooseEngine(opened, "auto");
+      await page.locator("#steps").fill("2");
+      await page.locator("#generate").click();
+      await untilStatus(page, /^2 steps in/);
+      assertMatch(await textOf(page, "#notices"), /Drawn by this browser, wasm,/);
+    });
     assertEquals(complaints, []);
   });
 });

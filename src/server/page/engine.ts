@@ -7,6 +7,7 @@
 
 import { findAdapter } from "../../backend/adapter.ts";
 import { runtimeBinary } from "../../backend/runtime_files.ts";
+import { BackendError } from "../../errors.ts";
 import { encodePng } from "../../engine/png.ts";
 import { toPictures } from "../../engine/picture.ts";
 import { compilePlan, type StepKind } from "../../plan/compile.ts";
@@ -49,31 +50,39 @@ const TEXT_KEYWORD = "invardiff";
 const STORE = "invardiff-1";
 
 /** Fetches model and runtime, then opens them in a worker. */
-export async function openEngine(
-  options: EngineOptions,
+export async function openEngine(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+  if (options.backend !== "auto") return await openOn(options.backend, options, run);
+  if ((await findAdapter())?.fallback !== false) return await openOn("wasm", options, run);
+  try {
+    return await openOn("webgpu", options, run);
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    return await openOn("wasm", options, run); // the adapter promised more than it holds
+  }
+}
+
+async function openOn(
+  provider: "webgpu" | "wasm",
+  { base, model, fingerprint }: EngineOptions,
   { onEvent, signal }: RunOptions,
 ): Promise<BrowserEngine> {
-  const provider = await chooseProvider(options.backend);
-  const { base, model, fingerprint } = options;
-  const binary = runtimeBinary(provider);
   const version = `?weights=${encodeURIComponent(fingerprint)}`;
   const names = [
     `models/${model}/model.json${version}`,
     `models/${model}/weights.safetensors${version}`,
+    `${RUNTIME_FOLDER}${runtimeBinary(provider)}`,
   ];
-  const { files, kept } = await download(
-    [...names, `${RUNTIME_FOLDER}${binary}`].map((name) => base + name),
-    {
-      store: await openStore(),
-      onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
-      signal,
-    },
-  );
+  const { files, kept } = await download(names.map((name) => base + name), {
+    store: await openStore(),
+    onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
+    signal,
+  });
+  const [json, weights, binary] = files;
   const renderer = await openRemoteRenderer({
     createWorker: () => new Worker(`${base}worker.js`, { type: "module" }),
-    model: new Map([["model.json", files[0]!], ["weights.safetensors", files[1]!]]), // as they were asked for
+    model: new Map([["model.json", json!], ["weights.safetensors", weights!]]), // as they were asked for
     backend: provider,
-    runtimeFiles: { folder: `${base}${RUNTIME_FOLDER}`, binary: files[2]! },
+    runtimeFiles: { folder: `${base}${RUNTIME_FOLDER}`, binary: binary! },
     onLoaded: (done, total) => onEvent({ kind: "loading", what: "graphs", done, total }),
     signal,
   });
@@ -81,11 +90,6 @@ export async function openEngine(
     renderer,
     kept ? [] : ["The browser had no room to keep the model for next time."],
   );
-}
-
-async function chooseProvider(backend: BrowserBackend): Promise<"webgpu" | "wasm"> {
-  if (backend !== "auto") return backend;
-  return (await findAdapter())?.fallback === false ? "webgpu" : "wasm";
 }
 
 /** The Cache API is absent outside of secure contexts, and may be forbidden. */

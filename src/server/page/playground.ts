@@ -19,6 +19,7 @@ import type { Outcome } from "./outcome.ts";
 import { fullShape, type PlanShape, planShape } from "./plan_shape.ts";
 import type { RunEvent, Runner, RunRequest, RunResult } from "./run.ts";
 import { serverRunner } from "./server_run.ts";
+import { streamRunner } from "./stream_run.ts";
 import { StageView } from "./stage_view.ts";
 import {
   announcement,
@@ -173,14 +174,16 @@ export class Playground {
     generate!.disabled = busy; // both were found
     cancel!.hidden = !busy;
     if (hadFocus) (busy ? cancel : generate)!.focus();
-    if (busy) byId("stage", HTMLElement).scrollIntoView({ block: "nearest", behavior: "smooth" });
+    if (busy) byId("stage", HTMLElement).scrollIntoView({ block: "nearest", behavior: motion() });
   }
 
   #runnerOf(form: FormView): Runner {
-    const { api, browser } = this.context;
+    const { api, browser, offer } = this.context;
     const { id, fingerprint, backend } = form.model;
     if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
-      return serverRunner({ api, backend: `the server, ${backend.description}`, decode });
+      const server = { api, backend: `the server, ${backend.description}`, decode };
+      const hasJobs = offer.capabilities.routes.includes("POST /v1/jobs");
+      return hasJobs ? serverRunner(server) : streamRunner(server);
     }
     const base = new URL("/page/", location.href).href;
     const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options
@@ -238,4 +241,8 @@ function browserWords(): string {
   return `${gpu}WebAssembly with ${threads} ${
     threads === 1 ? "thread" : "threads"
   }; about 30 MB once.`;
+}
+
+function motion(): ScrollBehavior {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
 }

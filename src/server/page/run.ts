@@ -32,6 +32,7 @@ export type RunEvent =
     readonly total: number;
   }
   | { readonly kind: "queued"; readonly ahead: number }
+  | { readonly kind: "drawing" } // by a server that does not tell its steps
   | { readonly kind: "started"; readonly kinds: readonly StepKind[] }
   | {
     readonly kind: "step";

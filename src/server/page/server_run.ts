@@ -4,25 +4,15 @@
  * @module
  */
 
-import { type Api, ApiError } from "./api.ts";
+import { ApiError } from "./api.ts";
 import type { JobEvents, JobView } from "./contract.ts";
-import type { Pixels } from "./pixels.ts";
 import type { RunEvent, Runner, RunOptions, RunRequest } from "./run.ts";
-
-/** What the run needs of its surroundings. */
-export interface ServerRunContext {
-  /** The server. */
-  readonly api: Api;
-  /** What runs there, in words. */
-  readonly backend: string;
-  /** Decodes a picture file. */
-  readonly decode: (file: Blob) => Promise<Pixels>;
-}
+import { pngOf, type ServerContext } from "./server_context.ts";
 
 const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 
 /** Makes a runner that draws on the server. */
-export function serverRunner(context: ServerRunContext): Runner {
+export function serverRunner(context: ServerContext): Runner {
   return async (request, options) => {
     const { api, backend, decode } = context;
     const { id } = await api.post<{ readonly id: string }>("/v1/jobs", bodyOf(request));
@@ -49,7 +39,7 @@ function bodyOf({ model, label, seed, steps, guidance, plan }: RunRequest): unkn
 
 /** Follows a job to its end; a signal cancels it there. */
 async function follow(
-  { api, decode }: ServerRunContext,
+  { api, decode }: ServerContext,
   id: string,
   { onEvent, signal }: RunOptions,
 ): Promise<JobView> {
@@ -92,11 +82,10 @@ function translate(event: string, data: never): RunEvent | undefined {
 
 async function show(
   { b64_json }: JobEvents["preview"],
-  decode: ServerRunContext["decode"],
+  decode: ServerContext["decode"],
   onEvent: RunOptions["onEvent"],
 ): Promise<void> {
-  const bytes = Uint8Array.from(atob(b64_json), (letter) => letter.charCodeAt(0));
-  onEvent({ kind: "preview", pixels: await decode(new Blob([bytes], { type: "image/png" })) });
+  onEvent({ kind: "preview", pixels: await decode(pngOf(b64_json)) });
 }
 
 function failureOf({ error }: JobEvents["failed"]): string {

@@ -155,6 +155,6 @@ export class StageView {
 
 function speedWords({ full, speedup, request }: Outcome): string {
   if (request.plan === undefined) return "no plan: every step computed";
-  if (full !== undefined) return `full took ${formatSeconds(full.seconds)}`;
+  if (full !== undefined) return `in full: ${formatSeconds(full.seconds)}`;
   return speedup === undefined ? "" : "by this run's full steps";
 }

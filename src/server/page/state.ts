@@ -58,6 +58,8 @@ export function reduce(state: RunState, action: RunAction): RunState {
       return { ...IDLE, phase: "waiting", pass: action.pass, words: "Asking…" };
     case "queued":
       return { ...state, phase: "waiting", words: queueWords(action.ahead) };
+    case "drawing":
+      return { ...state, phase: "waiting", words: "Drawing…" };
     case "loading":
       return { ...state, phase: "loading", words: loadingWords(action), loaded: shareOf(action) };
     case "started":
@@ -86,7 +88,8 @@ function finished(
   state: RunState,
   { seconds, words }: RunAction & { readonly kind: "finished" },
 ): RunState {
-  const told = words ?? `${formatCount(state.kinds.length, "step")} in ${formatSeconds(seconds)}.`;
+  const steps = state.kinds.length === 0 ? "Drawn" : formatCount(state.kinds.length, "step");
+  const told = words ?? `${steps} in ${formatSeconds(seconds)}.`;
   return { ...state, phase: "finished", elapsed: seconds, eta: undefined, words: told };
 }
 

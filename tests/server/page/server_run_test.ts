@@ -3,7 +3,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Api, ApiError } from "../../../src/server/page/api.ts";
 import type { Pixels } from "../../../src/server/page/pixels.ts";
 import type { RunEvent, RunRequest } from "../../../src/server/page/run.ts";
+import type { ServerContext } from "../../../src/server/page/server_context.ts";
 import { serverRunner } from "../../../src/server/page/server_run.ts";
+import { streamRunner } from "../../../src/server/page/stream_run.ts";
 import { toyApp, ToyRenderer, until } from "../toy_renderer.ts";
 
 const REQUEST: RunRequest = { model: "toy", label: 3, seed: 5, steps: 4, guidance: 2 };
@@ -57,11 +59,31 @@ Deno.test("a run that fails says why", async () => {
   );
 });
 
+Deno.test("a server without jobs draws in one streamed answer, with three previews", async () => {
+  const renderer = new ToyRenderer();
+  const run = streamRunner(await contextOf(renderer, { jobs: false }));
+  const kinds: string[] = [];
+  const signal = new AbortController().signal;
+  const { png } = await run(REQUEST, { onEvent: ({ kind }) => kinds.push(kind), signal });
+  assertEquals(kinds, ["drawing", "preview", "preview", "preview"]);
+  assertEquals((await png.bytes()).slice(1, 4), new TextEncoder().encode("PNG"));
+  assertEquals(renderer.batches[0]?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
+  renderer.failure = new RangeError("Cannot draw: it must not be");
+  await assertRejects(() => run(REQUEST, { onEvent: () => {}, signal }), ApiError, "Cannot draw");
+});
+
 async function runner(
   renderer: ToyRenderer,
 ): Promise<{ readonly run: ReturnType<typeof serverRunner> }> {
-  const app = await toyApp([renderer]);
+  return { run: serverRunner(await contextOf(renderer, {})) };
+}
+
+async function contextOf(
+  renderer: ToyRenderer,
+  options: { readonly jobs?: boolean },
+): Promise<ServerContext> {
+  const app = await toyApp([renderer], options);
   const keys = { get: () => undefined, ask: () => Promise.reject(new Error("no key is needed")) };
   const api = new Api(keys, async (to, init) => await app.request(`${to}`, init));
-  return { run: serverRunner({ api, backend: "a toy", decode: () => Promise.resolve(PICTURE) }) };
+  return { api, backend: "a toy", decode: () => Promise.resolve(PICTURE) };
 }
