@@ -94,7 +94,7 @@ export function createApp(options: AppOptions): App {
   const described = describe(options, desk);
   app.route("/", catalogRoutes(desk, described.features));
   app.route("/", options.jobs ?? true ? jobRoutes(desk) : refusedJobRoutes());
-  app.get("/metrics", (context) => context.text(observer.registry.expose()));
+  app.get("/metrics", async (context) => context.text(await observer.registry.expose()));
   app.get("/openapi.json", (context) => context.json(described.document));
   const { studio } = desk;
   return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => studio.drain(signal) });

@@ -199,6 +199,8 @@ Deno.test("metrics count requests, jobs, steps and modules", async () => {
       "jobs_running 0",
       "renderers 1",
       "live_feature_bytes 0",
+      "live_device_values 0",
+      "live_sessions 1",
       'job_seconds_bucket{le="+Inf"} 1',
     ]
   ) assertStringIncludes(text, `\n${line}\n`);

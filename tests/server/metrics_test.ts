@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Registry } from "../../src/server/metrics.ts";
 
-Deno.test("expose() writes Prometheus' text format", () => {
+Deno.test("expose() writes Prometheus' text format", async () => {
   const registry = new Registry();
   const requests = registry.counter("requests_total", "Requests");
   requests.add({ path: 'a"b\\c\nd' });
@@ -13,7 +13,7 @@ Deno.test("expose() writes Prometheus' text format", () => {
   for (const value of [0.5, 1, 1.5, 9]) seconds.observe(value);
   depth = 4;
   assertEquals(
-    registry.expose(),
+    await registry.expose(),
     `# HELP requests_total Requests
 # TYPE requests_total counter
 requests_total{path="a\\"b\\\\c\\nd"} 1
