@@ -18,7 +18,7 @@ export interface WasmOptions {
 }
 
 /** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
-const WEIGHT_LIMIT = 3.5 * 2 ** 30;
+export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
 
 interface WasmRuntime {
   readonly ort: OrtModule;
