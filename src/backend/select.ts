@@ -4,10 +4,12 @@
  * @module
  */
 
+import { findAdapter } from "./adapter.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { canLoadNative, findNative, NATIVE_PERMISSIONS, openNative } from "./native.ts";
+import type { RuntimeFiles } from "./runtime_files.ts";
 import { openWasm } from "./wasm.ts";
-import { findAdapter, openWebGpu } from "./webgpu.ts";
+import { openWebGpu } from "./webgpu.ts";
 
 /** Which provider to open. */
 export interface BackendOptions {
@@ -15,6 +17,8 @@ export interface BackendOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
+  readonly runtimeFiles?: RuntimeFiles;
 }
 
 /** A provider and why it was taken. */
@@ -64,11 +68,11 @@ export async function openBackend(
   const threads = options.threads === undefined ? {} : { threads: options.threads };
   switch (choice.name) {
     case "webgpu":
-      return { backend: await openWebGpu(), choice };
+      return { backend: await openWebGpu(options.runtimeFiles), choice };
     case "native":
       return { backend: await openNative(threads), choice };
     case "wasm":
-      return { backend: await openWasm(threads), choice };
+      return { backend: await openWasm({ ...threads, files: options.runtimeFiles }), choice };
     default:
       throw new TypeError(
         `Cannot open backend: its name must be auto, ${

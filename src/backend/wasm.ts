@@ -9,12 +9,15 @@ import type { Backend } from "./backend.ts";
 import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
+import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
 
 /** Settings of the wasm provider. */
 export interface WasmOptions {
   /** Threads, at least 1; all cores unless told otherwise. One number for the whole process. */
   readonly threads?: number;
+  /** Where a browser finds the runtime. */
+  readonly files?: RuntimeFiles | undefined;
 }
 
 /** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
@@ -42,7 +45,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
       `Cannot open wasm: threads must be a positive integer: current value is ${threads}`,
     );
   }
-  runtime ??= initialise(threads).catch((error) => {
+  runtime ??= initialise(threads, options.files).catch((error) => {
     runtime = undefined;
     throw error;
   });
@@ -69,12 +72,13 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   });
 }
 
-async function initialise(threads: number): Promise<WasmRuntime> {
+async function initialise(threads: number, files?: RuntimeFiles): Promise<WasmRuntime> {
   const browser = runtimeName() === "browser";
   const ort = await load(browser);
   const isolated = !browser || Reflect.get(globalThis, "crossOriginIsolated") === true;
   const usable = isolated ? threads : 1;
   ort.env.wasm.numThreads = usable;
+  useRuntimeFiles(ort.env.wasm, files);
   const reserve = runtimeName() === "deno" && usable > 1;
   const begin = () => loadTrivial(ort, "wasm"); // the first session makes memory and threads
   await (await (reserve ? withReservedMemory(begin) : begin())).release();
