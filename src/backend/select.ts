@@ -6,7 +6,7 @@
 
 import type { Backend, BackendName } from "./backend.ts";
 import { canLoadNative, findNative, NATIVE_PERMISSIONS, openNative } from "./native.ts";
-import { openWasm } from "./wasm.ts";
+import { openWasm, type WasmOptions } from "./wasm.ts";
 import { findAdapter, openWebGpu } from "./webgpu.ts";
 
 /** Which provider to open. */
@@ -15,6 +15,8 @@ export interface BackendOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /** See {@link WasmOptions.compiledModule}; with it, `auto` is wasm. */
+  readonly compiledModule?: WebAssembly.Module;
 }
 
 /** A provider and why it was taken. */
@@ -59,16 +61,16 @@ export async function chooseBackend(): Promise<BackendChoice> {
 export async function openBackend(
   options: BackendOptions = {},
 ): Promise<{ readonly backend: Backend; readonly choice: BackendChoice }> {
-  const wanted = options.backend ?? "auto";
-  const choice = wanted === "auto" ? await chooseBackend() : { name: wanted, reason: "asked for" };
-  const threads = options.threads === undefined ? {} : { threads: options.threads };
+  const { backend: wanted = "auto", threads: count, compiledModule } = options;
+  const choice = await choiceOf(wanted, compiledModule);
+  const threads = count === undefined ? {} : { threads: count };
   switch (choice.name) {
     case "webgpu":
       return { backend: await openWebGpu(), choice };
     case "native":
       return { backend: await openNative(threads), choice };
     case "wasm":
-      return { backend: await openWasm(threads), choice };
+      return { backend: await openWasm({ ...threads, ...given(compiledModule) }), choice };
     default:
       throw new TypeError(
         `Cannot open backend: its name must be auto, ${
@@ -76,4 +78,17 @@ export async function openBackend(
         }: current value is ${wanted}`,
       );
   }
+}
+
+async function choiceOf(
+  wanted: BackendName | "auto",
+  compiledModule: WebAssembly.Module | undefined,
+): Promise<BackendChoice> {
+  if (wanted !== "auto") return { name: wanted, reason: "asked for" };
+  if (compiledModule === undefined) return await chooseBackend();
+  return { name: "wasm", reason: "its WebAssembly was given, compiled ahead" };
+}
+
+function given(compiledModule: WebAssembly.Module | undefined): Pick<WasmOptions, "compiledModule"> {
+  return compiledModule === undefined ? {} : { compiledModule };
 }

@@ -22,6 +22,11 @@ export interface PipelineOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /**
+   * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
+   * (workerd). With it, `auto` is wasm, on one thread.
+   */
+  readonly compiledModule?: WebAssembly.Module;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
   /** Stops opening. */

@@ -86,7 +86,10 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
 }
 
 /** Where the embedded model lies, relative to this module. */
-export const EMBEDDED_MODEL: URL = new URL("../../models/fashion-dit/", import.meta.url);
+export const EMBEDDED_MODEL: URL = new URL(
+  "../../models/fashion-dit/",
+  import.meta.url ?? "file:///", // workerd's modules lie nowhere; models are given there
+);
 
 class ModelPipeline implements Pipeline {
   constructor(
