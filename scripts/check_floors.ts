@@ -21,6 +21,7 @@ export interface House {
 /** What lies directly in src; imports go to a lower floor or stay in the folder. */
 const FLOORS: ReadonlyMap<string, number> = new Map([
   ["errors.ts", -1],
+  ["version.ts", -1],
   ["tensor", 0],
   ["plan", 0],
   ["onnx", 1],
@@ -32,8 +33,8 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["calibrate", 4],
   ["worker", 4],
   ["server", 5],
-  ["cli", 5],
-  ["edge", 5],
+  ["cli", 6],
+  ["edge", 6],
 ]);
 
 /** Where the runtime's own API may be used; the rest must run in a browser and in a worker. */

@@ -8,6 +8,8 @@ import { z } from "zod";
 
 /** See https://docs.deno.com/runtime/fundamentals/configuration; absent lists are empty. */
 export interface DenoConfig {
+  /** Entry of the package → module. */
+  readonly exports: Readonly<Record<string, string>>;
   /** Bare specifier → target. */
   readonly imports: Readonly<Record<string, string>>;
   /** Which files `deno publish` takes. */
@@ -16,6 +18,7 @@ export interface DenoConfig {
 
 const paths = z.array(z.string()).default([]);
 const config: z.ZodType<DenoConfig> = z.object({
+  exports: z.record(z.string(), z.string()).default({}),
   imports: z.record(z.string(), z.string()).default({}),
   publish: z.object({ include: paths, exclude: paths }).prefault({}),
 });

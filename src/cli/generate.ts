@@ -9,6 +9,7 @@ import { encodeSafetensors } from "../assets/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid, toPictures } from "../engine/picture.ts";
 import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import { recordText } from "../engine/picture_record.ts";
 import { encodePng } from "../engine/png.ts";
 import { plannedSteps } from "../engine/plan_target.ts";
 import { resolveRequest } from "../engine/request.ts";
@@ -18,7 +19,7 @@ import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type GivenConditions, readConditions } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
-import { type GenerateCommand, parseGenerate, TEXT_KEYWORD } from "./generate_options.ts";
+import { type GenerateCommand, parseGenerate } from "./generate_options.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
 import { openFor } from "./open.ts";
@@ -158,9 +159,9 @@ async function writeResults(
   if (command.out !== undefined) {
     const { labels, seed, steps, guidance, fingerprint, model } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
-    const record = JSON.stringify({ model, fingerprint, labels, seed, steps, guidance, plan });
+    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, plan });
     const picture = tileGrid(toPictures(latents));
-    await writeWhole(command.out, [await encodePng(picture, { [TEXT_KEYWORD]: record })]);
+    await writeWhole(command.out, [await encodePng(picture, text)]);
   }
   if (command.latents !== undefined) {
     await writeWhole(command.latents, encodeSafetensors(new Map([["latents", latents]])));

@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { AssetError } from "../errors.ts";
+import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
 import { readWhole } from "./files.ts";
 
@@ -43,9 +44,6 @@ export interface GenerateCommand {
   /** Fingerprint of the model that made the picture to repeat. */
   readonly fingerprint?: string;
 }
-
-/** Keyword of the PNG text chunk that holds a picture's parameters. */
-export const TEXT_KEYWORD = "invardiff";
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:

@@ -11,21 +11,32 @@ import { compare, COMPARE_USAGE } from "./compare.ts";
 import { doctor } from "./doctor.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
+import { serve, SERVE_USAGE } from "./serve.ts";
 
 /** A command: its arguments in, its exit code out. */
 type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
 
-const COMMANDS: Readonly<Record<string, Command>> = { generate, calibrate, plan, compare, doctor };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  generate,
+  serve,
+  calibrate,
+  plan,
+  compare,
+  doctor,
+};
 
 const USAGE = `usage: deno task <command> [options]
 
   generate   make pictures
+  serve      an HTTP server with a page
   calibrate  record a model and write a plan of what to reuse
   plan       look at, check, import, bind and export cache plans
   compare    measure a plan against full computation
   doctor     say what this machine offers and what --backend auto would choose
 
 ${GENERATE_USAGE}
+
+${SERVE_USAGE}
 
 ${CALIBRATE_USAGE}
 

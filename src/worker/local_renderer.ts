@@ -4,7 +4,8 @@
  * @module
  */
 
-import { openPipeline, type Pipeline, type PipelineOptions } from "../engine/pipeline.ts";
+import type { PipelineOptions } from "../engine/library.ts";
+import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
 import { normalNoise } from "../tensor/random.ts";
 import { joinRows } from "../tensor/rows.ts";

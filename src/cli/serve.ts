@@ -1,0 +1,162 @@
+/**
+ * `serve`: the HTTP server, until it is told to stop.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { coreCount } from "../backend/platform.ts";
+import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import { type App, type AppOptions, createApp } from "../server/app.ts";
+import { openLocalRenderer } from "../worker/local_renderer.ts";
+import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
+import type { Renderer } from "../worker/renderer.ts";
+import { readKeys } from "./api_keys.ts";
+import { readPlan } from "./plan_file.ts";
+import { parseServe, type ServeCommand } from "./serve_options.ts";
+
+export { SERVE_USAGE } from "./serve_options.ts";
+
+/** Seconds that running jobs have when the server is told to stop. */
+const GRACE_SECONDS = 30;
+
+/** Runs the command; returns when the server was told to stop and everything is put away. */
+export async function serve(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const command = parseServe(args);
+  const apiKeys = await readKeys(command.apiKeyFile);
+  const { plans, defaultPlan } = await plansOf(command);
+  const fleet = new Fleet(command);
+  const renderers = fleet.open();
+  const app = createApp({
+    renderers,
+    reopen: (failed) => fleet.replace(failed),
+    plans,
+    defaultPlan,
+    apiKeys,
+    ...boundsOf(command),
+    log: (entry) => {
+      if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
+    },
+    onError: (error, id) => void process.stderr.write(`error in request ${id}: ${told(error)}\n`),
+  });
+  try {
+    await listen(app, { command, renderers, signal });
+  } finally {
+    await fleet.close();
+  }
+}
+
+/** Everything that a request may be bounded by, as far as it was asked for. */
+function boundsOf(
+  { rate, cors, publicUrl, queue, maxSteps, deadline }: ServeCommand,
+): Partial<AppOptions> {
+  return {
+    ...(rate !== undefined && { rateLimit: { perMinute: rate, burst: Math.max(1, rate / 6) } }),
+    ...(cors !== undefined && { corsOrigins: cors }),
+    ...(publicUrl !== undefined && { publicUrl }),
+    limits: {
+      ...(queue !== undefined && { queue }),
+      ...(maxSteps !== undefined && { steps: maxSteps }),
+      ...(deadline !== undefined && { deadlineSeconds: deadline }),
+    },
+  };
+}
+
+/** The bundled plans, and the one that a file holds. */
+async function plansOf(
+  { plan }: ServeCommand,
+): Promise<{ readonly plans: readonly NamedPlan[]; readonly defaultPlan: string }> {
+  const bundled = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
+  if (plan === "auto" || plan === "none") return { plans: bundled, defaultPlan: plan };
+  const named = await readPlan(plan);
+  const known = bundled.some(({ name }) => name === named.name);
+  return { plans: known ? bundled : [...bundled, named], defaultPlan: named.name };
+}
+
+interface ListenOptions {
+  readonly command: ServeCommand;
+  readonly renderers: Promise<readonly Renderer[]>;
+  readonly signal: AbortSignal;
+}
+
+/** Answers requests until a signal; then finishes what was begun. */
+async function listen(app: App, { command, renderers, signal }: ListenOptions): Promise<void> {
+  const { port, host: hostname } = command;
+  const onListen = ({ port }: Deno.NetAddr): void => {
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    process.stderr.write(`listening on http://${host}:${port}/\n`);
+  };
+  const server = Deno.serve({ port, hostname, onListen }, app.fetch);
+  const stopped = stopSignal(signal);
+  try {
+    const [first] = await Promise.race([renderers, stopped.promise.then(() => [])]);
+    if (first !== undefined) {
+      const { id, backend } = first.facts;
+      process.stderr.write(`${id} on ${backend.description}: ${backend.reason}\n`);
+    }
+    await stopped.promise;
+    process.stderr.write("stopping: no new jobs; waiting for those that were begun\n");
+    await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
+  } finally {
+    stopped.forget();
+    await server.shutdown();
+  }
+}
+
+/** Resolves on SIGTERM, or when the signal is aborted (SIGINT). */
+function stopSignal(
+  signal: AbortSignal,
+): { readonly promise: Promise<void>; forget(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = (): void => resolve();
+  process.on("SIGTERM", stop);
+  signal.addEventListener("abort", stop, { once: true });
+  return {
+    promise,
+    forget(): void {
+      process.off("SIGTERM", stop);
+      signal.removeEventListener("abort", stop);
+    },
+  };
+}
+
+/** The renderers of a server: opened, made anew, closed. */
+class Fleet {
+  readonly #open = new Set<Renderer>();
+
+  constructor(readonly command: ServeCommand) {}
+
+  /** Opens all of them. @throws {AssetError | BackendError} When one cannot be opened. */
+  async open(): Promise<readonly Renderer[]> {
+    const count = Math.max(1, this.command.workers);
+    const renderers: Renderer[] = [];
+    for (let i = 0; i < count; i++) renderers.push(await this.#openOne(count)); // in turn: less memory at once
+    return renderers;
+  }
+
+  /** Closes a renderer that failed and opens another. */
+  async replace(failed: Renderer): Promise<Renderer> {
+    this.#open.delete(failed);
+    await failed.close().catch(() => {}); // it failed: what it says now is of no use
+    return await this.#openOne(Math.max(1, this.command.workers));
+  }
+
+  async close(): Promise<void> {
+    for (const renderer of this.#open) await renderer.close();
+  }
+
+  async #openOne(count: number): Promise<Renderer> {
+    const { model, backend, workers } = this.command;
+    const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
+    const options = { backend, threads, ...(model !== undefined && { model }) };
+    const renderer = workers > 0 && canStartWorkers()
+      ? await openRemoteRenderer(options)
+      : await openLocalRenderer(options);
+    this.#open.add(renderer);
+    return renderer;
+  }
+}
+
+function told(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}

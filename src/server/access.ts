@@ -1,0 +1,71 @@
+/**
+ * Who may ask, and how often: bearer keys and a rate for each.
+ *
+ * `hono-rate-limiter` counts in windows with a timer of its own; a token bucket needs none and lets short
+ * bursts through.
+ *
+ * @module
+ */
+
+import type { MiddlewareHandler } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
+import { HTTPException } from "hono/http-exception";
+import { RequestError } from "./request_error.ts";
+
+/** Requests that a key may make. */
+export interface RateLimit {
+  /** Each minute, on average. */
+  readonly perMinute: number;
+  /** At once. */
+  readonly burst: number;
+}
+
+/**
+ * Lets requests with one of the keys through. Keys are compared in constant time.
+ *
+ * @throws {RequestError} 401, by way of Hono, for all others.
+ */
+export function requireKey(keys: readonly string[]): MiddlewareHandler {
+  const authenticate = bearerAuth({ token: [...keys] });
+  return async (context, next) => {
+    let passed = false;
+    try {
+      await authenticate(context, async () => {
+        passed = true;
+        await next();
+      });
+    } catch (error) {
+      if (passed || !(error instanceof HTTPException)) throw error;
+      throw new RequestError(
+        "Cannot answer: the header authorization must be Bearer and a key of this server",
+        { status: 401, code: "invalid_api_key", headers: { "www-authenticate": "Bearer" } },
+      );
+    }
+  };
+}
+
+/**
+ * Lets so many requests of one key through.
+ *
+ * @throws {RequestError} 429, by way of Hono, for more.
+ */
+export function limitRate(
+  { perMinute, burst }: RateLimit,
+  now: () => number = () => performance.now(),
+): MiddlewareHandler {
+  const buckets = new Map<string, { tokens: number; at: number }>();
+  return async (context, next) => {
+    const key = context.req.header("authorization") ?? "";
+    const { tokens, at } = buckets.get(key) ?? { tokens: burst, at: now() };
+    const filled = Math.min(burst, tokens + (now() - at) / 60_000 * perMinute);
+    const allowed = filled >= 1;
+    buckets.set(key, { tokens: allowed ? filled - 1 : filled, at: now() }); // keys are few: they were checked
+    if (allowed) return await next();
+    const seconds = Math.ceil((1 - filled) * 60 / perMinute);
+    throw new RequestError(`Cannot answer: a key may ask ${perMinute} times a minute`, {
+      status: 429,
+      code: "rate_limit_exceeded",
+      headers: { "retry-after": `${seconds}` },
+    });
+  };
+}

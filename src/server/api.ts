@@ -1,0 +1,154 @@
+/**
+ * The bodies that clients send: from JSON of any shape to values that are never checked again.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { RequestError } from "./request_error.ts";
+
+/** What may be asked for at most. */
+export interface RequestLimits {
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Pictures of one request. */
+  readonly n: number;
+}
+
+/** Encodings of a picture. */
+export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
+
+/** Encoding of a picture. */
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/** A request for pictures, as it came. */
+export interface GenerationBody {
+  /** Model's id; the first model unless given. */
+  readonly model?: string | undefined;
+  /** Words that name a class. */
+  readonly prompt?: string | undefined;
+  /** Class by index or by exact name, instead of a prompt. */
+  readonly label?: number | string | undefined;
+  /** Pictures. */
+  readonly n: number;
+  /** `auto` or `WIDTHxHEIGHT`. */
+  readonly size: string;
+  /** Noise of picture i comes from seed + i; drawn by lot unless given. */
+  readonly seed?: number | undefined;
+  /** Sampling steps; the plan's, else the model's. */
+  readonly steps?: number | undefined;
+  /** Guidance scale; the model's unless given. */
+  readonly guidance_scale?: number | undefined;
+  /** `auto`, `none` or a plan's id; the server's default unless given. */
+  readonly plan?: string | undefined;
+  /** Encoding. */
+  readonly output_format: OutputFormat;
+  /** Quality of JPEG and WebP, 0 … 100. */
+  readonly output_compression?: number | undefined;
+  /** Whoever asks, for the access log. */
+  readonly user?: string | undefined;
+}
+
+/** Body of `POST /v1/images/generations`. */
+export interface ImagesBody extends GenerationBody {
+  /** How pictures are answered. */
+  readonly response_format: "b64_json" | "url";
+  /** Whether the answer is a stream of events. */
+  readonly stream: boolean;
+  /** Previews in that stream. */
+  readonly partial_images: number;
+}
+
+/** Body of `POST /v1/jobs`. */
+export interface JobBody extends GenerationBody {
+  /** Whether steps come with previews. */
+  readonly previews: boolean;
+}
+
+/** Schemas of the bodies, for these limits. */
+export interface BodySchemas {
+  /** Of `POST /v1/images/generations`. */
+  readonly images: z.ZodType<ImagesBody>;
+  /** Of `POST /v1/jobs`. */
+  readonly job: z.ZodType<JobBody>;
+}
+
+/** Makes the schemas. */
+export function bodySchemas(limits: RequestLimits): BodySchemas {
+  const shared = sharedFields(limits);
+  return {
+    images: z.strictObject({
+      ...shared,
+      response_format: orDefault(z.enum(["b64_json", "url"]), "b64_json"),
+      stream: orDefault(z.boolean(), false),
+      partial_images: orDefault(z.int().min(0).max(3), 0),
+      // Values of OpenAI's fields that mean what we do anyway; all others are refused by name.
+      quality: optional(z.literal("auto")),
+      background: optional(z.enum(["auto", "opaque"])),
+      moderation: optional(z.literal("auto")),
+    }),
+    job: z.strictObject({ ...shared, previews: orDefault(z.boolean(), false) }),
+  };
+}
+
+/** Largest first seed: every picture's own is a safe integer. */
+const MAX_SEED = Number.MAX_SAFE_INTEGER - 1000;
+
+// deno-lint-ignore explicit-function-return-type -- a dozen zod types that only bodySchemas() sees
+function sharedFields({ steps, n }: RequestLimits) {
+  return {
+    model: optional(z.string().min(1).max(200)),
+    prompt: optional(z.string().min(1).max(4000)),
+    label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])),
+    n: orDefault(z.int().min(1).max(n), 1),
+    size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
+    seed: optional(z.int().min(0).max(MAX_SEED)),
+    steps: optional(z.int().min(1).max(steps)),
+    guidance_scale: optional(z.number().min(0).max(100)),
+    plan: optional(z.string().min(1).max(200)),
+    output_format: orDefault(z.enum(OUTPUT_FORMATS), "png"),
+    output_compression: optional(z.int().min(0).max(100)),
+    user: optional(z.string().max(512)),
+  };
+}
+
+/** A field that may be absent or, as OpenAI's clients write it, null. */
+function optional<T extends z.ZodType>(type: T): z.ZodType<z.output<T> | undefined> {
+  return type.nullish().transform((value) => value ?? undefined) as z.ZodType<
+    z.output<T> | undefined
+  >; // zod cannot see that ?? leaves no null
+}
+
+function orDefault<T extends z.ZodType>(type: T, value: z.output<T>): z.ZodType<z.output<T>> {
+  return type.nullish().transform((given) => given ?? value) as z.ZodType<z.output<T>>; // as above
+}
+
+/**
+ * Checks a body.
+ *
+ * @throws {RequestError} 400, naming the first field at fault.
+ */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!; // a failed parse has at least one
+  const unknown = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  const param = unknown ?? (issue.path.length > 0 ? issue.path.join(".") : undefined);
+  const what = unknown === undefined
+    ? `${param ?? "body"}: ${issue.message}: current value is ${show(valueAt(body, issue.path))}`
+    : `${unknown} must not be given: this server does not have it`;
+  throw new RequestError(`Cannot generate: ${what}`, { code: "invalid_value", param });
+}
+
+function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined,
+    body,
+  );
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}

@@ -1,0 +1,165 @@
+/**
+ * The HTTP service: a Hono app over renderers, with nothing global.
+ *
+ * @module
+ */
+
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
+import { requestId } from "hono/request-id";
+import { secureHeaders } from "hono/secure-headers";
+import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import type { Renderer } from "../worker/renderer.ts";
+import { limitRate, type RateLimit, requireKey } from "./access.ts";
+import { catalogRoutes } from "./catalog_routes.ts";
+import { Desk, type ServerLimits } from "./desk.ts";
+import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
+import { jobRoutes } from "./job_routes.ts";
+import { type AccessEntry, Observer } from "./observe.ts";
+import { openApiDocument, routeName, ROUTES } from "./openapi.ts";
+import { refusalOf, RequestError } from "./request_error.ts";
+import { VERSION } from "../version.ts";
+import { Studio } from "./studio.ts";
+
+/** What a server serves, and within which bounds. */
+export interface AppOptions {
+  /** What draws; several of one model share its requests. While they open, the server answers 503. */
+  readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
+  /** Makes a renderer anew whose device or worker failed. */
+  readonly reopen?: (failed: Renderer) => Promise<Renderer>;
+  /** Cache plans; the bundled ones unless given. */
+  readonly plans?: readonly NamedPlan[];
+  /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
+  readonly defaultPlan?: string;
+  /** Whether there are job routes; there are unless told otherwise. */
+  readonly jobs?: boolean;
+  /** Keys that clients must show; without any, everyone may ask. */
+  readonly apiKeys?: readonly string[];
+  /** How often each key may ask. */
+  readonly rateLimit?: RateLimit;
+  /** Origins whose pages may ask; none but our own unless given. */
+  readonly corsOrigins?: readonly string[];
+  /** Bounds; each has a default. */
+  readonly limits?: Partial<ServerLimits>;
+  /** Where clients reach the server, if not where it thinks. */
+  readonly publicUrl?: string;
+  /** Hears of each request. */
+  readonly log?: (entry: AccessEntry) => void;
+  /** Hears of each error that is ours, with the request's id. */
+  readonly onError?: (error: unknown, id: string) => void;
+}
+
+/** A Hono app that can be shut down. */
+export interface App extends Hono {
+  /** Resolves when models are loaded or could not be. */
+  readonly loaded: Promise<void>;
+  /** Refuses new work and waits for what was begun; a signal cancels that. Renderers are the caller's to close. */
+  drain(signal?: AbortSignal): Promise<void>;
+}
+
+/** Bounds unless told otherwise. */
+export const DEFAULT_LIMITS: ServerLimits = {
+  steps: 250,
+  n: 10,
+  queue: 32,
+  batch: 8,
+  body: { bytes: 64 * 1024, seconds: 10 },
+  deadlineSeconds: 600,
+  kept: 200,
+  keptSeconds: 600,
+};
+
+/**
+ * Makes a server.
+ *
+ * ```ts ignore
+ * const app = createApp({ renderers: [await openRemoteRenderer()] });
+ * Deno.serve(app.fetch);
+ * ```
+ */
+export function createApp(options: AppOptions): App {
+  const { jobs = true, apiKeys = [], publicUrl, log, onError } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const observer = new Observer();
+  const studio = new Studio({
+    queueLimit: limits.queue,
+    maxBatch: limits.batch,
+    deadlineSeconds: limits.deadlineSeconds,
+    reopen: options.reopen,
+    onStep: (step, drawing) => observer.hearStep(step, drawing),
+    onEnd: (job) => observer.hearEnd(job),
+  });
+  observer.watch(studio);
+  const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
+  const { defaultPlan = "auto" } = options;
+  const desk = new Desk({ studio, limits, plans, defaultPlan, publicUrl });
+  const loaded = desk.load(Promise.resolve(options.renderers));
+
+  const app = new Hono();
+  app.use(requestId(), observer.requests(log), secureHeaders());
+  if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
+  app.onError((error, context) => answerError(error, context, onError));
+  app.notFound((context) => answerError(notFound(context), context, onError));
+
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/readyz", (context) => {
+    const { ready, state } = desk.readiness;
+    return context.json({ status: state }, ready ? 200 : 503);
+  });
+  app.route("/", keptImageRoutes(desk));
+  for (const guard of guards(apiKeys, options.rateLimit)) app.use(guard);
+
+  const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
+  const auth = apiKeys.length > 0 ? "bearer" : "none";
+  const version = VERSION;
+  app.route("/", imageRoutes(desk));
+  app.route("/", catalogRoutes(desk, () => ({ routes: routes.map(routeName), auth, version })));
+  if (jobs) app.route("/", jobRoutes(desk));
+  else app.all("/v1/jobs/*", () => refuseJobs()).all("/v1/jobs", () => refuseJobs());
+  app.get("/metrics", (context) => context.text(observer.registry.expose()));
+  const document = openApiDocument(routes, {
+    schemas: desk.schemas,
+    version,
+    bearer: apiKeys.length > 0,
+  });
+  app.get("/openapi.json", (context) => context.json(document));
+  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => studio.drain(signal) });
+}
+
+function guards(apiKeys: readonly string[], rateLimit: RateLimit | undefined): MiddlewareHandler[] {
+  return [
+    ...(apiKeys.length > 0 ? [requireKey(apiKeys)] : []),
+    ...(rateLimit !== undefined ? [limitRate(rateLimit)] : []),
+  ];
+}
+
+function answerError(
+  error: unknown,
+  context: Context,
+  onError: AppOptions["onError"],
+): Response {
+  const known = error instanceof HTTPException
+    ? new RequestError(error.message || "Cannot answer", { status: error.status })
+    : error;
+  const { status, body, headers } = refusalOf(known);
+  if (status >= 500) onError?.(error, context.get("requestId"));
+  return context.body(JSON.stringify(body), status as 500, { // Hono wants a literal
+    "content-type": "application/json",
+    ...headers,
+  });
+}
+
+function notFound({ req: { method, path } }: Context): RequestError {
+  return new RequestError(`Cannot answer ${method} ${path.slice(0, 200)}: there is no such route`, {
+    status: 404,
+    code: "not_found",
+  });
+}
+
+function refuseJobs(): never {
+  throw new RequestError(
+    "Cannot take jobs: this server is one of many without a common memory; ask /v1/images/generations",
+    { status: 501, code: "not_implemented" },
+  );
+}

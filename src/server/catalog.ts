@@ -1,0 +1,155 @@
+/**
+ * What a server offers: its models, and for each the plans that fit it.
+ *
+ * @module
+ */
+
+import { PlanError } from "../errors.ts";
+import type { NamedPlan } from "../engine/bundled_plans.ts";
+import { compilePlan, type Step, type StepKind } from "../plan/compile.ts";
+import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
+import { planDigest } from "../plan/digest.ts";
+import type { RendererFacts } from "../worker/renderer.ts";
+import { RequestError } from "./request_error.ts";
+
+/** A plan as it is served. */
+export interface ServedPlan extends NamedPlan {
+  /** Equal for plans that make equal pictures. */
+  readonly digest: string;
+  /** One for each step of the sampler. */
+  readonly steps: readonly Step[];
+  /** Largest age, in steps, of anything that is loaded. */
+  readonly maxStaleness: number;
+}
+
+/** A model as it is served. */
+export interface ServedModel {
+  /** What draws it. */
+  readonly facts: RendererFacts;
+  /** Plans made for its weights and its sampler. */
+  readonly plans: readonly ServedPlan[];
+}
+
+/** Models in the order in which they were given, and all plans. */
+export interface Catalog {
+  /** The first is the one that is taken when none is named. */
+  readonly models: readonly ServedModel[];
+  /** Also those that fit no model here. */
+  readonly plans: readonly ServedPlan[];
+  /** When it was made, in Unix seconds. */
+  readonly created: number;
+}
+
+/** The level that `auto` prefers. */
+const DEFAULT_LEVEL = ".fast";
+
+/** Makes the catalog of these models and plans. */
+export function makeCatalog(
+  models: readonly RendererFacts[],
+  plans: readonly NamedPlan[],
+): Catalog {
+  const served = plans.map(servedPlan);
+  const distinct = new Map(models.map((facts) => [facts.id, facts]));
+  return {
+    models: [...distinct.values()].map((facts) => ({
+      facts,
+      plans: served.filter(({ plan }) => fits(plan, facts)),
+    })),
+    plans: served,
+    created: Math.floor(Date.now() / 1000),
+  };
+}
+
+function servedPlan({ name, plan }: NamedPlan): ServedPlan {
+  const { steps, maxStaleness } = compilePlan(plan);
+  return { name, plan, digest: planDigest(plan), steps, maxStaleness };
+}
+
+function fits({ fingerprints, sampler }: NamedPlan["plan"], facts: RendererFacts): boolean {
+  return fingerprints.includes(facts.fingerprint) && sampler.name === facts.sampler.name;
+}
+
+/**
+ * A model by its id, or the first.
+ *
+ * @throws {RequestError} 404 when there is none of that id.
+ */
+export function findModel({ models }: Catalog, id: string | undefined): ServedModel {
+  const found = id === undefined ? models[0] : models.find(({ facts }) => facts.id === id);
+  if (found !== undefined) return found;
+  const known = models.map(({ facts }) => facts.id).join(", ");
+  throw new RequestError(
+    `Cannot find model: model must be one of ${known}: current value is ${id}`,
+    { status: 404, code: "model_not_found", param: "model" },
+  );
+}
+
+/**
+ * A plan by its id.
+ *
+ * @throws {RequestError} 404 when there is none of that id.
+ */
+export function findServedPlan({ plans }: Pick<Catalog, "plans">, id: string): ServedPlan {
+  const found = plans.find(({ name }) => name === id);
+  if (found !== undefined) return found;
+  const known = plans.map(({ name }) => name).join(", ") || "none";
+  throw new RequestError(`Cannot find plan: plan must be one of ${known}: current value is ${id}`, {
+    status: 404,
+    code: "plan_not_found",
+    param: "plan",
+  });
+}
+
+/**
+ * The plan that a request follows; `undefined` when everything runs.
+ *
+ * @throws {RequestError} 404 when there is none of that id, 400 when it does not fit the model or the steps.
+ */
+export function choosePlan(
+  catalog: Catalog,
+  { facts, plans }: ServedModel,
+  { word, steps }: { readonly word: string; readonly steps: number | undefined },
+): ServedPlan | undefined {
+  if (word === "none") return undefined;
+  if (word === "auto") {
+    const fitting = plans.filter(({ steps: { length } }) =>
+      length === (steps ?? facts.sampler.steps)
+    );
+    return fitting.find(({ name }) => name.endsWith(DEFAULT_LEVEL)) ?? fitting[0];
+  }
+  const plan = findServedPlan(catalog, word);
+  if (!plans.includes(plan)) {
+    misfit("model", plan.plan.fingerprints.join(" or "), facts.fingerprint);
+  }
+  if (steps !== undefined && steps !== plan.steps.length) misfit("steps", plan.steps.length, steps);
+  return plan;
+}
+
+function misfit(param: string, wanted: unknown, given: unknown): never {
+  throw new RequestError(
+    new PlanError(`Cannot use plan: ${param} must be ${wanted}: current value is ${given}`).message,
+    { code: "plan_does_not_fit", param },
+  );
+}
+
+/** How many times less arithmetic a plan takes on a model. */
+export function speedupOf({ plan }: ServedPlan, cost: ModelCost): number {
+  return predictSpeedup(compilePlan(plan), cost);
+}
+
+/** Multiply-accumulates of each step for one row of the batch. */
+export function stepCosts(
+  cost: ModelCost,
+  { plan, steps }: { readonly plan: ServedPlan | undefined; readonly steps: number },
+): readonly number[] {
+  if (plan !== undefined) return plan.steps.map((step) => stepMacs(step, cost));
+  const full = cost.modules.reduce((sum, { branch, merge }) => sum + branch + merge, 0);
+  return Array.from({ length: steps }, () => cost.embed + full + cost.head);
+}
+
+/** Kind of each step. */
+export function stepKinds(
+  { plan, steps }: { readonly plan: ServedPlan | undefined; readonly steps: number },
+): readonly StepKind[] {
+  return plan?.steps.map(({ kind }) => kind) ?? Array.from({ length: steps }, () => "full");
+}

@@ -1,0 +1,138 @@
+/**
+ * What there is: models, plans, and what this server can do.
+ *
+ * @module
+ */
+
+import { Hono } from "hono";
+import { formatPlan } from "../plan/format.ts";
+import { renderSvg } from "../plan/render_svg.ts";
+import {
+  choosePlan,
+  findModel,
+  findServedPlan,
+  type ServedModel,
+  type ServedPlan,
+  speedupOf,
+} from "./catalog.ts";
+import type { Desk } from "./desk.ts";
+import { usableFormats } from "./encode.ts";
+
+/** What the capabilities tell beside limits. */
+export interface ServerFeatures {
+  /** `METHOD /path` of every route that works here. */
+  readonly routes: readonly string[];
+  /** How clients prove who they are. */
+  readonly auth: "none" | "bearer";
+  /** Version of the package. */
+  readonly version: string;
+}
+
+/** Models and plans. */
+export function catalogRoutes(desk: Desk, features: () => ServerFeatures): Hono {
+  const app = new Hono();
+  app.get("/v1/models", (context) => {
+    const { models } = desk.catalog;
+    return context.json({ object: "list", data: models.map((model) => modelView(desk, model)) });
+  });
+  app.get("/v1/models/:id", (context) => {
+    return context.json(modelView(desk, findModel(desk.catalog, context.req.param("id"))));
+  });
+  app.get("/v1/plans", (context) => {
+    const { models, plans } = desk.catalog;
+    return context.json({ object: "list", data: plans.map((plan) => planSummary(plan, models)) });
+  });
+  app.get("/v1/plans/:file", (context) => {
+    const file = context.req.param("file");
+    const svg = file.endsWith(".svg");
+    const { plan } = findServedPlan(desk.catalog, svg ? file.slice(0, -".svg".length) : file);
+    return svg
+      ? context.body(renderSvg(plan), 200, { "content-type": "image/svg+xml" })
+      : context.body(formatPlan(plan), 200, { "content-type": "application/json" });
+  });
+  app.get(
+    "/v1/capabilities",
+    async (context) => context.json(await capabilities(desk, features())),
+  );
+  return app;
+}
+
+function modelView(desk: Desk, model: ServedModel): Readonly<Record<string, unknown>> {
+  const { facts, plans } = model;
+  const word = desk.defaults.plan;
+  const fits = word === "auto" || word === "none" || plans.some(({ name }) => name === word);
+  const standard = choosePlan(desk.catalog, model, {
+    word: fits ? word : "none",
+    steps: undefined,
+  });
+  return {
+    id: facts.id,
+    object: "model",
+    created: desk.catalog.created,
+    owned_by: "local",
+    architecture: facts.architecture,
+    latent: facts.latent,
+    classes: Array.from({ length: facts.classes }, (_, label) => ({
+      label,
+      name: facts.classNames[label] ?? `${label}`,
+    })),
+    guidable: facts.guidable,
+    sampler: facts.sampler,
+    fingerprint: facts.fingerprint,
+    backend: facts.backend,
+    plans: plans.map(({ name }) => name),
+    default_plan: standard?.name ?? null,
+  };
+}
+
+function planSummary(
+  served: ServedPlan,
+  models: readonly ServedModel[],
+): Readonly<Record<string, unknown>> {
+  const { name, plan, digest, steps, maxStaleness } = served;
+  const fitting = models.filter(({ plans }) => plans.includes(served));
+  const [model] = fitting;
+  return {
+    id: name,
+    object: "plan",
+    models: fitting.map(({ facts }) => facts.id),
+    architecture: plan.architecture,
+    sampler: plan.sampler.name,
+    steps: plan.sampler.times.length,
+    policy: plan.policy,
+    digest,
+    predicted_speedup: model === undefined ? null : speedupOf(served, model.facts.cost),
+    max_staleness: maxStaleness,
+    kinds: steps.map(({ kind }) => kind),
+    measured: plan.measured ?? null,
+  };
+}
+
+async function capabilities(
+  desk: Desk,
+  { routes, auth, version }: ServerFeatures,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { catalog: { models, plans }, limits } = desk;
+  return {
+    object: "capabilities",
+    version,
+    models: models.map(({ facts }) => facts.id),
+    plans: plans.map(({ name }) => name),
+    samplers: [...new Set(models.map(({ facts }) => facts.sampler.name))],
+    backends: [...new Set(models.map(({ facts }) => facts.backend.description))],
+    output_formats: await usableFormats(),
+    response_formats: ["b64_json", "url"],
+    limits: {
+      steps: limits.steps,
+      n: limits.n,
+      partial_images: 3,
+      queue: limits.queue,
+      max_batch: limits.batch,
+      body_bytes: limits.body.bytes,
+      deadline_seconds: limits.deadlineSeconds,
+      kept_seconds: limits.keptSeconds,
+    },
+    routes,
+    auth,
+  };
+}

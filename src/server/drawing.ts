@@ -1,0 +1,153 @@
+/**
+ * A request with everything decided: which pictures, by which model, steps and plan.
+ *
+ * @module
+ */
+
+import type { StepKind } from "../plan/compile.ts";
+import type { PictureRequest } from "../worker/renderer.ts";
+import type { GenerationBody, OutputFormat } from "./api.ts";
+import {
+  type Catalog,
+  choosePlan,
+  findModel,
+  type ServedModel,
+  type ServedPlan,
+  stepCosts,
+  stepKinds,
+} from "./catalog.ts";
+import { matchClass } from "./class_match.ts";
+import { RequestError } from "./request_error.ts";
+
+/** Pictures to draw. */
+export interface Drawing {
+  /** By which model. */
+  readonly model: ServedModel;
+  /** Which; all with one label and one guidance, seeds one after another. */
+  readonly pictures: readonly PictureRequest[];
+  /** Sampling steps. */
+  readonly steps: number;
+  /** What is reused; without it everything runs. */
+  readonly plan: ServedPlan | undefined;
+  /** Kind of each step. */
+  readonly kinds: readonly StepKind[];
+  /** Multiply-accumulates of each step, all pictures and both halves of guidance together. */
+  readonly costs: readonly number[];
+  /** Encoding. */
+  readonly format: OutputFormat;
+  /** Quality of JPEG and WebP, 0 … 100. */
+  readonly compression: number | undefined;
+  /** Steps behind which a preview is wanted. */
+  readonly previewSteps: ReadonlySet<number>;
+}
+
+/** What a request may leave out. */
+export interface DrawingDefaults {
+  /** `auto`, `none` or a plan's id. */
+  readonly plan: string;
+  /** Most steps of a request, also of those that a plan or a model brings. */
+  readonly maxSteps: number;
+}
+
+/**
+ * Decides everything.
+ *
+ * @throws {RequestError} 400 or 404, naming the field at fault.
+ */
+export function resolveDrawing(
+  catalog: Catalog,
+  body: GenerationBody,
+  { previews, defaults }: {
+    readonly previews: number | "all";
+    readonly defaults: DrawingDefaults;
+  },
+): Drawing {
+  const model = findModel(catalog, body.model);
+  expectPixels(model);
+  const plan = choosePlan(catalog, model, { word: body.plan ?? defaults.plan, steps: body.steps });
+  const steps = body.steps ?? plan?.steps.length ?? model.facts.sampler.steps;
+  if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
+  const label = labelOf(body, model);
+  const guidance = guidanceOf(body, model);
+  checkSize(body.size, model);
+  const seed = body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
+  const rows = body.n * (guidance === 1 ? 1 : 2);
+  return {
+    model,
+    pictures: Array.from({ length: body.n }, (_, i) => ({ label, seed: seed + i, guidance })),
+    steps,
+    plan,
+    kinds: stepKinds({ plan, steps }),
+    costs: stepCosts(model.facts.cost, { plan, steps }).map((macs) => macs * rows),
+    format: body.output_format,
+    compression: body.output_compression,
+    previewSteps: previewSteps(previews, steps),
+  };
+}
+
+/** Whether two drawings may be drawn in lock-step. */
+export function isAlike(a: Drawing, b: Drawing): boolean {
+  const guided = ({ pictures: [first] }: Drawing): boolean => first!.guidance !== 1; // at least one
+  return a.model === b.model && a.plan === b.plan && a.steps === b.steps && guided(a) === guided(b);
+}
+
+/** `count` steps spread evenly, none of them the last. */
+function previewSteps(count: number | "all", steps: number): ReadonlySet<number> {
+  const wanted = count === "all" ? steps - 1 : Math.min(count, steps - 1);
+  return new Set(
+    Array.from({ length: wanted }, (_, i) => Math.floor((i + 1) * steps / (wanted + 1)) - 1),
+  );
+}
+
+function labelOf({ prompt, label }: GenerationBody, { facts }: ServedModel): number {
+  if (label === undefined && prompt === undefined) refuse("prompt", "given", "nothing");
+  if (label !== undefined) return labelByName(label, facts);
+  const match = matchClass(prompt!, facts.classNames, facts.classes); // one of both is given
+  if (match.kind === "class") return match.label;
+  const nearest = match.nearest.length > 0
+    ? `the name of a class, such as ${match.nearest.join(", ")}`
+    : `an index in 0 … ${facts.classes - 1}`;
+  return refuse("prompt", nearest, prompt);
+}
+
+function labelByName(
+  label: number | string,
+  { classes, classNames }: ServedModel["facts"],
+): number {
+  const byName = classNames.findIndex((name) => name.toLowerCase() === `${label}`.toLowerCase());
+  if (byName >= 0) return byName;
+  const index = typeof label === "number" || /^\d+$/.test(label) ? Number(label) : NaN;
+  if (Number.isInteger(index) && index < classes) return index;
+  const names = classNames.length > 0 ? ` or one of ${classNames.slice(0, 20).join(", ")}` : "";
+  return refuse("label", `an index in 0 … ${classes - 1}${names}`, label);
+}
+
+function guidanceOf(
+  { guidance_scale: wanted }: GenerationBody,
+  { facts: { guidable, sampler } }: ServedModel,
+): number {
+  const guidance = wanted ?? (guidable ? sampler.guidance : 1);
+  if (guidance === 1 || guidable) return guidance;
+  return refuse("guidance_scale", "1 for a model without a null label", guidance);
+}
+
+function expectPixels({ facts: { id, latent: [channels] } }: ServedModel): void {
+  if (channels === 1 || channels === 3) return;
+  throw new RequestError(
+    `Cannot generate: latents of ${id} must have 1 or 3 channels, others need a VAE decoder: ` +
+      `current value is ${channels}`,
+    { code: "unsupported_model", param: "model" },
+  );
+}
+
+function checkSize(size: string, { facts: { latent: [, height, width] } }: ServedModel): void {
+  if (size === "auto" || size === `${width}x${height}`) return;
+  refuse("size", `auto or ${width}x${height}`, size);
+}
+
+function refuse(param: string, wanted: string, given: unknown): never {
+  throw new RequestError(
+    `Cannot generate: ${param} must be ${wanted}: current value is ${given}`,
+    { code: "invalid_value", param },
+  );
+}

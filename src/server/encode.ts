@@ -1,0 +1,106 @@
+/**
+ * From latents to the bytes of a picture file.
+ *
+ * PNG is our own and always there. JPEG and WebP are jSquash's WebAssembly encoders, loaded when they are
+ * first asked for; where they cannot be loaded, they are refused by name.
+ *
+ * @module
+ */
+
+import { type Picture, toPictures } from "../engine/picture.ts";
+import { encodePng } from "../engine/png.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { OutputFormat } from "./api.ts";
+import { RequestError } from "./request_error.ts";
+
+/** How to encode. */
+export interface EncodeOptions {
+  /** File format. */
+  readonly format: OutputFormat;
+  /** Quality of JPEG and WebP, 0 … 100; the encoder's own unless given. */
+  readonly quality?: number | undefined;
+  /** Text chunks of the PNG of picture i. */
+  readonly text?: (index: number) => Readonly<Record<string, string>>;
+}
+
+/** Media type of each format. */
+export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
+  png: "image/png",
+  jpeg: "image/jpeg",
+  webp: "image/webp",
+};
+
+/** Encodes each row of latents `(n, C, H, W)`. */
+export async function encodePictures(
+  latents: Tensor,
+  options: EncodeOptions,
+): Promise<Uint8Array<ArrayBuffer>[]> {
+  const { format, quality, text = () => ({}) } = options;
+  return await Promise.all(
+    toPictures(latents).map(async (picture, i) =>
+      format === "png"
+        ? new Uint8Array(await encodePng(picture, text(i)))
+        : await encodeLossy(picture, format, quality)
+    ),
+  );
+}
+
+/** Formats that can be made here; loads the encoders. */
+export async function usableFormats(): Promise<readonly OutputFormat[]> {
+  const others = await Promise.all((["jpeg", "webp"] as const).map(async (format) => {
+    return await loadEncoder(format).then(() => [format], () => []);
+  }));
+  return ["png", ...others.flat()];
+}
+
+/**
+ * Makes sure that a format can be made, before the work.
+ *
+ * @throws {RequestError} 400 when it cannot.
+ */
+export async function expectFormat(format: OutputFormat): Promise<void> {
+  if (format === "png") return;
+  try {
+    await loadEncoder(format);
+  } catch {
+    throw new RequestError(
+      `Cannot generate: output_format must be png, for this server has no encoder of ${format}: ` +
+        `current value is ${format}`,
+      { code: "unsupported_format", param: "output_format" },
+    );
+  }
+}
+
+async function encodeLossy(
+  picture: Picture,
+  format: "jpeg" | "webp",
+  quality: number | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const encode = await loadEncoder(format);
+  const image = { ...rgba(picture), colorSpace: "srgb" } as ImageData; // no constructor of it in Bun and Node
+  return new Uint8Array(await encode(image, quality === undefined ? {} : { quality }));
+}
+
+type Encoder = (
+  image: ImageData,
+  options: { readonly quality?: number },
+) => Promise<ArrayBuffer>;
+
+async function loadEncoder(format: "jpeg" | "webp"): Promise<Encoder> {
+  const { default: encode } = format === "jpeg"
+    ? await import("@jsquash/jpeg/encode.js")
+    : await import("@jsquash/webp/encode.js");
+  return encode;
+}
+
+function rgba(
+  { width, height, channels, pixels }: Picture,
+): { readonly width: number; readonly height: number; readonly data: Uint8ClampedArray } {
+  const data = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    for (let c = 0; c < 3; c++) {
+      data[pixel * 4 + c] = pixels[pixel * channels + (channels === 1 ? 0 : c)]!;
+    }
+  }
+  return { width, height, data };
+}

@@ -1,0 +1,61 @@
+/**
+ * What happened to a job, in order, for any number of readers that come and go.
+ *
+ * @module
+ */
+
+/** One event. */
+export interface LoggedEvent {
+  /** Counts from 1. */
+  readonly id: number;
+  /** Its kind. */
+  readonly event: string;
+  /** JSON. */
+  readonly data: unknown;
+}
+
+/** An append-only log with an end. */
+export class EventLog {
+  #events: LoggedEvent[] = [];
+  #last = 0;
+  #ended = false;
+  readonly #readers = new Set<() => void>();
+
+  /** Adds an event; one that takes the place of earlier ones of its kind keeps the log small. */
+  append(event: string, data: unknown, { replaces }: {
+    readonly replaces?: (earlier: LoggedEvent) => boolean;
+  } = {}): void {
+    if (replaces !== undefined) this.#events = this.#events.filter((earlier) => !replaces(earlier));
+    this.#events.push({ id: ++this.#last, event, data });
+    this.#wake();
+  }
+
+  /** No event will follow. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** Events after the one of this id, as they come, until the log ends or the signal is aborted. */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<LoggedEvent, void, undefined> {
+    const onAbort = (): void => this.#wake();
+    signal.addEventListener("abort", onAbort);
+    try {
+      for (let seen = after; !signal.aborted;) {
+        const next = this.#events.find(({ id }) => id > seen);
+        if (next !== undefined) {
+          seen = next.id;
+          yield next;
+        } else if (this.#ended) return;
+        else await new Promise<void>((resolve) => this.#readers.add(resolve));
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#readers) resolve();
+    this.#readers.clear();
+  }
+}

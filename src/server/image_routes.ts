@@ -1,0 +1,154 @@
+/**
+ * `POST /v1/images/generations`, as OpenAI's clients call it, and the pictures that its URLs lead to.
+ *
+ * *Source:* OpenAI API reference, "Create image" and "Image streaming".
+ *
+ * @module
+ */
+
+import { type Context, Hono } from "hono";
+import { type ImagesBody, parseBody } from "./api.ts";
+import type { Desk } from "./desk.ts";
+import { type Drawing, resolveDrawing } from "./drawing.ts";
+import { expectFormat, MEDIA_TYPES } from "./encode.ts";
+import { type Job, toBase64 } from "./job.ts";
+import { planView, sizeOf } from "./job_view.ts";
+import { readJson } from "./read_body.ts";
+import { RequestError } from "./request_error.ts";
+import { sendEvents, type StreamEvent } from "./sse.ts";
+
+/** The route that makes pictures. */
+export function imageRoutes(desk: Desk): Hono {
+  return new Hono().post("/v1/images/generations", async (context) => {
+    const { limits, schemas, studio, defaults } = desk;
+    const body = parseBody(schemas.images, await readJson(context.req.raw, limits.body));
+    if (body.partial_images > 0 && !body.stream) {
+      throw new RequestError("Cannot generate: partial_images must be 0 where stream is not true", {
+        param: "partial_images",
+      });
+    }
+    const drawing = resolveDrawing(desk.catalog, body, { previews: body.partial_images, defaults });
+    await expectFormat(drawing.format);
+    const job = studio.submit(drawing);
+    if (body.stream) return sendEvents(context, (signal) => streamed(job, body, signal));
+    await finished(job, context.req.raw.signal);
+    return context.json(answerOf(job, body, { desk, context }));
+  });
+}
+
+/** Pictures behind the URLs that were given out; they need no key. */
+export function keptImageRoutes(desk: Desk): Hono {
+  return new Hono().get("/v1/images/:name", (context) => {
+    const image = desk.images.get(context.req.param("name"));
+    if (image !== undefined) {
+      return context.body(image.bytes, 200, {
+        "content-type": image.type,
+        "cache-control": "private, max-age=600",
+      });
+    }
+    throw new RequestError("Cannot find image: its URL must not be older than it may be", {
+      status: 404,
+      code: "image_not_found",
+    });
+  });
+}
+
+/** Waits for a job's end; a client that leaves cancels it. */
+async function finished(job: Job, signal: AbortSignal): Promise<void> {
+  const leave = (): void => job.cancel();
+  if (signal.aborted) leave();
+  signal.addEventListener("abort", leave, { once: true });
+  await job.ended;
+  signal.removeEventListener("abort", leave);
+  expectCompleted(job);
+}
+
+function expectCompleted(job: Job): void {
+  if (job.state === "failed") throw job.error;
+  if (job.state !== "cancelled") return;
+  throw new RequestError("Cannot complete the job: it was cancelled", {
+    status: 503,
+    code: "cancelled",
+  });
+}
+
+function answerOf(
+  job: Job,
+  { response_format: wanted }: ImagesBody,
+  { desk, context }: { readonly desk: Desk; readonly context: Context },
+): Readonly<Record<string, unknown>> {
+  const { drawing: { format, pictures }, result, times } = job;
+  const data = result!.images.map((bytes, i) => ({ // of a completed job
+    ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : {
+      url: desk.publish({ bytes, type: MEDIA_TYPES[format] }, {
+        extension: format,
+        origin: context.req.url,
+      }),
+    }),
+    seed: pictures[i]!.seed,
+  }));
+  const seconds = result!.conditioningSeconds + result!.loopSeconds;
+  return {
+    created: Math.floor(times.created / 1000),
+    data,
+    ...parametersOf(job.drawing),
+    seconds,
+    notices: result!.notices,
+  };
+}
+
+/** What a picture was made with, whoever chose it. */
+function parametersOf(
+  { model, pictures, steps, plan, format }: Drawing,
+): Readonly<Record<string, unknown>> {
+  return {
+    model: model.facts.id,
+    size: sizeOf(model),
+    output_format: format,
+    background: "opaque",
+    quality: "auto",
+    seed: pictures[0]!.seed,
+    steps,
+    guidance_scale: pictures[0]!.guidance,
+    plan: planView(plan, model),
+  };
+}
+
+/** Previews and, one for each picture, the results. A client that leaves cancels the job. */
+async function* streamed(
+  job: Job,
+  { n }: ImagesBody,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  const parameters = parametersOf(job.drawing);
+  const created_at = Math.floor(job.times.created / 1000);
+  const partials = Array.from({ length: n }, () => 0);
+  try {
+    for await (const { event, data } of job.log.follow(0, signal)) {
+      if (event !== "preview") continue;
+      const { image_index, b64_json } = data as { image_index: number; b64_json: string }; // as job.ts writes it
+      const type = "image_generation.partial_image";
+      const partial_image_index = partials[image_index]!++; // one for each picture
+      const partial = {
+        type,
+        b64_json,
+        partial_image_index,
+        image_index,
+        created_at,
+        ...parameters,
+      };
+      yield { event: type, data: partial };
+    }
+    if (signal.aborted) return;
+    expectCompleted(job);
+    for (const [image_index, bytes] of job.result!.images.entries()) { // of a completed job
+      const type = "image_generation.completed";
+      const { seed } = job.drawing.pictures[image_index]!; // one for each image
+      const b64_json = toBase64(bytes);
+      const image = { type, b64_json, image_index, created_at, ...parameters, seed };
+      yield { event: type, data: image };
+    }
+  } finally {
+    job.cancel();
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * One request for pictures on its way: waiting, running, and how it ended.
+ *
+ * @module
+ */
+
+import { sliceRows } from "../tensor/rows.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Rendered, RenderStep } from "../worker/renderer.ts";
+import type { Drawing } from "./drawing.ts";
+import { recordText } from "../engine/picture_record.ts";
+import { encodePictures } from "./encode.ts";
+import { EventLog } from "./event_log.ts";
+import { jobView, planView } from "./job_view.ts";
+
+/** Where a job stands. The last three are for good. */
+export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
+
+/** What a finished job made. */
+export interface JobResult extends Omit<Rendered, "latents"> {
+  /** Final latents `(n, C, H, W)`. */
+  readonly latents: Tensor;
+  /** Each picture, encoded as was asked for. */
+  readonly images: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** Its moments, in Unix milliseconds. */
+export interface JobTimes {
+  /** When it was asked for. */
+  readonly created: number;
+  /** When its first step began. */
+  readonly started: number | undefined;
+  /** When it ended. */
+  readonly finished: number | undefined;
+}
+
+/** What a job can ask of the queue that it is in. */
+export interface JobPlace {
+  /** Jobs ahead of it, from 0; `undefined` when it does not wait. */
+  position(job: Job): number | undefined;
+  /** Seconds until its end; `undefined` before anything was measured. */
+  eta(job: Job): number | undefined;
+}
+
+/** A job; its queue moves it on. */
+export class Job {
+  /** Unguessable. */
+  readonly id: string = crypto.randomUUID();
+  /** What happened. */
+  readonly log: EventLog = new EventLog();
+  /** Resolves when it has ended, however it ended. */
+  readonly ended: Promise<void>;
+  /** Hears that it has ended. */
+  onEnd: () => void = () => {};
+  #state: JobState = "queued";
+  #times: JobTimes = { created: Date.now(), started: undefined, finished: undefined };
+  #step = 0;
+  #batch: number | undefined;
+  #result: JobResult | undefined;
+  #error: unknown;
+  #previews: Promise<void> = Promise.resolve();
+  #resolveEnded: () => void;
+
+  /** Makes a job that waits. */
+  constructor(
+    /** What it draws. */
+    readonly drawing: Drawing,
+    /** Where it waits and runs. */
+    readonly place: JobPlace,
+  ) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  /** Where it stands. */
+  get state(): JobState {
+    return this.#state;
+  }
+
+  /** Whether it waits or runs. */
+  get isOpen(): boolean {
+    return this.#state === "queued" || this.#state === "running";
+  }
+
+  /** Its moments. */
+  get times(): JobTimes {
+    return this.#times;
+  }
+
+  /** Steps that are behind it. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Pictures of its batch, its own and others'; `undefined` before it runs. */
+  get batch(): number | undefined {
+    return this.#batch;
+  }
+
+  /** What it made, when it is completed. */
+  get result(): JobResult | undefined {
+    return this.#result;
+  }
+
+  /** Why it failed, when it did. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Tells its readers where it waits. */
+  tellPosition(): void {
+    const position = this.place.position(this);
+    this.#append("queued", { queue_position: position ?? null }, (event) => event === "queued");
+  }
+
+  /** It runs now, in a batch of so many pictures. */
+  start(batch: number): void {
+    this.#state = "running";
+    this.#batch = batch;
+    this.#times = { ...this.#times, started: Date.now() };
+    const { steps, kinds, plan, model } = this.drawing;
+    this.#append("started", { steps, kinds, batch, plan: planView(plan, model) });
+  }
+
+  /** A step is behind it; `rows` are its own of the batch's estimate. */
+  advance({ index, steps, kind, seconds, estimate }: RenderStep, first: number): void {
+    if (!this.isOpen) return;
+    this.#step = index + 1;
+    const elapsed = (Date.now() - (this.#times.started ?? 0)) / 1000;
+    const eta = this.place.eta(this) ?? null;
+    this.#append("step", {
+      index,
+      steps,
+      kind,
+      seconds,
+      elapsed_seconds: elapsed,
+      eta_seconds: eta,
+    });
+    if (estimate === undefined || !this.drawing.previewSteps.has(index)) return;
+    const rows = sliceRows(estimate, first, this.drawing.pictures.length);
+    this.#previews = this.#previews.then(() => this.#preview(rows, index));
+  }
+
+  /** Its pictures are there. Encodes them and completes it. */
+  async complete({ latents, ...rest }: Rendered, first: number): Promise<void> {
+    if (!this.isOpen) return;
+    const { pictures, format, compression: quality } = this.drawing;
+    const rows = sliceRows(latents, first, pictures.length);
+    try {
+      await this.#previews;
+      const text = (i: number): Readonly<Record<string, string>> => recordOf(this.drawing, i);
+      const images = await encodePictures(rows, { format, quality, text });
+      if (this.isOpen) {
+        this.#result = { ...rest, latents: rows, images };
+        this.#end("completed");
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** It cannot be completed. */
+  fail(error: unknown): void {
+    if (!this.isOpen) return;
+    this.#error = error;
+    this.#end("failed");
+  }
+
+  /** Nobody wants it any more. What it shares a batch with goes on. */
+  cancel(): void {
+    if (this.isOpen) this.#end("cancelled");
+  }
+
+  async #preview(rows: Tensor, index: number): Promise<void> {
+    const { format, compression: quality } = this.drawing;
+    const images = await encodePictures(rows, { format, quality });
+    if (!this.isOpen) return;
+    for (const [i, bytes] of images.entries()) {
+      const preview = { index, image_index: i, b64_json: toBase64(bytes) };
+      this.#append(
+        "preview",
+        preview,
+        (event, data) => event === "preview" && Reflect.get(Object(data), "image_index") === i,
+      );
+    }
+  }
+
+  #end(state: "completed" | "failed" | "cancelled"): void {
+    this.#state = state;
+    this.#times = { ...this.#times, finished: Date.now() };
+    this.log.append(state, jobView(this));
+    this.log.end();
+    this.onEnd();
+    this.#resolveEnded();
+  }
+
+  #append(
+    event: string,
+    data: Readonly<Record<string, unknown>>,
+    replaces: (event: string, data: unknown) => boolean = () => false,
+  ): void {
+    this.log.append(event, { job: this.id, ...data }, {
+      replaces: (earlier) => replaces(earlier.event, earlier.data),
+    });
+  }
+}
+
+/** What the PNG of picture i says of how it was made. */
+function recordOf(
+  { model: { facts }, pictures, steps, plan }: Drawing,
+  i: number,
+): Readonly<Record<string, string>> {
+  const { label, seed, guidance } = pictures[i]!; // one for each row
+  return recordText({
+    model: facts.id,
+    fingerprint: facts.fingerprint,
+    labels: [label],
+    seed,
+    steps,
+    guidance,
+    plan: plan && { name: plan.name, digest: plan.digest },
+  });
+}
+
+/** Bytes in base64; `btoa` takes text, and text of limited length at once. */
+export function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return btoa(text);
+}

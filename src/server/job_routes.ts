@@ -1,0 +1,97 @@
+/**
+ * Jobs: ask now, look later, watch meanwhile, change your mind.
+ *
+ * @module
+ */
+
+import { type Context, Hono } from "hono";
+import { parseBody } from "./api.ts";
+import type { Desk } from "./desk.ts";
+import { resolveDrawing } from "./drawing.ts";
+import { expectFormat, MEDIA_TYPES } from "./encode.ts";
+import type { Job, JobResult } from "./job.ts";
+import { jobView } from "./job_view.ts";
+import { readJson } from "./read_body.ts";
+import { RequestError } from "./request_error.ts";
+import { sendEvents } from "./sse.ts";
+
+/** Everything under `/v1/jobs`. */
+export function jobRoutes(desk: Desk): Hono {
+  const app = new Hono();
+  app.post("/v1/jobs", async (context) => {
+    const { limits, schemas, studio, defaults } = desk;
+    const body = parseBody(schemas.job, await readJson(context.req.raw, limits.body));
+    const previews = body.previews ? "all" : 0;
+    const drawing = resolveDrawing(desk.catalog, body, { previews, defaults });
+    await expectFormat(drawing.format);
+    const job = studio.submit(drawing);
+    desk.keep(job);
+    return context.json(jobView(job), 202, { location: `/v1/jobs/${job.id}` });
+  });
+  app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context))));
+  app.delete("/v1/jobs/:id", (context) => {
+    const job = jobOf(context);
+    job.cancel();
+    return context.json(jobView(job));
+  });
+  app.get("/v1/jobs/:id/events", (context) => {
+    const job = jobOf(context);
+    const last = lastEventId(context);
+    return sendEvents(context, (signal) => job.log.follow(last, signal));
+  });
+  app.get("/v1/jobs/:id/image", (context) => {
+    const job = jobOf(context);
+    const bytes = resultOf(job).images[indexOf(context, job)]!; // the index was checked
+    return context.body(bytes, 200, { "content-type": MEDIA_TYPES[job.drawing.format] });
+  });
+  app.get("/v1/jobs/:id/latents", (context) => {
+    const { dims, data } = resultOf(jobOf(context)).latents;
+    return context.body(bytesOf(data), 200, {
+      "content-type": "application/octet-stream",
+      "x-latent-shape": dims.join(","),
+    });
+  });
+  return app;
+
+  function jobOf(context: Context): Job {
+    return desk.job(context.req.param("id") ?? "");
+  }
+}
+
+/** Float32, little-endian, whatever the machine. */
+function bytesOf(data: Float32Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(data.length * 4);
+  const view = new DataView(bytes.buffer);
+  data.forEach((value, i) => view.setFloat32(i * 4, value, true));
+  return bytes;
+}
+
+/** *Source:* HTML standard, "Server-sent events": a client that comes back says what it saw last. */
+function lastEventId(context: Context): number {
+  const text = context.req.header("last-event-id") ?? "0";
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new RequestError(
+    `Cannot follow the job: Last-Event-ID must be an id of its events: current value is ${text}`,
+    { param: "Last-Event-ID" },
+  );
+}
+
+function resultOf(job: Job): JobResult {
+  if (job.result !== undefined) return job.result;
+  throw new RequestError(
+    `Cannot send the picture: the job must be completed: current value is ${job.state}`,
+    { status: 409, code: "job_not_completed" },
+  );
+}
+
+function indexOf(context: Context, { drawing: { pictures } }: Job): number {
+  const text = context.req.query("index") ?? "0";
+  const index = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
+  if (index < pictures.length) return index;
+  throw new RequestError(
+    `Cannot send the picture: index must be in 0 … ${
+      pictures.length - 1
+    }: current value is ${text}`,
+    { param: "index" },
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * A job as clients see it.
+ *
+ * @module
+ */
+
+import { type ServedModel, type ServedPlan, speedupOf } from "./catalog.ts";
+import type { Job } from "./job.ts";
+import { refusalOf } from "./request_error.ts";
+
+/** The plan of a drawing, in brief. */
+export interface PlanView {
+  /** Its id. */
+  readonly id: string;
+  /** Equal for plans that make equal pictures. */
+  readonly digest: string;
+  /** How many times less arithmetic it takes on this model. */
+  readonly predicted_speedup: number;
+}
+
+/** A plan in brief; null when everything runs. */
+export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): PlanView | null {
+  if (plan === undefined) return null;
+  const { name: id, digest } = plan;
+  return { id, digest, predicted_speedup: speedupOf(plan, facts.cost) };
+}
+
+/** What `GET /v1/jobs/:id` answers, and what its last event says. */
+export function jobView(job: Job): Readonly<Record<string, unknown>> {
+  const { id, state, step, batch, times, drawing, result, place } = job;
+  const { steps, plan, model, kinds } = drawing;
+  return {
+    id,
+    object: "job",
+    state,
+    queue_position: place.position(job) ?? null,
+    step,
+    steps,
+    eta_seconds: (job.isOpen ? place.eta(job) : undefined) ?? null,
+    created_at: times.created / 1000,
+    started_at: times.started === undefined ? null : times.started / 1000,
+    finished_at: times.finished === undefined ? null : times.finished / 1000,
+    request: requestView(job),
+    plan: planView(plan, model),
+    kinds,
+    batch: batch ?? null,
+    seconds: result?.loopSeconds ?? null,
+    images: result === undefined ? [] : imageViews(job),
+    notices: result?.notices ?? [],
+    error: job.error === undefined ? null : refusalOf(job.error).body.error,
+  };
+}
+
+function requestView({ drawing }: Job): Readonly<Record<string, unknown>> {
+  const { model: { facts }, pictures, steps, format } = drawing;
+  return {
+    model: facts.id,
+    labels: pictures.map(({ label }) => label),
+    label_names: pictures.map(({ label }) => facts.classNames[label] ?? `${label}`),
+    seeds: pictures.map(({ seed }) => seed),
+    steps,
+    guidance_scale: pictures[0]!.guidance, // one for all
+    size: sizeOf(drawing.model),
+    output_format: format,
+  };
+}
+
+function imageViews({ id, drawing: { pictures, model } }: Job): readonly unknown[] {
+  const [, height, width] = model.facts.latent;
+  return pictures.map(({ label, seed }, i) => ({
+    url: `/v1/jobs/${id}/image?index=${i}`,
+    seed,
+    label,
+    width,
+    height,
+  }));
+}
+
+/** `WIDTHxHEIGHT` of a model's pictures. */
+export function sizeOf({ facts: { latent: [, height, width] } }: ServedModel): string {
+  return `${width}x${height}`;
+}

@@ -1,0 +1,38 @@
+/**
+ * The HTTP server: an OpenAI-compatible image API, jobs with progress and previews, metrics.
+ *
+ * ```ts ignore
+ * import { createApp, openRemoteRenderer } from "@invardiff/edge/server";
+ *
+ * const app = createApp({ renderers: [await openRemoteRenderer()] });
+ * Deno.serve(app.fetch);
+ * ```
+ *
+ * @module
+ */
+
+export { openLocalRenderer } from "../worker/local_renderer.ts";
+export {
+  openRemoteRenderer,
+  type RemoteOptions,
+  type WorkerPort,
+} from "../worker/remote_renderer.ts";
+export type {
+  Batch,
+  PictureRequest,
+  Rendered,
+  Renderer,
+  RendererCounts,
+  RendererFacts,
+  RenderOptions,
+  RenderStep,
+} from "../worker/renderer.ts";
+export { type App, type AppOptions, createApp, DEFAULT_LIMITS } from "./app.ts";
+export type { ServerLimits } from "./desk.ts";
+export type { RequestLimits } from "./api.ts";
+export type { BodyBounds } from "./read_body.ts";
+export type { RateLimit } from "./access.ts";
+export type { AccessEntry } from "./observe.ts";
+export type { Port, WorkerOptions } from "../worker/messages.ts";
+export type { PipelineOptions } from "../engine/library.ts";
+export type { ModelCost, ModuleCost } from "../plan/cost.ts";

@@ -1,0 +1,109 @@
+/**
+ * What a server tells about itself: metrics for Prometheus, a line for each request.
+ *
+ * @module
+ */
+
+import type { MiddlewareHandler } from "hono";
+import type { RenderStep } from "../worker/renderer.ts";
+import type { Drawing } from "./drawing.ts";
+import type { Job } from "./job.ts";
+import { type Counter, type Histogram, Registry } from "./metrics.ts";
+import type { Studio } from "./studio.ts";
+
+/** One request, as the access log has it. */
+export interface AccessEntry {
+  /** When it came, ISO 8601. */
+  readonly time: string;
+  /** Its `x-request-id`. */
+  readonly id: string;
+  /** HTTP method. */
+  readonly method: string;
+  /** Path without its query. */
+  readonly path: string;
+  /** Status of the answer. */
+  readonly status: number;
+  /** Milliseconds until the answer's head. */
+  readonly ms: number;
+}
+
+/** Upper bounds in seconds. */
+const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
+
+/** The metrics of a server. */
+export class Observer {
+  /** All of them. */
+  readonly registry: Registry = new Registry();
+  readonly #requests: Counter;
+  readonly #jobs: Counter;
+  readonly #pictures: Counter;
+  readonly #steps: Counter;
+  readonly #modules: Counter;
+  readonly #wait: Histogram;
+  readonly #duration: Histogram;
+  #keptBytes = 0;
+
+  /** Makes them, all zero. */
+  constructor() {
+    const { registry } = this;
+    this.#requests = registry.counter("http_requests_total", "Requests by route and status");
+    this.#jobs = registry.counter("jobs_total", "Jobs by how they ended");
+    this.#pictures = registry.counter("pictures_total", "Pictures completed");
+    this.#steps = registry.counter("steps_total", "Sampling steps by kind");
+    this.#modules = registry.counter("modules_total", "Modules that were run or reused");
+    this.#wait = registry.histogram("job_wait_seconds", "From request to first step", SECONDS);
+    this.#duration = registry.histogram("job_seconds", "From request to pictures", SECONDS);
+  }
+
+  /** Reads the studio's counts when metrics are asked for. */
+  watch(studio: Studio): void {
+    const { registry } = this;
+    registry.gauge("queue_depth", "Jobs that wait", () => studio.waiting);
+    registry.gauge("jobs_running", "Jobs that are drawn", () => studio.running);
+    registry.gauge("renderers", "Renderers that work", () => studio.renderers.length);
+    registry.gauge(
+      "live_feature_bytes",
+      "Bytes of features kept between steps",
+      () => studio.running === 0 ? 0 : this.#keptBytes,
+    );
+  }
+
+  /** Counts a step of a batch. */
+  hearStep({ kind, index, keptBytes }: RenderStep, { plan, model }: Drawing): void {
+    this.#keptBytes = keptBytes;
+    this.#steps.add({ kind });
+    const step = plan?.steps[index];
+    const all = model.facts.modules.length;
+    const run = step === undefined
+      ? all
+      : step.kind === "reuse"
+      ? 0
+      : step.actions.filter((action) => action.kind === "run").length;
+    this.#modules.add({ action: "run" }, run);
+    this.#modules.add({ action: "reused" }, all - run);
+  }
+
+  /** Counts a job that has ended. */
+  hearEnd({ state, times: { created, started, finished }, result }: Job): void {
+    this.#jobs.add({ state });
+    if (started !== undefined) this.#wait.observe((started - created) / 1000);
+    if (result === undefined) return;
+    this.#pictures.add({}, result.images.length);
+    this.#duration.observe(((finished ?? created) - created) / 1000);
+  }
+
+  /** Counts requests, and tells each to a log. */
+  requests(log: ((entry: AccessEntry) => void) | undefined): MiddlewareHandler {
+    return async (context, next) => {
+      const started = performance.now();
+      const time = new Date().toISOString();
+      await next();
+      const { method } = context.req;
+      const { status } = context.res;
+      const route = context.req.routePath;
+      this.#requests.add({ method, route, status: `${status}` });
+      const ms = Math.round(performance.now() - started);
+      log?.({ time, id: context.get("requestId"), method, path: context.req.path, status, ms });
+    };
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Reading a request's body within bounds: so many bytes, so many seconds, or it is refused.
+ *
+ * Hono's `bodyLimit` bounds bytes alone; a client that sends one byte a minute would be waited for.
+ *
+ * @module
+ */
+
+import { RequestError } from "./request_error.ts";
+
+/** Bounds of a body. */
+export interface BodyBounds {
+  /** Most bytes. */
+  readonly bytes: number;
+  /** Longest wait until the whole body is there. */
+  readonly seconds: number;
+}
+
+/**
+ * Reads a JSON body.
+ *
+ * @throws {RequestError} 413 when it is too large, 408 when it does not arrive in time or breaks off, 400
+ * when it is not JSON in UTF-8, 415 when it says to be something else.
+ */
+export async function readJson(request: Request, bounds: BodyBounds): Promise<unknown> {
+  const type = request.headers.get("content-type") ?? "application/json";
+  if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) {
+    throw new RequestError(
+      `Cannot read body: content-type must be application/json: current value is ${type}`,
+      { status: 415, code: "unsupported_media_type" },
+    );
+  }
+  const bytes = await readBounded(request, bounds);
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw new RequestError("Cannot read body: it must be JSON in UTF-8", { code: "invalid_json" });
+  }
+}
+
+async function readBounded(request: Request, { bytes, seconds }: BodyBounds): Promise<Uint8Array> {
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > bytes) throw tooLarge(bytes, declared);
+  const reader = request.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
+  let late: RequestError | undefined;
+  const timer = setTimeout(() => {
+    late = tooLate(`within ${seconds} s`);
+    reader.cancel(late).catch(() => {}); // ends the pending read
+  }, seconds * 1000);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      size += next.value.length;
+      if (size > bytes) throw tooLarge(bytes, size);
+      chunks.push(next.value);
+    }
+  } catch (error) {
+    await reader.cancel(error).catch(() => {});
+    throw error instanceof RequestError ? error : late ?? tooLate("whole");
+  } finally {
+    clearTimeout(timer);
+  }
+  if (late !== undefined) throw late;
+  return joined(chunks, size);
+}
+
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+function tooLarge(most: number, size: number): RequestError {
+  return new RequestError(
+    `Cannot read body: it must have at most ${most} bytes: current value is ${size} or more`,
+    { status: 413, code: "body_too_large" },
+  );
+}
+
+function tooLate(how: string): RequestError {
+  return new RequestError(`Cannot read body: it must arrive ${how}`, {
+    status: 408,
+    code: "body_timeout",
+    headers: { connection: "close" },
+  });
+}

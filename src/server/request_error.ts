@@ -1,0 +1,104 @@
+/**
+ * What a client is told when something goes wrong: one table from error class to status, one envelope.
+ *
+ * @module
+ */
+
+import { AssetError, BackendError, PlanError } from "../errors.ts";
+
+/** A request that is refused, and how. */
+export class RequestError extends Error {
+  /** Always `"RequestError"`. */
+  override readonly name = "RequestError";
+  /** HTTP status. */
+  readonly status: number;
+  /** A word that programs can compare. */
+  readonly code: string;
+  /** The field at fault. */
+  readonly param: string | undefined;
+  /** Headers that go with it. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** Makes it; the message follows the grammar of `errors.ts`. */
+  constructor(message: string, { status = 400, code = "invalid_request", param, headers = {} }: {
+    readonly status?: number;
+    readonly code?: string;
+    readonly param?: string | undefined;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.param = param;
+    this.headers = headers;
+  }
+}
+
+/** An error as clients of OpenAI's API know it. */
+export interface ErrorBody {
+  /** What went wrong. */
+  readonly error: {
+    /** In words. */
+    readonly message: string;
+    /** Its family. */
+    readonly type: string;
+    /** The field at fault, if one is. */
+    readonly param: string | null;
+    /** A word that programs can compare. */
+    readonly code: string;
+  };
+}
+
+/** An error, ready to be sent. */
+export interface Refusal {
+  /** HTTP status. */
+  readonly status: number;
+  /** JSON. */
+  readonly body: ErrorBody;
+  /** Headers that go with it. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Errors of the library that a client can cause; the first class that fits. All others are ours: 500. */
+const TABLE: readonly {
+  readonly type: new (...args: never[]) => Error;
+  readonly status: number;
+  readonly code: string;
+  readonly tell: boolean;
+}[] = [
+  { type: PlanError, status: 400, code: "plan_does_not_fit", tell: true },
+  { type: RangeError, status: 400, code: "out_of_range", tell: true },
+  { type: BackendError, status: 503, code: "backend_failed", tell: true },
+  { type: AssetError, status: 500, code: "asset_failed", tell: false }, // names files of this machine
+];
+
+/** What to answer to an error. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof RequestError) {
+    const { status, code, message, param, headers } = error;
+    return { status, headers, body: envelope(message, { status, code, param }) };
+  }
+  const row = TABLE.find(({ type }) => error instanceof type);
+  const { status, code } = row ?? { status: 500, code: "internal_error" };
+  const told = row?.tell === true && error instanceof Error;
+  const message = told ? error.message : "The server failed; its log says why";
+  return { status, headers: {}, body: envelope(message, { status, code }) };
+}
+
+function envelope(
+  message: string,
+  { status, code, param }: {
+    readonly status: number;
+    readonly code: string;
+    readonly param?: string | undefined;
+  },
+): ErrorBody {
+  return { error: { message, type: familyOf(status), param: param ?? null, code } };
+}
+
+/** *Source:* the `type` of OpenAI's error objects. */
+function familyOf(status: number): string {
+  if (status === 401) return "authentication_error";
+  if (status === 429) return "rate_limit_error";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}

@@ -1,0 +1,26 @@
+/**
+ * How fast this machine is, measured on the steps that it runs.
+ *
+ * @module
+ */
+
+/** A step's weight is halved after so many newer ones. */
+const HALF_LIFE = 200;
+const DECAY = 0.5 ** (1 / HALF_LIFE);
+
+/** Seconds per multiply-accumulate, recent steps counting most. */
+export class Throughput {
+  #seconds = 0;
+  #macs = 0;
+
+  /** Counts a step. */
+  add(seconds: number, macs: number): void {
+    this.#seconds = this.#seconds * DECAY + seconds;
+    this.#macs = this.#macs * DECAY + macs;
+  }
+
+  /** Seconds that so much arithmetic will take; `undefined` before anything was measured. */
+  secondsOf(macs: number): number | undefined {
+    return this.#macs === 0 ? undefined : macs * this.#seconds / this.#macs;
+  }
+}
