@@ -12,6 +12,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import { limitRate, type RateLimit, requireKey } from "./access.ts";
+import { RESPONSE_FORMATS } from "./api.ts";
 import { catalogRoutes } from "./catalog_routes.ts";
 import { Desk, type ServerLimits } from "./desk.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
@@ -32,7 +33,10 @@ export interface AppOptions {
   readonly plans?: readonly NamedPlan[];
   /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
   readonly defaultPlan?: string;
-  /** Whether there are job routes; there are unless told otherwise. */
+  /**
+   * Whether the server remembers from one request to the next: jobs, and pictures behind URLs. It does
+   * unless told otherwise, as where it is one of many (edge isolates).
+   */
   readonly jobs?: boolean;
   /** Keys that clients must show; without any, everyone may ask. */
   readonly apiKeys?: readonly string[];
@@ -93,7 +97,8 @@ export function createApp(options: AppOptions): App {
   observer.watch(studio);
   const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
   const { defaultPlan = "auto" } = options;
-  const desk = new Desk({ studio, limits, plans, defaultPlan, publicUrl });
+  const responseFormats = jobs ? RESPONSE_FORMATS : RESPONSE_FORMATS.filter((one) => one !== "url");
+  const desk = new Desk({ studio, limits, plans, defaultPlan, responseFormats, publicUrl });
   const loaded = desk.load(Promise.resolve(options.renderers));
 
   const app = new Hono();
