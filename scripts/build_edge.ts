@@ -2,7 +2,7 @@
  * Builds the worker for Cloudflare and other hosts of workerd into `dist/worker`: script, WebAssembly, the
  * model in parts as static assets, and the deploy configuration. Then says how large they are.
  *
- * Run: `deno task build:edge`. Exits with 1 when something is larger than the host takes.
+ * Run: `deno task build:edge [folder URL]`. Exits with 1 when something is larger than the host takes.
  *
  * @module
  */
@@ -93,6 +93,7 @@ const WRANGLER = `{
   "name": "invardiff",
   "main": "worker.js",
   "compatibility_date": "2026-04-01",
+  "compatibility_flags": ["enable_request_signal"], // who leaves cancels
   "no_bundle": true, // it is one already
   "rules": [
     { "type": "ESModule", "globs": ["*.js"] },
@@ -137,7 +138,7 @@ function mib(bytes: number): string {
 }
 
 if (import.meta.main) {
-  const build = await buildEdge(new URL("dist/worker/", ROOT));
+  const build = await buildEdge(new URL(Deno.args[0] ?? "dist/worker/", ROOT));
   console.log(formatBuild(build));
   const faults = findOversize(build);
   for (const fault of faults) console.error(`Cannot deploy: ${fault}`);

@@ -6,7 +6,14 @@ import { findNative } from "../../src/backend/native.ts";
 import { findAdapter } from "../../src/backend/webgpu.ts";
 
 /** Something that a machine may lack. */
-export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler";
+export type Need =
+  | "webgpu"
+  | "native"
+  | "node"
+  | "bun"
+  | "packages"
+  | "bundler"
+  | "workerd";
 
 interface Finder {
   /** What is wrong when it is not there. */
@@ -42,12 +49,18 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     find: () => runs(...BUN, "--version"),
   },
   packages: {
-    lack: "no onnxruntime-web, zod and @noble/hashes in node_modules",
-    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0`,
+    lack: "not all of our packages in node_modules",
+    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0 hono@4.13.19 ` +
+      "fastest-levenshtein@1.0.16",
     find: async () => {
-      const names = ["onnxruntime-web", "zod", "@noble/hashes"];
+      const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
+  },
+  workerd: {
+    lack: "no workerd in node_modules",
+    command: `${INSTALL} workerd@1.20261117.1`,
+    find: () => isInstalled("workerd"),
   },
   bundler: {
     lack: "deno bundle does not run",
