@@ -13,7 +13,7 @@ import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.
 import type { Renderer } from "../worker/renderer.ts";
 import { limitRate, type RateLimit, requireKey } from "./access.ts";
 import { RESPONSE_FORMATS } from "./api.ts";
-import { catalogRoutes } from "./catalog_routes.ts";
+import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
 import { Desk, type ServerLimits } from "./desk.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
@@ -34,7 +34,7 @@ export interface AppOptions {
   /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
   readonly defaultPlan?: string;
   /**
-   * Whether the server remembers from one request to the next: jobs, and pictures behind URLs. It does
+   * Whether the server remembers jobs, and pictures behind URLs, from one request to the next. It does
    * unless told otherwise, as where it is one of many (edge isolates).
    */
   readonly jobs?: boolean;
@@ -83,9 +83,29 @@ export const DEFAULT_LIMITS: ServerLimits = {
  * ```
  */
 export function createApp(options: AppOptions): App {
-  const { jobs = true, apiKeys = [], publicUrl, log, onError } = options;
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const observer = new Observer();
+  const desk = openDesk(options, observer);
+  const loaded = desk.load(Promise.resolve(options.renderers));
+  const app = new Hono();
+  app.use(requestId(), observer.requests(options.log), secureHeaders());
+  if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
+  app.onError((error, context) => answerError(error, context, options.onError));
+  app.notFound((context) => answerError(notFound(context), context, options.onError));
+  app.route("/", healthRoutes(desk));
+  app.route("/", keptImageRoutes(desk));
+  for (const guard of guards(options)) app.use(guard);
+  app.route("/", imageRoutes(desk));
+  const described = describe(options, desk);
+  app.route("/", catalogRoutes(desk, described.features));
+  app.route("/", options.jobs ?? true ? jobRoutes(desk) : refusedJobRoutes());
+  app.get("/metrics", async (context) => context.text(await observer.registry.expose()));
+  app.get("/openapi.json", (context) => context.json(described.document));
+  const { studio } = desk;
+  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => studio.drain(signal) });
+}
+
+function openDesk(options: AppOptions, observer: Observer): Desk {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const studio = new Studio({
     queueLimit: limits.queue,
     maxBatch: limits.batch,
@@ -95,44 +115,45 @@ export function createApp(options: AppOptions): App {
     onEnd: (job) => observer.hearEnd(job),
   });
   observer.watch(studio);
+  const { defaultPlan = "auto", publicUrl } = options;
   const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-  const { defaultPlan = "auto" } = options;
-  const responseFormats = jobs ? RESPONSE_FORMATS : RESPONSE_FORMATS.filter((one) => one !== "url");
-  const desk = new Desk({ studio, limits, plans, defaultPlan, responseFormats, publicUrl });
-  const loaded = desk.load(Promise.resolve(options.renderers));
-
-  const app = new Hono();
-  app.use(requestId(), observer.requests(log), secureHeaders());
-  if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
-  app.onError((error, context) => answerError(error, context, onError));
-  app.notFound((context) => answerError(notFound(context), context, onError));
-
-  app.get("/healthz", (context) => context.json({ status: "ok" }));
-  app.get("/readyz", (context) => {
-    const { ready, state } = desk.readiness;
-    return context.json({ status: state }, ready ? 200 : 503);
-  });
-  app.route("/", keptImageRoutes(desk));
-  for (const guard of guards(apiKeys, options.rateLimit)) app.use(guard);
-
-  const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
-  const auth = apiKeys.length > 0 ? "bearer" : "none";
-  const version = VERSION;
-  app.route("/", imageRoutes(desk));
-  app.route("/", catalogRoutes(desk, () => ({ routes: routes.map(routeName), auth, version })));
-  if (jobs) app.route("/", jobRoutes(desk));
-  else app.all("/v1/jobs/*", () => refuseJobs()).all("/v1/jobs", () => refuseJobs());
-  app.get("/metrics", (context) => context.text(observer.registry.expose()));
-  const document = openApiDocument(routes, {
-    schemas: desk.schemas,
-    version,
-    bearer: apiKeys.length > 0,
-  });
-  app.get("/openapi.json", (context) => context.json(document));
-  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => studio.drain(signal) });
+  const responseFormats = options.jobs === false
+    ? RESPONSE_FORMATS.filter((format) => format !== "url")
+    : RESPONSE_FORMATS;
+  return new Desk({ studio, limits, plans, defaultPlan, responseFormats, publicUrl });
 }
 
-function guards(apiKeys: readonly string[], rateLimit: RateLimit | undefined): MiddlewareHandler[] {
+/** What the server says of its routes. */
+function describe(
+  { jobs = true, apiKeys = [] }: AppOptions,
+  { schemas }: Desk,
+): { readonly features: ServerFeatures; readonly document: Readonly<Record<string, unknown>> } {
+  const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
+  const bearer = apiKeys.length > 0;
+  return {
+    features: {
+      routes: routes.map(routeName),
+      auth: bearer ? "bearer" : "none",
+      version: VERSION,
+    },
+    document: openApiDocument(routes, { schemas, version: VERSION, bearer }),
+  };
+}
+
+function healthRoutes(desk: Desk): Hono {
+  return new Hono()
+    .get("/healthz", (context) => context.json({ status: "ok" }))
+    .get("/readyz", (context) => {
+      const { ready, state } = desk.readiness;
+      return context.json({ status: state }, ready ? 200 : 503);
+    });
+}
+
+function refusedJobRoutes(): Hono {
+  return new Hono().all("/v1/jobs", refuseJobs).all("/v1/jobs/*", refuseJobs);
+}
+
+function guards({ apiKeys = [], rateLimit }: AppOptions): MiddlewareHandler[] {
   return [
     ...(apiKeys.length > 0 ? [requireKey(apiKeys)] : []),
     ...(rateLimit !== undefined ? [limitRate(rateLimit)] : []),

@@ -29,7 +29,7 @@ export interface ServerFeatures {
 }
 
 /** Models and plans. */
-export function catalogRoutes(desk: Desk, features: () => ServerFeatures): Hono {
+export function catalogRoutes(desk: Desk, features: ServerFeatures): Hono {
   const app = new Hono();
   app.get("/v1/models", (context) => {
     const { models } = desk.catalog;
@@ -52,7 +52,7 @@ export function catalogRoutes(desk: Desk, features: () => ServerFeatures): Hono 
   });
   app.get(
     "/v1/capabilities",
-    async (context) => context.json(await capabilities(desk, features())),
+    async (context) => context.json(await capabilities(desk, features)),
   );
   return app;
 }

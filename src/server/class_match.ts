@@ -16,23 +16,33 @@ const NEAREST = 5;
 const LETTERS_PER_SLIP = 5;
 
 /**
- * Finds the class that a prompt names: the whole prompt first, then the longest name within it; plural and
- * a slip in five letters are forgiven. A model without names takes an index in digits.
+ * Finds the one class that a prompt names, among whatever other words; plural and a slip in five letters
+ * are forgiven. A model without names takes an index in digits.
  */
 export function matchClass(prompt: string, names: readonly string[], classes: number): ClassMatch {
   if (/^\s*\d+\s*$/.test(prompt) && Number(prompt) < classes) {
     return { kind: "class", label: Number(prompt) };
   }
   const words = wordsOf(prompt);
-  const aliases = names.flatMap((name, label) =>
-    aliasesOf(name).map((alias) => ({ alias, label }))
+  const found = names.flatMap((name, label) =>
+    aliasesOf(name).flatMap((alias) => placesOf(alias, words).map((at) => ({ label, at, alias })))
   );
-  const found = aliases.filter(({ alias }) => contains(words, alias));
-  const longest = Math.max(...found.map(({ alias }) => alias.join("").length));
-  const best = found.filter(({ alias }) => alias.join("").length === longest);
-  const labels = new Set(best.map(({ label }) => label));
-  if (labels.size === 1) return { kind: "class", label: best[0]!.label };
+  const outermost = found.filter((inner) => !found.some((outer) => isWithin(inner, outer)));
+  const [label, ...others] = new Set(outermost.map(({ label }) => label));
+  if (label !== undefined && others.length === 0) return { kind: "class", label };
   return { kind: "unknown", nearest: nearestNames(words.join(" "), names) };
+}
+
+/** Words of a prompt that are those of a name. */
+interface Found {
+  readonly at: number;
+  readonly alias: readonly string[];
+}
+
+/** The `shirt` of a `t shirt` is no shirt. */
+function isWithin(inner: Found, outer: Found): boolean {
+  return outer.alias.length > inner.alias.length && outer.at <= inner.at &&
+    inner.at + inner.alias.length <= outer.at + outer.alias.length;
 }
 
 /** A name's own words, and those of each part: `T-shirt/top` is also `t shirt` and `top`. */
@@ -47,8 +57,9 @@ function wordsOf(text: string): string[] {
   );
 }
 
-function contains(words: readonly string[], alias: readonly string[]): boolean {
-  return words.some((_, at) => alias.every((wanted, i) => isAlike(words[at + i], wanted)));
+function placesOf(alias: readonly string[], words: readonly string[]): number[] {
+  return words.map((_, at) => at)
+    .filter((at) => alias.every((wanted, i) => isAlike(words[at + i], wanted)));
 }
 
 function isAlike(word: string | undefined, wanted: string): boolean {

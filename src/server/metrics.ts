@@ -28,8 +28,10 @@ interface Metric {
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
   /** Suffix, labels and value of each line. */
-  lines(): readonly (readonly [string, Labels, number])[];
+  lines(): MaybePromise<readonly (readonly [string, Labels, number])[]>;
 }
+
+type MaybePromise<T> = T | Promise<T>;
 
 /** The metrics of one server. */
 export class Registry {
@@ -43,8 +45,9 @@ export class Registry {
   }
 
   /** Makes a gauge that is read when it is asked for. */
-  gauge(name: string, help: string, read: () => number): void {
-    this.#metrics.push({ name, help, type: "gauge", lines: () => [["", {}, read()]] });
+  gauge(name: string, help: string, read: () => MaybePromise<number>): void {
+    const lines = async () => [["", {}, await read()]] as const;
+    this.#metrics.push({ name, help, type: "gauge", lines });
   }
 
   /** Makes a histogram with these upper bounds, ascending. */
@@ -64,14 +67,15 @@ export class Registry {
   }
 
   /** Everything as text. */
-  expose(): string {
-    return this.#metrics.map(({ name, help, type, lines }) =>
-      [
-        `# HELP ${name} ${help}`,
-        `# TYPE ${name} ${type}`,
-        ...lines().map(([suffix, labels, value]) => `${name}${suffix}${braces(labels)} ${value}`),
-      ].join("\n") + "\n"
-    ).join("");
+  async expose(): Promise<string> {
+    const texts = await Promise.all(this.#metrics.map(async ({ name, help, type, lines }) => {
+      const head = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+      const values = (await lines()).map(([suffix, labels, value]) =>
+        `${name}${suffix}${braces(labels)} ${value}\n`
+      );
+      return head + values.join("");
+    }));
+    return texts.join("");
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import type { MiddlewareHandler } from "hono";
-import type { RenderStep } from "../worker/renderer.ts";
+import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { Drawing } from "./drawing.ts";
 import type { Job } from "./job.ts";
 import { type Counter, type Histogram, Registry } from "./metrics.ts";
@@ -66,6 +66,15 @@ export class Observer {
       "Bytes of features kept between steps",
       () => studio.running === 0 ? 0 : this.#keptBytes,
     );
+    const total = async (count: keyof RendererCounts): Promise<number> => {
+      const counts = await Promise.all(studio.renderers.map((renderer) => renderer.counts()));
+      return counts.reduce((sum, each) => sum + each[count], 0);
+    };
+    registry.gauge("live_device_values", "Tensors on devices", () => total("values"));
+    registry.gauge("live_sessions", "Loaded graphs", () => total("sessions"));
+    const memory = globalThis.process?.memoryUsage;
+    if (memory === undefined) return; // on edge workers
+    registry.gauge("process_resident_memory_bytes", "Resident memory", () => memory().rss);
   }
 
   /** Counts a step of a batch. */

@@ -1,0 +1,195 @@
+/** Requests made from `/openapi.json`: none may break the server, whatever they hold. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { type App, createApp } from "../../src/server/app.ts";
+import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
+import { tinyModel } from "./tiny_model.ts";
+
+/** As far as zod writes it. */
+interface Schema {
+  readonly type?: string;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+}
+
+interface Ask {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const SEED = 20261124;
+
+Deno.test("5,000 requests made from the OpenAPI document get no 5xx", async () => {
+  const tally = await fuzz(5000, { steps: 2, n: 1 });
+  assert(tally.drawn > 300, `${tally.drawn} of them were drawn`);
+  assert(tally.refused > 1500, `${tally.refused} of them were refused`);
+});
+
+Deno.test("50 requests at full limits get no 5xx", async () => {
+  const tally = await fuzz(50, { steps: 1000, n: 10 });
+  assert(tally.drawn + tally.refused === 50);
+});
+
+async function fuzz(
+  count: number,
+  limits: { readonly steps: number; readonly n: number },
+): Promise<{ drawn: number; refused: number }> {
+  const renderer = await openLocalRenderer({ model: await tinyModel(), backend: "wasm" });
+  const app = createApp({ renderers: [renderer], limits: { ...limits, kept: 5 } });
+  await app.loaded;
+  const tally = { drawn: 0, refused: 0 };
+  try {
+    const asks = fc.sample(await requestsOf(app), { numRuns: count, seed: SEED });
+    for (const ask of asks) tally[await send(app, ask)]++;
+    assertEquals((await app.request("/healthz")).status, 200);
+    await app.drain(AbortSignal.abort()); // jobs that nobody waits for
+  } finally {
+    await renderer.close();
+  }
+  return tally;
+}
+
+async function send(app: App, { method, path, body, headers }: Ask): Promise<"drawn" | "refused"> {
+  const response = await app.request(path, {
+    method,
+    headers,
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.text();
+  const shown = `${method} ${path} ${body}: ${response.status} ${text.slice(0, 300)}`;
+  assert(response.status < 500 || (response.status === 503 && text.includes("queue")), shown);
+  if (response.status === 202) { // a job: cancelled, so that the queue never fills
+    await app.request(`/v1/jobs/${JSON.parse(text).id}`, { method: "DELETE" });
+  }
+  if (response.status >= 400) assertEquals(typeof JSON.parse(text).error.message, "string", shown);
+  return response.status < 300 ? "drawn" : "refused";
+}
+
+/** Any route, with what its schema allows, or nearly, or anything at all. */
+async function requestsOf(app: App): Promise<fc.Arbitrary<Ask>> {
+  const { paths, components } = await (await app.request("/openapi.json")).json();
+  const operations = Object.entries<Record<string, OpenApiOperation>>(paths).flatMap((
+    [path, methods],
+  ) =>
+    Object.entries(methods).map(([method, operation]) =>
+      askOf(path, method, operation, components.schemas)
+    )
+  );
+  const posts = operations.filter(({ posts }) => posts).map(({ ask }) => ({
+    arbitrary: ask,
+    weight: 10,
+  }));
+  const others = operations.filter(({ posts }) => !posts).map(({ ask }) => ({
+    arbitrary: ask,
+    weight: 1,
+  }));
+  return fc.oneof(...posts, ...others);
+}
+
+interface OpenApiOperation {
+  readonly requestBody?: {
+    readonly content: Readonly<Record<string, { readonly schema: { readonly $ref: string } }>>;
+  };
+}
+
+function askOf(
+  path: string,
+  method: string,
+  operation: OpenApiOperation,
+  schemas: Readonly<Record<string, Schema>>,
+): { readonly posts: boolean; readonly ask: fc.Arbitrary<Ask> } {
+  const reference = Object.values(operation.requestBody?.content ?? {})[0]?.schema.$ref;
+  const schema = reference === undefined ? undefined : schemas[reference.split("/").at(-1)!];
+  const filled = fc.oneof(
+    fc.constantFrom("..", "%2e%2e%2f", "x.svg", "%00", "0"),
+    fc.webPath({ size: "small" }),
+    fc.string(),
+  )
+    .map((text) =>
+      path.replaceAll(/\{\w+\}/g, () => encodeURI(text).replaceAll("?", "").replaceAll("#", ""))
+    );
+  const headers = fc.oneof(
+    { arbitrary: fc.constant({ "content-type": "application/json" }), weight: 20 },
+    { arbitrary: fc.constant({}), weight: 1 },
+    { arbitrary: fc.constant({ "content-type": "text/plain" }), weight: 1 },
+    {
+      arbitrary: fc.constant({ "content-type": "application/json", "last-event-id": "-1" }),
+      weight: 1,
+    },
+  );
+  const body = schema === undefined ? fc.constant(undefined) : bodyOf(schema);
+  const ask = fc.record({ path: filled, headers, body }).map(({ body, ...rest }) => ({
+    ...rest,
+    method: method.toUpperCase(),
+    ...(body !== undefined && { body }),
+  }));
+  return { posts: schema !== undefined, ask };
+}
+
+function bodyOf(schema: Schema): fc.Arbitrary<string> {
+  const valid = valueOf(schema);
+  const names = Object.keys(schema.properties ?? {});
+  const nearly = fc.tuple(valid, fc.constantFrom(...names, "colour", "__proto__"), fc.jsonValue())
+    .map(([value, name, other]) => ({ ...Object(value), [name]: other }));
+  return fc.oneof(
+    { arbitrary: valid.map((value) => JSON.stringify(value)), weight: 6 },
+    { arbitrary: nearly.map((value) => JSON.stringify(value)), weight: 3 },
+    { arbitrary: fc.json(), weight: 1 },
+    { arbitrary: fc.string({ unit: "binary" }), weight: 1 },
+  );
+}
+
+function valueOf(schema: Schema): fc.Arbitrary<unknown> {
+  if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(valueOf));
+  if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
+  if (schema.const !== undefined) return fc.constant(schema.const);
+  const { minimum = -1e9, maximum = 1e9, minLength = 0, maxLength = 50 } = schema;
+  switch (schema.type) {
+    case "object": {
+      const fields: Record<string, fc.Arbitrary<unknown>> = {};
+      for (const [name, each] of Object.entries(schema.properties ?? {})) {
+        fields[name] = knownOr(name, each);
+      }
+      return fc.record(fields, { requiredKeys: ["label"] });
+    }
+    case "integer":
+      return fc.oneof(
+        fc.integer({ min: Math.max(minimum, -1e9), max: Math.min(maximum, 1e9) }),
+        fc.constantFrom(Math.max(minimum, -1e15), Math.min(maximum, 1e15)),
+      );
+    case "number":
+      return fc.double({ min: minimum, max: maximum, noNaN: true });
+    case "boolean":
+      return fc.boolean();
+    case "null":
+      return fc.constant(null);
+    default:
+      return fc.string({ minLength, maxLength: Math.min(maxLength, 50) });
+  }
+}
+
+/** A schema does not know which classes, models and plans there are: a test does, and mostly names them. */
+function knownOr(name: string, schema: Schema): fc.Arbitrary<unknown> {
+  const known: Readonly<Record<string, readonly unknown[]>> = {
+    label: [0, 1, 2],
+    model: [undefined],
+    plan: [undefined, "auto", "none"],
+    size: [undefined, "auto", "8x8"],
+    prompt: ["0", "2"],
+    partial_images: [undefined, 0],
+  };
+  const values = known[name];
+  if (values === undefined) return valueOf(schema);
+  return fc.oneof({ arbitrary: fc.constantFrom(...values), weight: 9 }, {
+    arbitrary: valueOf(schema),
+    weight: 1,
+  });
+}
