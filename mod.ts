@@ -14,7 +14,7 @@
  * @module
  */
 
-export type { SamplerDefaults } from "./src/assets/manifest.ts";
+export type { SamplerDefaults, SigmaShift } from "./src/assets/manifest.ts";
 export type { ModelLocation } from "./src/assets/model_dir.ts";
 export { openParts } from "./src/assets/parted_source.ts";
 export type { Fetch } from "./src/assets/ranged_response.ts";
@@ -30,9 +30,11 @@ export {
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export { encodePng, readPngText } from "./src/engine/png.ts";
+export type { EncodedPrompts, PromptEncoder } from "./src/engine/prompts.ts";
 export type { GenerateOptions } from "./src/engine/request.ts";
 export type { RunResult, StepReport } from "./src/engine/run.ts";
 export { AssetError, BackendError, PlanError } from "./src/errors.ts";
+export type { TextConditions } from "./src/model/scene.ts";
 export type { StepKind } from "./src/plan/compile.ts";
 export { formatPlan } from "./src/plan/format.ts";
 export {

@@ -9,15 +9,38 @@ import { checkJson } from "./json.ts";
 
 /** How a model is sampled unless the caller wants it otherwise. */
 export interface SamplerDefaults {
-  /** Name of the sampler. */
-  readonly name: "ddim";
+  /** Name of the sampler: DDIM, or Euler's method on a flow. */
+  readonly name: "ddim" | "flow-euler";
   /** Steps of a picture, 1 … 1000. */
   readonly steps: number;
   /** Guidance scale; 1 is none. */
   readonly guidance: number;
   /** Latent channels that are guided; absent is the original's first three. */
   readonly guidanceChannels?: number;
+  /** How a flow's sigmas are shifted; absent is not at all. */
+  readonly shift?: SigmaShift;
 }
+
+/** A shift of sigmas towards noise: the same for all pictures, or more for larger ones. */
+export type SigmaShift =
+  | {
+    /** Always `"static"`. */
+    readonly kind: "static";
+    /** 1 leaves sigmas as they are. */
+    readonly shift: number;
+  }
+  | {
+    /** Always `"dynamic"`. */
+    readonly kind: "dynamic";
+    /** Exponent of the shift for `baseTokens`. */
+    readonly baseShift: number;
+    /** Exponent of the shift for `maxTokens`; straight between and beyond. */
+    readonly maxShift: number;
+    /** Tokens of a small picture. */
+    readonly baseTokens: number;
+    /** Tokens of a large one. */
+    readonly maxTokens: number;
+  };
 
 /** A model's description of itself. */
 export interface Manifest {
@@ -51,10 +74,20 @@ const schema = z.strictObject({
   config: z.record(z.string(), z.unknown()),
   classNames: z.array(text).max(100_000),
   sampler: z.strictObject({
-    name: z.literal("ddim"),
+    name: z.enum(["ddim", "flow-euler"]),
     steps: z.int().min(1).max(1000),
     guidance: z.number().min(0),
     guidanceChannels: z.int().min(1).optional(),
+    shift: z.discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("static"), shift: z.number().positive() }),
+      z.strictObject({
+        kind: z.literal("dynamic"),
+        baseShift: z.number(),
+        maxShift: z.number(),
+        baseTokens: z.int().min(1),
+        maxTokens: z.int().min(2),
+      }),
+    ]).optional(),
   }),
   licence: text,
   dataNotice: text,
@@ -69,10 +102,14 @@ const schema = z.strictObject({
  */
 export function parseManifest(json: unknown): Manifest {
   const { sampler, sha256, fingerprint, ...rest } = checkJson(json, schema, "model.json");
-  const { guidanceChannels, ...sampling } = sampler;
+  const { guidanceChannels, shift, ...sampling } = sampler;
   return {
     ...rest,
-    sampler: { ...sampling, ...(guidanceChannels !== undefined && { guidanceChannels }) },
+    sampler: {
+      ...sampling,
+      ...(guidanceChannels !== undefined && { guidanceChannels }),
+      ...(shift !== undefined && { shift }),
+    },
     sha256: new Map(Object.entries(sha256)),
     ...(fingerprint !== undefined && { fingerprint }),
   };

@@ -27,6 +27,12 @@ export interface ModelDirectory {
   readonly config?: unknown;
   /** Its tensors. */
   readonly weights: Weights;
+  /**
+   * Another JSON file of the directory, not yet checked; `undefined` when it is absent.
+   *
+   * @throws {AssetError} When it is too large or not JSON.
+   */
+  readJson(name: string): Promise<unknown>;
   /** Closes its files; reading is over. */
   close(): Promise<void>;
 }
@@ -76,6 +82,7 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
     ...(manifest !== undefined && { manifest }),
     ...(config !== undefined && { config }),
     weights,
+    readJson: (name) => readJson(source, name),
     close: () => source.close(),
   };
 }

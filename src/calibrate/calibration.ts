@@ -6,8 +6,10 @@
 
 import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_target.ts";
+import type { ResolvedRequest } from "../engine/request.ts";
+import { type Sampling, samplingFor } from "../engine/sampling.ts";
+import type { Scene, TextConditions } from "../model/scene.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -38,10 +40,12 @@ export interface CalibrationTask {
 
 /** Starting points of the recorded runs, one row for each. */
 export interface Conditions {
-  /** Classes. */
+  /** Classes; of a model of text, rows of text. */
   readonly labels: readonly number[];
-  /** Noise `(n, C, H, W)`. */
+  /** Noise `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly noise: Tensor;
+  /** What labels choose from, for a model of text. */
+  readonly given?: TextConditions;
   /** Seeds that the noise was made of; empty when it was given. */
   readonly seeds: readonly number[];
 }
@@ -51,6 +55,11 @@ export function seededConditions(
   { model }: Pipeline,
   { runs, seed }: { readonly runs: number; readonly seed: number },
 ): Conditions {
+  if (model.scene !== undefined) {
+    throw new RangeError(
+      `Cannot calibrate: conditions must be given to ${model.id}, which makes pictures of text`,
+    );
+  }
   const seeds = Array.from({ length: runs }, (_, i) => seed + i);
   const size = model.latent.reduce((product, extent) => product * extent, 1);
   const data = new Float32Array(runs * size);
@@ -68,7 +77,7 @@ export function seededConditions(
  * @throws {RangeError} When there are no rows, or labels and noise differ in rows.
  */
 export function sliceConditions(
-  { labels, noise, seeds }: Conditions,
+  { labels, noise, seeds, given }: Conditions,
   first: number,
   count: number,
 ): Conditions {
@@ -86,7 +95,36 @@ export function sliceConditions(
     labels: kept,
     noise: { dims: [kept.length, ...rest], data },
     seeds: seeds.slice(first, first + count),
+    ...(given !== undefined && { given }),
   };
+}
+
+/** What recorded runs are about; absent = the model's labels. */
+export function taskScene(
+  { pipeline: { model }, conditions: { noise, given } }: Pick<
+    CalibrationTask,
+    "pipeline" | "conditions"
+  >,
+): Scene | undefined {
+  return model.scene?.({ ...given, noiseDims: noise.dims });
+}
+
+/** The sampler of recorded runs. */
+export function taskSampling(
+  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps">,
+): Sampling {
+  const { pipeline: { model }, steps } = task;
+  const scene = taskScene(task);
+  return samplingFor(model, { steps, ...(scene !== undefined && { scene }) });
+}
+
+/** The request of runs over conditions; noise is given, so the seed is not used. */
+export function trialRequest(
+  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps" | "guidance">,
+): ResolvedRequest {
+  const { conditions: { labels, noise }, steps, guidance } = task;
+  const scene = taskScene(task);
+  return { labels, noise, seed: 0, steps, guidance, ...(scene !== undefined && { scene }) };
 }
 
 /** What a mode decided. */
@@ -103,8 +141,8 @@ export interface Choice {
 
 /** The plan of a choice, bound to the model that was recorded. */
 export async function planOf(task: CalibrationTask, choice: Choice): Promise<Plan> {
-  const { times } = linearSchedule(task.steps);
-  const run = { times, guidance: choice.guidance };
+  const { times } = taskSampling(task);
+  const run = { times, guidance: choice.guidance, tokenGrid: taskScene(task)?.tokenGrid };
   const target = await planTarget(task.pipeline.model, run);
   const { architecture, fingerprint, modules, sampler, guidance, tokenGrid, precision } = target;
   return {

@@ -9,9 +9,10 @@ import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
+import { labelScene, rowsPerPicture } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Conditions, sliceConditions } from "./calibration.ts";
+import { type Conditions, sliceConditions, taskScene } from "./calibration.ts";
 import { psnr } from "./psnr.ts";
 import { ssim } from "./ssim.ts";
 
@@ -104,19 +105,21 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   };
   const timing = { full: timingOf(pairs, "full"), planned: timingOf(pairs, "planned") };
   const compiled = compilePlan(plan);
-  const rows = labels.length * (guidance === 1 ? 1 : 2); // the null half
+  const scene = taskScene(task) ?? labelScene(model);
+  const { transformer } = scene;
+  const rows = labels.length * rowsPerPicture(scene, guidance);
   return {
     steps,
     guidance,
     batch: labels.length,
     ...timing,
     measuredSpeedup: timing.full.loopSeconds / timing.planned.loopSeconds,
-    predictedSpeedup: predictSpeedup(compiled, modelCost(model.transformer)),
+    predictedSpeedup: predictSpeedup(compiled, modelCost(transformer)),
     psnrDb: psnr(latents.planned, latents.full),
-    ssim: ssim(latents.planned, latents.full),
+    ssim: ssim(scene.planes(latents.planned), scene.planes(latents.full)),
     peakFeatureBytes: {
       measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
-      predicted: peakLiveBytes(compiled, featureSizes(model.transformer, rows)),
+      predicted: peakLiveBytes(compiled, featureSizes(transformer, rows)),
     },
     latents,
     notices,
@@ -167,8 +170,9 @@ function driver(
       onProgress?.(++done);
     }
   };
-  return async ({ labels, noise }) => {
+  return async ({ labels, noise, given }) => {
     const options = {
+      ...given,
       labels,
       noise,
       steps,

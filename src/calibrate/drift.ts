@@ -57,14 +57,21 @@ async function recordRun(
   { pipeline, steps, guidance, signal, conditions, longest = steps }: CalibrationTask,
   { run, onStep }: RunOptions,
 ): Promise<Float32Array[][]> {
-  const { labels, noise } = sliceConditions(conditions, run, 1);
+  const { labels, noise, given } = sliceConditions(conditions, run, 1);
   const trajectories = trajectoriesOf(pipeline.model.transformer);
   const scores = trajectories.map(() =>
     Array.from({ length: steps }, () => new Float32Array(steps))
   );
   const samples = trajectories.map(() => new Map<number, Float32Array>());
   const sample = sampler(SAMPLE_SIZE);
-  const request = { labels, noise, steps, guidance, ...(signal !== undefined && { signal }) };
+  const request = {
+    ...given,
+    labels,
+    noise,
+    steps,
+    guidance,
+    ...(signal !== undefined && { signal }),
+  };
   for await (const { index, features } of recordSteps(pipeline, request)) {
     for (const [t, feature] of features.entries()) {
       const current = sample(feature);

@@ -20,8 +20,8 @@
 
 import type { Plan } from "../plan/plan.ts";
 import { writeRow } from "../plan/row.ts";
-import { linearSchedule, type NoiseSchedule } from "../sampler/noise_schedule.ts";
-import { type CalibrationTask, planOf } from "./calibration.ts";
+export { predictionWeights } from "../sampler/ddim.ts";
+import { type CalibrationTask, planOf, taskSampling } from "./calibration.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { levelOf, warmupSteps } from "./invardiff.ts";
 import { levelParameters } from "./levels.ts";
@@ -78,22 +78,9 @@ export async function guidedPlan(task: CalibrationTask, choice: GuidedChoice): P
 }
 
 /** Settings of a task; the weights are those of its sampler. */
-export function guidedSettings(
-  { levels, warmup, longest, steps }: CalibrationTask,
-): GuidedSettings {
-  return { levels, warmup, longest, weights: predictionWeights(linearSchedule(steps)) };
-}
-
-/**
- * By step: how far DDIM moves the latent when the predicted noise changes by one: √ᾱ′ · |σ − σ′| with
- * σ = √(1/ᾱ − 1) and ′ for behind the step. 0.22 … 0.01 for 50 steps.
- */
-export function predictionWeights({ alphaBars, alphaBarsNext }: NoiseSchedule): readonly number[] {
-  const sigma = (alphaBar: number): number => Math.sqrt(1 / alphaBar - 1);
-  return alphaBars.map((alphaBar, step) => {
-    const next = alphaBarsNext[step]!; // as long as alphaBars
-    return Math.sqrt(next) * Math.abs(sigma(alphaBar) - sigma(next));
-  });
+export function guidedSettings(task: CalibrationTask): GuidedSettings {
+  const { levels, warmup, longest } = task;
+  return { levels, warmup, longest, weights: taskSampling(task).weights };
 }
 
 /**

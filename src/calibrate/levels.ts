@@ -16,7 +16,7 @@ export function checkLevels(
   levels: Readonly<Record<string, number>>,
   transformer: Transformer,
 ): void {
-  const kinds = [...new Set(trajectoriesOf(transformer).map(({ kind }) => kind))];
+  const kinds = levelKinds(transformer);
   const unknown = Object.keys(levels).find((kind) => !kinds.includes(kind));
   if (unknown !== undefined) {
     throw new RangeError(
@@ -30,6 +30,21 @@ export function checkLevels(
       `Cannot calibrate: level of ${kind} must be 0 … 1: current value is ${level}`,
     );
   }
+}
+
+/** Kinds that have a level of their own: the hidden state's and the modules'. */
+function levelKinds(transformer: Transformer): readonly string[] {
+  return [...new Set(trajectoriesOf(transformer).map(({ kind }) => kind))];
+}
+
+/** Levels meant for a DiT on the kinds of another model: its modules all have that of `attn`. */
+export function levelsLike(
+  { step = 0, attn = 0 }: Readonly<Record<string, number>>,
+  transformer: Transformer,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    levelKinds(transformer).map((kind) => [kind, kind === "step" ? step : attn]),
+  );
 }
 
 /** Levels as parameters of a policy: `level.step`, … */

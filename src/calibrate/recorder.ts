@@ -14,7 +14,7 @@ import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
 import { takeDown } from "../engine/transfer.ts";
-import type { Transformer } from "../model/module_graph.ts";
+import { kindsOf, type Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";
 import type { FullStep } from "../plan/compile.ts";
 
@@ -40,13 +40,32 @@ export type Feature = readonly Float32Array[];
 /** What is recorded of a model: the hidden state first, then its modules in execution order. */
 export function trajectoriesOf({ modules }: Transformer): readonly Trajectory[] {
   const columns = new Map<string, number>();
-  const ofModules = modules.map(({ name }) => {
-    const kind = name.slice(name.lastIndexOf(".") + 1);
-    const column = columns.get(kind) ?? 0;
-    columns.set(kind, column + 1);
-    return { kind, column, name };
+  const ofModules = modules.map((module) => {
+    const kind = kindsOf(module)[0]!; // a module has a feature
+    return { kind, column: nextColumn(columns, kind), name: module.name };
   });
   return [{ kind: "step", column: 0, name: "hidden" }, ...ofModules];
+}
+
+/** As {@link trajectoriesOf}, but one for each part of a joint feature, as published calibrations have it. */
+export function partTrajectoriesOf({ modules }: Transformer): readonly Trajectory[] {
+  const columns = new Map<string, number>();
+  const ofParts = modules.flatMap((module) =>
+    kindsOf(module).map((kind) => ({ kind, column: nextColumn(columns, kind), name: module.name }))
+  );
+  return [{ kind: "step", column: 0, name: "hidden" }, ...ofParts];
+}
+
+function nextColumn(columns: Map<string, number>, kind: string): number {
+  const column = columns.get(kind) ?? 0;
+  columns.set(kind, column + 1);
+  return column;
+}
+
+/** What is recorded. */
+export interface RecordOptions {
+  /** Of a branch in halves what lies between, as published calibrations measure, not the feature. */
+  readonly probe?: boolean;
 }
 
 /**
@@ -58,6 +77,7 @@ export function trajectoriesOf({ modules }: Transformer): readonly Trajectory[] 
 export async function* recordSteps(
   pipeline: Pipeline,
   options: Omit<GenerateOptions, "plan">,
+  { probe = false }: RecordOptions = {},
 ): AsyncGenerator<RecordedStep, void, undefined> {
   const { model, executor, backend } = pipeline;
   const request = resolveRequest(model, options);
@@ -65,12 +85,15 @@ export async function* recordSteps(
   const steps = recordingSteps(request.steps, model.transformer.modules.length);
   const { signal } = options;
   const trajectories = trajectoriesOf(model.transformer);
-  for await (const report of runSteps({ model, executor, request, steps, features, signal })) {
+  const run = { model, executor, request, steps, features, signal, probe };
+  for await (const report of runSteps(run)) {
     const { slot } = steps[report.index]!; // one step was made for each
     const taken: Feature[] = [];
     for (const { name } of trajectories) {
       const parts: Float32Array[] = [];
-      for (const value of features.take(`${slot} ${name}`)) { // as the executor names what it keeps
+      const kept = `${slot} ${name}`; // as the executor names what it keeps
+      const inner = features.take(`${kept} inner`);
+      for (const value of inner.length > 0 ? inner : features.take(kept)) {
         parts.push((await takeDown(backend, value)).data);
       }
       checkFinite(parts, name, report.index);

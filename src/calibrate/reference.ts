@@ -1,17 +1,18 @@
 /**
- * Mode `reference`: InvarDiff v1 as published for DiT. Conditional runs only, one at a time, without
- * guidance; both phases run all of them in full.
+ * Mode `reference`: InvarDiff v1 as published for DiT and for FLUX. One run at a time, of DiT conditional
+ * only and without guidance; both phases run all of them in full.
  *
  * The second pass computes what the first one did: it is run again, as published, because phase 2 must
  * see features after the thresholds of phase 1 are known, and keeping all of them would take the
  * memory of every module at every step.
  *
- * *Source:* InvarDiff (arXiv 2512.05134), published code v1, DiT.
+ * *Source:* InvarDiff (arXiv 2512.05134), published code v1, DiT and FLUX.
  *
  * @module
  */
 
 import { PlanError } from "../errors.ts";
+import type { Transformer } from "../model/module_graph.ts";
 import type { Mask } from "../plan/cache_book_layout.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type CalibrationTask, planOf, sliceConditions } from "./calibration.ts";
@@ -25,13 +26,14 @@ import {
 import {
   finalChoice,
   type InvarDiffSettings,
+  type MaskedModule,
   maskRows,
   provisionalChoice,
   type RatesByKind,
   type ReuseChoice,
 } from "./invardiff.ts";
 import { levelParameters } from "./levels.ts";
-import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "./recorder.ts";
+import { partTrajectoriesOf, recordSteps, type Trajectory } from "./recorder.ts";
 
 /** Everything that the two phases found. */
 export interface ReferenceRecord {
@@ -48,7 +50,7 @@ export interface ReferenceRecord {
 /**
  * Calibrates as the published code does.
  *
- * @throws {PlanError} When the model is not a DiT, or a feature or rate is not finite.
+ * @throws {PlanError} When the model is of no published family, or a feature or rate is not finite.
  * @throws {RangeError} When a level is absent or not in 0 … 1, or there are no conditions.
  */
 export async function calibrateReference(task: CalibrationTask): Promise<Plan> {
@@ -57,11 +59,10 @@ export async function calibrateReference(task: CalibrationTask): Promise<Plan> {
 
 /** The plan of what the two phases found. */
 export async function referencePlan(task: CalibrationTask, found: ReferenceRecord): Promise<Plan> {
-  const modules = trajectoriesOf(task.pipeline.model.transformer).slice(1)
-    .map(({ kind, column }) => ({ kinds: [kind], column }));
+  const { transformer } = task.pipeline.model;
   return await planOf(task, {
-    rows: maskRows(found.final.masks, modules),
-    guidance: 1,
+    rows: maskRows(found.final.masks, maskedModules(transformer)),
+    guidance: guidanceOf(task),
     policy: {
       name: "invardiff",
       parameters: { ...levelParameters(task.levels), warmup: task.warmup },
@@ -79,22 +80,52 @@ export async function referencePlan(task: CalibrationTask, found: ReferenceRecor
 /**
  * Runs both phases.
  *
- * @throws {PlanError} When the model is not a DiT, or a feature or rate is not finite.
+ * @throws {PlanError} When the model is of no published family, or a feature or rate is not finite.
  * @throws {RangeError} When a level is absent or not in 0 … 1, or there are no conditions.
  */
 export async function recordReference(task: CalibrationTask): Promise<ReferenceRecord> {
-  const { architecture } = task.pipeline.model.transformer;
-  if (architecture !== "dit") {
-    throw new PlanError(
-      `Cannot calibrate: architecture must be dit in mode reference: current value is ${architecture}`,
-    );
-  }
   const { levels, warmup } = task;
-  const settings: InvarDiffSettings = { levels, warmup, variant: "dit" };
+  const settings: InvarDiffSettings = { levels, warmup, variant: publishedOf(task).variant };
   const phase1 = await recordPhase(task, { before: 0 });
   const provisional = provisionalChoice(phase1, settings);
   const phase2 = await recordPhase(task, { before: 1, masks: provisional.masks });
   return { phase1, phase2, provisional, final: finalChoice(phase1, phase2, settings) };
+}
+
+/** How a published code records. */
+interface Published {
+  readonly variant: InvarDiffSettings["variant"];
+  /** Runs have the guidance of pictures; else they have none. */
+  readonly guided: boolean;
+}
+
+const PUBLISHED: Readonly<Record<string, Published>> = {
+  dit: { variant: "dit", guided: false },
+  flux: { variant: "flux", guided: true },
+};
+
+function publishedOf({ pipeline: { model: { transformer } } }: CalibrationTask): Published {
+  const { architecture } = transformer;
+  const published = Object.hasOwn(PUBLISHED, architecture) ? PUBLISHED[architecture] : undefined;
+  if (published !== undefined) return published;
+  throw new PlanError(
+    `Cannot calibrate: architecture must be ${
+      Object.keys(PUBLISHED).join(" or ")
+    } in mode reference: current value is ${architecture}`,
+  );
+}
+
+function guidanceOf(task: CalibrationTask): number {
+  return publishedOf(task).guided ? task.guidance : 1;
+}
+
+/** Modules with the masks of all their parts: a joint one is reused where all say so. */
+function maskedModules(transformer: Transformer): readonly MaskedModule[] {
+  const parts = Map.groupBy(partTrajectoriesOf(transformer).slice(1), ({ name }) => name);
+  return [...parts.values()].map((members) => ({
+    kinds: members.map(({ kind }) => kind),
+    column: members[0]!.column, // a module has a part, and its kinds as many columns
+  }));
 }
 
 interface Phase {
@@ -107,7 +138,7 @@ interface Phase {
 /** Rates of all runs, averaged. */
 async function recordPhase(task: CalibrationTask, phase: Phase): Promise<RatesByKind> {
   const { conditions: { labels }, steps, onProgress } = task;
-  const trajectories = trajectoriesOf(task.pipeline.model.transformer);
+  const trajectories = partTrajectoriesOf(task.pipeline.model.transformer);
   const runs: RatesByKind[] = [];
   for (let run = 0; run < Math.max(1, labels.length); run++) {
     const before = (phase.before * labels.length + run) * steps;
@@ -130,16 +161,25 @@ interface RunOptions {
 async function recordRun(task: CalibrationTask, options: RunOptions): Promise<RatesByKind> {
   const { pipeline, steps, signal } = task;
   const { trajectories, masks } = options;
-  const { labels, noise } = sliceConditions(task.conditions, options.run, 1);
+  const { labels, noise, given } = sliceConditions(task.conditions, options.run, 1);
   const rates = emptyRates(trajectories, steps);
   const states = trajectories.map(({ kind, column }): TrajectoryState => {
     const reused = masks?.[kind]?.map((row) => row[column]!); // as wide as the rates it came from
-    return { rate: NO_FEATURES, reference: [], reused };
+    return { rate: NO_FEATURES, reference: undefined, reused };
   });
-  const request = { labels, noise, steps, guidance: 1, ...(signal !== undefined && { signal }) };
-  for await (const { index, features } of recordSteps(pipeline, request)) {
+  const guidance = guidanceOf(task);
+  const request = {
+    ...given,
+    labels,
+    noise,
+    steps,
+    guidance,
+    ...(signal !== undefined && { signal }),
+  };
+  for await (const { index, features } of recordSteps(pipeline, request, { probe: true })) {
+    const parts = features.flat();
     for (const [t, { kind, column }] of trajectories.entries()) {
-      const rate = hear(states[t]!, features[t]!);
+      const rate = hear(states[t]!, parts[t]!); // one for each
       if (rate !== undefined) rates[kind]![index - 1]![column] = rate;
     }
     options.onStep(index + 1);
@@ -149,15 +189,14 @@ async function recordRun(task: CalibrationTask, options: RunOptions): Promise<Ra
 
 interface TrajectoryState {
   rate: RateState;
-  reference: Feature;
+  reference: Float32Array | undefined;
   readonly reused: readonly boolean[] | undefined;
 }
 
 /** Takes in one more feature; returns the change rate of the row before, if it is known now. */
-function hear(state: TrajectoryState, feature: Feature): number | undefined {
-  const [part] = feature;
-  const [reference] = state.reference;
-  const distance = reference === undefined ? 0 : changeDistance(part!, reference); // DiT has one part
+function hear(state: TrajectoryState, feature: Float32Array): number | undefined {
+  const { reference } = state;
+  const distance = reference === undefined ? 0 : changeDistance(feature, reference);
   const update = advanceRate(state.rate, distance, state.reused);
   state.rate = update.state;
   if (update.advances) state.reference = feature;

@@ -10,8 +10,9 @@
  */
 
 import { FeatureCache } from "../engine/feature_cache.ts";
-import { guided, stepInputs } from "../engine/run.ts";
+import { constantsOf, guided, stepInputs } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
+import { disposeAll, type Values } from "../engine/transfer.ts";
 import type { MixedStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "./trials.ts";
@@ -61,19 +62,25 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
   };
   const errors = trials.times.map((): number[] => []);
   const held: { readonly index: number; readonly features: FeatureCache }[] = [];
+  const constants = await constantsOf(runOf(trials.subject, []));
   try {
     for (let j = 0; j < count; j++) {
       const features = new FeatureCache();
       held.push({ index: j, features });
-      const exact = await predictNoise(trials, storing, { index: j, features });
+      const exact = await predictNoise(trials, storing, { index: j, features, constants });
       for (const { index, features } of held.slice(0, -1)) {
-        const reused = await predictNoise(trials, reuseAll(modules), { index: j, features });
+        const reused = await predictNoise(trials, reuseAll(modules), {
+          index: j,
+          features,
+          constants,
+        });
         errors[index]![j] = rootMeanSquare(reused, exact);
       }
       if (held.length > longest) held.shift()?.features.dispose();
     }
   } finally {
     held.forEach(({ features }) => features.dispose());
+    disposeAll(constants);
   }
   return errors;
 }
@@ -81,11 +88,15 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
 async function predictNoise(
   { subject, table, times, full }: Trials,
   step: Step,
-  { index, features }: { readonly index: number; readonly features: FeatureCache },
+  { index, features, constants }: {
+    readonly index: number;
+    readonly features: FeatureCache;
+    readonly constants: Values;
+  },
 ): Promise<Tensor> {
   const run = { ...runOf(subject, [step]), features };
   const inputs = stepInputs(run, { table, latent: full[index]!, time: times[index]! }); // steps exist
-  return guided(await subject.executor.runStep(step, inputs), run);
+  return guided(await subject.executor.runStep(step, { ...inputs, constants }), run);
 }
 
 /** Final error of the run in which step j alone reuses all features of the step before. */

@@ -12,6 +12,7 @@
  */
 
 import { modelCost } from "../engine/plan_target.ts";
+import { sceneOf } from "../engine/request.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
@@ -54,7 +55,7 @@ export async function searchRows(
   heldBack: Trials,
   { speedup, trials, onProgress }: SearchOptions,
 ): Promise<SearchResult> {
-  const { transformer } = heldBack.subject.model;
+  const { transformer } = sceneOf(heldBack.subject.model, heldBack.subject.request);
   const steps = heldBack.times.length;
   const count = fullStepCount(transformer, steps, speedup);
   let best = await evaluate(heldBack, placeFullSteps(errors, steps, count), undefined);
@@ -120,10 +121,8 @@ function* neighbours(placement: readonly number[], steps: number): Generator<rea
 
 function resultOf(heldBack: Trials, { placement, psnr }: Candidate): SearchResult {
   const plan = planOf(heldBack, placement);
-  const predicted = predictSpeedup(
-    compilePlan(plan),
-    modelCost(heldBack.subject.model.transformer),
-  );
+  const { transformer } = sceneOf(heldBack.subject.model, heldBack.subject.request);
+  const predicted = predictSpeedup(compilePlan(plan), modelCost(transformer));
   return { rows: plan.rows.map(([row]) => row!), predicted, psnr }; // one slot
 }
 

@@ -5,7 +5,13 @@
  */
 
 import type { Plan } from "../plan/plan.ts";
-import { type CalibrationTask, type Conditions, planOf, sliceConditions } from "./calibration.ts";
+import {
+  type CalibrationTask,
+  type Conditions,
+  planOf,
+  sliceConditions,
+  trialRequest,
+} from "./calibration.ts";
 import { measureReuse } from "./reuse_error.ts";
 import { LONGEST_REUSE, searchRows } from "./search.ts";
 import { openTrials, type TrialSubject } from "./trials.ts";
@@ -53,7 +59,7 @@ export async function calibrateSearch(task: SearchTask): Promise<Plan> {
   });
 }
 
-function subjectOf(task: SearchTask, { labels, noise }: Conditions): TrialSubject {
-  const { pipeline: { model, executor }, steps, guidance, signal } = task;
-  return { model, executor, signal, request: { labels, noise, seed: 0, steps, guidance } };
+function subjectOf(task: SearchTask, conditions: Conditions): TrialSubject {
+  const { pipeline: { model, executor }, signal } = task;
+  return { model, executor, signal, request: trialRequest({ ...task, conditions }) };
 }

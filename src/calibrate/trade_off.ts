@@ -9,7 +9,7 @@ import { modelCost } from "../engine/plan_target.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type CalibrationTask, sliceConditions } from "./calibration.ts";
+import { type CalibrationTask, sliceConditions, taskScene, trialRequest } from "./calibration.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { type GuidedChoice, guidedChoice, guidedPlan, guidedSettings } from "./guided.ts";
 import { openTrials, psnrToFull, trial, type Trials } from "./trials.ts";
@@ -76,7 +76,7 @@ interface Measured extends Candidate {
 async function prepare(
   task: TradeOffTask,
 ): Promise<{ readonly drifts: readonly Drift[]; readonly heldBack: Trials }> {
-  const { conditions, pipeline: { model, executor }, steps, guidance, signal } = task;
+  const { conditions, pipeline: { model, executor }, signal } = task;
   const count = conditions.labels.length;
   if (count < 2) {
     throw new RangeError(
@@ -87,8 +87,10 @@ async function prepare(
   const half = Math.ceil(count / 2);
   const recorded = sliceConditions(conditions, 0, half);
   const drifts = await recordDrift({ ...task, conditions: recorded, levels: {} });
-  const { labels, noise } = sliceConditions(conditions, half, count - half);
-  const request = { labels, noise, seed: 0, steps, guidance }; // noise is given: the seed is not used
+  const request = trialRequest({
+    ...task,
+    conditions: sliceConditions(conditions, half, count - half),
+  });
   return { drifts, heldBack: await openTrials({ model, executor, request, signal }) };
 }
 
@@ -128,7 +130,7 @@ function slowestAbove(
   moduleLevel: number,
   { task, drifts, template }: SpeedOptions,
 ): Candidate | undefined {
-  const cost = modelCost(task.pipeline.model.transformer);
+  const cost = modelCost(taskScene(task)?.transformer ?? task.pipeline.model.transformer);
   for (let reused = 0; reused < task.steps; reused++) {
     const step = reused / Math.max(1, task.steps - 1);
     const levels = Object.fromEntries(

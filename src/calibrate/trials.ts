@@ -6,13 +6,13 @@
 
 import type { Executor } from "../engine/executor.ts";
 import { FeatureCache } from "../engine/feature_cache.ts";
-import type { ResolvedRequest } from "../engine/request.ts";
+import { type ResolvedRequest, sceneOf } from "../engine/request.ts";
+import { samplingFor } from "../engine/sampling.ts";
 import { conditionRun, noiseOf, type Run, sampleFrom } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
 import type { ConditioningTable } from "../engine/conditioning.ts";
 import type { Model } from "../model/model.ts";
 import type { Step } from "../plan/compile.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { meanPsnr } from "./psnr.ts";
 
@@ -46,10 +46,10 @@ export interface Trials {
 /** Runs the conditions in full. */
 export async function openTrials(subject: TrialSubject): Promise<Trials> {
   const { model, request } = subject;
-  const { times } = linearSchedule(request.steps);
+  const { times } = samplingFor(model, request);
   const steps = fullSteps(request.steps, model.transformer.modules.length);
   const table = await conditionRun(runOf(subject, steps));
-  const start = request.noise ?? noiseOf(request, model.latent);
+  const start = request.noise ?? noiseOf(request, sceneOf(model, request).latentDims);
   const latents = await collect(runOf(subject, steps), { table, index: 0, latents: start });
   return { subject, times, table, full: [start, ...latents] };
 }

@@ -5,9 +5,9 @@
  */
 
 import { planTarget } from "../engine/plan_target.ts";
+import { samplingFor } from "../engine/sampling.ts";
 import type { Model } from "../model/model.ts";
 import type { Plan } from "../plan/plan.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 
 /** Which uniform plan. */
 export interface UniformOptions {
@@ -28,7 +28,7 @@ export async function uniformPlan(model: Model, { steps, every }: UniformOptions
       `Cannot make uniform plan: every must be a whole number >= 1: current value is ${every}`,
     );
   }
-  const { times } = linearSchedule(steps);
+  const { times } = samplingFor(model, { steps });
   const { guidance } = model.sampler;
   const target = await planTarget(model, { times, guidance });
   return {

@@ -13,7 +13,7 @@ import {
   seededConditions,
 } from "../calibrate/calibration.ts";
 import { calibrateGuided } from "../calibrate/guided.ts";
-import { checkLevels } from "../calibrate/levels.ts";
+import { checkLevels, levelsLike } from "../calibrate/levels.ts";
 import { calibrateReference } from "../calibrate/reference.ts";
 import { calibrateSearch } from "../calibrate/search_mode.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
@@ -70,11 +70,15 @@ async function taskOf(
   command: CalibrateCommand,
   signal: AbortSignal,
 ): Promise<CalibrationTask> {
-  const { levels = {}, warmup, longest } = command;
-  if (command.speedup === undefined) checkLevels(levels, pipeline.model.transformer);
+  const { warmup, longest } = command;
+  const { transformer } = pipeline.model;
+  const { levels: wanted = {}, levelsGiven } = command;
+  const levels = levelsGiven ? wanted : levelsLike(wanted, transformer);
+  if (command.speedup === undefined) checkLevels(levels, transformer);
   const conditions = await conditionsOf(pipeline, command);
-  const { labels, noise } = conditions;
+  const { labels, noise, given } = conditions;
   const { steps, guidance } = resolveRequest(pipeline.model, {
+    ...given,
     ...(command.steps !== undefined && { steps: command.steps }),
     ...(command.guidance !== undefined && { guidance: command.guidance }),
     labels,

@@ -20,6 +20,8 @@ export interface CalibrateCommand {
   readonly guidance?: number;
   /** Level of each kind; absent where a target speed-up decides. */
   readonly levels?: Readonly<Record<string, number>>;
+  /** Whether levels were asked for; others are a DiT's. */
+  readonly levelsGiven: boolean;
   /** Share of the steps that is never reused at the start. */
   readonly warmup: number;
   /** Oldest feature that may be loaded, in steps. */
@@ -51,15 +53,16 @@ export const CALIBRATE_USAGE = `calibrate options:
   --model DIR|FILE|URL    the model (the embedded fashion-dit)
   --steps T               sampling steps, 1 … 1000 (the model's)
   --guidance G            guidance scale that pictures will have (the model's); reference records without
-  --quantile KIND=Q,…     share to reuse of each kind, 0 … 1 (guided: step=.61,attn=0,mlp=0;
-                          reference: step=.61,attn=.2,mlp=.2)
+  --quantile KIND=Q,…     share to reuse of each kind, 0 … 1 (step=.61 and of every kind of module
+                          0 in mode guided, .2 in mode reference: step=.61,attn=.2,mlp=.2 for DiT)
   --target-speedup X      guided, search: the best plan of at least this predicted speed-up
   --time-budget SECONDS   guided with a target: measure no further plan after it (300)
   --trials N              search: most plans to measure (200)
   --warmup R              share of the steps that is never reused at the start (0)
   --longest N             guided: oldest feature that may be loaded, in steps (any)
   --runs N, --seed S      run i has class i and noise of S + i (16, 42)
-  --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of runs and seed
+  --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of runs and seed; for a
+                          model of text with noise (n,T,C) packed, text, pooled, image_ids
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)`;
 
@@ -190,11 +193,12 @@ export function parseCalibrate(args: readonly string[]): CalibrateCommand {
     ...{ warmup: 0, runs: 16, seed: 42, trials: 200 },
     ...others,
     seconds,
+    levelsGiven: quantile !== undefined,
     ...(speedup === undefined ? { levels } : { speedup }),
   };
 }
 
-/** `reference`: the published slow mode of DiT. */
+/** `reference`: the published slow mode of DiT. Other models have its levels on kinds of their own. */
 const DEFAULT_LEVELS: Readonly<Record<Words["mode"], Readonly<Record<string, number>>>> = {
   reference: { step: 0.61, attn: 0.2, mlp: 0.2 },
   guided: { step: 0.61, attn: 0, mlp: 0 },

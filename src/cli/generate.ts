@@ -12,9 +12,9 @@ import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { encodePng } from "../engine/png.ts";
 import { plannedSteps } from "../engine/plan_target.ts";
-import { resolveRequest } from "../engine/request.ts";
+import { resolveRequest, sceneOf } from "../engine/request.ts";
+import { samplingFor } from "../engine/sampling.ts";
 import type { StepKind } from "../plan/compile.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type GivenConditions, readConditions } from "./conditions.ts";
@@ -84,11 +84,21 @@ async function runBatches(
     ...(command.steps !== undefined && { steps: command.steps }),
     ...(command.guidance !== undefined && { guidance: command.guidance }),
     ...(choice.named !== undefined && { plan: choice.named.plan }),
+    ...conditions?.given,
     signal,
   };
-  const { steps, guidance } = resolveRequest(pipeline.model, { ...wanted, labels });
-  const { times } = linearSchedule(steps);
-  await plannedSteps(wanted.plan, pipeline.model, { times, guidance }); // refuses before the work
+  const { model } = pipeline;
+  const noise = conditions?.noise;
+  const request = resolveRequest(model, {
+    ...wanted,
+    labels,
+    ...(noise !== undefined && { noise }),
+  });
+  const { steps, guidance } = request;
+  const { times } = samplingFor(model, request);
+  const scene = sceneOf(model, request);
+  // Refuses before the work.
+  await plannedSteps(wanted.plan, model, { times, guidance, tokenGrid: scene.tokenGrid });
   announce(pipeline, run);
   const batches = Math.ceil(labels.length / MAX_BATCH);
   const progress = startProgress(steps * batches, {
@@ -114,7 +124,7 @@ async function runBatches(
     progress.abort();
     throw error;
   }
-  const report = await summarise(pipeline, results, { choice });
+  const report = await summarise(pipeline, results, { choice, scene });
   return { latents: joinRows(results.map(({ latents }) => latents)), report };
 }
 
@@ -138,6 +148,7 @@ function wantedLabels(
   conditions: GivenConditions | undefined,
 ): readonly (number | string)[] {
   if (conditions !== undefined) return conditions.labels;
+  if (model.classes === 0) return labels ?? []; // refused by who resolves the request
   const cycle = labels ?? Array.from({ length: Math.min(10, model.classes) }, (_, label) => label);
   return Array.from({ length: count ?? cycle.length }, (_, i) => cycle[i % cycle.length]!); // not empty
 }

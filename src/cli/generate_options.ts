@@ -47,17 +47,18 @@ export interface GenerateCommand {
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model directory or DiT .safetensors (the embedded fashion-dit)
+  --model DIR|FILE|URL    model directory, or .safetensors of a DiT or FLUX (the embedded fashion-dit)
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)
   --steps T               sampling steps, 1 … 1000 (the plan's that is named, or the model's)
   --plan NAME|FILE        cache plan; auto takes the bundled one that fits, none runs in full (auto)
-  --guidance G            classifier-free guidance scale; 1 is none (the model's)
+  --guidance G            guidance scale, classifier-free or embedded; 1 is none (the model's)
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)
   --out FILE.png          grid of pictures (out.png; with --latents, none unless asked for)
-  --conditions FILE       safetensors with noise (n,C,H,W) and label (n)
+  --conditions FILE       safetensors with noise (n,C,H,W) and label (n); for a model of text with
+                          noise (n,T,C) packed, text (n,M,W), pooled (n,P), image_ids (T,axes)
   --latents FILE          write the final latents, one f32 tensor "latents"
   --from FILE.png         repeat a picture from its own text; other options change it
   --json                  report as JSON on stdout`;

@@ -7,6 +7,7 @@
 import process from "node:process";
 import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { samplingFor } from "../engine/sampling.ts";
 import { planTarget } from "../engine/plan_target.ts";
 import { type Model, openModel } from "../model/model.ts";
 import { importCacheBook } from "../plan/cache_book.ts";
@@ -18,7 +19,7 @@ import { renderSvg } from "../plan/render_svg.ts";
 import { renderText } from "../plan/render_text.ts";
 import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { writeWhole } from "./files.ts";
-import { factsOf } from "./plan_facts.ts";
+import { factsOf, sceneOfPlan } from "./plan_facts.ts";
 import { readBook, readPlan, writePlan } from "./plan_file.ts";
 import {
   type BindPlan,
@@ -69,7 +70,8 @@ async function check({ plan: name, model }: CheckPlan): Promise<void> {
 
 async function importBook(command: ImportPlan): Promise<void> {
   const { plan: file, model, out } = command;
-  const plan = importCacheBook(await readBook(file), samplerOf(command));
+  const book = importCacheBook(await readBook(file), await samplerOf(command));
+  const plan = { ...book, context: { ...(command.grid && { tokenGrid: command.grid }) } };
   compilePlan(plan);
   await writePlan(out, model === undefined ? plan : await bound(plan, model));
   print(`${out}: ${model === undefined ? 'unbound; "plan bind" makes it run' : `bound`}\n`);
@@ -89,14 +91,28 @@ async function exportBook({ plan: name, out }: ExportPlan): Promise<void> {
   print(`${out}: a cache book for ${plan.architecture}\n`);
 }
 
-/** Steps mean DDIM's; any other sampler must name its times. */
-function samplerOf({ sampler: name, steps, times }: ImportPlan): PlanSampler {
+/** Steps mean DDIM's, or those of the model that is given; any other sampler must name its times. */
+async function samplerOf(
+  { sampler: name, steps, times, grid, model }: ImportPlan,
+): Promise<PlanSampler> {
   if ((steps === undefined) === (times === undefined)) {
     throw new TypeError("Cannot import cache book: either --steps or --times must be given");
   }
   if (times !== undefined) return { name, times: times.map(checkTime) };
   if (name === "ddim") return { name, times: linearSchedule(steps!).times }; // one was given
-  throw new TypeError(`Cannot import cache book: --times must be given for sampler ${name}`);
+  if (model !== undefined) {
+    return await withModel(model, (opened) => {
+      const scene = opened.scene?.({ grid });
+      const sampling = samplingFor(opened, {
+        steps: steps!,
+        ...(scene !== undefined && { scene }),
+      });
+      return { name: opened.sampler.name, times: sampling.times };
+    });
+  }
+  throw new TypeError(
+    `Cannot import cache book: --times must be given for sampler ${name}, or --model of such a sampler`,
+  );
 }
 
 function checkTime(time: number): number {
@@ -124,8 +140,10 @@ async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
       `Cannot use plan: steps must be at most 1000: current value is ${length}`,
     );
   }
-  const { times } = linearSchedule(length);
-  return await planTarget(model, { times, guidance: model.sampler.guidance });
+  const scene = sceneOfPlan(plan, model);
+  const { times } = samplingFor(model, { steps: length, scene });
+  const { guidance } = model.sampler;
+  return await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
 }
 
 /** Opens a model, the embedded one unless given, for as long as `use` takes; only headers are read. */

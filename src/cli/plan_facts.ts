@@ -7,6 +7,7 @@
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import type { Model } from "../model/model.ts";
+import { labelScene, rowsPerPicture, type Scene } from "../model/scene.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -62,7 +63,8 @@ function modulesText({ plan, steps }: CompiledPlan): string {
 /** Predicted where the model is known, else as the plan recorded it. */
 function speedText(compiled: CompiledPlan, model: Model | undefined): string {
   if (model !== undefined) {
-    const predicted = predictSpeedup(compiled, modelCost(model.transformer));
+    const { transformer } = sceneOfPlan(compiled.plan, model);
+    const predicted = predictSpeedup(compiled, modelCost(transformer));
     return `${predicted.toFixed(2)} × predicted for ${model.id}`;
   }
   const recorded = compiled.plan.measured?.values["predictedSpeedup"];
@@ -75,9 +77,17 @@ function keptText(compiled: CompiledPlan, model: Model | undefined): string {
   const results = `at most ${peakLiveBytes(compiled, ones)} results at once`;
   if (model === undefined) return results;
   const guidance = compiled.plan.context.guidance ?? model.sampler.guidance;
-  const rows = model.nullLabel === undefined || guidance === 1 ? 1 : 2;
-  const bytes = peakLiveBytes(compiled, featureSizes(model.transformer, rows));
+  const scene = sceneOfPlan(compiled.plan, model);
+  const rows = rowsPerPicture(scene, guidance);
+  const bytes = peakLiveBytes(compiled, featureSizes(scene.transformer, rows));
   return `${results}, ${bytes} bytes for each picture`;
+}
+
+/** The model at the grid that the plan was made for; at its own where the plan does not say. */
+export function sceneOfPlan({ context: { tokenGrid } }: Plan, model: Model): Scene {
+  const [rows, columns] = tokenGrid ?? [];
+  const grid = rows === undefined || columns === undefined ? undefined : [rows, columns] as const;
+  return model.scene?.({ grid }) ?? labelScene(model);
 }
 
 function measuredText({ values, machine }: NonNullable<Plan["measured"]>): string {

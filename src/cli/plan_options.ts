@@ -46,6 +46,8 @@ export interface ImportPlan {
   readonly steps?: number;
   /** Times of any sampler, instead of steps. */
   readonly times?: readonly number[];
+  /** Rows and columns of tokens that the book was made for. */
+  readonly grid?: readonly [number, number];
   /** Plan to write. */
   readonly out: string;
 }
@@ -77,7 +79,8 @@ export const PLAN_USAGE = `plan commands; PLAN is a file or the name of a bundle
   plan show PLAN          heat-map and facts; --model DIR tells speed-up and bytes, --svg FILE draws
   plan check PLAN         whether it fits --model DIR (the embedded fashion-dit)
   plan import BOOK        a plan, --out FILE, from a published cache book: --sampler ddim --steps T, or
-                          --sampler NAME --times T,T,…; --model DIR binds it, without it is unbound
+                          --sampler NAME --times T,T,…; --model DIR binds it, without it is unbound,
+                          and tells the times of its own sampler; --grid RxC the tokens it was made for
   plan bind PLAN          the plan, --out FILE, with --model DIR (the embedded fashion-dit) accepted
   plan export PLAN        the plan as a published cache book, --out FILE`;
 
@@ -87,6 +90,7 @@ const OPTIONS = {
   sampler: { type: "string" },
   steps: { type: "string" },
   times: { type: "string" },
+  grid: { type: "string" },
   out: { type: "string" },
 } as const;
 
@@ -95,6 +99,11 @@ const model = z.exactOptional(path);
 const steps = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
 const times = z.string().regex(/^[\d.]+(,[\d.]+)*$/, "must be numbers with commas between")
   .transform((text) => text.split(",").map(Number));
+
+const grid = z.string().regex(/^[1-9]\d*x[1-9]\d*$/, "must be ROWSxCOLUMNS").transform((text) => {
+  const [rows = 0, columns = 0] = text.split("x").map(Number);
+  return [rows, columns] as const;
+});
 
 const commands: z.ZodType<PlanCommand> = z.discriminatedUnion("kind", [
   z.strictObject({
@@ -108,9 +117,10 @@ const commands: z.ZodType<PlanCommand> = z.discriminatedUnion("kind", [
     kind: z.literal("import"),
     plan: path,
     model,
-    sampler: z.string().regex(/^[a-z]\w*$/, "must be the name of a sampler").default("ddim"),
+    sampler: z.string().regex(/^[a-z][\w-]*$/, "must be the name of a sampler").default("ddim"),
     steps: z.exactOptional(steps),
     times: z.exactOptional(times),
+    grid: z.exactOptional(grid),
     out: path,
   }),
   z.strictObject({ kind: z.literal("bind"), plan: path, model, out: path }),

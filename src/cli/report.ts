@@ -7,6 +7,7 @@
 import process from "node:process";
 import type { Generated, Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
+import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -74,15 +75,15 @@ export interface Report {
 export async function summarise(
   pipeline: Pipeline,
   batches: readonly BatchResult[],
-  { choice }: { readonly choice: PlanChoice },
+  { choice, scene }: { readonly choice: PlanChoice; readonly scene: Scene },
 ): Promise<Report> {
   const { model, backend, choice: { reason }, runsPerStep } = pipeline;
   const { steps, guidance, seed, notices } = batches[0]!; // at least one picture was asked for
   const labels = batches.flatMap((batch) => batch.labels);
   const seconds = sum(batches, ({ loopSeconds }) => loopSeconds);
-  const plan = reportPlan(pipeline, batches, choice);
-  const rows = labels.length * (guidance === 1 ? 1 : 2);
-  const macs = fullMacs(pipeline) * rows * steps / (plan?.predictedSpeedup ?? 1);
+  const plan = reportPlan(scene, batches, choice);
+  const rows = labels.length * rowsPerPicture(scene, guidance);
+  const macs = fullMacs(scene) * rows * steps / (plan?.predictedSpeedup ?? 1);
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
@@ -105,7 +106,7 @@ export async function summarise(
 }
 
 function reportPlan(
-  { model: { transformer } }: Pipeline,
+  { transformer }: Scene,
   batches: readonly BatchResult[],
   { named }: PlanChoice,
 ): PlanReport | undefined {
@@ -122,7 +123,7 @@ function reportPlan(
 }
 
 /** Multiply-accumulates of a full step for one row of the batch. */
-function fullMacs({ model: { transformer } }: Pipeline): number {
+function fullMacs({ transformer }: Scene): number {
   const { embed, head, modules } = modelCost(transformer);
   return embed + head + sum(modules, ({ branch, merge }) => branch + merge);
 }

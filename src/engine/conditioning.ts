@@ -95,21 +95,37 @@ export async function computeConditioning(
 /** Time and label to conditioning vectors `(R, D)`. */
 async function embed(conditions: readonly Condition[], task: ConditioningTask): Promise<Tensor> {
   const { backend, conditioning } = task;
-  const { timeWidth } = conditioning;
+  const { timeWidth, vectorWidth } = conditioning;
   const times = new Float32Array(conditions.length * timeWidth);
   conditions.forEach(({ time }, row) =>
     times.set(conditioning.timeFeatures(time), row * timeWidth)
   );
+  const labels = labelRows(conditions, vectorWidth);
   const graph = new GraphBuilder("conditioning");
   graph.output(
     "vectors",
-    conditioning.embed(graph, graph.input("times", ["R", timeWidth]), graph.input("labels", ["R"])),
+    conditioning.embed(
+      graph,
+      graph.input("times", ["R", timeWidth]),
+      graph.input("labels", ["R", ...labels.dims.slice(1)]),
+    ),
   );
   const session = await loadWithWeights(backend, graph, task.weights, task.signal);
   return await runOnce(session, task, {
     times: { dims: [conditions.length, timeWidth], data: times },
-    labels: { dims: [conditions.length], data: Float32Array.from(conditions, (c) => c.label) },
+    labels,
   });
+}
+
+/** Labels `(R)`, or the vectors that stand for them `(R, width)`. */
+function labelRows(conditions: readonly Condition[], width: number | undefined): Tensor {
+  const count = conditions.length;
+  if (width === undefined) {
+    return { dims: [count], data: Float32Array.from(conditions, ({ label }) => label) };
+  }
+  const data = new Float32Array(count * width);
+  conditions.forEach(({ vector }, row) => data.set(vector!, row * width)); // as the model makes them
+  return { dims: [count, width], data };
 }
 
 /** Adds the vectors of one group of modules to the table. */
@@ -184,6 +200,6 @@ async function run(
   return await takeDown(backend, vectors!); // the graph's only output
 }
 
-function keyOf({ time, label }: Condition): string {
-  return `${time} ${label}`;
+function keyOf({ time, label, scale = 1 }: Condition): string {
+  return `${time} ${label} ${scale}`;
 }

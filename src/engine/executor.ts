@@ -12,12 +12,13 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Value } from "../backend/backend.ts";
-import type { Condition, Transformer } from "../model/module_graph.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import type { Dim } from "../onnx/graph.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./breathe.ts";
-import type { ConditioningTable } from "./conditioning.ts";
 import type { FeatureCache } from "./feature_cache.ts";
+import type { StepInputs } from "./step_inputs.ts";
 import * as segments from "./segment.ts";
 import { type BoundSession, SegmentSessions } from "./segment_sessions.ts";
 import {
@@ -29,20 +30,6 @@ import {
   type TrunkRunStep,
 } from "./step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
-
-/** What one step computes with. */
-export interface StepInputs {
-  /** Latents `(N, C, H, W)`. */
-  readonly latent: Tensor;
-  /** Time and label of each of the N rows. */
-  readonly batch: readonly Condition[];
-  /** Holds every condition of the batch. */
-  readonly table: ConditioningTable;
-  /** What earlier steps of the same run kept. */
-  readonly features: FeatureCache;
-  /** Stops before the next graph. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A step's inputs and the model call that it is. */
 interface Call extends StepInputs {
@@ -115,7 +102,7 @@ export class Executor {
   }
 
   async #runTrunk(step: TrunkRunStep, call: Call): Promise<Value> {
-    const modules = moduleParts(step);
+    const modules = call.probe ? this.#probed(moduleParts(step)) : moduleParts(step);
     if (!step.storeHidden && !step.storeResidual) {
       const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);
       return results[segments.PREDICTION]!; // the head's only result
@@ -124,8 +111,31 @@ export class Executor {
       ? await this.#runKeepingResidual(modules, call)
       : await this.#runFromLatent([EMBEDDING, ...modules], call);
     if (!step.storeHidden) return await whileAlive(hidden, () => this.#runHead(hidden, call));
-    call.features.store(`${call.slot} hidden`, Object.values(hidden));
-    return await this.#runHead(hidden, call);
+    const { kept, rest } = this.#splitState(hidden);
+    call.features.store(`${call.slot} hidden`, Object.values(kept));
+    return await whileAlive(rest, () => this.#runHead(kept, call));
+  }
+
+  /** What the head reads of the streams, and what it does not. */
+  #splitState(streams: Values): { readonly kept: Values; readonly rest: Values } {
+    const names = this.#stateNames();
+    const pick = (wanted: boolean): Values =>
+      Object.fromEntries(
+        Object.entries(streams).filter(([name]) => names.includes(name) === wanted),
+      );
+    return { kept: pick(true), rest: pick(false) };
+  }
+
+  /** With probes where a branch has halves. */
+  #probed(parts: readonly segments.Part[]): readonly segments.Part[] {
+    return parts.map((part) => {
+      const halves = part.kind === "module" && this.transformer.modules[part.index]?.halves;
+      return halves ? { ...part, probe: true } : part;
+    });
+  }
+
+  #stateNames(): readonly string[] {
+    return segments.stateStreams(this.transformer).map(({ name }) => name);
   }
 
   /** Runs the trunk and keeps its residual: trunk output − embedding. */
@@ -173,7 +183,12 @@ export class Executor {
     const modulation: Values = parts.length === 0 ? {} : {
       [segments.MODULATION]: this.backend.upload(call.table.gather(parts, call.batch)),
     };
-    const inputs = { ...asInputs(streams), ...this.#keptFeatures(segment, call), ...modulation };
+    const inputs = {
+      ...call.constants,
+      ...asInputs(streams),
+      ...this.#keptFeatures(segment, call),
+      ...modulation,
+    };
     const outputs = segments.segmentOutputs(this.transformer, segment);
     const results = await whileAlive(modulation, () => session.run(inputs, outputs));
     return this.#keepFeatures(segment, results, call);
@@ -186,25 +201,34 @@ export class Executor {
       const names = this.#featureNames(part.index);
       features.store(this.#cacheName(slot, part.index), names.map((name) => results[name]!)); // asked
       for (const name of names) delete rest[name];
+      if (!part.probe) continue;
+      const inner = segments.innerName(this.transformer.modules[part.index]!.name); // as above
+      features.store(`${this.#cacheName(slot, part.index)} inner`, [results[inner]!]); // asked
+      delete rest[inner];
     }
     return rest;
   }
 
-  #keptFeatures(segment: segments.Segment, { features, slot, batch }: Call): Values {
+  #keptFeatures(segment: segments.Segment, call: Call): Values {
+    const { features, slot } = call;
     const entries = segment.flatMap((part) => {
       if (part.kind !== "module" || part.action === "run") return [];
       const shapes = this.transformer.modules[part.index]!.featureDims // parts are of this model
-        .map((dims) => segments.withBatch(dims, batch.length));
+        .map((dims) => this.#shapeOf(dims, call));
       const values = features.load(this.#cacheName(slot, part.index), shapes);
       return this.#featureNames(part.index).map((name, i) => [name, values[i]!] as const);
     });
     return Object.fromEntries(entries);
   }
 
-  #keptStreams(state: "hidden" | "residual", { features, slot, batch }: Call): Values {
-    const { streams } = this.transformer;
-    const shapes = streams.map(({ dims }) => segments.withBatch(dims, batch.length));
-    const values = features.load(`${slot} ${state}`, shapes);
+  #shapeOf(dims: readonly Dim[], { batch, sizes = this.transformer.sizes }: Call): number[] {
+    return segments.withBatch(dims, batch.length, sizes);
+  }
+
+  #keptStreams(state: "hidden" | "residual", call: Call): Values {
+    const streams = segments.stateStreams(this.transformer);
+    const shapes = streams.map(({ dims }) => this.#shapeOf(dims, call));
+    const values = call.features.load(`${call.slot} ${state}`, shapes);
     return Object.fromEntries(streams.map(({ name }, i) => [name, values[i]!])); // as many as shapes
   }
 
@@ -216,7 +240,8 @@ export class Executor {
     signal?.throwIfAborted();
     const session: BoundSession = await this.#sessions.combination(operator, signal);
     const others = Object.entries(b).map(([name, value]) => [segments.otherName(name), value]);
-    return await session.run({ ...asInputs(a), ...Object.fromEntries(others) }, Object.keys(a));
+    const inputs = { ...asInputs(a), ...Object.fromEntries(others) };
+    return await session.run(inputs, this.#stateNames());
   }
 
   #dropAfter(step: Step, features: FeatureCache): void {

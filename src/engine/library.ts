@@ -8,6 +8,7 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
 import { type Generated, openPipeline as open } from "./pipeline.ts";
+import type { PromptEncoder } from "./prompts.ts";
 import type { GenerateOptions } from "./request.ts";
 import type { StepReport } from "./run.ts";
 
@@ -27,6 +28,8 @@ export interface PipelineOptions {
    * (workerd). With it, `auto` is wasm, on one thread.
    */
   readonly compiledModule?: WebAssembly.Module;
+  /** Encodes prompts, for a model of text; the caller's own. */
+  readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
   /** Stops opening. */

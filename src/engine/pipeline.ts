@@ -8,11 +8,12 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import { type Model, openModel } from "../model/model.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
+import { type PromptEncoder, withEncodedPrompts } from "./prompts.ts";
 import { type GenerateOptions, resolveRequest } from "./request.ts";
+import { samplingFor } from "./sampling.ts";
 import { type RunResult, runSteps, type StepReport } from "./run.ts";
 import { fullSteps } from "./step_segments.ts";
 
@@ -23,6 +24,8 @@ export type { StepReport } from "./run.ts";
 export interface PipelineOptions extends BackendOptions {
   /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
+  /** Encodes prompts, for a model of text; the caller's own. */
+  readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
   /** Stops opening. */
@@ -76,7 +79,7 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
     opened.executor = new Executor(backend, model.transformer, model.weights);
     const [full] = fullSteps(1, model.transformer.modules.length);
     await opened.executor.load(full!, options); // one step was asked for
-    return new ModelPipeline(model, choice, opened.executor);
+    return new ModelPipeline({ model, choice, executor: opened.executor }, options.promptEncoder);
   } catch (error) {
     await opened.executor?.dispose();
     await opened.backend?.dispose();
@@ -92,11 +95,18 @@ export const EMBEDDED_MODEL: URL = new URL(
 );
 
 class ModelPipeline implements Pipeline {
+  readonly model: Model;
+  readonly choice: BackendChoice;
+  readonly executor: Executor;
+
   constructor(
-    readonly model: Model,
-    readonly choice: BackendChoice,
-    readonly executor: Executor,
-  ) {}
+    { model, choice, executor }: Pick<Pipeline, "model" | "choice" | "executor">,
+    readonly promptEncoder: PromptEncoder | undefined,
+  ) {
+    this.model = model;
+    this.choice = choice;
+    this.executor = executor;
+  }
 
   get backend(): Backend {
     return this.executor.backend;
@@ -113,13 +123,15 @@ class ModelPipeline implements Pipeline {
     }
   }
 
-  async *steps(options: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
+  async *steps(given: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
     const { model, executor } = this;
+    const options = await withEncodedPrompts(given, this.promptEncoder);
     const request = resolveRequest(model, options);
-    const { times } = linearSchedule(request.steps);
+    const { times } = samplingFor(model, request);
     const { steps, notices } = await plannedSteps(options.plan, model, {
       times,
       guidance: request.guidance,
+      tokenGrid: request.scene?.tokenGrid,
     });
     const features = new FeatureCache();
     const { signal } = options;

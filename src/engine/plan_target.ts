@@ -11,7 +11,7 @@ import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
 import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { withBatch } from "./segment.ts";
+import { stateStreams, withBatch } from "./segment.ts";
 import { fullSteps } from "./step_segments.ts";
 
 /** How a request is sampled, as far as a plan cares. */
@@ -20,6 +20,8 @@ export interface SamplerRun {
   readonly times: readonly number[];
   /** Guidance scale. */
   readonly guidance: number;
+  /** Rows and columns of tokens; the model's own unless given. */
+  readonly tokenGrid?: readonly [number, number] | undefined;
 }
 
 /** The steps that run, and what differs from the plan's circumstances. */
@@ -36,10 +38,11 @@ export function modelCost({ embedding, modules, head }: Transformer): ModelCost 
 }
 
 /** Bytes that a run with this many rows in its batch keeps for each thing it stores. */
-export function featureSizes({ modules, streams }: Transformer, rows: number): FeatureSizes {
+export function featureSizes(transformer: Transformer, rows: number): FeatureSizes {
+  const { modules, sizes } = transformer;
   const bytes = (shapes: readonly (readonly (number | string)[])[]): number =>
-    shapes.reduce((sum, dims) => sum + 4 * elementCount(withBatch(dims, rows)), 0);
-  const state = bytes(streams.map(({ dims }) => dims));
+    shapes.reduce((sum, dims) => sum + 4 * elementCount(withBatch(dims, rows, sizes)), 0);
+  const state = bytes(stateStreams(transformer).map(({ dims }) => dims));
   return {
     modules: modules.map(({ featureDims }) => bytes(featureDims)),
     hidden: state,
@@ -56,7 +59,7 @@ export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTar
     sampler: model.sampler.name,
     times: run.times,
     guidance: run.guidance,
-    tokenGrid: model.tokenGrid,
+    tokenGrid: run.tokenGrid ?? model.tokenGrid,
     precision: "float32",
   };
 }

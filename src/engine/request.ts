@@ -5,17 +5,25 @@
  */
 
 import type { Model } from "../model/model.ts";
+import { labelScene, type Scene, type TextConditions } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
-export interface GenerateOptions {
-  /** One class index or name for each picture; the first ten classes unless given. */
+export interface GenerateOptions extends TextConditions {
+  /**
+   * One class index or name for each picture; the first ten classes unless given. Of a model of text, the
+   * row of text; every row once unless given.
+   */
   readonly labels?: readonly (number | string)[];
+  /** Prompts instead of text features, for a pipeline with an encoder. */
+  readonly prompts?: readonly string[];
   /** Noise of picture i comes from `seed + i`; 0 unless given. */
   readonly seed?: number;
-  /** Starting noise `(n, C, H, W)` instead of a seed. */
+  /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */
   readonly noise?: Tensor;
+  /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
+  readonly sigmas?: readonly number[];
   /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
   readonly steps?: number;
   /** Guidance scale; 1 runs no null half. One for each picture may be given: all of them 1, or none. */
@@ -40,6 +48,15 @@ export interface ResolvedRequest {
   readonly guidance: number;
   /** Guidance scale of each picture, where each was given its own. */
   readonly scales?: readonly number[];
+  /** Sigmas of the steps before they are shifted, if they were given. */
+  readonly sigmas?: readonly number[];
+  /** What the run is about; absent = the model's labels. */
+  readonly scene?: Scene;
+}
+
+/** What a run is about. */
+export function sceneOf(model: Model, { scene }: Pick<ResolvedRequest, "scene">): Scene {
+  return scene ?? labelScene(model);
 }
 
 /**
@@ -48,20 +65,36 @@ export interface ResolvedRequest {
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
-  const labels = resolveLabels(model, options);
+  const scene = resolveScene(model, options);
+  const labels = resolveLabels(model, options, scene);
   const seed = options.seed ?? 0;
   checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - labels.length);
-  const steps = options.steps ?? options.plan?.sampler.times.length ?? model.sampler.steps;
+  const { noise, sigmas } = options;
+  const steps = options.steps ?? options.plan?.sampler.times.length ?? sigmas?.length ??
+    model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
-  const { noise } = options;
-  if (noise !== undefined) checkNoise(noise, [labels.length, ...model.latent]);
+  if (noise !== undefined) checkNoise(noise, [labels.length, ...scene?.latentDims ?? model.latent]);
   return {
     labels,
     seed,
     steps,
     ...resolveGuidance(model, { wanted: options.guidance, pictures: labels.length }),
     ...(noise !== undefined && { noise }),
+    ...(sigmas !== undefined && { sigmas }),
+    ...(scene !== undefined && { scene }),
   };
+}
+
+/** The scene of a model that makes one of each request; other models take labels only. */
+function resolveScene(model: Model, options: GenerateOptions): Scene | undefined {
+  const { noise, text, pooled, imageIds, grid } = options;
+  const conditions = { text, pooled, imageIds, grid };
+  if (model.scene !== undefined) return model.scene({ ...conditions, noiseDims: noise?.dims });
+  const given = Object.entries(conditions).find(([, value]) => value !== undefined);
+  if (given === undefined) return undefined;
+  throw new RangeError(
+    `Cannot generate: ${given[0]} must not be given to a model whose conditions are labels`,
+  );
 }
 
 /**
@@ -69,13 +102,17 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
  *
  * @throws {RangeError} When there is no such class.
  */
-export function resolveLabel(model: Model, label: number | string): number {
+export function resolveLabel(
+  model: Model,
+  label: number | string,
+  count: number = model.classes,
+): number {
   const index = typeof label === "string" ? indexOf(model, label) : label;
-  if (Number.isInteger(index) && index >= 0 && index < model.classes) return index;
+  if (Number.isInteger(index) && index >= 0 && index < count) return index;
   const names = model.classNames.length > 0 ? ` or one of ${model.classNames.join(", ")}` : "";
   throw new RangeError(
     `Cannot generate: label must be an index in 0 … ${
-      model.classes - 1
+      count - 1
     }${names}: current value is ${label}`,
   );
 }
@@ -87,9 +124,20 @@ function indexOf({ classNames }: Model, label: string): number {
   return /^\s*\d+\s*$/.test(label) ? Number(label) : NaN;
 }
 
-function resolveLabels(model: Model, options: GenerateOptions): number[] {
-  const first = Array.from({ length: Math.min(model.classes, 10) }, (_, label) => label);
-  const labels = options.labels?.map((label) => resolveLabel(model, label)) ?? first;
+function resolveLabels(
+  model: Model,
+  options: GenerateOptions,
+  scene: Scene | undefined,
+): number[] {
+  const count = scene?.conditions ?? model.classes;
+  if (scene !== undefined && count === 0) {
+    throw new RangeError(
+      `Cannot generate: text and pooled must be given to ${model.id}: current value is none`,
+    );
+  }
+  const length = scene?.conditions ?? Math.min(model.classes, 10);
+  const first = Array.from({ length }, (_, label) => label);
+  const labels = options.labels?.map((label) => resolveLabel(model, label, count)) ?? first;
   if (labels.length > 0) return labels;
   throw new RangeError(
     "Cannot generate: labels must name at least one class: current value is none",
@@ -106,7 +154,8 @@ function resolveGuidance(
   if (typeof wanted !== "object") return { guidance: resolveScale(model, wanted) };
   const scales = wanted.map((scale) => resolveScale(model, scale));
   const unguided = scales.filter((scale) => scale === 1).length;
-  if (scales.length === pictures && (unguided === 0 || unguided === pictures)) {
+  const mixes = unguided > 0 && unguided < pictures; // halves cannot
+  if (scales.length === pictures && (!mixes || model.embedsGuidance)) {
     return { guidance: scales[0]!, scales }; // there is at least one picture
   }
   throw new RangeError(
@@ -116,15 +165,17 @@ function resolveGuidance(
 }
 
 function resolveScale(model: Model, wanted: number | undefined): number {
-  const guidance = wanted ?? (model.nullLabel === undefined ? 1 : model.sampler.guidance);
+  const guides = model.nullLabel !== undefined || model.embedsGuidance === true;
+  const guidance = wanted ?? (guides ? model.sampler.guidance : 1);
   if (!Number.isFinite(guidance) || guidance < 0) {
     throw new RangeError(
       `Cannot generate: guidance must be at least 0: current value is ${guidance}`,
     );
   }
-  if (guidance === 1 || model.nullLabel !== undefined) return guidance;
+  if (guidance === 1 || guides) return guidance;
+  const lacks = model.scene === undefined ? "a null label" : "a guidance embedding";
   throw new RangeError(
-    `Cannot generate: guidance must be 1 for a model without a null label: current value is ${guidance}`,
+    `Cannot generate: guidance must be 1 for a model without ${lacks}: current value is ${guidance}`,
   );
 }
 

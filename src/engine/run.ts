@@ -7,15 +7,18 @@
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
 import type { Step, StepKind } from "../plan/compile.ts";
-import { ddim, type Denoise, type StepPosition } from "../sampler/ddim.ts";
+import type { Denoise, StepPosition } from "../sampler/ddim.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
-import { linearSchedule, scheduleFrom } from "../sampler/noise_schedule.ts";
 import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
-import type { Executor, StepInputs } from "./executor.ts";
+import { makeConstants } from "./constants.ts";
+import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
-import type { ResolvedRequest } from "./request.ts";
+import { type ResolvedRequest, sceneOf } from "./request.ts";
+import { samplingFor } from "./sampling.ts";
+import type { StepInputs } from "./step_inputs.ts";
+import { disposeAll, type Values } from "./transfer.ts";
 
 /** The state after one step. */
 export interface StepReport extends StepPosition {
@@ -65,6 +68,8 @@ export interface Run {
   readonly steps: readonly Step[];
   /** Keeps what steps store; disposed of at the end. */
   readonly features: FeatureCache;
+  /** Keep what lies between the halves of branches too, for calibration. */
+  readonly probe?: boolean | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -76,7 +81,7 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
   const started = performance.now();
   const table = await conditionRun(run);
   const conditioned = performance.now();
-  let latents = noise ?? noiseOf(request, model.latent);
+  let latents = noise ?? noiseOf(request, sceneOf(model, request).latentDims);
   let loopSeconds = 0;
   for await (const report of sampleFrom(run, { table, index: 0, latents })) {
     latents = report.latents;
@@ -110,12 +115,14 @@ export async function* sampleFrom(
   run: Run,
   { table, index: first, latents }: StartingPoint,
 ): AsyncGenerator<StepReport, void, undefined> {
-  const { request, steps, features } = run;
-  const schedule = scheduleFrom(linearSchedule(request.steps), first);
-  const denoise = denoiser(run, { table, first });
+  const { model, request, steps, features } = run;
+  const sampling = samplingFor(model, request);
+  const constants = await constantsOf(run);
+  const denoise = denoiser(run, { table, first, constants });
+  const loop = sampling.run(first, latents, denoise);
   let before = performance.now();
   try {
-    for await (const { index: i, time, latent, estimate } of ddim(schedule, latents, denoise)) {
+    for await (const { index: i, time, latent, estimate } of loop) {
       const index = first + i;
       const seconds = (performance.now() - before) / 1000;
       const { kind } = steps[index]!; // one step for each time
@@ -134,25 +141,39 @@ export async function* sampleFrom(
     }
   } finally {
     features.dispose();
+    disposeAll(constants);
   }
+}
+
+/** What every step of a run may read; the caller disposes of it. */
+export function constantsOf(
+  { model, executor: { backend }, request, signal }: Run,
+): Promise<Values> {
+  const { transformer: { preparation }, weights } = model;
+  const inputs = sceneOf(model, request).inputs(request.labels);
+  return makeConstants(inputs, { backend, preparation, weights, signal });
 }
 
 /** Conditioning of every step of a run. */
 export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
-  const { times } = linearSchedule(request.steps);
-  const conditions = times.flatMap((time) => batchOf(request, model, time));
+  const { times } = samplingFor(model, request);
+  const conditions = times.flatMap((time) => batchOf(run, time));
   return computeConditioning(conditions, { backend, conditioning, weights, signal });
 }
 
 function denoiser(
   run: Run,
-  { table, first }: { readonly table: ConditioningTable; readonly first: number },
+  { table, first, constants }: {
+    readonly table: ConditioningTable;
+    readonly first: number;
+    readonly constants: Values;
+  },
 ): Denoise {
   const { executor, steps } = run;
   return async (latent, { index, time }) => {
-    const inputs = stepInputs(run, { table, latent, time });
+    const inputs = { ...stepInputs(run, { table, latent, time }), constants };
     const prediction = await executor.runStep(steps[first + index]!, inputs); // one for each time
     return guided(prediction, run);
   };
@@ -160,23 +181,33 @@ function denoiser(
 
 /** What a step of a run computes with: latents once for each half of the guided batch. */
 export function stepInputs(
-  { model, request, features, signal }: Run,
+  run: Run,
   { table, latent, time }: {
     readonly table: ConditioningTable;
     readonly latent: Tensor;
     readonly time: number;
   },
 ): StepInputs {
-  const batch = batchOf(request, model, time);
+  const { model, request, features, signal, probe } = run;
+  const batch = batchOf(run, time);
   const repeated = repeat(latent, batch.length / request.labels.length);
-  return { latent: repeated, batch, table, features, signal };
+  const { sizes } = sceneOf(model, request).transformer;
+  return {
+    latent: repeated,
+    batch,
+    table,
+    features,
+    signal,
+    probe,
+    ...(sizes !== undefined && { sizes }),
+  };
 }
 
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
 export function guided(prediction: Tensor, { model, request }: Run): Tensor {
-  const { guidance, scales = guidance } = request;
-  const [channels] = model.latent;
-  if (guidance === 1) return firstChannels(prediction, channels);
+  const { labels, guidance, scales = guidance } = request;
+  const [channels = 0] = sceneOf(model, request).latentDims;
+  if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
   const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
   return guide(prediction, channels, { scale: scales, channels: guidedChannels });
 }
@@ -184,12 +215,9 @@ export function guided(prediction: Tensor, { model, request }: Run): Tensor {
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-/** Conditional half, then null half; without guidance the conditional half alone. */
-function batchOf({ labels, guidance }: ResolvedRequest, model: Model, time: number): Condition[] {
-  const conditional = labels.map((label) => ({ time, label }));
-  const { nullLabel } = model;
-  if (guidance === 1 || nullLabel === undefined) return conditional;
-  return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
+function batchOf({ model, request }: Run, time: number): Condition[] {
+  const { labels, guidance, scales } = request;
+  return sceneOf(model, request).batch(labels, { time, guidance, scales });
 }
 
 /** Starting noise of a request: picture i from seed + i. */

@@ -8,8 +8,16 @@
  */
 
 import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
-import { add, slice, subtract } from "../onnx/operators.ts";
-import { HEAD, type Streams, type Transformer } from "../model/module_graph.ts";
+import { add, identity, slice, subtract } from "../onnx/operators.ts";
+import {
+  HEAD,
+  modulationOf,
+  type ModulationPart,
+  type Module,
+  type Streams,
+  type StreamShape,
+  type Transformer,
+} from "../model/module_graph.ts";
 
 /** One part of a step. */
 export type Part =
@@ -22,6 +30,8 @@ export type Part =
     readonly action: "run" | "reuse";
     /** Whether the feature is a result of the graph. */
     readonly store: boolean;
+    /** Whether what lies between the halves of the branch is a result too: for calibration only. */
+    readonly probe?: boolean;
   }
   | { readonly kind: "head" };
 
@@ -35,9 +45,18 @@ export const PREDICTION = "prediction";
 /** Name of the graph input of the embedding. */
 export const LATENT = "latent";
 
-/** A shape with the batch filled in. */
-export function withBatch(dims: readonly Dim[], rows: number): number[] {
-  return dims.map((size) => (size === "N" ? rows : Number(size)));
+/** A shape with the batch, and what other sizes it names, filled in. */
+export function withBatch(
+  dims: readonly Dim[],
+  rows: number,
+  sizes: Transformer["sizes"] = {},
+): number[] {
+  return dims.map((size) => (size === "N" ? rows : Number(sizes[size] ?? size)));
+}
+
+/** The streams of a kept state: those that the head reads. */
+export function stateStreams({ streams, head: { reads } }: Transformer): readonly StreamShape[] {
+  return reads === undefined ? streams : streams.filter(({ name }) => reads.includes(name));
 }
 
 /** Name of a module's feature as graph input or output. */
@@ -45,16 +64,20 @@ export function featureName(module: string, index: number): string {
   return `feature.${module}.${index}`;
 }
 
+/** Name of what lies between the halves of a module's branch, as graph output. */
+export function innerName(module: string): string {
+  return `inner.${module}`;
+}
+
 /** Names of the parts that take modulation vectors, with their row counts, in order. */
 export function modulated(
   transformer: Transformer,
   segment: Segment,
-): { readonly name: string; readonly rows: number }[] {
+): ModulationPart[] {
   return segment.flatMap((part) => {
     if (part.kind === "embedding") return [];
     if (part.kind === "head") return [{ name: HEAD, rows: transformer.head.modulationRows }];
-    const module = transformer.modules[part.index]!; // parts are made from this transformer
-    return [{ name: module.name, rows: module.modulationRows }];
+    return modulationOf(transformer.modules[part.index]!); // parts are made from this transformer
   });
 }
 
@@ -63,19 +86,35 @@ export function segmentOutputs(transformer: Transformer, segment: Segment): stri
   const features = segment.flatMap((part) => {
     if (part.kind !== "module" || !part.store) return [];
     const module = transformer.modules[part.index]!; // parts are made from this transformer
-    return module.featureDims.map((_, i) => featureName(module.name, i));
+    const inner = part.probe ? [innerName(module.name)] : [];
+    return [...module.featureDims.map((_, i) => featureName(module.name, i)), ...inner];
   });
   const ends = segment.at(-1)?.kind === "head"
     ? [PREDICTION]
-    : transformer.streams.map(({ name }) => name);
+    : streamsBehind(transformer, segment.at(-1)).map(({ name }) => name);
   return [...ends, ...features];
+}
+
+/** The streams behind a part; of no part, those behind the embedding. */
+function streamsBehind(transformer: Transformer, part: Part | undefined): readonly StreamShape[] {
+  const module = part?.kind === "module" ? transformer.modules[part.index] : undefined;
+  return module?.streams ?? transformer.streams;
+}
+
+/** The streams that a segment begins with; the head may be given a kept state. */
+function streamsBefore(transformer: Transformer, segment: Segment): readonly StreamShape[] {
+  const first = segment[0];
+  if (first?.kind === "head") return stateStreams(transformer);
+  if (first?.kind !== "module" || first.index === 0) return transformer.streams;
+  return transformer.modules[first.index - 1]!.streams ?? transformer.streams; // not the first
 }
 
 /** A short text that is equal for segments with the same graph. */
 export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
-    return `${part.index}${part.action === "run" ? "." : "r"}${part.store ? "s" : ""}`;
+    const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}`;
+    return `${part.index}${part.action === "run" ? "." : "r"}${results}`;
   });
   return marks.join(" ");
 }
@@ -85,7 +124,9 @@ export function buildSegment(transformer: Transformer, segment: Segment): GraphB
   const graph = new GraphBuilder(segmentKey(segment));
   const takeModulation = modulationReader(transformer, segment, graph);
   const first = segment[0];
-  let streams: Streams = first?.kind === "embedding" ? {} : inputStreams(transformer, graph);
+  let streams: Streams = first?.kind === "embedding"
+    ? {}
+    : inputStreams(streamsBefore(transformer, segment), graph);
   for (const part of segment) {
     if (part.kind === "embedding") {
       const { embedding } = transformer;
@@ -111,10 +152,26 @@ function addModule(
   const module = transformer.modules[part.index]!; // parts are made from this transformer
   const modulation = takeModulation(module.modulationRows);
   const features = part.action === "run"
-    ? module.branch(graph, streams, modulation)
+    ? runBranch(graph, module, { streams, modulation, probe: part.probe ?? false })
     : module.featureDims.map((dims, i) => graph.input(featureName(module.name, i), dims));
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
+}
+
+/** Features of a module; with `probe` what lies between the halves of its branch is a result. */
+function runBranch(
+  graph: GraphBuilder,
+  { name, halves, branch }: Module,
+  { streams, modulation, probe }: {
+    readonly streams: Streams;
+    readonly modulation: readonly Node[];
+    readonly probe: boolean;
+  },
+): readonly Node[] {
+  if (!probe || halves === undefined) return branch(graph, streams, modulation);
+  const inner = halves.inner(graph, streams, modulation);
+  graph.output(innerName(name), inner);
+  return halves.finish(graph, inner);
 }
 
 /** Streams combined element by element with others of the same shape. */
@@ -124,7 +181,7 @@ export function buildCombination(
 ): GraphBuilder {
   const graph = new GraphBuilder(operator);
   const combine = operator === "add" ? add : subtract;
-  for (const { name, dims } of transformer.streams) {
+  for (const { name, dims } of stateStreams(transformer)) {
     const other = graph.input(otherName(name), dims);
     graph.output(name, combine(graph, graph.input(`${name}.in`, dims), other));
   }
@@ -150,12 +207,15 @@ function modulationReader(
     Array.from({ length: rows }, () => slice(graph, all, { axis: 1, first: next++, count: 1 }));
 }
 
-function inputStreams(transformer: Transformer, graph: GraphBuilder): Streams {
+function inputStreams(streams: readonly StreamShape[], graph: GraphBuilder): Streams {
   return Object.fromEntries(
-    transformer.streams.map(({ name, dims }) => [name, graph.input(`${name}.in`, dims)]),
+    streams.map(({ name, dims }) => [name, graph.input(`${name}.in`, dims)]),
   );
 }
 
+/** A stream that no part of the segment wrote is handed on as a copy. */
 function outputStreams(graph: GraphBuilder, streams: Streams): void {
-  for (const [name, node] of Object.entries(streams)) graph.output(name, node);
+  for (const [name, node] of Object.entries(streams)) {
+    graph.output(name, graph.inputs.includes(node) ? identity(graph, node) : node);
+  }
 }

@@ -51,23 +51,42 @@ export class SegmentSessions {
   /** The session of a segment; loaded once, and again if loading failed. */
   get(segment: Segment, signal?: AbortSignal): Promise<BoundSession> {
     // A session that owns its weights serves every step: it offers all features, runs ask for some.
-    const owned = this.backend.weights === "initializers" ? offeringAll(segment) : segment;
-    return this.#once(segmentKey(owned), () => buildSegment(this.transformer, owned), signal);
+    if (this.backend.weights === "inputs") {
+      const build = (): GraphBuilder => buildSegment(this.transformer, segment);
+      return this.#once(segmentKey(segment), build, { signal });
+    }
+    const owned = offeringAll(segment);
+    const replaced = this.#take(segmentKey(withOtherProbe(owned)));
+    return this.#once(segmentKey(owned), () => buildSegment(this.transformer, owned), {
+      signal,
+      replaced,
+    });
+  }
+
+  /** A session that another one takes the place of: a module's weights must not be held twice. */
+  #take(key: string): Promise<BoundSession> | undefined {
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    return session;
   }
 
   /** The session that adds or subtracts streams. */
   combination(operator: "add" | "subtract", signal?: AbortSignal): Promise<BoundSession> {
-    return this.#once(operator, () => buildCombination(this.transformer, operator), signal);
+    return this.#once(operator, () => buildCombination(this.transformer, operator), { signal });
   }
 
   #once(
     key: string,
     build: () => GraphBuilder,
-    signal: AbortSignal | undefined,
+    { signal, replaced }: {
+      readonly signal: AbortSignal | undefined;
+      readonly replaced?: Promise<BoundSession> | undefined;
+    },
   ): Promise<BoundSession> {
     const known = this.#sessions.get(key);
     if (known !== undefined) return known;
-    const loading = this.#load(build(), signal).catch((error) => {
+    const freed = replaced?.then((session) => session.dispose()) ?? Promise.resolve();
+    const loading = freed.then(() => this.#load(build(), signal)).catch((error) => {
       this.#sessions.delete(key);
       throw error;
     });
@@ -113,6 +132,13 @@ export class SegmentSessions {
     this.#shared.set(name, sharing);
     return sharing;
   }
+}
+
+/** The same modules, probed if they were not and the other way round. */
+function withOtherProbe(segment: Segment): Segment {
+  return segment.map((part) =>
+    part.kind === "module" && part.action === "run" ? { ...part, probe: !part.probe } : part
+  );
 }
 
 function offeringAll(segment: Segment): Segment {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { fingerprint } from "../assets/fingerprint.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import {
   type ModelDirectory,
@@ -13,16 +12,11 @@ import {
 } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
-import { dit } from "./dit.ts";
-import {
-  checkDitTensors,
-  type DitConfig,
-  ditTensors,
-  inferDitConfig,
-  parseDitConfig,
-} from "./dit_config.ts";
-import { positionEmbedding } from "./dit_embeddings.ts";
+import { openDit } from "./dit_model.ts";
+import { isFlux } from "./flux_config.ts";
+import { openFlux } from "./flux_model.ts";
 import type { Transformer } from "./module_graph.ts";
+import type { Scene, SceneRequest } from "./scene.ts";
 
 /** An opened model; its weights are read when they are needed. */
 export interface Model {
@@ -32,26 +26,31 @@ export interface Model {
   readonly transformer: Transformer;
   /** Its weights, with computed buffers filled in. */
   readonly weights: Weights;
-  /** Latent shape `[C, H, W]`. */
+  /** Latent shape `[C, H, W]`; of a picture of the model's own size, where it can make others. */
   readonly latent: readonly [number, number, number];
   /** Rows and columns of tokens. */
   readonly tokenGrid: readonly [number, number];
-  /** Number of classes; labels are 0 … classes − 1. */
+  /** Number of classes; labels are 0 … classes − 1. 0 where conditions are given with each request. */
   readonly classes: number;
   /** The label that stands for "no label"; absent when the model has none and cannot be guided. */
   readonly nullLabel?: number;
   /** Name of each class, in label order; empty when unknown. */
   readonly classNames: readonly string[];
+  /** The guidance scale is an input of the model, so that guiding needs no null half. */
+  readonly embedsGuidance?: true;
   /** How it is sampled unless the caller wants it otherwise. */
   readonly sampler: SamplerDefaults;
+  /**
+   * What a run with these conditions is about; absent = that of the model's labels, whatever the request.
+   *
+   * @throws {RangeError} When conditions do not fit the model or each other.
+   */
+  readonly scene?: (request: SceneRequest) => Scene;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
   /** Closes its files. */
   close(): Promise<void>;
 }
-
-/** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
-const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
 
 /**
  * Opens a model from a directory, a URL prefix, a safetensors file, or files in memory. Only headers are
@@ -62,57 +61,20 @@ const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4
 export async function openModel(location: ModelLocation): Promise<Model> {
   const directory = await openModelDirectory(location);
   try {
-    return openDit(directory);
+    return await openArchitecture(directory);
   } catch (error) {
     await directory.close();
     throw error;
   }
 }
 
-function openDit(directory: ModelDirectory): Model {
+async function openArchitecture(directory: ModelDirectory): Promise<Model> {
   const { manifest, weights } = directory;
-  const architecture = manifest?.architecture ?? "dit";
-  if (architecture !== "dit") {
-    throw new AssetError(
-      `Cannot open ${directory.name}: architecture must be dit: current value is ${architecture}`,
-    );
-  }
-  const json = manifest?.config ?? directory.config;
-  const config = json === undefined ? inferDitConfig(weights) : parseDitConfig(json);
-  checkDitTensors(config, weights);
-  const { inChannels, inputSize, patchSize, numClasses } = config;
-  return {
-    id: directory.id,
-    transformer: dit(config),
-    weights: withPositions(weights, config),
-    latent: [inChannels, inputSize, inputSize],
-    tokenGrid: [inputSize / patchSize, inputSize / patchSize],
-    classes: numClasses,
-    ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
-    classNames: manifest?.classNames ?? [],
-    sampler: manifest?.sampler ?? ORIGINAL_SAMPLER,
-    fingerprint: () => identity(directory, config),
-    close: () => directory.close(),
-  };
-}
-
-async function identity({ manifest, weights }: ModelDirectory, config: DitConfig): Promise<string> {
-  return manifest?.fingerprint ??
-    await fingerprint(weights, { architecture: "dit", config, names: ditTensors(config).keys() });
-}
-
-/** State dicts may lack `pos_embed`, which is computed, not trained. */
-function withPositions(weights: Weights, config: DitConfig): Weights {
-  if (weights.names.has("pos_embed")) return weights;
-  const grid = config.inputSize / config.patchSize;
-  const dims = [1, grid ** 2, config.hiddenSize];
-  return {
-    names: new Set([...weights.names, "pos_embed"]),
-    dims: (name) => (name === "pos_embed" ? dims : weights.dims(name)),
-    sample: (name, indices) => weights.sample(name, indices),
-    read: async (name, signal) =>
-      name === "pos_embed"
-        ? { dims, data: positionEmbedding(config.hiddenSize, grid) }
-        : await weights.read(name, signal),
-  };
+  const found = isFlux(manifest?.config ?? directory.config, weights.names) ? "flux" : "dit";
+  const architecture = manifest?.architecture ?? found;
+  if (architecture === "dit") return openDit(directory);
+  if (architecture === "flux") return await openFlux(directory);
+  throw new AssetError(
+    `Cannot open ${directory.name}: architecture must be dit or flux: current value is ${architecture}`,
+  );
 }

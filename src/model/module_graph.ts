@@ -18,8 +18,24 @@ export type Streams = Readonly<Record<string, Node>>;
 export interface StreamShape {
   /** Name of the stream. */
   readonly name: string;
-  /** Its shape; `"N"` is the batch. */
+  /** Its shape; `"N"` is the batch, other names are the {@link Transformer.sizes}. */
   readonly dims: readonly Dim[];
+}
+
+/** Rows of the conditioning table under one name. */
+export interface ModulationPart {
+  /** Name in the table. */
+  readonly name: string;
+  /** How many vectors. */
+  readonly rows: number;
+}
+
+/** A branch in two halves, where published calibrations measure what lies between. */
+export interface BranchHalves {
+  /** Streams and modulation to the inner result. */
+  inner(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node;
+  /** The inner result to features. */
+  finish(graph: GraphBuilder, inner: Node): Node[];
 }
 
 /** One attention or MLP of one block. */
@@ -28,8 +44,16 @@ export interface Module {
   readonly name: string;
   /** How many modulation vectors `(N, 1, D)` it takes. */
   readonly modulationRows: number;
+  /** Where these come from, in order; absent = a part of the module's own name. */
+  readonly modulation?: readonly ModulationPart[];
   /** Shapes of the features that `branch` returns. */
   readonly featureDims: readonly (readonly Dim[])[];
+  /** Kind of each feature, as calibrations name it; absent = the last part of the module's name. */
+  readonly kinds?: readonly string[];
+  /** The branch in halves, where its feature is not what published calibrations measure. */
+  readonly halves?: BranchHalves;
+  /** Streams behind it; absent = the transformer's. */
+  readonly streams?: readonly StreamShape[];
   /** Multiply-accumulates of the branch and of the merge for one row of the batch. */
   readonly macs: { readonly branch: number; readonly merge: number };
   /** The costly inner part: streams and modulation to features. */
@@ -49,7 +73,7 @@ export interface Embedding {
   readonly macs: number;
   /** Shape of the latent input. */
   readonly latentDims: readonly Dim[];
-  /** Latents `(N, C, H, W)` to streams. */
+  /** Latents to streams; may read the run's constants, which are shared inputs of the graph. */
   build(graph: GraphBuilder, latent: Node): Streams;
 }
 
@@ -59,6 +83,8 @@ export interface Head {
   readonly macs: number;
   /** How many modulation vectors `(N, 1, D)` it takes. */
   readonly modulationRows: number;
+  /** The streams that it reads; absent = all. A kept state is these. */
+  readonly reads?: readonly string[];
   /** Streams to the prediction, shaped as the latent with possibly more channels. */
   build(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node;
 }
@@ -67,14 +93,18 @@ export interface Head {
 export interface Condition {
   /** The timestep value given to the model. */
   readonly time: number;
-  /** Index into the label table. */
+  /** Index into the label table, or of the condition that the run was given. */
   readonly label: number;
+  /** The guidance scale, where it is an input of the model. */
+  readonly scale?: number;
+  /** Numbers that stand for label and scale, where the model has no table of its own. */
+  readonly vector?: Float32Array;
 }
 
 /** Modulation vectors of several modules as one graph: `(R, D)` to `(R, rows, D)`. */
 export interface ModulationGroup {
   /** Modules (or the head) whose vectors this group yields, in order, with their row counts. */
-  readonly parts: readonly { readonly name: string; readonly rows: number }[];
+  readonly parts: readonly ModulationPart[];
   /** Weight bytes in float32. */
   readonly weightBytes: number;
   /** Conditioning vectors `(R, D)` to `(R, sum of rows, D)`. */
@@ -89,10 +119,20 @@ export interface Conditioning {
   readonly timeWidth: number;
   /** Sinusoidal features of a timestep, `timeWidth` numbers. */
   timeFeatures(time: number): Float32Array;
-  /** Time features `(R, timeWidth)` and labels `(R)` to conditioning vectors `(R, D)`. */
+  /** Length of {@link Condition.vector}; absent where labels are indices. */
+  readonly vectorWidth?: number;
+  /** Time features `(R, timeWidth)` and labels `(R)`, or their vectors, to conditioning vectors `(R, D)`. */
   embed(graph: GraphBuilder, times: Node, labels: Node): Node;
   /** The modulations of all modules and of the head. */
   readonly groups: readonly ModulationGroup[];
+}
+
+/** What a run computes once, before its first step, and every graph of it may read. */
+export interface Preparation {
+  /** Its inputs. */
+  readonly inputs: readonly StreamShape[];
+  /** Inputs to constants, by name. */
+  build(graph: GraphBuilder, inputs: Streams): Streams;
 }
 
 /** A diffusion transformer, ready to be cut into graphs. */
@@ -109,6 +149,20 @@ export interface Transformer {
   readonly head: Head;
   /** Time and label to modulations. */
   readonly conditioning: Conditioning;
+  /** What a run computes once; absent = nothing. */
+  readonly preparation?: Preparation;
+  /** Sizes that shapes name, the batch apart, as costs assume them; graphs run at any. */
+  readonly sizes?: Readonly<Record<string, number>>;
+}
+
+/** Kind of each feature of a module. */
+export function kindsOf({ name, kinds }: Module): readonly string[] {
+  return kinds ?? [name.slice(name.lastIndexOf(".") + 1)];
+}
+
+/** Where a module's modulation vectors come from. */
+export function modulationOf(module: Module): readonly ModulationPart[] {
+  return module.modulation ?? [{ name: module.name, rows: module.modulationRows }];
 }
 
 /** Name under which the head's modulation is kept. */

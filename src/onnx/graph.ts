@@ -77,6 +77,14 @@ export class GraphBuilder {
     return node;
   }
 
+  /** As {@link input}, for what several operators may ask for: the same name gives the same node. */
+  sharedInput(name: string, dims: readonly Dim[]): Node {
+    const known = this.#inputs.find((input) => input.name === name);
+    if (known === undefined) return this.input(name, dims);
+    expectDims(`input ${name}`, dims, known.dims);
+    return known;
+  }
+
   /**
    * Declares a weight, float32. Whether it becomes an initializer or an input is decided when the graph
    * is encoded; the same name and shape gives the same node.

@@ -46,19 +46,102 @@ export function layerNorm(graph: GraphBuilder, x: Node, epsilon: number): Node {
   });
 }
 
-/** `x·Wᵀ + b` over the last axis, W `(out, in)` and b `(out)` as PyTorch's Linear stores them. */
-export function linear(graph: GraphBuilder, x: Node, weight: Node, bias: Node): Node {
+/** `x·Wᵀ + b` over the last axis, W `(out, in)` and b `(out)` as PyTorch's Linear stores them; b may be absent. */
+export function linear(graph: GraphBuilder, x: Node, weight: Node, bias?: Node): Node {
   const width = fixed("Linear", x.dims.at(-1));
   const out = fixed("Linear", weight.dims[0]);
   expectDims("Linear weight", weight.dims, [out, width]);
-  expectDims("Linear bias", bias.dims, [out]);
+  if (bias !== undefined) expectDims("Linear bias", bias.dims, [out]);
   const rows = x.dims.length === 2 ? x : reshape(graph, x, [-1, width], ["rows", width]);
-  const result = graph.apply("Gemm", [rows, weight, bias], [rows.dims[0]!, out], { // rank 2
+  const operands = bias === undefined ? [rows, weight] : [rows, weight, bias];
+  const result = graph.apply("Gemm", operands, [rows.dims[0]!, out], { // rank 2
     attributes: { transB: 1 },
   });
-  if (x.dims.length === 2) return result;
+  return x.dims.length === 2 ? result : likeRows(graph, result, x, out);
+}
+
+/** Gives rows `(rows, out)` the shape of x but for its width. */
+function likeRows(graph: GraphBuilder, rows: Node, x: Node, out: number): Node {
   const dims = [...x.dims.slice(0, -1), out];
-  return reshape(graph, result, runtimeShape(dims), dims);
+  if (dims.slice(1).every((size) => typeof size === "number")) {
+    return reshape(graph, rows, runtimeShape(dims), dims);
+  }
+  const sizes = shapeOf(graph, x, { first: 0, count: dims.length - 1 });
+  const target = graph.apply(
+    "Concat",
+    [sizes, graph.constant([1], [out], "int64")],
+    [dims.length],
+    {
+      attributes: { axis: 0 },
+    },
+  );
+  return graph.apply("Reshape", [rows, target], dims);
+}
+
+/** Some sizes of x, when the graph runs: int64 `(count)`. */
+function shapeOf(
+  graph: GraphBuilder,
+  x: Node,
+  { first, count }: { readonly first: number; readonly count: number },
+): Node {
+  return graph.apply("Shape", [x], [count], { attributes: { start: first, end: first + count } });
+}
+
+/** RMS normalisation over the last axis with scale `(width)`. */
+export function rmsNorm(
+  graph: GraphBuilder,
+  x: Node,
+  { scale, epsilon }: { readonly scale: Node; readonly epsilon: number },
+): Node {
+  expectDims("SimplifiedLayerNormalization scale", scale.dims, [
+    fixed("SimplifiedLayerNormalization", x.dims.at(-1)),
+  ]);
+  return graph.apply("SimplifiedLayerNormalization", [x, scale], x.dims, {
+    attributes: { axis: -1, epsilon: { float: epsilon } },
+  });
+}
+
+/**
+ * Rotates neighbouring pairs of every head of x `(N, S, D)` by the angles whose cosines and sines are
+ * `(S, pairs of a head)`.
+ */
+export function rotatePairs(
+  graph: GraphBuilder,
+  x: Node,
+  { cos, sin }: { readonly cos: Node; readonly sin: Node },
+): Node {
+  expectDims("RotaryEmbedding sines", sin.dims, cos.dims);
+  expectDims("RotaryEmbedding rows", [cos.dims[0]!], [x.dims[1]!]);
+  const pairs = fixed("RotaryEmbedding", cos.dims[1]);
+  const width = fixed("RotaryEmbedding", x.dims[2]);
+  expectMultiple("RotaryEmbedding width", width, 2 * pairs);
+  const first = graph.constant([1], [0], "int64"); // the row of the first token
+  return graph.apply("RotaryEmbedding", [x, first, cos, sin], x.dims, {
+    domain: "com.microsoft",
+    attributes: { interleaved: 1, num_heads: width / (2 * pairs) },
+  });
+}
+
+/** The same numbers under another name: a graph's output may not be its input. */
+export function identity(graph: GraphBuilder, x: Node): Node {
+  return graph.apply("Identity", [x], x.dims);
+}
+
+/** Cuts x `(N, S, D)` after as many tokens as `like` `(N, M, …)` has; `rest` names how many are left. */
+export function splitTokens(
+  graph: GraphBuilder,
+  x: Node,
+  { like, rest }: { readonly like: Node; readonly rest: Dim },
+): readonly [Node, Node] {
+  const [batch, , width] = x.dims;
+  const constant = (value: number): Node => graph.constant([1], [value], "int64");
+  const cut = shapeOf(graph, like, { first: 1, count: 1 });
+  const slice = (first: Node, end: Node, tokens: Dim): Node =>
+    graph.apply("Slice", [x, first, end, constant(1)], [batch!, tokens, width!]); // x has rank 3
+  return [
+    slice(constant(0), cut, like.dims[1]!),
+    slice(cut, constant(Number.MAX_SAFE_INTEGER), rest),
+  ];
 }
 
 /** Scaled dot-product attention of all heads; q and the result are `(N, T, D)`, k and v `(N, T′, D)`. */
@@ -138,9 +221,14 @@ export function concat(graph: GraphBuilder, parts: readonly Node[], axis: number
   if (first === undefined) throw new RangeError("Cannot build graph: Concat needs a part");
   const along = ({ dims }: Node, size: Dim): Dim[] => dims.map((d, i) => (i === axis ? size : d));
   for (const part of parts) expectDims("Concat part", along(part, "any"), along(first, "any"));
-  const total = parts.reduce((sum, part) => sum + fixed("Concat", part.dims[axis]), 0);
-  const dims = along(first, total);
+  const dims = along(first, sumOf(parts.map((part) => part.dims[axis])));
   return graph.apply("Concat", parts, dims, { attributes: { axis } });
+}
+
+/** Sizes added up; with unknown ones among them a name such as `"M+T"`. */
+function sumOf(sizes: readonly (Dim | undefined)[]): Dim {
+  if (sizes.some((size) => typeof size === "string")) return sizes.join("+");
+  return sizes.reduce<number>((sum, size) => sum + fixed("Concat", size), 0);
 }
 
 /** A shape constant for `dims` whose only size unknown before the run is the first. */

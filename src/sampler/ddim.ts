@@ -72,3 +72,15 @@ function ddimStep(
   });
   return { next, start };
 }
+
+/**
+ * By step: how far DDIM moves the latent when the predicted noise changes by one: √ᾱ′ · |σ − σ′| with
+ * σ = √(1/ᾱ − 1) and ′ for behind the step. 0.22 … 0.01 for 50 steps.
+ */
+export function predictionWeights({ alphaBars, alphaBarsNext }: NoiseSchedule): readonly number[] {
+  const sigma = (alphaBar: number): number => Math.sqrt(1 / alphaBar - 1);
+  return alphaBars.map((alphaBar, step) => {
+    const next = alphaBarsNext[step]!; // as long as alphaBars
+    return Math.sqrt(next) * Math.abs(sigma(alphaBar) - sigma(next));
+  });
+}

@@ -41,8 +41,9 @@ export function guide(prediction: Tensor, channels: number, guidance: Guidance):
   return { dims: [n, channels, height, width], data: epsilon };
 }
 
-/** The first `channels` channels of predictions `(n, C', H, W)`. */
+/** The first `channels` channels of predictions `(n, C', …)`. */
 export function firstChannels(prediction: Tensor, channels: number): Tensor {
+  if (prediction.dims[1] === channels) return prediction;
   const [n = 0, predicted = 0, height = 0, width = 0] = prediction.dims;
   const plane = height * width;
   const data = new Float32Array(n * channels * plane);

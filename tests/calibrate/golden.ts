@@ -49,14 +49,19 @@ export async function readGoldenModel(name: string): Promise<GoldenModel> {
   }));
 }
 
-/** Reads one calibration, for example `dit-a-layers`. */
-export async function readGoldenBook(name: string): Promise<GoldenBook> {
+const DIT_KINDS = ["step", "attn", "mlp"];
+
+/** Reads one calibration, for example `dit-a-layers`; of the given kinds those that a phase has. */
+export async function readGoldenBook(
+  name: string,
+  kinds: readonly string[] = DIT_KINDS,
+): Promise<GoldenBook> {
   const directory = `books/${name}/`;
   return {
     facts: JSON.parse(await Deno.readTextFile(url(`${directory}golden.json`))),
     book: JSON.parse(await Deno.readTextFile(url(`${directory}cache_books.json`))),
-    phase1: await readRates(directory, "phase1"),
-    phase2: await readRates(directory, "phase2"),
+    phase1: await readRates(directory, "phase1", kinds),
+    phase2: await readRates(directory, "phase2", kinds),
     cached: await withFile(
       directory,
       "cached.safetensors",
@@ -66,10 +71,15 @@ export async function readGoldenBook(name: string): Promise<GoldenBook> {
 }
 
 /** Rates of one phase by kind, with rows 0 and T-1, which are 1, put back. */
-async function readRates(directory: string, phase: string): Promise<RatesByKind> {
+async function readRates(
+  directory: string,
+  phase: string,
+  kinds: readonly string[],
+): Promise<RatesByKind> {
   return await withFile(directory, "rates.safetensors", async (file) => {
     const tables: Record<string, readonly Float32Array[]> = {};
-    for (const kind of ["step", "attn", "mlp"]) {
+    for (const kind of kinds) {
+      if (!file.tensors.has(`${phase}.${kind}_rate`)) continue; // FLUX corrects no steps
       const { dims: [rows = 0, columns = 1], data } = await file.readFloat32(
         `${phase}.${kind}_rate`,
       );

@@ -45,6 +45,30 @@ export function layerNorm(x: HostTensor, epsilon: number): HostTensor {
   });
 }
 
+/** Every head of the last axis to mean square 1, times its scale. */
+export function rmsNormHeads(x: HostTensor, scale: HostTensor, epsilon: number): HostTensor {
+  const size = scale.data.length;
+  return mapRows(x, (row) =>
+    row.map((v, i) => {
+      const first = i - i % size;
+      const square = sum(row.slice(first, first + size).map((u) => u * u)) / size;
+      return v / Math.sqrt(square + epsilon) * scale.data[i % size]!;
+    }));
+}
+
+/** Pairs of neighbours turned by the angle of their token, the same in every head. */
+export function rotatePairs(x: HostTensor, cos: HostTensor, sin: HostTensor): HostTensor {
+  const [, tokens, width] = x.dims as [number, number, number]; // rank 3
+  const pairs = cos.dims[1]!;
+  const data = x.data.map((value, i) => {
+    const token = Math.floor(i / width) % tokens;
+    const angle = token * pairs + Math.floor(i % width / 2) % pairs;
+    const [c, s] = [cos.data[angle]!, sin.data[angle]!];
+    return i % 2 === 0 ? value * c - x.data[i + 1]! * s : value * c + x.data[i - 1]! * s;
+  });
+  return { dims: x.dims, data };
+}
+
 /** `x·Wᵀ + b`. */
 export function linear(x: HostTensor, weight: HostTensor, bias: HostTensor): HostTensor {
   const [out, width] = weight.dims as [number, number]; // rank 2

@@ -52,9 +52,9 @@ async function checkOperator(backend: Backend, operator: OperatorCase): Promise<
   await session.dispose();
 }
 
-function inputsOf({ shapes, numbers }: OperatorCase, batch: number): Tensor[] {
+function inputsOf({ shapes, sizes = {}, numbers }: OperatorCase, batch: number): Tensor[] {
   return shapes.map((shape, i) => {
-    const dims = shape.map((size) => (size === "N" ? batch : Number(size)));
+    const dims = shape.map((size) => (size === "N" ? batch : Number(sizes[size] ?? size)));
     return { dims, data: numbers?.(i, dims) ?? normalNoise(dims, i).data };
   });
 }

@@ -11,6 +11,8 @@ export interface OperatorCase {
   readonly name: string;
   /** Shapes of its inputs, `"N"` the batch. */
   readonly shapes: readonly (readonly Dim[])[];
+  /** Other sizes that the graph knows by name only. */
+  readonly sizes?: Readonly<Record<string, number>>;
   /** Input i as numbers; seeded noise unless given. */
   readonly numbers?: (i: number, dims: readonly number[]) => Float32Array;
   /** Adds it to a graph. */
@@ -26,6 +28,9 @@ function noise(deviation: number, mean = 0): NonNullable<OperatorCase["numbers"]
 
 const tokens: readonly Dim[] = ["N", 6, 24];
 const modulation: readonly Dim[] = ["N", 1, 24];
+/** Tokens whose number is known when the graph runs. */
+const named: readonly Dim[] = ["N", "T", 24];
+const sizes = { T: 6, M: 5, "M+T": 11 };
 
 /** In the order of `operators.ts`. */
 export const OPERATOR_CASES: readonly OperatorCase[] = [
@@ -98,6 +103,55 @@ export const OPERATOR_CASES: readonly OperatorCase[] = [
     shapes: [["N", 24], [10, 24], [10]],
     build: (graph, [x, weight, bias]) => [operators.linear(graph, x!, weight!, bias!)],
     expected: ([x, weight, bias]) => [host.linear(x!, weight!, bias!)],
+  },
+  {
+    name: "linear() is x·Wᵀ for tokens whose number is known at the run",
+    shapes: [named, [10, 24]],
+    sizes,
+    build: (graph, [x, weight]) => [operators.linear(graph, x!, weight!)],
+    expected: ([x, weight]) => [
+      host.linear(x!, weight!, { dims: [10], data: new Float64Array(10) }),
+    ],
+  },
+  {
+    name: "rmsNorm() gives every head mean square 1, then its scale",
+    shapes: [named, [8]],
+    sizes,
+    numbers: noise(3, 1),
+    build: (graph, [x, scale]) => {
+      const heads = operators.reshape(graph, x!, [0, 0, 3, 8], ["N", "T", 3, 8]);
+      const normed = operators.rmsNorm(graph, heads, { scale: scale!, epsilon: 1e-6 });
+      return [operators.reshape(graph, normed, [0, 0, 24], named)];
+    },
+    expected: ([x, scale]) => [host.rmsNormHeads(x!, scale!, 1e-6)],
+  },
+  {
+    name: "rotatePairs() turns neighbouring pairs of every head by the angles of their token",
+    shapes: [["N", "M+T", 24], ["M+T", 4], ["M+T", 4]],
+    sizes,
+    numbers: (i, dims) => {
+      if (i === 0) return normalNoise(dims, 40).data;
+      const angles = normalNoise(dims, 41).data;
+      return angles.map((angle) => (i === 1 ? Math.cos(angle) : Math.sin(angle)));
+    },
+    build: (graph, [x, cos, sin]) => [operators.rotatePairs(graph, x!, { cos: cos!, sin: sin! })],
+    expected: ([x, cos, sin]) => [host.rotatePairs(x!, cos!, sin!)],
+  },
+  {
+    name: "splitTokens() undoes concat() for tokens whose numbers are known at the run",
+    shapes: [["N", "M", 24], named],
+    sizes,
+    build: (graph, [text, image]) => {
+      const joint = operators.concat(graph, [text!, image!], 1);
+      return operators.splitTokens(graph, joint, { like: text!, rest: "T" });
+    },
+    expected: ([text, image]) => [text!, image!],
+  },
+  {
+    name: "identity() keeps the numbers",
+    shapes: [tokens],
+    build: (graph, [x]) => [operators.identity(graph, x!)],
+    expected: ([x]) => [x!],
   },
   {
     name: "attention() mixes values in every head",

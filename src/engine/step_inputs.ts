@@ -1,0 +1,31 @@
+/**
+ * What one step of a run computes with.
+ *
+ * @module
+ */
+
+import type { Condition, Transformer } from "../model/module_graph.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { ConditioningTable } from "./conditioning.ts";
+import type { FeatureCache } from "./feature_cache.ts";
+import type { Values } from "./transfer.ts";
+
+/** What one step computes with. */
+export interface StepInputs {
+  /** Latents `(N, C, H, W)`, or packed `(N, T, C)`. */
+  readonly latent: Tensor;
+  /** Time and label of each of the N rows. */
+  readonly batch: readonly Condition[];
+  /** What every graph of the run may read, by name; the caller's. */
+  readonly constants?: Values;
+  /** Sizes that shapes name, the batch apart; the transformer's own unless given. */
+  readonly sizes?: Transformer["sizes"];
+  /** Holds every condition of the batch. */
+  readonly table: ConditioningTable;
+  /** Keep what lies between the halves of branches too, for calibration. */
+  readonly probe?: boolean | undefined;
+  /** What earlier steps of the same run kept. */
+  readonly features: FeatureCache;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,92 @@
+/**
+ * A FLUX transformer opened from its directory.
+ *
+ * @module
+ */
+
+import { fingerprint } from "../assets/fingerprint.ts";
+import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { ModelDirectory } from "../assets/model_dir.ts";
+import type { Weights } from "../assets/weights.ts";
+import { parseFlowScheduler } from "./flow_scheduler.ts";
+import { type FluxConfig, inferFluxConfig, parseFluxConfig } from "./flux_config.ts";
+import { underDiffusersNames } from "./flux_original.ts";
+import { DEFAULT_GRID, fluxScene } from "./flux_scene.ts";
+import { projectionShares } from "./flux_single.ts";
+import { checkFluxTensors, fluxTensors } from "./flux_tensors.ts";
+import type { Model } from "./model.ts";
+import { partWeights, type TensorPart } from "./tensor_parts.ts";
+
+/**
+ * Makes a model of a FLUX directory, under diffusers' names or the original's.
+ *
+ * @throws {AssetError} When its tensors do not fit its configuration, or both kinds of names are there.
+ */
+export async function openFlux(directory: ModelDirectory): Promise<Model> {
+  const { manifest } = directory;
+  const weights = underDiffusersNames(directory.weights);
+  const json = manifest?.config ?? directory.config;
+  const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
+  checkFluxTensors(config, weights);
+  const scheduler = manifest === undefined ? await directory.readJson(SCHEDULER) : undefined;
+  const published = publishedSampler(config);
+  const names = fluxTensors(config).keys();
+  const identity = { architecture: "flux", config, names: [...names] };
+  return {
+    ...fluxModel(config),
+    id: directory.id,
+    weights: withShares(weights, config),
+    sampler: manifest?.sampler ??
+      (scheduler === undefined
+        ? published
+        : { ...published, shift: parseFlowScheduler(scheduler) }),
+    fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
+    close: () => directory.close(),
+  };
+}
+
+const DEV_SHIFT = {
+  kind: "dynamic",
+  baseShift: 0.5,
+  maxShift: 1.15,
+  baseTokens: 256,
+  maxTokens: 4096,
+} as const;
+
+/** Diffusers' name of the file that describes a scheduler. */
+const SCHEDULER = "scheduler_config.json";
+
+/** What a configuration says of a model. */
+export type FluxShape = Pick<
+  Model,
+  "transformer" | "latent" | "tokenGrid" | "classes" | "classNames" | "embedsGuidance" | "scene"
+>;
+
+/** A FLUX transformer of this configuration, without weights. */
+export function fluxModel(config: FluxConfig): FluxShape {
+  const [rows, columns] = DEFAULT_GRID;
+  return {
+    transformer: fluxScene(config, {}).transformer,
+    latent: [config.inChannels / 4, 2 * rows, 2 * columns], // a token packs 2 × 2 of a channel
+    tokenGrid: DEFAULT_GRID,
+    classes: 0,
+    classNames: [],
+    ...(config.guidanceEmbeds && { embedsGuidance: true }),
+    scene: (request) => fluxScene(config, request),
+  };
+}
+
+/** *Source:* diffusers `FluxPipeline`; the schedulers of FLUX.1-dev and, without guidance, FLUX.1-schnell. */
+export function publishedSampler({ guidanceEmbeds }: FluxConfig): SamplerDefaults {
+  if (!guidanceEmbeds) return { name: "flow-euler", steps: 4, guidance: 1 };
+  return { name: "flow-euler", steps: 28, guidance: 3.5, shift: DEV_SHIFT };
+}
+
+/** With the shares of `proj_out`, in which single blocks take it. */
+export function withShares(weights: Weights, config: FluxConfig): Weights {
+  const parts = new Map<string, TensorPart>(
+    [...weights.names].map((name) => [name, { source: name }]),
+  );
+  for (const [name, part] of projectionShares(config)) parts.set(name, part);
+  return partWeights(weights, parts);
+}

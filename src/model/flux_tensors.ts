@@ -1,0 +1,97 @@
+/**
+ * The tensors of a FLUX transformer under diffusers' names, and proof that weights are those.
+ *
+ * @module
+ */
+
+import { AssetError } from "../errors.ts";
+import type { TensorShapes } from "./dit_config.ts";
+import { type FluxConfig, fluxWidth } from "./flux_config.ts";
+import { TIME_WIDTH } from "./dit_embeddings.ts";
+
+/** Width of an MLP as a multiple of the streams' width. *Source:* diffusers `transformer_flux.py`. */
+export const MLP_RATIO = 4;
+
+type Shapes = Map<string, readonly number[]>;
+
+/** Every tensor that a state dict of this configuration has, by name. */
+export function fluxTensors(config: FluxConfig): ReadonlyMap<string, readonly number[]> {
+  const width = fluxWidth(config);
+  const tensors: Shapes = new Map();
+  const dense = denseInto(tensors);
+  dense("x_embedder", width, config.inChannels);
+  dense("context_embedder", width, config.jointDim);
+  const embedder = (name: string, from: number): void => {
+    dense(`time_text_embed.${name}.linear_1`, width, from);
+    dense(`time_text_embed.${name}.linear_2`, width, width);
+  };
+  embedder("timestep_embedder", TIME_WIDTH);
+  if (config.guidanceEmbeds) embedder("guidance_embedder", TIME_WIDTH);
+  embedder("text_embedder", config.pooledDim);
+  for (let block = 0; block < config.numLayers; block++) addDual(tensors, config, block);
+  for (let block = 0; block < config.numSingleLayers; block++) addSingle(tensors, config, block);
+  dense("norm_out.linear", 2 * width, width);
+  dense("proj_out", config.inChannels, width);
+  return tensors;
+}
+
+function addDual(tensors: Shapes, config: FluxConfig, block: number): void {
+  const width = fluxWidth(config);
+  const prefix = `transformer_blocks.${block}`;
+  const dense = denseInto(tensors);
+  for (const norm of ["norm1", "norm1_context"]) {
+    dense(`${prefix}.${norm}.linear`, 6 * width, width);
+  }
+  for (
+    const part of ["to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj", "to_out.0"]
+  ) dense(`${prefix}.attn.${part}`, width, width);
+  dense(`${prefix}.attn.to_add_out`, width, width);
+  for (const norm of ["norm_q", "norm_k", "norm_added_q", "norm_added_k"]) {
+    tensors.set(`${prefix}.attn.${norm}.weight`, [config.headDim]);
+  }
+  for (const ff of ["ff", "ff_context"]) {
+    dense(`${prefix}.${ff}.net.0.proj`, MLP_RATIO * width, width);
+    dense(`${prefix}.${ff}.net.2`, width, MLP_RATIO * width);
+  }
+}
+
+function addSingle(tensors: Shapes, config: FluxConfig, block: number): void {
+  const width = fluxWidth(config);
+  const prefix = `single_transformer_blocks.${block}`;
+  const dense = denseInto(tensors);
+  dense(`${prefix}.norm.linear`, 3 * width, width);
+  for (const part of ["to_q", "to_k", "to_v"]) dense(`${prefix}.attn.${part}`, width, width);
+  for (const norm of ["norm_q", "norm_k"]) {
+    tensors.set(`${prefix}.attn.${norm}.weight`, [config.headDim]);
+  }
+  dense(`${prefix}.proj_mlp`, MLP_RATIO * width, width);
+  dense(`${prefix}.proj_out`, width, (1 + MLP_RATIO) * width);
+}
+
+function denseInto(tensors: Shapes): (name: string, rows: number, columns: number) => void {
+  return (name, rows, columns) =>
+    void tensors.set(`${name}.weight`, [rows, columns]).set(`${name}.bias`, [rows]);
+}
+
+/**
+ * Proves that the tensors are those of the configuration.
+ *
+ * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
+ */
+export function checkFluxTensors(config: FluxConfig, shapes: TensorShapes): void {
+  const wanted = fluxTensors(config);
+  for (const [name, dims] of wanted) {
+    const actual = shapes.dims(name);
+    if (actual !== undefined && `${actual}` === `${dims}`) continue;
+    throw new AssetError(
+      `Cannot use weights: ${name} must be [${dims}]: current value is ${
+        actual === undefined ? "missing" : `[${actual}]`
+      }`,
+    );
+  }
+  const extra = [...shapes.names].find((name) => !wanted.has(name));
+  if (extra === undefined) return;
+  throw new AssetError(
+    `Cannot use weights: tensor ${extra} must not be there: it is not part of a FLUX transformer`,
+  );
+}

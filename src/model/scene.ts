@@ -1,0 +1,101 @@
+/**
+ * What a run is about, as the model sees it: the conditions that a request gives, checked and turned
+ * into what graphs take. Whatever differs between a model of labels and one of text is said here, so
+ * that the engine need not know.
+ *
+ * @module
+ */
+
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Condition, Transformer } from "./module_graph.ts";
+
+/** Conditions as tensors, for models that are conditioned on text. Labels choose rows of them. */
+export interface TextConditions {
+  /** Text features `(n, M, W)`. */
+  readonly text?: Tensor | undefined;
+  /** Pooled text features `(n, P)`. */
+  readonly pooled?: Tensor | undefined;
+  /** Position of every token of a picture `(T, axes)`; absent = a grid's. */
+  readonly imageIds?: Tensor | undefined;
+  /** Rows and columns of tokens; absent = the noise's or the model's own. */
+  readonly grid?: readonly [rows: number, columns: number] | undefined;
+}
+
+/** What a request gives, as far as a scene depends on it. */
+export interface SceneRequest extends TextConditions {
+  /** Shape of the starting noise, if it is given. */
+  readonly noiseDims?: readonly number[] | undefined;
+}
+
+/** When a batch is computed, and how it is guided. */
+export interface BatchMoment {
+  /** Timestep value. */
+  readonly time: number;
+  /** Guidance scale; of the first picture where each has its own. */
+  readonly guidance: number;
+  /** Guidance scale of each picture, where each has its own. */
+  readonly scales?: readonly number[] | undefined;
+}
+
+/** What a run computes with, besides latents and times. */
+export interface Scene {
+  /** The model at the sizes of this run: its graphs are the same, its costs are not. */
+  readonly transformer: Transformer;
+  /** Shape of one picture's latents. */
+  readonly latentDims: readonly number[];
+  /** Tokens of a picture. */
+  readonly tokens: number;
+  /** Rows and columns of tokens, where they form a grid. */
+  readonly tokenGrid?: readonly [number, number];
+  /** How many conditions the request gave: labels are 0 … conditions − 1; absent = the model's classes. */
+  readonly conditions?: number;
+  /** Conditions of a batch at a time: one for each label; with guidance by halves the null half behind. */
+  batch(labels: readonly number[], at: BatchMoment): Condition[];
+  /** Latents as planes `(n, C, H, W)`. */
+  planes(latents: Tensor): Tensor;
+  /** Inputs of the preparation, and constants that need none, for the pictures of these labels. */
+  inputs(labels: readonly number[]): Readonly<Record<string, Tensor>>;
+}
+
+/** What a scene of labels is made of. */
+export interface LabelledModel {
+  /** The model. */
+  readonly transformer: Transformer;
+  /** Latent shape `[C, H, W]`. */
+  readonly latent: readonly number[];
+  /** Rows and columns of tokens. */
+  readonly tokenGrid: readonly [number, number];
+  /** The label that stands for "no label". */
+  readonly nullLabel?: number;
+}
+
+/** The scene of a model whose conditions are labels: the same for every request. */
+export function labelScene(model: LabelledModel): Scene {
+  const { transformer, latent, tokenGrid, nullLabel } = model;
+  return {
+    transformer,
+    latentDims: latent,
+    tokens: tokenGrid[0] * tokenGrid[1],
+    tokenGrid,
+    batch(labels, { time, guidance }): Condition[] {
+      const conditional = labels.map((label) => ({ time, label }));
+      if (guidance === 1 || nullLabel === undefined) return conditional;
+      return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
+    },
+    planes: (latents) => latents,
+    inputs: () => ({}),
+  };
+}
+
+/** Rows of a batch for each picture: 2 with guidance by halves. */
+export function rowsPerPicture(scene: Scene, guidance: number): number {
+  return scene.batch([0], { time: 0, guidance }).length;
+}
+
+/** Rows of a tensor `(n, …)` in another order, some twice or not at all. */
+export function chooseRows({ dims: [, ...rest], data }: Tensor, rows: readonly number[]): Tensor {
+  const size = elementCount(rest);
+  const chosen = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => chosen.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { dims: [rows.length, ...rest], data: chosen };
+}

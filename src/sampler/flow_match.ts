@@ -1,0 +1,121 @@
+/**
+ * Euler's method on the straight path of flow matching, from noise at sigma 1 to a picture at 0.
+ *
+ * *Source:* diffusers `FlowMatchEulerDiscreteScheduler`, as `FluxPipeline` uses it; Esser et al.,
+ * arXiv 2403.03206. Arithmetic is float32 in its order.
+ *
+ * @module
+ */
+
+import type { SigmaShift } from "../assets/manifest.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Denoise, SamplerStep } from "./ddim.ts";
+
+/** A schedule in inference order. */
+export interface FlowSchedule {
+  /** Sigma before each step, then the one behind the last. */
+  readonly sigmas: readonly number[];
+  /** Time given to the model at each step, 0 … 1. */
+  readonly times: readonly number[];
+}
+
+/** What a schedule depends on. */
+export interface FlowOptions {
+  /** How sigmas are shifted. */
+  readonly shift: SigmaShift;
+  /** Tokens of a picture. */
+  readonly tokens: number;
+}
+
+const TRAIN_STEPS = 1000;
+const { fround } = Math;
+
+/** Sigmas 1 … 1/steps, evenly spaced, before they are shifted. *Source:* `FluxPipeline`. */
+export function evenSigmas(steps: number): readonly number[] {
+  if (!Number.isInteger(steps) || steps < 1 || steps > TRAIN_STEPS) {
+    throw new RangeError(
+      `Cannot make sigmas: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
+    );
+  }
+  const last = 1 / steps;
+  const stride = steps === 1 ? 0 : (last - 1) / (steps - 1);
+  return Array.from({ length: steps }, (_, i) => i === steps - 1 && i > 0 ? last : 1 + i * stride);
+}
+
+/**
+ * Shifts sigmas and puts 0 behind them.
+ *
+ * @throws {RangeError} When sigmas are none, outside of 0 … 1, or not falling.
+ */
+export function flowSchedule(
+  sigmas: readonly number[],
+  { shift, tokens }: FlowOptions,
+): FlowSchedule {
+  checkSigmas(sigmas);
+  const shifted = sigmas.map((sigma) =>
+    shift.kind === "static"
+      ? shiftStatic(fround(sigma), shift.shift)
+      : shiftDynamic(fround(sigma), shiftExponent(shift, tokens))
+  );
+  return {
+    sigmas: [...shifted, 0],
+    times: shifted.map((sigma) => fround(fround(sigma * TRAIN_STEPS) / TRAIN_STEPS)),
+  };
+}
+
+/** The exponent mu for a picture of this many tokens. *Source:* diffusers `calculate_shift`. */
+export function shiftExponent(
+  { baseShift, maxShift, baseTokens, maxTokens }: Extract<SigmaShift, { kind: "dynamic" }>,
+  tokens: number,
+): number {
+  const slope = (maxShift - baseShift) / (maxTokens - baseTokens);
+  return tokens * slope + (baseShift - slope * baseTokens);
+}
+
+function shiftStatic(sigma: number, shift: number): number {
+  const below = fround(1 + fround(fround(shift - 1) * sigma));
+  return fround(fround(fround(shift) * sigma) / below);
+}
+
+function shiftDynamic(sigma: number, exponent: number): number {
+  const factor = fround(Math.exp(exponent));
+  const odds = fround(fround(1 / sigma) - 1);
+  return fround(factor / fround(factor + odds));
+}
+
+/** The rest of a schedule, from one of its steps on. */
+export function flowFrom({ sigmas, times }: FlowSchedule, first: number): FlowSchedule {
+  return { sigmas: sigmas.slice(first), times: times.slice(first) };
+}
+
+/** Runs the loop, yielding after each step; the model predicts velocity, noise − picture. */
+export async function* flowEuler(
+  { sigmas, times }: FlowSchedule,
+  noise: Tensor,
+  denoise: Denoise,
+): AsyncGenerator<SamplerStep, void, undefined> {
+  let latent = noise;
+  for (const [index, time] of times.entries()) {
+    const { data: velocity } = await denoise(latent, { index, time });
+    const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!]; // one more than times
+    const { dims, data } = latent;
+    latent = { dims, data: moved(data, velocity, fround(next - sigma)) };
+    yield { index, time, latent, estimate: { dims, data: moved(data, velocity, -sigma) } };
+  }
+}
+
+function moved(x: Float32Array, velocity: Float32Array, by: number): Float32Array {
+  return x.map((value, i) => value + fround(by * velocity[i]!)); // same length as x
+}
+
+function checkSigmas(sigmas: readonly number[]): void {
+  const wrong = sigmas.findIndex((sigma, i) =>
+    !(sigma > 0 && sigma <= 1 && (i === 0 || sigma < sigmas[i - 1]!))
+  );
+  if (wrong < 0 && sigmas.length > 0) return;
+  throw new RangeError(
+    `Cannot make flow schedule: sigmas must fall from at most 1 to above 0: current value is ${
+      sigmas.length === 0 ? "none" : `${sigmas[wrong]} at step ${wrong}`
+    }`,
+  );
+}

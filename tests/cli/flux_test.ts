@@ -1,0 +1,128 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { concat } from "../assets/files.ts";
+import { assertClose } from "../conformance/compare.ts";
+import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+
+const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
+const MODEL = FLUX_A.pathname;
+const BOOK = new URL("../golden/books/flux-a-published/", import.meta.url);
+const WASM = ["--backend", "wasm", "--threads", "1"];
+
+/** Two golden pictures as a file of conditions. */
+async function writeConditions(
+  path: string,
+  change: Record<string, WritableTensor> = {},
+): Promise<void> {
+  await withFile(FLUX_A, "golden.safetensors", async (file) => {
+    const tensors = new Map<string, WritableTensor>();
+    for (const name of ["noise", "text", "pooled"]) {
+      tensors.set(name, sliceRows(await file.readFloat32(name), 0, 2));
+    }
+    const { dims, data } = await file.readFloat32("image_ids");
+    tensors.set("image_ids", { dtype: "I64", dims, data: [...data] });
+    for (const [name, tensor] of Object.entries(change)) tensors.set(name, tensor);
+    await Deno.writeFile(path, concat([...encodeSafetensors(tensors)]));
+  });
+}
+
+Deno.test("plan import, bind and show, and generate take FLUX as they take DiT", async () => {
+  await withFolder(async (folder) => {
+    const [conditions, plan, latents] = ["c.safetensors", "p.json", "l.safetensors"]
+      .map((name) => `${folder}/${name}`) as [string, string, string];
+    await writeConditions(conditions);
+    const imported = await capturedRun(
+      ...["plan", "import", `${BOOK.pathname}cache_books.json`, "--sampler", "flow-euler"],
+      ...["--steps", "28", "--grid", "6x4", "--model", MODEL, "--out", plan],
+    );
+    assertEquals([imported.code, imported.stdout], [0, `${plan}: bound\n`], imported.stderr);
+    const shown = await capturedRun("plan", "show", plan, "--model", MODEL);
+    assertEquals(shown.code, 0, shown.stderr);
+    assertStringIncludes(shown.stdout, "flux, 12 modules, flow-euler, 28 steps");
+    assertStringIncludes(shown.stdout, "single_transformer_blocks.2.mlp");
+    assertMatch(shown.stdout, /predicted for flux-a/);
+    const run = await capturedRun(
+      ...["generate", "--model", MODEL, "--conditions", conditions, "--plan", plan, ...WASM],
+      ...["--latents", latents, "--json"],
+    );
+    assertEquals(run.code, 0, run.stderr);
+    const report = JSON.parse(run.stdout);
+    assertEquals([report.labels, report.guidance, report.steps], [[0, 1], 3.5, 28]);
+    const [ours, wanted] = [
+      await readTensor(latents, "latents"),
+      await readTensor(`${BOOK.pathname}cached.safetensors`, "sample.cached"),
+    ];
+    assertClose(ours, wanted, { tolerance: 1e-3, what: "latents" }); // as the golden test
+  });
+});
+
+Deno.test("compare measures a plan of FLUX against the full run, pictures unpacked", async () => {
+  await withFolder(async (folder) => {
+    const [conditions, plan] = [`${folder}/c.safetensors`, `${folder}/p.json`];
+    await writeConditions(conditions);
+    await capturedRun(
+      ...["plan", "import", `${BOOK.pathname}cache_books.json`, "--sampler", "flow-euler"],
+      ...["--steps", "28", "--grid", "6x4", "--model", MODEL, "--out", plan],
+    );
+    const { code, stdout, stderr } = await capturedRun(
+      ...["compare", "--model", MODEL, "--conditions", conditions, "--plan", plan, ...WASM],
+      ...["--rounds", "1"],
+    );
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^kept +(\d+) bytes at peak, \1 predicted$/m);
+    assertMatch(stdout, /^SSIM +0\.\d+ on average/m);
+  });
+});
+
+Deno.test("commands refuse a FLUX without text, a picture of it, and conditions that do not fit", async () => {
+  await withFolder(async (folder) => {
+    const conditions = `${folder}/c.safetensors`;
+    const out = ["--latents", `${folder}/l.safetensors`];
+    const refuses = async (words: readonly string[], message: string): Promise<void> => {
+      const { code, stdout, stderr } = await capturedRun(...words);
+      assertEquals([code !== 0, stdout], [true, ""]);
+      assertStringIncludes(stderr, message);
+    };
+    const generate = ["generate", "--model", MODEL, ...WASM];
+    await refuses([...generate, ...out], "text and pooled must be given to flux-a");
+    await writeConditions(conditions);
+    const given = [...generate, "--conditions", conditions];
+    await refuses(
+      [...given, "--out", `${folder}/a.png`],
+      "latents must have 1 or 3 channels, others need a VAE decoder",
+    );
+    await refuses(
+      ["calibrate", "--model", MODEL, ...WASM, "--out", `${folder}/p.json`],
+      "conditions must be given to flux-a",
+    );
+    const wide: Tensor = { dims: [2, 5, 25], data: new Float32Array(250) };
+    await writeConditions(conditions, { text: wide });
+    await refuses([...given, ...out], "text must be (n, M, 24): current value is [2,5,25]");
+    const fewer: Tensor = { dims: [3, 5, 24], data: new Float32Array(360) };
+    await writeConditions(conditions, { text: fewer });
+    await refuses([...given, ...out], "text must have 2 rows, as noise has: current value is 3");
+    assertEquals(await namesIn(folder), ["c.safetensors"]);
+  });
+});
+
+async function readTensor(path: string, name: string): Promise<Tensor> {
+  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+  return await withFile(folder, path.slice(folder.length), (file) => file.readFloat32(name));
+}
+
+async function withFile<T>(
+  directory: string | URL,
+  name: string,
+  read: (file: Safetensors) => Promise<T>,
+): Promise<T> {
+  const source = openDirectory(directory);
+  try {
+    return await read(await openSafetensors(source, name));
+  } finally {
+    await source.close();
+  }
+}

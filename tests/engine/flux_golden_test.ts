@@ -1,0 +1,231 @@
+/** FLUX against diffusers, on its own numbers, under diffusers' and the original's tensor names. */
+
+import type { BackendName } from "../../src/backend/backend.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { computeConditioning } from "../../src/engine/conditioning.ts";
+import { FeatureCache } from "../../src/engine/feature_cache.ts";
+import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import { resolveRequest } from "../../src/engine/request.ts";
+import { constantsOf, stepInputs } from "../../src/engine/run.ts";
+import { fullSteps } from "../../src/engine/step_segments.ts";
+import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
+import { samplingFor } from "../../src/engine/sampling.ts";
+import { importCacheBook } from "../../src/plan/cache_book.ts";
+import { compilePlan } from "../../src/plan/compile.ts";
+import { peakLiveBytes } from "../../src/plan/cost.ts";
+import { bindPlan, type PlanTarget } from "../../src/plan/fit.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { disposeAll } from "../../src/engine/transfer.ts";
+import { type Model, openModel } from "../../src/model/model.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { assertEquals } from "@std/assert";
+import { requires } from "../_shim/requires.ts";
+import { assertClose, relativeError } from "../conformance/compare.ts";
+
+const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
+const FLUX_A_BFL = new URL("../golden/flux-a-bfl/", import.meta.url);
+const BOOKS = new URL("../golden/books/", import.meta.url);
+const GUIDANCE = 3.5;
+
+/**
+ * Errors allowed, as shares of the largest reference number. Both sides are float32, and a run sums its
+ * steps' errors up. On WebGPU exp, tanh and inverseSqrt may be several bits off as well.
+ */
+const ALLOWED: Readonly<Record<BackendName, { forward: number; sample: number }>> = {
+  wasm: { forward: 2e-4, sample: 5e-4 },
+  native: { forward: 2e-4, sample: 5e-4 },
+  webgpu: { forward: 1e-3, sample: 5e-4 },
+};
+
+/** Allowed under a plan: errors of kept features are fed on. */
+const CACHED_TOLERANCE = 1e-3;
+
+for (const backend of ["wasm", "native", "webgpu"] as const) {
+  const needs = backend === "wasm" ? [] : [backend];
+  const options = await requires(`FLUX goldens on ${backend}`, ...needs);
+  for (const [name, model] of [["flux-a", FLUX_A], ["flux-a-bfl", FLUX_A_BFL]] as const) {
+    Deno.test(`a forward pass of ${name} is diffusers' on ${backend}`, options, async () => {
+      await withGolden(async (file) => {
+        const pipeline = await openPipeline({ backend, model });
+        const output = await forward(pipeline, file);
+        const { live } = pipeline.backend;
+        assertEquals(live.values, backend === "webgpu" ? live.values : 0);
+        await pipeline.close();
+        const wanted = await file.readFloat32("forward.output");
+        const tolerance = ALLOWED[backend].forward;
+        const error = relativeError(output.data, wanted.data);
+        console.log(`${name} forward on ${backend}: ${error.toExponential(1)} × max|reference|`);
+        assertClose(output, wanted, { tolerance, what: "forward" });
+      });
+    });
+  }
+}
+
+for (const backend of ["wasm", "native", "webgpu"] as const) {
+  const needs = backend === "wasm" ? [] : [backend];
+  const options = await requires(`FLUX samples on ${backend}`, ...needs);
+  Deno.test(`latents of flux-a are diffusers' on ${backend}`, options, async () => {
+    await withGolden(async (file) => {
+      const pipeline = await openPipeline({ backend, model: FLUX_A });
+      const rows = backend === "webgpu" ? 1 : 2; // for time's sake: pictures do not mix
+      const { latents } = await pipeline.generate(await sampleOptions(file, rows));
+      assertEquals(
+        pipeline.backend.live.values,
+        backend === "webgpu" ? pipeline.backend.live.values : 0,
+      );
+      await pipeline.close();
+      const wanted = sliceRows(await file.readFloat32("sample.full"), 0, rows);
+      const error = relativeError(latents.data, wanted.data);
+      console.log(`flux-a sample on ${backend}: ${error.toExponential(1)} × max|reference|`);
+      assertClose(latents, wanted, { tolerance: ALLOWED[backend].sample, what: "latents" });
+    });
+  });
+}
+
+for (const backend of ["wasm", "native", "webgpu"] as const) {
+  const needs = backend === "wasm" ? [] : [backend];
+  const options = await requires(`FLUX books on ${backend}`, ...needs);
+  for (const name of ["flux-a-published", "flux-a-layers"]) {
+    Deno.test(`the imported book ${name} gives its latents on ${backend}`, options, async () => {
+      await withGolden(async (file) => {
+        const pipeline = await openPipeline({ backend, model: FLUX_A });
+        const rows = backend === "webgpu" ? 1 : 2;
+        const given = await sampleOptions(file, rows);
+        const plan = await importedBook(pipeline, given, name);
+        const { latents, peakFeatureBytes } = await pipeline.generate({ ...given, plan });
+        const { transformer } = resolveRequest(pipeline.model, given).scene!;
+        const predicted = peakLiveBytes(compilePlan(plan), featureSizes(transformer, rows));
+        assertEquals(peakFeatureBytes, predicted);
+        await pipeline.close();
+        const wanted = sliceRows(await readCached(name), 0, rows);
+        const error = relativeError(latents.data, wanted.data);
+        console.log(`${name} on ${backend}: ${error.toExponential(1)} × max|reference|`);
+        assertClose(latents, wanted, { tolerance: CACHED_TOLERANCE, what: "latents" });
+      });
+    });
+  }
+}
+
+Deno.test("a plan of FLUX that reuses the trunk residual or everything but the head runs to the end", async () => {
+  await withGolden(async (file) => {
+    const pipeline = await openPipeline({ backend: "wasm", model: FLUX_A });
+    const given = { ...await sampleOptions(file, 1), steps: 4 };
+    const modules = pipeline.model.transformer.modules.length;
+    const plan = await planOf(pipeline, given, [
+      ".".repeat(modules),
+      "+",
+      "r".repeat(modules),
+      "=",
+    ]);
+    const { latents } = await pipeline.generate({ ...given, plan });
+    assertEquals(pipeline.backend.live.values, 0);
+    await pipeline.close();
+    assertEquals(latents.data.every(Number.isFinite), true);
+  });
+});
+
+Deno.test("a FLUX model has one fingerprint under both kinds of names", async () => {
+  const models = [await openModel(FLUX_A), await openModel(FLUX_A_BFL)];
+  const [diffusers, original] = await Promise.all(models.map((model) => model.fingerprint()));
+  for (const model of models) await model.close();
+  assertEquals(original, diffusers);
+});
+
+/** One plain forward pass of two pictures, each at a time of its own. */
+async function forward(pipeline: Pipeline, file: Safetensors): Promise<Tensor> {
+  const { model, executor } = pipeline;
+  const times = [...(await file.readFloat32("forward.timestep")).data];
+  const request = resolveRequest(model, {
+    text: await file.readFloat32("text"),
+    pooled: await file.readFloat32("pooled"),
+    imageIds: await file.readFloat32("image_ids"),
+    noise: sliceRows(await file.readFloat32("noise"), 0, 2),
+    labels: [0, 1],
+    guidance: GUIDANCE,
+  });
+  const [step] = fullSteps(1, model.transformer.modules.length);
+  const run = { model, executor, request, steps: [step!], features: new FeatureCache() };
+  const batch = request.labels.flatMap((label, i) =>
+    request.scene!.batch([label], { time: times[i]!, guidance: GUIDANCE })
+  );
+  const { transformer: { conditioning }, weights } = model;
+  const table = await computeConditioning(batch, {
+    backend: executor.backend,
+    conditioning,
+    weights,
+  });
+  const constants = await constantsOf(run);
+  try {
+    const inputs = stepInputs(run, { table, latent: request.noise!, time: times[0]! });
+    return await executor.runStep(step!, { ...inputs, batch, constants });
+  } finally {
+    disposeAll(constants);
+  }
+}
+
+async function sampleOptions(file: Safetensors, rows: number): Promise<GenerateOptions> {
+  return {
+    text: sliceRows(await file.readFloat32("text"), 0, rows),
+    pooled: sliceRows(await file.readFloat32("pooled"), 0, rows),
+    imageIds: await file.readFloat32("image_ids"),
+    noise: sliceRows(await file.readFloat32("noise"), 0, rows),
+    guidance: GUIDANCE,
+    steps: 28,
+  };
+}
+
+/** The plan of a published book for this model. */
+async function importedBook(
+  { model }: Pipeline,
+  given: GenerateOptions,
+  name: string,
+): Promise<Plan> {
+  const book = JSON.parse(await Deno.readTextFile(new URL(`${name}/cache_books.json`, BOOKS)));
+  const target = await targetOf(model, given);
+  return bindPlan(importCacheBook(book, { name: target.sampler, times: target.times }), target);
+}
+
+async function planOf(
+  { model }: Pipeline,
+  given: GenerateOptions,
+  rows: readonly string[],
+): Promise<Plan> {
+  const target = await targetOf(model, given);
+  return bindPlan({
+    version: 1,
+    architecture: target.architecture,
+    fingerprints: [],
+    modules: target.modules,
+    sampler: { name: target.sampler, times: target.times },
+    slots: ["joint"],
+    rows: rows.map((row) => [row]),
+    context: {},
+    policy: { name: "hand", parameters: {} },
+  }, target);
+}
+
+function targetOf(model: Model, given: GenerateOptions): Promise<PlanTarget> {
+  const { times } = samplingFor(model, resolveRequest(model, given));
+  return planTarget(model, { times, guidance: GUIDANCE });
+}
+
+async function readCached(name: string): Promise<Tensor> {
+  const source = openDirectory(new URL(`${name}/`, BOOKS));
+  try {
+    const file = await openSafetensors(source, "cached.safetensors");
+    return await file.readFloat32("sample.cached");
+  } finally {
+    await source.close();
+  }
+}
+
+async function withGolden(fn: (file: Safetensors) => Promise<void>): Promise<void> {
+  const source = openDirectory(FLUX_A);
+  try {
+    await fn(await openSafetensors(source, "golden.safetensors"));
+  } finally {
+    await source.close();
+  }
+}
