@@ -89,6 +89,8 @@ async function choiceOf(
   return { name: "wasm", reason: "its WebAssembly was given, compiled ahead" };
 }
 
-function given(compiledModule: WebAssembly.Module | undefined): Pick<WasmOptions, "compiledModule"> {
+function given(
+  compiledModule: WebAssembly.Module | undefined,
+): Pick<WasmOptions, "compiledModule"> {
   return compiledModule === undefined ? {} : { compiledModule };
 }

@@ -105,7 +105,9 @@ function begun<T>(
 
 async function load(): Promise<WasmOrt> {
   try {
-    return hasNodeModules() ? await import("onnxruntime-web") : await import("onnxruntime-web/wasm");
+    return hasNodeModules()
+      ? await import("onnxruntime-web")
+      : await import("onnxruntime-web/wasm");
   } catch (cause) {
     throw new BackendError("Cannot open wasm: onnxruntime-web must be installed", { cause });
   }

@@ -111,7 +111,9 @@ class Service {
       return refuse(stuck());
     }
     if ((await this.#app.request("/readyz")).status !== 200) forget();
-    if (request.method !== "POST" || pathname !== GENERATIONS) return await this.#app.fetch(request);
+    if (request.method !== "POST" || pathname !== GENERATIONS) {
+      return await this.#app.fetch(request);
+    }
     try {
       return await this.#draw(await whole(request), context);
     } catch (error) {

@@ -24,7 +24,11 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
     name: "it lists its model, and answers 404 for another",
     check: async (client) => {
       const { data: [model] } = (await client.get("/v1/models")).json;
-      assertEquals([model.id, model.latent, model.classes.length], ["fashion-dit", [1, 32, 32], 10]);
+      assertEquals([model.id, model.latent, model.classes.length], [
+        "fashion-dit",
+        [1, 32, 32],
+        10,
+      ]);
       assertEquals((await client.get("/v1/models/fashion-dit")).json, model);
       const { status, json: { error } } = await client.get("/v1/models/none");
       assertEquals([status, error.type], [404, "invalid_request_error"]);
@@ -66,7 +70,12 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
         (await client.generate(REQUEST)).json,
         (await client.generate({ ...REQUEST, seed: 8 })).json,
       ];
-      assertEquals([first.seed, first.steps, first.plan, first.model], [7, 10, null, "fashion-dit"]);
+      assertEquals([first.seed, first.steps, first.plan, first.model], [
+        7,
+        10,
+        null,
+        "fashion-dit",
+      ]);
       assertClose(pixelsOf(first.data[0].b64_json), await libraryPixels());
       assertEquals(again.data, first.data);
       assert(other.data[0].b64_json !== first.data[0].b64_json);

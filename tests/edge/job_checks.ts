@@ -11,7 +11,8 @@ const LONG = { ...JOB, steps: 200 };
 export const JOB_CHECKS: readonly HttpCheck[] = [
   {
     tag: "jobs",
-    name: "it takes a job, tells its steps, and keeps the picture that it would have answered at once",
+    name:
+      "it takes a job, tells its steps, and keeps the picture that it would have answered at once",
     check: async (client) => {
       const id = await submit(client, { ...JOB, previews: true });
       const events = await Array.fromAsync(client.events(`/v1/jobs/${id}/events`));
@@ -104,13 +105,18 @@ export const JOB_CHECKS: readonly HttpCheck[] = [
       const { limits: { queue } } = (await client.get("/v1/capabilities")).json;
       const body = { ...JOB, steps: 3 };
       const alone = (await client.generate(body)).json.data;
-      const asked = Array.from({ length: queue + 3 }, () => client.post("/v1/images/generations", body));
+      const asked = Array.from(
+        { length: queue + 3 },
+        () => client.post("/v1/images/generations", body),
+      );
       const answers = await Promise.all(asked);
       const drawn = answers.filter(({ status }) => status === 200);
       assertGreaterOrEqual(drawn.length, queue);
       for (const { json } of drawn) assertEquals(json.data, alone);
       const refused = answers.filter(({ status }) => status !== 200);
-      assert(refused.every(({ status, json }) => status === 429 && json.error.code === "queue_full"));
+      assert(
+        refused.every(({ status, json }) => status === 429 && json.error.code === "queue_full"),
+      );
     },
   },
 ];

@@ -53,7 +53,9 @@ const DENO_SERVE = [
 ] as const;
 
 /** Builds the worker and writes the configuration under which workerd serves it. */
-async function withWorker<T>(use: (command: readonly [string, ...string[]]) => Promise<T>): Promise<T> {
+async function withWorker<T>(
+  use: (command: readonly [string, ...string[]]) => Promise<T>,
+): Promise<T> {
   const folder = await Deno.makeTempDir();
   try {
     const built = new URL(`file://${folder}/worker/`);
@@ -111,7 +113,10 @@ async function listening<T>(
       if (found !== null) port.resolve(Number(found[1] ?? found[2]));
     }
   });
-  const late = setTimeout(() => port.reject(new Error(`${command} does not listen`)), SECONDS * 1000);
+  const late = setTimeout(
+    () => port.reject(new Error(`${command} does not listen`)),
+    SECONDS * 1000,
+  );
   void child.status.then(() => port.reject(new Error(`${command} ended:\n${printed.join("")}`)));
   try {
     const base = new URL(`http://127.0.0.1:${await port.promise}/`);

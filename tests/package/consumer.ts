@@ -20,6 +20,12 @@ const { status } = await app.request("/v1/images/generations", {
 await renderer.close();
 const steps = loadPlan("fashion-dit.ddim25.fast").sampler.times.length;
 console.log(
-  JSON.stringify({ plan: found?.name, steps, status, png: png.length > 0, latents: [...latents.data] }),
+  JSON.stringify({
+    plan: found?.name,
+    steps,
+    status,
+    png: png.length > 0,
+    latents: [...latents.data],
+  }),
 );
 process.exit(0); // the runtime's threads would keep the process alive
