@@ -9,10 +9,11 @@ import process from "node:process";
 import { gibibytes, type MemoryLimits, memoryNeeds, misfitOf } from "../engine/memory.ts";
 import { openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
+import { findAdapter } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";
 import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
-import { findAdapter, WEBGPU_ADVICE } from "../backend/webgpu.ts";
+import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
 
 /** Runs the command; with `--model DIR` it says what of that model fits where. */

@@ -101,7 +101,10 @@ function expectRoom({ id, transformer }: Model, { description, weightLimit }: Ba
 }
 
 /** Where the embedded model lies, relative to this module. */
-export const EMBEDDED_MODEL: URL = new URL("../../models/fashion-dit/", import.meta.url);
+export const EMBEDDED_MODEL: URL = new URL(
+  "../../models/fashion-dit/",
+  import.meta.url ?? "file:///", // workerd's modules lie nowhere; models are given there
+);
 
 class ModelPipeline implements Pipeline {
   readonly model: Model;

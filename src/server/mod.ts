@@ -28,6 +28,7 @@ export type {
   RenderStep,
 } from "../worker/renderer.ts";
 export { type App, type AppOptions, createApp, DEFAULT_LIMITS } from "./app.ts";
+export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
 export type { ServerLimits } from "./desk.ts";
 export type { RequestLimits } from "./api.ts";
 export type { BodyBounds } from "./read_body.ts";

@@ -4,19 +4,21 @@
  * @module
  */
 
-import type { ModelLocation } from "../assets/model_dir.ts";
 import type { BackendName } from "../backend/backend.ts";
+import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
 
 /** How the worker opens its model. */
 export interface WorkerOptions {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
-  readonly model?: Exclude<ModelLocation, URL>;
+  readonly model?: string | ReadonlyMap<string, Uint8Array>;
   /** Execution provider; `auto` unless given. */
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
+  readonly runtimeFiles?: RuntimeFiles;
 }
 
 /** To the worker. Every request is answered by one message of the same id. */

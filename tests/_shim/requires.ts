@@ -2,11 +2,22 @@
  * What a test needs beside Deno itself. What is missing is named once, with the command that brings it;
  * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
  */
+import { findAdapter } from "../../src/backend/adapter.ts";
 import { findNative } from "../../src/backend/native.ts";
-import { findAdapter } from "../../src/backend/webgpu.ts";
 
 /** Something that a machine may lack. */
-export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler";
+export type Need =
+  | "webgpu"
+  | "native"
+  | "node"
+  | "bun"
+  | "packages"
+  | "bundler"
+  | "chromium"
+  | "workerd";
+
+/** The browser of the browser tests: Debian's. */
+export const CHROMIUM = "/usr/bin/chromium";
 
 interface Finder {
   /** What is wrong when it is not there. */
@@ -42,12 +53,23 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     find: () => runs(...BUN, "--version"),
   },
   packages: {
-    lack: "no onnxruntime-web, zod and @noble/hashes in node_modules",
-    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0`,
+    lack: "not all of our packages in node_modules",
+    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0 hono@4.13.19 ` +
+      "fastest-levenshtein@1.0.16",
     find: async () => {
-      const names = ["onnxruntime-web", "zod", "@noble/hashes"];
+      const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
+  },
+  chromium: {
+    lack: `no ${CHROMIUM}`,
+    command: "apt-get install chromium",
+    find: () => runs(CHROMIUM, "--version"),
+  },
+  workerd: {
+    lack: "no workerd in node_modules",
+    command: `${INSTALL} workerd@1.20261117.1`,
+    find: () => isInstalled("workerd"),
   },
   bundler: {
     lack: "deno bundle does not run",

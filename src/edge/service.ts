@@ -1,0 +1,47 @@
+/**
+ * The server as Deno's and Bun's own ways of serving want it: made from the environment, ended by a signal.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { type App, createApp } from "../server/app.ts";
+import { openLocalRenderer } from "../worker/local_renderer.ts";
+import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
+import type { Renderer } from "../worker/renderer.ts";
+
+/** Seconds that running jobs have after a signal; Deno Deploy gives 5. */
+const GRACE_SECONDS = 4;
+
+/**
+ * Makes the server. Environment: `INVARDIFF_MODEL` is a directory, file or URL, the embedded model unless
+ * given; `INVARDIFF_API_KEYS` are keys that clients must show one of, separated by commas.
+ *
+ * It draws in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
+ * when what was begun is done.
+ */
+export function startService(): App {
+  const { INVARDIFF_MODEL: model, INVARDIFF_API_KEYS: keys = "" } = process.env;
+  const open = (): Promise<Renderer> => {
+    const options = model ? { model } : {};
+    return canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options);
+  };
+  let renderer = open();
+  const app = createApp({
+    renderers: renderer.then((one) => [one]),
+    reopen: async (failed) => {
+      await failed.close().catch(() => {}); // it failed: what it says now is of no use
+      return await (renderer = open());
+    },
+    apiKeys: keys.split(",").map((key) => key.trim()).filter((key) => key !== ""),
+    onError: (error, id) => console.error(`error in request ${id}:`, error),
+  });
+  const stop = async (): Promise<void> => {
+    await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
+    await renderer.then((one) => one.close()).catch(() => {}); // it may never have opened
+    process.exit(0);
+  };
+  process.once("SIGTERM", () => void stop());
+  process.once("SIGINT", () => void stop());
+  return app;
+}
