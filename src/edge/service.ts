@@ -5,6 +5,8 @@
  */
 
 import process from "node:process";
+import type { BackendName } from "../backend/backend.ts";
+import { BACKENDS } from "../backend/select.ts";
 import { type App, createApp } from "../server/app.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
@@ -15,15 +17,19 @@ const GRACE_SECONDS = 4;
 
 /**
  * Makes the server. Environment: `INVARDIFF_MODEL` is a directory, file or URL, the embedded model unless
- * given; `INVARDIFF_API_KEYS` are keys that clients must show one of, separated by commas.
+ * given; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
+ * clients must show one of, separated by commas.
  *
  * It draws in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
  * when what was begun is done.
+ *
+ * @throws {TypeError} When there is no provider of that name.
  */
 export function startService(): App {
-  const { INVARDIFF_MODEL: model, INVARDIFF_API_KEYS: keys = "" } = process.env;
+  const { INVARDIFF_MODEL: model, INVARDIFF_BACKEND, INVARDIFF_API_KEYS: keys = "" } = process.env;
+  const backend = providerOf(INVARDIFF_BACKEND || "auto");
   const open = (): Promise<Renderer> => {
-    const options = model ? { model } : {};
+    const options = { backend, ...(model && { model }) };
     return canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options);
   };
   let renderer = open();
@@ -44,4 +50,14 @@ export function startService(): App {
   process.once("SIGTERM", () => void stop());
   process.once("SIGINT", () => void stop());
   return app;
+}
+
+function providerOf(name: string): BackendName | "auto" {
+  const known = (["auto", ...BACKENDS] as const).find((one) => one === name);
+  if (known !== undefined) return known;
+  throw new TypeError(
+    `Cannot serve: INVARDIFF_BACKEND must be auto, ${
+      BACKENDS.join(", ")
+    }: current value is ${name}`,
+  );
 }
