@@ -32,7 +32,7 @@ const STAGES: readonly (readonly [string, string, unknown?])[] = [
   ["model loaded", "/v1/models"],
   ["1 picture, 50 steps by plan", "/v1/images/generations", PLAN],
   ["1 picture, 50 full steps", "/v1/images/generations", { ...PLAN, plan: "none", steps: 50 }],
-  ["4 pictures, 50 steps by plan", "/v1/images/generations", { ...PLAN, n: 4 }],
+  ["2 pictures, 50 steps by plan", "/v1/images/generations", { ...PLAN, n: 2 }],
   ["20 more by plan", "/v1/images/generations", PLAN],
 ];
 const MIB = 2 ** 20;

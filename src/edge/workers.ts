@@ -47,7 +47,7 @@ export interface WorkerHandler {
 /** Any host will do: the binding looks at the path only. */
 const MODEL_ASSETS = "https://assets.invalid/model/";
 /** For 128 MB of memory and half a minute of CPU time. */
-const LIMITS = { n: 4, queue: 8, deadlineSeconds: 60 } as const;
+const LIMITS = { n: 2, queue: 8, deadlineSeconds: 60 } as const;
 const GENERATIONS = "/v1/images/generations";
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 

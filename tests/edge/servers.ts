@@ -102,8 +102,8 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [
     ${front === undefined ? "" : embed("front.js", "front.js")}
-    ${embed("worker.js", "worker/worker.js")}
-    (name = "ort.wasm", wasm = embed "worker/ort.wasm"),
+    ${embed("worker.js", "worker/script/worker.js")}
+    (name = "ort.wasm", wasm = embed "worker/script/ort.wasm"),
   ],
   bindings = [(name = "ASSETS", service = "assets")],
   compatibilityDate = "2026-04-01",
