@@ -12,10 +12,10 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { findAdapter } from "../src/backend/adapter.ts";
 import type { Backend, BackendName, Session, Value } from "../src/backend/backend.ts";
 import { findNative } from "../src/backend/native.ts";
 import { BACKENDS, openBackend } from "../src/backend/select.ts";
-import { findAdapter } from "../src/backend/webgpu.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";

@@ -4,10 +4,12 @@
  * @module
  */
 
+import { findAdapter } from "./adapter.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { canLoadNative, findNative, NATIVE_PERMISSIONS, openNative } from "./native.ts";
-import { openWasm, type WasmOptions } from "./wasm.ts";
-import { findAdapter, openWebGpu } from "./webgpu.ts";
+import type { RuntimeFiles } from "./runtime_files.ts";
+import { openWasm } from "./wasm.ts";
+import { openWebGpu } from "./webgpu.ts";
 
 /** Which provider to open. */
 export interface BackendOptions {
@@ -15,7 +17,9 @@ export interface BackendOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
-  /** See {@link WasmOptions.compiledModule}; with it, `auto` is wasm. */
+  /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
+  readonly runtimeFiles?: RuntimeFiles;
+  /** Plain WebAssembly of onnxruntime-web, compiled ahead; with it, `auto` is wasm. */
   readonly compiledModule?: WebAssembly.Module;
 }
 
@@ -61,16 +65,19 @@ export async function chooseBackend(): Promise<BackendChoice> {
 export async function openBackend(
   options: BackendOptions = {},
 ): Promise<{ readonly backend: Backend; readonly choice: BackendChoice }> {
-  const { backend: wanted = "auto", threads: count, compiledModule } = options;
+  const { backend: wanted = "auto", threads: count, runtimeFiles, compiledModule } = options;
   const choice = await choiceOf(wanted, compiledModule);
   const threads = count === undefined ? {} : { threads: count };
   switch (choice.name) {
     case "webgpu":
-      return { backend: await openWebGpu(), choice };
+      return { backend: await openWebGpu(runtimeFiles), choice };
     case "native":
       return { backend: await openNative(threads), choice };
     case "wasm":
-      return { backend: await openWasm({ ...threads, ...given(compiledModule) }), choice };
+      return {
+        backend: await openWasm({ ...threads, files: runtimeFiles, compiledModule }),
+        choice,
+      };
     default:
       throw new TypeError(
         `Cannot open backend: its name must be auto, ${
@@ -87,10 +94,4 @@ async function choiceOf(
   if (wanted !== "auto") return { name: wanted, reason: "asked for" };
   if (compiledModule === undefined) return await chooseBackend();
   return { name: "wasm", reason: "its WebAssembly was given, compiled ahead" };
-}
-
-function given(
-  compiledModule: WebAssembly.Module | undefined,
-): Pick<WasmOptions, "compiledModule"> {
-  return compiledModule === undefined ? {} : { compiledModule };
 }

@@ -10,18 +10,21 @@ import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
 import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
+import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
 
 /** Settings of the wasm provider. */
 export interface WasmOptions {
   /** Threads, at least 1; all cores unless told otherwise. One number for the whole process. */
   readonly threads?: number;
+  /** Where a browser finds the runtime. */
+  readonly files?: RuntimeFiles | undefined;
   /** Plain WebAssembly of onnxruntime-web, compiled ahead: for runtimes that compile none (workerd). */
-  readonly compiledModule?: WebAssembly.Module;
+  readonly compiledModule?: WebAssembly.Module | undefined;
 }
 
 /** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
-const WEIGHT_LIMIT = 3.5 * 2 ** 30;
+export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
 
 type WasmOrt = typeof import("onnxruntime-web");
 
@@ -48,7 +51,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
       `Cannot open wasm: threads must be a positive integer: current value is ${threads}`,
     );
   }
-  runtime ??= initialise(threads, compiledModule).catch((error) => {
+  runtime ??= initialise(threads, options).catch((error) => {
     runtime = undefined;
     throw error;
   });
@@ -77,13 +80,14 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
 
 async function initialise(
   threads: number,
-  compiledModule: WebAssembly.Module | undefined,
+  { files, compiledModule }: WasmOptions,
 ): Promise<WasmRuntime> {
   const ort = await load();
   const isolated = runtimeName() !== "browser" ||
     Reflect.get(globalThis, "crossOriginIsolated") === true;
   const usable = isolated ? threads : 1;
   ort.env.wasm.numThreads = usable;
+  useRuntimeFiles(ort.env.wasm, files);
   const begin = () => loadTrivial(ort, "wasm"); // the first session makes memory and threads
   await (await begun(ort, begin, compiledModule)).release();
   return { ort, threads: usable };

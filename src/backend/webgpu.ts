@@ -7,29 +7,14 @@
 import type { Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { findAdapter } from "./adapter.ts";
 import type { Backend } from "./backend.ts";
 import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
+import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
 
 type WebGpuRuntime = typeof import("onnxruntime-web/webgpu");
-
-/** A WebGPU adapter, as far as we ask about it. */
-export interface AdapterFacts {
-  /** Vendor, device and description, as the runtime reports them. */
-  readonly name: string;
-  /** Whether it computes on the CPU (llvmpipe, SwiftShader): right, but slow. */
-  readonly fallback: boolean;
-}
-
-/** The adapter that `webgpu` would use; `undefined` when there is none. */
-export async function findAdapter(): Promise<AdapterFacts | undefined> {
-  const adapter = await globalThis.navigator?.gpu?.requestAdapter();
-  if (adapter === undefined || adapter === null) return undefined;
-  const { vendor, device, description, isFallbackAdapter } = adapter.info;
-  const name = [vendor, device, description].filter((part) => part !== "").join(" ");
-  return { name: description || name || "unnamed adapter", fallback: isFallbackAdapter };
-}
 
 /** What `--backend webgpu` needs where it is absent. */
 export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal or D3D12 " +
@@ -40,7 +25,7 @@ export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal 
  *
  * @throws {BackendError} When there is no adapter or the runtime does not load.
  */
-export async function openWebGpu(): Promise<Backend> {
+export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
   const adapter = await findAdapter();
   if (adapter === undefined) {
     throw new BackendError(
@@ -48,6 +33,7 @@ export async function openWebGpu(): Promise<Backend> {
     );
   }
   const ort = await loadRuntime();
+  useRuntimeFiles(ort.env.wasm, files);
   ort.env.wasm.numThreads = 1; // only shapes are computed on the CPU
   const kind = adapter.fallback ? "webgpu, fallback adapter" : "webgpu";
   return ortBackend(ort, {
@@ -63,7 +49,7 @@ export async function openWebGpu(): Promise<Backend> {
 
 async function loadRuntime(): Promise<WebGpuRuntime> {
   try {
-    return "Suspending" in WebAssembly
+    return canSuspend()
       ? await import("onnxruntime-web/jspi")
       : await import("onnxruntime-web/webgpu");
   } catch (cause) {
@@ -98,7 +84,7 @@ async function readBack(gpu: GPUDevice, buffer: GPUBuffer, bytes: number): Promi
   commands.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
   gpu.queue.submit([commands.finish()]);
   try {
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MAP_READ);
     return new Float32Array(staging.getMappedRange().slice(0, bytes));
   } finally {
     staging.destroy();
@@ -115,6 +101,7 @@ async function openDevice(ort: WebGpuRuntime): Promise<GPUDevice> {
 
 const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification
 const READ_USAGE = 0x8 | 0x1; // COPY_DST | MAP_READ
+const MAP_READ = 0x1; // the mode of that name
 
 /** The runtime binds whole 16-byte rows. */
 function alignedBytes(bytes: number): number {

@@ -4,10 +4,13 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
+import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Renderer } from "../worker/renderer.ts";
@@ -33,6 +36,7 @@ export async function serve(args: readonly string[], signal: AbortSignal): Promi
     plans,
     defaultPlan,
     apiKeys,
+    ...builtPage(),
     ...boundsOf(command),
     log: (entry) => {
       if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
@@ -44,6 +48,13 @@ export async function serve(args: readonly string[], signal: AbortSignal): Promi
   } finally {
     await fleet.close();
   }
+}
+
+/** The engine for the browser, where `deno task build:page` made it; a package from a registry has none. */
+function builtPage(): Pick<AppOptions, "page"> {
+  const folder = new URL("../../dist/page/", import.meta.url);
+  if (folder.protocol !== "file:" || !existsSync(new URL("engine.js", folder))) return {};
+  return { page: directoryAssets(folder, { "fashion-dit": EMBEDDED_MODEL }) };
 }
 
 /** Everything that a request may be bounded by, as far as it was asked for. */

@@ -24,6 +24,7 @@ export interface BunServer {
 const { PORT = "8000", HOST = "127.0.0.1" } = process.env;
 const app = startService();
 
+/** What Bun serves. */
 const server: BunServer = {
   fetch: (request) => app.fetch(request),
   port: Number(PORT),

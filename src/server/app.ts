@@ -18,6 +18,8 @@ import { Desk, type ServerLimits } from "./desk.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { type AccessEntry, Observer } from "./observe.ts";
+import type { PageAssets } from "./page_assets.ts";
+import { pageRoutes } from "./page_routes.ts";
 import { openApiDocument, routeName, ROUTES } from "./openapi.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { VERSION } from "../version.ts";
@@ -46,6 +48,8 @@ export interface AppOptions {
   readonly corsOrigins?: readonly string[];
   /** Bounds; each has a default. */
   readonly limits?: Partial<ServerLimits>;
+  /** What the page needs for drawing in the browser; without it the page draws on the server only. */
+  readonly page?: PageAssets;
   /** Where clients reach the server, if not where it thinks. */
   readonly publicUrl?: string;
   /** Hears of each request. */
@@ -92,6 +96,7 @@ export function createApp(options: AppOptions): App {
   app.onError((error, context) => answerError(error, context, options.onError));
   app.notFound((context) => answerError(notFound(context), context, options.onError));
   app.route("/", healthRoutes(desk));
+  app.route("/", pageRoutes(options.page));
   app.route("/", keptImageRoutes(desk));
   for (const guard of guards(options)) app.use(guard);
   app.route("/", imageRoutes(desk));

@@ -28,6 +28,7 @@ export type {
   RenderStep,
 } from "../worker/renderer.ts";
 export { type App, type AppOptions, createApp, DEFAULT_LIMITS } from "./app.ts";
+export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
 export type { ServerLimits } from "./desk.ts";
 export type { RequestLimits } from "./api.ts";
 export type { BodyBounds } from "./read_body.ts";
@@ -36,3 +37,4 @@ export type { AccessEntry } from "./observe.ts";
 export type { Port, WorkerOptions } from "../worker/messages.ts";
 export type { PipelineOptions } from "../engine/library.ts";
 export type { ModelCost, ModuleCost } from "../plan/cost.ts";
+export type { RuntimeFiles } from "../backend/runtime_files.ts";

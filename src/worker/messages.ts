@@ -5,6 +5,7 @@
  */
 
 import type { BackendName } from "../backend/backend.ts";
+import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
 
@@ -16,6 +17,8 @@ export interface WorkerOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
+  readonly runtimeFiles?: RuntimeFiles;
 }
 
 /** To the worker. Every request is answered by one message of the same id. */

@@ -2,8 +2,8 @@
  * What a test needs beside Deno itself. What is missing is named once, with the command that brings it;
  * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
  */
+import { findAdapter } from "../../src/backend/adapter.ts";
 import { findNative } from "../../src/backend/native.ts";
-import { findAdapter } from "../../src/backend/webgpu.ts";
 
 /** Something that a machine may lack. */
 export type Need =
@@ -13,7 +13,11 @@ export type Need =
   | "bun"
   | "packages"
   | "bundler"
+  | "chromium"
   | "workerd";
+
+/** The browser of the browser tests: Debian's. */
+export const CHROMIUM = "/usr/bin/chromium";
 
 interface Finder {
   /** What is wrong when it is not there. */
@@ -56,6 +60,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
       const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
+  },
+  chromium: {
+    lack: `no ${CHROMIUM}`,
+    command: "apt-get install chromium",
+    find: () => runs(CHROMIUM, "--version"),
   },
   workerd: {
     lack: "no workerd in node_modules",

@@ -1,0 +1,47 @@
+/**
+ * A picture drawn in this browser: the engine is fetched when it is first wanted and stays for the next run.
+ *
+ * @module
+ */
+
+import type { Api } from "./api.ts";
+import type { BrowserEngine, EngineOptions } from "./engine.ts";
+import type { Runner, RunOptions } from "./run.ts";
+
+/** Draws in this browser. */
+export class BrowserRuns {
+  #engine: { readonly key: string; readonly opened: Promise<BrowserEngine> } | undefined;
+
+  /** Makes it; nothing is loaded yet. */
+  constructor(readonly api: Api) {}
+
+  /** A runner for these options. */
+  runner(options: EngineOptions): Runner {
+    return async (request, run) => {
+      const engine = await this.#open(options, run);
+      const plan = request.plan === undefined
+        ? undefined
+        : await this.api.json(`/v1/plans/${encodeURIComponent(request.plan)}`);
+      return await engine.run(request, plan, run);
+    };
+  }
+
+  async #open(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+    const key = JSON.stringify(options);
+    if (this.#engine?.key !== key) {
+      await this.#engine?.opened.then((engine) => engine.close(), () => undefined); // one model in memory is enough
+      const opened = load(options, run);
+      this.#engine = { key, opened };
+      opened.catch(() => { // the next run may have better luck
+        if (this.#engine?.opened === opened) this.#engine = undefined;
+      });
+    }
+    return await this.#engine!.opened;
+  }
+}
+
+async function load(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+  const url = `${options.base}engine.js`;
+  const { openEngine }: typeof import("./engine.ts") = await import(url); // a file of its own beside the page
+  return await openEngine(options, run);
+}

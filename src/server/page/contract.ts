@@ -1,0 +1,99 @@
+/**
+ * What the page knows of the server's answers: the fields that it shows, of those that the API gives.
+ *
+ * @module
+ */
+
+import type { StepKind } from "../../plan/compile.ts";
+
+/** Name of the `meta` element that lists, by id, the models that can be drawn with in the browser. */
+export const BROWSER_MODELS = "invardiff-browser-models";
+
+/** Folder of onnxruntime-web's files: the version is in its name, so that kept files of another are not taken. */
+export const RUNTIME_FOLDER = "ort-1.30.0/";
+
+/** A model of `GET /v1/models`. */
+export interface ModelView {
+  /** Its name. */
+  readonly id: string;
+  /** Latent shape `[C, H, W]`. */
+  readonly latent: readonly [number, number, number];
+  /** Its classes, in label order. */
+  readonly classes: readonly ClassView[];
+  /** Whether guidance other than 1 is possible. */
+  readonly guidable: boolean;
+  /** How it is sampled unless asked otherwise. */
+  readonly sampler: { readonly steps: number; readonly guidance: number };
+  /** Identity of its weights. */
+  readonly fingerprint: string;
+  /** What runs it. */
+  readonly backend: { readonly description: string };
+  /** Ids of the plans that fit it. */
+  readonly plans: readonly string[];
+}
+
+/** A class of a model. */
+export interface ClassView {
+  /** Its index. */
+  readonly label: number;
+  /** Its name. */
+  readonly name: string;
+}
+
+/** A plan of `GET /v1/plans`. */
+export interface PlanView {
+  /** Its name. */
+  readonly id: string;
+  /** Steps that it is for. */
+  readonly steps: number;
+  /** How many times less arithmetic it takes. */
+  readonly predicted_speedup: number | null;
+  /** What was measured of it. */
+  readonly measured: { readonly values?: Readonly<Record<string, number>> } | null;
+}
+
+/** The part of `GET /v1/capabilities` that limits the form. */
+export interface CapabilitiesView {
+  /** Limits of one request. */
+  readonly limits: { readonly steps: number };
+  /** Method and path of each route. */
+  readonly routes: readonly string[];
+}
+
+/** A job, as far as its end is concerned. */
+export interface JobView {
+  /** Its name. */
+  readonly id: string;
+  /** Seconds of its loop. */
+  readonly seconds: number | null;
+  /** Its pictures. */
+  readonly images: readonly { readonly url: string }[];
+  /** Circumstances in which it differs from its plan's calibration. */
+  readonly notices: readonly string[];
+  /** Why it failed. */
+  readonly error: { readonly message: string } | null;
+}
+
+/** Data of the events of `GET /v1/jobs/:id/events`. */
+export interface JobEvents {
+  /** It waits. */
+  readonly queued: { readonly queue_position: number | null };
+  /** It runs. */
+  readonly started: { readonly steps: number; readonly kinds: readonly StepKind[] };
+  /** A step is behind it. */
+  readonly step: {
+    readonly index: number;
+    readonly kind: StepKind;
+    readonly seconds: number;
+    readonly elapsed_seconds: number;
+    readonly eta_seconds: number | null;
+  };
+  /** What the picture will be. */
+  readonly preview: { readonly b64_json: string };
+  /** It is done. */
+  readonly completed: JobView;
+  /** It cannot be done. */
+  readonly failed: JobView;
+  /** Nobody wants it. */
+  readonly cancelled: JobView;
+}

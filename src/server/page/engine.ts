@@ -1,0 +1,156 @@
+/**
+ * The engine in this browser: the same as on the server, in a web worker. Built as a file of its own, which
+ * the page loads when somebody wants it.
+ *
+ * @module
+ */
+
+import { findAdapter } from "../../backend/adapter.ts";
+import { runtimeBinary } from "../../backend/runtime_files.ts";
+import { BackendError } from "../../errors.ts";
+import { encodePng } from "../../engine/png.ts";
+import { toPictures } from "../../engine/picture.ts";
+import { compilePlan, type StepKind } from "../../plan/compile.ts";
+import { planDigest } from "../../plan/digest.ts";
+import { type Plan, planFromJson } from "../../plan/plan.ts";
+import { openRemoteRenderer } from "../../worker/remote_renderer.ts";
+import type { Batch, Rendered, Renderer } from "../../worker/renderer.ts";
+import { RUNTIME_FOLDER } from "./contract.ts";
+import { download, type FileStore } from "./download.ts";
+import { pixelsOf } from "./pixels.ts";
+import type { RunOptions, RunRequest, RunResult } from "./run.ts";
+
+/** What the browser runs with: a provider, or `auto`: WebGPU on a hardware adapter, else WASM. */
+export type BrowserBackend = "auto" | "webgpu" | "wasm";
+
+/** What to open. */
+export interface EngineOptions {
+  /** Model's id. */
+  readonly model: string;
+  /** Identity of its weights: kept files of others are not taken. */
+  readonly fingerprint: string;
+  /** What runs it. */
+  readonly backend: BrowserBackend;
+  /** Where the page's files are, ending in `/`. */
+  readonly base: string;
+}
+
+/** An opened model in this browser. */
+export interface BrowserEngine {
+  /** What runs it, in words. */
+  readonly backend: string;
+  /** Draws one picture; the plan as the server's JSON. */
+  run(request: RunRequest, plan: unknown, options: RunOptions): Promise<RunResult>;
+  /** Ends the worker. */
+  close(): Promise<void>;
+}
+
+/** Keyword of the PNG text that `deno task generate --from` reads. */
+const TEXT_KEYWORD = "invardiff";
+const STORE = "invardiff-1";
+
+/** Fetches model and runtime, then opens them in a worker. */
+export async function openEngine(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+  if (options.backend !== "auto") return await openOn(options.backend, options, run);
+  if ((await findAdapter())?.fallback !== false) return await openOn("wasm", options, run);
+  try {
+    return await openOn("webgpu", options, run);
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    return await openOn("wasm", options, run); // the adapter promised more than it holds
+  }
+}
+
+async function openOn(
+  provider: "webgpu" | "wasm",
+  { base, model, fingerprint }: EngineOptions,
+  { onEvent, signal }: RunOptions,
+): Promise<BrowserEngine> {
+  const version = `?weights=${encodeURIComponent(fingerprint)}`;
+  const names = [
+    `models/${model}/model.json${version}`,
+    `models/${model}/weights.safetensors${version}`,
+    `${RUNTIME_FOLDER}${runtimeBinary(provider)}`,
+  ];
+  const { files, kept } = await download(names.map((name) => base + name), {
+    store: await openStore(),
+    onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
+    signal,
+  });
+  const [json, weights, binary] = files;
+  const renderer = await openRemoteRenderer({
+    createWorker: () => new Worker(`${base}worker.js`, { type: "module" }),
+    model: new Map([["model.json", json!], ["weights.safetensors", weights!]]), // as they were asked for
+    backend: provider,
+    runtimeFiles: { folder: `${base}${RUNTIME_FOLDER}`, binary: binary! },
+    onLoaded: (done, total) => onEvent({ kind: "loading", what: "graphs", done, total }),
+    signal,
+  });
+  return new Engine(
+    renderer,
+    kept ? [] : ["The browser had no room to keep the model for next time."],
+  );
+}
+
+/** The Cache API is absent outside of secure contexts, and may be forbidden. */
+async function openStore(): Promise<FileStore | undefined> {
+  return await globalThis.caches?.open(STORE).catch(() => undefined);
+}
+
+class Engine implements BrowserEngine {
+  constructor(readonly renderer: Renderer, readonly notices: readonly string[]) {}
+
+  get backend(): string {
+    return `this browser, ${this.renderer.facts.backend.description}`;
+  }
+
+  async run(request: RunRequest, json: unknown, options: RunOptions): Promise<RunResult> {
+    const { onEvent, signal } = options;
+    const plan = json === undefined ? undefined : planFromJson(json);
+    const kinds = kindsOf(plan, request.steps);
+    const began = performance.now();
+    onEvent({ kind: "started", kinds });
+    const batch: Batch = { pictures: [request], steps: request.steps, plan };
+    const rendered = await this.renderer.render(batch, {
+      previews: true,
+      signal,
+      onStep: ({ index, kind, seconds, estimate }) => {
+        const elapsed = (performance.now() - began) / 1000;
+        const eta = elapsed / (index + 1) * (request.steps - index - 1);
+        onEvent({ kind: "step", index, stepKind: kind, seconds, elapsed, eta });
+        if (estimate !== undefined) onEvent({ kind: "preview", pixels: pixelsOf(estimate) });
+      },
+    });
+    return await this.#result(rendered, request, plan);
+  }
+
+  async close(): Promise<void> {
+    await this.renderer.close();
+  }
+
+  async #result(
+    { latents, loopSeconds, notices }: Rendered,
+    request: RunRequest,
+    plan: Plan | undefined,
+  ): Promise<RunResult> {
+    const { id: model, fingerprint } = this.renderer.facts;
+    const { label, seed, steps, guidance, plan: name } = request;
+    const used = plan && { name, digest: planDigest(plan) };
+    const record = { model, fingerprint, labels: [label], seed, steps, guidance, plan: used };
+    const png = await encodePng(toPictures(latents)[0]!, {
+      [TEXT_KEYWORD]: JSON.stringify(record),
+    });
+    return {
+      pixels: pixelsOf(latents),
+      png: new Blob([png], { type: "image/png" }),
+      seconds: loopSeconds,
+      backend: this.backend,
+      notices: [...this.notices, ...notices],
+    };
+  }
+}
+
+function kindsOf(plan: Plan | undefined, steps: number): readonly StepKind[] {
+  if (plan === undefined) return Array.from({ length: steps }, () => "full");
+  return compilePlan(plan).steps.map(({ kind }) => kind);
+}

@@ -1,0 +1,205 @@
+/**
+ * The form: what is asked for, and what there is to ask for.
+ *
+ * @module
+ */
+
+import { searchClasses } from "./class_search.ts";
+import type { CapabilitiesView, ClassView, ModelView, PlanView } from "./contract.ts";
+import { byId, make, setText } from "./dom.ts";
+import { formatCount } from "./format.ts";
+import { autoFacts, orderPlans, planLine, resolvePlan } from "./plan_choice.ts";
+import type { RunRequest } from "./run.ts";
+
+/** What the server offers. */
+export interface Offer {
+  /** Its models; at least one. */
+  readonly models: readonly ModelView[];
+  /** Its plans. */
+  readonly plans: readonly PlanView[];
+  /** Its limits. */
+  readonly capabilities: CapabilitiesView;
+}
+
+/** Where pictures are drawn. */
+export type Place = "server" | "browser";
+
+/** With more classes than this there is a search field, and no more than this are listed. */
+const LISTED = 24;
+const DICE = 1_000_000;
+
+/** The form's fields. */
+export class FormView {
+  readonly #model = byId("model", HTMLSelectElement);
+  readonly #search = byId("class-search", HTMLInputElement);
+  readonly #list = byId("class-list", HTMLElement);
+  readonly #seed = byId("seed", HTMLInputElement);
+  readonly #steps = byId("steps", HTMLInputElement);
+  readonly #guidance = byId("guidance", HTMLInputElement);
+  readonly #plans = byId("plans", HTMLElement);
+  readonly #form = byId("form", HTMLFormElement);
+  #label = 0;
+
+  /** Fills the fields; `onChange` hears of every change. */
+  constructor(readonly offer: Offer, readonly onChange: () => void) {
+    const { models, capabilities } = offer;
+    this.#model.append(...models.map(({ id }) => make("option", { value: id }, id)));
+    byId("model-field", HTMLElement).hidden = models.length < 2;
+    this.#steps.max = `${capabilities.limits.steps}`;
+    this.#model.addEventListener("change", () => this.#showModel());
+    this.#search.addEventListener("input", () => this.#showClasses());
+    this.#steps.addEventListener("change", () => this.#freePlan());
+    byId("dice", HTMLButtonElement).addEventListener("click", () => this.#roll());
+    this.#form.addEventListener("input", () => this.#changed());
+    byId("settings", HTMLDetailsElement).open = matchMedia("(min-width: 861px)").matches;
+    this.#showModel();
+  }
+
+  /** The model that is chosen. */
+  get model(): ModelView {
+    return this.offer.models.find(({ id }) => id === this.#model.value) ?? this.offer.models[0]!; // at least one
+  }
+
+  /** The class that is chosen. */
+  get chosenClass(): ClassView {
+    return this.model.classes[this.#label] ?? { label: this.#label, name: `${this.#label}` };
+  }
+
+  /** The plan that a run would follow. */
+  get plan(): PlanView | undefined {
+    return resolvePlan(this.#checked("plan", "auto"), { steps: this.steps, plans: this.#fitting });
+  }
+
+  /** Steps, as far as the field holds a number. */
+  get steps(): number {
+    return this.#steps.valueAsNumber || this.model.sampler.steps;
+  }
+
+  /** The seed, as far as the field holds one. */
+  get seed(): number {
+    const seed = this.#seed.valueAsNumber;
+    return Number.isSafeInteger(seed) && seed >= 0 ? seed : 0;
+  }
+
+  /** Where it is drawn. */
+  get place(): Place {
+    return this.#checked("place", "server") === "browser" ? "browser" : "server";
+  }
+
+  /** Whether full computation is drawn as well. */
+  get compares(): boolean {
+    return byId("compare", HTMLInputElement).checked;
+  }
+
+  /** What is asked for. */
+  read(): RunRequest {
+    return {
+      model: this.model.id,
+      label: this.#label,
+      seed: this.seed,
+      steps: this.steps,
+      guidance: this.model.guidable ? this.#guidance.valueAsNumber : 1,
+      plan: this.plan?.id,
+    };
+  }
+
+  /** Puts a request back into the fields. */
+  write(request: RunRequest): void {
+    if (this.#model.value !== request.model) {
+      this.#model.value = request.model;
+      this.#showModel();
+    }
+    this.#label = request.label;
+    this.#seed.value = `${request.seed}`;
+    this.#steps.value = `${request.steps}`;
+    this.#guidance.value = `${request.guidance}`;
+    this.#showClasses();
+    this.#showPlans(request.plan ?? "none");
+    this.#changed();
+  }
+
+  get #fitting(): readonly PlanView[] {
+    return this.offer.plans.filter(({ id }) => this.model.plans.includes(id));
+  }
+
+  #showModel(): void {
+    const { sampler, classes, guidable } = this.model;
+    this.#steps.value = `${sampler.steps}`;
+    this.#guidance.value = `${sampler.guidance}`;
+    byId("guidance-field", HTMLElement).hidden = !guidable;
+    this.#search.hidden = classes.length <= LISTED;
+    this.#search.value = "";
+    this.#label = 0;
+    this.#showClasses();
+    this.#showPlans("auto");
+    this.#changed();
+  }
+
+  #showClasses(): void {
+    const found = searchClasses(this.model.classes, this.#search.value).slice(0, LISTED);
+    this.#list.replaceChildren(...found.map(({ label, name }) => {
+      const input = radio("class", `${label}`, label === this.#label);
+      input.addEventListener("input", () => this.#label = label);
+      return make("label", {}, input, make("span", {}, name));
+    }));
+    if (found.length === 0) this.#list.append("No class has these letters.");
+  }
+
+  #showPlans(chosen: string): void {
+    const lines = [
+      {
+        id: "auto",
+        name: "Automatic",
+        facts: autoFacts({ steps: this.steps, plans: this.#fitting }),
+      },
+      ...orderPlans(this.#fitting, this.steps).map((plan) => ({ id: plan.id, ...planLine(plan) })),
+      { id: "none", name: "None", facts: "every step computed" },
+    ];
+    this.#plans.replaceChildren(...lines.map(({ id, name, facts }) => {
+      const input = radio("plan", id, id === chosen);
+      input.addEventListener("input", () => this.#takeSteps());
+      return make("label", {}, input, make("span", {}, name, make("small", {}, facts)));
+    }));
+  }
+
+  /** A plan brings its steps. */
+  #takeSteps(): void {
+    const { plan } = this;
+    if (plan !== undefined) this.#steps.value = `${plan.steps}`;
+  }
+
+  /** Other steps than the plan's give the choice back. */
+  #freePlan(): void {
+    const { plan } = this;
+    this.#showPlans(
+      plan === undefined || plan.steps === this.steps ? this.#checked("plan", "auto") : "auto",
+    );
+    this.#changed();
+  }
+
+  #roll(): void {
+    this.#seed.value = `${crypto.getRandomValues(new Uint32Array(1))[0]! % DICE}`; // one was asked for
+    this.#changed();
+  }
+
+  #changed(): void {
+    const { plan, seed, steps } = this;
+    setText(byId("guidance-value", HTMLElement), this.#guidance.value);
+    const brief = `seed ${seed} · ${formatCount(steps, "step")} · ${
+      plan === undefined ? "no plan" : planLine(plan).name
+    }`;
+    setText(byId("settings-brief", HTMLElement), brief);
+    this.onChange();
+  }
+
+  #checked(name: string, otherwise: string): string {
+    const value = new FormData(this.#form).get(name);
+    return typeof value === "string" ? value : otherwise;
+  }
+}
+
+function radio(name: string, value: string, checked: boolean): HTMLInputElement {
+  const input = make("input", { type: "radio", name, value });
+  input.checked = checked;
+  return input;
+}

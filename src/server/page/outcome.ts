@@ -1,0 +1,34 @@
+/**
+ * What a run made, with everything that made it.
+ *
+ * @module
+ */
+
+import { fileName } from "./format.ts";
+import type { RunRequest, RunResult } from "./run.ts";
+
+/** A finished run, and its full counterpart where they were compared. */
+export interface Outcome {
+  /** What was asked for. */
+  readonly request: RunRequest;
+  /** Name of the class. */
+  readonly className: string;
+  /** What came. */
+  readonly result: RunResult;
+  /** The same in full. */
+  readonly full?: RunResult | undefined;
+  /** How many times faster than full: measured against it, else told by the run's own full steps. */
+  readonly speedup?: number | undefined;
+}
+
+/** Name of its file. */
+export function outcomeFile({ className, request: { seed, plan } }: Outcome): string {
+  return `${fileName([className, seed, plan ?? "full"])}.png`;
+}
+
+/** Whether a request is for the same picture but for its plan. */
+export function isSamePicture(a: RunRequest, b: RunRequest): boolean {
+  return (["model", "label", "seed", "steps", "guidance"] as const).every((name) =>
+    a[name] === b[name]
+  );
+}

@@ -1,0 +1,76 @@
+/**
+ * Pictures as RGBA bytes, and what tells two of them apart.
+ *
+ * @module
+ */
+
+import { type Picture, toPictures } from "../../engine/picture.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+
+/** RGBA, rows from the top; what a canvas takes and gives. */
+export interface Pixels {
+  /** Pixels per row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** `height * width * 4` numbers. */
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+const OPAQUE = 255;
+
+/** The first picture of latents `(n, C, H, W)` with 1 or 3 channels. */
+export function pixelsOf(latents: Tensor): Pixels {
+  return toPixels(toPictures(latents)[0]!); // a rendering has at least one
+}
+
+/** Grey, RGB or RGBA to RGBA. */
+export function toPixels({ width, height, channels, pixels }: Picture): Pixels {
+  const data = new Uint8ClampedArray(width * height * 4);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) data[i * 4 + c] = pixels[i * channels + (channels === 1 ? 0 : c)]!;
+    data[i * 4 + 3] = channels === 4 ? pixels[i * channels + 3]! : OPAQUE;
+  }
+  return { width, height, data };
+}
+
+/**
+ * PSNR in dB over red, green and blue, the peak being 255; infinite for equal pictures.
+ *
+ * @throws {RangeError} When the sizes differ.
+ */
+export function pixelPsnr(a: Pixels, b: Pixels): number {
+  expectAlike(a, b);
+  let squares = 0;
+  forEachColour(a, b, (x, y) => squares += (x - y) ** 2);
+  return 10 * Math.log10(255 ** 2 / (squares / (a.width * a.height * 3)));
+}
+
+/**
+ * How far apart two pictures are, magnified; black where they are equal.
+ *
+ * @throws {RangeError} When the sizes differ.
+ */
+export function pixelDifference(a: Pixels, b: Pixels, factor: number): Pixels {
+  expectAlike(a, b);
+  const data = new Uint8ClampedArray(a.data.length).fill(OPAQUE);
+  forEachColour(a, b, (x, y, at) => data[at] = Math.abs(x - y) * factor);
+  return { width: a.width, height: a.height, data };
+}
+
+function forEachColour(
+  a: Pixels,
+  b: Pixels,
+  use: (x: number, y: number, at: number) => void,
+): void {
+  for (let at = 0; at < a.data.length; at++) {
+    if (at % 4 !== 3) use(a.data[at]!, b.data[at]!, at); // the fourth is opacity
+  }
+}
+
+function expectAlike(a: Pixels, b: Pixels): void {
+  if (a.width === b.width && a.height === b.height) return;
+  throw new RangeError(
+    `Cannot compare: size must be ${a.width} x ${a.height}: current value is ${b.width} x ${b.height}`,
+  );
+}

@@ -1,0 +1,67 @@
+/**
+ * Which plan a run follows, and what the list of plans says.
+ *
+ * @module
+ */
+
+import type { PlanView } from "./contract.ts";
+import { formatFactor } from "./format.ts";
+
+/** A choice of the form: `auto`, `none`, or a plan's id. */
+export type PlanChoice = string;
+
+/** The level that `auto` prefers; the server does as well. */
+const DEFAULT_LEVEL = ".fast";
+
+/** The plan of a choice for so many steps; `undefined` when everything is computed. */
+export function resolvePlan(
+  choice: PlanChoice,
+  { steps, plans }: { readonly steps: number; readonly plans: readonly PlanView[] },
+): PlanView | undefined {
+  if (choice === "none") return undefined;
+  if (choice !== "auto") return plans.find(({ id }) => id === choice);
+  const fitting = plans.filter((plan) => plan.steps === steps);
+  return fitting.find(({ id }) => id.endsWith(DEFAULT_LEVEL)) ?? fitting[0];
+}
+
+/** A line of the list. */
+export interface PlanLine {
+  /** What it is called. */
+  readonly name: string;
+  /** What to expect. */
+  readonly facts: string;
+}
+
+/** `fashion-dit.ddim50.fast` as a person reads it: `Fast`, with its steps, speed-up and quality. */
+export function planLine({ id, steps, predicted_speedup, measured }: PlanView): PlanLine {
+  const level = id.split(".").at(-1)!; // split gives at least one
+  const psnr = measured?.values?.["psnrDb"];
+  return {
+    name: level.charAt(0).toUpperCase() + level.slice(1),
+    facts: [
+      `${steps} steps`,
+      ...(predicted_speedup === null ? [] : [formatFactor(predicted_speedup)]),
+      ...(psnr === undefined ? [] : [`${psnr.toFixed(0)} dB`]),
+    ].join(" · "),
+  };
+}
+
+/** What `auto` means for so many steps. */
+export function autoFacts(options: {
+  readonly steps: number;
+  readonly plans: readonly PlanView[];
+}): string {
+  const plan = resolvePlan("auto", options);
+  if (plan === undefined) return `none fits ${options.steps} steps`;
+  const { predicted_speedup } = plan;
+  const factor = predicted_speedup === null ? "" : ` · ${formatFactor(predicted_speedup)}`;
+  return `${planLine(plan).name.toLowerCase()}${factor}`;
+}
+
+/** Plans for these steps first, then by how much they save. */
+export function orderPlans(plans: readonly PlanView[], steps: number): PlanView[] {
+  return [...plans].sort((a, b) =>
+    Number(b.steps === steps) - Number(a.steps === steps) || b.steps - a.steps ||
+    (a.predicted_speedup ?? 0) - (b.predicted_speedup ?? 0)
+  );
+}

@@ -1,0 +1,58 @@
+/**
+ * What of a plan is drawn: at each step, which lines of modules are computed.
+ *
+ * @module
+ */
+
+import type { StepKind } from "../../plan/compile.ts";
+import { heatMap } from "../../plan/heat_map.ts";
+import type { PlanFile } from "../../plan/plan_schema.ts";
+
+/** A plan as columns of cells. */
+export interface PlanShape {
+  /** Steps. */
+  readonly steps: number;
+  /** Lines of modules. */
+  readonly rows: number;
+  /** Cells of which anything is computed, as `[step, row]`. */
+  readonly computed: readonly (readonly [number, number])[];
+  /** Kind of each step, where `reuse` is a step that computes no module. */
+  readonly kinds: readonly StepKind[];
+}
+
+/** With more modules than this, the modules of one kind share a row. */
+const MOST_ROWS = 64;
+
+/** The shape of a plan's JSON, which the server has checked; the first of its model calls. */
+export function planShape(file: PlanFile): PlanShape {
+  const slots = file.slots ?? ["joint"];
+  const rows = file.rows.map((row) => typeof row === "string" ? slots.map(() => row) : row);
+  const map = heatMap({ ...file, slots, rows, context: {} }, { slot: 0, mostRows: MOST_ROWS });
+  const computed = map.rows.flatMap(({ shares }, row) =>
+    shares.flatMap((share, step) => share < 1 ? [[step, row] as const] : [])
+  );
+  const kinds = rows.map((_, step) => kindOf(map.rows.map(({ shares }) => shares[step] ?? 0)));
+  return { steps: rows.length, rows: map.rows.length, computed, kinds };
+}
+
+/** The shape of full computation. */
+export function fullShape(steps: number, rows: number): PlanShape {
+  const computed = Array.from({ length: steps * rows }, (_, i) => {
+    return [Math.floor(i / rows), i % rows] as const;
+  });
+  return { steps, rows, computed, kinds: Array.from({ length: steps }, () => "full") };
+}
+
+/** A shape in a sentence. */
+export function shapeWords({ steps, kinds }: PlanShape): string {
+  const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
+  const [full, mixed, reuse] = [count("full"), count("mixed"), count("reuse")];
+  if (full === steps) return `All ${steps} steps are computed in full.`;
+  const parts = mixed === 0 ? "" : `, ${mixed} in part`;
+  return `${full} of ${steps} steps are computed in full${parts}; ${reuse} reuse what is there.`;
+}
+
+function kindOf(shares: readonly number[]): StepKind {
+  if (shares.every((share) => share === 0)) return "full";
+  return shares.every((share) => share === 1) ? "reuse" : "mixed";
+}

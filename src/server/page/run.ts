@@ -1,0 +1,70 @@
+/**
+ * One picture on its way, wherever it is drawn: what is asked for, what is heard, what comes back.
+ *
+ * @module
+ */
+
+import type { StepKind } from "../../plan/compile.ts";
+import type { Pixels } from "./pixels.ts";
+
+/** A picture to draw. */
+export interface RunRequest {
+  /** Model's id. */
+  readonly model: string;
+  /** Class index. */
+  readonly label: number;
+  /** Of the noise. */
+  readonly seed: number;
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Guidance scale. */
+  readonly guidance: number;
+  /** Plan's id; without it every step is computed in full. */
+  readonly plan?: string | undefined;
+}
+
+/** What happens on the way. */
+export type RunEvent =
+  | {
+    readonly kind: "loading";
+    readonly what: "bytes" | "graphs";
+    readonly done: number;
+    readonly total: number;
+  }
+  | { readonly kind: "queued"; readonly ahead: number }
+  | { readonly kind: "drawing" } // by a server that does not tell its steps
+  | { readonly kind: "started"; readonly kinds: readonly StepKind[] }
+  | {
+    readonly kind: "step";
+    readonly index: number;
+    readonly stepKind: StepKind;
+    readonly seconds: number;
+    readonly elapsed: number;
+    readonly eta: number | undefined;
+  }
+  | { readonly kind: "preview"; readonly pixels: Pixels };
+
+/** A finished picture. */
+export interface RunResult {
+  /** To look at. */
+  readonly pixels: Pixels;
+  /** The file, with its parameters inside. */
+  readonly png: Blob;
+  /** Seconds of the loop. */
+  readonly seconds: number;
+  /** What drew it, in words. */
+  readonly backend: string;
+  /** Circumstances worth telling, in sentences. */
+  readonly notices: readonly string[];
+}
+
+/** How a run is watched and stopped. */
+export interface RunOptions {
+  /** Hears what happens. */
+  readonly onEvent: (event: RunEvent) => void;
+  /** Stops it. */
+  readonly signal: AbortSignal;
+}
+
+/** Draws one picture. Rejects with the signal's reason when it is stopped. */
+export type Runner = (request: RunRequest, options: RunOptions) => Promise<RunResult>;

@@ -1,0 +1,93 @@
+/**
+ * A picture drawn by the server: a job, its events, its image.
+ *
+ * @module
+ */
+
+import { ApiError } from "./api.ts";
+import type { JobEvents, JobView } from "./contract.ts";
+import type { RunEvent, Runner, RunOptions, RunRequest } from "./run.ts";
+import { pngOf, type ServerContext } from "./server_context.ts";
+
+const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
+
+/** Makes a runner that draws on the server. */
+export function serverRunner(context: ServerContext): Runner {
+  return async (request, options) => {
+    const { api, backend, decode } = context;
+    const { id } = await api.post<{ readonly id: string }>("/v1/jobs", bodyOf(request));
+    const job = await follow(context, id, options);
+    const [image] = job.images;
+    if (image === undefined) throw new ApiError("The job ended without a picture.");
+    const png = await (await api.request(image.url)).blob();
+    const { seconds, notices } = job;
+    return { pixels: await decode(png), png, seconds: seconds ?? 0, backend, notices };
+  };
+}
+
+function bodyOf({ model, label, seed, steps, guidance, plan }: RunRequest): unknown {
+  return {
+    model,
+    label,
+    seed,
+    steps,
+    guidance_scale: guidance,
+    plan: plan ?? "none",
+    previews: true,
+  };
+}
+
+/** Follows a job to its end; a signal cancels it there. */
+async function follow(
+  { api, decode }: ServerContext,
+  id: string,
+  { onEvent, signal }: RunOptions,
+): Promise<JobView> {
+  const cancel = (): void =>
+    void api.request(`/v1/jobs/${id}`, { method: "DELETE" }).catch(() => {}); // it ends by itself
+  signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
+  let previews = Promise.resolve();
+  try {
+    for await (const { event, data } of api.events(`/v1/jobs/${id}/events`, (e) => LAST.has(e))) {
+      const given = data as never; // the event's name tells its shape, see JobEvents
+      if (event === "completed") return await previews.then(() => given);
+      if (event === "cancelled") signal.throwIfAborted();
+      if (event === "cancelled") throw new ApiError("The server cancelled the job.");
+      if (event === "failed") throw new ApiError(failureOf(given));
+      if (event === "preview") previews = previews.then(() => show(given, decode, onEvent));
+      const told = translate(event, given);
+      if (told !== undefined && !signal.aborted) onEvent(told);
+    }
+    throw new ApiError("The job's events ended early.");
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+function translate(event: string, data: never): RunEvent | undefined {
+  if (event === "queued") {
+    const { queue_position }: JobEvents["queued"] = data;
+    return { kind: "queued", ahead: queue_position ?? 0 };
+  }
+  if (event === "started") {
+    const { kinds }: JobEvents["started"] = data;
+    return { kind: "started", kinds };
+  }
+  if (event !== "step") return undefined;
+  const { index, kind, seconds, elapsed_seconds, eta_seconds }: JobEvents["step"] = data;
+  const eta = eta_seconds ?? undefined;
+  return { kind: "step", index, stepKind: kind, seconds, elapsed: elapsed_seconds, eta };
+}
+
+async function show(
+  { b64_json }: JobEvents["preview"],
+  decode: ServerContext["decode"],
+  onEvent: RunOptions["onEvent"],
+): Promise<void> {
+  onEvent({ kind: "preview", pixels: await decode(pngOf(b64_json)) });
+}
+
+function failureOf({ error }: JobEvents["failed"]): string {
+  return error?.message ?? "The job failed.";
+}

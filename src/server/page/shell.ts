@@ -1,0 +1,161 @@
+/**
+ * The page's HTML, without any script or style of its own: the policy of its headers allows none.
+ *
+ * @module
+ */
+
+import { BROWSER_MODELS } from "./contract.ts";
+
+/** What the page is told with its HTML. */
+export interface PageFacts {
+  /** Version of the package. */
+  readonly version: string;
+  /** Models whose files are served for drawing in the browser; none where there is no build. */
+  readonly browserModels: readonly string[];
+}
+
+/** Writes the page. */
+export function renderShell({ version, browserModels }: PageFacts): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="description" content="Diffusion transformers with precomputed cache plans.">
+<meta name="${BROWSER_MODELS}" content="${escaped(browserModels.join(" "))}">
+<title>InvarDiff</title>
+<link rel="icon" href="/page/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/page/style.css">
+<script type="module" src="/page/main.js"></script>
+</head>
+<body>
+<a class="skip" href="#stage">Skip to the picture</a>
+<header>
+<h1>${MARK}InvarDiff</h1>
+<p class="tagline">Pictures drawn in steps, most of which are reused.</p>
+</header>
+<noscript><p class="notice">This page draws pictures with JavaScript, which is switched off.
+The API works without: see <a href="/openapi.json">/openapi.json</a>.</p></noscript>
+<main>
+${FORM}
+${STAGE}
+</main>
+${GALLERY}
+${KEY_DIALOG}
+<footer><p>InvarDiff ${escaped(version)} · <a href="/openapi.json">API</a></p></footer>
+<p id="announcer" class="unseen" role="status" aria-live="polite"></p>
+</body>
+</html>
+`;
+}
+
+/** Steps, of which the bright ones are computed; `/page/icon.svg`. */
+export const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
+<rect width="32" height="32" rx="7" fill="#14508f"/>
+<path fill="#fff" d="M6 7h4v18H6zM22 7h4v18h-4z"/>
+<path fill="#8fb8e3" d="M12 7h3v18h-3zM17 7h3v18h-3z"/>
+</svg>
+`;
+
+const MARK = `<svg class="mark" viewBox="0 0 20 18" aria-hidden="true">
+<path class="run" d="M0 0h4v18H0zM16 0h4v18h-4z"/><path class="reuse" d="M6 0h3v18H6zM11 0h3v18h-3z"/>
+</svg>`;
+
+const FORM = `<form id="form" autocomplete="off">
+<div class="field" id="model-field" hidden><label for="model">Model</label><select id="model"></select></div>
+<fieldset id="classes">
+<legend>Picture of</legend>
+<input type="search" id="class-search" placeholder="Search…" aria-label="Search classes" hidden>
+<div id="class-list" class="chips"></div>
+</fieldset>
+<details id="settings" open>
+<summary><span>Settings</span> <span id="settings-brief"></span></summary>
+<div class="settings">
+<div class="pair">
+<div class="field"><label for="seed">Seed</label>
+<div class="joined"><input type="number" id="seed" min="0" max="9007199254739991" step="1" value="7" required>
+<button type="button" id="dice" aria-label="Roll another seed" title="Another seed">${diceIcon()}</button></div></div>
+<div class="field"><label for="steps">Steps</label>
+<input type="number" id="steps" min="1" max="1000" step="1" value="50" required></div>
+</div>
+<div class="field" id="guidance-field"><label for="guidance">Guidance <output id="guidance-value" for="guidance">2</output></label>
+<input type="range" id="guidance" min="1" max="8" step="0.1" value="2"></div>
+<fieldset><legend>Plan</legend><div id="plans" class="lines"></div></fieldset>
+<fieldset id="place-field"><legend>Draw in</legend>
+<div class="segments">
+<label><input type="radio" name="place" value="server" checked><span>Server</span></label>
+<label><input type="radio" name="place" value="browser"><span>This browser</span></label>
+</div>
+<p id="place-facts" class="hint"></p>
+<div class="field" id="engine-field" hidden><label for="engine">Engine</label>
+<select id="engine"><option value="auto">Automatic</option><option value="webgpu">WebGPU</option>
+<option value="wasm">WebAssembly</option></select></div>
+</fieldset>
+<label class="switch"><input type="checkbox" id="compare" role="switch"><span>Compare with full computation</span></label>
+</div>
+</details>
+<div class="go">
+<button type="submit" id="generate" class="primary" disabled>Generate</button>
+<button type="button" id="cancel" hidden>Cancel</button>
+</div>
+</form>`;
+
+const STAGE = `<section id="stage" aria-labelledby="stage-title" tabindex="-1">
+<h2 id="stage-title">&nbsp;</h2>
+<div class="view">
+<div class="frame" id="frame">
+<canvas id="picture" width="32" height="32" role="img" aria-label="Nothing drawn yet"></canvas>
+<canvas id="full" width="32" height="32" role="img" aria-label="Full computation" hidden></canvas>
+<span class="tag left" id="tag-left" hidden>With plan</span><span class="tag right" id="tag-right" hidden>Full</span>
+<input type="range" id="divider" min="0" max="100" step="1" value="50" aria-label="Divide between the picture with plan, left, and in full, right" hidden>
+</div>
+<div class="facts">
+<p id="status">Connecting…</p>
+<progress id="progress" max="1" value="0" aria-label="Progress" hidden></progress>
+<dl id="numbers">
+<div><dt>Time</dt><dd id="time">–</dd></div>
+<div><dt>Faster</dt><dd id="speed">–</dd><dd id="speed-how" class="hint"></dd></div>
+<div id="psnr-row" hidden><dt>Likeness</dt><dd id="psnr">–</dd><dd class="hint">PSNR to full</dd></div>
+</dl>
+<figure id="difference-figure" hidden><canvas id="difference" width="32" height="32" role="img" aria-label="Difference of both pictures, four times magnified"></canvas>
+<figcaption>Difference × 4</figcaption></figure>
+<ul id="notices" hidden></ul>
+<a id="download" class="button" hidden>Download PNG</a>
+</div>
+</div>
+<figure class="plan">
+<div class="plan-head"><figcaption id="map-caption">&nbsp;</figcaption>
+<p class="legend" aria-hidden="true"><span class="run"></span>computed <span class="reuse"></span>reused</p></div>
+<svg id="map" role="img" aria-label="Plan" viewBox="0 0 50 24" preserveAspectRatio="none"></svg>
+<p class="axis" aria-hidden="true"><span>noise</span><span>steps</span><span>picture</span></p>
+</figure>
+</section>`;
+
+const GALLERY = `<section id="gallery" aria-labelledby="gallery-title" hidden>
+<h2 id="gallery-title">Drawn so far</h2>
+<ol id="cards"></ol>
+</section>`;
+
+const KEY_DIALOG = `<dialog id="key-dialog" aria-labelledby="key-title">
+<form id="key-form">
+<h2 id="key-title">Key, please</h2>
+<p id="key-why"></p>
+<div class="field"><label for="key">API key</label>
+<input type="password" id="key" autocomplete="off" spellcheck="false" required></div>
+<p class="hint">It stays in this tab and goes to this server only.</p>
+<div class="go"><button type="submit" class="primary">Continue</button>
+<button type="button" id="key-cancel">Not now</button></div>
+</form>
+</dialog>`;
+
+function diceIcon(): string {
+  return `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" width="16" height="16" rx="4"/>` +
+    [[6.5, 6.5], [13.5, 6.5], [10, 10], [6.5, 13.5], [13.5, 13.5]]
+      .map(([x, y]) => `<circle cx="${x}" cy="${y}" r="1.5"/>`).join("") +
+    "</svg>";
+}
+
+function escaped(words: string): string {
+  return words.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+}

@@ -1,0 +1,172 @@
+/**
+ * Where the page's run stands, as a pure function of what was heard.
+ *
+ * @module
+ */
+
+import type { StepKind } from "../../plan/compile.ts";
+import { formatBytes, formatCount, formatSeconds } from "./format.ts";
+import type { RunEvent } from "./run.ts";
+
+/** Which of the two runs of a comparison: with the plan, or in full. */
+export type Pass = "planned" | "full";
+
+/** A run and how far it is. */
+export interface RunState {
+  /** What it does now. */
+  readonly phase: "idle" | "waiting" | "loading" | "running" | "finished" | "failed" | "cancelled";
+  /** Which run it is. */
+  readonly pass: Pass;
+  /** Kind of each step. */
+  readonly kinds: readonly StepKind[];
+  /** Seconds of each step that is behind it. */
+  readonly seconds: readonly number[];
+  /** Seconds since its first step. */
+  readonly elapsed: number;
+  /** Seconds until its end. */
+  readonly eta?: number | undefined;
+  /** What it waits for, how it ended or why it failed, in words. */
+  readonly words: string;
+  /** Share of loading that is done, 0 … 1. */
+  readonly loaded: number;
+}
+
+/** What changes the state: what a run tells, and what its starter knows. */
+export type RunAction =
+  | RunEvent
+  | { readonly kind: "asked"; readonly pass: Pass }
+  | { readonly kind: "kinds"; readonly kinds: readonly StepKind[] }
+  | { readonly kind: "finished"; readonly seconds: number; readonly words?: string | undefined }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "cancelled" };
+
+/** Before anything was asked for. */
+export const IDLE: RunState = {
+  phase: "idle",
+  pass: "planned",
+  kinds: [],
+  seconds: [],
+  elapsed: 0,
+  words: "",
+  loaded: 0,
+};
+
+/** The state after an action. */
+export function reduce(state: RunState, action: RunAction): RunState {
+  switch (action.kind) {
+    case "asked":
+      return { ...IDLE, phase: "waiting", pass: action.pass, words: "Asking…" };
+    case "queued":
+      return { ...state, phase: "waiting", words: queueWords(action.ahead) };
+    case "drawing":
+      return { ...state, phase: "waiting", words: "Drawing…" };
+    case "loading":
+      return { ...state, phase: "loading", words: loadingWords(action), loaded: shareOf(action) };
+    case "started":
+      return { ...state, phase: "running", kinds: action.kinds, words: "" };
+    case "step":
+      return {
+        ...state,
+        seconds: [...state.seconds, action.seconds],
+        elapsed: action.elapsed,
+        eta: action.eta,
+      };
+    case "kinds":
+      return { ...state, kinds: action.kinds };
+    case "preview":
+      return state;
+    case "finished":
+      return finished(state, action);
+    case "failed":
+      return { ...state, phase: "failed", words: action.message };
+    case "cancelled":
+      return { ...state, phase: "cancelled" };
+  }
+}
+
+function finished(
+  state: RunState,
+  { seconds, words }: RunAction & { readonly kind: "finished" },
+): RunState {
+  const steps = state.kinds.length === 0 ? "Drawn" : formatCount(state.kinds.length, "step");
+  const told = words ?? `${steps} in ${formatSeconds(seconds)}.`;
+  return { ...state, phase: "finished", elapsed: seconds, eta: undefined, words: told };
+}
+
+/** Whether a run is under way. */
+export function isBusy({ phase }: RunState): boolean {
+  return phase === "waiting" || phase === "loading" || phase === "running";
+}
+
+/** Share of the way behind it, 0 … 1; `undefined` while it waits. */
+export function progressOf({ phase, seconds, kinds, loaded }: RunState): number | undefined {
+  if (phase === "loading") return loaded;
+  if (phase === "finished") return 1;
+  return phase === "running" && kinds.length > 0 ? seconds.length / kinds.length : undefined;
+}
+
+/** The state in a line. */
+export function statusLine(state: RunState): string {
+  const { phase, words, seconds, kinds, eta } = state;
+  switch (phase) {
+    case "idle":
+    case "waiting":
+    case "loading":
+    case "failed":
+    case "finished":
+      return words;
+    case "running": {
+      const what = seconds.length === 0 ? "" : `, ${DONE[kinds[seconds.length - 1] ?? "full"]}`;
+      const rest = eta === undefined ? "" : ` · ${formatSeconds(eta)} left`;
+      return `${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
+    }
+    case "cancelled":
+      return `Cancelled after ${formatCount(seconds.length, "step")}.`;
+  }
+}
+
+/** What is said aloud: the turns of a run, not its steps. */
+export function announcement(state: RunState): string {
+  if (state.phase === "idle") return "";
+  if (state.phase === "loading") return "Loading the model into this browser.";
+  if (state.phase === "running") return `${passWords(state)}, ${state.kinds.length} in all.`;
+  return statusLine(state);
+}
+
+/**
+ * How many times faster than full computation, told by the run itself: its full steps say what a step costs.
+ * `undefined` before a full step and a reused one are behind it.
+ */
+export function ownSpeedup({ seconds, kinds }: RunState): number | undefined {
+  const full = seconds.filter((_, i) => kinds[i] === "full").sort((a, b) => a - b);
+  if (full.length === 0 || full.length === seconds.length) return undefined;
+  const median = full[Math.floor(full.length / 2)]!; // not empty
+  const spent = seconds.reduce((sum, each) => sum + each, 0);
+  return spent > 0 ? median * seconds.length / spent : undefined;
+}
+
+const DONE: Readonly<Record<StepKind, string>> = {
+  full: "computed",
+  mixed: "reused in part",
+  reuse: "reused",
+};
+
+function passWords({ pass }: RunState): string {
+  return pass === "full" ? "Full computation: step" : "Step";
+}
+
+function queueWords(ahead: number): string {
+  return ahead === 0 ? "Next in line…" : `Waiting, ${ahead} ahead…`;
+}
+
+function loadingWords({ what, done, total }: RunEvent & { readonly kind: "loading" }): string {
+  return what === "bytes"
+    ? `Loading the model into this browser, ${formatBytes(done, total)}`
+    : `Preparing the model, ${done} of ${total} graphs`;
+}
+
+/** Bytes first, then graphs: nine tenths and one. */
+function shareOf({ what, done, total }: RunEvent & { readonly kind: "loading" }): number {
+  const share = total > 0 ? done / total : 0;
+  return what === "bytes" ? share * 0.9 : 0.9 + share * 0.1;
+}

@@ -1,0 +1,185 @@
+/**
+ * The page's style sheet: two colour schemes, system fonts, one column below 860 pixels.
+ *
+ * Computed is the accent, reused its pale shade, in plan, mark and progress alike. Texts keep a contrast of
+ * 4.5 to their ground, borders of controls 3.
+ *
+ * @module
+ */
+
+/** `/page/style.css`. */
+export const STYLE = `
+:root {
+  color-scheme: light dark;
+  --ground: light-dark(#f6f5f1, #141518);
+  --surface: light-dark(#ffffff, #1c1e22);
+  --ink: light-dark(#1c1d20, #ededee);
+  --soft: light-dark(#5c6068, #a4a9b2);
+  --line: light-dark(#e0ddd4, #2d3036);
+  --edge: light-dark(#8a8d94, #6d727c);
+  --accent: light-dark(#14508f, #84bbf5);
+  --on-accent: light-dark(#ffffff, #0b1724);
+  --pale: light-dark(#dbe6f1, #28323e);
+  --now: light-dark(#c2185b, #ff7fae);
+  --bad: light-dark(#a3201c, #ff9a93);
+  --round: 10px;
+  font: 16px/1.5 ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  background: var(--ground);
+  color: var(--ink);
+}
+*, ::before, ::after { box-sizing: border-box; }
+[hidden] { display: none !important; }
+body { margin: 0 auto; max-width: 1180px; padding: 28px 28px 48px; }
+h1, h2, p, dl, dd, figure, ul, ol, fieldset { margin: 0; padding: 0; }
+fieldset { border: 0; min-width: 0; }
+ul, ol { list-style: none; }
+button, input, select { font: inherit; color: inherit; }
+a { color: var(--accent); }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.unseen, .chips input, .segments input, .lines input {
+  position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
+.skip { position: absolute; left: -999px; }
+.skip:focus { left: 28px; top: 8px; background: var(--surface); padding: 4px 10px; z-index: 3; }
+
+header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; margin-bottom: 24px; }
+h1 { font-size: 1.35rem; letter-spacing: -0.01em; display: flex; align-items: center; gap: 10px; }
+.mark { width: 20px; height: 18px; }
+.mark .run { fill: var(--accent); } .mark .reuse { fill: light-dark(#a9c4de, #45596f); }
+.tagline, .hint, footer { color: var(--soft); }
+.hint { font-size: 0.85rem; }
+h2 { font-size: 1.05rem; }
+.notice { background: var(--surface); border: 1px solid var(--line); border-radius: var(--round); padding: 14px 18px; margin-bottom: 20px; }
+
+main { display: grid; grid-template-columns: 340px minmax(0, 1fr); gap: 24px; align-items: start; }
+form, #stage { background: var(--surface); border: 1px solid var(--line); border-radius: 16px; padding: 22px; }
+#stage:focus { outline: none; }
+#form { display: grid; gap: 18px; }
+legend, label, dt { font-size: 0.85rem; font-weight: 600; padding: 0; }
+legend { margin-bottom: 8px; }
+.field { display: grid; gap: 6px; }
+.field label { display: flex; justify-content: space-between; }
+output { font-weight: 400; font-variant-numeric: tabular-nums; }
+input[type="number"], input[type="search"], input[type="password"], select {
+  width: 100%; min-height: 40px; padding: 6px 10px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground);
+}
+input:user-invalid { border-color: var(--bad); }
+input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-height: 28px; }
+#class-search { margin-bottom: 8px; }
+.chips { display: flex; flex-wrap: wrap; gap: 6px; max-height: 236px; overflow: auto; padding: 3px; margin: -3px; }
+.chips label { display: block; font-weight: 400; font-size: 0.92rem; position: relative; }
+.chips span { display: block; padding: 6px 12px; border: 1px solid var(--line); border-radius: 999px; background: var(--ground); cursor: pointer; }
+.chips span:hover { border-color: var(--edge); }
+.chips :checked + span { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
+.chips :focus-visible + span, .segments :focus-visible + span, .lines :focus-visible + span { outline: 3px solid var(--accent); outline-offset: 2px; }
+
+summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0; border-radius: 6px; }
+#settings-brief { font-weight: 400; color: var(--soft); }
+#settings[open] #settings-brief { display: none; }
+.settings { display: grid; gap: 18px; padding-top: 14px; }
+.pair { display: grid; grid-template-columns: 1.3fr 1fr; gap: 12px; }
+.joined { display: flex; } .joined input { border-radius: var(--round) 0 0 var(--round); }
+.joined button { border-radius: 0 var(--round) var(--round) 0; border-left: 0; padding: 0 10px; }
+.joined svg { display: block; width: 20px; height: 20px; fill: currentColor; }
+.joined rect { fill: none; stroke: currentColor; stroke-width: 1.5; }
+.lines { display: grid; gap: 2px; }
+.lines label { position: relative; font-weight: 400; font-size: 0.92rem; }
+.lines label > span { display: flex; align-items: baseline; gap: 9px; padding: 6px 8px; border-radius: 8px; cursor: pointer; }
+.lines label > span::before { content: ""; flex: none; align-self: center; width: 14px; height: 14px; border-radius: 50%; border: 1.5px solid var(--edge); }
+.lines label > span:hover { background: var(--ground); }
+.lines :checked + span { background: var(--pale); }
+.lines :checked + span::before { border: 4.5px solid var(--accent); }
+.lines small { margin-left: auto; color: var(--soft); font-size: 0.82rem; font-variant-numeric: tabular-nums; text-align: right; }
+.lines :checked + span small { color: inherit; }
+.segments { display: grid; grid-template-columns: 1fr 1fr; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground); padding: 3px; margin-bottom: 8px; }
+.segments label { position: relative; }
+.segments span { display: block; text-align: center; padding: 5px 8px; border-radius: 7px; font-weight: 400; font-size: 0.92rem; cursor: pointer; }
+.segments :checked + span { background: var(--accent); color: var(--on-accent); }
+.segments :disabled + span { color: var(--soft); cursor: not-allowed; }
+#engine-field { margin-top: 10px; }
+.switch { display: flex; gap: 10px; align-items: center; font-weight: 400; font-size: 0.92rem; cursor: pointer; }
+.switch input { appearance: none; flex: none; width: 36px; height: 22px; border-radius: 11px; margin: 0; border: 1px solid var(--edge); background: var(--ground); position: relative; cursor: pointer; }
+.switch input::before { content: ""; position: absolute; left: 3px; top: 3px; width: 14px; height: 14px; border-radius: 50%; background: var(--edge); transition: translate 0.15s; }
+.switch input:checked { background: var(--accent); border-color: var(--accent); }
+.switch input:checked::before { translate: 14px 0; background: var(--on-accent); }
+
+button, .button { min-height: 40px; padding: 6px 16px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground); color: var(--ink); cursor: pointer; text-decoration: none; display: inline-block; }
+button:hover, .button:hover { border-color: var(--ink); }
+.primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); font-weight: 600; }
+button:disabled { opacity: 0.55; cursor: default; }
+.go { display: flex; gap: 10px; }
+.go .primary { flex: 1; min-height: 46px; }
+
+#stage { display: grid; gap: 20px; }
+.view { display: grid; grid-template-columns: minmax(0, 416px) minmax(150px, 1fr); gap: 28px; align-items: start; }
+.frame { position: relative; aspect-ratio: 1; border-radius: 12px; overflow: hidden; background: var(--ground); outline: 1px solid var(--line); }
+.frame:has(#divider:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
+canvas { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
+canvas.smooth { image-rendering: auto; }
+.frame canvas { position: absolute; inset: 0; object-fit: contain; transition: opacity 0.25s; }
+.frame.noise canvas { opacity: 0.5; }
+#full { clip-path: inset(0 0 0 var(--split, 50%)); }
+.frame.split::after { content: ""; position: absolute; top: 0; bottom: 0; left: var(--split, 50%); width: 2px; translate: -1px; background: #fff; box-shadow: 0 0 0 1px #0008; pointer-events: none; }
+#divider { position: absolute; inset: 0; height: 100%; opacity: 0; cursor: ew-resize; touch-action: pan-y; }
+.tag { position: absolute; bottom: 10px; padding: 2px 9px; border-radius: 999px; font-size: 0.8rem; background: #000b; color: #fff; pointer-events: none; }
+.tag.left { left: 10px; } .tag.right { right: 10px; }
+.facts { display: grid; gap: 16px; align-content: start; }
+#status { min-height: 1.5em; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+#stage[data-phase="failed"] #status { color: var(--bad); font-weight: 600; }
+progress { appearance: none; width: 100%; height: 6px; border: 0; border-radius: 3px; overflow: hidden; background: var(--pale); }
+progress::-webkit-progress-bar { background: var(--pale); }
+progress::-webkit-progress-value { background: var(--accent); border-radius: 3px; }
+progress::-moz-progress-bar { background: var(--accent); }
+dl { display: grid; gap: 14px; }
+dt { color: var(--soft); font-weight: 400; }
+dd { font-size: 1.7rem; line-height: 1.25; font-weight: 600; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; }
+dd.hint { font-size: 0.85rem; font-weight: 400; letter-spacing: 0; }
+#difference-figure { width: 132px; } #difference-figure figcaption { margin-top: 4px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
+figcaption { font-size: 0.85rem; color: var(--soft); }
+#notices { font-size: 0.85rem; color: var(--soft); display: grid; gap: 4px; }
+#download { justify-self: start; }
+
+.plan-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 8px; }
+.legend { font-size: 0.85rem; color: var(--soft); }
+.legend span { display: inline-block; width: 10px; height: 10px; margin: 0 4px 0 10px; border-radius: 2px; }
+.legend .run { background: var(--accent); } .legend .reuse { background: var(--pale); outline: 1px solid var(--edge); }
+#map { display: block; width: 100%; height: 132px; border-radius: 6px; }
+#map .reuse { fill: var(--pale); } #map .run { fill: var(--accent); }
+#map .ahead { fill: var(--surface); opacity: 0.55; }
+#map .now { fill: none; stroke: var(--now); stroke-width: 2.5; vector-effect: non-scaling-stroke; visibility: hidden; }
+#map .now.on { visibility: visible; }
+.axis { display: flex; justify-content: space-between; font-size: 0.8rem; color: var(--soft); margin-top: 4px; }
+
+#gallery { margin-top: 32px; }
+#cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin-top: 12px; }
+#cards li { background: var(--surface); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
+#cards button { display: block; width: 100%; padding: 0; border: 0; border-radius: 0; background: none; text-align: left; }
+#cards button:focus-visible { outline-offset: -3px; }
+#cards canvas { aspect-ratio: 1; height: auto; }
+#cards .card-words { display: block; padding: 8px 12px 0; font-size: 0.85rem; }
+#cards .card-words small { display: block; color: var(--soft); font-size: 0.8rem; }
+#cards a { display: inline-block; padding: 6px 12px 10px; font-size: 0.85rem; }
+
+dialog { border: 1px solid var(--line); border-radius: 16px; background: var(--surface); color: var(--ink); padding: 24px; width: min(400px, calc(100vw - 32px)); }
+dialog form { border: 0; padding: 0; display: grid; gap: 14px; }
+::backdrop { background: #0008; }
+footer { margin-top: 36px; font-size: 0.85rem; }
+
+@media (max-width: 860px) {
+  body { padding: 18px 14px 32px; }
+  header { margin-bottom: 14px; }
+  main { grid-template-columns: minmax(0, 1fr); gap: 14px; }
+  form, #stage { padding: 16px; }
+  #form > .go { position: sticky; bottom: 0; margin: 0 -16px -16px; padding: 10px 16px; background: var(--surface); border-top: 1px solid var(--line); border-radius: 0 0 16px 16px; z-index: 2; }
+  #stage { scroll-margin-top: 8px; }
+}
+@media (max-width: 640px) {
+  .view { grid-template-columns: minmax(0, 1fr); gap: 16px; }
+  dl { grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 10px; }
+  dd { font-size: 1.3rem; }
+  #map { height: 96px; }
+  #cards { grid-template-columns: 1fr 1fr; }
+}
+@media (prefers-reduced-motion: reduce) { * { transition: none !important; } }
+@media (forced-colors: active) { .chips :checked + span, .lines :checked + span, .segments :checked + span { outline: 2px solid Highlight; } }
+`;

@@ -1,0 +1,116 @@
+/**
+ * Files of the page, wherever they lie: a built folder, models on disk.
+ *
+ * @module
+ */
+
+/** A file that is sent. */
+export interface PageAsset {
+  /** Its bytes. */
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Its size in bytes. */
+  readonly size: number;
+  /** Its media type. */
+  readonly type: string;
+  /** Equal for equal bytes, quoted as in HTTP. */
+  readonly etag: string;
+}
+
+/** Files by name; names have `/` and no leading one. */
+export interface PageAssets {
+  /** Models whose files are among them: these can be drawn with in the browser. */
+  readonly models: readonly string[];
+  /** The file of a name; `undefined` when there is none. */
+  read(name: string): Promise<PageAsset | undefined>;
+}
+
+/** What is served of a model. */
+const MODEL_FILES: ReadonlySet<string> = new Set(["model.json", "weights.safetensors"]);
+/** Larger files are streamed. */
+const WHOLE_BYTES = 1 << 20;
+
+const TYPES: Readonly<Record<string, string>> = {
+  js: "text/javascript; charset=utf-8",
+  mjs: "text/javascript; charset=utf-8",
+  json: "application/json",
+  wasm: "application/wasm",
+  safetensors: "application/octet-stream",
+};
+
+/**
+ * A folder that `deno task build:page` made, and models that the page may draw with in the browser.
+ *
+ * @param folder The folder, as path or `file:` URL.
+ * @param models Id → its folder with `model.json` and `weights.safetensors`; served as `models/<id>/…`.
+ */
+export function directoryAssets(
+  folder: string | URL,
+  models: Readonly<Record<string, string | URL>> = {},
+): PageAssets {
+  return {
+    models: Object.keys(models),
+    read: async (name) => {
+      const parts = safeParts(name);
+      if (parts === undefined) return undefined;
+      const [first, id, file] = parts;
+      if (first !== "models") return await readFile(folder, parts);
+      if (id === undefined || file === undefined || parts.length > 3) return undefined;
+      if (!Object.hasOwn(models, id) || !MODEL_FILES.has(file)) return undefined;
+      return await readFile(models[id]!, [file]); // it is its own
+    },
+  };
+}
+
+/** Parts of a relative name that stays below its folder and names no hidden file; else `undefined`. */
+function safeParts(name: string): readonly string[] | undefined {
+  const parts = name.split("/");
+  return parts.every((part) => /^[\w-][\w.-]*$/.test(part)) ? parts : undefined;
+}
+
+async function readFile(
+  folder: string | URL,
+  parts: readonly string[],
+): Promise<PageAsset | undefined> {
+  const type = TYPES[parts.at(-1)!.split(".").at(-1)!]; // split gives at least one
+  if (type === undefined) return undefined;
+  const { open } = await import("node:fs/promises");
+  const { fileURLToPath } = await import("node:url");
+  const root = folder instanceof URL ? fileURLToPath(folder) : folder;
+  const handle = await open([root.replace(/\/$/, ""), ...parts].join("/"), "r").catch(missing);
+  if (handle === undefined) return undefined;
+  const { size, mtimeMs } = await handle.stat();
+  const etag = `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
+  if (size > WHOLE_BYTES) return { body: streamOf(handle, size), size, type, etag };
+  try {
+    return { body: new Uint8Array(await handle.readFile()), size, type, etag };
+  } finally {
+    await handle.close();
+  }
+}
+
+type FileHandle = Awaited<ReturnType<typeof import("node:fs/promises").open>>;
+
+/** The file in blocks; it is closed at its end or when nobody reads on. */
+function streamOf(handle: FileHandle, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  return new ReadableStream({
+    async pull(controller): Promise<void> {
+      const block = new Uint8Array(Math.min(WHOLE_BYTES, size - at));
+      const { bytesRead } = await handle.read(block, 0, block.length, at);
+      at += bytesRead;
+      if (bytesRead > 0) controller.enqueue(block.subarray(0, bytesRead));
+      if (bytesRead > 0 && at < size) return;
+      await handle.close();
+      controller.close();
+    },
+    cancel: () => handle.close(),
+  }, { highWaterMark: 0 });
+}
+
+function missing(error: unknown): undefined {
+  const code: unknown = Reflect.get(Object(error), "code");
+  const name: unknown = Reflect.get(Object(error), "name");
+  const known = ["ENOENT", "ENOTDIR", "EISDIR", "NotFound", "NotADirectory"];
+  if (known.some((each) => each === code || each === name)) return undefined;
+  throw error;
+}

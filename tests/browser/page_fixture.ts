@@ -1,0 +1,89 @@
+/** A real browser on the real page of a real server: the embedded model on one wasm thread. */
+import type { Browser, Page } from "playwright-core";
+import { buildPage } from "../../scripts/build_page.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
+import { directoryAssets } from "../../src/server/page_assets.ts";
+import { openRemoteRenderer } from "../../src/worker/remote_renderer.ts";
+import type { Renderer } from "../../src/worker/renderer.ts";
+import { CHROMIUM } from "../_shim/requires.ts";
+import { ROOT } from "../_shim/watched.ts";
+
+/** A visit to the page. */
+export interface Visit {
+  /** The page. */
+  readonly page: Page;
+  /** Where it is, ending in `/`. */
+  readonly url: string;
+  /** The server's app. */
+  readonly app: App;
+  /** What draws on the server. */
+  readonly renderer: Renderer;
+  /** What the console said and what was thrown, each a line. */
+  readonly complaints: string[];
+}
+
+/** How the page is visited. */
+export interface VisitOptions {
+  /** Of the server. */
+  readonly app?: Partial<AppOptions>;
+  /** Whether the browser has WebGPU, in software. */
+  readonly webgpu?: boolean;
+}
+
+const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+/** Milliseconds that anything may take: on SwiftShader a step takes seconds, more on a busy machine. */
+const PATIENCE_MS = 90_000;
+
+/** Opens server, browser and page, and puts all of them away. */
+export async function visit(
+  options: VisitOptions,
+  use: (visit: Visit) => Promise<void>,
+): Promise<void> {
+  await buildPage({ once: true });
+  const renderer = await openRemoteRenderer({ backend: "wasm", threads: 1 });
+  const assets = directoryAssets(new URL("dist/page/", ROOT), { "fashion-dit": EMBEDDED_MODEL });
+  const app = createApp({ renderers: [renderer], page: assets, ...options.app });
+  await app.loaded;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  const browser = await openBrowser(options.webgpu === true);
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    const complaints: string[] = [];
+    page.on("console", (message) => void complaints.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", ({ message }) => void complaints.push(message));
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    await use({ page, url, app, renderer, complaints });
+  } finally {
+    await browser.close();
+    await server.shutdown();
+    await renderer.close();
+  }
+}
+
+/** Opens the page and waits until it can be used. */
+export async function openPage({ page, url }: Visit): Promise<void> {
+  await page.goto(url);
+  await page.locator("#generate:enabled").waitFor();
+}
+
+/** The text of an element. */
+export async function textOf(page: Page, selector: string): Promise<string> {
+  return await page.locator(selector).innerText();
+}
+
+/** Waits until the status line matches. */
+export async function untilStatus(page: Page, pattern: RegExp): Promise<void> {
+  await page.locator("#status").filter({ hasText: pattern }).waitFor();
+}
+
+async function openBrowser(webgpu: boolean): Promise<Browser> {
+  // Of all that playwright-core brings, `is-wsl` alone looks into /proc while it loads, for which Deno wants
+  // every permission there is. Its own tests have this switch.
+  Deno.env.set("__IS_WSL_TEST__", "1");
+  const { chromium } = await import("playwright-core");
+  Deno.env.delete("__IS_WSL_TEST__");
+  const args = ["--no-sandbox", ...(webgpu ? WEBGPU : [])]; // containers have no user namespaces
+  return await chromium.launch({ executablePath: CHROMIUM, args });
+}

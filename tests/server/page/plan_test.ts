@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { loadPlan } from "../../../src/engine/bundled_plans.ts";
+import type { PlanView } from "../../../src/server/page/contract.ts";
+import {
+  autoFacts,
+  orderPlans,
+  planLine,
+  resolvePlan,
+} from "../../../src/server/page/plan_choice.ts";
+import { fullShape, planShape, shapeWords } from "../../../src/server/page/plan_shape.ts";
+
+function plan(id: string, steps: number, speedup: number | null = null): PlanView {
+  return { id, steps, predicted_speedup: speedup, measured: null };
+}
+const SLOW = plan("m.ddim50.slow", 50, 2.1);
+const FAST = plan("m.ddim50.fast", 50, 2.93);
+const OTHER = plan("m.ddim25.fast", 25, 2.8);
+const plans = [OTHER, SLOW, FAST];
+
+Deno.test("auto takes the plan of level fast for the steps, else any for them, else none", () => {
+  assertEquals(resolvePlan("auto", { steps: 50, plans }), FAST);
+  assertEquals(resolvePlan("auto", { steps: 50, plans: [SLOW] }), SLOW);
+  assertEquals(resolvePlan("auto", { steps: 30, plans }), undefined);
+  assertEquals(resolvePlan("none", { steps: 50, plans }), undefined);
+  assertEquals(resolvePlan(SLOW.id, { steps: 30, plans }), SLOW);
+  assertEquals(autoFacts({ steps: 50, plans }), "fast · 2.9×");
+  assertEquals(autoFacts({ steps: 30, plans }), "none fits 30 steps");
+});
+
+Deno.test("planLine() says what to expect, as far as it is known", () => {
+  const measured = { values: { psnrDb: 38.89 } };
+  assertEquals(planLine({ ...FAST, measured }), { name: "Fast", facts: "50 steps · 2.9× · 39 dB" });
+  assertEquals(planLine(plan("mine", 4)), { name: "Mine", facts: "4 steps" });
+});
+
+Deno.test("orderPlans() puts those for the steps first, then what saves less", () => {
+  assertEquals(orderPlans(plans, 50).map(({ id }) => id), [SLOW.id, FAST.id, OTHER.id]);
+  assertEquals(orderPlans(plans, 25)[0], OTHER);
+});
+
+Deno.test("planShape() reads the JSON that a server sends, rows with and without slots", () => {
+  const file = JSON.parse(formatPlan(loadPlan("fashion-dit.ddim50.fast")));
+  const { steps, rows, computed, kinds } = planShape(file);
+  assertEquals([steps, rows], [50, 24]);
+  assertEquals(kinds.slice(0, 6), ["full", "reuse", "reuse", "reuse", "reuse", "full"]);
+  assertEquals(computed.length, kinds.filter((kind) => kind === "full").length * 24);
+  const small = {
+    ...file,
+    modules: ["a", "b"],
+    slots: ["u", "c"],
+    rows: [["..", ".."], ["r.", ".."], "="],
+  };
+  const shape = planShape(small);
+  assertEquals(shape.kinds, ["full", "mixed", "reuse"]);
+  assertEquals(shape.computed, [[0, 0], [0, 1], [1, 1]]);
+  assertEquals(
+    shapeWords(shape),
+    "1 of 3 steps are computed in full, 1 in part; 1 reuse what is there.",
+  );
+});
+
+Deno.test("fullShape() computes every cell", () => {
+  const shape = fullShape(2, 2);
+  assertEquals(shape.computed, [[0, 0], [0, 1], [1, 0], [1, 1]]);
+  assertEquals(shapeWords(shape), "All 2 steps are computed in full.");
+});

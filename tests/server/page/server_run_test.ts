@@ -1,0 +1,89 @@
+/** The page's side of a job, against the real app over toys. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Api, ApiError } from "../../../src/server/page/api.ts";
+import type { Pixels } from "../../../src/server/page/pixels.ts";
+import type { RunEvent, RunRequest } from "../../../src/server/page/run.ts";
+import type { ServerContext } from "../../../src/server/page/server_context.ts";
+import { serverRunner } from "../../../src/server/page/server_run.ts";
+import { streamRunner } from "../../../src/server/page/stream_run.ts";
+import { toyApp, ToyRenderer, until } from "../toy_renderer.ts";
+
+const REQUEST: RunRequest = { model: "toy", label: 3, seed: 5, steps: 4, guidance: 2 };
+const PICTURE: Pixels = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
+
+Deno.test("a run on the server tells its way and brings the picture that its seed gives", async () => {
+  const renderer = new ToyRenderer();
+  const { run } = await runner(renderer);
+  const events: RunEvent[] = [];
+  const signal = new AbortController().signal;
+  const result = await run(REQUEST, { onEvent: (event) => events.push(event), signal });
+  const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== "queued");
+  assertEquals(kinds.filter((kind) => kind !== "preview"), [
+    "started",
+    "step",
+    "step",
+    "step",
+    "step",
+  ]);
+  assert(kinds.includes("preview"));
+  assertEquals(result.backend, "a toy");
+  assertEquals((await result.png.bytes()).slice(1, 4), new TextEncoder().encode("PNG"));
+  const [batch] = renderer.batches;
+  assertEquals(batch?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
+  assertEquals([batch?.steps, batch?.plan], [4, undefined]);
+});
+
+Deno.test("a run that is stopped cancels its job", async () => {
+  const renderer = new ToyRenderer();
+  renderer.hold();
+  const { run } = await runner(renderer);
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  const running = run(REQUEST, { onEvent: () => {}, signal: stop.signal });
+  await until(() => renderer.drawing === 1);
+  stop.abort(reason);
+  assertEquals(await assertRejects(() => running), reason);
+  await until(() => renderer.stopped === 1);
+});
+
+Deno.test("a run that fails says why", async () => {
+  const renderer = new ToyRenderer();
+  renderer.failure = new RangeError("Cannot draw: it must not be");
+  const { run } = await runner(renderer);
+  const signal = new AbortController().signal;
+  await assertRejects(() => run(REQUEST, { onEvent: () => {}, signal }), ApiError, "Cannot draw");
+  await assertRejects(
+    () => run({ ...REQUEST, label: 9 }, { onEvent: () => {}, signal }),
+    ApiError,
+    "label must be",
+  );
+});
+
+Deno.test("a server without jobs draws in one streamed answer, with three previews", async () => {
+  const renderer = new ToyRenderer();
+  const run = streamRunner(await contextOf(renderer, { jobs: false }));
+  const kinds: string[] = [];
+  const signal = new AbortController().signal;
+  const { png } = await run(REQUEST, { onEvent: ({ kind }) => kinds.push(kind), signal });
+  assertEquals(kinds, ["drawing", "preview", "preview", "preview"]);
+  assertEquals((await png.bytes()).slice(1, 4), new TextEncoder().encode("PNG"));
+  assertEquals(renderer.batches[0]?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
+  renderer.failure = new RangeError("Cannot draw: it must not be");
+  await assertRejects(() => run(REQUEST, { onEvent: () => {}, signal }), ApiError, "Cannot draw");
+});
+
+async function runner(
+  renderer: ToyRenderer,
+): Promise<{ readonly run: ReturnType<typeof serverRunner> }> {
+  return { run: serverRunner(await contextOf(renderer, {})) };
+}
+
+async function contextOf(
+  renderer: ToyRenderer,
+  options: { readonly jobs?: boolean },
+): Promise<ServerContext> {
+  const app = await toyApp([renderer], options);
+  const keys = { get: () => undefined, ask: () => Promise.reject(new Error("no key is needed")) };
+  const api = new Api(keys, async (to, init) => await app.request(`${to}`, init));
+  return { api, backend: "a toy", decode: () => Promise.resolve(PICTURE) };
+}

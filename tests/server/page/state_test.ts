@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import {
+  announcement,
+  IDLE,
+  isBusy,
+  ownSpeedup,
+  progressOf,
+  reduce,
+  type RunAction,
+  type RunState,
+  statusLine,
+} from "../../../src/server/page/state.ts";
+
+function after(...actions: readonly RunAction[]): RunState {
+  return actions.reduce(reduce, IDLE);
+}
+const ASKED: RunAction = { kind: "asked", pass: "planned" };
+const STARTED: RunAction = { kind: "started", kinds: ["full", "mixed", "mixed", "mixed"] };
+function step(index: number, seconds: number): RunAction {
+  const eta = 3 - index;
+  return { kind: "step", index, stepKind: "full", seconds, elapsed: index + 1, eta };
+}
+
+Deno.test("a run is told turn by turn, its steps in sight but not aloud", () => {
+  const queue = after(ASKED, { kind: "queued", ahead: 2 });
+  assertEquals([statusLine(queue), progressOf(queue), isBusy(queue)], [
+    "Waiting, 2 ahead…",
+    undefined,
+    true,
+  ]);
+  assertEquals(statusLine(after(ASKED, { kind: "queued", ahead: 0 })), "Next in line…");
+  const running = after(ASKED, STARTED, step(0, 1), step(1, 0.1));
+  assertEquals(statusLine(running), "Step 2 of 4, reused in part · 2.00 s left");
+  assertEquals(progressOf(running), 0.5);
+  assertEquals(announcement(running), announcement(after(ASKED, STARTED)));
+  const known = reduce(running, { kind: "kinds", kinds: ["full", "reuse", "reuse", "reuse"] });
+  assertEquals(statusLine(known), "Step 2 of 4, reused · 2.00 s left");
+  const finished = reduce(running, { kind: "finished", seconds: 1.5 });
+  assertEquals([statusLine(finished), progressOf(finished)], ["4 steps in 1.50 s.", 1]);
+  assertEquals(isBusy(finished), false);
+});
+
+Deno.test("loading counts bytes up to nine tenths, then graphs", () => {
+  const bytes = after(ASKED, { kind: "loading", what: "bytes", done: 5e6, total: 10e6 });
+  assertEquals(progressOf(bytes), 0.45);
+  assertEquals(statusLine(bytes), "Loading the model into this browser, 5.0 of 10.0 MB");
+  const graphs = after(ASKED, { kind: "loading", what: "graphs", done: 13, total: 26 });
+  assertEquals(progressOf(graphs)?.toFixed(3), "0.950");
+  assertEquals(statusLine(graphs), "Preparing the model, 13 of 26 graphs");
+  assertEquals(announcement(bytes), announcement(graphs));
+});
+
+Deno.test("failure and cancelling say so and leave the page ready", () => {
+  const failed = after(ASKED, { kind: "failed", message: "The server is busy." });
+  assertEquals([statusLine(failed), isBusy(failed)], ["The server is busy.", false]);
+  const cancelled = after(ASKED, STARTED, step(0, 1), { kind: "cancelled" });
+  assertEquals([statusLine(cancelled), isBusy(cancelled)], ["Cancelled after 1 step.", false]);
+  const full = after({ kind: "asked", pass: "full" }, STARTED);
+  assertEquals(statusLine(full), "Full computation: step 0 of 4");
+});
+
+Deno.test("ownSpeedup() holds a run's time against what its full steps would have taken", () => {
+  assertEquals(ownSpeedup(after(ASKED, STARTED, step(0, 1))), undefined);
+  assertEquals(ownSpeedup(after(ASKED, STARTED, step(0, 1), step(1, 0.25))), 2 / 1.25);
+  assertEquals(ownSpeedup(IDLE), undefined);
+});
