@@ -21,6 +21,18 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
   },
   {
     tag: "core",
+    name: "it shows the page with its script and style",
+    check: async (client) => {
+      const page = await client.get("/");
+      assertMatch(page.headers.get("content-type") ?? "", /^text\/html/);
+      for (const name of ["main.js", "style.css"]) {
+        assertEquals((await client.get(`/page/${name}`)).status, 200, name);
+      }
+      assertEquals((await client.get("/page/../deno.json")).status, 404);
+    },
+  },
+  {
+    tag: "core",
     name: "it lists its model, and answers 404 for another",
     check: async (client) => {
       const { data: [model] } = (await client.get("/v1/models")).json;

@@ -7,14 +7,14 @@ import { withServer } from "./servers.ts";
 const ENV = {
   INVARDIFF_MODEL: new URL("tests/golden/dit-a/", ROOT).pathname,
   INVARDIFF_BACKEND: "wasm",
-  INVARDIFF_API_KEYS: "first, second",
+  INVARDIFF_API_KEYS: "the-first-long-key, the-second-long-key",
 };
 
 Deno.test("the service takes model, provider and keys from the environment, and SIGTERM ends it well", async () => {
   await withServer("deno", async ({ base, stop }) => {
     const client = new Client(base);
     assertEquals((await client.get("/healthz")).status, 200);
-    const headers = { authorization: "Bearer second" };
+    const headers = { authorization: "Bearer the-second-long-key" };
     while ((await client.get("/v1/models", { headers })).status === 503);
     assertEquals((await client.get("/v1/models")).status, 401);
     const { data: [model] } = (await client.get("/v1/models", { headers })).json;
