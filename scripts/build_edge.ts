@@ -34,13 +34,15 @@ export async function buildEdge(folder: URL): Promise<EdgeBuild> {
   await Deno.remove(folder, { recursive: true }).catch(() => {}); // it may not be there
   const assets = new URL("assets/model/", folder);
   await Deno.mkdir(assets, { recursive: true });
-  await bundle(new URL("worker.js", folder));
-  await Deno.copyFile(findWasm(), new URL("ort.wasm", folder));
+  const script = new URL("script/", folder);
+  await Deno.mkdir(script);
+  await bundle(new URL("worker.js", script));
+  await Deno.copyFile(findWasm(), new URL("ort.wasm", script));
   await Deno.writeTextFile(new URL("wrangler.jsonc", folder), WRANGLER);
   const sizes = await cutModel(assets);
   const scriptGz: Record<string, number> = {};
   for (const name of ["worker.js", "ort.wasm"]) {
-    scriptGz[name] = gzipSync(await Deno.readFile(new URL(name, folder)), { level: 9 }).length;
+    scriptGz[name] = gzipSync(await Deno.readFile(new URL(name, script)), { level: 9 }).length;
   }
   return { scriptGz, assets: sizes };
 }
@@ -91,14 +93,10 @@ async function cutModel(folder: URL): Promise<Record<string, number>> {
 /** The deploy configuration: `npx wrangler deploy` in the folder. */
 const WRANGLER = `{
   "name": "invardiff",
-  "main": "worker.js",
+  "main": "script/worker.js",
   "compatibility_date": "2026-04-01",
   "compatibility_flags": ["enable_request_signal"], // who leaves cancels
   "no_bundle": true, // it is one already
-  "rules": [
-    { "type": "ESModule", "globs": ["*.js"] },
-    { "type": "CompiledWasm", "globs": ["*.wasm"] }
-  ],
   "assets": { "directory": "assets", "binding": "ASSETS", "run_worker_first": true },
   "limits": { "cpu_ms": 30000 }
   // Keys: npx wrangler secret put API_KEYS

@@ -18,6 +18,7 @@
 import { openParts } from "../assets/parted_source.ts";
 import type { Fetch } from "../assets/ranged_response.ts";
 import { type App, createApp, DEFAULT_LIMITS } from "../server/app.ts";
+import { parseKeys } from "../server/key_list.ts";
 import { readBounded } from "../server/read_body.ts";
 import { refusalOf, RequestError } from "../server/request_error.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
@@ -28,7 +29,7 @@ import { Turns, within } from "./turns.ts";
 export interface WorkerEnv {
   /** Static assets: the model in parts under `/model/`. */
   readonly ASSETS: { fetch(url: URL, init: RequestInit): Promise<Response> };
-  /** Keys that clients must show one of, separated by commas. */
+  /** Keys that clients must show one of, separated by commas, each of 16 letters or more. */
   readonly API_KEYS?: string;
 }
 
@@ -47,7 +48,7 @@ export interface WorkerHandler {
 /** Any host will do: the binding looks at the path only. */
 const MODEL_ASSETS = "https://assets.invalid/model/";
 /** For 128 MB of memory and half a minute of CPU time. */
-const LIMITS = { n: 4, queue: 8, deadlineSeconds: 60 } as const;
+const LIMITS = { n: 2, queue: 8, deadlineSeconds: 60 } as const;
 const GENERATIONS = "/v1/images/generations";
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
@@ -88,11 +89,10 @@ class Service {
   }
 
   #newApp(): App {
-    const { API_KEYS = "" } = this.#env;
     return createApp({
       renderers: this.#renderer.then((renderer) => [this.#watched(renderer)]),
       jobs: false,
-      apiKeys: API_KEYS.split(",").map((key) => key.trim()).filter((key) => key !== ""),
+      apiKeys: parseKeys(this.#env.API_KEYS, "API_KEYS"),
       limits: LIMITS,
       onError: (error, id) => console.error(`error in request ${id}:`, error),
     });

@@ -96,6 +96,11 @@ export async function requires(suite: string, ...needs: readonly Need[]): Promis
   return { ignore: missing.length > 0 };
 }
 
+/** Whether all of it is here. */
+export async function isHere(...needs: readonly Need[]): Promise<boolean> {
+  return (await Promise.all(needs.map(find))).every((there) => there);
+}
+
 const found = new Map<Need, Promise<boolean>>();
 
 /** Looks once for each need in a test file. */

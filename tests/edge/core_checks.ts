@@ -21,6 +21,18 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
   },
   {
     tag: "core",
+    name: "it shows the page with its script and style",
+    check: async (client) => {
+      const page = await client.get("/");
+      assertMatch(page.headers.get("content-type") ?? "", /^text\/html/);
+      for (const name of ["main.js", "style.css"]) {
+        assertEquals((await client.get(`/page/${name}`)).status, 200, name);
+      }
+      assertEquals((await client.get("/page/../deno.json")).status, 404);
+    },
+  },
+  {
+    tag: "core",
     name: "it lists its model, and answers 404 for another",
     check: async (client) => {
       const { data: [model] } = (await client.get("/v1/models")).json;
@@ -136,11 +148,11 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
       const begun = performance.now();
       await client.generate(REQUEST);
       const usual = performance.now() - begun;
-      await leaveEarly(client, { ...REQUEST, n: 4, steps: 250, stream: true, partial_images: 3 });
+      await leaveEarly(client, { ...REQUEST, n: 2, steps: 250, stream: true, partial_images: 3 });
       const left = performance.now();
       await client.generate(REQUEST);
       const after = performance.now() - left;
-      // 250 steps of four pictures would take some 80 times as long; a busy machine makes one request
+      // 250 steps of two pictures would take some 40 times as long; a busy machine makes one request
       // 5 times slower than another.
       assert(after < 10 * usual + 1000, `${after} ms after a client left, else ${usual} ms`);
     },

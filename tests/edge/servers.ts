@@ -20,6 +20,10 @@ export interface ServerProcess {
   readonly base: URL;
   /** Id of its process. */
   readonly pid: number;
+  /** Seconds from its start until it listened. */
+  readonly listenSeconds: number;
+  /** Tells it to stop; its exit code. */
+  stop(): Promise<number>;
 }
 
 const SECONDS = 120; // to listen; none takes 10 on a free core
@@ -32,17 +36,17 @@ export async function withServer<T>(
 ): Promise<T> {
   switch (name) {
     case "deno":
-      return await listening([Deno.execPath(), ...DENO_SERVE], use, env);
+      return await listening([Deno.execPath(), ...DENO_SERVE], use, { env });
     case "bun": {
       const command = [await findBun(), "src/edge/bun.ts"] as const;
-      return await listening(command, use, { ...env, PORT: "0" });
+      return await listening(command, use, { env: { ...env, PORT: "0" } });
     }
     case "node":
       return await withBundle(new URL("node_server.ts", import.meta.url), async (path) => {
-        return await listening(["node", path], use, env);
+        return await listening(["node", path], use, { env });
       });
     case "workerd":
-      return await withWorker(async (command) => await listening(command, use));
+      return await withWorkerd(use);
   }
 }
 
@@ -52,24 +56,40 @@ const DENO_SERVE = [
   "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "src/edge/deno.ts",
 ] as const;
 
-/** Builds the worker and writes the configuration under which workerd serves it. */
-async function withWorker<T>(
-  use: (command: readonly [string, ...string[]]) => Promise<T>,
+/** How a built worker is served, beside what `wrangler.jsonc` says. */
+export interface WorkerdOptions {
+  /** An ES module in front of the worker, which it imports as `./worker.js`. */
+  readonly front?: string;
+  /** Flags of V8. */
+  readonly v8Flags?: readonly string[];
+  /** Hears of all that the process prints. */
+  readonly onPrint?: (text: string) => void;
+}
+
+/** Builds the worker and serves it by workerd while it is used. */
+export async function withWorkerd<T>(
+  use: (server: ServerProcess) => Promise<T>,
+  options: WorkerdOptions = {},
 ): Promise<T> {
   const folder = await Deno.makeTempDir();
   try {
     const built = new URL(`file://${folder}/worker/`);
     const build = new URL("scripts/build_edge.ts", ROOT).pathname;
     await runWatched([Deno.execPath(), "run", "-A", build, built.href], { seconds: SECONDS });
-    await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname));
-    return await use([await findWorkerd(), "serve", `${folder}/config.capnp`, "--control-fd=1"]);
+    if (options.front !== undefined) await Deno.writeTextFile(`${folder}/front.js`, options.front);
+    await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname, options));
+    const args = ["serve", "--experimental", `${folder}/config.capnp`, "--control-fd=1"];
+    return await listening([await findWorkerd(), ...args], use, { onPrint: options.onPrint });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
 /** What `wrangler.jsonc` says, in workerd's own words. */
-function workerdConfig(built: string): string {
+function workerdConfig(built: string, { front, v8Flags = [] }: WorkerdOptions): string {
+  const embed = (name: string, file: string): string => {
+    return `(name = "${name}", esModule = embed "${file}"),`;
+  };
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
@@ -77,11 +97,13 @@ const config :Workerd.Config = (
     (name = "assets", disk = (path = "${built}assets")),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  v8Flags = ${JSON.stringify(v8Flags)},
 );
 const worker :Workerd.Worker = (
   modules = [
-    (name = "worker.js", esModule = embed "worker/worker.js"),
-    (name = "ort.wasm", wasm = embed "worker/ort.wasm"),
+    ${front === undefined ? "" : embed("front.js", "front.js")}
+    ${embed("worker.js", "worker/script/worker.js")}
+    (name = "ort.wasm", wasm = embed "worker/script/ort.wasm"),
   ],
   bindings = [(name = "ASSETS", service = "assets")],
   compatibilityDate = "2026-04-01",
@@ -100,15 +122,20 @@ async function findWorkerd(): Promise<string> {
 async function listening<T>(
   [command, ...args]: readonly [string, ...string[]],
   use: (server: ServerProcess) => Promise<T>,
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, onPrint = () => {} }: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly onPrint?: ((text: string) => void) | undefined;
+  },
 ): Promise<T> {
   const options = { args, cwd: ROOT, env: { ...env, NO_COLOR: "1" } };
+  const begun = performance.now();
   const child = new Deno.Command(command, { ...options, stdout: "piped", stderr: "piped" }).spawn();
   const port = Promise.withResolvers<number>();
   const printed: string[] = [];
   const heard = [child.stdout, child.stderr].map(async (stream) => {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       printed.push(text);
+      onPrint(text);
       const found = /127\.0\.0\.1:(\d+)|"port":(\d+)/.exec(printed.join(""));
       if (found !== null) port.resolve(Number(found[1] ?? found[2]));
     }
@@ -120,11 +147,24 @@ async function listening<T>(
   void child.status.then(() => port.reject(new Error(`${command} ended:\n${printed.join("")}`)));
   try {
     const base = new URL(`http://127.0.0.1:${await port.promise}/`);
-    return await use({ base, pid: child.pid });
+    const stop = async (): Promise<number> => {
+      child.kill("SIGTERM");
+      return (await child.status).code;
+    };
+    const listenSeconds = (performance.now() - begun) / 1000;
+    return await use({ base, pid: child.pid, listenSeconds, stop });
   } finally {
     clearTimeout(late);
     port.promise.catch(() => {}); // it listened and has ended since
-    child.kill("SIGKILL");
+    kill(child);
     await Promise.all([child.status, ...heard]);
+  }
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended by itself
   }
 }
