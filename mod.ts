@@ -16,6 +16,9 @@
 
 export type { SamplerDefaults, SigmaShift } from "./src/assets/manifest.ts";
 export type { ModelLocation } from "./src/assets/model_dir.ts";
+export { openParts } from "./src/assets/parted_source.ts";
+export type { Fetch } from "./src/assets/ranged_response.ts";
+export type { ByteRange, Source } from "./src/assets/source.ts";
 export type { BackendName } from "./src/backend/backend.ts";
 export { bundledPlans, findPlan, loadPlan, type NamedPlan } from "./src/engine/bundled_plans.ts";
 export {

@@ -37,8 +37,11 @@ export interface ModelDirectory {
   close(): Promise<void>;
 }
 
-/** A directory or a `.safetensors` file, as path, URL or URL text; or files in memory by name. */
-export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array>;
+/**
+ * A directory or a `.safetensors` file, as path, URL or URL text; files in memory by name; or a source
+ * of the caller's, which is the model's from then on and closed with it.
+ */
+export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Source;
 
 const MANIFEST = "model.json";
 const CONFIG = "config.json";
@@ -93,7 +96,7 @@ function shortName(source: Source, path: string): string {
 /** The source, and the file in it if the location names one. */
 function locate(location: ModelLocation): { source: Source; file?: string } {
   if (typeof location !== "string" && !(location instanceof URL)) {
-    return { source: openMemory(location) };
+    return { source: "stream" in location ? location : openMemory(location) };
   }
   const text = String(location);
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase(); // one letter is a drive

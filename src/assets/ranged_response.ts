@@ -17,23 +17,39 @@ export interface ContentRange {
   readonly size?: number;
 }
 
+/** What fetches: the global function, or that of a binding. */
+export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
+
+/** How a file is asked for. */
+export interface RequestOptions {
+  /** A part of it; the whole unless given. */
+  readonly range?: ByteRange;
+  /** Stops it. */
+  readonly signal?: AbortSignal | undefined;
+  /** What fetches; the global function unless given. */
+  readonly fetch?: Fetch | undefined;
+}
+
 /**
- * Asks for a range of a file.
+ * Asks for a file.
  *
  * @throws {AssetError} When there is no answer; the signal's reason when it is aborted.
  */
-export async function request(
-  url: URL,
-  { offset, length }: ByteRange,
-  signal?: AbortSignal,
-): Promise<Response> {
+export async function request(url: URL, options: RequestOptions = {}): Promise<Response> {
+  const { range, signal, fetch = globalThis.fetch } = options;
   try {
-    const headers = { range: `bytes=${offset}-${offset + length - 1}` };
-    return await fetch(url, { headers, ...(signal !== undefined && { signal }) });
+    return await fetch(url, {
+      ...(range !== undefined && { headers: { range: rangeHeader(range) } }),
+      ...(signal !== undefined && { signal }),
+    });
   } catch (cause) {
     signal?.throwIfAborted();
     throw unreachable(url, cause);
   }
+}
+
+function rangeHeader({ offset, length }: ByteRange): string {
+  return `bytes=${offset}-${offset + length - 1}`;
 }
 
 /**
@@ -46,10 +62,23 @@ export async function* body(
   response: Response,
   { length, signal }: { readonly length: number; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Uint8Array> {
+  yield* inBlocks(received(url, response, signal), url, length);
+}
+
+/**
+ * Parts of any size as blocks of `BLOCK_BYTES`; together they must have exactly this length.
+ *
+ * @throws {AssetError} When they are shorter or longer.
+ */
+export async function* inBlocks(
+  parts: AsyncIterable<Uint8Array>,
+  url: URL,
+  length: number,
+): AsyncGenerator<Uint8Array> {
   let done = 0;
   let block = new Uint8Array(Math.min(BLOCK_BYTES, length));
   let filled = 0;
-  for await (let part of received(url, response, signal)) {
+  for await (let part of parts) {
     done += part.length;
     if (done > length) break;
     while (part.length > 0) {
@@ -124,12 +153,16 @@ export async function checkContentRange(
 }
 
 /** Cancels an answer of no use and throws the `AssetError` that says so. */
-export async function refuse(url: URL, response: Response): Promise<never> {
+export async function refuse(
+  url: URL,
+  response: Response,
+  wanted = "206 with a content-range",
+): Promise<never> {
   if (!response.bodyUsed) await response.body?.cancel();
   const range = response.headers.get("content-range") ?? "";
   fail(
     url.href,
-    `the server must answer 206 with a content-range: current value is ${response.status}, "${range}"`,
+    `the server must answer ${wanted}: current value is ${response.status}, "${range}"`,
   );
 }
 

@@ -74,7 +74,7 @@ class UrlSource implements Source {
       }
       return;
     }
-    const response = await request(url, range, signal);
+    const response = await request(url, { range, signal });
     if (response.status !== 206) await refuse(url, response);
     await checkContentRange(url, response, { ...range, size: file.size });
     yield* body(url, response, { length, signal });
@@ -104,7 +104,7 @@ class UrlSource implements Source {
 }
 
 async function probe(url: URL): Promise<RemoteFile | undefined> {
-  const response = await request(url, { offset: 0, length: HEAD_BYTES });
+  const response = await request(url, { range: { offset: 0, length: HEAD_BYTES } });
   const range = contentRange(response);
   if (response.status === 200) return await whole(url, response);
   if (response.status === 206 && range?.size !== undefined) {

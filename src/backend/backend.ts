@@ -56,6 +56,8 @@ export interface Backend {
    * each run, so that segments of any length can be built without a second copy.
    */
   readonly weights: "initializers" | "inputs";
+  /** Most bytes of weights that sessions may hold together, where there is a limit. */
+  readonly weightLimit?: number | undefined;
   /** Counts of what is alive. */
   readonly live: LiveCounts;
   /**

@@ -9,7 +9,7 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { ortBackend, type OrtModule } from "./ort.ts";
-import { coreCount, runtimeName } from "./platform.ts";
+import { coreCount, hasNodeModules } from "./platform.ts";
 
 /** Settings of the native provider. */
 export interface NativeOptions {
@@ -27,7 +27,7 @@ export const NATIVE_ADVICE =
 
 /** Path of the package in the nearest local `node_modules`; `undefined` when there is none. */
 export async function findNative(): Promise<string | undefined> {
-  if (runtimeName() === "browser") return undefined;
+  if (!hasNodeModules()) return undefined;
   try {
     return (await localRequire()).resolve(PACKAGE);
   } catch {

@@ -48,6 +48,7 @@ class OrtBackend implements Backend {
   readonly name: BackendName;
   readonly description: string;
   readonly weights: Backend["weights"];
+  readonly weightLimit: number | undefined;
   readonly #values = new Set<OrtValue>();
   readonly #sessions = new Set<OrtSession>();
   readonly #loading = new Set<Promise<InferenceSession>>();
@@ -57,6 +58,7 @@ class OrtBackend implements Backend {
     this.name = provider.name;
     this.description = provider.description;
     this.weights = provider.weights;
+    this.weightLimit = provider.weightLimit;
   }
 
   get live(): { values: number; sessions: number } {

@@ -19,6 +19,8 @@ export interface BackendOptions {
   readonly threads?: number;
   /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
   readonly runtimeFiles?: RuntimeFiles;
+  /** Plain WebAssembly of onnxruntime-web, compiled ahead; with it, `auto` is wasm. */
+  readonly compiledModule?: WebAssembly.Module;
 }
 
 /** A provider and why it was taken. */
@@ -63,16 +65,19 @@ export async function chooseBackend(): Promise<BackendChoice> {
 export async function openBackend(
   options: BackendOptions = {},
 ): Promise<{ readonly backend: Backend; readonly choice: BackendChoice }> {
-  const wanted = options.backend ?? "auto";
-  const choice = wanted === "auto" ? await chooseBackend() : { name: wanted, reason: "asked for" };
-  const threads = options.threads === undefined ? {} : { threads: options.threads };
+  const { backend: wanted = "auto", threads: count, runtimeFiles, compiledModule } = options;
+  const choice = await choiceOf(wanted, compiledModule);
+  const threads = count === undefined ? {} : { threads: count };
   switch (choice.name) {
     case "webgpu":
-      return { backend: await openWebGpu(options.runtimeFiles), choice };
+      return { backend: await openWebGpu(runtimeFiles), choice };
     case "native":
       return { backend: await openNative(threads), choice };
     case "wasm":
-      return { backend: await openWasm({ ...threads, files: options.runtimeFiles }), choice };
+      return {
+        backend: await openWasm({ ...threads, files: runtimeFiles, compiledModule }),
+        choice,
+      };
     default:
       throw new TypeError(
         `Cannot open backend: its name must be auto, ${
@@ -80,4 +85,13 @@ export async function openBackend(
         }: current value is ${wanted}`,
       );
   }
+}
+
+async function choiceOf(
+  wanted: BackendName | "auto",
+  compiledModule: WebAssembly.Module | undefined,
+): Promise<BackendChoice> {
+  if (wanted !== "auto") return { name: wanted, reason: "asked for" };
+  if (compiledModule === undefined) return await chooseBackend();
+  return { name: "wasm", reason: "its WebAssembly was given, compiled ahead" };
 }

@@ -6,8 +6,9 @@
 
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
+import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
 import { ortBackend, type OrtModule } from "./ort.ts";
-import { coreCount, runtimeName } from "./platform.ts";
+import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
 import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
@@ -18,10 +19,14 @@ export interface WasmOptions {
   readonly threads?: number;
   /** Where a browser finds the runtime. */
   readonly files?: RuntimeFiles | undefined;
+  /** Plain WebAssembly of onnxruntime-web, compiled ahead: for runtimes that compile none (workerd). */
+  readonly compiledModule?: WebAssembly.Module | undefined;
 }
 
 /** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
-const WEIGHT_LIMIT = 3.5 * 2 ** 30;
+export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
+
+type WasmOrt = typeof import("onnxruntime-web");
 
 interface WasmRuntime {
   readonly ort: OrtModule;
@@ -39,13 +44,14 @@ let runtime: Promise<WasmRuntime> | undefined;
  * @throws {BackendError} When the runtime is missing, or runs with another number of threads.
  */
 export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
-  const threads = options.threads ?? await coreCount();
+  const { compiledModule } = options;
+  const threads = compiledModule === undefined ? options.threads ?? await coreCount() : 1;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new RangeError(
       `Cannot open wasm: threads must be a positive integer: current value is ${threads}`,
     );
   }
-  runtime ??= initialise(threads, options.files).catch((error) => {
+  runtime ??= initialise(threads, options).catch((error) => {
     runtime = undefined;
     throw error;
   });
@@ -72,22 +78,40 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   });
 }
 
-async function initialise(threads: number, files?: RuntimeFiles): Promise<WasmRuntime> {
-  const browser = runtimeName() === "browser";
-  const ort = await load(browser);
-  const isolated = !browser || Reflect.get(globalThis, "crossOriginIsolated") === true;
+async function initialise(
+  threads: number,
+  { files, compiledModule }: WasmOptions,
+): Promise<WasmRuntime> {
+  const ort = await load();
+  const isolated = runtimeName() !== "browser" ||
+    Reflect.get(globalThis, "crossOriginIsolated") === true;
   const usable = isolated ? threads : 1;
   ort.env.wasm.numThreads = usable;
   useRuntimeFiles(ort.env.wasm, files);
-  const reserve = runtimeName() === "deno" && usable > 1;
   const begin = () => loadTrivial(ort, "wasm"); // the first session makes memory and threads
-  await (await (reserve ? withReservedMemory(begin) : begin())).release();
+  await (await begun(ort, begin, compiledModule)).release();
   return { ort, threads: usable };
 }
 
-async function load(browser: boolean): Promise<typeof import("onnxruntime-web")> {
+/** Runs the first use of the runtime with what this host asks for around it. */
+function begun<T>(
+  ort: WasmOrt,
+  begin: () => Promise<T>,
+  compiledModule: WebAssembly.Module | undefined,
+): Promise<T> {
+  if (compiledModule !== undefined) {
+    ort.env.wasm.wasmBinary = NO_BINARY;
+    return withCompiledModule(compiledModule, begin);
+  }
+  const reserve = runtimeName() === "deno" && ort.env.wasm.numThreads !== 1;
+  return reserve ? withReservedMemory(begin) : begin();
+}
+
+async function load(): Promise<WasmOrt> {
   try {
-    return browser ? await import("onnxruntime-web/wasm") : await import("onnxruntime-web");
+    return hasNodeModules()
+      ? await import("onnxruntime-web")
+      : await import("onnxruntime-web/wasm");
   } catch (cause) {
     throw new BackendError("Cannot open wasm: onnxruntime-web must be installed", { cause });
   }

@@ -6,11 +6,10 @@
 
 import process from "node:process";
 import { AssetError } from "../errors.ts";
+import { checkKeys, parseKeys } from "../server/key_list.ts";
 import { readText } from "./files.ts";
 
 const LARGEST_FILE = 1 << 20; // 1 MiB
-/** *Source:* RFC 6750, "b64token": what a bearer header can carry. */
-const KEY = /^[A-Za-z0-9._~+/-]{16,512}=*$/;
 
 /**
  * Keys of a file, one a line (empty lines and those that begin with # do not count), and of
@@ -21,17 +20,9 @@ const KEY = /^[A-Za-z0-9._~+/-]{16,512}=*$/;
 export async function readKeys(path: string | undefined): Promise<readonly string[]> {
   const lines = path === undefined ? [] : (await readText(path, LARGEST_FILE)).split(/\r?\n/);
   const keys = lines.map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
-  const others = process.env["INVARDIFF_API_KEYS"]?.split(",").map((key) => key.trim()) ?? [];
-  if (path !== undefined && keys.length === 0) refuse(path, "hold at least one key");
-  const all = [...keys, ...others.filter((key) => key !== "")];
-  const wrong = all.findIndex((key) => !KEY.test(key));
-  if (wrong >= 0) {
-    const source = wrong < keys.length ? `${path}` : "INVARDIFF_API_KEYS";
-    refuse(source, "hold keys of 16 to 512 letters, digits and . _ ~ + / - (one is none)");
+  if (path !== undefined && keys.length === 0) {
+    throw new AssetError(`Cannot read keys: ${path} must hold at least one key`);
   }
-  return all;
-}
-
-function refuse(source: string, wanted: string): never {
-  throw new AssetError(`Cannot read keys: ${source} must ${wanted}`);
+  const others = parseKeys(process.env["INVARDIFF_API_KEYS"], "INVARDIFF_API_KEYS");
+  return [...checkKeys(keys, `${path}`), ...others];
 }

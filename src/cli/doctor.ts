@@ -4,19 +4,25 @@
  * @module
  */
 
+import { totalmem } from "node:os";
 import process from "node:process";
+import { gibibytes, type MemoryLimits, memoryNeeds, misfitOf } from "../engine/memory.ts";
+import { openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
 import { findAdapter } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";
 import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
-import { openWasm } from "../backend/wasm.ts";
+import { openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
 
-/** Runs the command. */
+/** Runs the command; with `--model DIR` it says what of that model fits where. */
 export async function doctor(args: readonly string[]): Promise<void> {
-  if (args.length > 0) {
-    throw new TypeError(`Cannot run doctor: it takes no options: current value is ${args}`);
+  const [option, location, ...more] = args;
+  if (args.length > 0 && (option !== "--model" || location === undefined || more.length > 0)) {
+    throw new TypeError(
+      `Cannot run doctor: it takes no options but --model DIR: current value is ${args}`,
+    );
   }
   const { name, reason } = await chooseBackend();
   const lines = [
@@ -27,8 +33,32 @@ export async function doctor(args: readonly string[]): Promise<void> {
     ["native", await nativeText()],
     ["permissions", await permissionsText()],
     ["auto", `${name}: ${reason}`],
+    ...(location === undefined ? [] : await memoryLines(location)),
   ] as const;
   for (const [what, text] of lines) process.stdout.write(`${what.padEnd(12)}${text}\n`);
+}
+
+/** What a model needs, and which backends have room; only headers are read. */
+async function memoryLines(location: string): Promise<readonly (readonly [string, string])[]> {
+  const model = await openModel(location);
+  const needs = memoryNeeds(model.transformer);
+  await model.close();
+  const adapter = await findAdapter();
+  const verdict = (limits: MemoryLimits): string => misfitOf(needs, limits) ?? "fits";
+  return [
+    [
+      "model",
+      `${model.id}: ${
+        gibibytes(needs.weights)
+      } of weights in float32, ${needs.graphs} graphs, at ` +
+      `most ${gibibytes(needs.largestGraph)} each; conditioning ${
+        gibibytes(needs.largestConditioning)
+      } at a time, ahead of the loop`,
+    ],
+    ["on wasm", verdict({ weights: WEIGHT_LIMIT })],
+    ["on webgpu", adapter === undefined ? "no adapter" : verdict({ tensor: adapter.bufferLimit })],
+    ["on native", verdict({ weights: totalmem() })],
+  ];
 }
 
 function runtimeText(): string {

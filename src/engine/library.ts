@@ -23,6 +23,11 @@ export interface PipelineOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /**
+   * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
+   * (workerd). With it, `auto` is wasm, on one thread.
+   */
+  readonly compiledModule?: WebAssembly.Module;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */

@@ -8,6 +8,8 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import { type Model, openModel } from "../model/model.ts";
+import { BackendError } from "../errors.ts";
+import { memoryNeeds, misfitOf } from "./memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
@@ -76,6 +78,7 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
   try {
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
+    expectRoom(model, backend);
     opened.executor = new Executor(backend, model.transformer, model.weights);
     const [full] = fullSteps(1, model.transformer.modules.length);
     await opened.executor.load(full!, options); // one step was asked for
@@ -88,8 +91,20 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
   }
 }
 
+/** Refuses, before loading, a model whose weights a backend cannot hold. */
+function expectRoom({ id, transformer }: Model, { description, weightLimit }: Backend): void {
+  if (weightLimit === undefined) return;
+  const misfit = misfitOf(memoryNeeds(transformer), { weights: weightLimit });
+  if (misfit !== undefined) {
+    throw new BackendError(`Cannot open ${id} on ${description}: ${misfit}`);
+  }
+}
+
 /** Where the embedded model lies, relative to this module. */
-export const EMBEDDED_MODEL: URL = new URL("../../models/fashion-dit/", import.meta.url);
+export const EMBEDDED_MODEL: URL = new URL(
+  "../../models/fashion-dit/",
+  import.meta.url ?? "file:///", // workerd's modules lie nowhere; models are given there
+);
 
 class ModelPipeline implements Pipeline {
   readonly model: Model;

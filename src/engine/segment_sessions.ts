@@ -56,11 +56,9 @@ export class SegmentSessions {
       return this.#once(segmentKey(segment), build, { signal });
     }
     const owned = offeringAll(segment);
-    const replaced = this.#take(segmentKey(withOtherProbe(owned)));
-    return this.#once(segmentKey(owned), () => buildSegment(this.transformer, owned), {
-      signal,
-      replaced,
-    });
+    const [key, other] = [segmentKey(owned), segmentKey(withOtherProbe(owned))];
+    const replaced = other === key ? undefined : this.#take(other);
+    return this.#once(key, () => buildSegment(this.transformer, owned), { signal, replaced });
   }
 
   /** A session that another one takes the place of: a module's weights must not be held twice. */

@@ -24,8 +24,8 @@ import {
   type Transformer,
 } from "./module_graph.ts";
 
-/** Modulation weights of one graph stay below this, so that no session of conditioning is large. */
-const GROUP_BYTES = 64 << 20;
+/** Modulation weights of one graph stay below this, or are one block's: wasm's heap never shrinks again. */
+const GROUP_BYTES = 4 << 20;
 
 /** The parts of a DiT of this configuration. */
 export function dit(config: DitConfig): Transformer {

@@ -18,6 +18,12 @@ export interface RequestLimits {
 /** Encodings of a picture. */
 export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 
+/** How pictures may be answered. */
+export const RESPONSE_FORMATS = ["b64_json", "url"] as const;
+
+/** How pictures are answered. */
+export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
+
 /** Encoding of a picture. */
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
@@ -52,7 +58,7 @@ export interface GenerationBody {
 /** Body of `POST /v1/images/generations`. */
 export interface ImagesBody extends GenerationBody {
   /** How pictures are answered. */
-  readonly response_format: "b64_json" | "url";
+  readonly response_format: ResponseFormat;
   /** Whether the answer is a stream of events. */
   readonly stream: boolean;
   /** Previews in that stream. */
@@ -73,13 +79,16 @@ export interface BodySchemas {
   readonly job: z.ZodType<JobBody>;
 }
 
-/** Makes the schemas. */
-export function bodySchemas(limits: RequestLimits): BodySchemas {
+/** Makes the schemas of a server that answers in some formats. */
+export function bodySchemas(
+  limits: RequestLimits,
+  formats: readonly ResponseFormat[] = RESPONSE_FORMATS,
+): BodySchemas {
   const shared = sharedFields(limits);
   return {
     images: z.strictObject({
       ...shared,
-      response_format: orDefault(z.enum(["b64_json", "url"]), "b64_json"),
+      response_format: orDefault(z.enum(formats), "b64_json"),
       stream: orDefault(z.boolean(), false),
       partial_images: orDefault(z.int().min(0).max(3), 0),
       // Values of OpenAI's fields that mean what we do anyway; all others are refused by name.

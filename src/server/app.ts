@@ -12,6 +12,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import { limitRate, type RateLimit, requireKey } from "./access.ts";
+import { RESPONSE_FORMATS } from "./api.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
 import { Desk, type ServerLimits } from "./desk.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
@@ -34,7 +35,10 @@ export interface AppOptions {
   readonly plans?: readonly NamedPlan[];
   /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
   readonly defaultPlan?: string;
-  /** Whether there are job routes; there are unless told otherwise. */
+  /**
+   * Whether the server remembers jobs, and pictures behind URLs, from one request to the next. It does
+   * unless told otherwise, as where it is one of many (edge isolates).
+   */
   readonly jobs?: boolean;
   /** Keys that clients must show; without any, everyone may ask. */
   readonly apiKeys?: readonly string[];
@@ -118,7 +122,10 @@ function openDesk(options: AppOptions, observer: Observer): Desk {
   observer.watch(studio);
   const { defaultPlan = "auto", publicUrl } = options;
   const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-  return new Desk({ studio, limits, plans, defaultPlan, publicUrl });
+  const responseFormats = options.jobs === false
+    ? RESPONSE_FORMATS.filter((format) => format !== "url")
+    : RESPONSE_FORMATS;
+  return new Desk({ studio, limits, plans, defaultPlan, responseFormats, publicUrl });
 }
 
 /** What the server says of its routes. */

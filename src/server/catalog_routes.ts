@@ -121,7 +121,7 @@ async function capabilities(
     samplers: [...new Set(models.map(({ facts }) => facts.sampler.name))],
     backends: [...new Set(models.map(({ facts }) => facts.backend.description))],
     output_formats: await usableFormats(),
-    response_formats: ["b64_json", "url"],
+    response_formats: desk.responseFormats,
     limits: {
       steps: limits.steps,
       n: limits.n,

@@ -6,7 +6,7 @@
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Renderer } from "../worker/renderer.ts";
-import { type BodySchemas, bodySchemas, type RequestLimits } from "./api.ts";
+import { type BodySchemas, bodySchemas, type RequestLimits, type ResponseFormat } from "./api.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { DrawingDefaults } from "./drawing.ts";
 import type { Job } from "./job.ts";
@@ -55,6 +55,8 @@ export interface DeskOptions {
   readonly plans: readonly NamedPlan[];
   /** `auto`, `none` or a plan's id. */
   readonly defaultPlan: string;
+  /** How pictures are answered. */
+  readonly responseFormats: readonly ResponseFormat[];
   /** Where clients reach the server, if not where it thinks. */
   readonly publicUrl: string | undefined;
 }
@@ -82,7 +84,7 @@ export class Desk {
     this.#options = options;
     this.studio = studio;
     this.limits = limits;
-    this.schemas = bodySchemas(limits);
+    this.schemas = bodySchemas(limits, options.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     this.images = new Shelf({ most: limits.kept, seconds: limits.keptSeconds });
     this.#finished = new Shelf({ most: limits.kept, seconds: limits.keptSeconds });
@@ -123,6 +125,11 @@ export class Desk {
       code: failed ? "model_failed" : "model_loading",
       headers: { "retry-after": "2" },
     });
+  }
+
+  /** How pictures are answered. */
+  get responseFormats(): readonly ResponseFormat[] {
+    return this.#options.responseFormats;
   }
 
   /** Plans, which are there before any model. */

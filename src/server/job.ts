@@ -59,7 +59,7 @@ export class Job {
   #result: JobResult | undefined;
   #error: unknown;
   #previews: Promise<void> = Promise.resolve();
-  #resolveEnded: () => void;
+  #resolveEnded: () => void = () => {};
 
   /** Makes a job that waits. */
   constructor(
@@ -68,9 +68,9 @@ export class Job {
     /** Where it waits and runs. */
     readonly place: JobPlace,
   ) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.ended = promise;
-    this.#resolveEnded = resolve;
+    this.ended = new Promise((resolve) => { // Node 20 has no Promise.withResolvers
+      this.#resolveEnded = resolve;
+    });
   }
 
   /** Where it stands. */

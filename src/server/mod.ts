@@ -37,3 +37,4 @@ export type { AccessEntry } from "./observe.ts";
 export type { Port, WorkerOptions } from "../worker/messages.ts";
 export type { PipelineOptions } from "../engine/library.ts";
 export type { ModelCost, ModuleCost } from "../plan/cost.ts";
+export type { RuntimeFiles } from "../backend/runtime_files.ts";

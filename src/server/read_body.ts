@@ -38,7 +38,15 @@ export async function readJson(request: Request, bounds: BodyBounds): Promise<un
   }
 }
 
-async function readBounded(request: Request, { bytes, seconds }: BodyBounds): Promise<Uint8Array> {
+/**
+ * Reads a body.
+ *
+ * @throws {RequestError} 413 and 408, as {@linkcode readJson}.
+ */
+export async function readBounded(
+  request: Request,
+  { bytes, seconds }: BodyBounds,
+): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > bytes) throw tooLarge(bytes, declared);
   const reader = request.body?.getReader();
@@ -66,7 +74,7 @@ async function readBounded(request: Request, { bytes, seconds }: BodyBounds): Pr
   return joined(chunks, size);
 }
 
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array {
+function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const all = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { ModelLocation } from "../assets/model_dir.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
@@ -13,7 +12,7 @@ import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from 
 /** How the worker opens its model. */
 export interface WorkerOptions {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
-  readonly model?: Exclude<ModelLocation, URL>;
+  readonly model?: string | ReadonlyMap<string, Uint8Array>;
   /** Execution provider; `auto` unless given. */
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */

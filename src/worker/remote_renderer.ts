@@ -75,7 +75,8 @@ function startWorker(): WorkerPort {
       "Cannot start a worker: the runtime must have module workers: current value is none",
     );
   }
-  return new ModuleWorker(new URL("./entry.ts", import.meta.url), { type: "module" });
+  const entry = import.meta.url.endsWith(".js") ? "./entry.js" : "./entry.ts"; // packed for npm, we are JavaScript
+  return new ModuleWorker(new URL(entry, import.meta.url), { type: "module" });
 }
 
 class RemoteRenderer implements Renderer {

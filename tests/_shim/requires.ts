@@ -6,7 +6,15 @@ import { findAdapter } from "../../src/backend/adapter.ts";
 import { findNative } from "../../src/backend/native.ts";
 
 /** Something that a machine may lack. */
-export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler" | "chromium";
+export type Need =
+  | "webgpu"
+  | "native"
+  | "node"
+  | "bun"
+  | "packages"
+  | "bundler"
+  | "chromium"
+  | "workerd";
 
 /** The browser of the browser tests: Debian's. */
 export const CHROMIUM = "/usr/bin/chromium";
@@ -45,10 +53,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     find: () => runs(...BUN, "--version"),
   },
   packages: {
-    lack: "no onnxruntime-web, zod and @noble/hashes in node_modules",
-    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0`,
+    lack: "not all of our packages in node_modules",
+    command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0 hono@4.13.19 ` +
+      "fastest-levenshtein@1.0.16",
     find: async () => {
-      const names = ["onnxruntime-web", "zod", "@noble/hashes"];
+      const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
   },
@@ -56,6 +65,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     lack: `no ${CHROMIUM}`,
     command: "apt-get install chromium",
     find: () => runs(CHROMIUM, "--version"),
+  },
+  workerd: {
+    lack: "no workerd in node_modules",
+    command: `${INSTALL} workerd@1.20261117.1`,
+    find: () => isInstalled("workerd"),
   },
   bundler: {
     lack: "deno bundle does not run",
@@ -80,6 +94,11 @@ export async function requires(suite: string, ...needs: readonly Need[]): Promis
     } else console.log(line);
   }
   return { ignore: missing.length > 0 };
+}
+
+/** Whether all of it is here. */
+export async function isHere(...needs: readonly Need[]): Promise<boolean> {
+  return (await Promise.all(needs.map(find))).every((there) => there);
 }
 
 const found = new Map<Need, Promise<boolean>>();

@@ -109,6 +109,17 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
   });
 });
 
+Deno.test("doctor says before loading what of a model fits on which backend, and refuses other options", async () => {
+  const { code, stdout } = await capturedRun("doctor", "--model", MODEL);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^model +flux-a: 0\.3 MiB of weights in float32, 14 graphs, at most /m);
+  assertMatch(stdout, /^on wasm +fits$/m);
+  assertMatch(stdout, /^on native +fits$/m);
+  const refused = await capturedRun("doctor", "--models");
+  assertEquals(refused.code, 2);
+  assertStringIncludes(refused.stderr, "it takes no options but --model DIR");
+});
+
 async function readTensor(path: string, name: string): Promise<Tensor> {
   const folder = path.slice(0, path.lastIndexOf("/") + 1);
   return await withFile(folder, path.slice(folder.length), (file) => file.readFloat32(name));

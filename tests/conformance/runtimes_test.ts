@@ -1,7 +1,8 @@
 /** Node and Bun keep what Deno keeps: the backend suite, and the same latents and pixels for a seed. */
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { BUN, requires } from "../_shim/requires.ts";
-import { deno, ROOT, runWatched } from "../_shim/watched.ts";
+import { findBun, withBundle } from "../_shim/bundled.ts";
+import { requires } from "../_shim/requires.ts";
+import { deno, runWatched } from "../_shim/watched.ts";
 import { CHECKS } from "./checks.ts";
 
 interface Digests {
@@ -15,7 +16,7 @@ type Command = [string, ...string[]];
 /** How each runtime is started, but for the script. */
 const RUNTIMES: readonly { readonly name: "node" | "bun"; start(): Promise<Command> }[] = [
   { name: "node", start: () => Promise.resolve(["node"]) },
-  { name: "bun", start: findBun },
+  { name: "bun", start: async () => [await findBun()] },
 ];
 const SECONDS = 120; // a suite takes 2 to 5 on two free cores
 
@@ -51,31 +52,5 @@ for (const { name, start } of RUNTIMES) {
       const results = printed.trim().split("\n").map((line): unknown => JSON.parse(line));
       assertEquals(results, CHECKS.map(({ name }) => ({ name })));
     });
-  }
-}
-
-/** Bun itself: killing npx would leave it running. */
-async function findBun(): Promise<Command> {
-  const script = "console.log(process.execPath)";
-  return [(await runWatched([...BUN, "-e", script], { seconds: SECONDS })).trim()];
-}
-
-/**
- * Bundles a script into a folder that git ignores, from where packages resolve to `node_modules` and
- * `../../` is the repository, as it is from the script's own folder.
- */
-async function withBundle<T>(script: URL, use: (path: string) => Promise<T>): Promise<T> {
-  const cache = new URL(".cache/", ROOT);
-  await Deno.mkdir(cache, { recursive: true });
-  const folder = await Deno.makeTempDir({ dir: cache.pathname });
-  try {
-    const path = `${folder}/bundle.mjs`;
-    const external = ["onnxruntime-web", "onnxruntime-web/*"].map((name) => `--external=${name}`);
-    const options = ["--quiet", "--platform", "deno", ...external, "--output", path];
-    const bundle = [Deno.execPath(), "bundle", ...options, script.pathname] as const;
-    await runWatched(bundle, { seconds: SECONDS });
-    return await use(path);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
   }
 }

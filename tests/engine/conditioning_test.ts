@@ -155,7 +155,7 @@ Deno.test("many conditions are computed in several passes, with the same numbers
   }, { onRun: (name) => passes.push(name) });
 });
 
-Deno.test("a model whose modulation is large computes it in groups of at most 64 MiB of weights", () => {
+Deno.test("a model whose modulation is large computes it block by block", () => {
   const { groups } = dit(parseDitConfig({})).conditioning; // DiT-XL/2
   assert(groups.length > 1);
   assert(groups.every(({ weightBytes }) => weightBytes <= 64 << 20));

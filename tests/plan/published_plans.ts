@@ -48,38 +48,60 @@ export function publishedDitPlan(mode: "fast" | "slow", depth: number = 28): Pla
   return planOf(DIT[mode], parts, { attn: 28, mlp: 28 });
 }
 
-/** FLUX.1-dev plan `fast`, 1024², 28 steps: 19 dual and 38 single blocks. */
-export function publishedFluxFastPlan(): Plan {
-  const dual = Array.from(
-    { length: 19 },
-    (_, b) =>
-      ["attn", "ff", "context_ff"].map((kind) => ({
-        name: `transformer_blocks.${b}.${kind}`,
-        kind,
-        share: b / 19,
-      })),
-  );
-  const single = Array.from(
-    { length: 38 },
-    (_, b) =>
-      ["attn", "mlp"].map((kind) => ({
-        name: `single_transformer_blocks.${b}.${kind}`,
-        kind: `single_${kind}`,
-        share: b / 38,
-      })),
-  );
-  const all = { attn: 19, ff: 19, context_ff: 15, single_attn: 38, single_mlp: 38 };
-  const structure: Structure = {
+/** The published modes of FLUX. */
+export const FLUX_MODES = ["fast", "medium-1", "medium-2", "slow"] as const;
+
+const ALL = { attn: 19, ff: 19, context_ff: 15, single_attn: 38, single_mlp: 38 };
+const ATTENTION = { attn: 19, ff: 0, context_ff: 0, single_attn: 38, single_mlp: 0 };
+const MOST = { ...ALL, context_ff: 0, single_mlp: 34 }; // 136 of single_mlp at four steps
+const TAIL = [11, 12, 13, ...range(15, 21)];
+
+/** Cells reused at the steps 23 … 26; of `cells` one single block less at the last. */
+function atTail(
+  cells: Readonly<Record<string, number>>,
+  last: Readonly<Record<string, number>>,
+): Structure["cells"] {
+  return { 23: cells, 24: cells, 25: cells, 26: { ...cells, ...last } };
+}
+
+const FLUX: Readonly<Record<(typeof FLUX_MODES)[number], Structure>> = {
+  fast: {
     steps: 28,
-    reused: [2, ...range(4, 9), 11, 12, 13, ...range(15, 21)],
-    cells: {
-      23: all,
-      24: all,
-      25: all,
-      26: { ...all, single_attn: 37, single_mlp: 37 },
-    },
-  };
-  const plan = planOf(structure, [...dual, ...single].flat(), {
+    reused: [2, ...range(4, 9), ...TAIL],
+    cells: atTail(ALL, { single_attn: 37, single_mlp: 37 }),
+  },
+  "medium-1": {
+    steps: 28,
+    reused: [2, ...range(4, 9), ...TAIL],
+    cells: atTail(ATTENTION, { single_attn: 37 }),
+  },
+  "medium-2": { steps: 28, reused: [...range(4, 9), ...TAIL], cells: atTail(ATTENTION, {}) },
+  slow: { steps: 28, reused: [...range(6, 9), ...TAIL], cells: atTail(MOST, { single_attn: 37 }) },
+};
+
+/** How many blocks of each kind. */
+export interface FluxDepths {
+  readonly dual: number;
+  readonly single: number;
+}
+
+/** FLUX.1-dev plan, 1024², 28 steps; for other depths the counts of cells are scaled. */
+export function publishedFluxPlan(
+  mode: (typeof FLUX_MODES)[number],
+  { dual, single }: FluxDepths = { dual: 19, single: 38 },
+): Plan {
+  const places = (blocks: string, count: number, parts: readonly string[]): readonly Place[] =>
+    Array.from({ length: count }, (_, b) =>
+      parts.map((part) => ({
+        name: `${blocks}.${b}.${part}`,
+        kind: blocks.startsWith("single") ? `single_${part}` : part,
+        share: b / count,
+      }))).flat();
+  const all = [
+    ...places("transformer_blocks", dual, ["attn", "ff", "context_ff"]),
+    ...places("single_transformer_blocks", single, ["attn", "mlp"]),
+  ];
+  const plan = planOf(FLUX[mode], all, {
     attn: 19,
     ff: 19,
     context_ff: 19,
@@ -87,6 +109,11 @@ export function publishedFluxFastPlan(): Plan {
     single_mlp: 38,
   });
   return { ...plan, architecture: "flux", sampler: { ...plan.sampler, name: "euler" } };
+}
+
+/** FLUX.1-dev plan `fast`, 1024², 28 steps: 19 dual and 38 single blocks. */
+export function publishedFluxFastPlan(): Plan {
+  return publishedFluxPlan("fast");
 }
 
 /** A module: its kind, and how deep it sits, 0 … 1. */

@@ -1,8 +1,16 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { featureSizes, modelCost } from "../../src/engine/plan_target.ts";
+import { parseFluxConfig } from "../../src/model/flux_config.ts";
+import { fluxModel } from "../../src/model/flux_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { type ModelCost, peakLiveBytes, predictSpeedup } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { publishedDitPlan, publishedFluxFastPlan } from "./published_plans.ts";
+import {
+  FLUX_MODES,
+  publishedDitPlan,
+  publishedFluxFastPlan,
+  publishedFluxPlan,
+} from "./published_plans.ts";
 
 /** MACs of DiT-XL/2 at 256² without embed and head, which the published numbers leave out. */
 const ditCost: ModelCost = {
@@ -60,6 +68,47 @@ Deno.test("predictSpeedup() gives 3.537 for the structure of FLUX fast with its 
   const cost = { embed: 0, head: 0, modules };
   assertAlmostEquals(predictSpeedup(compilePlan(plan), cost), 3.537, 5e-3);
   assertAlmostEquals(predictSpeedup(compilePlan(stepsOnly(plan)), cost), 2.545, 5e-4);
+});
+
+for (
+  const [mode, published] of [["medium-1", 3.005], ["medium-2", 2.716], ["slow", 2.534]] as const
+) {
+  Deno.test(`predictSpeedup() gives ${published} for the structure of FLUX ${mode} with its projection always run`, () => {
+    const plan = publishedFluxPlan(mode);
+    const modules = plan.modules.map((name) => {
+      const [blocks, , part] = name.split(".");
+      const merge = name.startsWith("single") && part === "mlp" ? 22.2 / 38 : 0;
+      return { branch: fluxShares[`${blocks} ${part}`]!, merge };
+    });
+    // As above.
+    assertAlmostEquals(
+      predictSpeedup(compilePlan(plan), { embed: 0, head: 0, modules }),
+      published,
+      5e-3,
+    );
+  });
+}
+
+Deno.test("FLUX.1-dev keeps half of what a run-time cache of the published code keeps, or less", () => {
+  const { transformer } = fluxModel(parseFluxConfig({ guidance_embeds: true }));
+  const kept = FLUX_MODES.map((mode) => {
+    const compiled = compilePlan(publishedFluxPlan(mode));
+    return peakLiveBytes(compiled, featureSizes(transformer, 1));
+  });
+  // Bytes in float32; the reference keeps 6.46 GB in bfloat16, which would be 12.9 GB.
+  assertEquals(kept, [6_429_868_032, 3_227_516_928, 3_227_516_928, 6_109_003_776]);
+});
+
+Deno.test("predictSpeedup() of FLUX.1-dev leaves projections out where both features are reused", () => {
+  const { transformer } = fluxModel(parseFluxConfig({ guidance_embeds: true }));
+  const cost = modelCost(transformer);
+  const total = cost.embed + cost.head +
+    cost.modules.reduce((sum, { branch, merge }) => sum + branch + merge, 0);
+  assertAlmostEquals(total / 1e12, 37.18, 0.01); // the published count of a forward pass
+  const predicted = FLUX_MODES.map((mode) =>
+    predictSpeedup(compilePlan(publishedFluxPlan(mode)), cost).toFixed(3)
+  );
+  assertEquals(predicted, ["3.980", "3.063", "2.763", "2.735"]);
 });
 
 Deno.test("the structure of DiT fast keeps at most 54 results at once, the oldest for 14 steps", () => {

@@ -1,0 +1,66 @@
+/**
+ * The server as Deno's and Bun's own ways of serving want it: made from the environment, ended by a signal.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import type { BackendName } from "../backend/backend.ts";
+import { BACKENDS } from "../backend/select.ts";
+import { type App, createApp } from "../server/app.ts";
+import { parseKeys } from "../server/key_list.ts";
+import { openLocalRenderer } from "../worker/local_renderer.ts";
+import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
+import type { Renderer } from "../worker/renderer.ts";
+
+/** Seconds that running jobs have after a signal; Deno Deploy gives 5. */
+const GRACE_SECONDS = 4;
+
+/**
+ * Makes the server. Environment: `INVARDIFF_MODEL` is a directory, file or URL, the embedded model unless
+ * given; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
+ * clients must show one of, separated by commas, each of 16 letters or more.
+ *
+ * It draws in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
+ * when what was begun is done.
+ *
+ * @throws {TypeError} When there is no provider of that name.
+ * @throws {AssetError} When a key is not one.
+ */
+export function startService(): App {
+  const { INVARDIFF_MODEL: model, INVARDIFF_BACKEND, INVARDIFF_API_KEYS } = process.env;
+  const apiKeys = parseKeys(INVARDIFF_API_KEYS, "INVARDIFF_API_KEYS");
+  const backend = providerOf(INVARDIFF_BACKEND || "auto");
+  const open = (): Promise<Renderer> => {
+    const options = { backend, ...(model && { model }) };
+    return canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options);
+  };
+  let renderer = open();
+  const app = createApp({
+    renderers: renderer.then((one) => [one]),
+    reopen: async (failed) => {
+      await failed.close().catch(() => {}); // it failed: what it says now is of no use
+      return await (renderer = open());
+    },
+    apiKeys,
+    onError: (error, id) => console.error(`error in request ${id}:`, error),
+  });
+  const stop = async (): Promise<void> => {
+    await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
+    await renderer.then((one) => one.close()).catch(() => {}); // it may never have opened
+    process.exit(0);
+  };
+  process.once("SIGTERM", () => void stop());
+  process.once("SIGINT", () => void stop());
+  return app;
+}
+
+function providerOf(name: string): BackendName | "auto" {
+  const known = (["auto", ...BACKENDS] as const).find((one) => one === name);
+  if (known !== undefined) return known;
+  throw new TypeError(
+    `Cannot serve: INVARDIFF_BACKEND must be auto, ${
+      BACKENDS.join(", ")
+    }: current value is ${name}`,
+  );
+}

@@ -1,0 +1,59 @@
+/**
+ * One after another, each on its own account.
+ *
+ * In an isolate, what a request began may end with that request. So no request draws on another's account:
+ * each waits until the one before it is done, and then draws itself.
+ *
+ * @module
+ */
+
+/** How turns are taken. */
+export interface TurnOptions {
+  /** Most that wait. */
+  readonly limit: number;
+  /** Longest wait for the one before, in seconds: it may be gone without a word. */
+  readonly seconds: number;
+}
+
+/** What came of waiting: a turn, which must be ended, or why there is none. */
+export type Turn =
+  | { readonly kind: "turn"; readonly end: () => void }
+  | { readonly kind: "full" }
+  | { readonly kind: "stuck" };
+
+/** A queue of turns. */
+export class Turns {
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+
+  /** Makes a queue in which nobody waits. */
+  constructor(readonly options: TurnOptions) {}
+
+  /** Waits for a turn; whoever was ahead and has not ended theirs in time is taken as gone. */
+  async take(): Promise<Turn> {
+    if (this.#waiting >= this.options.limit) return { kind: "full" };
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    this.#waiting++;
+    try {
+      if (await within(before, this.options.seconds)) return { kind: "turn", end: resolve };
+      resolve();
+      return { kind: "stuck" };
+    } finally {
+      this.#waiting--;
+    }
+  }
+}
+
+/** Whether a promise settles within so many seconds. */
+export async function within(promise: Promise<unknown>, seconds: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), seconds * 1000);
+  const settled = (): boolean => true;
+  try {
+    return await Promise.race([promise.then(settled, settled), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The server for Cloudflare Workers and other hosts of workerd: one picture after another, no jobs, weights
+ * from static assets.
+ *
+ * The module that is deployed imports onnxruntime-web's WebAssembly, which workerd compiles ahead, and
+ * hands it over; `deno task build:edge` writes it:
+ *
+ * ```ts ignore
+ * import compiled from "./ort.wasm";
+ * import { serveWorker } from "@invardiff/edge/workers";
+ *
+ * export default serveWorker(compiled);
+ * ```
+ *
+ * @module
+ */
+
+import { openParts } from "../assets/parted_source.ts";
+import type { Fetch } from "../assets/ranged_response.ts";
+import { type App, createApp, DEFAULT_LIMITS } from "../server/app.ts";
+import { parseKeys } from "../server/key_list.ts";
+import { readBounded } from "../server/read_body.ts";
+import { refusalOf, RequestError } from "../server/request_error.ts";
+import { openLocalRenderer } from "../worker/local_renderer.ts";
+import type { Renderer } from "../worker/renderer.ts";
+import { Turns, within } from "./turns.ts";
+
+/** What the host binds. */
+export interface WorkerEnv {
+  /** Static assets: the model in parts under `/model/`. */
+  readonly ASSETS: { fetch(url: URL, init: RequestInit): Promise<Response> };
+  /** Keys that clients must show one of, separated by commas, each of 16 letters or more. */
+  readonly API_KEYS?: string;
+}
+
+/** A request's life. */
+export interface WorkerContext {
+  /** Keeps it from ending with its answer. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/** What the host calls. */
+export interface WorkerHandler {
+  /** Answers a request. */
+  fetch(request: Request, env: WorkerEnv, context: WorkerContext): Promise<Response>;
+}
+
+/** Any host will do: the binding looks at the path only. */
+const MODEL_ASSETS = "https://assets.invalid/model/";
+/** For 128 MB of memory and half a minute of CPU time. */
+const LIMITS = { n: 2, queue: 8, deadlineSeconds: 60 } as const;
+const GENERATIONS = "/v1/images/generations";
+const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+/** Makes the handler; the model is opened by the first request, for only requests may read assets. */
+export function serveWorker(compiledModule: WebAssembly.Module): WorkerHandler {
+  let service: Service | undefined;
+  return {
+    fetch: async (request, env, context) => {
+      service ??= new Service(compiledModule, env);
+      const current = service;
+      context.waitUntil(current.loaded); // the next request needs it, even if this one leaves
+      const forget = (): void => {
+        if (service === current) service = undefined;
+      };
+      return await current.answer(request, { context, forget });
+    },
+  };
+}
+
+interface Visit {
+  readonly context: WorkerContext;
+  /** Lets the next request begin anew. */
+  readonly forget: () => void;
+}
+
+/** A server in an isolate. */
+class Service {
+  readonly #env: WorkerEnv;
+  readonly #renderer: Promise<Renderer>;
+  #app: App;
+  #turns = newTurns();
+  #drawing: Promise<unknown> = Promise.resolve();
+
+  constructor(compiledModule: WebAssembly.Module, env: WorkerEnv) {
+    this.#env = env;
+    this.#renderer = openModel(compiledModule, (url, init) => env.ASSETS.fetch(url, init));
+    this.#app = this.#newApp();
+  }
+
+  #newApp(): App {
+    return createApp({
+      renderers: this.#renderer.then((renderer) => [this.#watched(renderer)]),
+      jobs: false,
+      apiKeys: parseKeys(this.#env.API_KEYS, "API_KEYS"),
+      limits: LIMITS,
+      onError: (error, id) => console.error(`error in request ${id}:`, error),
+    });
+  }
+
+  /** Resolves when the model is loaded or could not be. */
+  get loaded(): Promise<void> {
+    return this.#app.loaded;
+  }
+
+  async answer(request: Request, { context, forget }: Visit): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (HEALTH.has(pathname)) return await this.#app.fetch(request);
+    if (!await within(this.loaded, LIMITS.deadlineSeconds)) {
+      forget(); // the request that loaded it is gone
+      return refuse(stuck());
+    }
+    if ((await this.#app.request("/readyz")).status !== 200) forget();
+    if (request.method !== "POST" || pathname !== GENERATIONS) {
+      return await this.#app.fetch(request);
+    }
+    try {
+      return await this.#draw(await whole(request), context);
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** Answers when it is this request's turn; the turn ends with the drawing. */
+  async #draw(request: Request, context: WorkerContext): Promise<Response> {
+    const turn = await this.#turns.take();
+    if (turn.kind === "full") throw full();
+    if (turn.kind === "stuck") {
+      this.#app = this.#newApp(); // the old one waits for a drawing that will not end
+      this.#turns = newTurns();
+      throw stuck();
+    }
+    try {
+      return await this.#app.fetch(request);
+    } finally {
+      context.waitUntil(this.#drawing.then(nextTask).then(turn.end)); // a stream is drawn after the answer's head
+    }
+  }
+
+  #watched(renderer: Renderer): Renderer {
+    return {
+      facts: renderer.facts,
+      render: (batch, options) => {
+        const drawing = renderer.render(batch, options);
+        this.#drawing = drawing.catch(() => {}); // whoever asked hears of it
+        return drawing;
+      },
+      counts: () => renderer.counts(),
+      close: () => renderer.close(),
+    };
+  }
+}
+
+async function openModel(compiledModule: WebAssembly.Module, fetch: Fetch): Promise<Renderer> {
+  return await openLocalRenderer({ model: await openParts(MODEL_ASSETS, fetch), compiledModule });
+}
+
+/** The request with its body read: nobody may send slowly when it is their turn. */
+async function whole(request: Request): Promise<Request> {
+  const body = await readBounded(request, DEFAULT_LIMITS.body);
+  return new Request(request.url, {
+    method: request.method,
+    headers: request.headers,
+    body,
+    signal: request.signal,
+  });
+}
+
+function newTurns(): Turns {
+  return new Turns({ limit: LIMITS.queue, seconds: LIMITS.deadlineSeconds });
+}
+
+function full(): RequestError {
+  return new RequestError(`Cannot take the job: at most ${LIMITS.queue} may wait`, {
+    status: 429,
+    code: "queue_full",
+    headers: { "retry-after": "2" },
+  });
+}
+
+function stuck(): RequestError {
+  return new RequestError("Cannot take the job: one that began before it does not end", {
+    status: 503,
+    code: "busy",
+    headers: { "retry-after": "1" },
+  });
+}
+
+function refuse(error: unknown): Response {
+  const { status, body, headers } = refusalOf(error);
+  return Response.json(body, { status, headers });
+}
+
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

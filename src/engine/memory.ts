@@ -1,0 +1,88 @@
+/**
+ * What a model needs of memory, known from its graphs before anything is loaded.
+ *
+ * @module
+ */
+
+import type { Transformer } from "../model/module_graph.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { buildSegment, type Part } from "./segment.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./step_segments.ts";
+
+/** Bytes in float32. */
+export interface MemoryNeeds {
+  /** Weights of all graphs of a step. */
+  readonly weights: number;
+  /** How many graphs a step has where each module has one of its own. */
+  readonly graphs: number;
+  /** Weights of the largest of them. */
+  readonly largestGraph: number;
+  /** The largest weight. */
+  readonly largestTensor: number;
+  /** Weights of the largest graph of the conditioning, each of which is gone before the loop. */
+  readonly largestConditioning: number;
+}
+
+/** Needs of a model. */
+export function memoryNeeds(transformer: Transformer): MemoryNeeds {
+  const [full] = fullSteps(1, transformer.modules.length);
+  const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
+  const graphs = parts.map((part) => tensorBytes(buildSegment(transformer, [part])));
+  const sums = graphs.map(sum);
+  const { groups, width } = transformer.conditioning;
+  const conditioning = groups.map((group) => {
+    const graph = new GraphBuilder("modulation");
+    group.build(graph, graph.input("conditioning", ["R", width]));
+    return sum(tensorBytes(graph));
+  });
+  return {
+    weights: sum(sums),
+    graphs: graphs.length,
+    largestGraph: largest(sums),
+    largestTensor: largest(graphs.map(largest)),
+    largestConditioning: largest(conditioning),
+  };
+}
+
+/** What one backend has room for. */
+export interface MemoryLimits {
+  /** All weights together; absent where nothing says it. */
+  readonly weights?: number | undefined;
+  /** One weight, where each has a buffer of its own. */
+  readonly tensor?: number | undefined;
+}
+
+/** Why a model does not fit, with numbers; `undefined` when nothing speaks against it. */
+export function misfitOf(needs: MemoryNeeds, limits: MemoryLimits): string | undefined {
+  if (limits.weights !== undefined && needs.weights > limits.weights) {
+    return `weights must fit in ${gibibytes(limits.weights)}: current value is ${
+      gibibytes(needs.weights)
+    } in float32`;
+  }
+  if (limits.tensor !== undefined && needs.largestTensor > limits.tensor) {
+    return `every weight must fit in ${gibibytes(limits.tensor)}: current value is ${
+      gibibytes(needs.largestTensor)
+    } in float32`;
+  }
+  return undefined;
+}
+
+/** `44.34 GiB`; below a tenth in MiB. */
+export function gibibytes(bytes: number): string {
+  if (bytes < 0.1 * 2 ** 30) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+}
+
+function tensorBytes(graph: GraphBuilder): readonly number[] {
+  return graph.parameters.map(({ dims }) =>
+    dims.reduce<number>((product, size) => product * Number(size), 4)
+  );
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+function largest(numbers: readonly number[]): number {
+  return numbers.reduce((most, number) => Math.max(most, number), 0);
+}

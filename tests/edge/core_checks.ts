@@ -1,0 +1,199 @@
+/** Checks that every runtime passes: pictures at once and as a stream, what there is, health. */
+import { assert, assertEquals, assertGreaterOrEqual, assertMatch } from "@std/assert";
+import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
+import { toPictures } from "../../src/engine/picture.ts";
+import { openPipeline } from "../../src/engine/pipeline.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { type Client, json, pixelsOf } from "./client.ts";
+import type { HttpCheck } from "./http_check.ts";
+
+const REQUEST = { prompt: "sneaker", seed: 7, steps: 10, plan: "none" };
+
+/** All of them. */
+export const CORE_CHECKS: readonly HttpCheck[] = [
+  {
+    tag: "core",
+    name: "it is alive at once and ready when its model is there",
+    check: async (client) => {
+      assertEquals((await client.get("/healthz")).json, { status: "ok" });
+      assertEquals((await client.get("/readyz")).json, { status: "ready" });
+    },
+  },
+  {
+    tag: "core",
+    name: "it shows the page with its script and style",
+    check: async (client) => {
+      const page = await client.get("/");
+      assertMatch(page.headers.get("content-type") ?? "", /^text\/html/);
+      for (const name of ["main.js", "style.css"]) {
+        assertEquals((await client.get(`/page/${name}`)).status, 200, name);
+      }
+      assertEquals((await client.get("/page/../deno.json")).status, 404);
+    },
+  },
+  {
+    tag: "core",
+    name: "it lists its model, and answers 404 for another",
+    check: async (client) => {
+      const { data: [model] } = (await client.get("/v1/models")).json;
+      assertEquals([model.id, model.latent, model.classes.length], [
+        "fashion-dit",
+        [1, 32, 32],
+        10,
+      ]);
+      assertEquals((await client.get("/v1/models/fashion-dit")).json, model);
+      const { status, json: { error } } = await client.get("/v1/models/none");
+      assertEquals([status, error.type], [404, "invalid_request_error"]);
+    },
+  },
+  {
+    tag: "core",
+    name: "it gives out the bundled plans to the letter, and as heat-maps",
+    check: async (client) => {
+      const { data } = (await client.get("/v1/plans")).json;
+      assertEquals(data.map(({ id }: { readonly id: string }) => id), bundledPlans);
+      for (const name of bundledPlans) {
+        assertEquals((await client.get(`/v1/plans/${name}`)).text, formatPlan(loadPlan(name)));
+      }
+      const svg = await client.get(`/v1/plans/${bundledPlans[0]}.svg`);
+      assertEquals(svg.headers.get("content-type"), "image/svg+xml");
+      assertMatch(svg.text, /^<svg /);
+    },
+  },
+  {
+    tag: "core",
+    name: "it says what it can do, and every route that it names is there",
+    check: async (client) => {
+      const { routes, models, output_formats } = (await client.get("/v1/capabilities")).json;
+      assertEquals([models, output_formats[0]], [["fashion-dit"], "png"]);
+      for (const route of routes) {
+        const [method, path] = route.split(" ");
+        if (method !== "GET" || path.includes("{") || path.includes(":")) continue;
+        assertEquals((await client.get(path)).status, 200, route);
+      }
+    },
+  },
+  {
+    tag: "core",
+    name: "it draws what the library draws for a seed, to a grey level",
+    check: async (client) => {
+      const [first, again, other] = [
+        (await client.generate(REQUEST)).json,
+        (await client.generate(REQUEST)).json,
+        (await client.generate({ ...REQUEST, seed: 8 })).json,
+      ];
+      assertEquals([first.seed, first.steps, first.plan, first.model], [
+        7,
+        10,
+        null,
+        "fashion-dit",
+      ]);
+      assertClose(pixelsOf(first.data[0].b64_json), await libraryPixels());
+      assertEquals(again.data, first.data);
+      assert(other.data[0].b64_json !== first.data[0].b64_json);
+    },
+  },
+  {
+    tag: "core",
+    name: "it follows a plan, and the one that fits where none is named",
+    check: async (client) => {
+      const { plan } = (await client.generate({ label: "Bag", seed: 1 })).json;
+      assertEquals(plan.id, "fashion-dit.ddim50.fast");
+      assertGreaterOrEqual(plan.predicted_speedup, 2.5);
+      const named = await client.generate({ label: 8, plan: "fashion-dit.ddim25.fast" });
+      assertEquals(named.json.steps, 25);
+    },
+  },
+  {
+    tag: "core",
+    name: "it streams previews, then the picture that it would have answered at once",
+    check: async (client) => {
+      const body = { ...REQUEST, stream: true, partial_images: 2 };
+      const events = await Array.fromAsync(client.events("/v1/images/generations", json(body)));
+      assertEquals(events.map(({ event }) => event.replace("image_generation.", "")), [
+        "partial_image",
+        "partial_image",
+        "completed",
+      ]);
+      const whole = (await client.generate(REQUEST)).json.data[0].b64_json;
+      assertEquals(events.at(-1)?.data.b64_json, whole);
+      assertEquals(events.slice(0, 2).map(({ data }) => data.partial_image_index), [0, 1]);
+    },
+  },
+  {
+    tag: "core",
+    name: "it refuses what it cannot do by name, in one envelope",
+    check: async (client) => {
+      const cases = [
+        [{ ...REQUEST, n: 0 }, 400, "n"],
+        [{ ...REQUEST, style: "vivid" }, 400, "style"],
+        [{ ...REQUEST, plan: "none-such" }, 404, "plan"],
+        [{ prompt: "a castle" }, 400, "prompt"],
+        [{ ...REQUEST, size: "512x512" }, 400, "size"],
+      ] as const;
+      for (const [body, status, param] of cases) {
+        const answer = await client.post("/v1/images/generations", body);
+        assertEquals([answer.status, answer.json.error.param], [status, param], answer.text);
+        assert(answer.headers.get("x-request-id") !== null);
+      }
+      const broken = { ...json(0), body: "{" };
+      assertEquals((await client.get("/v1/images/generations", broken)).status, 400);
+      assertEquals((await client.get("/none")).json.error.code, "not_found");
+    },
+  },
+  {
+    tag: "core",
+    name: "it stops drawing for a client that leaves",
+    check: async (client) => {
+      const begun = performance.now();
+      await client.generate(REQUEST);
+      const usual = performance.now() - begun;
+      await leaveEarly(client, { ...REQUEST, n: 2, steps: 250, stream: true, partial_images: 3 });
+      const left = performance.now();
+      await client.generate(REQUEST);
+      const after = performance.now() - left;
+      // 250 steps of two pictures would take some 40 times as long; a busy machine makes one request
+      // 5 times slower than another.
+      assert(after < 10 * usual + 1000, `${after} ms after a client left, else ${usual} ms`);
+    },
+  },
+  {
+    tag: "core",
+    name: "it answers for its health while it draws",
+    check: async (client) => {
+      const drawing = client.generate({ ...REQUEST, steps: 50 });
+      assertEquals((await client.get("/healthz")).status, 200);
+      await drawing;
+    },
+  },
+];
+
+/** Begins a stream, then goes. */
+async function leaveEarly(client: Client, body: unknown): Promise<void> {
+  const stop = new AbortController();
+  const init = { ...json(body), signal: stop.signal };
+  const response = await fetch(new URL("/v1/images/generations", client.base), init);
+  assertEquals(response.status, 200);
+  stop.abort();
+  await response.body?.cancel().catch(() => {}); // it was aborted
+}
+
+let pixels: Promise<readonly number[]> | undefined;
+
+/** The picture of `REQUEST`, drawn here on one wasm thread. */
+function libraryPixels(): Promise<readonly number[]> {
+  pixels ??= (async () => {
+    const pipeline = await openPipeline({ backend: "wasm", threads: 1 });
+    const { latents } = await pipeline.generate({ labels: [7], seed: 7, steps: 10 });
+    await pipeline.close();
+    return [...toPictures(latents)[0]!.pixels]; // one label was asked for
+  })();
+  return pixels;
+}
+
+/** Providers differ by 2e-5 of the range (README, parity): a level at most, where a value is at its edge. */
+function assertClose(actual: readonly number[], wanted: readonly number[]): void {
+  assertEquals(actual.length, wanted.length);
+  const largest = Math.max(...actual.map((level, i) => Math.abs(level - wanted[i]!)));
+  assert(largest <= 1, `pixels differ by up to ${largest} levels`);
+}

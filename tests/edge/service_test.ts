@@ -1,0 +1,34 @@
+/** What the environment tells the service, and how it ends. */
+import { assertEquals } from "@std/assert";
+import { ROOT } from "../_shim/watched.ts";
+import { Client } from "./client.ts";
+import { withServer } from "./servers.ts";
+
+const ENV = {
+  INVARDIFF_MODEL: new URL("tests/golden/dit-a/", ROOT).pathname,
+  INVARDIFF_BACKEND: "wasm",
+  INVARDIFF_API_KEYS: "the-first-long-key, the-second-long-key",
+};
+
+Deno.test("the service takes model, provider and keys from the environment, and SIGTERM ends it well", async () => {
+  await withServer("deno", async ({ base, stop }) => {
+    const client = new Client(base);
+    assertEquals((await client.get("/healthz")).status, 200);
+    const headers = { authorization: "Bearer the-second-long-key" };
+    while ((await client.get("/v1/models", { headers })).status === 503);
+    assertEquals((await client.get("/v1/models")).status, 401);
+    const { data: [model] } = (await client.get("/v1/models", { headers })).json;
+    assertEquals([model.id, model.backend.name], ["dit-a", "wasm"]);
+    assertEquals(await stop(), 0);
+  }, ENV);
+});
+
+Deno.test("the service refuses a provider that there is not", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-read", "--allow-env", "src/edge/deno.ts"],
+    cwd: ROOT,
+    env: { INVARDIFF_BACKEND: "abacus", NO_COLOR: "1" },
+  }).output();
+  const said = new TextDecoder().decode(stderr);
+  assertEquals([code, said.includes("current value is abacus")], [1, true]);
+});

@@ -1,0 +1,36 @@
+import { assertEquals } from "@std/assert";
+import { type Turn, Turns, within } from "../../src/edge/turns.ts";
+
+function end(turn: Turn): void {
+  if (turn.kind === "turn") turn.end();
+}
+
+Deno.test("Turns: each waits for the one before, and no more than the limit wait", async () => {
+  const turns = new Turns({ limit: 2, seconds: 60 });
+  const order: string[] = [];
+  const first = await turns.take();
+  const second = turns.take().then((turn) => (order.push("second"), turn));
+  const third = turns.take().then((turn) => (order.push("third"), turn));
+  assertEquals((await turns.take()).kind, "full");
+  order.push("first ends");
+  end(first);
+  end(await second);
+  end(await third);
+  assertEquals(order, ["first ends", "second", "third"]);
+  assertEquals((await turns.take()).kind, "turn"); // nobody waits any more
+});
+
+Deno.test("Turns: one that never ends is not waited for for ever, nor are those behind it", async () => {
+  const turns = new Turns({ limit: 9, seconds: 0.02 });
+  assertEquals((await turns.take()).kind, "turn"); // and is gone
+  const behind = await Promise.all([turns.take(), turns.take()]);
+  assertEquals(behind[0]?.kind, "stuck");
+  behind.forEach(end);
+  assertEquals((await turns.take()).kind, "turn");
+});
+
+Deno.test("within() says whether a promise settles in time, also when it fails", async () => {
+  assertEquals(await within(Promise.resolve(), 60), true);
+  assertEquals(await within(Promise.reject(new Error("no")), 60), true);
+  assertEquals(await within(new Promise(() => {}), 0.001), false);
+});

@@ -1,0 +1,41 @@
+import { assert, assertEquals } from "@std/assert";
+import { breather } from "../../src/engine/breathe.ts";
+
+Deno.test("breather() lets events through though the clock stands still", async () => {
+  const { now } = performance;
+  performance.now = () => 0; // as Cloudflare's does while a request computes
+  try {
+    const breathe = breather();
+    let seen = false;
+    let runs = 0;
+    const event = Promise.withResolvers<void>();
+    setTimeout(() => {
+      seen = true;
+      event.resolve();
+    }, 0);
+    for (; !seen && runs < 10_000; runs++) await breathe();
+    assert(seen, `${runs} runs, and no timer was heard`);
+    await event.promise;
+  } finally {
+    performance.now = now;
+  }
+});
+
+Deno.test("breather() does not pause for a few short runs", async () => {
+  const { now } = performance;
+  performance.now = () => 0;
+  try {
+    const breathe = breather();
+    const order: string[] = [];
+    const event = Promise.withResolvers<void>();
+    setTimeout(() => event.resolve(), 0);
+    void event.promise.then(() => order.push("event"));
+    for (let run = 0; run < 20; run++) await breathe();
+    order.push("runs");
+    await event.promise;
+    await Promise.resolve();
+    assertEquals(order, ["runs", "event"]);
+  } finally {
+    performance.now = now;
+  }
+});

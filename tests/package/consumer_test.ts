@@ -1,0 +1,72 @@
+/** The package as it is published: a project that has nothing else makes the picture that we make. */
+import { assertEquals } from "@std/assert";
+import { listPublished } from "../../scripts/check_size.ts";
+import { openPipeline } from "../../src/engine/pipeline.ts";
+import { findBun } from "../_shim/bundled.ts";
+import { requires } from "../_shim/requires.ts";
+import { ROOT, runWatched } from "../_shim/watched.ts";
+
+const SECONDS = 120; // a project takes 5 on a free core
+const NAME = "@invardiff/edge";
+
+Deno.test("a Deno project that imports what is published, with two permissions, makes our picture", async () => {
+  await withProject(async (project) => {
+    for (const { path } of await listPublished(ROOT)) {
+      await copy(new URL(path, ROOT), new URL(`package/${path}`, project));
+    }
+    // Where JSR resolves, the link is not needed: it stands for the registry.
+    const config = { imports: { [NAME]: `jsr:${NAME}@^0.1.0` }, links: ["./package"] };
+    await Deno.writeTextFile(new URL("deno.json", project), JSON.stringify(config));
+    const flags = ["--quiet", "--no-prompt", "--cached-only", "--allow-read", "--allow-env"];
+    await expectOurPicture([Deno.execPath(), "run", ...flags, "consumer.ts"], project);
+  });
+});
+
+Deno.test({
+  ...await requires("a Bun project that imports the package", "bun", "packages"),
+  name: "a Bun project that imports the packed package makes our picture",
+  fn: async () => {
+    await withProject(async (project) => {
+      const tarball = new URL("package.tgz", project).pathname;
+      const pack = ["pack", "--quiet", "--allow-dirty", "--output", tarball];
+      await runWatched([Deno.execPath(), ...pack], { seconds: SECONDS });
+      const installed = new URL(`node_modules/${NAME}/`, project);
+      await Deno.mkdir(installed, { recursive: true });
+      const unpack = ["-xzf", tarball, "-C", installed.pathname, "--strip-components=1"];
+      await runWatched(["tar", ...unpack], { seconds: SECONDS });
+      await expectOurPicture([await findBun(), "consumer.ts"], project);
+    });
+  },
+});
+
+/** A folder with the consumer's program, which git ignores; its packages resolve to our `node_modules`. */
+async function withProject(use: (project: URL) => Promise<void>): Promise<void> {
+  const cache = new URL(".cache/", ROOT);
+  await Deno.mkdir(cache, { recursive: true });
+  const project = new URL(`file://${await Deno.makeTempDir({ dir: cache.pathname })}/`);
+  try {
+    await copy(new URL("consumer.ts", import.meta.url), new URL("consumer.ts", project));
+    await use(project);
+  } finally {
+    await Deno.remove(project, { recursive: true });
+  }
+}
+
+async function copy(from: URL, to: URL): Promise<void> {
+  await Deno.mkdir(new URL("./", to), { recursive: true });
+  await Deno.copyFile(from, to);
+}
+
+async function expectOurPicture(command: [string, ...string[]], cwd: URL): Promise<void> {
+  const printed = await runWatched(command, { seconds: SECONDS, cwd });
+  const pipeline = await openPipeline({ backend: "wasm" });
+  const { latents } = await pipeline.generate({ labels: [7], seed: 7, steps: 4 });
+  await pipeline.close();
+  assertEquals(JSON.parse(printed), {
+    plan: "fashion-dit.ddim50.fast",
+    steps: 25,
+    status: 200,
+    png: true,
+    latents: [...latents.data],
+  });
+}
