@@ -93,7 +93,9 @@ function streamOf(path: string, size: number): ReadableStream<Uint8Array<ArrayBu
   let at = 0;
   return new ReadableStream({
     async pull(controller): Promise<void> {
-      const file = handle ??= await import("node:fs/promises").then(({ open }) => open(path, "r"));
+      const { open } = await import("node:fs/promises");
+      const file: FileHandle = handle ?? await open(path, "r");
+      handle = file;
       const block = new Uint8Array(Math.min(WHOLE_BYTES, size - at));
       const { bytesRead } = await file.read(block, 0, block.length, at);
       at += bytesRead;
