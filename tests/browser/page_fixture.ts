@@ -32,8 +32,8 @@ export interface VisitOptions {
 }
 
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-/** Milliseconds that anything may take: on SwiftShader a step takes seconds, more on a busy machine. */
-const PATIENCE_MS = 90_000;
+/** Milliseconds that anything may take: a step on SwiftShader takes seconds, on a machine that is busy ten times as many. */
+const PATIENCE_MS = 240_000;
 
 /** Opens server, browser and page, and puts all of them away. */
 export async function visit(
