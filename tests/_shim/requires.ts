@@ -2,11 +2,12 @@
  * What a test needs beside Deno itself. What is missing is named once, with the command that brings it;
  * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
  */
+import { readRealPictures, REAL_FOLDER } from "../../scripts/quality/real_pictures.ts";
 import { findNative } from "../../src/backend/native.ts";
 import { findAdapter } from "../../src/backend/webgpu.ts";
 
 /** Something that a machine may lack. */
-export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler";
+export type Need = "webgpu" | "native" | "node" | "bun" | "packages" | "bundler" | "dataset";
 
 interface Finder {
   /** What is wrong when it is not there. */
@@ -48,6 +49,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
       const names = ["onnxruntime-web", "zod", "@noble/hashes"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
+  },
+  dataset: {
+    lack: `no Fashion-MNIST in ${REAL_FOLDER}`,
+    command: "apt-get install dataset-fashion-mnist",
+    find: async () => await readRealPictures() !== undefined,
   },
   bundler: {
     lack: "deno bundle does not run",
