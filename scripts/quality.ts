@@ -74,7 +74,7 @@ async function allVariants(model: Model): Promise<Variant[]> {
   return [
     fullVariant(),
     ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo", "ddim25.fast"]),
-    ...ddimVariants([25, 24, 17, 12, 9]),
+    ...ddimVariants([24, 17, 12, 9]),
     ...await uniformVariants(model, [2, 3, 4], "features"),
     ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
     ...await publishedVariants(model),
