@@ -6,9 +6,11 @@
  *     deno task bench:flux --backend native --mode fast
  *
  * 5 dual and 10 single blocks 768 wide, 1,024 image and 128 text tokens, random weights. Full and planned
- * loops of one picture advance in turn, step by step; their sums are compared. `projecting` keeps features in front of `proj_out`,
+ * loops of one picture advance in turn, step by step; their sums are compared, of seconds (`loop`) and of the
+ * process's CPU seconds (`cpu`), which what else the machine does hardly touches. `projecting` keeps features in front of `proj_out`,
  * which then runs in every step of the trunk, as in the published code.
  */
+import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Weights } from "../src/assets/weights.ts";
 import type { BackendName } from "../src/backend/backend.ts";
@@ -18,7 +20,7 @@ import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
-import { runSteps } from "../src/engine/run.ts";
+import { conditionRun, noiseOf, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
 import { type FluxConfig, fluxWidth, parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model.ts";
@@ -51,7 +53,9 @@ const { values } = parseArgs({
   },
 });
 
-console.log("structure    kept       predicted  loop   /predicted  kept MiB  backend");
+console.log(
+  "structure    kept       predicted  loop  /predicted    cpu  /predicted  kept MiB  backend",
+);
 const found = await findNative() === undefined ? ["wasm"] : ["native", "wasm"];
 for (const backend of values.backend === undefined ? found : [values.backend]) {
   const modes = backend === "native" ? FLUX_MODES : (["fast"] as const);
@@ -77,7 +81,7 @@ async function measure(mode: (typeof FLUX_MODES)[number], name: BackendName): Pr
     steps: compiled.steps,
   }));
   await inTurn(planned); // loads the sessions
-  const rounds: number[][] = [];
+  const rounds: Cost[][] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     rounds.push(await inTurn([{ model, executor: executors[0]!, steps: full }, ...planned]));
   }
@@ -86,14 +90,17 @@ async function measure(mode: (typeof FLUX_MODES)[number], name: BackendName): Pr
   for (const [i, form] of forms.entries()) {
     const { transformer } = sceneOf(form);
     const predicted = predictSpeedup(compiled, modelCost(transformer));
-    const loop = median(rounds.map((seconds) => seconds[0]! / seconds[i + 1]!)); // full is first
+    const speedup = (cost: keyof Cost): number =>
+      median(rounds.map((costs) => costs[0]![cost] / costs[i + 1]![cost])); // full is first
     const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
     console.log([
       mode.padEnd(12),
       form.id.padEnd(10),
       predicted.toFixed(3).padStart(9),
-      loop.toFixed(3).padStart(6),
-      (loop / predicted).toFixed(3).padStart(10),
+      ...(["seconds", "cpuSeconds"] as const).flatMap((cost) => [
+        speedup(cost).toFixed(3).padStart(6),
+        (speedup(cost) / predicted).toFixed(3).padStart(10),
+      ]),
       (kept / 2 ** 20).toFixed(1).padStart(9),
       ` ${backend.description}`,
     ].join(" "));
@@ -177,21 +184,35 @@ interface Loop {
   readonly steps: readonly Step[];
 }
 
-/** Seconds of loops that advance step by step in turn, so that what else the machine does meets all. */
-async function inTurn(loops: readonly Loop[]): Promise<number[]> {
-  const runs = loops.map(({ model, executor, steps }) => {
-    const request = requestOf(model);
-    return runSteps({ model, executor, request, steps, features: new FeatureCache() });
-  });
-  const seconds = loops.map(() => 0);
-  for (let step = 0; step < STEPS; step++) {
+interface Cost {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+/** Costs of loops that advance step by step in turn, so that what else the machine does meets all. */
+async function inTurn(loops: readonly Loop[]): Promise<Cost[]> {
+  const runs = [];
+  for (const loop of loops) runs.push(await started(loop));
+  const costs = loops.map((): Cost => ({ seconds: 0, cpuSeconds: 0 }));
+  for (let step = 0; step <= STEPS; step++) { // the last turn ends the loops
     for (const [i, run] of runs.entries()) {
+      const before = process.cpuUsage();
       const { value } = await run.next();
-      if ("seconds" in value) seconds[i]! += value.seconds; // a step, not the result
+      const { user, system } = process.cpuUsage(before);
+      if (value === undefined) continue;
+      costs[i]!.seconds += value.seconds; // one for each
+      costs[i]!.cpuSeconds += (user + system) / 1e6;
     }
   }
-  for (const run of runs) await run.next();
-  return seconds;
+  return costs;
+}
+
+/** A loop whose conditioning is over. */
+async function started({ model, executor, steps }: Loop): Promise<ReturnType<typeof sampleFrom>> {
+  const request = requestOf(model);
+  const run = { model, executor, request, steps, features: new FeatureCache() };
+  const latents = noiseOf(request, request.scene!.latentDims); // FLUX has a scene
+  return sampleFrom(run, { table: await conditionRun(run), index: 0, latents });
 }
 
 function median(numbers: readonly number[]): number {
