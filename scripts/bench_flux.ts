@@ -27,7 +27,7 @@ import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model
 import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
-import { compilePlan, type Step } from "../src/plan/compile.ts";
+import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { normalNoise } from "../src/tensor/random.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
@@ -44,6 +44,9 @@ const CONFIG = parseFluxConfig({
 const GRID = [32, 32] as const;
 const TEXT_TOKENS = 128;
 const STEPS = 28;
+/** A step that runs in full in every structure, behind which each has all that it reuses. */
+const WARM_FROM = 22;
+type FluxMode = (typeof FLUX_MODES)[number];
 
 const { values } = parseArgs({
   options: {
@@ -58,53 +61,64 @@ console.log(
 );
 const found = await findNative() === undefined ? ["wasm"] : ["native", "wasm"];
 for (const backend of values.backend === undefined ? found : [values.backend]) {
-  const modes = backend === "native" ? FLUX_MODES : (["fast"] as const);
-  for (const mode of modes.filter((name) => values.mode === undefined || name === values.mode)) {
-    await measure(mode, backend as BackendName); // openBackend refuses other names
-  }
+  const modes = values.mode === undefined && backend === "native"
+    ? FLUX_MODES
+    : FLUX_MODES.filter((mode) => mode === (values.mode ?? "fast"));
+  await measure(modes, backend as BackendName); // openBackend refuses other names
 }
 
-/** Prints a line for the structure as we run it, and for `fast` one with the projection always run. */
-async function measure(mode: (typeof FLUX_MODES)[number], name: BackendName): Promise<void> {
+/** A structure with the model that runs it. */
+interface Subject extends Loop {
+  readonly mode: string;
+  readonly compiled: CompiledPlan;
+}
+
+/** Prints a line for each structure as we run it, and for `fast` one with the projection always run. */
+async function measure(modes: readonly FluxMode[], name: BackendName): Promise<void> {
   const { backend } = await openBackend({ backend: name });
-  const plan = publishedFluxPlan(mode, { dual: CONFIG.numLayers, single: CONFIG.numSingleLayers });
-  const compiled = compilePlan(plan);
   const model = quarterModel();
-  const full = fullSteps(STEPS, model.transformer.modules.length);
-  const forms = mode === "fast" ? [model, projecting(model)] : [model];
-  const executors = forms.map(({ transformer, weights }) =>
-    new Executor(backend, transformer, weights)
-  );
-  const planned = forms.map((model, i) => ({
-    model,
-    executor: executors[i]!,
-    steps: compiled.steps,
-  }));
-  await inTurn(planned); // loads the sessions
+  const executor = new Executor(backend, model.transformer, model.weights);
+  const always = projecting(model);
+  const alwaysExecutor = new Executor(backend, always.transformer, always.weights);
+  const subjects = modes.flatMap((mode): Subject[] => {
+    const plan = publishedFluxPlan(mode, {
+      dual: CONFIG.numLayers,
+      single: CONFIG.numSingleLayers,
+    });
+    const compiled = compilePlan(plan);
+    const { steps } = compiled;
+    const own = { mode, compiled, model, executor, steps };
+    return mode === "fast" ? [own, { ...own, model: always, executor: alwaysExecutor }] : [own];
+  });
+  await inTurn(subjects, WARM_FROM);
+  const full = { model, executor, steps: fullSteps(STEPS, model.transformer.modules.length) };
   const rounds: Cost[][] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    rounds.push(await inTurn([{ model, executor: executors[0]!, steps: full }, ...planned]));
+    rounds.push(await inTurn([full, ...subjects]));
   }
-  for (const executor of executors) await executor.dispose();
-  await backend.dispose();
-  for (const [i, form] of forms.entries()) {
-    const { transformer } = sceneOf(form);
-    const predicted = predictSpeedup(compiled, modelCost(transformer));
+  for (const each of [executor, alwaysExecutor]) await each.dispose();
+  subjects.forEach((subject, i) => {
     const speedup = (cost: keyof Cost): number =>
       median(rounds.map((costs) => costs[0]![cost] / costs[i + 1]![cost])); // full is first
-    const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
-    console.log([
-      mode.padEnd(12),
-      form.id.padEnd(10),
-      predicted.toFixed(3).padStart(9),
-      ...(["seconds", "cpuSeconds"] as const).flatMap((cost) => [
-        speedup(cost).toFixed(3).padStart(6),
-        (speedup(cost) / predicted).toFixed(3).padStart(10),
-      ]),
-      (kept / 2 ** 20).toFixed(1).padStart(9),
-      ` ${backend.description}`,
-    ].join(" "));
-  }
+    console.log(`${lineOf(subject, speedup)}  ${backend.description}`);
+  });
+  await backend.dispose();
+}
+
+function lineOf({ mode, model, compiled }: Subject, speedup: (cost: keyof Cost) => number): string {
+  const { transformer } = sceneOf(model);
+  const predicted = predictSpeedup(compiled, modelCost(transformer));
+  const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
+  return [
+    mode.padEnd(12),
+    model.id.padEnd(10),
+    predicted.toFixed(3).padStart(9),
+    ...(["seconds", "cpuSeconds"] as const).flatMap((cost) => [
+      speedup(cost).toFixed(3).padStart(6),
+      (speedup(cost) / predicted).toFixed(3).padStart(10),
+    ]),
+    (kept / 2 ** 20).toFixed(1).padStart(9),
+  ].join(" ");
 }
 
 /** The model whose single blocks keep what is in front of `proj_out`, and project in every merge. */
@@ -190,11 +204,11 @@ interface Cost {
 }
 
 /** Costs of loops that advance step by step in turn, so that what else the machine does meets all. */
-async function inTurn(loops: readonly Loop[]): Promise<Cost[]> {
+async function inTurn(loops: readonly Loop[], first = 0): Promise<Cost[]> {
   const runs = [];
-  for (const loop of loops) runs.push(await started(loop));
+  for (const loop of loops) runs.push(await started(loop, first));
   const costs = loops.map((): Cost => ({ seconds: 0, cpuSeconds: 0 }));
-  for (let step = 0; step <= STEPS; step++) { // the last turn ends the loops
+  for (let step = first; step <= STEPS; step++) { // the last turn ends the loops
     for (const [i, run] of runs.entries()) {
       const before = process.cpuUsage();
       const { value } = await run.next();
@@ -208,11 +222,14 @@ async function inTurn(loops: readonly Loop[]): Promise<Cost[]> {
 }
 
 /** A loop whose conditioning is over. */
-async function started({ model, executor, steps }: Loop): Promise<ReturnType<typeof sampleFrom>> {
+async function started(
+  { model, executor, steps }: Loop,
+  index: number,
+): Promise<ReturnType<typeof sampleFrom>> {
   const request = requestOf(model);
   const run = { model, executor, request, steps, features: new FeatureCache() };
   const latents = noiseOf(request, request.scene!.latentDims); // FLUX has a scene
-  return sampleFrom(run, { table: await conditionRun(run), index: 0, latents });
+  return sampleFrom(run, { table: await conditionRun(run), index, latents });
 }
 
 function median(numbers: readonly number[]): number {
