@@ -53,10 +53,10 @@ export function directoryAssets(
       const parts = safeParts(name);
       if (parts === undefined) return undefined;
       const [first, id, file] = parts;
-      if (first !== "models") return await readFile(folder, parts);
+      if (first !== "models") return await readAsset(folder, parts);
       if (id === undefined || file === undefined || parts.length > 3) return undefined;
       if (!Object.hasOwn(models, id) || !MODEL_FILES.has(file)) return undefined;
-      return await readFile(models[id]!, [file]); // it is its own
+      return await readAsset(models[id]!, [file]); // it is its own
     },
   };
 }
@@ -67,43 +67,44 @@ function safeParts(name: string): readonly string[] | undefined {
   return parts.every((part) => /^[\w-][\w.-]*$/.test(part)) ? parts : undefined;
 }
 
-async function readFile(
+async function readAsset(
   folder: string | URL,
   parts: readonly string[],
 ): Promise<PageAsset | undefined> {
   const type = TYPES[parts.at(-1)!.split(".").at(-1)!]; // split gives at least one
   if (type === undefined) return undefined;
-  const { open } = await import("node:fs/promises");
+  const { readFile, stat } = await import("node:fs/promises");
   const { fileURLToPath } = await import("node:url");
   const root = folder instanceof URL ? fileURLToPath(folder) : folder;
-  const handle = await open([root.replace(/\/$/, ""), ...parts].join("/"), "r").catch(missing);
-  if (handle === undefined) return undefined;
-  const { size, mtimeMs } = await handle.stat();
+  const path = [root.replace(/\/$/, ""), ...parts].join("/");
+  const facts = await stat(path).catch(missing);
+  if (facts?.isFile() !== true) return undefined;
+  const { size, mtimeMs } = facts;
   const etag = `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
-  if (size > WHOLE_BYTES) return { body: streamOf(handle, size), size, type, etag };
-  try {
-    return { body: new Uint8Array(await handle.readFile()), size, type, etag };
-  } finally {
-    await handle.close();
-  }
+  if (size > WHOLE_BYTES) return { body: streamOf(path, size), size, type, etag };
+  return { body: new Uint8Array(await readFile(path)), size, type, etag };
 }
 
 type FileHandle = Awaited<ReturnType<typeof import("node:fs/promises").open>>;
 
-/** The file in blocks; it is closed at its end or when nobody reads on. */
-function streamOf(handle: FileHandle, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** The file in blocks. It is opened by the first read (a HEAD request has none), closed by its end or when it is left. */
+function streamOf(path: string, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let handle: FileHandle | undefined;
   let at = 0;
   return new ReadableStream({
     async pull(controller): Promise<void> {
+      const { open } = await import("node:fs/promises");
+      const file: FileHandle = handle ?? await open(path, "r");
+      handle = file;
       const block = new Uint8Array(Math.min(WHOLE_BYTES, size - at));
-      const { bytesRead } = await handle.read(block, 0, block.length, at);
+      const { bytesRead } = await file.read(block, 0, block.length, at);
       at += bytesRead;
       if (bytesRead > 0) controller.enqueue(block.subarray(0, bytesRead));
       if (bytesRead > 0 && at < size) return;
-      await handle.close();
+      await file.close();
       controller.close();
     },
-    cancel: () => handle.close(),
+    cancel: () => handle?.close(),
   }, { highWaterMark: 0 });
 }
 

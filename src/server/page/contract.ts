@@ -83,7 +83,6 @@ export interface JobEvents {
   /** A step is behind it. */
   readonly step: {
     readonly index: number;
-    readonly kind: StepKind;
     readonly seconds: number;
     readonly elapsed_seconds: number;
     readonly eta_seconds: number | null;

@@ -114,10 +114,10 @@ class Engine implements BrowserEngine {
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
-      onStep: ({ index, kind, seconds, estimate }) => {
+      onStep: ({ index, seconds, estimate }) => {
         const elapsed = (performance.now() - began) / 1000;
         const eta = elapsed / (index + 1) * (request.steps - index - 1);
-        onEvent({ kind: "step", index, stepKind: kind, seconds, elapsed, eta });
+        onEvent({ kind: "step", index, seconds, elapsed, eta });
         if (estimate !== undefined) onEvent({ kind: "preview", pixels: pixelsOf(estimate) });
       },
     });

@@ -25,10 +25,3 @@ export interface Outcome {
 export function outcomeFile({ className, request: { seed, plan } }: Outcome): string {
   return `${fileName([className, seed, plan ?? "full"])}.png`;
 }
-
-/** Whether a request is for the same picture but for its plan. */
-export function isSamePicture(a: RunRequest, b: RunRequest): boolean {
-  return (["model", "label", "seed", "steps", "guidance"] as const).every((name) =>
-    a[name] === b[name]
-  );
-}

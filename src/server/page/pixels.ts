@@ -25,7 +25,7 @@ export function pixelsOf(latents: Tensor): Pixels {
 }
 
 /** Grey, RGB or RGBA to RGBA. */
-export function toPixels({ width, height, channels, pixels }: Picture): Pixels {
+function toPixels({ width, height, channels, pixels }: Picture): Pixels {
   const data = new Uint8ClampedArray(width * height * 4);
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) data[i * 4 + c] = pixels[i * channels + (channels === 1 ? 0 : c)]!;

@@ -37,7 +37,6 @@ export type RunEvent =
   | {
     readonly kind: "step";
     readonly index: number;
-    readonly stepKind: StepKind;
     readonly seconds: number;
     readonly elapsed: number;
     readonly eta: number | undefined;

@@ -75,9 +75,9 @@ function translate(event: string, data: never): RunEvent | undefined {
     return { kind: "started", kinds };
   }
   if (event !== "step") return undefined;
-  const { index, kind, seconds, elapsed_seconds, eta_seconds }: JobEvents["step"] = data;
+  const { index, seconds, elapsed_seconds, eta_seconds }: JobEvents["step"] = data;
   const eta = eta_seconds ?? undefined;
-  return { kind: "step", index, stepKind: kind, seconds, elapsed: elapsed_seconds, eta };
+  return { kind: "step", index, seconds, elapsed: elapsed_seconds, eta };
 }
 
 async function show(

@@ -86,7 +86,7 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 .lines label { position: relative; font-weight: 400; font-size: 0.92rem; }
 .lines label > span { display: flex; align-items: baseline; gap: 9px; padding: 6px 8px; border-radius: 8px; cursor: pointer; }
 .lines label > span::before { content: ""; flex: none; align-self: center; width: 14px; height: 14px; border-radius: 50%; border: 1.5px solid var(--edge); }
-.lines label > span:hover { background: var(--ground); }
+.lines :not(:checked) + span:hover { background: var(--ground); }
 .lines :checked + span { background: var(--pale); }
 .lines :checked + span::before { border: 4.5px solid var(--accent); }
 .lines small { margin-left: auto; color: var(--soft); font-size: 0.82rem; font-variant-numeric: tabular-nums; text-align: right; }
@@ -137,7 +137,7 @@ dd.hint { font-size: 0.85rem; font-weight: 400; letter-spacing: 0; }
 #difference-figure { width: 132px; } #difference-figure figcaption { margin-top: 4px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
 figcaption { font-size: 0.85rem; color: var(--soft); }
 #notices { font-size: 0.85rem; color: var(--soft); display: grid; gap: 4px; }
-#download { justify-self: start; }
+#download { justify-self: start; align-self: start; }
 
 .plan-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 8px; }
 .legend { font-size: 0.85rem; color: var(--soft); }
@@ -177,6 +177,10 @@ footer { margin-top: 36px; font-size: 0.85rem; }
   .view { grid-template-columns: minmax(0, 1fr); gap: 16px; }
   dl { grid-template-columns: repeat(auto-fit, minmax(96px, 1fr)); gap: 10px; }
   dd { font-size: 1.3rem; }
+  .facts:has(#difference-figure:not([hidden])) { grid-template-columns: 132px minmax(0, 1fr); }
+  .facts > * { grid-column: 1 / -1; }
+  .facts > #difference-figure { grid-column: 1; grid-row: span 2; }
+  .facts > #difference-figure:not([hidden]) ~ * { grid-column: 2; }
   #map { height: 96px; }
   #cards { grid-template-columns: 1fr 1fr; }
 }

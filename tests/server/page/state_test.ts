@@ -18,7 +18,7 @@ const ASKED: RunAction = { kind: "asked", pass: "planned" };
 const STARTED: RunAction = { kind: "started", kinds: ["full", "mixed", "mixed", "mixed"] };
 function step(index: number, seconds: number): RunAction {
   const eta = 3 - index;
-  return { kind: "step", index, stepKind: "full", seconds, elapsed: index + 1, eta };
+  return { kind: "step", index, seconds, elapsed: index + 1, eta };
 }
 
 Deno.test("a run is told turn by turn, its steps in sight but not aloud", () => {
