@@ -6,7 +6,7 @@
  *     deno task bench:flux --backend native --mode fast
  *
  * 5 dual and 10 single blocks 768 wide, 1,024 image and 128 text tokens, random weights. Full and planned
- * loops of one picture alternate; medians are compared. `projecting` keeps features in front of `proj_out`,
+ * loops of one picture advance in turn, step by step; their sums are compared. `projecting` keeps features in front of `proj_out`,
  * which then runs in every step of the trunk, as in the published code.
  */
 import { parseArgs } from "node:util";
@@ -68,31 +68,25 @@ async function measure(mode: (typeof FLUX_MODES)[number], name: BackendName): Pr
   const model = quarterModel();
   const full = fullSteps(STEPS, model.transformer.modules.length);
   const forms = mode === "fast" ? [model, projecting(model)] : [model];
-  const seconds = new Map<string, number[]>();
-  const time = async (
-    key: string,
-    of: Model,
-    executor: Executor,
-    steps: readonly Step[],
-  ): Promise<void> => {
-    seconds.set(key, [...seconds.get(key) ?? [], await loopSeconds(of, executor, steps)]);
-  };
   const executors = forms.map(({ transformer, weights }) =>
     new Executor(backend, transformer, weights)
   );
-  for (const [i, form] of forms.entries()) await loopSeconds(form, executors[i]!, compiled.steps); // loads its sessions
+  const planned = forms.map((model, i) => ({
+    model,
+    executor: executors[i]!,
+    steps: compiled.steps,
+  }));
+  await inTurn(planned); // loads the sessions
+  const rounds: number[][] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    await time("full", model, executors[0]!, full);
-    for (const [i, form] of forms.entries()) {
-      await time(form.id, form, executors[i]!, compiled.steps);
-    }
+    rounds.push(await inTurn([{ model, executor: executors[0]!, steps: full }, ...planned]));
   }
   for (const executor of executors) await executor.dispose();
   await backend.dispose();
-  for (const form of forms) {
+  for (const [i, form] of forms.entries()) {
     const { transformer } = sceneOf(form);
     const predicted = predictSpeedup(compiled, modelCost(transformer));
-    const loop = median(seconds.get("full")!) / median(seconds.get(form.id)!);
+    const loop = median(rounds.map((seconds) => seconds[0]! / seconds[i + 1]!)); // full is first
     const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
     console.log([
       mode.padEnd(12),
@@ -177,16 +171,27 @@ function sceneOf(model: Model): NonNullable<ReturnType<typeof resolveRequest>["s
   return requestOf(model).scene!; // FLUX has one
 }
 
-async function loopSeconds(
-  model: Model,
-  executor: Executor,
-  steps: readonly Step[],
-): Promise<number> {
-  const request = requestOf(model);
-  const loop = runSteps({ model, executor, request, steps, features: new FeatureCache() });
-  for (let next = await loop.next();; next = await loop.next()) {
-    if (next.done === true) return next.value.loopSeconds;
+interface Loop {
+  readonly model: Model;
+  readonly executor: Executor;
+  readonly steps: readonly Step[];
+}
+
+/** Seconds of loops that advance step by step in turn, so that what else the machine does meets all. */
+async function inTurn(loops: readonly Loop[]): Promise<number[]> {
+  const runs = loops.map(({ model, executor, steps }) => {
+    const request = requestOf(model);
+    return runSteps({ model, executor, request, steps, features: new FeatureCache() });
+  });
+  const seconds = loops.map(() => 0);
+  for (let step = 0; step < STEPS; step++) {
+    for (const [i, run] of runs.entries()) {
+      const { value } = await run.next();
+      if ("seconds" in value) seconds[i]! += value.seconds; // a step, not the result
+    }
   }
+  for (const run of runs) await run.next();
+  return seconds;
 }
 
 function median(numbers: readonly number[]): number {

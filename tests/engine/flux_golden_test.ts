@@ -7,7 +7,10 @@ import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
-import { constantsOf, stepInputs } from "../../src/engine/run.ts";
+import { constantsOf, runSteps, stepInputs } from "../../src/engine/run.ts";
+import { openBackend } from "../../src/backend/select.ts";
+import { Executor } from "../../src/engine/executor.ts";
+import { interfere } from "./small_model.ts";
 import { fullSteps } from "../../src/engine/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
 import { samplingFor } from "../../src/engine/sampling.ts";
@@ -123,6 +126,29 @@ Deno.test("a plan of FLUX that reuses the trunk residual or everything but the h
     assertEquals(pipeline.backend.live.values, 0);
     await pipeline.close();
     assertEquals(latents.data.every(Number.isFinite), true);
+  });
+});
+
+Deno.test("a run of FLUX embeds its text once, and its conditioning ahead of the first step", async () => {
+  await withGolden(async (file) => {
+    const { backend } = await openBackend({ backend: "wasm" });
+    const model = await openModel(FLUX_A);
+    const runs: string[] = [];
+    const watched = interfere(backend, { onRun: (name) => runs.push(name) });
+    const executor = new Executor(watched, model.transformer, model.weights);
+    const request = resolveRequest(model, { ...await sampleOptions(file, 2), steps: 3 });
+    const steps = fullSteps(3, model.transformer.modules.length);
+    const loop = runSteps({ model, executor, request, steps, features: new FeatureCache() });
+    while ((await loop.next()).done !== true);
+    assertEquals(runs.filter((name) => name === "preparation").length, 1);
+    assertEquals(runs.filter((name) => name === "embedding").length, 3);
+    const first = runs.indexOf("embedding");
+    const ahead = runs.filter((name) => name.startsWith("modulation") || name === "conditioning");
+    assertEquals(ahead, runs.slice(0, first).filter((name) => name !== "preparation"));
+    assertEquals(ahead.length, 1 + 2 * 2 + 3 + 1); // times, both sides of dual blocks, single blocks, head
+    await executor.dispose();
+    await backend.dispose();
+    await model.close();
   });
 });
 
