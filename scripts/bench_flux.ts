@@ -6,9 +6,11 @@
  *     deno task bench:flux --backend native --mode fast
  *
  * 5 dual and 10 single blocks 768 wide, 1,024 image and 128 text tokens, random weights. Full and planned
- * loops of one picture advance in turn, step by step; their sums are compared. `projecting` keeps features in front of `proj_out`,
+ * loops of one picture advance in turn, step by step; their sums are compared, of seconds (`loop`) and of the
+ * process's CPU seconds (`cpu`), which what else the machine does hardly touches. `projecting` keeps features in front of `proj_out`,
  * which then runs in every step of the trunk, as in the published code.
  */
+import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Weights } from "../src/assets/weights.ts";
 import type { BackendName } from "../src/backend/backend.ts";
@@ -18,14 +20,14 @@ import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
-import { runSteps } from "../src/engine/run.ts";
+import { conditionRun, noiseOf, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
 import { type FluxConfig, fluxWidth, parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model.ts";
 import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
-import { compilePlan, type Step } from "../src/plan/compile.ts";
+import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { normalNoise } from "../src/tensor/random.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
@@ -42,6 +44,9 @@ const CONFIG = parseFluxConfig({
 const GRID = [32, 32] as const;
 const TEXT_TOKENS = 128;
 const STEPS = 28;
+/** A step that runs in full in every structure, behind which each has all that it reuses. */
+const WARM_FROM = 22;
+type FluxMode = (typeof FLUX_MODES)[number];
 
 const { values } = parseArgs({
   options: {
@@ -51,53 +56,69 @@ const { values } = parseArgs({
   },
 });
 
-console.log("structure    kept       predicted  loop   /predicted  kept MiB  backend");
+console.log(
+  "structure    kept       predicted  loop  /predicted    cpu  /predicted  kept MiB  backend",
+);
 const found = await findNative() === undefined ? ["wasm"] : ["native", "wasm"];
 for (const backend of values.backend === undefined ? found : [values.backend]) {
-  const modes = backend === "native" ? FLUX_MODES : (["fast"] as const);
-  for (const mode of modes.filter((name) => values.mode === undefined || name === values.mode)) {
-    await measure(mode, backend as BackendName); // openBackend refuses other names
-  }
+  const modes = values.mode === undefined && backend === "native"
+    ? FLUX_MODES
+    : FLUX_MODES.filter((mode) => mode === (values.mode ?? "fast"));
+  await measure(modes, backend as BackendName); // openBackend refuses other names
 }
 
-/** Prints a line for the structure as we run it, and for `fast` one with the projection always run. */
-async function measure(mode: (typeof FLUX_MODES)[number], name: BackendName): Promise<void> {
+/** A structure with the model that runs it. */
+interface Subject extends Loop {
+  readonly mode: string;
+  readonly compiled: CompiledPlan;
+}
+
+/** Prints a line for each structure as we run it, and for `fast` one with the projection always run. */
+async function measure(modes: readonly FluxMode[], name: BackendName): Promise<void> {
   const { backend } = await openBackend({ backend: name });
-  const plan = publishedFluxPlan(mode, { dual: CONFIG.numLayers, single: CONFIG.numSingleLayers });
-  const compiled = compilePlan(plan);
   const model = quarterModel();
-  const full = fullSteps(STEPS, model.transformer.modules.length);
-  const forms = mode === "fast" ? [model, projecting(model)] : [model];
-  const executors = forms.map(({ transformer, weights }) =>
-    new Executor(backend, transformer, weights)
-  );
-  const planned = forms.map((model, i) => ({
-    model,
-    executor: executors[i]!,
-    steps: compiled.steps,
-  }));
-  await inTurn(planned); // loads the sessions
-  const rounds: number[][] = [];
+  const executor = new Executor(backend, model.transformer, model.weights);
+  const always = projecting(model);
+  const alwaysExecutor = new Executor(backend, always.transformer, always.weights);
+  const subjects = modes.flatMap((mode): Subject[] => {
+    const plan = publishedFluxPlan(mode, {
+      dual: CONFIG.numLayers,
+      single: CONFIG.numSingleLayers,
+    });
+    const compiled = compilePlan(plan);
+    const { steps } = compiled;
+    const own = { mode, compiled, model, executor, steps };
+    return mode === "fast" ? [own, { ...own, model: always, executor: alwaysExecutor }] : [own];
+  });
+  await inTurn(subjects, WARM_FROM);
+  const full = { model, executor, steps: fullSteps(STEPS, model.transformer.modules.length) };
+  const rounds: Cost[][] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    rounds.push(await inTurn([{ model, executor: executors[0]!, steps: full }, ...planned]));
+    rounds.push(await inTurn([full, ...subjects]));
   }
-  for (const executor of executors) await executor.dispose();
+  for (const each of [executor, alwaysExecutor]) await each.dispose();
+  subjects.forEach((subject, i) => {
+    const speedup = (cost: keyof Cost): number =>
+      median(rounds.map((costs) => costs[0]![cost] / costs[i + 1]![cost])); // full is first
+    console.log(`${lineOf(subject, speedup)}  ${backend.description}`);
+  });
   await backend.dispose();
-  for (const [i, form] of forms.entries()) {
-    const { transformer } = sceneOf(form);
-    const predicted = predictSpeedup(compiled, modelCost(transformer));
-    const loop = median(rounds.map((seconds) => seconds[0]! / seconds[i + 1]!)); // full is first
-    const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
-    console.log([
-      mode.padEnd(12),
-      form.id.padEnd(10),
-      predicted.toFixed(3).padStart(9),
-      loop.toFixed(3).padStart(6),
-      (loop / predicted).toFixed(3).padStart(10),
-      (kept / 2 ** 20).toFixed(1).padStart(9),
-      ` ${backend.description}`,
-    ].join(" "));
-  }
+}
+
+function lineOf({ mode, model, compiled }: Subject, speedup: (cost: keyof Cost) => number): string {
+  const { transformer } = sceneOf(model);
+  const predicted = predictSpeedup(compiled, modelCost(transformer));
+  const kept = peakLiveBytes(compiled, featureSizes(transformer, 1));
+  return [
+    mode.padEnd(12),
+    model.id.padEnd(10),
+    predicted.toFixed(3).padStart(9),
+    ...(["seconds", "cpuSeconds"] as const).flatMap((cost) => [
+      speedup(cost).toFixed(3).padStart(6),
+      (speedup(cost) / predicted).toFixed(3).padStart(10),
+    ]),
+    (kept / 2 ** 20).toFixed(1).padStart(9),
+  ].join(" ");
 }
 
 /** The model whose single blocks keep what is in front of `proj_out`, and project in every merge. */
@@ -177,21 +198,38 @@ interface Loop {
   readonly steps: readonly Step[];
 }
 
-/** Seconds of loops that advance step by step in turn, so that what else the machine does meets all. */
-async function inTurn(loops: readonly Loop[]): Promise<number[]> {
-  const runs = loops.map(({ model, executor, steps }) => {
-    const request = requestOf(model);
-    return runSteps({ model, executor, request, steps, features: new FeatureCache() });
-  });
-  const seconds = loops.map(() => 0);
-  for (let step = 0; step < STEPS; step++) {
+interface Cost {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+/** Costs of loops that advance step by step in turn, so that what else the machine does meets all. */
+async function inTurn(loops: readonly Loop[], first = 0): Promise<Cost[]> {
+  const runs = [];
+  for (const loop of loops) runs.push(await started(loop, first));
+  const costs = loops.map((): Cost => ({ seconds: 0, cpuSeconds: 0 }));
+  for (let step = first; step <= STEPS; step++) { // the last turn ends the loops
     for (const [i, run] of runs.entries()) {
+      const before = process.cpuUsage();
       const { value } = await run.next();
-      if ("seconds" in value) seconds[i]! += value.seconds; // a step, not the result
+      const { user, system } = process.cpuUsage(before);
+      if (value === undefined) continue;
+      costs[i]!.seconds += value.seconds; // one for each
+      costs[i]!.cpuSeconds += (user + system) / 1e6;
     }
   }
-  for (const run of runs) await run.next();
-  return seconds;
+  return costs;
+}
+
+/** A loop whose conditioning is over. */
+async function started(
+  { model, executor, steps }: Loop,
+  index: number,
+): Promise<ReturnType<typeof sampleFrom>> {
+  const request = requestOf(model);
+  const run = { model, executor, request, steps, features: new FeatureCache() };
+  const latents = noiseOf(request, request.scene!.latentDims); // FLUX has a scene
+  return sampleFrom(run, { table: await conditionRun(run), index, latents });
 }
 
 function median(numbers: readonly number[]): number {

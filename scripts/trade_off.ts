@@ -4,20 +4,22 @@
  *     deno task trade-off            64 fresh seeds, native where it is found; writes plans/trade-off.svg
  *
  * PSNR is the mean over pictures of their final latents to those of all 50 DDIM steps. Rivals: DDIM with
- * fewer steps, uniform reuse of the hidden state, and plans of the published calibration (levels
+ * fewer steps, uniform reuse of features or of the hidden state, and plans of the published calibration (levels
  * .61/.2/.2 and .63/.22/.22).
  */
 import { parseArgs } from "node:util";
 import { meanPsnr } from "../src/calibrate/psnr.ts";
-import { modelCost, planTarget } from "../src/engine/plan_target.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";
-import { importCacheBook } from "../src/plan/cache_book.ts";
-import { compilePlan } from "../src/plan/compile.ts";
-import { predictSpeedup } from "../src/plan/cost.ts";
-import { bindPlan } from "../src/plan/fit.ts";
-import { parsePlan, type Plan } from "../src/plan/plan.ts";
-import { linearSchedule } from "../src/sampler/noise_schedule.ts";
+import { joinRows } from "../src/tensor/rows.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
+import {
+  bundledVariants,
+  ddimVariants,
+  fullVariant,
+  publishedVariants,
+  uniformVariants,
+  type Variant,
+} from "./rivals.ts";
 
 interface Point {
   readonly series: string;
@@ -26,8 +28,6 @@ interface Point {
   readonly psnr: number;
 }
 
-const STEPS = 50;
-const GUIDANCE = 2;
 const BATCH = 16;
 const COLORS: Readonly<Record<string, string>> = {
   "bundled plans (search)": "#0a7d4b",
@@ -46,82 +46,37 @@ const { values } = parseArgs({
 });
 const pipeline = await openPipeline();
 const { model } = pipeline;
-const { times } = linearSchedule(STEPS);
-const target = await planTarget(model, { times, guidance: GUIDANCE });
-const width = model.transformer.modules.length;
-const full = await sample({});
+const variants = [
+  ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo"]),
+  ...ddimVariants([30, 27, 25, 24, 21, 19, 18, 17, 15, 13, 12]),
+  ...await uniformVariants(model, [2, 3, 4], "features"),
+  ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
+  ...await publishedVariants(model),
+];
+const full = await sample(fullVariant());
 const points: Point[] = [];
-
-for (const name of ["slow", "fast", "turbo"]) {
-  const text = await Deno.readTextFile(`plans/fashion-dit.ddim50.${name}.json`);
-  await add("bundled plans (search)", name, parsePlan(text));
-}
-for (const steps of [30, 27, 25, 24, 21, 19, 18, 17, 15, 13, 12]) {
-  const latents = await sample({ steps });
-  push("DDIM with fewer steps", `${steps} steps`, STEPS / steps, latents);
-}
-for (const every of [2, 3, 4]) {
-  for (
-    const [series, mark] of [["features", "r".repeat(width)], ["the hidden state", "="]] as const
-  ) {
-    const rows = times.map((_, step) => [step % every === 0 ? ".".repeat(width) : mark]);
-    await add(`uniform reuse of ${series}`, `1 of ${every}`, { ...bare(), rows });
-  }
-}
-for (const name of ["slow", "fast"]) {
-  const book = await Deno.readTextFile(`tests/golden/books/fashion-dit-${name}/cache_books.json`);
-  const plan = importCacheBook(JSON.parse(book), { name: "ddim", times });
-  await add("published calibration", name, bindPlan(plan, target));
+for (const variant of variants) {
+  const { series, name, speedup } = variant;
+  const point = { series, name, speedup, psnr: meanPsnr(await sample(variant), full) };
+  points.push(point);
+  console.log(
+    `${series.padEnd(36)} ${name.padEnd(12)} ${speedup.toFixed(2)}× ${point.psnr.toFixed(2)} dB`,
+  );
 }
 await pipeline.close();
 await Deno.writeTextFile(values.out, figure(points));
 
-async function add(series: string, name: string, plan: Plan): Promise<void> {
-  const speedup = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
-  push(series, name, speedup, await sample({ plan }));
-}
-
-function push(series: string, name: string, speedup: number, latents: Tensor): void {
-  const point = { series, name, speedup, psnr: meanPsnr(latents, full) };
-  points.push(point);
-  console.log(
-    `${series.padEnd(36)} ${name.padEnd(10)} ${speedup.toFixed(2)}× ${point.psnr.toFixed(2)} dB`,
-  );
-}
-
-/** The same pictures under a plan, or with another number of steps. */
-async function sample(options: { readonly plan?: Plan; readonly steps?: number }): Promise<Tensor> {
+/** The same pictures by any variant. */
+async function sample({ steps, plan }: Variant): Promise<Tensor> {
   const count = Number(values.count);
-  const seed = Number(values.seed);
-  const [c, h, w] = model.latent;
-  const data = new Float32Array(count * c * h * w);
+  const batches: Tensor[] = [];
   for (let first = 0; first < count; first += BATCH) {
     const size = Math.min(BATCH, count - first);
     const labels = Array.from({ length: size }, (_, i) => (first + i) % model.classes);
-    const { latents } = await pipeline.generate({
-      steps: STEPS,
-      guidance: GUIDANCE,
-      labels,
-      seed: seed + first,
-      ...options,
-    });
-    data.set(latents.data, first * c * h * w);
+    const seed = Number(values.seed) + first;
+    batches.push((await pipeline.generate({ steps, labels, seed, plan })).latents);
   }
-  return { dims: [count, c, h, w], data };
-}
-
-function bare(): Plan {
-  return bindPlan({
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [],
-    modules: target.modules,
-    sampler: { name: target.sampler, times },
-    slots: ["joint"],
-    rows: [],
-    context: { guidance: GUIDANCE },
-    policy: { name: "uniform", parameters: {} },
-  }, target);
+  return joinRows(batches);
 }
 
 /** PSNR over predicted speed-up; one line a series. */

@@ -10,8 +10,6 @@ export interface AdapterFacts {
   readonly name: string;
   /** Whether it computes on the CPU (llvmpipe, SwiftShader): right, but slow. */
   readonly fallback: boolean;
-  /** Largest buffer that a graph can read, in bytes: a weight has one. */
-  readonly bufferLimit: number;
 }
 
 /** The adapter that `webgpu` would use; `undefined` when there is none. */
@@ -20,10 +18,13 @@ export async function findAdapter(): Promise<AdapterFacts | undefined> {
   if (adapter === undefined || adapter === null) return undefined;
   const { vendor, device, description, isFallbackAdapter } = adapter.info;
   const name = [vendor, device, description].filter((part) => part !== "").join(" ");
+  return { name: description || name || "unnamed adapter", fallback: isFallbackAdapter };
+}
+
+/** Largest buffer that a graph can read, in bytes: a weight has one. `undefined` without an adapter. */
+export async function findBufferLimit(): Promise<number | undefined> {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+  if (adapter === undefined || adapter === null) return undefined;
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-  return {
-    name: description || name || "unnamed adapter",
-    fallback: isFallbackAdapter,
-    bufferLimit: Math.min(maxBufferSize, maxStorageBufferBindingSize),
-  };
+  return Math.min(maxBufferSize, maxStorageBufferBindingSize);
 }

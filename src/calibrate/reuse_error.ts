@@ -13,7 +13,7 @@ import { FeatureCache } from "../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
 import { disposeAll, type Values } from "../engine/transfer.ts";
-import type { MixedStep, Step } from "../plan/compile.ts";
+import type { FullStep, MixedStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "./trials.ts";
 
@@ -55,11 +55,7 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
   const { model } = trials.subject;
   const count = trials.times.length;
   const modules = model.transformer.modules.length;
-  const [full] = fullSteps(1, modules);
-  const storing: Step = {
-    ...full!,
-    actions: full!.actions.map(() => ({ kind: "run", store: true })),
-  };
+  const storing = storeAll(modules);
   const errors = trials.times.map((): number[] => []);
   const held: { readonly index: number; readonly features: FeatureCache }[] = [];
   const constants = await constantsOf(runOf(trials.subject, []));
@@ -85,7 +81,14 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
   return errors;
 }
 
-async function predictNoise(
+/** A step that runs every module and keeps every feature. */
+export function storeAll(modules: number): FullStep {
+  const [full] = fullSteps(1, modules);
+  return { ...full!, actions: full!.actions.map(() => ({ kind: "run", store: true })) }; // one was asked for
+}
+
+/** The noise that one step predicts from the latents of the full run, with what the cache keeps. */
+export async function predictNoise(
   { subject, table, times, full }: Trials,
   step: Step,
   { index, features, constants }: {
@@ -112,7 +115,8 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
   return rootMeanSquare(trajectory.at(-1)!, trials.full.at(-1)!);
 }
 
-function reuseAll(modules: number, after: "drop" | "keep" = "keep"): MixedStep {
+/** A step that runs no branch and merges every kept feature. */
+export function reuseAll(modules: number, after: "drop" | "keep" = "keep"): MixedStep {
   const action = { kind: "reuse", drop: after === "drop" } as const;
   return {
     kind: "mixed",
@@ -124,7 +128,8 @@ function reuseAll(modules: number, after: "drop" | "keep" = "keep"): MixedStep {
   };
 }
 
-function rootMeanSquare(a: Tensor, b: Tensor): number {
+/** Root mean square difference. */
+export function rootMeanSquare(a: Tensor, b: Tensor): number {
   const sum = a.data.reduce((total, value, i) => total + (value - b.data[i]!) ** 2, 0); // same shape
   return Math.sqrt(sum / a.data.length);
 }

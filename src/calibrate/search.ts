@@ -1,146 +1,185 @@
 /**
  * Mode `search`: choose the rows of a plan by measured error, under a budget of predicted cost.
  *
- * Rows are of two kinds: full, and reuse of every module's feature on a fresh embedding with fresh
- * gates. A row of the second kind costs under one percent of a full one and keeps far more of the
- * picture than a kept hidden state, whose step ignores its latent (4 to 7 dB at equal cost on the embedded model).
- *
- * Dynamic programming places the full steps by expected final error; then each is moved by one step to
- * either side as long as the measured PSNR on held-back conditions grows.
+ * Whole plans are measured first: full steps where dynamic programming places them, evenly, and as mode
+ * `guided` does. The best is then changed, one move at a time, as long as the measured PSNR on held-back
+ * conditions grows: full steps move by one step; steps load a kept state instead of kept features; steps
+ * run some of their modules; and what one step does more, others pay for. All that changes is in
+ * `moves.ts`.
  *
  * @module
  */
 
-import { modelCost } from "../engine/plan_target.ts";
-import { sceneOf } from "../engine/request.ts";
-import type { Transformer } from "../model/module_graph.ts";
-import { compilePlan } from "../plan/compile.ts";
-import { predictSpeedup } from "../plan/cost.ts";
-import type { Plan } from "../plan/plan.ts";
-import { placeFullSteps } from "./placement.ts";
-import { measureReuse, type ReuseErrors } from "./reuse_error.ts";
-import { psnrToFull, type Trajectory, trial, type Trials } from "./trials.ts";
+import { type ModelCost, rowMacs } from "../plan/cost.ts";
+import { exchanges, type Move, type MoveKind, type Prospects, shift } from "./moves.ts";
+
+/** Rows and what they are worth. */
+export interface Measured {
+  /** One row per step. */
+  readonly rows: readonly string[];
+  /** Mean PSNR in dB to the full run on the held-back conditions. */
+  readonly psnr: number;
+}
+
+/** What is searched. `M` may carry what the next measurement can use. */
+export interface SearchProblem<M extends Measured> {
+  /** Names of all modules, in execution order. */
+  readonly modules: readonly string[];
+  /** What is paid for them. */
+  readonly cost: ModelCost;
+  /** Plans to begin with, by name; those beyond the budget are passed over. */
+  readonly starts: ReadonlyMap<string, readonly string[]>;
+  /** Expected final error: decides what is measured first. */
+  readonly expected: (rows: readonly string[]) => number;
+  /** Measures rows; `known` was measured before. */
+  readonly measure: (rows: readonly string[], known: M | undefined) => Promise<M>;
+}
 
 /** How to search. */
 export interface SearchOptions {
   /** Least predicted speed-up of the plan. */
   readonly speedup: number;
-  /** Most trial runs of the refinement. */
+  /** Most measurements. */
   readonly trials: number;
   /** Hears of progress: done of at most total, and the best PSNR in dB so far. */
   readonly onProgress?: ((done: number, total: number, psnr: number) => void) | undefined;
 }
 
 /** What a search found. */
-export interface SearchResult {
-  /** One row per step, `.` and `r` marks. */
-  readonly rows: readonly string[];
-  /** Predicted speed-up. */
-  readonly predicted: number;
-  /** Mean PSNR in dB to the full run on the held-back conditions. */
-  readonly psnr: number;
+export interface SearchResult extends Measured {
+  /** Name of the plan that it began with. */
+  readonly start: string;
+  /** How many moves of each kind it made. */
+  readonly moves: Readonly<Record<MoveKind, number>>;
+  /** How many plans of each kind were measured; the starts are not among them. */
+  readonly tried: Readonly<Record<MoveKind, number>>;
 }
 
-/** Longest run of reused steps that is considered. */
-export const LONGEST_REUSE = 7;
+/** Exchanges that are measured before they are given up: the most promising come first. */
+const EXCHANGES = 16;
 
 /**
  * Searches rows of at least the predicted speed-up.
  *
- * @param errors Measured on other conditions than the held-back ones: see {@link measureReuse}.
- * @throws {RangeError} When no number of full steps within the longest reuse is that fast.
+ * @throws {RangeError} When no start is that fast.
  */
-export async function searchRows(
-  errors: ReuseErrors,
-  heldBack: Trials,
-  { speedup, trials, onProgress }: SearchOptions,
+export async function searchRows<M extends Measured>(
+  problem: SearchProblem<M>,
+  options: SearchOptions,
 ): Promise<SearchResult> {
-  const { transformer } = sceneOf(heldBack.subject.model, heldBack.subject.request);
-  const steps = heldBack.times.length;
-  const count = fullStepCount(transformer, steps, speedup);
-  let best = await evaluate(heldBack, placeFullSteps(errors, steps, count), undefined);
-  let done = 1;
+  const search = await begin(problem, options);
   for (let improved = true; improved;) {
+    const exchanged = await exchangePass(search);
+    improved = await shiftPass(search) || exchanged;
+  }
+  const { best: { rows, psnr }, start, moves, tried } = search;
+  return { rows, psnr, start, moves, tried };
+}
+
+type Counts = Record<MoveKind, number>;
+
+/** A search at work. */
+interface Search<M extends Measured> {
+  readonly problem: SearchProblem<M>;
+  readonly options: SearchOptions;
+  readonly prospects: Prospects;
+  readonly start: string;
+  /** Rows that were measured. */
+  readonly measured: Set<string>;
+  readonly moves: Counts;
+  readonly tried: Counts;
+  best: M;
+}
+
+/** Measures the starts and keeps the best. */
+async function begin<M extends Measured>(
+  problem: SearchProblem<M>,
+  options: SearchOptions,
+): Promise<Search<M>> {
+  const prospects = prospectsOf(problem, options.speedup);
+  const measured = new Set<string>();
+  let best: { readonly start: string; readonly found: M } | undefined;
+  for (const [start, rows] of problem.starts) {
+    if (!affordable(rows, prospects) || measured.has(rows.join()) || spent(measured, options)) {
+      continue;
+    }
+    const found = await problem.measure(rows, undefined);
+    measured.add(rows.join());
+    if (best === undefined || found.psnr > best.found.psnr) best = { start, found };
+    options.onProgress?.(measured.size, options.trials, best.found.psnr);
+  }
+  if (best === undefined) {
+    throw new RangeError(
+      "Cannot search: speed-up must be within the reach of a plan to begin with: current value is " +
+        options.speedup,
+    );
+  }
+  const none = { shift: 0, state: 0, cells: 0, steps: 0 };
+  const { start, found } = best;
+  const counts = { moves: { ...none }, tried: { ...none } };
+  return { problem, options, prospects, start, measured, ...counts, best: found };
+}
+
+/** Moves every computed step by one to either side, as long as that is better. */
+async function shiftPass<M extends Measured>(search: Search<M>): Promise<boolean> {
+  let improved = false;
+  for (let step = 1; step < search.best.rows.length; step++) {
+    for (const by of [-1, 1] as const) {
+      const move = shift(search.best.rows, step, by);
+      if (move !== undefined && await measureMove(search, move)) improved = true;
+    }
+  }
+  return improved;
+}
+
+/** Measures the most promising exchanges, anew after each that is better, until none of them is. */
+async function exchangePass<M extends Measured>(search: Search<M>): Promise<boolean> {
+  const { problem: { modules }, prospects, measured } = search;
+  const before = search.best;
+  for (let improved = true; improved;) {
+    const fresh = exchanges(search.best.rows, modules, prospects)
+      .filter(({ rows }) => !measured.has(rows.join()) && affordable(rows, prospects));
     improved = false;
-    for (const placement of neighbours(best.placement, steps)) {
-      if (done >= trials) return resultOf(heldBack, best);
-      const next = await evaluate(heldBack, placement, best);
-      onProgress?.(++done, trials, Math.max(best.psnr, next.psnr));
-      if (next.psnr <= best.psnr) continue;
-      best = next;
-      improved = true;
-      break;
+    for (const move of fresh.slice(0, EXCHANGES)) {
+      improved = await measureMove(search, move);
+      if (improved) break;
     }
   }
-  return resultOf(heldBack, best);
+  return search.best !== before;
 }
 
-/** The largest number of full steps that is fast enough. */
-function fullStepCount(transformer: Transformer, steps: number, speedup: number): number {
-  const { embed, head, modules } = modelCost(transformer);
-  const cheap = embed + head + modules.reduce((sum, { merge }) => sum + merge, 0);
-  const full = cheap + modules.reduce((sum, { branch }) => sum + branch, 0);
-  return Math.floor((steps * full / speedup - steps * cheap) / (full - cheap));
-}
-
-/** A placement of full steps and what it is worth. */
-interface Candidate {
-  readonly placement: readonly number[];
-  readonly trajectory: Trajectory;
-  readonly psnr: number;
-}
-
-/** Runs a placement; what it shares with another candidate before their first difference is not rerun. */
-async function evaluate(
-  heldBack: Trials,
-  placement: readonly number[],
-  known: Candidate | undefined,
-): Promise<Candidate> {
-  const { steps } = compilePlan(planOf(heldBack, placement));
-  const first = known === undefined ? 0 : lastCommonFullStep(placement, known.placement);
-  const before = known?.trajectory ?? heldBack.full;
-  const trajectory = await trial(heldBack, steps, { first, before });
-  return { placement, trajectory, psnr: psnrToFull(heldBack, trajectory) };
-}
-
-function lastCommonFullStep(a: readonly number[], b: readonly number[]): number {
-  const different = a.findIndex((step, i) => step !== b[i]);
-  return a[Math.max(0, different - 1)] ?? 0;
-}
-
-/** Every placement in which one full step but the first is one step earlier or later. */
-function* neighbours(placement: readonly number[], steps: number): Generator<readonly number[]> {
-  for (let i = 1; i < placement.length; i++) {
-    for (const shift of [-1, 1]) {
-      const moved = placement[i]! + shift; // i is within
-      const free = moved > placement[i - 1]! && moved < (placement[i + 1] ?? steps);
-      if (free) yield placement.with(i, moved);
-    }
+/** Measures rows, unless they are known or all trials are spent; keeps them if they are better. */
+async function measureMove<M extends Measured>(
+  search: Search<M>,
+  { kind, rows }: Move,
+): Promise<boolean> {
+  const { problem, options, measured, moves, tried } = search;
+  if (measured.has(rows.join()) || spent(measured, options)) return false;
+  const found = await problem.measure(rows, search.best);
+  measured.add(rows.join());
+  tried[kind]++;
+  const better = found.psnr > search.best.psnr;
+  if (better) {
+    search.best = found;
+    moves[kind]++;
   }
+  options.onProgress?.(measured.size, options.trials, search.best.psnr);
+  return better;
 }
 
-function resultOf(heldBack: Trials, { placement, psnr }: Candidate): SearchResult {
-  const plan = planOf(heldBack, placement);
-  const { transformer } = sceneOf(heldBack.subject.model, heldBack.subject.request);
-  const predicted = predictSpeedup(compilePlan(plan), modelCost(transformer));
-  return { rows: plan.rows.map(([row]) => row!), predicted, psnr }; // one slot
+function spent(measured: ReadonlySet<string>, { trials }: SearchOptions): boolean {
+  return measured.size >= trials;
 }
 
-/** A bare plan, for compiling only. */
-function planOf({ subject: { model }, times }: Trials, placement: readonly number[]): Plan {
-  const { architecture, modules } = model.transformer;
-  const full = new Set(placement);
-  return {
-    version: 1,
-    architecture,
-    fingerprints: [],
-    modules: modules.map(({ name }) => name),
-    sampler: { name: model.sampler.name, times },
-    slots: ["joint"],
-    rows: times.map((_, step) => [(full.has(step) ? "." : "r").repeat(modules.length)]),
-    context: {},
-    policy: { name: "search", parameters: {} },
-  };
+function affordable(rows: readonly string[], { price, budget }: Prospects): boolean {
+  return rows.reduce((sum, row) => sum + price(row), 0) <= budget;
 }
 
-export { measureReuse };
+function prospectsOf<M extends Measured>(
+  { modules, cost, starts, expected }: SearchProblem<M>,
+  speedup: number,
+): Prospects {
+  const price = (row: string): number => rowMacs(row, cost);
+  const [rows = []] = starts.values();
+  return { price, budget: rows.length * price(".".repeat(modules.length)) / speedup, expected };
+}

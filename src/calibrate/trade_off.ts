@@ -62,6 +62,20 @@ export async function calibrateTradeOff(task: TradeOffTask): Promise<Plan> {
   return await guidedPlan({ ...task, levels: best.levels }, best.choice);
 }
 
+/**
+ * Rows that guided calibration chooses for at least this speed-up, with none to some of the modules
+ * of computed steps reused; empty when it does not come that far.
+ */
+export async function guidedRows(
+  task: CalibrationTask,
+  drifts: readonly Drift[],
+  speedup: number,
+): Promise<readonly (readonly string[])[]> {
+  const template = await templateOf(task);
+  return MODULE_LEVELS.map((level) => slowestAbove(speedup, level, { task, drifts, template }))
+    .flatMap((candidate) => candidate === undefined ? [] : [candidate.choice.rows]);
+}
+
 interface Candidate {
   readonly levels: Readonly<Record<string, number>>;
   readonly choice: GuidedChoice;
@@ -96,7 +110,7 @@ async function prepare(
 
 /** Distinct choices, those that are tried for the wanted speed-up first. */
 async function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Promise<Candidate[]> {
-  const template = await guidedPlan({ ...task, levels: {} }, { thresholds: {}, rows: [] });
+  const template = await templateOf(task);
   const wanted = [
     ...MODULE_LEVELS.map((level) => [task.speedup, level] as const),
     ...CURVE.map((factor) => [task.speedup * factor, 0] as const),
@@ -117,8 +131,13 @@ async function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Promi
   );
 }
 
+/** A plan without rows. */
+function templateOf(task: Omit<CalibrationTask, "levels">): Promise<Plan> {
+  return guidedPlan({ ...task, levels: {} }, { thresholds: {}, rows: [] });
+}
+
 interface SpeedOptions {
-  readonly task: TradeOffTask;
+  readonly task: Omit<CalibrationTask, "levels">;
   readonly drifts: readonly Drift[];
   /** A plan but for its rows. */
   readonly template: Plan;

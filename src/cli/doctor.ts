@@ -9,7 +9,7 @@ import process from "node:process";
 import { gibibytes, type MemoryLimits, memoryNeeds, misfitOf } from "../engine/memory.ts";
 import { openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
-import { findAdapter } from "../backend/adapter.ts";
+import { findAdapter, findBufferLimit } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";
 import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
@@ -43,7 +43,7 @@ async function memoryLines(location: string): Promise<readonly (readonly [string
   const model = await openModel(location);
   const needs = memoryNeeds(model.transformer);
   await model.close();
-  const adapter = await findAdapter();
+  const buffer = await findBufferLimit();
   const verdict = (limits: MemoryLimits): string => misfitOf(needs, limits) ?? "fits";
   return [
     [
@@ -56,7 +56,7 @@ async function memoryLines(location: string): Promise<readonly (readonly [string
       } at a time, ahead of the loop`,
     ],
     ["on wasm", verdict({ weights: WEIGHT_LIMIT })],
-    ["on webgpu", adapter === undefined ? "no adapter" : verdict({ tensor: adapter.bufferLimit })],
+    ["on webgpu", buffer === undefined ? "no adapter" : verdict({ tensor: buffer })],
     ["on native", verdict({ weights: totalmem() })],
   ];
 }

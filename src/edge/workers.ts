@@ -47,8 +47,11 @@ export interface WorkerHandler {
 
 /** Any host will do: the binding looks at the path only. */
 const MODEL_ASSETS = "https://assets.invalid/model/";
-/** For 128 MB of memory and half a minute of CPU time. */
-const LIMITS = { n: 2, queue: 8, deadlineSeconds: 60 } as const;
+/**
+ * For 128 MB of memory and half a minute of CPU time. A client that leaves a stream cancels it; one that
+ * leaves a plain request may go unnoticed by the host, so what it asked for is drawn to its end.
+ */
+const LIMITS = { n: 2, steps: 100, queue: 8, deadlineSeconds: 60 } as const;
 const GENERATIONS = "/v1/images/generations";
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 

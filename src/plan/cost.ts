@@ -4,7 +4,7 @@
  * @module
  */
 import { PlanError } from "../errors.ts";
-import type { CompiledPlan, ModuleAction, Step } from "./compile.ts";
+import type { CompiledPlan, Step } from "./compile.ts";
 
 /** Multiply-accumulates (MACs) of one model call; conditioning is computed ahead, so not included. */
 export interface ModelCost {
@@ -41,16 +41,22 @@ export interface FeatureSizes {
  */
 export function predictSpeedup(compiled: CompiledPlan, cost: ModelCost): number {
   checkCount(compiled, cost.modules.length);
-  const run: ModuleAction = { kind: "run", store: false };
-  const full = trunkMacs(cost, cost.modules.map(() => run));
+  const full = trunkMacs(cost, cost.modules.map(() => true));
   const planned = sum(compiled.steps.map((step) => stepMacs(step, cost)));
   return compiled.steps.length * full / planned;
 }
 
 /** MACs of one step: head; unless it reuses the hidden state the embedding; merges; run branches. */
 export function stepMacs(step: Step, cost: ModelCost): number {
-  if (step.kind !== "reuse") return trunkMacs(cost, step.actions);
+  if (step.kind !== "reuse") return trunkMacs(cost, step.actions.map(({ kind }) => kind === "run"));
   return step.load === "hidden" ? cost.head : cost.embed + cost.head;
+}
+
+/** MACs of a step with this row of a plan: what {@linkcode stepMacs} says of it compiled. */
+export function rowMacs(row: string, cost: ModelCost): number {
+  if (row === "=") return cost.head;
+  if (row === "+") return cost.embed + cost.head;
+  return trunkMacs(cost, Array.from(row, (mark) => mark === "."));
 }
 
 /**
@@ -86,10 +92,8 @@ function droppedBytes(step: Step, sizes: FeatureSizes): number {
   );
 }
 
-function trunkMacs(cost: ModelCost, actions: readonly ModuleAction[]): number {
-  const modules = cost.modules.map(({ branch, merge }, m) =>
-    merge + (actions[m]!.kind === "run" ? branch : 0)
-  );
+function trunkMacs(cost: ModelCost, runs: readonly boolean[]): number {
+  const modules = cost.modules.map(({ branch, merge }, m) => merge + (runs[m] ? branch : 0));
   return cost.embed + sum(modules) + cost.head;
 }
 

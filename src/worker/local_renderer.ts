@@ -80,7 +80,7 @@ async function factsOf({ model, backend, choice }: Pipeline): Promise<RendererFa
     latent,
     classes,
     classNames,
-    guidable: nullLabel !== undefined,
+    guidable: nullLabel !== undefined || model.embedsGuidance === true,
     sampler,
     fingerprint: await model.fingerprint(),
     backend: { name: backend.name, description: backend.description, reason: choice.reason },

@@ -3,6 +3,7 @@
  * with `INVARDIFF_REQUIRE_ALL=1` it is a failed test instead.
  */
 import { findAdapter } from "../../src/backend/adapter.ts";
+import { readRealPictures, REAL_FOLDER } from "../../scripts/quality/real_pictures.ts";
 import { findNative } from "../../src/backend/native.ts";
 
 /** Something that a machine may lack. */
@@ -14,7 +15,8 @@ export type Need =
   | "packages"
   | "bundler"
   | "chromium"
-  | "workerd";
+  | "workerd"
+  | "dataset";
 
 /** The browser of the browser tests: Debian's. */
 export const CHROMIUM = "/usr/bin/chromium";
@@ -70,6 +72,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     lack: "no workerd in node_modules",
     command: `${INSTALL} workerd@1.20261117.1`,
     find: () => isInstalled("workerd"),
+  },
+  dataset: {
+    lack: `no Fashion-MNIST in ${REAL_FOLDER}`,
+    command: "apt-get install dataset-fashion-mnist",
+    find: async () => await readRealPictures() !== undefined,
   },
   bundler: {
     lack: "deno bundle does not run",

@@ -168,6 +168,21 @@ Deno.test("calibrateTradeOff() refuses one run and speed-ups out of reach", asyn
   });
 });
 
+Deno.test("calibrateTradeOff() of two and three steps gives plans, of one step says why not", async () => {
+  await withTask(async (task) => {
+    for (const steps of [2, 3]) {
+      const plan = await calibrateTradeOff({ ...task, steps, speedup: 1.3, seconds: 0 });
+      assertEquals(plan.rows[0], ["......"]);
+      await task.pipeline.generate({ plan, labels: [0] });
+    }
+    await assertRejects(
+      () => calibrateTradeOff({ ...task, steps: 1, speedup: 1.3, seconds: 0 }),
+      RangeError,
+      "within the reach of 1 steps: current value is 1.3",
+    );
+  });
+});
+
 Deno.test("checkLevels() names a kind that is unknown, absent or out of range", async () => {
   await withTask(async ({ pipeline: { model: { transformer } } }) => {
     const refused = (levels: Readonly<Record<string, number>>, message: string): Promise<unknown> =>

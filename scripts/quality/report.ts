@@ -1,0 +1,124 @@
+/**
+ * What the judge says of every variant's pictures, and how sure that is.
+ */
+import { psnr } from "../../src/calibrate/psnr.ts";
+import { toPictures } from "../../src/engine/picture.ts";
+import type { Variant } from "../rivals.ts";
+import { drawCounts, type Interval, intervalOf } from "./bootstrap.ts";
+import { type Distance, frechetTo, momentsOf } from "./frechet.ts";
+import { type Judge, realMoments, type Verdict } from "./judge.ts";
+import { type RealPictures, splitBalanced } from "./real_pictures.ts";
+import type { Samples } from "./samples.ts";
+
+/** A number with its 95 % interval and the resamples that gave it; those of one seed are paired. */
+export interface Estimate extends Interval {
+  /** Of all pictures. */
+  readonly value: number;
+  /** Of each resample. */
+  readonly resamples: readonly number[];
+}
+
+/** What the judge says of a set of pictures. */
+export interface Quality {
+  /** Share of pictures that the judge takes for what they should be. */
+  readonly accuracy: Estimate;
+  /** Fréchet distance to the real pictures. */
+  readonly frechet: Estimate;
+}
+
+/** What is known of a variant. */
+export interface VariantQuality extends Quality {
+  /** Which. */
+  readonly variant: Variant;
+  /** Mean PSNR in dB to the first variant's pictures; absent for that one. */
+  readonly psnr?: Estimate;
+  /** Median over batches. */
+  readonly secondsPerPicture: number;
+  /** Median over batches of how many times faster than the first variant. */
+  readonly timesFaster: number;
+}
+
+/** How to judge. */
+export interface ReportOptions {
+  /** Looks at the pictures. */
+  readonly judge: Judge;
+  /** How many resamples an interval is made of. */
+  readonly resamples: number;
+}
+
+const BOOTSTRAP_SEED = 1;
+
+/** Judges every variant; picture i should be of class `labels[i]`. The first variant is the reference. */
+export async function judgeVariants(
+  samples: ReadonlyMap<Variant, Samples>,
+  labels: readonly number[],
+  { judge, resamples }: ReportOptions,
+): Promise<VariantQuality[]> {
+  const [reference] = samples.values();
+  const distanceOf = frechetTo(await realMoments());
+  const draws = drawsOf(labels.length, resamples);
+  const rows: VariantQuality[] = [];
+  for (const [variant, { latents, seconds }] of samples) {
+    const verdict = await judge.look(toPictures(latents));
+    const faster = seconds.map((s, batch) => reference!.seconds[batch]! / s); // as many batches
+    const first = latents === reference!.latents; // of at least one variant
+    rows.push({
+      variant,
+      ...qualityOf(verdict, labels, { distance: distanceOf(verdict.features), draws }),
+      ...(!first && { psnr: meanOf(psnr(latents, reference!.latents), draws) }),
+      secondsPerPicture: median(seconds),
+      timesFaster: median(faster),
+    });
+  }
+  return rows;
+}
+
+/** A balanced set of real test pictures against all the others. */
+export async function judgeReal(
+  real: RealPictures,
+  count: number,
+  { judge, resamples }: ReportOptions,
+): Promise<Quality> {
+  const { first, rest } = splitBalanced(real, count);
+  const others = await judge.look(rest.pictures);
+  const verdict = await judge.look(first.pictures);
+  const distance = frechetTo(momentsOf(others.features))(verdict.features);
+  const draws = drawsOf(first.labels.length, resamples);
+  return qualityOf(verdict, first.labels, { distance, draws });
+}
+
+/** a − b, over the same resamples of the same seeds. */
+export function differenceOf(a: Estimate, b: Estimate): Estimate {
+  return estimate(a.value - b.value, a.resamples.map((value, i) => value - b.resamples[i]!)); // paired
+}
+
+function qualityOf(
+  { classes }: Verdict,
+  labels: readonly number[],
+  { distance, draws }: { readonly distance: Distance; readonly draws: readonly Uint16Array[] },
+): Quality {
+  return {
+    accuracy: meanOf(classes.map((found, i) => found === labels[i] ? 1 : 0), draws),
+    frechet: estimate(distance(), draws.map((counts) => distance(counts))),
+  };
+}
+
+function meanOf(values: readonly number[], draws: readonly Uint16Array[]): Estimate {
+  const mean = (counts?: Uint16Array): number =>
+    values.reduce((sum, value, i) => sum + (counts?.[i] ?? 1) * value, 0) / values.length;
+  return estimate(mean(), draws.map((counts) => mean(counts)));
+}
+
+function drawsOf(count: number, resamples: number): Uint16Array[] {
+  return Array.from({ length: resamples }, (_, i) => drawCounts(count, i, BOOTSTRAP_SEED));
+}
+
+function estimate(value: number, resamples: readonly number[]): Estimate {
+  return { value, resamples, ...intervalOf(value, resamples) };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2; // not empty
+}

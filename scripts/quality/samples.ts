@@ -1,0 +1,117 @@
+/**
+ * The pictures of every variant, batch by batch in turn, so that whatever else the machine does is shared by
+ * all. Each batch is a file; a run that was killed goes on where it was.
+ */
+import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import type { Pipeline } from "../../src/engine/pipeline.ts";
+import { joinRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { type Variant, variantKey } from "../rivals.ts";
+
+/** Which pictures to make. */
+export interface SampleTask {
+  /** The model on its backend. */
+  readonly pipeline: Pipeline;
+  /** Ways of making them. */
+  readonly variants: readonly Variant[];
+  /** Picture i has class i mod classes and the noise of seed + i. */
+  readonly count: number;
+  /** Seed of the first picture. */
+  readonly seed: number;
+  /** Pictures of one batch. */
+  readonly batch: number;
+  /** Where batches are kept. */
+  readonly folder: string;
+  /** Hears of each batch of a variant: done of total. */
+  readonly onBatch?: (done: number, total: number) => void;
+}
+
+/** All pictures of a variant. */
+export interface Samples {
+  /** Final latents `(count, C, H, W)`. */
+  readonly latents: Tensor;
+  /** Seconds for one picture of each batch, conditioning included. */
+  readonly seconds: readonly number[];
+}
+
+/** Makes what the folder does not have yet, and reads all of it. */
+export async function sampleVariants(task: SampleTask): Promise<ReadonlyMap<Variant, Samples>> {
+  const { variants, count, batch, onBatch } = task;
+  const folder = await folderOf(task);
+  await Deno.mkdir(folder, { recursive: true });
+  const total = Math.ceil(count / batch) * variants.length;
+  const parts = new Map<Variant, Samples[]>(variants.map((variant) => [variant, []]));
+  let done = 0;
+  for (let first = 0; first < count; first += batch) {
+    const size = Math.min(batch, count - first);
+    for (const variant of variants) {
+      const path = `${folder}/${variantKey(variant)}-${first}-${size}.safetensors`;
+      parts.get(variant)!.push(
+        await readBatch(path) ?? await makeBatch(task, { variant, first, size, path }),
+      );
+      onBatch?.(++done, total);
+    }
+  }
+  return new Map(variants.map((variant) => [variant, joined(parts.get(variant)!)])); // set above
+}
+
+/** A folder for each model, backend, guidance and seed. */
+async function folderOf({ pipeline, seed, folder }: SampleTask): Promise<string> {
+  const { model, backend } = pipeline;
+  const model8 = (await model.fingerprint()).replace("sha256:", "").slice(0, 8);
+  return `${folder}/${model8}-${backend.name}-guidance${model.sampler.guidance}-seed${seed}`;
+}
+
+interface BatchTask {
+  readonly variant: Variant;
+  readonly first: number;
+  readonly size: number;
+  readonly path: string;
+}
+
+/** Makes a batch and keeps it; under another name until it is whole. */
+async function makeBatch(
+  { pipeline, seed }: SampleTask,
+  { variant: { steps, plan }, first, size, path }: BatchTask,
+): Promise<Samples> {
+  const labels = Array.from({ length: size }, (_, i) => (first + i) % pipeline.model.classes);
+  const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
+    labels,
+    seed: seed + first,
+    steps,
+    plan,
+  });
+  const seconds = (loopSeconds + conditioningSeconds) / size;
+  const tensors = new Map<string, WritableTensor>([
+    ["latents", latents],
+    ["seconds", { dims: [1], data: Float32Array.of(seconds) }],
+  ]);
+  const blob = new Blob([...encodeSafetensors(tensors)]);
+  await Deno.writeFile(`${path}.tmp`, blob.stream());
+  await Deno.rename(`${path}.tmp`, path);
+  return { latents, seconds: [seconds] };
+}
+
+async function readBatch(path: string): Promise<Samples | undefined> {
+  const at = path.lastIndexOf("/");
+  const source = openDirectory(path.slice(0, at));
+  const name = path.slice(at + 1);
+  try {
+    if (await source.size(name) === undefined) return undefined;
+    const file = await openSafetensors(source, name);
+    const latents = await file.readFloat32("latents");
+    const { data: seconds } = await file.readFloat32("seconds");
+    return { latents, seconds: [...seconds] };
+  } finally {
+    await source.close();
+  }
+}
+
+function joined(parts: readonly Samples[]): Samples {
+  return {
+    latents: joinRows(parts.map(({ latents }) => latents)),
+    seconds: parts.flatMap(({ seconds }) => seconds),
+  };
+}

@@ -1,0 +1,206 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { exchanges, shift } from "../../src/calibrate/moves.ts";
+import { isFull, partialRows } from "../../src/calibrate/row_options.ts";
+import { type Measured, type SearchProblem, searchRows } from "../../src/calibrate/search.ts";
+import { compilePlan } from "../../src/plan/compile.ts";
+import { type ModelCost, predictSpeedup, rowMacs, stepMacs } from "../../src/plan/cost.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+
+const MODULES = ["0.attn", "0.mlp", "1.attn", "1.mlp"];
+const STEPS = 8;
+const FULL = "....";
+const REUSE = "rrrr";
+/** Costly merges, so that a kept state is much cheaper than kept features. */
+const COST: ModelCost = {
+  embed: 1,
+  head: 1,
+  modules: MODULES.map(() => ({ branch: 10, merge: 4 })),
+};
+
+/** A world in which a plan's error is a sum over its steps. */
+interface World {
+  /** Error of a step that reuses something. */
+  readonly errorOf: (row: string, step: number) => number;
+  /** Plans to begin with. */
+  readonly starts: SearchProblem<Measured>["starts"];
+  /** Whether expectations are right; else they say nothing. */
+  readonly foreseen: boolean;
+}
+
+interface Watched extends SearchProblem<Measured> {
+  /** All rows that were measured, in order. */
+  readonly heard: (readonly string[])[];
+}
+
+function problemOf({ errorOf, starts, foreseen }: World): Watched {
+  const heard: (readonly string[])[] = [];
+  const errorOfAll = (rows: readonly string[]): number =>
+    rows.reduce((sum, row, step) => sum + (isFull(row) ? 0 : errorOf(row, step)), 1e-3);
+  return {
+    modules: MODULES,
+    cost: COST,
+    starts,
+    expected: foreseen ? errorOfAll : () => 0,
+    measure: (rows) => {
+      heard.push(rows);
+      return Promise.resolve({ rows, psnr: -10 * Math.log10(errorOfAll(rows)) });
+    },
+    heard,
+  };
+}
+
+function evenly(every: number): readonly string[] {
+  return Array.from({ length: STEPS }, (_, step) => step % every === 0 ? FULL : REUSE);
+}
+
+function planOf(rows: readonly string[]): Plan {
+  return {
+    version: 1,
+    architecture: "toy",
+    fingerprints: [],
+    modules: MODULES,
+    sampler: { name: "ddim", times: rows.map((_, step) => rows.length - step) },
+    slots: ["joint"],
+    rows: rows.map((row) => [row]),
+    context: {},
+    policy: { name: "search", parameters: {} },
+  };
+}
+
+function speedupOf(rows: readonly string[]): number {
+  return predictSpeedup(compilePlan(planOf(rows)), COST);
+}
+
+Deno.test("rowMacs() is stepMacs() of the compiled row", () => {
+  for (const row of [FULL, REUSE, "r.r.", "=", "+"]) {
+    const { steps } = compilePlan(planOf([FULL, row]));
+    assertEquals(rowMacs(row, COST), stepMacs(steps[1]!, COST));
+  }
+});
+
+Deno.test("partialRows() has kept states, kinds and stretches of the depth, each once", () => {
+  assertEquals(
+    partialRows(MODULES).toSorted(),
+    [
+      "+",
+      "=",
+      "...r",
+      "..r.",
+      "..rr",
+      ".r..",
+      ".r.r",
+      ".rrr",
+      "r...",
+      "r.r.",
+      "r.rr",
+      "rr..",
+      "rr.r",
+      "rrr.",
+    ]
+      .toSorted(),
+  );
+  assertEquals(partialRows(["0.attn"]), ["=", "+"]);
+});
+
+Deno.test("shift() moves computed steps to steps that compute nothing, never the first", () => {
+  const rows = [FULL, "=", "r.rr", REUSE, FULL];
+  assertEquals(shift(rows, 2, -1), { kind: "shift", rows: [FULL, "r.rr", "=", REUSE, FULL] });
+  assertEquals(shift(rows, 2, 1)?.rows, [FULL, "=", REUSE, "r.rr", FULL]);
+  const none = [
+    shift(rows, 1, -1),
+    shift(rows, 1, 1),
+    shift(rows, 4, 1),
+    shift([FULL, FULL], 1, -1),
+  ];
+  assertEquals(none, [undefined, undefined, undefined, undefined]);
+  assertEquals(shift([FULL, REUSE], 0, 1), undefined);
+});
+
+Deno.test("a kept state that is as good as kept features pays for another full step", async () => {
+  const start = evenly(2);
+  const problem = problemOf({
+    errorOf: (_, step) => 1 + step / 100,
+    starts: new Map([["start", start]]),
+    foreseen: true,
+  });
+  const speedup = speedupOf(start);
+  const found = await searchRows(problem, { speedup, trials: 100 });
+  assert(found.rows.filter(isFull).length > start.filter(isFull).length);
+  assert(found.rows.includes("=") && found.moves.state > 0);
+  assert(speedupOf(found.rows) >= speedup);
+});
+
+Deno.test("modules whose reuse costs nothing pay for steps that run the others", async () => {
+  const start = evenly(2);
+  const errorOf = (row: string): number => row === "r.r." ? 0.01 : 1; // only mlp must be fresh
+  const problem = problemOf({ errorOf, starts: new Map([["start", start]]), foreseen: true });
+  const speedup = speedupOf(start);
+  const found = await searchRows(problem, { speedup, trials: 100 });
+  assert(found.rows.includes("r.r.") && found.moves.cells > 0);
+  assert(found.rows.filter((row) => row === REUSE).length < 4);
+  assert(speedupOf(found.rows) >= speedup);
+});
+
+Deno.test("a search keeps the best start, and passes over one that is too slow", async () => {
+  const starts = new Map([["slow", evenly(1)], ["late", evenly(4)], ["even", evenly(2)]]);
+  const problem = problemOf({ errorOf: () => 1, starts, foreseen: false });
+  const found = await searchRows(problem, { speedup: speedupOf(evenly(2)), trials: 2 });
+  assertEquals([found.start, found.rows, problem.heard.length], ["even", evenly(2), 2]);
+  await assertRejects(
+    () => searchRows(problem, { speedup: 30, trials: 9 }),
+    RangeError,
+    "within the reach of a plan to begin with: current value is 30",
+  );
+});
+
+Deno.test("no search measures a plan twice, over the budget, or after its last trial", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.double({ min: 0.01, max: 2, noNaN: true }), { minLength: 14, maxLength: 14 }),
+      fc.boolean(),
+      fc.integer({ min: 1, max: 60 }),
+      async (errors, foreseen, trials) => {
+        const options = [REUSE, ...partialRows(MODULES)];
+        const errorOf = (row: string, step: number): number =>
+          (errors[options.indexOf(row)] ?? 1) * (1 + step);
+        const starts = new Map([["a", evenly(4)], ["b", evenly(3)]]);
+        const speedup = speedupOf(evenly(3));
+        const problem = problemOf({ errorOf, starts, foreseen });
+        const found = await searchRows(problem, { speedup, trials });
+        assert(problem.heard.length <= trials);
+        assertEquals(new Set(problem.heard.map(String)).size, problem.heard.length);
+        for (const rows of problem.heard) assert(speedupOf(rows) >= speedup); // and compiles
+        const best = Math.max(
+          ...await Promise.all(
+            problem.heard.map(async (rows) => (await problem.measure(rows, undefined)).psnr),
+          ),
+        );
+        assertEquals(found.psnr, best);
+        const again = await searchRows(problemOf({ errorOf, starts, foreseen }), {
+          speedup,
+          trials,
+        });
+        assertEquals(again, found);
+      },
+    ),
+    { numRuns: 40, seed: 3 },
+  );
+});
+
+Deno.test("exchanges() takes turns between kinds of moves, the most promising of each first", () => {
+  const expected = (rows: readonly string[]): number =>
+    rows.reduce((sum, row) => sum + (isFull(row) ? 0 : row === "=" ? 3 : row === REUSE ? 2 : 1), 0);
+  const rows = evenly(2);
+  const price = (row: string): number => rowMacs(row, COST);
+  const budget = rows.reduce((sum, row) => sum + price(row), 0);
+  const moves = exchanges(rows, MODULES, { price, budget, expected });
+  assertEquals(
+    new Set(moves.slice(0, 3).map(({ kind }) => kind)),
+    new Set(["state", "cells", "steps"]),
+  );
+  for (const kind of ["state", "cells", "steps"]) {
+    const errors = moves.filter((move) => move.kind === kind).map((move) => expected(move.rows));
+    assertEquals(errors, errors.toSorted((a, b) => a - b));
+  }
+});
