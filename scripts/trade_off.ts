@@ -5,17 +5,22 @@
  *
  * PSNR is the mean over pictures of their final latents to those of all 50 DDIM steps. Rivals: DDIM with
  * fewer steps, uniform reuse of features or of the hidden state, and plans of the published calibration (levels
- * .61/.2/.2 and .63/.22/.22).
+ * .61/.2/.2 and .63/.22/.22). Mode `guided` chooses its levels on the conditions that `fast` was searched on
+ * (`--runs 40 --seed 1000`: half of them recorded, half held back).
  */
 import { parseArgs } from "node:util";
+import { seededConditions } from "../src/calibrate/calibration.ts";
 import { meanPsnr } from "../src/calibrate/psnr.ts";
+import { calibrateTradeOff } from "../src/calibrate/trade_off.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";
 import { joinRows } from "../src/tensor/rows.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import {
   bundledVariants,
   ddimVariants,
+  FULL_STEPS,
   fullVariant,
+  planned,
   publishedVariants,
   uniformVariants,
   type Variant,
@@ -31,6 +36,7 @@ interface Point {
 const BATCH = 16;
 const COLORS: Readonly<Record<string, string>> = {
   "bundled plans (search)": "#0a7d4b",
+  "guided calibration": "#65a30d",
   "DDIM with fewer steps": "#c2410c",
   "uniform reuse of features": "#2563eb",
   "uniform reuse of the hidden state": "#7c3aed",
@@ -48,6 +54,7 @@ const pipeline = await openPipeline();
 const { model } = pipeline;
 const variants = [
   ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo"]),
+  ...await guidedVariants([2.08, 2.94, 4.16]),
   ...ddimVariants([30, 27, 25, 24, 21, 19, 18, 17, 15, 13, 12]),
   ...await uniformVariants(model, [2, 3, 4], "features"),
   ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
@@ -65,6 +72,27 @@ for (const variant of variants) {
 }
 await pipeline.close();
 await Deno.writeTextFile(values.out, figure(points));
+
+/** Plans of mode `guided`, of at least these predicted speed-ups. */
+async function guidedVariants(speedups: readonly number[]): Promise<Variant[]> {
+  const conditions = seededConditions(pipeline, { runs: 40, seed: 1000 });
+  const { guidance } = model.sampler;
+  const variants: Variant[] = [];
+  for (const speedup of speedups) {
+    const task = {
+      pipeline,
+      conditions,
+      steps: FULL_STEPS,
+      guidance,
+      speedup,
+      seconds: 30,
+      warmup: 0,
+    };
+    const plan = await calibrateTradeOff(task);
+    variants.push(planned(model, { series: "guided calibration", name: `${speedup}×`, plan }));
+  }
+  return variants;
+}
 
 /** The same pictures by any variant. */
 async function sample({ steps, plan }: Variant): Promise<Tensor> {
