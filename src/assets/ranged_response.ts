@@ -174,7 +174,7 @@ export async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Ar
 }
 
 /** Parts of `size` bytes in all as one. */
-export function join(parts: readonly Uint8Array[], size: number): Uint8Array {
+export function join(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(size);
   let at = 0;
   for (const part of parts) {

@@ -6,20 +6,18 @@
 
 import { PlanError } from "../errors.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import { compilePlan, type Step, type StepKind } from "../plan/compile.ts";
+import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import { RequestError } from "./request_error.ts";
 
 /** A plan as it is served. */
-export interface ServedPlan extends NamedPlan {
+export interface ServedPlan extends NamedPlan, CompiledPlan {
+  /** Its plan, compiled once. */
+  readonly plan: NamedPlan["plan"];
   /** Equal for plans that make equal pictures. */
   readonly digest: string;
-  /** One for each step of the sampler. */
-  readonly steps: readonly Step[];
-  /** Largest age, in steps, of anything that is loaded. */
-  readonly maxStaleness: number;
 }
 
 /** A model as it is served. */
@@ -133,8 +131,8 @@ function misfit(param: string, wanted: unknown, given: unknown): never {
 }
 
 /** How many times less arithmetic a plan takes on a model. */
-export function speedupOf({ plan }: ServedPlan, cost: ModelCost): number {
-  return predictSpeedup(compilePlan(plan), cost);
+export function speedupOf(plan: ServedPlan, cost: ModelCost): number {
+  return predictSpeedup(plan, cost);
 }
 
 /** Multiply-accumulates of each step for one row of the batch. */

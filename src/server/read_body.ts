@@ -6,6 +6,7 @@
  * @module
  */
 
+import { join } from "../assets/ranged_response.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Bounds of a body. */
@@ -71,17 +72,7 @@ export async function readBounded(
     clearTimeout(timer);
   }
   if (late !== undefined) throw late;
-  return joined(chunks, size);
-}
-
-function joined(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
+  return join(chunks, size);
 }
 
 function tooLarge(most: number, size: number): RequestError {
