@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { checkJson } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
+import { checkTensors, type TensorShapes } from "./tensor_shapes.ts";
 
 /** The original constructor's arguments. */
 export interface DitConfig {
@@ -31,14 +32,6 @@ export interface DitConfig {
   readonly numClasses: number;
   /** Whether the model predicts variance channels beside the noise. */
   readonly learnSigma: boolean;
-}
-
-/** Names and shapes of tensors, as far as a configuration depends on them. */
-export interface TensorShapes {
-  /** Names of all tensors. */
-  readonly names: ReadonlySet<string>;
-  /** Shape of a tensor; `undefined` when it is absent. */
-  dims(name: string): readonly number[] | undefined;
 }
 
 /** Far above any DiT; bounds what a strange config can make us build. */
@@ -159,20 +152,7 @@ export function checkDitTensors(config: DitConfig, shapes: TensorShapes): void {
   const wanted = new Map(ditTensors(config));
   const tokens = (config.inputSize / config.patchSize) ** 2;
   if (shapes.names.has("pos_embed")) wanted.set("pos_embed", [1, tokens, config.hiddenSize]);
-  for (const [name, dims] of wanted) {
-    const actual = shapes.dims(name);
-    if (actual !== undefined && `${actual}` === `${dims}`) continue;
-    throw new AssetError(
-      `Cannot use weights: ${name} must be [${dims}]: current value is ${
-        actual === undefined ? "missing" : `[${actual}]`
-      }`,
-    );
-  }
-  const extra = [...shapes.names].find((name) => !wanted.has(name));
-  if (extra === undefined) return;
-  throw new AssetError(
-    `Cannot use weights: tensor ${extra} must not be there: it is not part of a DiT`,
-  );
+  checkTensors(wanted, shapes, "a DiT");
 }
 
 function consistent(config: DitConfig): DitConfig {

@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { checkJson } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
-import type { TensorShapes } from "./dit_config.ts";
+import type { TensorShapes } from "./tensor_shapes.ts";
 
 /** The arguments of diffusers' `FluxTransformer2DModel`, as far as they change what is computed. */
 export interface FluxConfig {

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { AssetError } from "../errors.ts";
-import type { TensorShapes } from "./dit_config.ts";
+import { checkTensors, type TensorShapes } from "./tensor_shapes.ts";
 import { type FluxConfig, fluxWidth } from "./flux_config.ts";
 import { TIME_WIDTH } from "./dit_embeddings.ts";
 
@@ -79,19 +78,5 @@ function denseInto(tensors: Shapes): (name: string, rows: number, columns: numbe
  * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
  */
 export function checkFluxTensors(config: FluxConfig, shapes: TensorShapes): void {
-  const wanted = fluxTensors(config);
-  for (const [name, dims] of wanted) {
-    const actual = shapes.dims(name);
-    if (actual !== undefined && `${actual}` === `${dims}`) continue;
-    throw new AssetError(
-      `Cannot use weights: ${name} must be [${dims}]: current value is ${
-        actual === undefined ? "missing" : `[${actual}]`
-      }`,
-    );
-  }
-  const extra = [...shapes.names].find((name) => !wanted.has(name));
-  if (extra === undefined) return;
-  throw new AssetError(
-    `Cannot use weights: tensor ${extra} must not be there: it is not part of a FLUX transformer`,
-  );
+  checkTensors(fluxTensors(config), shapes, "a FLUX transformer");
 }

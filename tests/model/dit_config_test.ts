@@ -7,8 +7,8 @@ import {
   inferDitConfig,
   labelRows,
   parseDitConfig,
-  type TensorShapes,
 } from "../../src/model/dit_config.ts";
+import type { TensorShapes } from "../../src/model/tensor_shapes.ts";
 import { AssetError } from "../../src/errors.ts";
 
 const DIT_A = JSON.parse(
