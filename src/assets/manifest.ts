@@ -17,8 +17,29 @@ export interface SamplerDefaults {
   readonly guidance: number;
   /** Latent channels that are guided; absent is the original's first three. */
   readonly guidanceChannels?: number;
+  /** Which steps DDIM visits; absent is the original's respacing of its linear betas. */
+  readonly spacing?: DdimSpacing;
   /** How a flow's sigmas are shifted; absent is not at all. */
   readonly shift?: SigmaShift;
+}
+
+/** Diffusers' way to choose DDIM's steps out of the 1000 of training. *Source:* `DDIMScheduler`. */
+export interface DdimSpacing {
+  /** How times are spread. */
+  readonly kind: "leading" | "trailing" | "linspace";
+  /** Added to each time of `leading`. */
+  readonly offset: number;
+  /** Whether the signal's share behind the last step is 1, or that of time 0. */
+  readonly endsAtOne: boolean;
+  /** First and last beta of training, and what is evenly spaced between them: betas, or their roots. */
+  readonly betas: {
+    /** Beta of time 0. */
+    readonly first: number;
+    /** Beta of time 999. */
+    readonly last: number;
+    /** `linear` betas, or `scaled_linear` roots. */
+    readonly curve: "linear" | "scaled_linear";
+  };
 }
 
 /** A shift of sigmas towards noise: the same for all pictures, or more for larger ones. */
@@ -67,6 +88,7 @@ export interface Manifest {
 }
 
 const text = z.string().min(1).max(10_000);
+const beta = z.number().positive().max(0.999);
 const schema = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/),
@@ -78,6 +100,16 @@ const schema = z.strictObject({
     steps: z.int().min(1).max(1000),
     guidance: z.number().min(0),
     guidanceChannels: z.int().min(1).optional(),
+    spacing: z.strictObject({
+      kind: z.enum(["leading", "trailing", "linspace"]),
+      offset: z.int().min(0).max(1000),
+      endsAtOne: z.boolean(),
+      betas: z.strictObject({
+        first: beta,
+        last: beta,
+        curve: z.enum(["linear", "scaled_linear"]),
+      }),
+    }).optional(),
     shift: z.discriminatedUnion("kind", [
       z.strictObject({ kind: z.literal("static"), shift: z.number().positive() }),
       z.strictObject({
@@ -102,12 +134,13 @@ const schema = z.strictObject({
  */
 export function parseManifest(json: unknown): Manifest {
   const { sampler, sha256, fingerprint, ...rest } = checkJson(json, schema, "model.json");
-  const { guidanceChannels, shift, ...sampling } = sampler;
+  const { guidanceChannels, spacing, shift, ...sampling } = sampler;
   return {
     ...rest,
     sampler: {
       ...sampling,
       ...(guidanceChannels !== undefined && { guidanceChannels }),
+      ...(spacing !== undefined && { spacing }),
       ...(shift !== undefined && { shift }),
     },
     sha256: new Map(Object.entries(sha256)),

@@ -1,8 +1,9 @@
 /**
  * A model directory: weights as published, and what describes them.
  *
- * Two layouts: `model.json` + `weights.safetensors`, as we ship models; or an official state dict,
- * a `.safetensors` file with an optional `config.json` beside it.
+ * Three layouts: `model.json` + `weights.safetensors`, as we ship models; an official state dict, a
+ * `.safetensors` file (or shards with their index) with an optional `config.json` beside it; or a
+ * diffusers pipeline, `model_index.json` above `transformer/`, `scheduler/` and `vae/`.
  *
  * @module
  */
@@ -10,8 +11,11 @@
 import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
 import { openSafetensors } from "./safetensors.ts";
+import { INDEX_SUFFIX, openShards } from "./shards.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
+import { openSubfolder } from "./subfolder.ts";
 import { openUrl } from "./url_source.ts";
 import { fileWeights, type Weights } from "./weights.ts";
 
@@ -21,20 +25,38 @@ export interface ModelDirectory {
   readonly name: string;
   /** Short name: of the weights' file, or of its folder where files have conventional names. */
   readonly id: string;
-  /** What `model.json` says; absent for an official state dict. */
+  /** What `model.json` says; absent for what others publish. */
   readonly manifest?: Manifest;
+  /** Names of each class as `model.json` or `model_index.json` has them, in label order; may be empty. */
+  readonly classNames: readonly string[];
   /** The architecture's configuration, not yet checked: of `model.json`, else `config.json`. */
   readonly config?: unknown;
   /** Its tensors. */
   readonly weights: Weights;
   /**
-   * Another JSON file of the directory, not yet checked; `undefined` when it is absent.
+   * `scheduler_config.json`, not yet checked: of the pipeline, or beside the weights; `undefined` when it
+   * is absent.
    *
    * @throws {AssetError} When it is too large or not JSON.
    */
-  readJson(name: string): Promise<unknown>;
+  readScheduler(): Promise<unknown>;
+  /**
+   * Opens the folder of another part of a pipeline directory, such as `vae`; `undefined` where there is
+   * none.
+   *
+   * @throws {AssetError} When it lacks its configuration or its weights, or they cannot be read.
+   */
+  openPart(name: string): Promise<ModelPart | undefined>;
   /** Closes its files; reading is over. */
   close(): Promise<void>;
+}
+
+/** A part of a pipeline directory; its files are closed with the directory's. */
+export interface ModelPart {
+  /** Its configuration, not yet checked. */
+  readonly config: unknown;
+  /** Its tensors. */
+  readonly weights: Weights;
 }
 
 /**
@@ -45,12 +67,16 @@ export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Sou
 
 const MANIFEST = "model.json";
 const CONFIG = "config.json";
+const SCHEDULER = "scheduler_config.json";
 /** Names that a folder's weights go by, if it has more than one `.safetensors`. */
 const CONVENTIONAL = [
   "weights.safetensors",
   "model.safetensors",
   "diffusion_pytorch_model.safetensors",
+  "diffusion_pytorch_model.fp16.safetensors",
 ] as const;
+/** The same, cut into shards. */
+const SHARDED = CONVENTIONAL.slice(1, 3).map((name) => `${name}${INDEX_SUFFIX}`);
 /** Largest `model.json` or `config.json`: 16 MiB. */
 const JSON_LIMIT = 1 << 24;
 
@@ -72,24 +98,66 @@ export async function openModelDirectory(location: ModelLocation): Promise<Model
 async function openFrom(source: Source, file: string | undefined): Promise<ModelDirectory> {
   const mayHaveManifest = file === undefined || file === CONVENTIONAL[0];
   const json = mayHaveManifest ? await readJson(source, MANIFEST) : undefined;
+  if (json === undefined && file === undefined) {
+    const index = await readJson(source, PIPELINE_INDEX);
+    if (index !== undefined) return await openPipelineDirectory(source, index);
+  }
   const manifest = json === undefined ? undefined : parseManifest(json);
   const path = file ?? (manifest ? CONVENTIONAL[0] : await findWeights(source));
   const config = manifest?.config ?? await readJson(source, CONFIG);
-  const weights = fileWeights(await openSafetensors(source, path), manifest?.sha256);
   return {
     name: source.name,
     id: manifest?.id ?? shortName(source, path),
     ...(manifest !== undefined && { manifest }),
     ...(config !== undefined && { config }),
-    weights,
-    readJson: (name) => readJson(source, name),
+    classNames: manifest?.classNames ?? [],
+    weights: await openWeights(source, path, manifest),
+    readScheduler: () => readJson(source, SCHEDULER),
+    openPart: () => Promise.resolve(undefined),
     close: () => source.close(),
   };
 }
 
+async function openPipelineDirectory(source: Source, json: unknown): Promise<ModelDirectory> {
+  const { parts, classNames } = parsePipelineIndex(json);
+  const openPart = async (name: string): Promise<ModelPart | undefined> =>
+    parts.has(name) ? await openFolder(openSubfolder(source, name)) : undefined;
+  const transformer = await openPart("transformer");
+  if (transformer === undefined) {
+    throw new AssetError(
+      `Cannot open ${source.name}: its ${PIPELINE_INDEX} must name a transformer: ` +
+        `current value is ${[...parts].join(", ") || "nothing"}`,
+    );
+  }
+  return {
+    name: source.name,
+    id: shortName(source, CONVENTIONAL[0]),
+    ...transformer,
+    classNames,
+    readScheduler: () => readJson(openSubfolder(source, "scheduler"), SCHEDULER),
+    openPart,
+    close: () => source.close(),
+  };
+}
+
+async function openFolder(source: Source): Promise<ModelPart> {
+  const config = await readJson(source, CONFIG);
+  if (config === undefined) {
+    throw new AssetError(`Cannot open ${source.name}: it must have ${CONFIG}`);
+  }
+  return { config, weights: await openWeights(source, await findWeights(source)) };
+}
+
+async function openWeights(source: Source, path: string, manifest?: Manifest): Promise<Weights> {
+  if (!path.endsWith(INDEX_SUFFIX)) {
+    return fileWeights(await openSafetensors(source, path), manifest?.sha256);
+  }
+  return await openShards(source, path, await readJson(source, path));
+}
+
 function shortName(source: Source, path: string): string {
   const folder = source.name.split(/[/\\]/).findLast((part) => part !== "" && part !== ".");
-  const conventional = CONVENTIONAL.some((name) => name === path);
+  const conventional = [...CONVENTIONAL, ...SHARDED].some((name) => name === path);
   return conventional && folder !== undefined ? folder : path.replace(/\.safetensors$/i, "");
 }
 
@@ -150,15 +218,16 @@ async function readJson(source: Source, path: string): Promise<unknown> {
 async function findWeights(source: Source): Promise<string> {
   const listed = await source.list();
   const files = listed?.filter((name) => /\.safetensors$/i.test(name));
-  if (files?.length === 1) return files[0]!; // the only one
-  for (const name of CONVENTIONAL) {
-    if (files === undefined ? await source.size(name) !== undefined : files.includes(name)) {
+  const sharded = SHARDED.some((name) => listed?.includes(name));
+  if (files?.length === 1 && !sharded) return files[0]!; // the only one
+  for (const name of [...CONVENTIONAL, ...SHARDED]) {
+    if (listed === undefined ? await source.size(name) !== undefined : listed.includes(name)) {
       return name;
     }
   }
   throw new AssetError(
-    `Cannot open model in ${source.name}: it must have ${MANIFEST}, one .safetensors file, or ` +
-      `${CONVENTIONAL.join(", ")}: current value is ${
+    `Cannot open model in ${source.name}: it must have ${MANIFEST}, ${PIPELINE_INDEX}, one ` +
+      `.safetensors file, or ${CONVENTIONAL.join(", ")}: current value is ${
         files === undefined ? "none of them" : `${files.length} .safetensors files`
       }`,
   );

@@ -6,12 +6,10 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import type { BackendName } from "../backend/backend.ts";
+import { MODEL_FIELDS, MODEL_WORDS, type ModelOptions } from "./open.ts";
 
 /** What `calibrate` was asked to do. */
-export interface CalibrateCommand {
-  /** Directory, file or URL; absent is the embedded model. */
-  readonly model?: string;
+export interface CalibrateCommand extends ModelOptions {
   /** How the plan is chosen. */
   readonly mode: "reference" | "guided" | "search";
   /** Sampling steps; absent is the model's default. */
@@ -38,10 +36,6 @@ export interface CalibrateCommand {
   readonly seconds: number;
   /** Most trial runs of a search. */
   readonly trials: number;
-  /** Provider's name, or `auto`. */
-  readonly backend: BackendName | "auto";
-  /** Threads of wasm and native. */
-  readonly threads?: number;
   /** Plan to write. */
   readonly out: string;
 }
@@ -63,11 +57,10 @@ export const CALIBRATE_USAGE = `calibrate options:
   --runs N, --seed S      run i has class i and noise of S + i (16, 42)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of runs and seed; for a
                           model of text with noise (n,T,C) packed, text, pooled, image_ids
-  --backend NAME          auto, webgpu, native or wasm (auto)
-  --threads N             threads of wasm and native (all cores)`;
+  --sampler, --backend, --threads   as for generate`;
 
 const OPTIONS = {
-  model: { type: "string" },
+  ...MODEL_WORDS,
   mode: { type: "string" },
   out: { type: "string" },
   steps: { type: "string" },
@@ -81,8 +74,6 @@ const OPTIONS = {
   runs: { type: "string" },
   seed: { type: "string" },
   conditions: { type: "string" },
-  backend: { type: "string" },
-  threads: { type: "string" },
 } as const;
 
 const whole = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
@@ -93,7 +84,7 @@ const path = z.string("must be given").min(1, "must not be empty");
 const LEVEL = /^[a-z_]+=(0?\.\d+|[01](\.0*)?)$/;
 
 const schema = z.object({
-  model: z.exactOptional(path),
+  ...MODEL_FIELDS,
   mode: z.enum(["guided", "search", "reference"], "must be guided, search or reference").default(
     "guided",
   ),
@@ -113,9 +104,6 @@ const schema = z.object({
   "target-speedup": z.exactOptional(number.refine((x) => x > 1, "must be above 1")),
   "time-budget": z.exactOptional(number),
   trials: z.exactOptional(positive),
-  backend: z.enum(["auto", "webgpu", "native", "wasm"], "must be auto, webgpu, native or wasm")
-    .default("auto"),
-  threads: z.exactOptional(positive),
   out: path,
 });
 

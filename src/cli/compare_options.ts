@@ -6,11 +6,10 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { MODEL_FIELDS, MODEL_WORDS, type ModelOptions } from "./open.ts";
 
 /** What `compare` was asked to do. */
-export interface CompareCommand {
-  /** Directory, file or URL; absent is the embedded model. */
-  readonly model?: string;
+export interface CompareCommand extends ModelOptions {
   /** `auto`, the name of a bundled plan, or a file. */
   readonly plan: string;
   /** Pictures; absent is 16, or as many as there are conditions. */
@@ -21,10 +20,6 @@ export interface CompareCommand {
   readonly conditions?: string;
   /** How often every picture is made each way. */
   readonly rounds: number;
-  /** Provider's name, or `auto`. */
-  readonly backend: "auto" | "webgpu" | "native" | "wasm";
-  /** Threads of wasm and native. */
-  readonly threads?: number;
   /** PNG of the contact sheet to write. */
   readonly out?: string;
   /** JSON of the numbers to write. */
@@ -41,20 +36,18 @@ export const COMPARE_USAGE = `compare options; full computation against a plan, 
   --seed S                picture i is of class i and comes from noise S + i (0)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of a seed
   --rounds R              times are medians over R rounds (3)
-  --backend NAME, --threads N   as for generate
+  --sampler, --backend, --threads   as for generate
   --out FILE.png          contact sheet: full, plan, difference × 4, and the next picture beside or below
   --json FILE             the numbers
   --record FILE           the plan with the numbers in it`;
 
 const OPTIONS = {
-  model: { type: "string" },
+  ...MODEL_WORDS,
   plan: { type: "string" },
   count: { type: "string" },
   seed: { type: "string" },
   conditions: { type: "string" },
   rounds: { type: "string" },
-  backend: { type: "string" },
-  threads: { type: "string" },
   out: { type: "string" },
   json: { type: "string" },
   record: { type: "string" },
@@ -65,14 +58,12 @@ const whole = z.string().regex(/^\d+$/, "must be a whole number").transform(Numb
 const positive = whole.refine((n) => n >= 1, "must be at least 1");
 
 const schema: z.ZodType<CompareCommand> = z.strictObject({
-  model: z.exactOptional(path),
   plan: path.refine((plan) => plan !== "none", "must be a plan").default("auto"),
   count: z.exactOptional(positive),
   seed: whole.default(0),
   conditions: z.exactOptional(path),
   rounds: positive.default(3),
-  backend: z.enum(["auto", "webgpu", "native", "wasm"]).default("auto"),
-  threads: z.exactOptional(positive),
+  ...MODEL_FIELDS,
   out: z.exactOptional(path.endsWith(".png", "must end in .png")),
   json: z.exactOptional(path),
   record: z.exactOptional(path),

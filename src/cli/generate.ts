@@ -170,7 +170,8 @@ async function writeResults(
   if (command.out !== undefined) {
     const { labels, seed, steps, guidance, fingerprint, model } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
-    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, plan });
+    const { sampler } = command;
+    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, sampler, plan });
     const picture = tileGrid(toPictures(latents));
     await writeWhole(command.out, [await encodePng(picture, text)]);
   }

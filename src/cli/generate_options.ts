@@ -10,11 +10,10 @@ import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
 import { readWhole } from "./files.ts";
+import { MODEL_FIELDS, MODEL_WORDS, type ModelOptions } from "./open.ts";
 
 /** What `generate` was asked to do. */
-export interface GenerateCommand {
-  /** Directory, file or URL; absent is the embedded model. */
-  readonly model?: string;
+export interface GenerateCommand extends ModelOptions {
   /** Class names or indices; absent is the first ten classes. */
   readonly labels?: readonly (string | number)[];
   /** Number of pictures; labels are taken in turn. */
@@ -25,10 +24,6 @@ export interface GenerateCommand {
   readonly steps?: number;
   /** Guidance scale; absent is the model's default. */
   readonly guidance?: number;
-  /** Provider's name, or `auto`. */
-  readonly backend: "auto" | "webgpu" | "native" | "wasm";
-  /** Threads of wasm and native. */
-  readonly threads?: number;
   /** PNG to write; absent when only latents are wanted. */
   readonly out?: string;
   /** Safetensors with `noise` and `label`. */
@@ -47,13 +42,15 @@ export interface GenerateCommand {
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model directory, or .safetensors of a DiT or FLUX (the embedded fashion-dit)
+  --model DIR|FILE|URL    model or diffusers directory, or .safetensors of a DiT or FLUX (the embedded
+                          fashion-dit)
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)
   --steps T               sampling steps, 1 … 1000 (the plan's that is named, or the model's)
   --plan NAME|FILE        cache plan; auto takes the bundled one that fits, none runs in full (auto)
   --guidance G            guidance scale, classifier-free or embedded; 1 is none (the model's)
+  --sampler original      sampled as by the model's authors, whatever its scheduler_config.json says
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)
   --out FILE.png          grid of pictures (out.png; with --latents, none unless asked for)
@@ -64,15 +61,13 @@ export const GENERATE_USAGE = `generate options:
   --json                  report as JSON on stdout`;
 
 const OPTIONS = {
-  model: { type: "string" },
+  ...MODEL_WORDS,
   label: { type: "string" },
   count: { type: "string" },
   seed: { type: "string" },
   steps: { type: "string" },
   plan: { type: "string" },
   guidance: { type: "string" },
-  backend: { type: "string" },
-  threads: { type: "string" },
   out: { type: "string" },
   conditions: { type: "string" },
   latents: { type: "string" },
@@ -81,27 +76,26 @@ const OPTIONS = {
 } as const;
 
 const whole = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
-const schema = z.object({
-  model: z.string().min(1),
+const own = z.object({
   label: z.string().min(1).transform((text) => text.split(",").map((name) => name.trim())),
   count: whole.refine((n) => n >= 1, "must be at least 1"),
   seed: whole,
   steps: whole,
   plan: z.string().min(1),
   guidance: z.string().regex(/^\d+(\.\d+)?$/, "must be a number of at least 0").transform(Number),
-  backend: z.enum(["auto", "webgpu", "native", "wasm"]),
-  threads: whole.refine((n) => n >= 1, "must be at least 1"),
   out: z.string().endsWith(".png", "must end in .png"),
   conditions: z.string().min(1),
   latents: z.string().endsWith(".safetensors", "must end in .safetensors"),
   from: z.string().min(1),
   json: z.boolean(),
 }).partial();
+const schema = own.extend(MODEL_FIELDS);
 
 /** The parameters that a picture carries; enough to make it again. */
 const recordSchema = z.object({
   fingerprint: z.string(),
   labels: z.array(z.number().int()),
+  sampler: z.literal("original").optional(),
   seed: z.number().int().optional(),
   steps: z.number().int(),
   guidance: z.number(),
@@ -120,7 +114,6 @@ export async function parseGenerate(args: readonly string[]): Promise<GenerateCo
   const picture = out ?? (given.latents === undefined ? "out.png" : undefined);
   return {
     seed: 0,
-    backend: "auto",
     plan: "auto",
     json: false,
     ...repeated,
@@ -151,14 +144,15 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { labels, seed, steps, guidance, fingerprint, plan } = parsed.data;
+  const { labels, seed, steps, guidance, fingerprint, plan, sampler } = parsed.data;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
   const planned = plan === undefined
     ? { plan: "none" } // what was made in full is repeated in full
     : { plan: plan.name, planDigest: plan.digest };
-  return { labels, seed, steps, guidance, fingerprint, ...planned };
+  const recorded = { labels, seed, steps, guidance, fingerprint, ...planned };
+  return sampler === undefined ? recorded : { ...recorded, sampler };
 }
 
 /** Another plan than the recorded one need not be the same, and brings its own steps. */

@@ -9,7 +9,7 @@ import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { samplingFor } from "../engine/sampling.ts";
 import { planTarget } from "../engine/plan_target.ts";
-import { type Model, openModel } from "../model/model.ts";
+import { type Model, type ModelChoice, openModel } from "../model/model.ts";
 import { importCacheBook } from "../plan/cache_book.ts";
 import { exportCacheBook } from "../plan/cache_book_export.ts";
 import { compilePlan } from "../plan/compile.ts";
@@ -53,7 +53,7 @@ async function show({ plan: name, model, svg }: ShowPlan): Promise<void> {
   const named = await readPlan(name);
   const facts = model === undefined
     ? factsOf(named)
-    : await withModel(model, (opened) => factsOf(named, opened));
+    : await withModel(model, samplerFor(named.plan), (opened) => factsOf(named, opened));
   if (svg !== undefined) await writeText(svg, renderSvg(named.plan));
   const colors = process.stdout.isTTY === true && !process.env["NO_COLOR"] ? "ansi" : "plain";
   print(renderText(named.plan, { colors }) + "\n" + facts);
@@ -61,7 +61,7 @@ async function show({ plan: name, model, svg }: ShowPlan): Promise<void> {
 
 async function check({ plan: name, model }: CheckPlan): Promise<void> {
   const { plan } = await readPlan(name);
-  await withModel(model, async (opened) => {
+  await withModel(model, samplerFor(plan), async (opened) => {
     const notices = checkPlanFits(plan, await targetFor(plan, opened));
     compilePlan(plan);
     print([`${name} fits ${opened.id}`, ...notices, ""].join("\n"));
@@ -101,7 +101,7 @@ async function samplerOf(
   if (times !== undefined) return { name, times: times.map(checkTime) };
   if (name === "ddim") return { name, times: linearSchedule(steps!).times }; // one was given
   if (model !== undefined) {
-    return await withModel(model, (opened) => {
+    return await withModel(model, {}, (opened) => {
       const scene = opened.scene?.({ grid });
       const sampling = samplingFor(opened, {
         steps: steps!,
@@ -124,7 +124,7 @@ function checkTime(time: number): number {
 
 /** With the model's fingerprint; refused unless the plan would run there. */
 async function bound(plan: Plan, location: string | undefined): Promise<Plan> {
-  return await withModel(location, async (model) => {
+  return await withModel(location, samplerFor(plan), async (model) => {
     const target = await targetFor(plan, model);
     const result = bindPlan(plan, target);
     checkPlanFits(result, target);
@@ -146,12 +146,20 @@ async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
   return await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
 }
 
+/** The original's sampler for a plan of its times, else that of the model's directory. */
+function samplerFor({ sampler: { name, times } }: Plan): ModelChoice {
+  const isOriginal = name === "ddim" && times.length <= 1000 &&
+    `${linearSchedule(times.length).times}` === `${times}`;
+  return isOriginal ? { sampler: "original" } : {};
+}
+
 /** Opens a model, the embedded one unless given, for as long as `use` takes; only headers are read. */
 async function withModel<T>(
   location: string | undefined,
+  choice: ModelChoice,
   use: (model: Model) => T | Promise<T>,
 ): Promise<T> {
-  const model = await openModel(location ?? EMBEDDED_MODEL);
+  const model = await openModel(location ?? EMBEDDED_MODEL, choice);
   try {
     return await use(model);
   } finally {

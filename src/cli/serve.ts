@@ -16,6 +16,7 @@ import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.t
 import type { Renderer } from "../worker/renderer.ts";
 import { readKeys } from "./api_keys.ts";
 import { readPlan } from "./plan_file.ts";
+import { pipelineOptions } from "./open.ts";
 import { parseServe, type ServeCommand } from "./serve_options.ts";
 
 export { SERVE_USAGE } from "./serve_options.ts";
@@ -157,9 +158,9 @@ class Fleet {
   }
 
   async #openOne(count: number): Promise<Renderer> {
-    const { model, backend, workers } = this.command;
+    const { workers } = this.command;
     const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
-    const options = { backend, threads, ...(model !== undefined && { model }) };
+    const options = { ...pipelineOptions(this.command), threads };
     const renderer = workers > 0 && canStartWorkers()
       ? await openRemoteRenderer(options)
       : await openLocalRenderer(options);

@@ -6,22 +6,16 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import type { BackendName } from "../backend/backend.ts";
+import { MODEL_FIELDS, MODEL_WORDS, type ModelOptions } from "./open.ts";
 
 /** What `serve` was asked to do. */
-export interface ServeCommand {
+export interface ServeCommand extends ModelOptions {
   /** Port; 0 takes a free one. */
   readonly port: number;
   /** Address to listen on. */
   readonly host: string;
-  /** Directory, file or URL; absent is the embedded model. */
-  readonly model?: string;
   /** `auto`, `none`, the name of a bundled plan, or a file. */
   readonly plan: string;
-  /** Provider's name, or `auto`. */
-  readonly backend: BackendName | "auto";
-  /** Threads of wasm and native, of each worker. */
-  readonly threads?: number;
   /** Workers, each with a copy of the model; 0 draws on the server's own thread. */
   readonly workers: number;
   /** File with one key a line. */
@@ -48,6 +42,7 @@ export const SERVE_USAGE = `serve options:
   --host ADDRESS          address to listen on (127.0.0.1: this machine only)
   --model DIR|FILE|URL    model directory or DiT .safetensors (the embedded fashion-dit)
   --plan NAME|FILE        cache plan of requests that name none; auto, none (auto)
+  --sampler original      as for generate
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native in each worker (all cores, shared)
   --workers N             workers, each with a copy of the model; 0 is the server's own thread (1)
@@ -61,12 +56,10 @@ export const SERVE_USAGE = `serve options:
   --quiet                 no line for each request`;
 
 const OPTIONS = {
+  ...MODEL_WORDS,
   port: { type: "string" },
   host: { type: "string" },
-  model: { type: "string" },
   plan: { type: "string" },
-  backend: { type: "string" },
-  threads: { type: "string" },
   workers: { type: "string" },
   "api-key-file": { type: "string" },
   rate: { type: "string" },
@@ -80,13 +73,10 @@ const OPTIONS = {
 
 const whole = z.string().regex(/^\d{1,9}$/, "must be a whole number").transform(Number);
 const positive = whole.refine((n) => n >= 1, "must be at least 1");
-const schema = z.object({
+const own = z.object({
   port: whole.refine((n) => n <= 65535, "must be at most 65535"),
   host: z.string().min(1),
-  model: z.string().min(1),
   plan: z.string().min(1),
-  backend: z.enum(["auto", "webgpu", "native", "wasm"]),
-  threads: positive,
   workers: whole.refine((n) => n <= 64, "must be at most 64"),
   "api-key-file": z.string().min(1),
   rate: positive,
@@ -99,6 +89,7 @@ const schema = z.object({
   deadline: positive,
   quiet: z.boolean(),
 }).partial();
+const schema = own.extend(MODEL_FIELDS);
 
 /**
  * Parses the command line of `serve`.
@@ -118,7 +109,7 @@ export function parseServe(args: readonly string[]): ServeCommand {
     port: port ?? 8000,
     host: host ?? "127.0.0.1",
     plan: plan ?? "auto",
-    backend: backend ?? "auto",
+    backend,
     workers: workers ?? 1,
     quiet: quiet ?? false,
     ...renamed(rest),
@@ -131,9 +122,10 @@ type Parsed = z.infer<typeof schema>;
 function renamed(
   given: Omit<Parsed, "port" | "host" | "plan" | "backend" | "workers" | "quiet">,
 ): Partial<ServeCommand> {
-  const { model, threads, rate, cors, queue, deadline } = given;
+  const { model, sampler, threads, rate, cors, queue, deadline } = given;
   const all = {
     model,
+    sampler,
     threads,
     rate,
     cors,

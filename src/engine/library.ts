@@ -28,6 +28,11 @@ export interface PipelineOptions {
    * (workerd). With it, `auto` is wasm, on one thread.
    */
   readonly compiledModule?: WebAssembly.Module;
+  /**
+   * `original` samples as the model's authors do, whatever the directory's `scheduler_config.json` says:
+   * for DiT their respacing of steps, and guidance on the first three channels.
+   */
+  readonly sampler?: "original";
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */

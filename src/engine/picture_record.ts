@@ -21,6 +21,8 @@ export interface PictureRecord {
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
+  /** `original` where the directory's own sampler was not used. */
+  readonly sampler?: "original" | undefined;
   /** The plan, if there was one. */
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }

@@ -26,6 +26,8 @@ export type { StepReport } from "./run.ts";
 export interface PipelineOptions extends BackendOptions {
   /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
+  /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
+  readonly sampler?: "original";
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
@@ -73,7 +75,7 @@ export interface Pipeline {
  * @throws {BackendError} When the backend cannot be opened or has no room for the model.
  */
 export async function openPipeline(options: PipelineOptions = {}): Promise<Pipeline> {
-  const model = await openModel(options.model ?? EMBEDDED_MODEL);
+  const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
   const opened: { backend?: Backend; executor?: Executor } = {};
   try {
     const { backend, choice } = await openBackend(options);

@@ -201,6 +201,8 @@ function checkNoise({ dims, data }: Tensor, wanted: readonly number[]): void {
   throw new RangeError("Cannot generate: noise must be finite numbers");
 }
 
-function sameName(a: string, b: string): boolean {
-  return a.toLowerCase() === b.trim().toLowerCase();
+/** A class may have several names, separated by commas. */
+function sameName(names: string, label: string): boolean {
+  const wanted = label.trim().toLowerCase();
+  return [names, ...names.split(",")].some((name) => name.trim().toLowerCase() === wanted);
 }

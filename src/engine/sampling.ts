@@ -9,6 +9,7 @@ import type { Model } from "../model/model.ts";
 import { ddim, type Denoise, predictionWeights, type SamplerStep } from "../sampler/ddim.ts";
 import { evenSigmas, flowEuler, flowFrom, flowSchedule } from "../sampler/flow_match.ts";
 import { linearSchedule, scheduleFrom } from "../sampler/noise_schedule.ts";
+import { spacedSchedule } from "../sampler/spaced_schedule.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ResolvedRequest } from "./request.ts";
 
@@ -55,7 +56,9 @@ export function samplingOf(sampler: SamplerDefaults, request: SamplingRequest): 
   if (request.sigmas !== undefined) {
     throw new RangeError(`Cannot sample: sigmas must not be given to ${sampler.name}`);
   }
-  const schedule = linearSchedule(request.steps);
+  const { steps } = request;
+  const { spacing } = sampler;
+  const schedule = spacing === undefined ? linearSchedule(steps) : spacedSchedule(steps, spacing);
   return {
     times: schedule.times,
     weights: predictionWeights(schedule),

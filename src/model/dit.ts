@@ -143,10 +143,12 @@ function finalLayer(config: DitConfig, tokens: number): Head {
 
 function timeAndLabel(config: DitConfig): Conditioning {
   const width = config.hiddenSize;
+  const half = TIME_WIDTH / 2;
+  const divisor = config.timestepFrequencyDivisor === undefined ? half : half - 1;
   return {
     width,
     timeWidth: TIME_WIDTH,
-    timeFeatures,
+    timeFeatures: (time) => timeFeatures(time, divisor),
     embed(graph, times, labels): Node {
       const hidden = operators.silu(graph, dense(graph, times, "t_embedder.mlp.0", width));
       const time = dense(graph, hidden, "t_embedder.mlp.2", width); // (R, D)

@@ -32,6 +32,11 @@ export interface DitConfig {
   readonly numClasses: number;
   /** Whether the model predicts variance channels beside the noise. */
   readonly learnSigma: boolean;
+  /**
+   * What the exponents of the timestep frequencies are divided by: absent is the original's, half of
+   * their number; `half_minus_one` is diffusers', with which no published DiT was trained.
+   */
+  readonly timestepFrequencyDivisor?: "half_minus_one";
 }
 
 /** Far above any DiT; bounds what a strange config can make us build. */
@@ -47,6 +52,7 @@ const configSchema = z.strictObject({
   class_dropout_prob: z.number().min(0).max(1).default(0.1),
   num_classes: positive.default(1000),
   learn_sigma: z.boolean().default(true),
+  timestep_frequency_divisor: z.enum(["half", "half_minus_one"]).default("half"),
 });
 
 /** Depth and heads of the published widths. *Source:* DiT `models.py`, DiT_S … DiT_XL. */
@@ -78,6 +84,9 @@ export function parseDitConfig(json: unknown): DitConfig {
     classDropoutProb: c.class_dropout_prob,
     numClasses: c.num_classes,
     learnSigma: c.learn_sigma,
+    ...(c.timestep_frequency_divisor === "half_minus_one" && {
+      timestepFrequencyDivisor: c.timestep_frequency_divisor,
+    }),
   });
 }
 

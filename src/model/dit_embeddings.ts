@@ -11,18 +11,20 @@ const MAX_PERIOD = 10000;
 const { fround } = Math;
 
 /**
- * Timestep features: cosines, then sines, of `time · 10000^(−k/half)`; `TIME_WIDTH` numbers.
+ * Timestep features: cosines, then sines, of `time · 10000^(−k/divisor)`; `TIME_WIDTH` numbers. The
+ * divisor is the original's, half of that, unless given.
  *
  * Each operation rounds to float32 in the original's order: arguments reach 999, where a last-bit
  * difference in a frequency shows in the cosine.
  *
- * *Source:* DiT `TimestepEmbedder.timestep_embedding` (divisor `half`).
+ * *Source:* DiT `TimestepEmbedder.timestep_embedding` (divisor `half`);
+ * diffusers `get_timestep_embedding(downscale_freq_shift=1)` (divisor `half − 1`).
  */
-export function timeFeatures(time: number): Float32Array {
+export function timeFeatures(time: number, divisor: number = TIME_WIDTH / 2): Float32Array {
   const half = TIME_WIDTH / 2;
   const features = new Float32Array(TIME_WIDTH);
   for (let k = 0; k < half; k++) {
-    const exponent = fround(fround(fround(-Math.log(MAX_PERIOD)) * k) / half);
+    const exponent = fround(fround(fround(-Math.log(MAX_PERIOD)) * k) / divisor);
     const argument = fround(fround(time) * fround(Math.exp(exponent)));
     features[k] = Math.cos(argument);
     features[half + k] = Math.sin(argument);

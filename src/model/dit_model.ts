@@ -8,6 +8,7 @@ import { fingerprint } from "../assets/fingerprint.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
+import { AssetError } from "../errors.ts";
 import { dit } from "./dit.ts";
 import {
   checkDitTensors,
@@ -16,21 +17,21 @@ import {
   inferDitConfig,
   parseDitConfig,
 } from "./dit_config.ts";
+import { parseDdimScheduler } from "./ddim_scheduler.ts";
+import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_diffusers.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
-import type { Model } from "./model.ts";
+import type { Model, ModelChoice } from "./model.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
 
 /**
- * Makes a model of a DiT's directory.
+ * Makes a model of a DiT's directory, under the original's names or diffusers'.
  *
- * @throws {AssetError} When its tensors do not fit its configuration.
+ * @throws {AssetError} When its tensors do not fit its configuration, or its scheduler is not one we know.
  */
-export function openDit(directory: ModelDirectory): Model {
-  const { manifest, weights } = directory;
-  const json = manifest?.config ?? directory.config;
-  const config = json === undefined ? inferDitConfig(weights) : parseDitConfig(json);
+export async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
+  const { config, weights } = await officialDit(directory);
   checkDitTensors(config, weights);
   const { inChannels, inputSize, patchSize, numClasses } = config;
   return {
@@ -41,14 +42,55 @@ export function openDit(directory: ModelDirectory): Model {
     tokenGrid: [inputSize / patchSize, inputSize / patchSize],
     classes: numClasses,
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
-    classNames: manifest?.classNames ?? [],
-    sampler: manifest?.sampler ?? ORIGINAL_SAMPLER,
-    fingerprint: () => identity(directory, config),
+    classNames: classNames(directory, config),
+    sampler: await samplerOf(directory, config, choice),
+    fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),
   };
 }
 
-async function identity({ manifest, weights }: ModelDirectory, config: DitConfig): Promise<string> {
+/** A configuration with the weights that it describes, under the original's names. */
+interface OfficialDit {
+  readonly config: DitConfig;
+  readonly weights: Weights;
+}
+
+async function officialDit({ manifest, weights, ...given }: ModelDirectory): Promise<OfficialDit> {
+  const json = manifest?.config ?? given.config;
+  if (isDiffusersDit(json)) {
+    const config = parseDiffusersDit(json);
+    return { config, weights: await underOriginalNames(weights, config) };
+  }
+  return { config: json === undefined ? inferDitConfig(weights) : parseDitConfig(json), weights };
+}
+
+/** A name for every class, or none at all. */
+function classNames({ name, classNames }: ModelDirectory, config: DitConfig): readonly string[] {
+  if (classNames.length === 0 || classNames.length === config.numClasses) return classNames;
+  throw new AssetError(
+    `Cannot open ${name}: it must name ${config.numClasses} classes: current value is ${classNames.length}`,
+  );
+}
+
+/** *Source:* diffusers `DiTPipeline` guides all latent channels, the original the first three. */
+async function samplerOf(
+  { manifest, readScheduler }: ModelDirectory,
+  { inChannels }: DitConfig,
+  { sampler }: ModelChoice,
+): Promise<SamplerDefaults> {
+  const isOurs = manifest !== undefined && manifest.sampler.spacing === undefined;
+  if (sampler === "original" && !isOurs) return ORIGINAL_SAMPLER;
+  if (manifest !== undefined) return manifest.sampler;
+  const scheduler = await readScheduler();
+  if (scheduler === undefined) return ORIGINAL_SAMPLER;
+  const spacing = parseDdimScheduler(scheduler);
+  return { ...ORIGINAL_SAMPLER, guidanceChannels: inChannels, spacing };
+}
+
+async function identity(
+  { manifest }: ModelDirectory,
+  { config, weights }: OfficialDit,
+): Promise<string> {
   return manifest?.fingerprint ??
     await fingerprint(weights, { architecture: "dit", config, names: ditTensors(config).keys() });
 }

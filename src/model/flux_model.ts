@@ -14,7 +14,7 @@ import { underDiffusersNames } from "./flux_original.ts";
 import { DEFAULT_GRID, fluxScene } from "./flux_scene.ts";
 import { projectionShares } from "./flux_single.ts";
 import { checkFluxTensors, fluxTensors } from "./flux_tensors.ts";
-import type { Model } from "./model.ts";
+import type { Model, ModelChoice } from "./model.ts";
 import { partWeights, type TensorPart } from "./tensor_parts.ts";
 
 /**
@@ -22,27 +22,35 @@ import { partWeights, type TensorPart } from "./tensor_parts.ts";
  *
  * @throws {AssetError} When its tensors do not fit its configuration, or both kinds of names are there.
  */
-export async function openFlux(directory: ModelDirectory): Promise<Model> {
+export async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { manifest } = directory;
   const weights = underDiffusersNames(directory.weights);
   const json = manifest?.config ?? directory.config;
   const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
   checkFluxTensors(config, weights);
-  const scheduler = manifest === undefined ? await directory.readJson(SCHEDULER) : undefined;
-  const published = publishedSampler(config);
   const names = fluxTensors(config).keys();
   const identity = { architecture: "flux", config, names: [...names] };
   return {
     ...fluxModel(config),
     id: directory.id,
     weights: withShares(weights, config),
-    sampler: manifest?.sampler ??
-      (scheduler === undefined
-        ? published
-        : { ...published, shift: parseFlowScheduler(scheduler) }),
+    sampler: await samplerOf(directory, config, choice),
     fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
     close: () => directory.close(),
   };
+}
+
+async function samplerOf(
+  { manifest, readScheduler }: ModelDirectory,
+  config: FluxConfig,
+  { sampler }: ModelChoice,
+): Promise<SamplerDefaults> {
+  const published = publishedSampler(config);
+  if (sampler === "original") return published;
+  if (manifest !== undefined) return manifest.sampler;
+  const scheduler = await readScheduler();
+  if (scheduler === undefined) return published;
+  return { ...published, shift: parseFlowScheduler(scheduler) };
 }
 
 const DEV_SHIFT = {
@@ -52,9 +60,6 @@ const DEV_SHIFT = {
   baseTokens: 256,
   maxTokens: 4096,
 } as const;
-
-/** Diffusers' name of the file that describes a scheduler. */
-const SCHEDULER = "scheduler_config.json";
 
 /** What a configuration says of a model. */
 export type FluxShape = Pick<

@@ -52,28 +52,37 @@ export interface Model {
   close(): Promise<void>;
 }
 
+/** What the caller chooses of a model. */
+export interface ModelChoice {
+  /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
+  readonly sampler?: "original" | undefined;
+}
+
 /**
  * Opens a model from a directory, a URL prefix, a safetensors file, or files in memory. Only headers are
  * read.
  *
  * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.
  */
-export async function openModel(location: ModelLocation): Promise<Model> {
+export async function openModel(
+  location: ModelLocation,
+  choice: ModelChoice = {},
+): Promise<Model> {
   const directory = await openModelDirectory(location);
   try {
-    return await openArchitecture(directory);
+    return await openArchitecture(directory, choice);
   } catch (error) {
     await directory.close();
     throw error;
   }
 }
 
-async function openArchitecture(directory: ModelDirectory): Promise<Model> {
+async function openArchitecture(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { manifest, weights } = directory;
   const found = isFlux(manifest?.config ?? directory.config, weights.names) ? "flux" : "dit";
   const architecture = manifest?.architecture ?? found;
-  if (architecture === "dit") return openDit(directory);
-  if (architecture === "flux") return await openFlux(directory);
+  if (architecture === "dit") return await openDit(directory, choice);
+  if (architecture === "flux") return await openFlux(directory, choice);
   throw new AssetError(
     `Cannot open ${directory.name}: architecture must be dit or flux: current value is ${architecture}`,
   );

@@ -83,7 +83,8 @@ function trainedAlphaBars(): number[] {
   });
 }
 
-function roundHalfEven(value: number): number {
+/** To the nearest integer; halves to the even one, as Python and NumPy round. */
+export function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   if (value - floor !== 0.5) return Math.round(value);
   return floor % 2 === 0 ? floor : floor + 1;

@@ -13,6 +13,8 @@ import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from 
 export interface WorkerOptions {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
   readonly model?: string | ReadonlyMap<string, Uint8Array>;
+  /** The original's sampler instead of the directory's. */
+  readonly sampler?: "original";
   /** Execution provider; `auto` unless given. */
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */

@@ -1,0 +1,20 @@
+/**
+ * A folder of a source, as a source of its own.
+ *
+ * @module
+ */
+
+import { checkedPath, type Source } from "./source.ts";
+
+/** Opens a folder; it shares the files of the outer source, which whoever opened it closes. */
+export function openSubfolder(outer: Source, folder: string): Source {
+  const inside = (path: string): string => `${folder}/${checkedPath(path)}`;
+  return {
+    name: `${folder} in ${outer.name}`,
+    size: (path) => outer.size(inside(path)),
+    read: (path, range) => outer.read(inside(path), range),
+    stream: (path, range, signal) => outer.stream(inside(path), range, signal),
+    list: () => Promise.resolve(undefined), // names are asked for one by one
+    close: () => Promise.resolve(),
+  };
+}

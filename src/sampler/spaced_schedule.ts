@@ -1,0 +1,68 @@
+/**
+ * The steps that diffusers' DDIM visits: trained times are kept, betas are not derived anew.
+ *
+ * *Source:* diffusers `DDIMScheduler.set_timesteps()` and `step()`.
+ *
+ * @module
+ */
+
+import type { DdimSpacing } from "../assets/manifest.ts";
+import { type NoiseSchedule, roundHalfEven, TRAIN_STEPS } from "./noise_schedule.ts";
+
+const { fround } = Math;
+
+/**
+ * Spaces `steps` steps over the 1000 of training.
+ *
+ * @throws {RangeError} When steps is not an integer in 1 … 1000, or an offset leads beyond the last time.
+ */
+export function spacedSchedule(steps: number, spacing: DdimSpacing): NoiseSchedule {
+  if (!Number.isInteger(steps) || steps < 1 || steps > TRAIN_STEPS) {
+    throw new RangeError(
+      `Cannot make noise schedule: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
+    );
+  }
+  const trained = alphaBarsOf(spacing);
+  const times = timesOf(steps, spacing);
+  if (times[0]! >= TRAIN_STEPS) { // there is at least one step
+    throw new RangeError(
+      `Cannot make noise schedule: the first time must be below ${TRAIN_STEPS} (fewer steps, or no ` +
+        `offset): current value is ${times[0]}`,
+    );
+  }
+  const stride = Math.floor(TRAIN_STEPS / steps);
+  const last = spacing.endsAtOne ? 1 : trained[0]!;
+  return {
+    times,
+    alphaBars: times.map((time) => trained[time]!),
+    alphaBarsNext: times.map((time) => trained[time - stride] ?? last),
+  };
+}
+
+/** Falling times. */
+function timesOf(steps: number, { kind, offset }: DdimSpacing): readonly number[] {
+  const rising = Array.from({ length: steps }, (_, i) => i);
+  switch (kind) {
+    case "leading":
+      return rising.map((i) => i * Math.floor(TRAIN_STEPS / steps) + offset).toReversed();
+    case "trailing":
+      return rising.map((i) => roundHalfEven(TRAIN_STEPS - i * (TRAIN_STEPS / steps)) - 1);
+    case "linspace":
+      return rising.map((i) =>
+        roundHalfEven(steps === 1 ? 0 : i * ((TRAIN_STEPS - 1) / (steps - 1)))
+      ).toReversed();
+  }
+}
+
+/** ᾱ of every trained time, from betas in float32. */
+function alphaBarsOf({ betas: { first, last, curve } }: DdimSpacing): readonly number[] {
+  const bend = curve === "linear" ? (value: number) => value : Math.sqrt;
+  const [low, high] = [bend(first), bend(last)];
+  let product = 1;
+  return Array.from({ length: TRAIN_STEPS }, (_, time) => {
+    const value = fround(low + (high - low) * time / (TRAIN_STEPS - 1));
+    const beta = curve === "linear" ? value : fround(value * value);
+    product *= fround(1 - beta);
+    return fround(product);
+  });
+}
