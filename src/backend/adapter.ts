@@ -21,6 +21,39 @@ export async function findAdapter(): Promise<AdapterFacts | undefined> {
   return { name: description || name || "unnamed adapter", fallback: isFallbackAdapter };
 }
 
+/**
+ * A device for adapters on which the runtime's own would compute wrongly; `undefined` where its own is
+ * right.
+ *
+ * onnxruntime-web 1.30 computes attention with subgroups where the device has them. With four lanes
+ * (SwiftShader has no more) its results are wrong from 32 tokens on; without subgroups it takes another
+ * way, which is right. Apple's adapters promise four lanes at least, and take that way anyhow.
+ */
+export async function openPlainDevice(): Promise<GPUDevice | undefined> {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+  if (!adapter?.features.has("subgroups") || adapter.info.vendor === "apple") return undefined;
+  if (adapter.info.subgroupMinSize >= LEAST_LANES) return undefined;
+  const requiredFeatures = HELPFUL.filter((feature) => adapter.features.has(feature));
+  const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
+  return await adapter.requestDevice({ requiredFeatures, requiredLimits });
+}
+
+/** Lanes of the narrowest subgroups for which the runtime's attention was written. */
+const LEAST_LANES = 8;
+const HELPFUL = ["shader-f16"] as const;
+/** What the runtime asks for beyond the defaults of the specification. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupSizeZ",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
 /** Largest buffer that a graph can read, in bytes: a weight has one. `undefined` without an adapter. */
 export async function findBufferLimit(): Promise<number | undefined> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();

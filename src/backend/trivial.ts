@@ -20,13 +20,16 @@ import { type OrtModule, reason } from "./ort.ts";
 export async function loadTrivial(
   ort: OrtModule,
   provider: BackendName,
+  executionProvider: InferenceSession.ExecutionProviderConfig = provider,
 ): Promise<InferenceSession> {
   const graph = new GraphBuilder("trivial");
   const x = graph.input("x", [1]);
   graph.output("y", add(graph, x, x));
   try {
     const { bytes } = encodeModel(graph);
-    return await ort.InferenceSession.create(bytes, { executionProviders: [provider] });
+    return await ort.InferenceSession.create(bytes, {
+      executionProviders: [executionProvider],
+    });
   } catch (cause) {
     throw new BackendError(`Cannot open ${provider}: its runtime must start: ${reason(cause)}`, {
       cause,

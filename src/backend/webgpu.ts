@@ -4,10 +4,10 @@
  * @module
  */
 
-import type { Tensor as OrtTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { findAdapter } from "./adapter.ts";
+import { findAdapter, openPlainDevice } from "./adapter.ts";
 import type { Backend } from "./backend.ts";
 import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
@@ -35,14 +35,15 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
   const ort = await loadRuntime();
   useRuntimeFiles(ort.env.wasm, files);
   ort.env.wasm.numThreads = 1; // only shapes are computed on the CPU
+  const { gpu, provider } = await sharedDevice(ort);
   const kind = adapter.fallback ? "webgpu, fallback adapter" : "webgpu";
   return ortBackend(ort, {
     name: "webgpu",
     description: `${kind} ${adapter.name}`,
     weights: "inputs",
-    sessionOptions: { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" },
+    sessionOptions: { executionProviders: [provider], preferredOutputLocation: "gpu-buffer" },
     failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
-    upload: await uploader(ort),
+    upload: uploader(ort, gpu),
     schedule: inTurn,
   });
 }
@@ -57,13 +58,8 @@ async function loadRuntime(): Promise<WebGpuRuntime> {
   }
 }
 
-/** Uploads to buffers of the runtime's own device, freed with their tensor. */
-async function uploader(ort: WebGpuRuntime): Promise<(tensor: Tensor) => OrtTensor> {
-  device ??= openDevice(ort).catch((error) => {
-    device = undefined;
-    throw error;
-  });
-  const gpu = await device;
+/** Uploads to buffers of the runtime's device, freed with their tensor. */
+function uploader(ort: WebGpuRuntime, gpu: GPUDevice): (tensor: Tensor) => OrtTensor {
   return ({ dims, data }) => {
     const size = alignedBytes(data.byteLength);
     const buffer = gpu.createBuffer({ size, usage: BUFFER_USAGE });
@@ -91,12 +87,29 @@ async function readBack(gpu: GPUDevice, buffer: GPUBuffer, bytes: number): Promi
   }
 }
 
-let device: Promise<GPUDevice> | undefined;
+/** The device of a process, and how sessions come to use it. */
+interface SharedDevice {
+  readonly gpu: GPUDevice;
+  readonly provider: InferenceSession.ExecutionProviderConfig;
+}
 
-/** The runtime's device lives as long as a session: a trivial one keeps it for the whole process. */
-async function openDevice(ort: WebGpuRuntime): Promise<GPUDevice> {
-  await inTurn(() => loadTrivial(ort, "webgpu"));
-  return await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
+let device: Promise<SharedDevice> | undefined;
+
+function sharedDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
+  device ??= openDevice(ort).catch((error) => {
+    device = undefined;
+    throw error;
+  });
+  return device;
+}
+
+/** A device lives as long as a session in the runtime: a trivial one keeps it for the whole process. */
+async function openDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
+  const plain = await openPlainDevice();
+  const provider = plain === undefined ? "webgpu" : { name: "webgpu", device: plain };
+  await inTurn(() => loadTrivial(ort, "webgpu", provider));
+  const gpu = plain ?? await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
+  return { gpu, provider };
 }
 
 const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification
