@@ -33,7 +33,8 @@ export interface Source {
    */
   read(path: string, range: ByteRange): Promise<Uint8Array>;
   /**
-   * The range in blocks of `BLOCK_BYTES`, the last one shorter.
+   * The range in blocks of `BLOCK_BYTES`, the last one shorter. A block is good until the next one is
+   * asked for, which may take its place.
    *
    * @throws {AssetError} As `read()`; the signal's reason when it is aborted.
    */
@@ -91,19 +92,22 @@ class DirectorySource implements Source {
     const thing = `${path} in ${this.name}`;
     const file = await this.#open(path) ?? fail(thing, "it must exist");
     checkRange(thing, range, file.size);
-    const bytes = new Uint8Array(range.length);
-    let done = 0;
-    while (done < range.length) {
-      const more = await file.handle.read(bytes, done, range.length - done, range.offset + done)
-        .catch((cause: unknown) => unreadable(thing, cause));
-      if (more.bytesRead === 0) checkRange(thing, range, range.offset + done); // it was truncated
-      done += more.bytesRead;
-    }
-    return bytes;
+    return await fill(new Uint8Array(range.length), file, { thing, range });
   }
 
-  stream(path: string, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return blocks(range, (part) => this.read(path, part), signal);
+  /** One buffer serves all blocks: the engine would not hurry to free one for each. */
+  async *stream(
+    path: string,
+    range: ByteRange,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const thing = `${path} in ${this.name}`;
+    const file = await this.#open(path) ?? fail(thing, "it must exist");
+    checkRange(thing, range, file.size);
+    const buffer = new Uint8Array(Math.min(BLOCK_BYTES, range.length));
+    const read = (part: ByteRange): Promise<Uint8Array> =>
+      fill(buffer.subarray(0, part.length), file, { thing, range: part });
+    yield* blocks(range, read, signal);
   }
 
   async list(): Promise<readonly string[]> {
@@ -178,6 +182,22 @@ export function checkRange(thing: string, { offset, length }: ByteRange, size: n
 /** Throws an `AssetError`: `Cannot read <thing>: <why>`. */
 export function fail(thing: string, why: string, cause?: unknown): never {
   throw new AssetError(`Cannot read ${thing}: ${why}`, { cause });
+}
+
+/** Reads exactly the range, as long as the bytes that it fills. */
+async function fill(
+  bytes: Uint8Array,
+  { handle }: OpenFile,
+  { thing, range }: { readonly thing: string; readonly range: ByteRange },
+): Promise<Uint8Array> {
+  let done = 0;
+  while (done < range.length) {
+    const more = await handle.read(bytes, done, range.length - done, range.offset + done)
+      .catch((cause: unknown) => unreadable(thing, cause));
+    if (more.bytesRead === 0) checkRange(thing, range, range.offset + done); // it was truncated
+    done += more.bytesRead;
+  }
+  return bytes;
 }
 
 async function* blocks(

@@ -15,7 +15,7 @@ export interface Weights {
   /** Shape of a tensor; `undefined` when it is absent. */
   dims(name: string): readonly number[] | undefined;
   /**
-   * Reads a tensor as float32; checked against its sha256 where the model has one.
+   * Reads a tensor as float32, which is the caller's from then on; checked against its sha256 where the model has one.
    *
    * @throws {AssetError} When it is absent, unreadable, not of a float type, or not what was hashed.
    */

@@ -9,6 +9,7 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
+import { discard } from "../tensor/tensor.ts";
 import { buildCombination, buildSegment, type Segment, segmentKey } from "./segment.ts";
 
 /** A graph with its weights, ready to run. */
@@ -30,7 +31,9 @@ export async function loadWithWeights(
   for (const { name } of graph.parameters) {
     numbers.set(name, (await weights.read(name, signal)).data);
   }
-  return await backend.load(encodeModel(graph, { weights: numbers }));
+  const session = await backend.load(encodeModel(graph, { weights: numbers })); // has its own copy now
+  for (const array of numbers.values()) discard(array);
+  return session;
 }
 
 /** Sessions by segment; disposes of what it loaded. */

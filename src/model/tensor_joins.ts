@@ -5,7 +5,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { discard, type Tensor } from "../tensor/tensor.ts";
 
 /** Weights with exactly the tensors of `joins`; every stored tensor must be there, and of one width. */
 export function joinWeights(
@@ -37,6 +37,7 @@ function joined(parts: readonly Tensor[]): Float32Array {
   for (const part of parts) {
     data.set(part.data, at);
     at += part.data.length;
+    discard(part.data);
   }
   return data;
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { discard, elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** Where a tensor's numbers lie. Rows and columns are those of a matrix; a vector has rows only. */
 export interface TensorPart {
@@ -55,6 +55,7 @@ function takePart(part: TensorPart, stored: Tensor): Tensor {
     const from = sourceIndex(part, stored.dims, row * width);
     data.set(stored.data.subarray(from, from + width), row * width);
   }
+  discard(stored.data);
   return { dims, data };
 }
 
