@@ -1,0 +1,97 @@
+/**
+ * The sessions of graphs that are known by their names: loaded when first used, with their weights.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, Session, Value } from "../backend/backend.ts";
+import type { GraphBuilder } from "../onnx/graph.ts";
+import { encodeModel } from "../onnx/model_proto.ts";
+import { type BoundSession, loadWithWeights } from "./segment_sessions.ts";
+import { disposeAll, type Values } from "./transfer.ts";
+
+/** Sessions by graph; no two graphs share weights. Disposes of what it loaded. */
+export class GraphSessions {
+  readonly #sessions = new Map<GraphBuilder, Promise<BoundSession>>();
+
+  /** Nothing is read or loaded before it is asked for. */
+  constructor(
+    /** Where sessions run. */
+    readonly backend: Backend,
+    /** With which weights. */
+    readonly weights: Weights,
+  ) {}
+
+  /** Runs a graph, loading it first; one that failed is loaded anew the next time. */
+  async run(
+    graph: GraphBuilder,
+    inputs: Values,
+    { outputs, signal }: {
+      readonly outputs: readonly string[];
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<Values> {
+    const session = await this.#get(graph, signal);
+    try {
+      return await session.run(inputs, outputs);
+    } catch (error) {
+      this.#sessions.delete(graph);
+      await session.dispose(); // some providers keep what a failed run was given
+      throw error;
+    }
+  }
+
+  /** Frees every session and its weights. */
+  async dispose(): Promise<void> {
+    const sessions = await Promise.allSettled(this.#sessions.values());
+    this.#sessions.clear();
+    for (const session of sessions) {
+      if (session.status === "fulfilled") await session.value.dispose();
+    }
+  }
+
+  #get(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
+    const known = this.#sessions.get(graph);
+    if (known !== undefined) return known;
+    const loading = this.#load(graph, signal).catch((error) => {
+      this.#sessions.delete(graph);
+      throw error;
+    });
+    this.#sessions.set(graph, loading);
+    return loading;
+  }
+
+  #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
+    return this.backend.weights === "initializers"
+      ? loadWithWeights(this.backend, graph, this.weights, signal)
+      : this.#loadBesideWeights(graph, signal);
+  }
+
+  async #loadBesideWeights(
+    graph: GraphBuilder,
+    signal: AbortSignal | undefined,
+  ): Promise<BoundSession> {
+    const values: Record<string, Value> = {};
+    try {
+      for (const { name } of graph.parameters) {
+        values[name] = this.backend.upload(await this.weights.read(name, signal));
+      }
+      const session = await this.backend.load(encodeModel(graph));
+      return bound(session, values);
+    } catch (error) {
+      disposeAll(values);
+      throw error;
+    }
+  }
+}
+
+function bound(session: Session, weights: Values): BoundSession {
+  return {
+    run: (inputs, outputs) => session.run({ ...weights, ...inputs }, outputs),
+    dispose: async () => {
+      await session.dispose();
+      disposeAll(weights);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** The golden autoencoders: three levels 16, 24 and 32 wide, random weights, with diffusers' results. */
+import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { fileWeights, type Weights } from "../../src/assets/weights.ts";
+import type { Backend, BackendName } from "../../src/backend/backend.ts";
+import { openBackend } from "../../src/backend/select.ts";
+import { VaeExecutor } from "../../src/engine/vae.ts";
+import { openVae, type Vae } from "../../src/model/vae.ts";
+
+/** `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift. */
+export type VaeName = "vae" | "vae-16";
+
+/** An opened autoencoder and the reference's numbers. */
+export interface SmallVae {
+  readonly vae: Vae;
+  readonly weights: Weights;
+  readonly golden: Safetensors;
+}
+
+/** The configuration as published. */
+export async function readConfig(name: VaeName): Promise<Record<string, unknown>> {
+  return JSON.parse(await Deno.readTextFile(new URL("config.json", folderOf(name))));
+}
+
+/** Opens one for as long as a task takes. */
+export async function withVae<T>(
+  name: VaeName,
+  task: (small: SmallVae) => Promise<T>,
+): Promise<T> {
+  const source = openDirectory(folderOf(name));
+  try {
+    const file = await openSafetensors(source, "diffusion_pytorch_model.safetensors");
+    const weights = fileWeights(file);
+    const vae = openVae(await readConfig(name), weights);
+    return await task({
+      vae,
+      weights,
+      golden: await openSafetensors(source, "golden.safetensors"),
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+/** As {@link withVae}, on a backend, which must hold nothing when the executor is disposed. */
+export function withExecutor<T>(
+  { name, provider }: { readonly name: VaeName; readonly provider: BackendName },
+  task: (executor: VaeExecutor, small: SmallVae & { readonly backend: Backend }) => Promise<T>,
+): Promise<T> {
+  return withVae(name, async (small) => {
+    const { backend } = await openBackend({ backend: provider });
+    const executor = new VaeExecutor(backend, small.vae, small.weights);
+    try {
+      return await task(executor, { ...small, backend });
+    } finally {
+      await executor.dispose();
+      const { live } = backend;
+      await backend.dispose();
+      if (live.values + live.sessions > 0) throw new Error(`alive: ${JSON.stringify(live)}`);
+    }
+  });
+}
+
+function folderOf(name: VaeName): URL {
+  return new URL(`../golden/${name}/`, import.meta.url);
+}
