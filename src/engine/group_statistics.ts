@@ -33,6 +33,18 @@ export class Statistics {
     }
   }
 
+  /** Adds what is in a part `(1, C, H, W)`, whose channels make so many groups. */
+  addPart(norm: string, { dims, data }: Tensor, groups: number): void {
+    const size = data.length / groups;
+    const measured = new Float32Array(2 * groups);
+    for (let group = 0; group < groups; group++) {
+      const { mean, variance } = momentsOf(data.subarray(group * size, (group + 1) * size));
+      measured.set([mean], group);
+      measured.set([variance], groups + group);
+    }
+    this.add(norm, { dims: [2, groups, 1], data: measured }, dims[2]! * dims[3]!); // rank 4
+  }
+
   /** Mean and variance over all parts, `(2, groups, 1)`; `undefined` when none measured this norm. */
   get(norm: string): Tensor | undefined {
     const sums = this.#sums.get(norm);
@@ -43,4 +55,14 @@ export class Statistics {
     );
     return { dims: [2, means.length, 1], data: Float32Array.from([...means, ...variances]) };
   }
+}
+
+/** Mean first, then the mean square of what is left. */
+function momentsOf(numbers: Float32Array): { readonly mean: number; readonly variance: number } {
+  let sum = 0;
+  for (let i = 0; i < numbers.length; i++) sum += numbers[i]!;
+  const mean = sum / numbers.length;
+  let square = 0;
+  for (let i = 0; i < numbers.length; i++) square += (numbers[i]! - mean) ** 2;
+  return { mean, variance: square / numbers.length };
 }

@@ -1,9 +1,11 @@
 /**
  * Latents to pictures and back, on a backend.
  *
- * A picture larger than a tile is decoded in tiles. What would make them differ from the whole is not left to
- * blending: the middle, with its attention over all pixels, runs on the whole latent, and norms
- * take statistics of the whole picture, which a first pass over its parts measures.
+ * A picture larger than a tile is decoded in pieces. The middle, with its attention over all pixels, always runs
+ * on the whole latent. Behind it the picture goes layer by layer in bands of rows, exactly as in one piece,
+ * as long as the host has room for what is between two layers; a larger one goes in overlapping tiles whose
+ * seams are blended, which takes no more room however large it is, and whose norms only estimate the statistics
+ * of the whole.
  *
  * @module
  */
@@ -11,23 +13,28 @@
 import type { Weights } from "../assets/weights.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { Vae } from "../model/vae.ts";
-import { elementCount, type Tensor, zeros } from "../tensor/tensor.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import { fitColours, type LatentColours, paintLatents, sampleLatents } from "./latent_colours.ts";
-import * as tiles from "./tiles.ts";
+import { bytesBetweenLayers, decodeInBands } from "./layerwise.ts";
 import { VaeGraphs } from "./vae_graphs.ts";
-import { Statistics } from "./group_statistics.ts";
+import { decodeInTiles, estimateStatistics, type TileOptions } from "./tilewise.ts";
 
 /** How to decode. */
 export interface DecodeOptions {
   /** Stops between graphs. */
   readonly signal?: AbortSignal | undefined;
-  /** Longest side, in latent pixels, that is decoded at once; {@link DEFAULT_TILE} unless given. */
+  /** Side, in latent pixels, of the square that is decoded at once; {@link DEFAULT_TILE} unless given. */
   readonly tile?: number | undefined;
+  /** Bytes that may lie between two layers of a larger picture; {@link DEFAULT_ROOM} unless given. */
+  readonly room?: number | undefined;
 }
 
-/** Longest side of a latent that is decoded at once, unless told otherwise: 512 pixels for a scale of 8. */
+/** Latent pixels of a side that are decoded at once unless told otherwise: 512 of the picture's for a scale of 8. */
 export const DEFAULT_TILE = 64;
+
+/** Room between layers unless told otherwise: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
+export const DEFAULT_ROOM: number = 2 ** 31;
 
 /** An autoencoder on a backend; its sessions are loaded when first used and live until it is disposed. */
 export class VaeExecutor {
@@ -60,7 +67,7 @@ export class VaeExecutor {
   /** As {@link VaeExecutor.decode}, for latents in the autoencoder's own scale. */
   async decodeRaw(latents: Tensor, options: DecodeOptions = {}): Promise<Tensor> {
     const { latentChannels, reach } = this.vae;
-    const { signal, tile = DEFAULT_TILE } = options;
+    const { signal, tile = DEFAULT_TILE, room = DEFAULT_ROOM } = options;
     checkPictures(latents, { verb: "decode latents", channels: latentChannels, multiple: 1 });
     if (!Number.isInteger(tile) || tile < 2 * reach) {
       throw new RangeError(
@@ -69,7 +76,7 @@ export class VaeExecutor {
         }: current value is ${tile}`,
       );
     }
-    return await eachRow(latents, (latent) => this.#decodeOne(latent, { signal, tile }));
+    return await eachRow(latents, (latent) => this.#decodeOne(latent, { signal, tile, room }));
   }
 
   /**
@@ -126,51 +133,20 @@ export class VaeExecutor {
     return fitColours(latents, await this.decode(latents, options));
   }
 
-  async #decodeOne(latent: Tensor, { signal, tile }: TiledCall): Promise<Tensor> {
-    const [, , height = 0, width = 0] = latent.dims;
-    if (height <= tile && width <= tile) return await this.#graphs.decode(latent, signal);
-    const features = await this.#graphs.decodeMiddle(latent, signal);
-    const statistics = await this.#measure(features, { signal, tile });
-    return await this.#decodeTiles(features, { signal, tile, statistics });
-  }
-
-  /** Statistics of the whole picture, put together from parts that share nothing. */
-  async #measure(features: Tensor, { signal, tile }: TiledCall): Promise<Statistics> {
-    const [, , height = 0, width = 0] = features.dims;
-    const [rows, columns] = [tiles.partsOf(height, tile), tiles.partsOf(width, tile)];
-    const statistics = new Statistics();
-    for (const part of tiles.tilesOf(rows, columns)) {
-      await this.#graphs.decodePart(tiles.crop(features, part), { signal, measure: statistics });
-    }
-    return statistics;
-  }
-
-  async #decodeTiles(
-    features: Tensor,
-    { signal, tile, statistics }: TiledCall & { readonly statistics: Statistics },
+  async #decodeOne(
+    latent: Tensor,
+    { signal, tile, room }: TileOptions & { readonly room: number },
   ): Promise<Tensor> {
-    const { scale, reach } = this.vae;
-    const [, , height = 0, width = 0] = features.dims;
-    const sizes = { tile, overlap: reach };
-    const spans = [tiles.spansOf(height, sizes), tiles.spansOf(width, sizes)] as const;
-    const [rows, columns] = spans.map((side) => side.map((span) => tiles.enlarged(span, scale)));
-    const [down, across] = [tiles.fadesOf(rows!), tiles.fadesOf(columns!)]; // two sides
-    const picture = zeros([1, 3, height * scale, width * scale]);
-    for (const [i, span] of spans[0].entries()) {
-      for (const [j, column] of spans[1].entries()) {
-        const cut = tiles.crop(features, { rows: span, columns: column });
-        const pixels = await this.#graphs.decodePart(cut, { signal, given: statistics });
-        const shares = { rows: down[i]!, columns: across[j]! }; // one for each span
-        tiles.layTile(picture, pixels, { rows: rows![i]!, columns: columns![j]!, shares }); // as above
-      }
+    const [, , height = 0, width = 0] = latent.dims;
+    if (height * width <= tile ** 2) return await this.#graphs.decode(latent, signal);
+    const features = await this.#graphs.decodeMiddle(latent, signal);
+    if (bytesBetweenLayers(this.vae.decoder.up, [height, width]) <= room) {
+      const rows = Math.max(1, Math.floor(tile ** 2 / width));
+      return await decodeInBands(this.#graphs, features, { rows, signal });
     }
-    return picture;
+    const statistics = await estimateStatistics(this.#graphs, features, { signal, tile });
+    return await decodeInTiles(this.#graphs, features, { signal, tile, statistics });
   }
-}
-
-interface TiledCall {
-  readonly signal: AbortSignal | undefined;
-  readonly tile: number;
 }
 
 /** One picture after another, so that memory does not grow with their number. */

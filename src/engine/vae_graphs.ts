@@ -6,14 +6,14 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Value } from "../backend/backend.ts";
-import type { MiddleGraphs, Vae } from "../model/vae.ts";
+import type { MiddleGraphs, UpStep, Vae } from "../model/vae.ts";
 import { GIVEN, MEASURED, OWN } from "../model/vae_blocks.ts";
 import type { GraphBuilder } from "../onnx/graph.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { breather } from "./breathe.ts";
 import { GraphSessions } from "./graph_sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
-import { takeDown, type Values, whileAlive } from "./transfer.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
 
 /** Most numbers of an attention's table of queries and pixels, 64 MiB: 4096 pixels see each other at once. */
 const ATTENTION_NUMBERS = 1 << 24;
@@ -47,9 +47,9 @@ export class VaeGraphs {
 
   /** A latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { middle, up } = this.vae.decoder;
-    const features = await this.#middle(middle, this.backend.upload(latent), signal);
-    return await takeDown(this.backend, await this.#chain(up, features, { signal }));
+    const { middle } = this.vae.decoder;
+    const x = await this.#middle(middle, this.backend.upload(latent), signal);
+    return await this.#climb({ x }, { signal });
   }
 
   /** A latent to what tiles are cut from. */
@@ -61,14 +61,35 @@ export class VaeGraphs {
 
   /** A part of what comes out of the middle to its pixels. */
   async decodePart(features: Tensor, call: PartCall): Promise<Tensor> {
-    const x = this.backend.upload(features);
-    return await takeDown(this.backend, await this.#chain(this.vae.decoder.up, x, call));
+    return await this.#climb({ x: this.backend.upload(features) }, call);
+  }
+
+  /** One step for a part of a picture, from `x`, and `skip` where it is needed, to `x` and perhaps `skip`. */
+  async runStep(
+    step: UpStep,
+    { x, skip }: { readonly x: Tensor; readonly skip?: Tensor | undefined },
+    call: PartCall,
+  ): Promise<{ readonly x: Tensor; readonly skip?: Tensor }> {
+    const uploaded = {
+      x: this.backend.upload(x),
+      ...(skip !== undefined && { skip: this.backend.upload(skip) }),
+    };
+    const results = await whileAlive(uploaded, () => this.#runStep(step, uploaded, call));
+    return await whileAlive(results, async () => ({
+      x: await this.backend.download(results["y"]!), // every step has it
+      ...(results["skip"] !== undefined && { skip: await this.backend.download(results["skip"]) }),
+    }));
   }
 
   /** A picture to the mean of its latent. */
   async encode(picture: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
     const { down, middle } = this.vae.encoder;
-    const features = await this.#chain(down, this.backend.upload(picture), { signal });
+    let features = this.backend.upload(picture);
+    for (const graph of down) {
+      const x = features;
+      const run = () => this.#run(graph, { x }, { outputs: ["y"], signal });
+      features = (await whileAlive({ x }, run))["y"]!; // asked for
+    }
     return await takeDown(this.backend, await this.#middle(middle, features, signal));
   }
 
@@ -77,29 +98,46 @@ export class VaeGraphs {
     return this.#sessions.dispose();
   }
 
-  /** Runs graphs one after another; disposes of x. */
-  async #chain(graphs: readonly GraphBuilder[], x: Value, call: PartCall): Promise<Value> {
-    let current = x;
-    for (const graph of graphs) {
-      const before = current;
-      current = await whileAlive({ before }, () => this.#runPart(graph, before, call));
+  /** Runs all steps; disposes of what it is given. */
+  async #climb(first: Values, call: PartCall): Promise<Tensor> {
+    let streams = first;
+    try {
+      for (const step of this.vae.decoder.up) {
+        const { x } = streams;
+        const { y, skip } = await this.#runStep(step, streams, call);
+        const round = step.kind === "enter" ? { skip: skip ?? x! } : undefined; // every step has x
+        const before = streams;
+        streams = { x: y!, ...round }; // it was asked for
+        disposeAllBut(streams, before);
+      }
+    } catch (error) {
+      disposeAll(streams);
+      throw error;
     }
-    return current;
+    return await takeDown(this.backend, streams["x"]!); // as above
   }
 
-  async #runPart(graph: GraphBuilder, x: Value, call: PartCall): Promise<Value> {
-    const norms = normsOf(graph);
-    const measured = call.measure === undefined ? [] : norms.map((norm) => `${MEASURED}${norm}`);
+  /** Runs one step; the statistics it measures go where the call says, `y` and `skip` are returned. */
+  async #runStep({ graph }: UpStep, streams: Values, call: PartCall): Promise<Values> {
+    const { outputs } = graph;
+    const wanted = outputs.map(({ name }) => name)
+      .filter((name) => call.measure !== undefined || !name.startsWith(MEASURED));
     const statistics = this.#uploadStatistics(graph, call);
-    const { y, ...rest } = await whileAlive(
+    const results = await whileAlive(
       statistics,
-      () => this.#run(graph, { x, ...statistics }, { ...call, outputs: ["y", ...measured] }),
+      () => this.#run(graph, { ...streams, ...statistics }, { ...call, outputs: wanted }),
     );
-    await this.#addMeasured(rest, { ...call, weight: pixelsOf(x) }).catch((error) => {
-      y!.dispose();
+    const isMeasured = ([name]: readonly [string, Value]): boolean => name.startsWith(MEASURED);
+    const entries = Object.entries(results);
+    const rest = Object.fromEntries(entries.filter((entry) => !isMeasured(entry)));
+    const measured = Object.fromEntries(entries.filter(isMeasured));
+    try {
+      await this.#addMeasured(measured, { ...call, weight: pixelsOf(streams["x"]!) }); // every step has it
+    } catch (error) {
+      disposeAll(rest);
       throw error;
-    });
-    return y!; // it was asked for
+    }
+    return rest;
   }
 
   /** What a graph with norms is told of the whole picture. */
@@ -184,10 +222,10 @@ export class VaeGraphs {
   }
 }
 
-/** Names of the norms that can be given statistics. */
-function normsOf({ inputs }: GraphBuilder): string[] {
-  return inputs.filter(({ name }) => name.startsWith(GIVEN))
-    .map(({ name }) => name.slice(GIVEN.length));
+/** Disposes of what is not among the values that stay. */
+function disposeAllBut(kept: Values, values: Values): void {
+  const alive = new Set(Object.values(kept));
+  Object.values(values).filter((value) => !alive.has(value)).forEach((value) => value.dispose());
 }
 
 function pixelsOf({ dims: [, , height = 0, width = 0] }: Value): number {

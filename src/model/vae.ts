@@ -2,7 +2,7 @@
  * The autoencoder between pictures and a diffusion model's latents, cut into graphs.
  *
  * Each graph takes a picture `x` `(1, C, H, W)` of any size to `y`, one residual layer at most, so that little
- * is alive at a time and a caller can stop between them. The middle of both halves, at the latent's size,
+ * is alive at a time and a caller can stop between them.  The middle of both halves, at the latent's size,
  * is three graphs: attention over all pixels is by itself and can be run for some queries at a time.
  *
  * *Source:* diffusers `autoencoders/vae.py` `Encoder`, `Decoder`, and `autoencoder_kl.py`.
@@ -27,6 +27,23 @@ export interface MiddleGraphs {
   readonly behind: GraphBuilder;
 }
 
+/**
+ * A part of the way up, at most one convolution of 3 × 3 from `x` to `y`; a norm is the first that it does, and
+ * can be given statistics ({@link blocks.partNorm}).
+ *
+ * - `enter`: the first half of a residual layer. Where channels change it has a second output `skip`; where
+ *   not, `x` itself goes round.
+ * - `leave`: the second half, with a second input `skip`.
+ * - `double`: twice the size.
+ * - `last`: to the picture.
+ */
+export interface UpStep {
+  /** What it does. */
+  readonly kind: "enter" | "leave" | "double" | "last";
+  /** How. */
+  readonly graph: GraphBuilder;
+}
+
 /** An autoencoder as its graphs; weights are not among them. */
 export interface Vae {
   /** Channels of a latent. */
@@ -38,7 +55,7 @@ export interface Vae {
   /** See {@link Vae.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
   /** From latents: the middle, then up to the picture, whose norms can be given statistics. */
-  readonly decoder: { readonly middle: MiddleGraphs; readonly up: readonly GraphBuilder[] };
+  readonly decoder: { readonly middle: MiddleGraphs; readonly up: readonly UpStep[] };
   /** From pictures: down to the latent's size, then the middle, which ends in the mean. */
   readonly encoder: { readonly down: readonly GraphBuilder[]; readonly middle: MiddleGraphs };
   /** Farthest latent pixel, behind the middle, that a pixel of the picture depends on, norms apart. */
@@ -56,7 +73,7 @@ export function openVae(config: unknown, weights: Weights): Vae {
   const names = weights.names.has(`decoder.${ATTENTION}.query.weight`)
     ? blocks.ATTENTION_NAMES.before
     : blocks.ATTENTION_NAMES.now;
-  const vae = describe(parsed, names);
+  const vae = describeVae(parsed, names);
   checkTensors(vaeTensors(vae), weights, "an AutoencoderKL of this configuration");
   return vae;
 }
@@ -65,7 +82,7 @@ export function openVae(config: unknown, weights: Weights): Vae {
 export function vaeTensors({ decoder, encoder }: Vae): Map<string, readonly number[]> {
   const middles = [decoder.middle, encoder.middle]
     .flatMap(({ before, attention, behind }) => [before, attention, behind]);
-  const graphs = [...middles, ...decoder.up, ...encoder.down];
+  const graphs = [...middles, ...decoder.up.map(({ graph }) => graph), ...encoder.down];
   return new Map(
     graphs.flatMap(({ parameters }) =>
       parameters.map(({ name, dims }) => [name, dims.map(Number)] as const)
@@ -75,14 +92,18 @@ export function vaeTensors({ decoder, encoder }: Vae): Map<string, readonly numb
 
 const ATTENTION = "mid_block.attentions.0";
 
-function describe(config: VaeConfig, names: blocks.AttentionNames): Vae {
+/** The graphs of a configuration, whose attention has tensors of these names; today's unless given. */
+export function describeVae(
+  config: VaeConfig,
+  names: blocks.AttentionNames = blocks.ATTENTION_NAMES.now,
+): Vae {
   const { blockChannels, latentChannels, scalingFactor, shiftFactor } = config;
   return {
     latentChannels,
     scale: 2 ** (blockChannels.length - 1),
     scalingFactor,
     shiftFactor,
-    decoder: { middle: decoderMiddle(config, names), up: upGraphs(config) },
+    decoder: { middle: decoderMiddle(config, names), up: upSteps(config) },
     encoder: { down: downGraphs(config), middle: encoderMiddle(config, names) },
     reach: reachOf(config),
   };
@@ -185,27 +206,38 @@ function attentionGraph(name: string, width: number): GraphBuilder {
 }
 
 /** From the latent's size to the picture: residual layers, doublings, and the last convolution. */
-function upGraphs({ blockChannels, layersPerBlock, groups }: VaeConfig): GraphBuilder[] {
+function upSteps({ blockChannels, layersPerBlock, groups }: VaeConfig): UpStep[] {
   const norm = blocks.partNorm(groups);
   const levels = blockChannels.toReversed();
-  const graphs: GraphBuilder[] = [];
+  const steps: UpStep[] = [];
   let channels = levels[0]!; // there is a level
   for (const [level, out] of levels.entries()) {
     const block = `decoder.up_blocks.${level}`;
     for (let layer = 0; layer <= layersPerBlock; layer++) {
-      const name = `${block}.resnets.${layer}`;
-      graphs.push(
-        graphOf(name, channels, (graph, x) => blocks.resnet(graph, x, { name, out, norm })),
-      );
+      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, norm }));
       channels = out;
     }
     if (level === levels.length - 1) break;
     const name = `${block}.upsamplers.0`;
-    graphs.push(graphOf(name, out, (graph, x) => blocks.upsample(graph, x, name)));
+    const graph = graphOf(name, out, (graph, x) => blocks.upsample(graph, x, name));
+    steps.push({ kind: "double", graph });
   }
   const last = { half: "decoder", out: 3, norm } as const;
-  graphs.push(graphOf("decoder.conv_out", channels, (graph, x) => lastConvolution(graph, x, last)));
-  return graphs;
+  const graph = graphOf("decoder.out", channels, (graph, x) => lastConvolution(graph, x, last));
+  return [...steps, { kind: "last", graph }];
+}
+
+/** The halves of a residual layer. */
+function residualSteps(channels: number, layer: blocks.Residual): UpStep[] {
+  const enter = graphOf(`${layer.name}.enter`, channels, (graph, x) => {
+    if (blocks.changesChannels(x, layer)) graph.output("skip", blocks.shortcut(graph, x, layer));
+    return blocks.enterResnet(graph, x, layer);
+  });
+  const leave = graphOf(`${layer.name}.leave`, layer.out, (graph, x) => {
+    const skip = graph.input("skip", x.dims);
+    return blocks.leaveResnet(graph, x, { ...layer, skip });
+  });
+  return [{ kind: "enter", graph: enter }, { kind: "leave", graph: leave }];
 }
 
 /** From the picture to the latent's size. */

@@ -89,18 +89,47 @@ function kernelOf(
   };
 }
 
+/** A residual layer: its name, how many channels it makes, and how it norms. */
+export interface Residual {
+  /** Prefix of its tensors. */
+  readonly name: string;
+  /** Channels of its result. */
+  readonly out: number;
+  /** Its norms. */
+  readonly norm: Norm;
+}
+
 /** Norm, SiLU and convolution, twice, beside a shortcut. */
-export function resnet(
+export function resnet(graph: GraphBuilder, x: Node, layer: Residual): Node {
+  const raised = enterResnet(graph, x, layer);
+  const skip = changesChannels(x, layer) ? shortcut(graph, x, layer) : x;
+  return leaveResnet(graph, raised, { ...layer, skip });
+}
+
+/** Its first convolution. */
+export function enterResnet(graph: GraphBuilder, x: Node, { name, out, norm }: Residual): Node {
+  const active = operators.silu(graph, norm(graph, x, `${name}.norm1`));
+  return convolve(graph, active, `${name}.conv1`, out);
+}
+
+/** Its second convolution, added to what went round both. */
+export function leaveResnet(
   graph: GraphBuilder,
   x: Node,
-  { name, out, norm }: { readonly name: string; readonly out: number; readonly norm: Norm },
+  { name, out, norm, skip }: Residual & { readonly skip: Node },
 ): Node {
-  const active = (h: Node, part: string): Node =>
-    operators.silu(graph, norm(graph, h, `${name}.${part}`));
-  const raised = convolve(graph, active(x, "norm1"), `${name}.conv1`, out);
-  const branch = convolve(graph, active(raised, "norm2"), `${name}.conv2`, out);
-  const shortcut = x.dims[1] === out ? x : mixChannels(graph, x, `${name}.conv_shortcut`, out);
-  return operators.add(graph, shortcut, branch);
+  const active = operators.silu(graph, norm(graph, x, `${name}.norm2`));
+  return operators.add(graph, skip, convolve(graph, active, `${name}.conv2`, out));
+}
+
+/** Whether what goes round has to be mixed on the way. */
+export function changesChannels({ dims }: Node, { out }: Residual): boolean {
+  return dims[1] !== out;
+}
+
+/** What goes round, mixed. */
+export function shortcut(graph: GraphBuilder, x: Node, { name, out }: Residual): Node {
+  return mixChannels(graph, x, `${name}.conv_shortcut`, out);
 }
 
 /** Twice the size: nearest neighbours, convolved. */
