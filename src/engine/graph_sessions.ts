@@ -8,7 +8,7 @@ import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { GraphBuilder } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
-import { type BoundSession, loadWithWeights } from "./segment_sessions.ts";
+import { type BoundSession, encodeWithWeights } from "./segment_sessions.ts";
 import { disposeAll, type Values } from "./transfer.ts";
 
 /** Sessions by graph; no two graphs share weights. Disposes of what it loaded. */
@@ -62,10 +62,10 @@ export class GraphSessions {
     return loading;
   }
 
-  #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
-    return this.backend.weights === "initializers"
-      ? loadWithWeights(this.backend, graph, this.weights, signal)
-      : this.#loadBesideWeights(graph, signal);
+  async #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
+    if (this.backend.weights === "inputs") return await this.#loadBesideWeights(graph, signal);
+    const model = await encodeWithWeights(graph, this.weights, signal);
+    return await this.backend.load(model, LARGE);
   }
 
   async #loadBesideWeights(
@@ -77,7 +77,7 @@ export class GraphSessions {
       for (const { name } of graph.parameters) {
         values[name] = this.backend.upload(await this.weights.read(name, signal));
       }
-      const session = await this.backend.load(encodeModel(graph));
+      const session = await this.backend.load(encodeModel(graph), LARGE);
       return bound(session, values);
     } catch (error) {
       disposeAll(values);
@@ -85,6 +85,9 @@ export class GraphSessions {
     }
   }
 }
+
+/** Each session would keep its largest pictures for itself, 3 GiB together for one of 256 × 256. */
+const LARGE = { memory: "freed" } as const;
 
 function bound(session: Session, weights: Values): BoundSession {
   return {

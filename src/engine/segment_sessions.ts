@@ -8,7 +8,7 @@ import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
-import { encodeModel } from "../onnx/model_proto.ts";
+import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
 import { buildCombination, buildSegment, type Segment, segmentKey } from "./segment.ts";
 
 /** A graph with its weights, ready to run. */
@@ -26,11 +26,20 @@ export async function loadWithWeights(
   weights: Weights,
   signal?: AbortSignal,
 ): Promise<Session> {
+  return await backend.load(await encodeWithWeights(graph, weights, signal));
+}
+
+/** Reads the weights of a graph and encodes it with them as initializers. */
+export async function encodeWithWeights(
+  graph: GraphBuilder,
+  weights: Weights,
+  signal?: AbortSignal,
+): Promise<OnnxModel> {
   const numbers = new Map<string, Float32Array>();
   for (const { name } of graph.parameters) {
     numbers.set(name, (await weights.read(name, signal)).data);
   }
-  return await backend.load(encodeModel(graph, { weights: numbers }));
+  return encodeModel(graph, { weights: numbers });
 }
 
 /** Sessions by segment; disposes of what it loaded. */

@@ -48,8 +48,8 @@ const schema = z.strictObject({
   use_post_quant_conv: z.boolean().default(true),
   mid_block_add_attention: z.literal(true).default(true),
   // What follows changes no number: what it was trained on, and half precision, which we do not compute in.
-  sample_size: z.unknown(),
-  force_upcast: z.unknown(),
+  sample_size: z.unknown().optional(),
+  force_upcast: z.unknown().optional(),
 });
 
 /**
