@@ -5,6 +5,7 @@ import { fileWeights, type Weights } from "../../src/assets/weights.ts";
 import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { VaeExecutor } from "../../src/engine/vae.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { openVae, type Vae } from "../../src/model/vae.ts";
 
 /** `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift. */
@@ -59,6 +60,12 @@ export function withExecutor<T>(
       if (live.values + live.sessions > 0) throw new Error(`alive: ${JSON.stringify(live)}`);
     }
   });
+}
+
+/** Largest difference of two pictures. */
+export function largestDifference(a: Tensor, b: Tensor): number {
+  if (`${a.dims}` !== `${b.dims}`) throw new Error(`shapes [${a.dims}] and [${b.dims}]`);
+  return a.data.reduce((most, value, i) => Math.max(most, Math.abs(value - b.data[i]!)), 0);
 }
 
 function folderOf(name: VaeName): URL {
