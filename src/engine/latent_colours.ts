@@ -10,22 +10,21 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** For each of red, green and blue a factor for every latent channel, then a constant. */
 export type LatentColours = readonly [Float64Array, Float64Array, Float64Array];
 
-const SAMPLES = 2;
-/** Side of a sample in latent pixels. */
+/** Side of the sample in latent pixels. */
 const SIDE = 16;
 /** Share of the mean square by which equations are kept solvable. */
 const RIDGE = 1e-6;
 
 /**
  * The latents that a map is fitted on, always the same: noise at every scale from one pixel to the whole, of
- * variance 1 together, since latents of pictures are smooth in parts. 512 pixels.
+ * variance 1 together, since latents of pictures are smooth in parts. 256 pixels.
  */
 export function sampleLatents(channels: number): Tensor {
-  const data = new Float32Array(SAMPLES * channels * SIDE * SIDE);
+  const data = new Float32Array(channels * SIDE * SIDE);
   const scales = [1, 2, 4, 8, 16];
   for (const [i, scale] of scales.entries()) {
     const cells = SIDE / scale;
-    const noise = normalNoise([SAMPLES, channels, cells, cells], i).data;
+    const noise = normalNoise([1, channels, cells, cells], i).data;
     for (let at = 0; at < data.length; at++) {
       const [x, y] = [at % SIDE, Math.floor(at / SIDE) % SIDE];
       const plane = Math.floor(at / SIDE ** 2);
@@ -33,7 +32,7 @@ export function sampleLatents(channels: number): Tensor {
       data[at]! += noise[cell]! / Math.sqrt(scales.length);
     }
   }
-  return { dims: [SAMPLES, channels, SIDE, SIDE], data };
+  return { dims: [1, channels, SIDE, SIDE], data };
 }
 
 /** The map that least squares find between latents `(N, C, h, w)` and the mean colours of `(N, 3, H, W)`. */

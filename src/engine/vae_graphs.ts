@@ -10,13 +10,11 @@ import type { MiddleGraphs, UpStep, Vae } from "../model/vae.ts";
 import { GIVEN, MEASURED, OWN } from "../model/vae_blocks.ts";
 import type { GraphBuilder } from "../onnx/graph.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
+import { attend, queriesAtOnce } from "./attend.ts";
 import { breather } from "./breathe.ts";
 import { GraphSessions } from "./graph_sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
-
-/** Most numbers of an attention's table of queries and pixels, 64 MiB: 4096 pixels see each other at once. */
-const ATTENTION_NUMBERS = 1 << 24;
 
 /** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
 export interface PartCall {
@@ -169,43 +167,23 @@ export class VaeGraphs {
     signal: AbortSignal | undefined,
   ): Promise<Value> {
     const outputs = ["y", "q", "k", "v"];
+    const mix = async (inputs: Values): Promise<Value> =>
+      (await this.#run(attention, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
     const { y, ...tokens } = await whileAlive(
       { x },
       () => this.#run(before, { x }, { outputs, signal }),
     );
-    return await whileAlive({ y: y! }, async () => { // it was asked for
-      const mixed = await whileAlive(tokens, () => this.#attend(attention, tokens, signal));
+    const most = queriesAtOnce(tokens["q"]!); // it was asked for
+    return await whileAlive({ y: y! }, async () => { // as above
+      const mixed = await whileAlive(
+        tokens,
+        () => attend(this.backend, tokens, { run: mix, most }),
+      );
       return await whileAlive({ mixed }, async () => {
         const inputs = { x: y!, mixed };
         return (await this.#run(behind, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
       });
     });
-  }
-
-  /** Attention of all pixels; of many in several runs, each of some queries. */
-  async #attend(
-    graph: GraphBuilder,
-    tokens: Values,
-    signal: AbortSignal | undefined,
-  ): Promise<Value> {
-    const [, pixels = 0] = tokens["q"]!.dims; // one of three
-    const most = Math.max(1, Math.floor(ATTENTION_NUMBERS / pixels));
-    if (pixels <= most) {
-      return (await this.#run(graph, tokens, { outputs: ["y"], signal }))["y"]!; // asked for
-    }
-    const queries = await this.backend.download(tokens["q"]!); // as above
-    const mixed = zeros(queries.dims);
-    const width = queries.dims[2]!; // rank 3
-    for (let first = 0; first < pixels; first += most) {
-      const data = queries.data.subarray(first * width, (first + most) * width);
-      const q = this.backend.upload({ dims: [1, data.length / width, width], data });
-      const { y } = await whileAlive(
-        { q },
-        () => this.#run(graph, { ...tokens, q }, { outputs: ["y"], signal }),
-      );
-      mixed.data.set((await takeDown(this.backend, y!)).data, first * width); // asked for
-    }
-    return this.backend.upload(mixed);
   }
 
   async #run(

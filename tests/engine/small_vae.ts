@@ -1,4 +1,5 @@
 /** The golden autoencoders: three levels 16, 24 and 32 wide, random weights, with diffusers' results. */
+import { assertEquals } from "@std/assert";
 import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { fileWeights, type Weights } from "../../src/assets/weights.ts";
@@ -52,12 +53,13 @@ export function withExecutor<T>(
     const { backend } = await openBackend({ backend: provider });
     const executor = new VaeExecutor(backend, small.vae, small.weights);
     try {
-      return await task(executor, { ...small, backend });
+      const result = await task(executor, { ...small, backend });
+      await executor.dispose();
+      assertEquals(backend.live, { values: 0, sessions: 0 });
+      return result;
     } finally {
       await executor.dispose();
-      const { live } = backend;
       await backend.dispose();
-      if (live.values + live.sessions > 0) throw new Error(`alive: ${JSON.stringify(live)}`);
     }
   });
 }
