@@ -6,6 +6,7 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
+import { BackendError } from "../errors.ts";
 import type { GraphBuilder } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
 import { type BoundSession, encodeWithWeights } from "./segment_sessions.ts";
@@ -14,6 +15,7 @@ import { disposeAll, type Values } from "./transfer.ts";
 /** Sessions by graph; no two graphs share weights. Disposes of what it loaded. */
 export class GraphSessions {
   readonly #sessions = new Map<GraphBuilder, Promise<BoundSession>>();
+  #disposed = false;
 
   /** Nothing is read or loaded before it is asked for. */
   constructor(
@@ -23,27 +25,26 @@ export class GraphSessions {
     readonly weights: Weights,
   ) {}
 
-  /** Runs a graph, loading it first; one that failed is loaded anew the next time. */
-  async run(
-    graph: GraphBuilder,
-    inputs: Values,
-    { outputs, signal }: {
-      readonly outputs: readonly string[];
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<Values> {
-    const session = await this.#get(graph, signal);
+  /**
+   * Runs a graph, loading it first; one that failed is loaded anew the next time.
+   *
+   * @throws {BackendError} When a run fails, and after `dispose()`.
+   */
+  async run(graph: GraphBuilder, inputs: Values, outputs: readonly string[]): Promise<Values> {
+    const loading = this.#get(graph);
+    const session = await loading;
     try {
       return await session.run(inputs, outputs);
     } catch (error) {
-      this.#sessions.delete(graph);
+      if (this.#sessions.get(graph) === loading) this.#sessions.delete(graph);
       await session.dispose(); // some providers keep what a failed run was given
       throw error;
     }
   }
 
-  /** Frees every session and its weights. */
+  /** Frees every session and its weights; nothing is loaded any more. */
   async dispose(): Promise<void> {
+    this.#disposed = true;
     const sessions = await Promise.allSettled(this.#sessions.values());
     this.#sessions.clear();
     for (const session of sessions) {
@@ -51,10 +52,14 @@ export class GraphSessions {
     }
   }
 
-  #get(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
+  /** Loading is no caller's to stop: another one may wait for the same session. */
+  #get(graph: GraphBuilder): Promise<BoundSession> {
     const known = this.#sessions.get(graph);
     if (known !== undefined) return known;
-    const loading = this.#load(graph, signal).catch((error) => {
+    if (this.#disposed) {
+      throw new BackendError(`Cannot run ${graph.name}: its sessions must not be disposed`);
+    }
+    const loading = this.#load(graph).catch((error) => {
       this.#sessions.delete(graph);
       throw error;
     });
@@ -62,20 +67,16 @@ export class GraphSessions {
     return loading;
   }
 
-  async #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
-    if (this.backend.weights === "inputs") return await this.#loadBesideWeights(graph, signal);
-    const model = await encodeWithWeights(graph, this.weights, signal);
-    return await this.backend.load(model, LARGE);
+  async #load(graph: GraphBuilder): Promise<BoundSession> {
+    if (this.backend.weights === "inputs") return await this.#loadBesideWeights(graph);
+    return await this.backend.load(await encodeWithWeights(graph, this.weights), LARGE);
   }
 
-  async #loadBesideWeights(
-    graph: GraphBuilder,
-    signal: AbortSignal | undefined,
-  ): Promise<BoundSession> {
+  async #loadBesideWeights(graph: GraphBuilder): Promise<BoundSession> {
     const values: Record<string, Value> = {};
     try {
       for (const { name } of graph.parameters) {
-        values[name] = this.backend.upload(await this.weights.read(name, signal));
+        values[name] = this.backend.upload(await this.weights.read(name));
       }
       const session = await this.backend.load(encodeModel(graph), LARGE);
       return bound(session, values);

@@ -39,7 +39,7 @@ export const DEFAULT_ROOM: number = 2 ** 31;
 /** An autoencoder on a backend; its sessions are loaded when first used and live until it is disposed. */
 export class VaeExecutor {
   readonly #graphs: VaeGraphs;
-  #colours: Promise<LatentColours> | undefined;
+  #colours: LatentColours | undefined;
 
   /** Loads nothing yet. */
   constructor(
@@ -120,17 +120,12 @@ export class VaeExecutor {
     return this.#graphs.dispose();
   }
 
-  #fitted(options: Pick<DecodeOptions, "signal">): Promise<LatentColours> {
-    this.#colours ??= this.#fit(options).catch((error) => {
-      this.#colours = undefined;
-      throw error;
-    });
-    return this.#colours;
-  }
-
-  async #fit(options: Pick<DecodeOptions, "signal">): Promise<LatentColours> {
+  /** Two first calls at a time both fit: each has a signal of its own, and they find the same map. */
+  async #fitted(options: Pick<DecodeOptions, "signal">): Promise<LatentColours> {
+    if (this.#colours !== undefined) return this.#colours;
     const latents = sampleLatents(this.vae.latentChannels);
-    return fitColours(latents, await this.decode(latents, options));
+    this.#colours = fitColours(latents, await this.decode(latents, options));
+    return this.#colours;
   }
 
   async #decodeOne(

@@ -62,7 +62,7 @@ export class VaeGraphs {
     return await this.#climb({ x: this.backend.upload(features) }, call);
   }
 
-  /** One step for a part of a picture, from `x`, and `skip` where it is needed, to `x` and perhaps `skip`. */
+  /** One step for a part of a picture: `x`, and what goes round if it needs it, to `x` and perhaps what goes round. */
   async runStep(
     step: UpStep,
     { x, skip }: { readonly x: Tensor; readonly skip?: Tensor | undefined },
@@ -196,7 +196,7 @@ export class VaeGraphs {
   ): Promise<Values> {
     await this.#breathe();
     signal?.throwIfAborted();
-    return await this.#sessions.run(graph, inputs, { outputs, signal });
+    return await this.#sessions.run(graph, inputs, outputs);
   }
 }
 

@@ -6,31 +6,49 @@ import { disposeAll, takeDown } from "../../src/engine/transfer.ts";
 import { describeVae } from "../../src/model/vae.ts";
 import { parseVaeConfig } from "../../src/model/vae_config.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
+import { requires } from "../_shim/requires.ts";
+import * as host from "../conformance/host_operators.ts";
 import { assertClose } from "../conformance/compare.ts";
 
 const VAE = describeVae(parseVaeConfig({ block_out_channels: [512] }));
 
-Deno.test("attend() of some queries at a time gives what all of them give", async () => {
-  const { backend } = await openBackend({ backend: "wasm" });
-  const session = await backend.load(encodeModel(VAE.decoder.middle.attention));
-  const tokens = Object.fromEntries(
-    ["q", "k", "v"].map((name, i) => [name, backend.upload(normalNoise([1, 50, 512], i))]),
+/** Products of 512 pairs: each of 512 float32 sums may round by 6e-8, mostly not one way. */
+const TOLERANCE = 1e-5;
+
+for (const provider of ["wasm", "native", "webgpu"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`attention of autoencoders on ${provider}`, ...needs);
+  Deno.test(
+    `attend() mixes a head of 512, in one run or in several, on ${provider}`,
+    options,
+    async () => {
+      const { backend } = await openBackend({ backend: provider });
+      const session = await backend.load(encodeModel(VAE.decoder.middle.attention));
+      const numbers = [0, 1, 2].map((seed) => normalNoise([1, 50, 512], seed));
+      const names = ["q", "k", "v"];
+      const tokens = Object.fromEntries(
+        names.map((name, i) => [name, backend.upload(numbers[i]!)]),
+      ); // as many
+      const sizes: number[] = [];
+      const run = async (inputs: typeof tokens) => {
+        sizes.push(inputs["q"]!.dims[1]!);
+        return (await session.run(inputs, ["y"]))["y"]!;
+      };
+      const whole = await takeDown(backend, await attend(backend, tokens, { run, most: 50 }));
+      const parts = await takeDown(backend, await attend(backend, tokens, { run, most: 24 }));
+      assertEquals(sizes, [50, 24, 24, 2]);
+      const [q, k, v] = numbers.map(({ dims, data }) => ({ dims, data: Float64Array.from(data) }));
+      const wanted = host.attention(q!, k!, v!, 1); // three
+      for (const actual of [whole, parts]) {
+        assertClose(actual, wanted, { tolerance: TOLERANCE, what: "attention" });
+      }
+      assertEquals(backend.live.values, 3);
+      disposeAll(tokens);
+      await session.dispose();
+      await backend.dispose();
+    },
   );
-  const sizes: number[] = [];
-  const run = async (inputs: typeof tokens) => {
-    sizes.push(inputs["q"]!.dims[1]!);
-    return (await session.run(inputs, ["y"]))["y"]!;
-  };
-  const whole = await takeDown(backend, await attend(backend, tokens, { run, most: 50 }));
-  const parts = await takeDown(backend, await attend(backend, tokens, { run, most: 24 }));
-  assertEquals(sizes, [50, 24, 24, 2]);
-  // Products of 512 pairs, blocked otherwise: each of 512 float32 sums may round by 6e-8, mostly not one way.
-  assertClose(parts, whole, { tolerance: 1e-5, what: "attention" });
-  assertEquals(backend.live.values, 3);
-  disposeAll(tokens);
-  await session.dispose();
-  await backend.dispose();
-});
+}
 
 Deno.test("wasm runs as many queries of 4096 pixels as attend() gives it", async () => {
   const { backend } = await openBackend({ backend: "wasm" });

@@ -2,12 +2,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openBackend } from "../../src/backend/select.ts";
 import { VaeExecutor } from "../../src/engine/vae.ts";
+import { BackendError } from "../../src/errors.ts";
 import { openVae } from "../../src/model/vae.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Weights } from "../../src/assets/weights.ts";
 import { assertClose } from "../conformance/compare.ts";
-import { isHere } from "../_shim/requires.ts";
+import { requires } from "../_shim/requires.ts";
 import { interfere } from "./small_model.ts";
 import { largestDifference, readConfig, withExecutor, withVae } from "./small_vae.ts";
 
@@ -53,20 +54,25 @@ Deno.test("decode() and encode() take any sizes, of one pixel and odd ones too",
   });
 });
 
-Deno.test("a picture in bands of rows is the one in one piece, on every backend at hand", async () => {
-  for (const provider of ["wasm", "native"] as const) {
-    const latents = normalNoise([1, 16, 31, 41], 3);
-    if (provider === "native" && !await isHere("native")) continue;
-    await withExecutor({ name: "vae-16", provider }, async (executor) => {
-      const whole = await executor.decode(latents);
-      const banded = await executor.decode(latents, { tile: 24 });
-      // Whole pictures are normed by a device's float32 sums, bands by the host's float64.
-      const levels = largestDifference(banded, whole) * 127.5;
-      console.log(`bands of rows on ${provider}: ${levels.toExponential(1)} levels of 255`);
-      assert(levels < 0.05, `${levels}`);
-    });
-  }
-});
+for (const provider of ["wasm", "native", "webgpu"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`bands of autoencoders on ${provider}`, ...needs);
+  Deno.test(
+    `a picture in bands of rows is the one in one piece on ${provider}`,
+    options,
+    async () => {
+      const latents = normalNoise(provider === "webgpu" ? [1, 16, 29, 20] : [1, 16, 31, 41], 3);
+      await withExecutor({ name: "vae-16", provider }, async (executor) => {
+        const whole = await executor.decode(latents);
+        const banded = await executor.decode(latents, { tile: 24 });
+        // Whole pictures are normed by a device's float32 sums, bands by the host's float64.
+        const levels = largestDifference(banded, whole) * 127.5;
+        console.log(`bands of rows on ${provider}: ${levels.toExponential(1)} levels of 255`);
+        assert(levels < 0.05, `${levels}`);
+      });
+    },
+  );
+}
 
 Deno.test("a picture that the host has no room for between layers comes in tiles", async () => {
   const latents = normalNoise([1, 16, 26, 30], 3);
@@ -193,6 +199,33 @@ Deno.test("weights that cannot be read stop a decoding, and the next one reads t
       assertEquals(backend.live, { values: 0, sessions: 0 });
       await backend.dispose();
     }
+  });
+});
+
+Deno.test("two decodings at a time are what each is alone, and one that stops does not stop the other", async () => {
+  await withExecutor(WASM, async (executor) => {
+    const latents = normalNoise([1, 16, 3, 3], 5);
+    const stop = new AbortController();
+    const both = [executor.decode(latents, { signal: stop.signal }), executor.decode(latents)];
+    stop.abort();
+    assertEquals((await assertRejects(() => both[0]!)).name, "AbortError"); // the first of two
+    assertEquals(await both[1]!, await executor.decode(latents)); // the second
+  });
+});
+
+Deno.test("an executor that is disposed while it decodes loads nothing more", async () => {
+  await withVae("vae", async ({ vae, weights }) => {
+    const { backend } = await openBackend({ backend: "wasm" });
+    let disposed: Promise<void> | undefined;
+    const watched = interfere(backend, {
+      onRun: (name) => disposed ??= name.includes("attention") ? executor.dispose() : undefined,
+    });
+    const executor: VaeExecutor = new VaeExecutor(watched, vae, weights);
+    const decoding = executor.decode(normalNoise([1, 4, 3, 3], 5));
+    assert(await assertRejects(() => decoding) instanceof BackendError);
+    await disposed;
+    assertEquals(backend.live, { values: 0, sessions: 0 });
+    await backend.dispose();
   });
 });
 
