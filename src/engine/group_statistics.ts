@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Rows } from "./row_store.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Sums of one norm, by group. */
@@ -19,12 +20,7 @@ export class Statistics {
 
   /** Adds what a part measured, mean and variance `(2, groups, 1)`; `weight` is its count of pixels. */
   add(norm: string, { dims: [, groups = 0], data }: Tensor, weight: number): void {
-    const sums = this.#sums.get(norm) ?? {
-      weight: 0,
-      means: new Float64Array(groups),
-      squares: new Float64Array(groups),
-    };
-    this.#sums.set(norm, sums);
+    const sums = this.#sumsOf(norm, groups);
     sums.weight += weight;
     for (let group = 0; group < groups; group++) {
       const [mean, variance] = [data[group]!, data[groups + group]!]; // 2 × groups numbers
@@ -33,16 +29,20 @@ export class Statistics {
     }
   }
 
-  /** Adds what is in a part `(1, C, H, W)`, whose channels make so many groups. */
-  addPart(norm: string, { dims, data }: Tensor, groups: number): void {
-    const size = data.length / groups;
-    const measured = new Float32Array(2 * groups);
-    for (let group = 0; group < groups; group++) {
-      const { mean, variance } = momentsOf(data.subarray(group * size, (group + 1) * size));
-      measured.set([mean], group);
-      measured.set([variance], groups + group);
+  /** Adds rows of a picture `(1, C, H, W)` whose channels make so many groups. */
+  addRows(norm: string, { tensor: { dims, data }, first, count }: Rows, groups: number): void {
+    const [, channels = 0, height = 0, width = 0] = dims;
+    const sums = this.#sumsOf(norm, groups);
+    const weight = count * width;
+    sums.weight += weight;
+    for (let c = 0; c < channels; c++) {
+      const from = (c * height + first) * width;
+      const { mean, square } = momentsOf(data.subarray(from, from + weight));
+      const group = Math.floor(c * groups / channels);
+      const share = weight * groups / channels;
+      sums.means[group]! += share * mean;
+      sums.squares[group]! += share * square;
     }
-    this.add(norm, { dims: [2, groups, 1], data: measured }, dims[2]! * dims[3]!); // rank 4
   }
 
   /** Mean and variance over all parts, `(2, groups, 1)`; `undefined` when none measured this norm. */
@@ -55,14 +55,24 @@ export class Statistics {
     );
     return { dims: [2, means.length, 1], data: Float32Array.from([...means, ...variances]) };
   }
+
+  #sumsOf(norm: string, groups: number): Sums {
+    const known = this.#sums.get(norm);
+    if (known !== undefined) return known;
+    const [means, squares] = [new Float64Array(groups), new Float64Array(groups)];
+    const sums: Sums = { weight: 0, means, squares };
+    this.#sums.set(norm, sums);
+    return sums;
+  }
 }
 
-/** Mean first, then the mean square of what is left. */
-function momentsOf(numbers: Float32Array): { readonly mean: number; readonly variance: number } {
-  let sum = 0;
-  for (let i = 0; i < numbers.length; i++) sum += numbers[i]!;
-  const mean = sum / numbers.length;
-  let square = 0;
-  for (let i = 0; i < numbers.length; i++) square += (numbers[i]! - mean) ** 2;
-  return { mean, variance: square / numbers.length };
+/** Means of numbers and of their squares; in float64 a large mean costs float32 numbers no precision. */
+function momentsOf(numbers: Float32Array): { readonly mean: number; readonly square: number } {
+  let [sum, squares] = [0, 0];
+  for (let i = 0; i < numbers.length; i++) {
+    const value = numbers[i]!;
+    sum += value;
+    squares += value * value;
+  }
+  return { mean: sum / numbers.length, square: squares / numbers.length };
 }

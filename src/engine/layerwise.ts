@@ -12,7 +12,7 @@ import type { UpStep } from "../model/vae.ts";
 import { GIVEN } from "../model/vae_blocks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
-import { RowStore } from "./row_store.ts";
+import { freeNumbers, RowStore } from "./row_store.ts";
 import type { PartCall, VaeGraphs } from "./vae_graphs.ts";
 
 /** How to decode in bands. */
@@ -29,14 +29,14 @@ interface Streams {
   readonly skip?: RowStore | undefined;
 }
 
-/** What comes out of the middle to the picture `(1, 3, H, W)`. */
+/** What comes out of the middle, which is used up, to the picture `(1, 3, H, W)`. */
 export async function decodeInBands(
   graphs: VaeGraphs,
   features: Tensor,
   { rows, signal }: BandOptions,
 ): Promise<Tensor> {
   let streams: Streams = { x: new RowStore() };
-  streams.x.append(features);
+  streams.x.append({ tensor: features, first: 0, count: features.dims[2]! }); // rank 4
   let height = rows;
   for (const step of graphs.vae.decoder.up) {
     streams = await runInBands(graphs, step, { streams, rows: height, signal });
@@ -51,7 +51,7 @@ async function runInBands(
   step: UpStep,
   { streams: { x, skip }, rows, signal }: BandOptions & { readonly streams: Streams },
 ): Promise<Streams> {
-  const call: PartCall = { signal, given: statisticsOf(x, step, rows) };
+  const call: PartCall = { signal, given: statisticsOf(x, step) };
   const [made, round] = [new RowStore(), new RowStore()];
   const staying = step.kind === "enter" && !step.graph.outputs.some(({ name }) => name === "skip");
   const { height } = x;
@@ -60,43 +60,30 @@ async function runInBands(
     const top = Math.min(1, first);
     const below = Math.min(1, height - first - count);
     const reach = [first - top, top + count + below] as const;
-    const results = await graphs.runStep(step, {
-      x: x.read(...reach),
-      skip: skip?.read(...reach),
-    }, call);
+    const given = { x: x.read(...reach), ...(skip && { skip: skip.read(...reach) }) };
+    const results = await graphs.runStep(step, given, call);
+    Object.values(given).forEach(freeNumbers);
     const factor = step.kind === "double" ? 2 : 1;
-    const own = [top * factor, count * factor] as const;
-    made.append(rowsOf(results.x, ...own));
-    if (results.skip !== undefined) round.append(rowsOf(results.skip, ...own));
-    if (!staying) x.release(first + count - 1);
-    skip?.release(first + count - 1);
+    const own = { first: top * factor, count: count * factor };
+    made.append({ tensor: results.x, ...own });
+    if (results.skip !== undefined) round.append({ tensor: results.skip, ...own });
+    const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
+    if (!staying) x.release(done);
+    skip?.release(done);
   }
   if (step.kind !== "enter") return { x: made };
   return { x: made, skip: staying ? x : round };
 }
 
 /** Statistics of the norm that a layer begins with; of nothing where it has none. */
-function statisticsOf(x: RowStore, { graph }: UpStep, rows: number): Statistics {
+function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
   const statistics = new Statistics();
   for (const { name, dims } of graph.inputs) {
     if (!name.startsWith(GIVEN)) continue;
-    for (let first = 0; first < x.height; first += rows) {
-      const part = x.read(first, Math.min(rows, x.height - first));
-      statistics.addPart(name.slice(GIVEN.length), part, Number(dims[1])); // (2, groups, 1)
-    }
+    const norm = name.slice(GIVEN.length);
+    for (const band of x.bands) statistics.addRows(norm, band, Number(dims[1])); // (2, groups, 1)
   }
   return statistics;
-}
-
-/** A copy of some rows of `(1, C, H, W)`. */
-function rowsOf({ dims, data }: Tensor, first: number, count: number): Tensor {
-  const [, channels = 0, height = 0, width = 0] = dims;
-  const cut = new Float32Array(channels * count * width);
-  for (let c = 0; c < channels; c++) {
-    const from = (c * height + first) * width;
-    cut.set(data.subarray(from, from + count * width), c * count * width);
-  }
-  return { dims: [1, channels, count, width], data: cut };
 }
 
 /**
