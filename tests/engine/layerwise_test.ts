@@ -14,7 +14,7 @@ Deno.test("a picture of the published decoders takes 1 KiB a pixel between layer
   assertEquals(bytesBetweenLayers(vae.decoder.up, [16, 8]), 1024 * 128 * 64);
 });
 
-Deno.test("a layer that keeps its channels takes what it is given, what it makes and what goes round", () => {
+Deno.test("a layer that keeps its channels takes its picture twice, the one that goes round among them", () => {
   const vae = describeVae(parseVaeConfig({ block_out_channels: [32], norm_num_groups: 8 }));
-  assertEquals(bytesBetweenLayers(vae.decoder.up, [10, 10]), 4 * 2 * 32 * 100); // the last two as bands come
+  assertEquals(bytesBetweenLayers(vae.decoder.up, [10, 10]), 4 * 2 * 32 * 100);
 });
