@@ -37,6 +37,12 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
+/** How a graph is loaded. */
+export interface LoadOptions {
+  /** Whether a session keeps memory for its next run, where it can: `freed` for few runs on much memory. */
+  readonly memory?: "kept" | "freed";
+}
+
 /** How many device values and sessions are alive: both are 0 after everything was disposed. */
 export interface LiveCounts {
   /** Values not yet disposed. */
@@ -65,7 +71,7 @@ export interface Backend {
    *
    * @throws {BackendError} When the runtime refuses the graph or has no room for it.
    */
-  load(model: OnnxModel): Promise<Session>;
+  load(model: OnnxModel, options?: LoadOptions): Promise<Session>;
   /**
    * Copies numbers to the device; the tensor's data must stay unchanged while the value lives.
    *

@@ -9,7 +9,7 @@ import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
-import type { Backend, BackendName, Session, Value } from "./backend.ts";
+import type { Backend, BackendName, LoadOptions, Session, Value } from "./backend.ts";
 
 /** The part of an ONNX Runtime module that we call. */
 export interface OrtModule {
@@ -65,12 +65,12 @@ class OrtBackend implements Backend {
     return { values: this.#values.size, sessions: this.#sessions.size };
   }
 
-  async load(model: OnnxModel): Promise<Session> {
+  async load(model: OnnxModel, options: LoadOptions = {}): Promise<Session> {
     this.#refuseAfterDispose(`load ${model.name}`);
     this.#refuseOverLimit(model);
     const native = await whilePending(
       this.#loading,
-      this.provider.schedule(() => this.#create(model)),
+      this.provider.schedule(() => this.#create(model, options)),
     );
     const session: OrtSession = new OrtSession(this, model, native, () => {
       this.#sessions.delete(session);
@@ -118,10 +118,11 @@ class OrtBackend implements Backend {
     );
   }
 
-  async #create(model: OnnxModel): Promise<InferenceSession> {
+  async #create(model: OnnxModel, { memory }: LoadOptions): Promise<InferenceSession> {
     try {
       return await this.ort.InferenceSession.create(model.bytes, {
         ...this.provider.sessionOptions,
+        ...(memory === "freed" && { enableCpuMemArena: false }),
         ...(model.externalData.length > 0 ? { externalData: model.externalData } : {}),
       });
     } catch (cause) {

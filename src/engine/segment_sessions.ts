@@ -5,10 +5,10 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Backend, Session, Value } from "../backend/backend.ts";
+import type { Backend, LoadOptions, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
-import { encodeModel } from "../onnx/model_proto.ts";
+import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
 import { buildCombination, buildSegment, type Segment, segmentKey } from "./segment.ts";
 
@@ -27,13 +27,31 @@ export async function loadWithWeights(
   weights: Weights,
   signal?: AbortSignal,
 ): Promise<Session> {
+  return await loadOwned(backend, await encodeWithWeights(graph, weights, signal));
+}
+
+/** Loads a graph whose weights are needed nowhere else: their memory is given back at once. */
+export async function loadOwned(
+  backend: Backend,
+  model: OnnxModel,
+  options?: LoadOptions,
+): Promise<Session> {
+  const session = await backend.load(model, options); // has its own copy now
+  for (const { data } of model.externalData) discard(data);
+  return session;
+}
+
+/** Reads the weights of a graph and encodes it with them as initializers. */
+export async function encodeWithWeights(
+  graph: GraphBuilder,
+  weights: Weights,
+  signal?: AbortSignal,
+): Promise<OnnxModel> {
   const numbers = new Map<string, Float32Array>();
   for (const { name } of graph.parameters) {
     numbers.set(name, (await weights.read(name, signal)).data);
   }
-  const session = await backend.load(encodeModel(graph, { weights: numbers })); // has its own copy now
-  for (const array of numbers.values()) discard(array);
-  return session;
+  return encodeModel(graph, { weights: numbers });
 }
 
 /** Sessions by segment; disposes of what it loaded. */

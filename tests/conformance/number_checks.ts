@@ -7,6 +7,7 @@ import { geluTanh, linear, multiply } from "../../src/onnx/operators.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { BackendCheck } from "./check.ts";
+import { CONVOLUTION_CASES } from "./convolution_cases.ts";
 import { assertClose, OPERATOR_TOLERANCE } from "./compare.ts";
 import type { HostTensor } from "./host_operators.ts";
 import { OPERATOR_CASES, type OperatorCase } from "./operator_cases.ts";
@@ -15,7 +16,7 @@ const BATCHES = [1, 3, 2];
 
 /** Checks of numbers. */
 export const NUMBER_CHECKS: readonly BackendCheck[] = [
-  ...OPERATOR_CASES.map((operator): BackendCheck => ({
+  ...[...OPERATOR_CASES, ...CONVOLUTION_CASES].map((operator): BackendCheck => ({
     name: `${operator.name}, in one session for batches of ${BATCHES.join(", ")}`,
     check: (backend) => checkOperator(backend, operator),
   })),

@@ -3,11 +3,14 @@ import type { Weights } from "../../src/assets/weights.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { buildSegment } from "../../src/engine/segment.ts";
 import { loadWithWeights } from "../../src/engine/segment_sessions.ts";
-import { HEAD } from "../../src/engine/step_segments.ts";
-import { openSmallModel } from "./small_model.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { openModel } from "../../src/model/model.ts";
+
+/** Large enough for its weights to lie beside the graph. */
+const MLP = { kind: "module", index: 1, action: "run", store: false } as const;
 
 Deno.test("numbers that a session has taken are given back at once, not at the next collection", async () => {
-  const model = await openSmallModel();
+  const model = await openModel(EMBEDDED_MODEL);
   const { backend } = await openBackend({ backend: "wasm" });
   const read: Float32Array[] = [];
   const watched: Weights = {
@@ -18,8 +21,12 @@ Deno.test("numbers that a session has taken are given back at once, not at the n
       return tensor;
     },
   };
-  const session = await loadWithWeights(backend, buildSegment(model.transformer, [HEAD]), watched);
-  assertEquals(read.map(({ length }) => length), [0, 0]); // the head's weight and bias
+  const session = await loadWithWeights(
+    backend,
+    buildSegment(model.transformer, [MLP]),
+    watched,
+  );
+  assertEquals(read.map(({ length }) => length), [0, 0, 0, 0]); // weight and bias of fc1 and fc2
   await session.dispose();
   await backend.dispose();
   await model.close();

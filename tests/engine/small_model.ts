@@ -78,9 +78,9 @@ export function interfere(
     get live() {
       return backend.live;
     },
-    load: async (model) => {
+    load: async (model, options) => {
       onLoad?.(model.name);
-      return watched(await backend.load(model));
+      return watched(await backend.load(model, options));
     },
     upload: (tensor) => backend.upload(tensor),
     download: (value) => backend.download(value),

@@ -1,0 +1,107 @@
+/**
+ * A large picture out of a decoder layer by layer, each in bands of rows that fit a device.
+ *
+ * Between layers the whole picture is on the host, where the statistics of the next norm are taken: numbers are
+ * those of a picture decoded in one piece, without seams, and a device holds no more than a band. A band
+ * takes one row of each neighbour along, for the 3 × 3 convolution.
+ *
+ * @module
+ */
+
+import type { UpStep } from "../model/vae.ts";
+import { GIVEN } from "../model/vae_blocks.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Statistics } from "./group_statistics.ts";
+import { freeNumbers, RowStore } from "./row_store.ts";
+import type { PartCall, VaeGraphs } from "./vae_graphs.ts";
+
+/** How to decode in bands. */
+export interface BandOptions {
+  /** Rows of a band where it begins, at the latent's size. */
+  readonly rows: number;
+  /** Stops between graphs. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The picture between two layers, and what goes round the next. */
+interface Streams {
+  readonly x: RowStore;
+  readonly skip?: RowStore | undefined;
+}
+
+/** What comes out of the middle, which is used up, to the picture `(1, 3, H, W)`. */
+export async function decodeInBands(
+  graphs: VaeGraphs,
+  features: Tensor,
+  { rows, signal }: BandOptions,
+): Promise<Tensor> {
+  let streams: Streams = { x: new RowStore() };
+  streams.x.append({ tensor: features, first: 0, count: features.dims[2]! }); // rank 4
+  let height = rows;
+  for (const step of graphs.vae.decoder.up) {
+    streams = await runInBands(graphs, step, { streams, rows: height, signal });
+    if (step.kind === "double") height *= 2;
+  }
+  return streams.x.read(0, streams.x.height);
+}
+
+/** One layer. What it used up is released on the way. */
+async function runInBands(
+  graphs: VaeGraphs,
+  step: UpStep,
+  { streams: { x, skip }, rows, signal }: BandOptions & { readonly streams: Streams },
+): Promise<Streams> {
+  const call: PartCall = { signal, given: statisticsOf(x, step) };
+  const [made, round] = [new RowStore(), new RowStore()];
+  const staying = step.kind === "enter" && !step.graph.outputs.some(({ name }) => name === "skip");
+  const { height } = x;
+  for (let first = 0; first < height; first += rows) {
+    const count = Math.min(rows, height - first);
+    const top = Math.min(1, first);
+    const below = Math.min(1, height - first - count);
+    const reach = [first - top, top + count + below] as const;
+    const given = { x: x.read(...reach), ...(skip && { skip: skip.read(...reach) }) };
+    const results = await graphs.runStep(step, given, call);
+    Object.values(given).forEach(freeNumbers);
+    const factor = step.kind === "double" ? 2 : 1;
+    const own = { first: top * factor, count: count * factor };
+    made.append({ tensor: results.x, ...own });
+    if (results.skip !== undefined) round.append({ tensor: results.skip, ...own });
+    const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
+    if (!staying) x.release(done);
+    skip?.release(done);
+  }
+  if (step.kind !== "enter") return { x: made };
+  return { x: made, skip: staying ? x : round };
+}
+
+/** Statistics of the norm that a layer begins with; of nothing where it has none. */
+function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
+  const statistics = new Statistics();
+  for (const { name, dims } of graph.inputs) {
+    if (!name.startsWith(GIVEN)) continue;
+    const norm = name.slice(GIVEN.length);
+    for (const band of x.bands) statistics.addRows(norm, band, Number(dims[1])); // (2, groups, 1)
+  }
+  return statistics;
+}
+
+/**
+ * Most bytes that the picture takes on the host between layers, for a latent of this size: what a layer was
+ * given or what it made, for bands of one go as those of the other come.
+ */
+export function bytesBetweenLayers(
+  steps: readonly UpStep[],
+  [height, width]: readonly [number, number],
+): number {
+  let [pixels, round, most] = [height * width, 0, 0];
+  for (const { kind, graph } of steps) {
+    const given = Number(graph.inputs[0]!.dims[1]) * pixels; // the first is x
+    if (kind === "double") pixels *= 4;
+    const out = Number(graph.outputs.find(({ name }) => name === "y")!.node.dims[1]) * pixels;
+    const mixed = graph.outputs.some(({ name }) => name === "skip");
+    most = Math.max(most, given + round, kind === "enter" && !mixed ? given + out : out);
+    round = kind !== "enter" ? 0 : mixed ? out : given;
+  }
+  return 4 * most;
+}

@@ -1,0 +1,63 @@
+/**
+ * A picture of any size out of a decoder tile by tile: what is held beside the picture itself and what comes
+ * out of the middle does not grow with it.
+ *
+ * Tiles share as much as a pixel depends on, norms apart, and fade into each other over all of that. Norms
+ * take statistics of the whole picture, which can only be estimated here.
+ *
+ * @module
+ */
+
+import { type Tensor, zeros } from "../tensor/tensor.ts";
+import { Statistics } from "./group_statistics.ts";
+import * as tiles from "./tiles.ts";
+import type { VaeGraphs } from "./vae_graphs.ts";
+
+/** How to decode in tiles. */
+export interface TileOptions {
+  /** Longest side of a tile in latent pixels, at least twice the autoencoder's reach. */
+  readonly tile: number;
+  /** Stops between graphs. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Puts statistics of the whole together from parts, each normed by its own, that share nothing. */
+export async function estimateStatistics(
+  graphs: VaeGraphs,
+  features: Tensor,
+  { tile, signal }: TileOptions,
+): Promise<Statistics> {
+  const [, , height = 0, width = 0] = features.dims;
+  const statistics = new Statistics();
+  for (const part of tiles.tilesOf(tiles.partsOf(height, tile), tiles.partsOf(width, tile))) {
+    await graphs.decodePart(tiles.crop(features, part), { signal, measure: statistics });
+  }
+  return statistics;
+}
+
+/** What comes out of the middle to the picture `(1, 3, H, W)`. */
+export async function decodeInTiles(
+  graphs: VaeGraphs,
+  features: Tensor,
+  { tile, signal, statistics }: TileOptions & { readonly statistics: Statistics },
+): Promise<Tensor> {
+  const { scale, reach } = graphs.vae;
+  const [, , height = 0, width = 0] = features.dims;
+  const sizes = { tile, overlap: reach };
+  const [down, across] = [tiles.spansOf(height, sizes), tiles.spansOf(width, sizes)];
+  const large = (span: tiles.Span): tiles.Span => tiles.enlarged(span, scale);
+  const fades = { down: tiles.fadesOf(down.map(large)), across: tiles.fadesOf(across.map(large)) };
+  const picture = zeros([1, 3, height * scale, width * scale]);
+  for (const [i, rows] of down.entries()) {
+    for (const [j, columns] of across.entries()) {
+      const part = tiles.crop(features, { rows, columns });
+      const pixels = await graphs.decodePart(part, { signal, given: statistics });
+      tiles.layTile(picture, pixels, {
+        rows: large(rows),
+        columns: large(columns),
+        shares: { rows: fades.down[i]!, columns: fades.across[j]! }, // one for each span
+      });
+    }
+  }
+  return picture;
+}

@@ -1,0 +1,211 @@
+/**
+ * Running an autoencoder's graphs one after another for one picture.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, Value } from "../backend/backend.ts";
+import type { MiddleGraphs, UpStep, Vae } from "../model/vae.ts";
+import { GIVEN, MEASURED, OWN } from "../model/vae_blocks.ts";
+import type { GraphBuilder } from "../onnx/graph.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
+import { attend, queriesAtOnce } from "./attend.ts";
+import { breather } from "./breathe.ts";
+import { GraphSessions } from "./graph_sessions.ts";
+import type { Statistics } from "./group_statistics.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
+
+/** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
+export interface PartCall {
+  /** Stops between graphs. */
+  readonly signal: AbortSignal | undefined;
+  /** Statistics that norms use. */
+  readonly given?: Statistics;
+  /** Where statistics that norms measure are added. */
+  readonly measure?: Statistics;
+}
+
+/** The graphs of an autoencoder on a backend. Pictures are `(1, C, H, W)`. */
+export class VaeGraphs {
+  readonly #sessions: GraphSessions;
+  readonly #breathe = breather();
+
+  /** Loads nothing yet. */
+  constructor(
+    /** Where they run. */
+    readonly backend: Backend,
+    /** What they compute. */
+    readonly vae: Vae,
+    /** With which weights. */
+    weights: Weights,
+  ) {
+    this.#sessions = new GraphSessions(backend, weights);
+  }
+
+  /** A latent to a picture, in one piece. */
+  async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { middle } = this.vae.decoder;
+    const x = await this.#middle(middle, this.backend.upload(latent), signal);
+    return await this.#climb({ x }, { signal });
+  }
+
+  /** A latent to what tiles are cut from. */
+  async decodeMiddle(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { middle } = this.vae.decoder;
+    const features = await this.#middle(middle, this.backend.upload(latent), signal);
+    return await takeDown(this.backend, features);
+  }
+
+  /** A part of what comes out of the middle to its pixels. */
+  async decodePart(features: Tensor, call: PartCall): Promise<Tensor> {
+    return await this.#climb({ x: this.backend.upload(features) }, call);
+  }
+
+  /** One step for a part of a picture: `x`, and what goes round if it needs it, to `x` and perhaps what goes round. */
+  async runStep(
+    step: UpStep,
+    { x, skip }: { readonly x: Tensor; readonly skip?: Tensor | undefined },
+    call: PartCall,
+  ): Promise<{ readonly x: Tensor; readonly skip?: Tensor }> {
+    const uploaded = {
+      x: this.backend.upload(x),
+      ...(skip !== undefined && { skip: this.backend.upload(skip) }),
+    };
+    const results = await whileAlive(uploaded, () => this.#runStep(step, uploaded, call));
+    return await whileAlive(results, async () => ({
+      x: await this.backend.download(results["y"]!), // every step has it
+      ...(results["skip"] !== undefined && { skip: await this.backend.download(results["skip"]) }),
+    }));
+  }
+
+  /** A picture to the mean of its latent. */
+  async encode(picture: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { down, middle } = this.vae.encoder;
+    let features = this.backend.upload(picture);
+    for (const graph of down) {
+      const x = features;
+      const run = () => this.#run(graph, { x }, { outputs: ["y"], signal });
+      features = (await whileAlive({ x }, run))["y"]!; // asked for
+    }
+    return await takeDown(this.backend, await this.#middle(middle, features, signal));
+  }
+
+  /** Frees sessions and weights. */
+  dispose(): Promise<void> {
+    return this.#sessions.dispose();
+  }
+
+  /** Runs all steps; disposes of what it is given. */
+  async #climb(first: Values, call: PartCall): Promise<Tensor> {
+    let streams = first;
+    try {
+      for (const step of this.vae.decoder.up) {
+        const { x } = streams;
+        const { y, skip } = await this.#runStep(step, streams, call);
+        const round = step.kind === "enter" ? { skip: skip ?? x! } : undefined; // every step has x
+        const before = streams;
+        streams = { x: y!, ...round }; // it was asked for
+        disposeAllBut(streams, before);
+      }
+    } catch (error) {
+      disposeAll(streams);
+      throw error;
+    }
+    return await takeDown(this.backend, streams["x"]!); // as above
+  }
+
+  /** Runs one step; the statistics it measures go where the call says, `y` and `skip` are returned. */
+  async #runStep({ graph }: UpStep, streams: Values, call: PartCall): Promise<Values> {
+    const { outputs } = graph;
+    const wanted = outputs.map(({ name }) => name)
+      .filter((name) => call.measure !== undefined || !name.startsWith(MEASURED));
+    const statistics = this.#uploadStatistics(graph, call);
+    const results = await whileAlive(
+      statistics,
+      () => this.#run(graph, { ...streams, ...statistics }, { ...call, outputs: wanted }),
+    );
+    const isMeasured = ([name]: readonly [string, Value]): boolean => name.startsWith(MEASURED);
+    const entries = Object.entries(results);
+    const rest = Object.fromEntries(entries.filter((entry) => !isMeasured(entry)));
+    const measured = Object.fromEntries(entries.filter(isMeasured));
+    try {
+      await this.#addMeasured(measured, { ...call, weight: pixelsOf(streams["x"]!) }); // every step has it
+    } catch (error) {
+      disposeAll(rest);
+      throw error;
+    }
+    return rest;
+  }
+
+  /** What a graph with norms is told of the whole picture. */
+  #uploadStatistics(graph: GraphBuilder, { given }: PartCall): Values {
+    const inputs = graph.inputs.filter(({ name }) => name === OWN || name.startsWith(GIVEN));
+    return Object.fromEntries(inputs.map(({ name, dims }) => {
+      const absent = zeros(dims.map(Number));
+      const own = { dims: [1], data: Float32Array.of(given === undefined ? 1 : 0) };
+      const numbers = name === OWN ? own : given?.get(name.slice(GIVEN.length)) ?? absent;
+      return [name, this.backend.upload(numbers)];
+    }));
+  }
+
+  async #addMeasured(
+    results: Values,
+    { measure, weight }: PartCall & { readonly weight: number },
+  ): Promise<void> {
+    await whileAlive(results, async () => {
+      for (const [name, value] of Object.entries(results)) {
+        measure?.add(name.slice(MEASURED.length), await this.backend.download(value), weight);
+      }
+    });
+  }
+
+  /** Runs the middle of one half; disposes of x. */
+  async #middle(
+    { before, attention, behind }: MiddleGraphs,
+    x: Value,
+    signal: AbortSignal | undefined,
+  ): Promise<Value> {
+    const outputs = ["y", "q", "k", "v"];
+    const mix = async (inputs: Values): Promise<Value> =>
+      (await this.#run(attention, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+    const { y, ...tokens } = await whileAlive(
+      { x },
+      () => this.#run(before, { x }, { outputs, signal }),
+    );
+    const most = queriesAtOnce(tokens["q"]!); // it was asked for
+    return await whileAlive({ y: y! }, async () => { // as above
+      const mixed = await whileAlive(
+        tokens,
+        () => attend(this.backend, tokens, { run: mix, most }),
+      );
+      return await whileAlive({ mixed }, async () => {
+        const inputs = { x: y!, mixed };
+        return (await this.#run(behind, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+      });
+    });
+  }
+
+  async #run(
+    graph: GraphBuilder,
+    inputs: Values,
+    { outputs, signal }: {
+      readonly outputs: readonly string[];
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<Values> {
+    await this.#breathe();
+    signal?.throwIfAborted();
+    return await this.#sessions.run(graph, inputs, outputs);
+  }
+}
+
+/** Disposes of what is not among the values that stay. */
+function disposeAllBut(kept: Values, values: Values): void {
+  const alive = new Set(Object.values(kept));
+  Object.values(values).filter((value) => !alive.has(value)).forEach((value) => value.dispose());
+}
+
+function pixelsOf({ dims: [, , height = 0, width = 0] }: Value): number {
+  return height * width;
+}

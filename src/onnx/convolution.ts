@@ -1,0 +1,200 @@
+/**
+ * Typed operators of convolutional networks over pictures `(N, C, H, W)`, in the manner of `operators.ts`.
+ *
+ * @module
+ */
+
+import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";
+import { add, concat, multiply, reshape, slice, subtract, transpose } from "./operators.ts";
+
+/** A convolution's weights and how its window moves. */
+export interface ConvolutionOptions {
+  /** `(out, in, k, k)`. */
+  readonly weight: Node;
+  /** `(out)`. */
+  readonly bias: Node;
+  /** Zeros at the top, left, bottom and right. */
+  readonly pads: readonly [number, number, number, number];
+  /** Pixels between windows; 1 unless given. */
+  readonly stride?: number;
+}
+
+/** 2-D convolution of x `(N, in, H, W)`, as PyTorch's Conv2d. */
+export function convolution(
+  graph: GraphBuilder,
+  x: Node,
+  { weight, bias, pads, stride = 1 }: ConvolutionOptions,
+): Node {
+  const [batch, channels, height, width] = x.dims;
+  const [out, , kernel] = weight.dims;
+  expectDims("Conv weight", weight.dims, [out!, channels!, kernel!, kernel!]);
+  expectDims("Conv bias", bias.dims, [out!]);
+  const window = { kernel: Number(kernel), stride };
+  const dims = [
+    batch!,
+    out!,
+    windows(height!, { ...window, pad: pads[0] + pads[2] }),
+    windows(width!, { ...window, pad: pads[1] + pads[3] }),
+  ];
+  return graph.apply("Conv", [x, weight, bias], dims, {
+    attributes: { kernel_shape: [window.kernel, window.kernel], pads, strides: [stride, stride] },
+  });
+}
+
+/** How many windows fit in a padded side; of one known only at the run, a name for it. */
+function windows(
+  side: Dim,
+  { kernel, stride, pad }: {
+    readonly kernel: number;
+    readonly stride: number;
+    readonly pad: number;
+  },
+): Dim {
+  if (typeof side === "number") return Math.floor((side + pad - kernel) / stride) + 1;
+  return stride === 1 && pad === kernel - 1 ? side : `${side}/${stride}`;
+}
+
+/** Every pixel becomes 2 × 2 of the same numbers. */
+export function upsampleNearest(graph: GraphBuilder, x: Node): Node {
+  const [batch, channels, ...sides] = x.dims;
+  const doubled = sides.map((side) => typeof side === "number" ? 2 * side : `2*${side}`);
+  const scales = graph.constant([4], [1, 1, 2, 2], "float32");
+  return graph.apply("Resize", [x, undefined, scales], [batch!, channels!, ...doubled], {
+    attributes: {
+      mode: "nearest",
+      nearest_mode: "floor",
+      coordinate_transformation_mode: "asymmetric",
+    },
+  });
+}
+
+/** Groups of a norm, its affine weights, and where its statistics come from. */
+export interface GroupNormOptions {
+  /** How many groups the channels make. */
+  readonly groups: number;
+  /** Added to variances. */
+  readonly epsilon: number;
+  /** Scale and shift of each channel, both `(C)`. */
+  readonly affine: { readonly weight: Node; readonly bias: Node };
+  /** Statistics of a larger picture that x is a part of; x's own are used without it. */
+  readonly whole?: WholeStatistics;
+}
+
+/** Statistics that a graph is given at each run, and whether it uses them. */
+export interface WholeStatistics {
+  /** Mean and variance of each group, `(2, groups, 1)`. */
+  readonly given: Node;
+  /** `(1)`: 0 where the given ones are used, 1 where x's own are. */
+  readonly own: Node;
+}
+
+/** A normalised picture. */
+export interface GroupNormed {
+  /** Shaped as x. */
+  readonly normed: Node;
+  /** x's own mean and variance of each group, `(2, groups, 1)`; only for a batch of 1. */
+  readonly measured?: Node;
+}
+
+/**
+ * Group normalisation, of reductions that every provider has: mean first, then the mean square of what is
+ * left, so that a large mean costs no precision.
+ */
+export function groupNorm(
+  graph: GraphBuilder,
+  x: Node,
+  { groups, epsilon, affine, whole }: GroupNormOptions,
+): GroupNormed {
+  const [batch, channels] = [x.dims[0]!, Number(x.dims[1])];
+  const flat = reshape(graph, x, [0, groups, -1], [
+    batch,
+    groups,
+    sizeOf([channels / groups, ...x.dims.slice(2)]),
+  ]);
+  const measuredMean = reduceMean(graph, flat);
+  const mean = whole === undefined ? measuredMean : blend(graph, measuredMean, { whole, row: 0 });
+  const centred = subtract(graph, flat, mean);
+  const square = reduceMean(graph, multiply(graph, centred, centred));
+  const spread = { mean, measuredMean, square };
+  const measuredVariance = whole === undefined ? square : aroundOwnMean(graph, spread);
+  const variance = whole === undefined ? square : blend(graph, measuredVariance, { whole, row: 1 });
+  const scale = channelScale(graph, variance, { channels, epsilon, weight: affine.weight });
+  const scaled = multiply(graph, reshapeLike(graph, centred, x), scale);
+  const shift = reshape(graph, affine.bias, [1, channels, 1, 1], [1, channels, 1, 1]);
+  const normed = add(graph, scaled, shift);
+  if (whole === undefined) return { normed };
+  return { normed, measured: concat(graph, [measuredMean, measuredVariance], 0) };
+}
+
+/** `given + own·(measured − given)`. */
+function blend(
+  graph: GraphBuilder,
+  measured: Node,
+  { whole: { given, own }, row }: { readonly whole: WholeStatistics; readonly row: number },
+): Node {
+  const chosen = slice(graph, given, { axis: 0, first: row, count: 1 });
+  return add(graph, chosen, multiply(graph, own, subtract(graph, measured, chosen)));
+}
+
+/** The mean square around one mean, moved to another: `square − (measured − mean)²`. */
+function aroundOwnMean(
+  graph: GraphBuilder,
+  { mean, measuredMean, square }: {
+    readonly mean: Node;
+    readonly measuredMean: Node;
+    readonly square: Node;
+  },
+): Node {
+  const moved = subtract(graph, measuredMean, mean);
+  return subtract(graph, square, multiply(graph, moved, moved));
+}
+
+/** What each channel is multiplied by, `(N, C, 1, 1)`. */
+function channelScale(
+  graph: GraphBuilder,
+  variance: Node,
+  { channels, epsilon, weight }: {
+    readonly channels: number;
+    readonly epsilon: number;
+    readonly weight: Node;
+  },
+): Node {
+  const [batch, groups] = [variance.dims[0]!, Number(variance.dims[1])];
+  const raised = add(graph, variance, graph.constant([1], [epsilon], "float32"));
+  const deviation = graph.apply("Sqrt", [raised], raised.dims);
+  const inGroups = reshape(graph, weight, [1, groups, -1], [1, groups, channels / groups]);
+  const scale = graph.apply("Div", [inGroups, deviation], [batch, groups, channels / groups]);
+  return reshape(graph, scale, [-1, channels, 1, 1], [batch, channels, 1, 1]);
+}
+
+/** Mean over the last axis, which stays with size 1. */
+function reduceMean(graph: GraphBuilder, x: Node): Node {
+  return graph.apply("ReduceMean", [x, graph.constant([1], [x.dims.length - 1], "int64")], [
+    ...x.dims.slice(0, -1),
+    1,
+  ], { attributes: { keepdims: 1 } });
+}
+
+/** Pictures `(N, C, H, W)` as tokens `(N, H·W, C)`. */
+export function toTokens(graph: GraphBuilder, x: Node): Node {
+  const [batch, channels, ...sides] = x.dims;
+  const dims = [batch!, channels!, sizeOf(sides)];
+  return transpose(graph, reshape(graph, x, [0, Number(channels), -1], dims), [0, 2, 1]);
+}
+
+/** Tokens `(N, H·W, C)` as pictures of the shape of `like`. */
+export function fromTokens(graph: GraphBuilder, tokens: Node, like: Node): Node {
+  expectDims("tokens' channels", [tokens.dims[2]!], [like.dims[1]!]);
+  return reshapeLike(graph, transpose(graph, tokens, [0, 2, 1]), like);
+}
+
+function reshapeLike(graph: GraphBuilder, x: Node, like: Node): Node {
+  const shape = graph.apply("Shape", [like], [like.dims.length]);
+  return graph.apply("Reshape", [x, shape], like.dims);
+}
+
+/** Product of sizes; of names a name such as `"H*W"`. */
+function sizeOf(sizes: readonly Dim[]): Dim {
+  if (sizes.some((size) => typeof size === "string")) return sizes.join("*");
+  return sizes.reduce<number>((product, size) => product * Number(size), 1);
+}

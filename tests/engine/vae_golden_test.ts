@@ -1,0 +1,38 @@
+/** The autoencoder against diffusers, on its own numbers. */
+
+import { requires } from "../_shim/requires.ts";
+import { assertClose, relativeError } from "../conformance/compare.ts";
+import { withExecutor } from "./small_vae.ts";
+
+/** Share of the largest reference number. Both sides are float32 with some 60 layers behind each other. */
+const TOLERANCE = 5e-4;
+
+for (const provider of ["wasm", "native", "webgpu"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`goldens of autoencoders on ${provider}`, ...needs);
+  for (const name of ["vae", "vae-16"] as const) {
+    for (const shape of ["", ".rect"]) {
+      Deno.test(`pictures of ${name}${shape} are diffusers' on ${provider}`, options, async () => {
+        await withExecutor({ name, provider }, async (executor, { golden }) => {
+          const picture = await executor.decodeRaw(await golden.readFloat32(`latent${shape}`));
+          const wanted = await golden.readFloat32(`image${shape}`);
+          report(`${name}${shape} decode on ${provider}`, picture.data, wanted.data);
+          assertClose(picture, wanted, { tolerance: TOLERANCE, what: "picture" });
+        });
+      });
+    }
+    Deno.test(`the mean of ${name}'s latents is diffusers' on ${provider}`, options, async () => {
+      await withExecutor({ name, provider }, async (executor, { golden }) => {
+        const mean = await executor.encodeRaw(await golden.readFloat32("encode.image"));
+        const wanted = await golden.readFloat32("encode.mean");
+        report(`${name} encode on ${provider}`, mean.data, wanted.data);
+        assertClose(mean, wanted, { tolerance: TOLERANCE, what: "mean" });
+      });
+    });
+  }
+}
+
+/** The figures that the README states. */
+function report(what: string, actual: Float32Array, wanted: Float32Array): void {
+  console.log(`${what}: ${relativeError(actual, wanted).toExponential(1)} × max|reference|`);
+}

@@ -1,0 +1,292 @@
+/** The autoencoder beside its arithmetic: sizes, scales, refusals, cancelling, previews. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { openBackend } from "../../src/backend/select.ts";
+import { VaeExecutor } from "../../src/engine/vae.ts";
+import { BackendError } from "../../src/errors.ts";
+import { openVae } from "../../src/model/vae.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { Weights } from "../../src/assets/weights.ts";
+import { assertClose } from "../conformance/compare.ts";
+import { requires } from "../_shim/requires.ts";
+import { interfere } from "./small_model.ts";
+import { largestDifference, readConfig, withExecutor, withVae } from "./small_vae.ts";
+
+const WASM = { name: "vae-16", provider: "wasm" } as const;
+/** Rounding of one float32 factor or sum at each end of some 60 layers. */
+const SCALED = 1e-5;
+
+Deno.test("decode() takes latents in the diffusion model's scale, encode() gives them in it", async () => {
+  await withExecutor(WASM, async (executor, { golden, vae }) => {
+    const latent = await golden.readFloat32("latent.rect");
+    const scaled = latent.data.map((value) => (value - vae.shiftFactor) * vae.scalingFactor);
+    const wanted = await executor.decodeRaw(latent);
+    const picture = await executor.decode({ dims: latent.dims, data: scaled });
+    assertClose(picture, wanted, { tolerance: SCALED, what: "picture" });
+    const image = await golden.readFloat32("encode.image");
+    const mean = await executor.encodeRaw(image);
+    const inScale = mean.data.map((value) => (value - vae.shiftFactor) * vae.scalingFactor);
+    const encoded = await executor.encode(image);
+    assertClose(encoded, { dims: mean.dims, data: inScale }, { tolerance: 1e-7, what: "latent" });
+  });
+});
+
+Deno.test("pictures of a batch are what each is alone", async () => {
+  await withExecutor(WASM, async (executor, { golden }) => {
+    const latents = await golden.readFloat32("latent");
+    const both = await executor.decodeRaw(latents);
+    const half = latents.data.length / 2;
+    const second = { dims: [1, ...latents.dims.slice(1)], data: latents.data.slice(half) };
+    const alone = await executor.decodeRaw(second);
+    assertEquals(both.data.slice(both.data.length / 2), alone.data);
+  });
+});
+
+Deno.test("decode() and encode() take any sizes, of one pixel and odd ones too", async () => {
+  await withExecutor(WASM, async (executor, { vae }) => {
+    for (const [height, width] of [[1, 1], [1, 5], [3, 2]] as const) {
+      const latents = normalNoise([1, vae.latentChannels, height, width], 1);
+      const picture = await executor.decode(latents);
+      assertEquals(picture.dims, [1, 3, 4 * height, 4 * width]);
+      assert(picture.data.every(Number.isFinite));
+      assertEquals((await executor.encode(picture)).dims, latents.dims);
+    }
+  });
+});
+
+for (const provider of ["wasm", "native", "webgpu"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`bands of autoencoders on ${provider}`, ...needs);
+  Deno.test(
+    `a picture in bands of rows is the one in one piece on ${provider}`,
+    options,
+    async () => {
+      const latents = normalNoise(provider === "webgpu" ? [1, 16, 29, 20] : [1, 16, 31, 41], 3);
+      await withExecutor({ name: "vae-16", provider }, async (executor) => {
+        const whole = await executor.decode(latents);
+        const banded = await executor.decode(latents, { tile: 24 });
+        // Whole pictures are normed by a device's float32 sums, bands by the host's float64.
+        const levels = largestDifference(banded, whole) * 127.5;
+        console.log(`bands of rows on ${provider}: ${levels.toExponential(1)} levels of 255`);
+        assert(levels < 0.05, `${levels}`);
+      });
+    },
+  );
+}
+
+Deno.test("a picture that the host has no room for between layers comes in tiles", async () => {
+  const latents = normalNoise([1, 16, 26, 30], 3);
+  await withExecutor(WASM, async (executor) => {
+    const options = { tile: 24, room: 0 };
+    const tiled = await executor.decode(latents, options);
+    assertEquals(tiled.dims, [1, 3, 104, 120]);
+    assertEquals(await executor.decode(latents, options), tiled);
+    const whole = await executor.decode(latents);
+    // Estimated statistics change all of a picture of random weights; a wrong place would change more.
+    assert(meanDifference(tiled, whole) < 0.25 * meanDifference(mirrored(whole), whole));
+  });
+});
+
+Deno.test("decode() refuses other shapes, numbers that are none, and tiles that are all seam", async () => {
+  await withExecutor(WASM, async (executor, { vae }) => {
+    const latents = normalNoise([1, 16, 2, 2], 1);
+    await refuses(
+      () => executor.decode(normalNoise([1, 4, 2, 2], 1)),
+      "Cannot decode latents: they must be (N, 16, H, W): current value is [1,4,2,2]",
+    );
+    await refuses(
+      () => executor.decode({ dims: [16, 2, 2], data: latents.data }),
+      "Cannot decode latents: they must be (N, 16, H, W): current value is [16,2,2]",
+    );
+    for (const value of [NaN, Infinity]) {
+      const data = latents.data.with(5, value);
+      await refuses(
+        () => executor.decode({ dims: latents.dims, data }),
+        `Cannot decode latents: they must be finite numbers: current value is ${value}`,
+      );
+    }
+    assertEquals(vae.reach, 12);
+    for (const tile of [23, 24.5, NaN]) {
+      await refuses(
+        () => executor.decode(latents, { tile }),
+        `Cannot decode latents: tile must be a whole number >= 24: current value is ${tile}`,
+      );
+    }
+    await refuses(
+      () => executor.encode(normalNoise([1, 3, 8, 10], 1)),
+      "Cannot encode pictures: they must be (N, 3, H, W), sides multiples of 4: " +
+        "current value is [1,3,8,10]",
+    );
+    await refuses(
+      () => executor.preview(normalNoise([1, 4, 2, 2], 1)),
+      "Cannot preview latents: they must be (N, 16, H, W): current value is [1,4,2,2]",
+    );
+  });
+});
+
+/** Where a run is stopped: on the way up, in attention, and between bands. */
+const STOPS = [
+  ["decoder.up_blocks.1.resnets.0.leave", {}],
+  ["decoder.mid_block.attention", {}],
+  ["decoder.up_blocks.0.resnets.1.enter", { tile: 24 }],
+  ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, room: 0 }],
+] as const;
+
+for (const weights of ["initializers", "inputs"] as const) {
+  for (const [graph, options] of STOPS) {
+    const how = `${JSON.stringify(options)}, weights as ${weights}`;
+    Deno.test(`a decoding that is stopped or fails at ${graph} leaves nothing behind, ${how}`, async () => {
+      await withVae("vae", async ({ vae, weights: numbers }) => {
+        const { backend } = await openBackend({ backend: "wasm" });
+        let onRun: (name: string) => void = () => {};
+        const watched = interfere(backend, { weights, onRun: (name) => onRun(name) });
+        const executor = new VaeExecutor(watched, vae, numbers);
+        const latents = normalNoise([1, 4, 26, 30], 5);
+        const wanted = await executor.decode(latents, options);
+        const before = backend.live;
+        const stop = new AbortController();
+        onRun = (name) => name === graph && stop.abort();
+        const { signal } = stop;
+        const stopped = await assertRejects(() => executor.decode(latents, { ...options, signal }));
+        assertEquals(stopped.name, "AbortError");
+        assertEquals(backend.live, before);
+        onRun = (name) => {
+          if (name === graph) throw new Error("no memory");
+        };
+        const failed = await assertRejects(() => executor.decode(latents, options));
+        assertEquals(failed.message, "no memory");
+        onRun = () => {};
+        assertEquals(await executor.decode(latents, options), wanted);
+        assertEquals(backend.live, before); // what failed was loaded anew
+        await executor.dispose();
+        assertEquals(backend.live, { values: 0, sessions: 0 });
+        await backend.dispose();
+      });
+    });
+  }
+}
+
+Deno.test("a timer gets its turn while a picture is decoded, and an abort from it ends it", async () => {
+  await withExecutor(WASM, async (executor) => {
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 0);
+    const latents = normalNoise([1, 16, 48, 48], 5); // far longer than a look at events is put off
+    const { name } = await assertRejects(() => executor.decode(latents, { signal: stop.signal }));
+    assertEquals(name, "AbortError");
+  });
+});
+
+Deno.test("weights that cannot be read stop a decoding, and the next one reads them", async () => {
+  await withVae("vae", async ({ vae, weights }) => {
+    for (const kind of ["initializers", "inputs"] as const) {
+      let broken = true;
+      const shaky: Weights = {
+        ...weights,
+        read: (name, signal) => {
+          if (broken && name.startsWith("decoder.up_blocks.1")) {
+            return Promise.reject(new Error("cut"));
+          }
+          return weights.read(name, signal);
+        },
+      };
+      const { backend } = await openBackend({ backend: "wasm" });
+      const executor = new VaeExecutor(interfere(backend, { weights: kind }), vae, shaky);
+      const latents = normalNoise([1, 4, 3, 3], 5);
+      assertEquals((await assertRejects(() => executor.decode(latents))).message, "cut");
+      broken = false;
+      assert((await executor.decode(latents)).data.some((value) => value !== 0));
+      await executor.dispose();
+      assertEquals(backend.live, { values: 0, sessions: 0 });
+      await backend.dispose();
+    }
+  });
+});
+
+Deno.test("two decodings at a time are what each is alone, and one that stops does not stop the other", async () => {
+  await withExecutor(WASM, async (executor) => {
+    const latents = normalNoise([1, 16, 3, 3], 5);
+    const stop = new AbortController();
+    const both = [executor.decode(latents, { signal: stop.signal }), executor.decode(latents)];
+    stop.abort();
+    assertEquals((await assertRejects(() => both[0]!)).name, "AbortError"); // the first of two
+    assertEquals(await both[1]!, await executor.decode(latents)); // the second
+  });
+});
+
+Deno.test("an executor that is disposed while it decodes loads nothing more", async () => {
+  await withVae("vae", async ({ vae, weights }) => {
+    const { backend } = await openBackend({ backend: "wasm" });
+    let disposed: Promise<void> | undefined;
+    const watched = interfere(backend, {
+      onRun: (name) => disposed ??= name.includes("attention") ? executor.dispose() : undefined,
+    });
+    const executor: VaeExecutor = new VaeExecutor(watched, vae, weights);
+    const decoding = executor.decode(normalNoise([1, 4, 3, 3], 5));
+    assert(await assertRejects(() => decoding) instanceof BackendError);
+    await disposed;
+    assertEquals(backend.live, { values: 0, sessions: 0 });
+    await backend.dispose();
+  });
+});
+
+Deno.test("a checkpoint with the names of old attention decodes to the same picture", async () => {
+  await withVae("vae", async ({ weights, golden }) => {
+    const old = new Map([["to_q", "query"], ["to_k", "key"], ["to_v", "value"], [
+      "to_out.0",
+      "proj_attn",
+    ]]);
+    const isOf = (name: string, part: string): boolean => name.includes(`attentions.0.${part}.`);
+    const names = new Map([...weights.names].map((name) => {
+      const [now, before] = [...old].find(([part]) => isOf(name, part)) ?? ["", ""];
+      return [name.replace(`.${now}.`, `.${before}.`), name];
+    }));
+    const renamed: Weights = {
+      names: new Set(names.keys()),
+      dims: (name) => weights.dims(names.get(name) ?? ""),
+      read: (name, signal) => weights.read(names.get(name)!, signal), // it was found in names
+      sample: (name, indices) => weights.sample(names.get(name)!, indices), // as above
+    };
+    const { backend } = await openBackend({ backend: "wasm" });
+    const executor = new VaeExecutor(backend, openVae(await readConfig("vae"), renamed), renamed);
+    const picture = await executor.decodeRaw(await golden.readFloat32("latent.rect"));
+    const wanted = await golden.readFloat32("image.rect");
+    assertClose(picture, wanted, { tolerance: 5e-4, what: "picture" });
+    await executor.dispose();
+    await backend.dispose();
+  });
+});
+
+Deno.test("preview() fits its map once, always the same one, and keeps colours within [-1, 1]", async () => {
+  await withVae("vae", async ({ vae, weights }) => {
+    const { backend } = await openBackend({ backend: "wasm" });
+    let runs = 0;
+    const executor = new VaeExecutor(interfere(backend, { onRun: () => runs++ }), vae, weights);
+    const latents = normalNoise([2, 4, 5, 7], 9);
+    const preview = await executor.preview(latents);
+    assertEquals(preview.dims, [2, 3, 5, 7]);
+    assert(preview.data.every((value) => value >= -1 && value <= 1));
+    const fitted = runs;
+    assert(fitted > 0);
+    assertEquals(await executor.preview(latents), preview);
+    assertEquals(runs, fitted);
+    const again = new VaeExecutor(backend, vae, weights);
+    assertEquals(await again.preview(latents), preview);
+    await again.dispose();
+    await executor.dispose();
+    await backend.dispose();
+  });
+});
+
+async function refuses(task: () => Promise<unknown>, message: string): Promise<void> {
+  const error = await assertRejects(task);
+  assert(error instanceof RangeError, error.name);
+  assertEquals(error.message, message);
+}
+
+function meanDifference(a: Tensor, b: Tensor): number {
+  return a.data.reduce((sum, value, i) => sum + Math.abs(value - b.data[i]!), 0) / a.data.length;
+}
+
+function mirrored({ dims, data }: Tensor): Tensor {
+  return { dims, data: data.toReversed() };
+}
