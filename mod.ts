@@ -7,19 +7,20 @@
  *
  * const pipeline = await openPipeline(); // the embedded model, the best backend found
  * const { latents } = await pipeline.generate({ labels: ["Sneaker", "Bag"], seed: 7 });
+ * const png = await encodePng(tileGrid(toPictures(await pipeline.decode(latents))));
  * await pipeline.close();
- * const png = await encodePng(tileGrid(toPictures(latents)));
  * ```
  *
  * @module
  */
 
-export type { SamplerDefaults, SigmaShift } from "./src/assets/manifest.ts";
+export type { DdimSpacing, SamplerDefaults, SigmaShift } from "./src/assets/manifest.ts";
 export type { ModelLocation } from "./src/assets/model_dir.ts";
 export { openParts } from "./src/assets/parted_source.ts";
 export type { Fetch } from "./src/assets/ranged_response.ts";
 export type { ByteRange, Source } from "./src/assets/source.ts";
 export type { BackendName } from "./src/backend/backend.ts";
+export type { DecodingOptions } from "./src/engine/decoding.ts";
 export { bundledPlans, findPlan, loadPlan, type NamedPlan } from "./src/engine/bundled_plans.ts";
 export {
   type ModelFacts,

@@ -11,7 +11,7 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 import { AssetError } from "../errors.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
-import { parseHeader, type TensorEntry } from "./safetensors_header.ts";
+import { parseHeader, parseMetadata, type TensorEntry } from "./safetensors_header.ts";
 import { BLOCK_BYTES, type Source } from "./source.ts";
 
 /** What a tensor's bytes are checked against while they are read, and how to stop. */
@@ -28,6 +28,8 @@ export interface Safetensors {
   readonly path: string;
   /** Its tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** What the file says of itself. */
+  readonly metadata: ReadonlyMap<string, string>;
   /**
    * Reads an F32, F16 or BF16 tensor as float32, in blocks: its stored bytes are never all held.
    *
@@ -80,15 +82,21 @@ export async function openSafetensors(source: Source, path: string): Promise<Saf
   }
   const header = await source.read(path, { offset: 8, length });
   const tensors = parseHeader(header, { path, dataBegin: 8 + length, dataEnd: size });
-  return new SafetensorsFile(source, path, tensors);
+  return new SafetensorsFile(source, path, { tensors, metadata: parseMetadata(header, path) });
 }
 
 class SafetensorsFile implements Safetensors {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: ReadonlyMap<string, string>;
+
   constructor(
     readonly source: Source,
     readonly path: string,
-    readonly tensors: ReadonlyMap<string, TensorEntry>,
-  ) {}
+    { tensors, metadata }: Pick<Safetensors, "tensors" | "metadata">,
+  ) {
+    this.tensors = tensors;
+    this.metadata = metadata;
+  }
 
   async readFloat32(name: string, options: ReadOptions = {}): Promise<Tensor> {
     const entry = this.#entry(name);

@@ -39,6 +39,9 @@ const BYTES: ReadonlyMap<string, number> = new Map([
   ["I8", 1], ["U8", 1], ["BOOL", 1], ["F8_E4M3", 1], ["F8_E5M2", 1],
 ]);
 
+/** Key of the header that is no tensor. */
+const METADATA = "__metadata__";
+
 const size = z.int().nonnegative();
 const metadataSchema = z.record(z.string(), z.string());
 const entrySchema = z.strictObject({
@@ -57,21 +60,35 @@ export function parseHeader(
   header: Uint8Array,
   area: TensorArea,
 ): ReadonlyMap<string, TensorEntry> {
-  const thing = `header of ${area.path}`;
-  const json = parseJson(header, thing);
-  if (!isObject(json)) {
-    throw new AssetError(
-      `Cannot read ${thing}: it must be an object: current value is ${describe(json)}`,
-    );
-  }
+  const json = parseHeaderObject(header, area.path);
   const entries = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(json)) {
-    if (name === "__metadata__") checkJson(value, metadataSchema, `__metadata__ of ${area.path}`);
-    else entries.set(name, parseEntry(name, value, area));
+    if (name !== METADATA) entries.set(name, parseEntry(name, value, area));
   }
   checkTiling(entries, area);
   checkUnique(header, json, area);
   return entries;
+}
+
+/**
+ * What a header that was parsed says of its file.
+ *
+ * @throws {AssetError} When it is not text by text.
+ */
+export function parseMetadata(header: Uint8Array, path: string): ReadonlyMap<string, string> {
+  const json: object = parseHeaderObject(header, path);
+  const metadata = Object.entries(json).find(([name]) => name === METADATA)?.[1];
+  if (metadata === undefined) return new Map();
+  return new Map(Object.entries(checkJson(metadata, metadataSchema, `${METADATA} of ${path}`)));
+}
+
+function parseHeaderObject(header: Uint8Array, path: string): Readonly<Record<string, unknown>> {
+  const thing = `header of ${path}`;
+  const json = parseJson(header, thing);
+  if (isObject(json)) return json;
+  throw new AssetError(
+    `Cannot read ${thing}: it must be an object: current value is ${describe(json)}`,
+  );
 }
 
 /** By hand: zod copies an object, and loses a tensor named `__proto__` on the way. */

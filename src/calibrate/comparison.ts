@@ -5,11 +5,12 @@
  */
 
 import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import { canDraw } from "../engine/decoding.ts";
 import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { labelScene, rowsPerPicture } from "../model/scene.ts";
+import { labelScene, rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Conditions, sliceConditions, taskScene } from "./calibration.ts";
@@ -64,8 +65,8 @@ export interface Comparison {
   readonly ssim: readonly number[];
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: { readonly measured: number; readonly predicted: number };
-  /** Latents of both ways, `(n, C, H, W)`. */
-  readonly latents: { readonly full: Tensor; readonly planned: Tensor };
+  /** Pictures of both ways, `(n, 1 or 3, H, W)`; latents where nothing decodes them. */
+  readonly pictures: { readonly full: Tensor; readonly planned: Tensor };
   /** Circumstances in which the runs differ from the plan's calibration. */
   readonly notices: readonly string[];
 }
@@ -99,14 +100,17 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   const last = pairs.at(-1)!; // there is at least one round
   const { steps, guidance, labels } = last[0]!.full.generated; // of at least one batch
   const { notices } = last[0]!.planned.generated;
-  const latents = {
-    full: joinRows(last.map(({ full }) => full.generated.latents)),
-    planned: joinRows(last.map(({ planned }) => planned.generated.latents)),
-  };
   const timing = { full: timingOf(pairs, "full"), planned: timingOf(pairs, "planned") };
   const compiled = compilePlan(plan);
   const scene = taskScene(task) ?? labelScene(model);
   const { transformer } = scene;
+  const pictures = {
+    full: await picturesOf(last.map(({ full }) => full.generated.latents), { ...task, scene }),
+    planned: await picturesOf(last.map((pair) => pair.planned.generated.latents), {
+      ...task,
+      scene,
+    }),
+  };
   const rows = labels.length * rowsPerPicture(scene, guidance);
   return {
     steps,
@@ -115,15 +119,25 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
     ...timing,
     measuredSpeedup: timing.full.loopSeconds / timing.planned.loopSeconds,
     predictedSpeedup: predictSpeedup(compiled, modelCost(transformer)),
-    psnrDb: psnr(latents.planned, latents.full),
-    ssim: ssim(scene.planes(latents.planned), scene.planes(latents.full)),
+    psnrDb: psnr(pictures.planned, pictures.full),
+    ssim: ssim(pictures.planned, pictures.full),
     peakFeatureBytes: {
       measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
       predicted: peakLiveBytes(compiled, featureSizes(transformer, rows)),
     },
-    latents,
+    pictures,
     notices,
   };
+}
+
+/** Decoded where there is an autoencoder, else planes as they are. */
+async function picturesOf(
+  batches: readonly Tensor[],
+  { pipeline, scene, signal }: ComparisonTask & { readonly scene: Scene },
+): Promise<Tensor> {
+  const latents = joinRows(batches);
+  if (!canDraw(pipeline.model)) return scene.planes(latents);
+  return await pipeline.decode(latents, { grid: scene.tokenGrid, signal });
 }
 
 /** Runs of a comparison, of as many steps as the plan has. */

@@ -103,11 +103,11 @@ interface Results {
 
 async function writeResults(
   command: CompareCommand,
-  { named: { plan }, comparison: { latents }, report }: Results,
+  { named: { plan }, comparison: { pictures }, report }: Results,
 ): Promise<void> {
   const { out, json, record } = command;
   if (out !== undefined) {
-    await writeWhole(out, [await encodePng(contactSheet(latents.full, latents.planned))]);
+    await writeWhole(out, [await encodePng(contactSheet(pictures.full, pictures.planned))]);
   }
   if (json !== undefined) {
     await writeWhole(json, [new TextEncoder().encode(JSON.stringify(report, null, 2) + "\n")]);

@@ -16,7 +16,7 @@ import type { PlanMeasurement } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
 
 /** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
-export interface ComparisonReport extends Omit<Comparison, "latents"> {
+export interface ComparisonReport extends Omit<Comparison, "pictures"> {
   /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
@@ -57,7 +57,7 @@ export interface ComparisonSubject {
 
 /** Joins the numbers and their circumstances. */
 export async function reportOf(
-  { latents: _, ...numbers }: Comparison,
+  { pictures: _, ...numbers }: Comparison,
   { pipeline: { model, backend }, named, conditions, rounds }: ComparisonSubject,
 ): Promise<ComparisonReport> {
   const { full, planned, measuredSpeedup, predictedSpeedup, psnrDb, ssim } = numbers;

@@ -10,6 +10,7 @@ import { openDirectory } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import type { TextConditions } from "../model/scene.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { readPositions } from "../worker/picture_conditions.ts";
 
 /** One row of noise for each label. */
 export interface GivenConditions {
@@ -61,12 +62,4 @@ async function readText(file: Safetensors): Promise<TextConditions | undefined> 
     imageIds: await readPositions(file),
   };
   return Object.values(given).some((tensor) => tensor !== undefined) ? given : undefined;
-}
-
-/** Positions may be stored as integers. */
-async function readPositions(file: Safetensors): Promise<Tensor | undefined> {
-  const entry = file.tensors.get("image_ids");
-  if (entry === undefined) return undefined;
-  if (!entry.dtype.startsWith("I")) return await file.readFloat32("image_ids");
-  return { dims: entry.dims, data: Float32Array.from(await file.readIntegers("image_ids")) };
 }

@@ -14,7 +14,7 @@ const AMPLIFICATION = 4;
  * Lays out triples from left to right: full, plan, difference (black where equal); as many triples a
  * line as make the sheet about square.
  *
- * @throws {RangeError} When the latents are not pixels.
+ * @throws {RangeError} When they are not pixels.
  */
 export function contactSheet(full: Tensor, planned: Tensor): Picture {
   const ways = [full, planned, difference(full, planned)].map(toPictures);

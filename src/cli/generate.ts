@@ -46,12 +46,21 @@ export async function generate(args: readonly string[], signal: AbortSignal): Pr
     await expectSameModel(pipeline, command);
     if (command.out !== undefined) expectPixels(pipeline.model, command.out);
     const choice = await choosePlan(pipeline, { ...command, wanted });
-    const { latents, report } = await runBatches(pipeline, { command, conditions, choice, signal });
-    await writeResults(latents, command, report);
+    const results = await runBatches(pipeline, { command, conditions, choice, signal });
+    const { report } = results;
+    await writeResults(results, command);
     process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describe(report));
   } finally {
     await pipeline.close();
   }
+}
+
+/** What is written. */
+interface Results {
+  readonly latents: Tensor;
+  /** Of each batch; none where they are not wanted. */
+  readonly pictures: readonly Tensor[];
+  readonly report: Report;
 }
 
 interface RunOptions {
@@ -77,7 +86,7 @@ async function expectSameModel(
 async function runBatches(
   pipeline: Pipeline,
   run: RunOptions,
-): Promise<{ latents: Tensor; report: Report }> {
+): Promise<Results> {
   const { command, conditions, choice, signal } = run;
   const labels = wantedLabels(pipeline, command, conditions);
   const wanted = {
@@ -106,6 +115,7 @@ async function runBatches(
     isTty: process.stderr.isTTY === true,
   });
   const results: BatchResult[] = [];
+  const pictures: Tensor[] = [];
   try {
     for (let first = 0; first < labels.length; first += MAX_BATCH) {
       const batch = labels.slice(first, first + MAX_BATCH);
@@ -118,6 +128,9 @@ async function runBatches(
       };
       const before = results.length * steps;
       results.push(await drain(pipeline, options, (done) => progress.step(before + done)));
+      if (command.out === undefined) continue;
+      const { latents } = results.at(-1)!; // just pushed
+      pictures.push(await pipeline.decode(latents, { grid: scene.tokenGrid, signal }));
     }
     progress.finish();
   } catch (error) {
@@ -125,7 +138,7 @@ async function runBatches(
     throw error;
   }
   const report = await summarise(pipeline, results, { choice, scene });
-  return { latents: joinRows(results.map(({ latents }) => latents)), report };
+  return { latents: joinRows(results.map(({ latents }) => latents)), pictures, report };
 }
 
 async function drain(
@@ -163,16 +176,15 @@ function announce(
 }
 
 async function writeResults(
-  latents: Tensor,
+  { latents, pictures, report }: Results,
   command: GenerateCommand,
-  report: Report,
 ): Promise<void> {
   if (command.out !== undefined) {
     const { labels, seed, steps, guidance, fingerprint, model } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
     const { sampler } = command;
     const text = recordText({ model, fingerprint, labels, seed, steps, guidance, sampler, plan });
-    const picture = tileGrid(toPictures(latents));
+    const picture = tileGrid(pictures.flatMap(toPictures));
     await writeWhole(command.out, [await encodePng(picture, text)]);
   }
   if (command.latents !== undefined) {

@@ -5,13 +5,16 @@
  */
 
 import { existsSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import process from "node:process";
+import { openDirectory } from "../assets/source.ts";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
 import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
+import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import { readKeys } from "./api_keys.ts";
@@ -29,7 +32,8 @@ export async function serve(args: readonly string[], signal: AbortSignal): Promi
   const command = parseServe(args);
   const apiKeys = await readKeys(command.apiKeyFile);
   const { plans, defaultPlan } = await plansOf(command);
-  const fleet = new Fleet(command);
+  const conditions = command.conditions && await readConditionsFile(command.conditions);
+  const fleet = new Fleet(command, conditions || undefined);
   const renderers = fleet.open();
   const app = createApp({
     renderers,
@@ -56,6 +60,15 @@ function builtPage(): Pick<AppOptions, "page"> {
   const folder = new URL("../../dist/page/", import.meta.url);
   if (folder.protocol !== "file:" || !existsSync(new URL("engine.js", folder))) return {};
   return { page: directoryAssets(folder, { "fashion-dit": EMBEDDED_MODEL }) };
+}
+
+async function readConditionsFile(path: string): Promise<PictureConditions> {
+  const source = openDirectory(dirname(path));
+  try {
+    return await readPictureConditions(source, basename(path));
+  } finally {
+    await source.close();
+  }
 }
 
 /** Everything that a request may be bounded by, as far as it was asked for. */
@@ -136,7 +149,10 @@ function stopSignal(
 class Fleet {
   readonly #open = new Set<Renderer>();
 
-  constructor(readonly command: ServeCommand) {}
+  constructor(
+    readonly command: ServeCommand,
+    readonly conditions: PictureConditions | undefined,
+  ) {}
 
   /** Opens all of them. @throws {AssetError | BackendError} When one cannot be opened. */
   async open(): Promise<readonly Renderer[]> {
@@ -160,7 +176,7 @@ class Fleet {
   async #openOne(count: number): Promise<Renderer> {
     const { workers } = this.command;
     const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
-    const options = { ...pipelineOptions(this.command), threads };
+    const options = { ...pipelineOptions(this.command), conditions: this.conditions, threads };
     const renderer = workers > 0 && canStartWorkers()
       ? await openRemoteRenderer(options)
       : await openLocalRenderer(options);

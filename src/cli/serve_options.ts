@@ -14,6 +14,8 @@ export interface ServeCommand extends ModelOptions {
   readonly port: number;
   /** Address to listen on. */
   readonly host: string;
+  /** Safetensors with what requests choose from, for a model of text. */
+  readonly conditions?: string;
   /** `auto`, `none`, the name of a bundled plan, or a file. */
   readonly plan: string;
   /** Workers, each with a copy of the model; 0 draws on the server's own thread. */
@@ -41,6 +43,8 @@ export const SERVE_USAGE = `serve options:
   --port P                port; 0 takes a free one (8000)
   --host ADDRESS          address to listen on (127.0.0.1: this machine only)
   --model DIR|FILE|URL    model directory or DiT .safetensors (the embedded fashion-dit)
+  --conditions FILE       for a model of text: safetensors with text (n,M,W), pooled (n,P) and image_ids
+                          (T,axes), and in its metadata prompts, a JSON array: the names of the rows
   --plan NAME|FILE        cache plan of requests that name none; auto, none (auto)
   --sampler original      as for generate
   --backend NAME          auto, webgpu, native or wasm (auto)
@@ -59,6 +63,7 @@ const OPTIONS = {
   ...MODEL_WORDS,
   port: { type: "string" },
   host: { type: "string" },
+  conditions: { type: "string" },
   plan: { type: "string" },
   workers: { type: "string" },
   "api-key-file": { type: "string" },
@@ -76,6 +81,7 @@ const positive = whole.refine((n) => n >= 1, "must be at least 1");
 const own = z.object({
   port: whole.refine((n) => n <= 65535, "must be at most 65535"),
   host: z.string().min(1),
+  conditions: z.string().min(1),
   plan: z.string().min(1),
   workers: whole.refine((n) => n <= 64, "must be at most 64"),
   "api-key-file": z.string().min(1),
@@ -122,10 +128,11 @@ type Parsed = z.infer<typeof schema>;
 function renamed(
   given: Omit<Parsed, "port" | "host" | "plan" | "backend" | "workers" | "quiet">,
 ): Partial<ServeCommand> {
-  const { model, sampler, threads, rate, cors, queue, deadline } = given;
+  const { model, sampler, conditions, threads, rate, cors, queue, deadline } = given;
   const all = {
     model,
     sampler,
+    conditions,
     threads,
     rate,
     cors,

@@ -8,6 +8,7 @@ import ddim25Fast from "../../plans/fashion-dit.ddim25.fast.json" with { type: "
 import ddim50Fast from "../../plans/fashion-dit.ddim50.fast.json" with { type: "json" };
 import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "json" };
 import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
+import { mayVisit } from "./sampling.ts";
 import { PlanError } from "../errors.ts";
 import { type Plan, planFromJson } from "../plan/plan.ts";
 import type { ModelFacts } from "./library.ts";
@@ -75,6 +76,6 @@ export async function findPlan(
     .map((name) => ({ name, plan: loadPlan(name) }))
     .find(({ plan: { fingerprints, sampler } }) =>
       fingerprints.includes(fingerprint) && sampler.name === model.sampler.name &&
-      sampler.times.length === steps
+      sampler.times.length === steps && mayVisit(model.sampler, sampler.times)
     );
 }

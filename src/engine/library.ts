@@ -7,6 +7,8 @@
 import type { ModelLocation } from "../assets/model_dir.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { DecodingOptions } from "./decoding.ts";
 import { type Generated, openPipeline as open } from "./pipeline.ts";
 import type { PromptEncoder } from "./prompts.ts";
 import type { GenerateOptions } from "./request.ts";
@@ -72,6 +74,18 @@ export interface Pipeline {
   generate(options?: GenerateOptions): Promise<Generated>;
   /** Runs step by step; leaving the loop early frees what the run held. */
   steps(options?: GenerateOptions): AsyncGenerator<StepReport, Generated, undefined>;
+  /**
+   * Pictures `(n, 1 or 3, H, W)` in about [-1, 1] of final latents, for {@linkcode toPictures}: by the
+   * autoencoder of the model's pipeline directory, or as they are where latents are pixels.
+   *
+   * @throws {RangeError} When latents do not fit the model, or it has nothing to decode them with.
+   */
+  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
+  /**
+   * A rough look at latents on the way, such as {@linkcode StepReport.estimate}: `(n, 1 or 3, h, w)` at a
+   * small part of a step's cost. The first one of an autoencoder takes longer.
+   */
+  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
   /** Frees sessions, weights, backend and files. */
   close(): Promise<void>;
 }

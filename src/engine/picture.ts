@@ -49,8 +49,8 @@ export function toPictures(latents: Tensor): Picture[] {
   }
   if (channels !== 1 && channels !== 3) {
     throw new RangeError(
-      "Cannot make pictures: latents must have 1 or 3 channels, others need a VAE decoder " +
-        `(--latents FILE saves them as they are): current value is ${channels}`,
+      `Cannot make pictures: latents must have 1 or 3 channels, others must be decoded first ` +
+        `(decode() of a pipeline with an autoencoder): current value is ${channels}`,
     );
   }
   const size = channels * height * width;

@@ -9,7 +9,9 @@ import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import { type Model, openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
+import { Decoding, type DecodingOptions } from "./decoding.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
@@ -54,6 +56,10 @@ export interface Pipeline {
   readonly executor: Executor;
   /** Graphs that run in a step without a plan. */
   readonly runsPerStep: number;
+  /** Pictures `(n, 1 or 3, H, W)` of final latents. */
+  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
+  /** A rough look at latents on the way, `(n, 1 or 3, h, w)`. */
+  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
   /** Runs to the end. @throws {RangeError | TypeError} When an option is out of range. */
   generate(options?: GenerateOptions): Promise<Generated>;
   /** Runs step by step; leaving the loop early frees everything. */
@@ -112,6 +118,7 @@ class ModelPipeline implements Pipeline {
   readonly model: Model;
   readonly choice: BackendChoice;
   readonly executor: Executor;
+  readonly #decoding: Decoding;
 
   constructor(
     { model, choice, executor }: Pick<Pipeline, "model" | "choice" | "executor">,
@@ -120,6 +127,7 @@ class ModelPipeline implements Pipeline {
     this.model = model;
     this.choice = choice;
     this.executor = executor;
+    this.#decoding = new Decoding(model, executor.backend);
   }
 
   get backend(): Backend {
@@ -153,7 +161,16 @@ class ModelPipeline implements Pipeline {
     return { ...yield* run, notices };
   }
 
+  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
+    return this.#decoding.decode(latents, options);
+  }
+
+  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
+    return this.#decoding.preview(latents, options);
+  }
+
   async close(): Promise<void> {
+    await this.#decoding.dispose();
     await this.executor.dispose();
     await this.backend.dispose();
     await this.model.close();

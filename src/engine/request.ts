@@ -7,6 +7,7 @@
 import type { Model } from "../model/model.ts";
 import { labelScene, type Scene, type TextConditions } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
+import { hasName } from "./class_names.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
@@ -119,7 +120,7 @@ export function resolveLabel(
 
 /** The class of this name, else the index that the text writes in decimal digits, else NaN. */
 function indexOf({ classNames }: Model, label: string): number {
-  const byName = classNames.findIndex((name) => sameName(name, label));
+  const byName = classNames.findIndex((name) => hasName(name, label));
   if (byName >= 0) return byName;
   return /^\s*\d+\s*$/.test(label) ? Number(label) : NaN;
 }
@@ -199,10 +200,4 @@ function checkNoise({ dims, data }: Tensor, wanted: readonly number[]): void {
   }
   if (data.every(Number.isFinite)) return;
   throw new RangeError("Cannot generate: noise must be finite numbers");
-}
-
-/** A class may have several names, separated by commas. */
-function sameName(names: string, label: string): boolean {
-  const wanted = label.trim().toLowerCase();
-  return [names, ...names.split(",")].some((name) => name.trim().toLowerCase() === wanted);
 }

@@ -66,6 +66,13 @@ export function samplingOf(sampler: SamplerDefaults, request: SamplingRequest): 
   };
 }
 
+/** Whether a sampler visits these times, as far as that is known without a picture's size. */
+export function mayVisit(sampler: SamplerDefaults, times: readonly number[]): boolean {
+  if (sampler.name !== "ddim") return true; // a flow's times may depend on tokens
+  if (times.length < 1 || times.length > 1000) return false;
+  return `${samplingOf(sampler, { steps: times.length, tokens: 0 }).times}` === `${times}`;
+}
+
 const NO_SHIFT = { kind: "static", shift: 1 } as const;
 
 function flowSampling(

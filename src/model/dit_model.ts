@@ -17,6 +17,7 @@ import {
   inferDitConfig,
   parseDitConfig,
 } from "./dit_config.ts";
+import { openAutoencoder } from "./autoencoder.ts";
 import { parseDdimScheduler } from "./ddim_scheduler.ts";
 import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_diffusers.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
@@ -34,6 +35,7 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
   const { config, weights } = await officialDit(directory);
   checkDitTensors(config, weights);
   const { inChannels, inputSize, patchSize, numClasses } = config;
+  const autoencoder = await openAutoencoder(directory, inChannels);
   return {
     id: directory.id,
     transformer: dit(config),
@@ -44,6 +46,7 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
     classNames: classNames(directory, config),
     sampler: await samplerOf(directory, config, choice),
+    ...(autoencoder !== undefined && { autoencoder }),
     fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),
   };

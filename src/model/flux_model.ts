@@ -8,6 +8,7 @@ import { fingerprint } from "../assets/fingerprint.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
+import { openAutoencoder } from "./autoencoder.ts";
 import { parseFlowScheduler } from "./flow_scheduler.ts";
 import { type FluxConfig, inferFluxConfig, parseFluxConfig } from "./flux_config.ts";
 import { underDiffusersNames } from "./flux_original.ts";
@@ -29,12 +30,14 @@ export async function openFlux(directory: ModelDirectory, choice: ModelChoice): 
   const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
   checkFluxTensors(config, weights);
   const names = fluxTensors(config).keys();
+  const autoencoder = await openAutoencoder(directory, config.inChannels / PACKED);
   const identity = { architecture: "flux", config, names: [...names] };
   return {
     ...fluxModel(config),
     id: directory.id,
     weights: withShares(weights, config),
     sampler: await samplerOf(directory, config, choice),
+    ...(autoencoder !== undefined && { autoencoder }),
     fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
     close: () => directory.close(),
   };
@@ -52,6 +55,9 @@ async function samplerOf(
   if (scheduler === undefined) return published;
   return { ...published, shift: parseFlowScheduler(scheduler) };
 }
+
+/** A token packs 2 × 2 pixels of each channel. */
+const PACKED = 4;
 
 const DEV_SHIFT = {
   kind: "dynamic",
@@ -72,7 +78,7 @@ export function fluxModel(config: FluxConfig): FluxShape {
   const [rows, columns] = DEFAULT_GRID;
   return {
     transformer: fluxScene(config, {}).transformer,
-    latent: [config.inChannels / 4, 2 * rows, 2 * columns], // a token packs 2 × 2 of a channel
+    latent: [config.inChannels / PACKED, 2 * rows, 2 * columns],
     tokenGrid: DEFAULT_GRID,
     classes: 0,
     classNames: [],

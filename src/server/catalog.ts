@@ -6,6 +6,7 @@
 
 import { PlanError } from "../errors.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
+import { mayVisit } from "../engine/sampling.ts";
 import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -64,7 +65,8 @@ function servedPlan({ name, plan }: NamedPlan): ServedPlan {
 }
 
 function fits({ fingerprints, sampler }: NamedPlan["plan"], facts: RendererFacts): boolean {
-  return fingerprints.includes(facts.fingerprint) && sampler.name === facts.sampler.name;
+  return fingerprints.includes(facts.fingerprint) && sampler.name === facts.sampler.name &&
+    mayVisit(facts.sampler, sampler.times);
 }
 
 /**

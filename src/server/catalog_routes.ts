@@ -72,6 +72,7 @@ function modelView(desk: Desk, model: ServedModel): Readonly<Record<string, unkn
     owned_by: "local",
     architecture: facts.architecture,
     latent: facts.latent,
+    picture: facts.picture ?? null,
     classes: Array.from({ length: facts.classes }, (_, label) => ({
       label,
       name: facts.classNames[label] ?? `${label}`,

@@ -16,6 +16,7 @@ import {
   stepCosts,
   stepKinds,
 } from "./catalog.ts";
+import { hasName } from "../engine/class_names.ts";
 import { matchClass } from "./class_match.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -64,6 +65,7 @@ export function resolveDrawing(
 ): Drawing {
   const model = findModel(catalog, body.model);
   expectPixels(model);
+  expectClasses(model);
   const plan = choosePlan(catalog, model, { word: body.plan ?? defaults.plan, steps: body.steps });
   const steps = body.steps ?? plan?.steps.length ?? model.facts.sampler.steps;
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
@@ -114,7 +116,7 @@ function labelByName(
   label: number | string,
   { classes, classNames }: ServedModel["facts"],
 ): number {
-  const byName = classNames.findIndex((name) => name.toLowerCase() === `${label}`.toLowerCase());
+  const byName = classNames.findIndex((names) => hasName(names, `${label}`));
   if (byName >= 0) return byName;
   const index = typeof label === "number" || /^\d+$/.test(label) ? Number(label) : NaN;
   if (Number.isInteger(index) && index < classes) return index;
@@ -131,18 +133,34 @@ function guidanceOf(
   return refuse("guidance_scale", "1 for a model without a null label", guidance);
 }
 
-function expectPixels({ facts: { id, latent: [channels] } }: ServedModel): void {
-  if (channels === 1 || channels === 3) return;
+function expectPixels({ facts: { id, latent: [channels], picture } }: ServedModel): void {
+  if (picture !== undefined) return;
   throw new RequestError(
-    `Cannot generate: latents of ${id} must have 1 or 3 channels, others need a VAE decoder: ` +
+    `Cannot generate: latents of ${id} must have 1 or 3 channels, others need an autoencoder: ` +
       `current value is ${channels}`,
     { code: "unsupported_model", param: "model" },
   );
 }
 
-function checkSize(size: string, { facts: { latent: [, height, width] } }: ServedModel): void {
-  if (size === "auto" || size === `${width}x${height}`) return;
-  refuse("size", `auto or ${width}x${height}`, size);
+/** A model of text draws the conditions that the server was started with. */
+function expectClasses({ facts: { id, classes } }: ServedModel): void {
+  if (classes > 0) return;
+  throw new RequestError(
+    `Cannot generate: ${id} must have conditions to draw (serve --conditions FILE): current value is none`,
+    { code: "unsupported_model", param: "model" },
+  );
+}
+
+function checkSize(size: string, model: ServedModel): void {
+  const own = sizeOf(model);
+  if (size === "auto" || size === own) return;
+  refuse("size", `auto or ${own}`, size);
+}
+
+/** `WIDTHxHEIGHT` of a model's pictures. */
+export function sizeOf({ facts: { latent, picture = latent } }: ServedModel): string {
+  const [, height, width] = picture;
+  return `${width}x${height}`;
 }
 
 function refuse(param: string, wanted: string, given: unknown): never {

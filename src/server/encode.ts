@@ -1,5 +1,5 @@
 /**
- * From latents to the bytes of a picture file.
+ * From pictures to the bytes of a picture file.
  *
  * PNG is our own and always there. JPEG and WebP are jSquash's WebAssembly encoders, loaded when they are
  * first asked for; where they cannot be loaded, they are refused by name.
@@ -30,14 +30,14 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
   webp: "image/webp",
 };
 
-/** Encodes each row of latents `(n, C, H, W)`. */
+/** Encodes each of the pictures `(n, 1 or 3, H, W)`. */
 export async function encodePictures(
-  latents: Tensor,
+  pictures: Tensor,
   options: EncodeOptions,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   const { format, quality, text = () => ({}) } = options;
   return await Promise.all(
-    toPictures(latents).map(async (picture, i) =>
+    toPictures(pictures).map(async (picture, i) =>
       format === "png"
         ? new Uint8Array(await encodePng(picture, text(i)))
         : await encodeLossy(picture, format, quality)

@@ -9,10 +9,10 @@
 import { type Context, Hono } from "hono";
 import { type ImagesBody, parseBody } from "./api.ts";
 import type { Desk } from "./desk.ts";
-import { type Drawing, resolveDrawing } from "./drawing.ts";
+import { type Drawing, resolveDrawing, sizeOf } from "./drawing.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import { type Job, toBase64 } from "./job.ts";
-import { planView, sizeOf } from "./job_view.ts";
+import { planView } from "./job_view.ts";
 import { readJson } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";

@@ -17,7 +17,7 @@ import { jobView, planView } from "./job_view.ts";
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
 
 /** What a finished job made. */
-export interface JobResult extends Omit<Rendered, "latents"> {
+export interface JobResult extends Omit<Rendered, "latents" | "pictures"> {
   /** Final latents `(n, C, H, W)`. */
   readonly latents: Tensor;
   /** Each picture, encoded as was asked for. */
@@ -123,8 +123,8 @@ export class Job {
     this.#append("started", { steps, kinds, batch, plan: planView(plan, model) });
   }
 
-  /** A step is behind it; `rows` are its own of the batch's estimate. */
-  advance({ index, steps, kind, seconds, estimate }: RenderStep, first: number): void {
+  /** A step is behind it; its own pictures begin at row `first` of the batch. */
+  advance({ index, steps, kind, seconds, preview }: RenderStep, first: number): void {
     if (!this.isOpen) return;
     this.#step = index + 1;
     const elapsed = (Date.now() - (this.#times.started ?? 0)) / 1000;
@@ -137,22 +137,22 @@ export class Job {
       elapsed_seconds: elapsed,
       eta_seconds: eta,
     });
-    if (estimate === undefined || !this.drawing.previewSteps.has(index)) return;
-    const rows = sliceRows(estimate, first, this.drawing.pictures.length);
+    if (preview === undefined || !this.drawing.previewSteps.has(index)) return;
+    const rows = sliceRows(preview, first, this.drawing.pictures.length);
     this.#previews = this.#previews.then(() => this.#preview(rows, index));
   }
 
   /** Its pictures are there. Encodes them and completes it. */
-  async complete({ latents, ...rest }: Rendered, first: number): Promise<void> {
+  async complete({ latents, pictures: drawn, ...rest }: Rendered, first: number): Promise<void> {
     if (!this.isOpen) return;
     const { pictures, format, compression: quality } = this.drawing;
-    const rows = sliceRows(latents, first, pictures.length);
+    const own = (all: Tensor): Tensor => sliceRows(all, first, pictures.length);
     try {
       await this.#previews;
       const text = (i: number): Readonly<Record<string, string>> => recordOf(this.drawing, i);
-      const images = await encodePictures(rows, { format, quality, text });
+      const images = await encodePictures(own(drawn!), { format, quality, text }); // drawings of others are refused
       if (this.isOpen) {
-        this.#result = { ...rest, latents: rows, images };
+        this.#result = { ...rest, latents: own(latents), images };
         this.#end("completed");
       }
     } catch (error) {

@@ -5,6 +5,7 @@
  */
 
 import { type ServedModel, type ServedPlan, speedupOf } from "./catalog.ts";
+import { sizeOf } from "./drawing.ts";
 import type { Job } from "./job.ts";
 import { refusalOf } from "./request_error.ts";
 
@@ -66,7 +67,8 @@ function requestView({ drawing }: Job): Readonly<Record<string, unknown>> {
 }
 
 function imageViews({ id, drawing: { pictures, model } }: Job): readonly unknown[] {
-  const [, height, width] = model.facts.latent;
+  const { latent, picture = latent } = model.facts;
+  const [, height, width] = picture;
   return pictures.map(({ label, seed }, i) => ({
     url: `/v1/jobs/${id}/image?index=${i}`,
     seed,
@@ -74,9 +76,4 @@ function imageViews({ id, drawing: { pictures, model } }: Job): readonly unknown
     width,
     height,
   }));
-}
-
-/** `WIDTHxHEIGHT` of a model's pictures. */
-export function sizeOf({ facts: { latent: [, height, width] } }: ServedModel): string {
-  return `${width}x${height}`;
 }

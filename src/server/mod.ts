@@ -11,7 +11,8 @@
  * @module
  */
 
-export { openLocalRenderer } from "../worker/local_renderer.ts";
+export { type LocalOptions, openLocalRenderer } from "../worker/local_renderer.ts";
+export type { PictureConditions } from "../worker/picture_conditions.ts";
 export {
   openRemoteRenderer,
   type RemoteOptions,

@@ -4,48 +4,83 @@
  * @module
  */
 
+import { pictureShape } from "../engine/decoding.ts";
 import type { PipelineOptions } from "../engine/library.ts";
-import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
+import { labelScene, type Scene } from "../model/scene.ts";
 import { normalNoise } from "../tensor/random.ts";
 import { joinRows } from "../tensor/rows.ts";
+import { zeros } from "../tensor/tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, PictureRequest, Rendered, Renderer, RendererFacts } from "./renderer.ts";
 import type { RenderOptions } from "./renderer.ts";
+
+/** What to open. */
+export interface LocalOptions extends PipelineOptions {
+  /** What labels choose from, for a model of text. */
+  readonly conditions?: PictureConditions | undefined;
+}
 
 /**
  * Opens a model for rendering on this thread.
  *
  * @throws {AssetError | BackendError} As {@linkcode openPipeline}.
+ * @throws {RangeError} When conditions do not fit the model.
  */
-export async function openLocalRenderer(options: PipelineOptions = {}): Promise<Renderer> {
+export async function openLocalRenderer(options: LocalOptions = {}): Promise<Renderer> {
   const pipeline = await openPipeline(options);
   try {
-    return new LocalRenderer(pipeline, await factsOf(pipeline));
+    const scene = sceneOf(pipeline, options.conditions);
+    const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
+    return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });
   } catch (error) {
     await pipeline.close();
     throw error;
   }
 }
 
+/** What every batch is about. */
+function sceneOf({ model }: Pipeline, conditions: PictureConditions | undefined): Scene {
+  if (model.scene !== undefined) return model.scene(conditions ?? {});
+  if (conditions === undefined) return labelScene(model);
+  throw new RangeError(
+    `Cannot render: conditions must not be given to ${model.id}, whose conditions are labels`,
+  );
+}
+
+interface Opened {
+  readonly facts: RendererFacts;
+  readonly scene: Scene;
+  readonly conditions: PictureConditions | undefined;
+}
+
 class LocalRenderer implements Renderer {
-  constructor(readonly pipeline: Pipeline, readonly facts: RendererFacts) {}
+  readonly facts: RendererFacts;
+
+  constructor(readonly pipeline: Pipeline, readonly opened: Opened) {
+    this.facts = opened.facts;
+  }
 
   async render(batch: Batch, options: RenderOptions = {}): Promise<Rendered> {
-    const { onStep, previews = false, signal } = options;
-    const { latent } = this.facts;
+    const { scene, conditions } = this.opened;
+    const { signal } = options;
+    const { text, pooled, imageIds, grid } = conditions ?? {};
     const run = this.pipeline.steps({
+      ...(conditions !== undefined && { text, pooled, imageIds, grid }),
       labels: batch.pictures.map(({ label }) => label),
       guidance: batch.pictures.map(({ guidance }) => guidance),
-      noise: noiseOf(batch.pictures, latent),
+      noise: noiseOf(batch.pictures, scene.latentDims),
       steps: batch.steps,
       plan: batch.plan,
       ...(signal !== undefined && { signal }),
     });
     for (let next = await run.next();; next = await run.next()) {
-      if (next.done === true) return renderedOf(next.value);
+      if (next.done === true) return await this.#finish(next.value, signal);
       const { index, steps, kind, seconds, keptBytes, estimate } = next.value;
-      onStep?.({ index, steps, kind, seconds, keptBytes, ...(previews && { estimate }) });
+      const preview = options.previews ? await this.#preview(estimate, signal) : undefined;
+      options.onStep?.({ index, steps, kind, seconds, keptBytes, ...(preview && { preview }) });
     }
   }
 
@@ -57,29 +92,53 @@ class LocalRenderer implements Renderer {
   async close(): Promise<void> {
     await this.pipeline.close();
   }
+
+  async #preview(estimate: Tensor, signal: AbortSignal | undefined): Promise<Tensor | undefined> {
+    if (this.facts.picture === undefined) return undefined;
+    return await this.pipeline.preview(estimate, { grid: this.opened.scene.tokenGrid, signal });
+  }
+
+  async #finish(
+    { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, notices }: Generated,
+    signal: AbortSignal | undefined,
+  ): Promise<Rendered> {
+    const started = performance.now();
+    const grid = this.opened.scene.tokenGrid;
+    const pictures = this.facts.picture && await this.pipeline.decode(latents, { grid, signal });
+    return {
+      latents,
+      ...(pictures !== undefined && { pictures }),
+      loopSeconds,
+      conditioningSeconds,
+      decodingSeconds: (performance.now() - started) / 1000,
+      peakFeatureBytes,
+      notices,
+    };
+  }
 }
 
-function renderedOf(
-  { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, notices }: Rendered,
-): Rendered {
-  return { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, notices };
+/** Noise `(n, …)`, each picture's from its own seed. */
+function noiseOf(pictures: readonly PictureRequest[], latentDims: readonly number[]): Tensor {
+  return joinRows(pictures.map(({ seed }) => normalNoise([1, ...latentDims], seed)));
 }
 
-/** Noise `(n, C, H, W)`, each picture's from its own seed. */
-function noiseOf(pictures: readonly PictureRequest[], latent: readonly number[]): Tensor {
-  return joinRows(pictures.map(({ seed }) => normalNoise([1, ...latent], seed)));
-}
-
-async function factsOf({ model, backend, choice }: Pipeline): Promise<RendererFacts> {
-  const { id, transformer, latent, classes, classNames, nullLabel, sampler } = model;
+async function factsOf(
+  { model, backend, choice }: Pipeline,
+  { scene, names }: { readonly scene: Scene; readonly names: readonly string[] },
+): Promise<RendererFacts> {
+  const { id, classes, classNames, nullLabel, sampler } = model;
+  const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
+  const [channels = 0, rows = 0, columns = 0] = latent;
+  const picture = pictureShape(model, [rows, columns]);
   return {
     id,
-    architecture: transformer.architecture,
-    modules: transformer.modules.map(({ name }) => name),
-    cost: modelCost(transformer),
-    latent,
-    classes,
-    classNames,
+    architecture: scene.transformer.architecture,
+    modules: scene.transformer.modules.map(({ name }) => name),
+    cost: modelCost(scene.transformer),
+    latent: [channels, rows, columns],
+    ...(picture !== undefined && { picture }),
+    classes: scene.conditions ?? classes,
+    classNames: scene.conditions === undefined ? classNames : names,
     guidable: nullLabel !== undefined || model.embedsGuidance === true,
     sampler,
     fingerprint: await model.fingerprint(),

@@ -7,12 +7,15 @@
 import type { BackendName } from "../backend/backend.ts";
 import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
+import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
 
 /** How the worker opens its model. */
 export interface WorkerOptions {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
   readonly model?: string | ReadonlyMap<string, Uint8Array>;
+  /** What labels choose from, for a model of text. */
+  readonly conditions?: PictureConditions | undefined;
   /** The original's sampler instead of the directory's. */
   readonly sampler?: "original";
   /** Execution provider; `auto` unless given. */

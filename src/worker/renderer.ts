@@ -35,7 +35,7 @@ export interface Batch {
 export interface RenderOptions {
   /** Hears of each step. */
   readonly onStep?: ((step: RenderStep) => void) | undefined;
-  /** Whether steps come with an estimate of the finished pictures. */
+  /** Whether steps come with a rough look at the pictures to come. */
   readonly previews?: boolean | undefined;
   /** Stops before the next graph; nothing is left behind. */
   readonly signal?: AbortSignal | undefined;
@@ -53,18 +53,22 @@ export interface RenderStep {
   readonly seconds: number;
   /** Bytes of features and states kept behind it. */
   readonly keptBytes: number;
-  /** The finished latents as this step foresees them, `(n, C, H, W)`; where previews were asked for. */
-  readonly estimate?: Tensor | undefined;
+  /** The pictures as this step foresees them, `(n, 1 or 3, h, w)`; where previews were asked for. */
+  readonly preview?: Tensor | undefined;
 }
 
 /** A finished batch. */
 export interface Rendered {
-  /** Final latents `(n, C, H, W)`. */
+  /** Final latents `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly latents: Tensor;
+  /** Pictures `(n, 1 or 3, H, W)` in about [-1, 1]; absent where nothing decodes latents. */
+  readonly pictures?: Tensor | undefined;
   /** Seconds of the loop, the sum of its steps. */
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loop. */
   readonly conditioningSeconds: number;
+  /** Seconds from latents to pictures. */
+  readonly decodingSeconds: number;
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
   /** Circumstances in which the run differs from its plan's calibration, in sentences. */
@@ -83,7 +87,9 @@ export interface RendererFacts {
   readonly cost: ModelCost;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly [number, number, number];
-  /** Number of classes. */
+  /** A picture's shape `[1 or 3, H, W]`; absent where nothing decodes latents. */
+  readonly picture?: readonly [number, number, number];
+  /** Number of classes; of a model of text, of the conditions that it was opened with. */
   readonly classes: number;
   /** Name of each class; empty when unknown. */
   readonly classNames: readonly string[];

@@ -10,7 +10,7 @@ Deno.test("comparePlan() of a plan without reuse finds equal pictures and nothin
     const plan = await uniformPlan(pipeline.model, { steps: 3, every: 1 });
     const conditions = seededConditions(pipeline, { runs: 2, seed: 1 });
     const found = await comparePlan({ pipeline, plan, conditions, rounds: 1 });
-    assertEquals(found.latents.planned.data, found.latents.full.data);
+    assertEquals(found.pictures.planned.data, found.pictures.full.data);
     assertEquals(found.psnrDb, [100, 100]);
     assert(found.ssim.every((value) => Math.abs(value - 1) < 1e-12)); // rounding of float64
     assertEquals(found.predictedSpeedup, 1);
@@ -28,10 +28,10 @@ Deno.test("comparePlan() makes each picture as generate() does, in batches of ne
     assertEquals(found.batch, 6);
     assertEquals(comparedRuns(task), 2 * (1 + 2 * 2));
     assertEquals(steps, Array.from({ length: 4 * comparedRuns(task) }, (_, i) => i + 1));
-    assertEquals(found.latents.full.dims, [11, 4, 8, 8]);
+    assertEquals(found.pictures.full.dims, [11, 4, 8, 8]);
     const { labels, noise } = sliceConditions(conditions, 6, 5);
     const last = await pipeline.generate({ labels, noise, plan });
-    assertEquals(found.latents.planned.data.slice(6 * 256), last.latents.data);
+    assertEquals(found.pictures.planned.data.slice(6 * 256), last.latents.data);
     assertEquals([found.psnrDb.length, found.ssim.length], [11, 11]);
     assert(found.psnrDb.every((value) => value > 5 && value < 100));
     const { measured, predicted } = found.peakFeatureBytes;

@@ -86,7 +86,7 @@ Deno.test("compare refuses bad input in one line and writes nothing", async () =
       [["--plan", "none"], 2, "--plan: must be a plan"],
       [["--plan", plan], 5, "count of modules must be 6: current value is 24"],
       [[...model], 5, "--plan must be given: no bundled plan fits dit-a, ddim, 50 steps"],
-      [[...model, "--plan", plan, "--out", `${folder}/s.png`], 2, "others need a VAE decoder"],
+      [[...model, "--plan", plan, "--out", `${folder}/s.png`], 2, "or the model an autoencoder"],
       [["--rounds", "0"], 2, "--rounds: must be at least 1"],
       [["--count", "0"], 2, "--count: must be at least 1"],
       [["--out", "sheet.jpg"], 2, "--out: must end in .png"],

@@ -33,13 +33,13 @@ Deno.test("toPictures() interleaves three planes and separates the pictures of a
   );
 });
 
-Deno.test("toPictures() says that other channels need a VAE and names --latents", () => {
+Deno.test("toPictures() says that other channels must be decoded, and by what", () => {
   const error = assertThrows(
     () => toPictures(tensor([1, 4, 1, 1], new Float32Array(4))),
     RangeError,
-    "others need a VAE decoder",
+    "others must be decoded first",
   );
-  assertEquals(error.message.includes("--latents"), true);
+  assertEquals(error.message.includes("decode() of a pipeline"), true);
 });
 
 Deno.test("toPictures() refuses latents without four dimensions, and NaN", () => {

@@ -71,5 +71,5 @@ export function largestDifference(a: Tensor, b: Tensor): number {
 }
 
 function folderOf(name: VaeName): URL {
-  return new URL(`../golden/${name}/`, import.meta.url);
+  return new URL(`../golden/dit-a-diffusers/${name}/`, import.meta.url);
 }

@@ -222,6 +222,8 @@ function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
       return pipeline.generate(options);
     },
     steps: (options) => pipeline.steps(options),
+    decode: (latents, options) => pipeline.decode(latents, options),
+    preview: (latents, options) => pipeline.preview(latents, options),
     close: () => pipeline.close(),
   };
 }

@@ -142,7 +142,7 @@ Deno.test("bodies that are no JSON, too large, or too slow are refused", async (
 Deno.test("a model whose latents are no pixels, or that cannot be guided, says so", async () => {
   const latent = await toyApp([new ToyRenderer({ latent: [4, 8, 8] })]);
   const { error } = await (await post(latent, PATH, { label: 0 })).json();
-  assertStringIncludes(error.message, "VAE");
+  assertStringIncludes(error.message, "autoencoder");
   const unguided = await toyApp([new ToyRenderer({ guidable: false })]);
   assertEquals((await post(unguided, PATH, { label: 0 })).status, 200);
   const refused = await post(unguided, PATH, { label: 0, guidance_scale: 2 });

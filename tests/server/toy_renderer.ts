@@ -41,7 +41,9 @@ export class ToyRenderer implements Renderer {
   #waiting: (() => void)[] = [];
 
   constructor(facts: Partial<RendererFacts> = {}) {
-    this.facts = { ...TOY_FACTS, ...facts };
+    const all = { ...TOY_FACTS, ...facts };
+    const [channels] = all.latent;
+    this.facts = channels === 1 || channels === 3 ? { ...all, picture: all.latent } : all;
   }
 
   /** From now on every step waits until it is let go. */
@@ -93,12 +95,14 @@ export class ToyRenderer implements Renderer {
         seconds: 0.01,
         keptBytes: 8,
       } as const;
-      onStep?.({ ...step, ...(previews === true && { estimate: latents }) });
+      onStep?.({ ...step, ...(previews === true && { preview: latents }) });
     }
     return {
       latents,
+      pictures: latents,
       loopSeconds: 0.01 * batch.steps,
       conditioningSeconds: 0,
+      decodingSeconds: 0,
       peakFeatureBytes: 8,
       notices: [],
     };

@@ -6,6 +6,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { openRemoteRenderer, type WorkerPort } from "../../src/worker/remote_renderer.ts";
 import type { Batch, Renderer, RenderStep } from "../../src/worker/renderer.ts";
+import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
 import { requires } from "../_shim/requires.ts";
 
 const MODEL = new URL("../golden/dit-a/", import.meta.url).href;
@@ -34,21 +35,45 @@ for (const [name, open] of Object.entries(OPENERS)) {
     });
   });
 
-  Deno.test(`a ${name} renderer tells every step, with an estimate where previews are asked for`, async () => {
-    await withRenderer(open, async (renderer) => {
-      const seen: RenderStep[] = [];
-      const onStep = (step: RenderStep): void => void seen.push(step);
-      const { latents } = await renderer.render(BATCH, { previews: true, onStep });
-      assertEquals(seen.map(({ index, steps, kind }) => [index, steps, kind]), [
-        [0, 3, "full"],
-        [1, 3, "full"],
-        [2, 3, "full"],
-      ]);
-      assertEquals(seen[2]?.estimate, latents);
-      seen.length = 0;
-      await renderer.render(BATCH, { onStep });
-      assert(seen.length === 3 && seen.every(({ estimate }) => estimate === undefined));
-    });
+  Deno.test(`a ${name} renderer tells every step, with a rough look where previews are asked for`, async () => {
+    const renderer = await open({ model: await pipelineFiles(), backend: "wasm" });
+    assertEquals(renderer.facts.picture, [3, 32, 32]);
+    const seen: RenderStep[] = [];
+    const onStep = (step: RenderStep): void => void seen.push(step);
+    const { pictures } = await renderer.render(BATCH, { previews: true, onStep });
+    assertEquals(seen.map(({ index, steps, kind }) => [index, steps, kind]), [
+      [0, 3, "full"],
+      [1, 3, "full"],
+      [2, 3, "full"],
+    ]);
+    assertEquals([seen[2]?.preview?.dims, pictures?.dims], [[2, 3, 8, 8], [2, 3, 32, 32]]);
+    seen.length = 0;
+    const again = await renderer.render(BATCH, { onStep });
+    assert(seen.length === 3 && seen.every(({ preview }) => preview === undefined));
+    assertEquals(again.pictures, pictures);
+    await renderer.close();
+  });
+
+  Deno.test(`a ${name} renderer of text draws the conditions that it was opened with`, async () => {
+    const conditions = { ...await fluxConditions(), names: ["a tower", "two boats", "fog"] };
+    const renderer = await open({ model: await fluxPipelineFiles(), backend: "wasm", conditions });
+    const { classes, classNames, latent, picture } = renderer.facts;
+    assertEquals([classes, classNames[1], latent, picture], [
+      3,
+      "two boats",
+      [4, 12, 8],
+      [3, 48, 32],
+    ]);
+    const batch = {
+      ...BATCH,
+      pictures: [{ label: 2, seed: 5, guidance: 3.5 }, { label: 0, seed: 9, guidance: 2 }],
+    };
+    const { latents, pictures } = await renderer.render(batch);
+    assertEquals([latents.dims, pictures?.dims], [[2, 24, 16], [2, 3, 48, 32]]);
+    const alone = await renderer.render({ ...batch, pictures: batch.pictures.slice(1) });
+    assertEquals(alone.pictures?.data, pictures?.data.slice(3 * 48 * 32));
+    await renderer.close();
+    await assertRejects(() => open({ model: MODEL, backend: "wasm", conditions }), RangeError);
   });
 
   Deno.test(`a ${name} renderer that is stopped rejects with the reason and draws the next batch`, async () => {

@@ -114,11 +114,11 @@ class Engine implements BrowserEngine {
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
-      onStep: ({ index, seconds, estimate }) => {
+      onStep: ({ index, seconds, preview }) => {
         const elapsed = (performance.now() - began) / 1000;
         const eta = elapsed / (index + 1) * (request.steps - index - 1);
         onEvent({ kind: "step", index, seconds, elapsed, eta });
-        if (estimate !== undefined) onEvent({ kind: "preview", pixels: pixelsOf(estimate) });
+        if (preview !== undefined) onEvent({ kind: "preview", pixels: pixelsOf(preview) });
       },
     });
     return await this.#result(rendered, request, plan);
@@ -129,7 +129,7 @@ class Engine implements BrowserEngine {
   }
 
   async #result(
-    { latents, loopSeconds, notices }: Rendered,
+    { pictures, loopSeconds, notices }: Rendered,
     request: RunRequest,
     plan: Plan | undefined,
   ): Promise<RunResult> {
@@ -137,11 +137,14 @@ class Engine implements BrowserEngine {
     const { label, seed, steps, guidance, plan: name } = request;
     const used = plan && { name, digest: planDigest(plan) };
     const record = { model, fingerprint, labels: [label], seed, steps, guidance, plan: used };
-    const png = await encodePng(toPictures(latents)[0]!, {
+    if (pictures === undefined) {
+      throw new RangeError(`Cannot draw: latents of ${model} need an autoencoder`);
+    }
+    const png = await encodePng(toPictures(pictures)[0]!, {
       [TEXT_KEYWORD]: JSON.stringify(record),
     });
     return {
-      pixels: pixelsOf(latents),
+      pixels: pixelsOf(pictures),
       png: new Blob([png], { type: "image/png" }),
       seconds: loopSeconds,
       backend: this.backend,

@@ -19,9 +19,9 @@ export interface Pixels {
 
 const OPAQUE = 255;
 
-/** The first picture of latents `(n, C, H, W)` with 1 or 3 channels. */
-export function pixelsOf(latents: Tensor): Pixels {
-  return toPixels(toPictures(latents)[0]!); // a rendering has at least one
+/** The first of the pictures `(n, 1 or 3, H, W)`. */
+export function pixelsOf(pictures: Tensor): Pixels {
+  return toPixels(toPictures(pictures)[0]!); // a rendering has at least one
 }
 
 /** Grey, RGB or RGBA to RGBA. */

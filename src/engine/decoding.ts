@@ -1,0 +1,87 @@
+/**
+ * From a model's latents to pictures: by its autoencoder, or as they are.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/backend.ts";
+import type { Model } from "../model/model.ts";
+import { labelScene } from "../model/scene.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { VaeExecutor } from "./vae.ts";
+
+/** How latents become pictures. */
+export interface DecodingOptions {
+  /** Rows and columns of tokens of packed latents; the model's own unless given. */
+  readonly grid?: readonly [rows: number, columns: number] | undefined;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Turns latents into pictures; an autoencoder's sessions are loaded when first used. */
+export class Decoding {
+  readonly #vae: VaeExecutor | undefined;
+
+  /** Loads nothing yet. */
+  constructor(readonly model: Model, backend: Backend) {
+    const { autoencoder } = model;
+    this.#vae = autoencoder && new VaeExecutor(backend, autoencoder.vae, autoencoder.weights);
+  }
+
+  /**
+   * Pictures `(n, 1 or 3, H, W)` in about [-1, 1] of latents `(n, C, h, w)`, or packed `(n, T, C)`.
+   *
+   * @throws {RangeError} When latents do not fit the model, or it has nothing to decode them with.
+   */
+  async decode(latents: Tensor, options: DecodingOptions = {}): Promise<Tensor> {
+    const planes = this.#planesOf(latents, options);
+    return await this.#vae?.decode(planes, options) ?? asPictures(planes, this.model);
+  }
+
+  /**
+   * A rough look, at a small part of a step's cost: `(n, 1 or 3, h, w)`.
+   *
+   * @throws {RangeError} As {@linkcode Decoding.decode}.
+   */
+  async preview(latents: Tensor, options: DecodingOptions = {}): Promise<Tensor> {
+    const planes = this.#planesOf(latents, options);
+    return await this.#vae?.preview(planes, options) ?? asPictures(planes, this.model);
+  }
+
+  /** Frees its sessions and weights. */
+  async dispose(): Promise<void> {
+    await this.#vae?.dispose();
+  }
+
+  #planesOf(latents: Tensor, { grid }: DecodingOptions): Tensor {
+    const scene = this.model.scene?.({ noiseDims: latents.dims, grid }) ?? labelScene(this.model);
+    return scene.planes(latents);
+  }
+}
+
+/** Whether a model's latents can become pictures. */
+export function canDraw(
+  { autoencoder, latent: [channels] }: Pick<Model, "autoencoder" | "latent">,
+): boolean {
+  return autoencoder !== undefined || channels === 1 || channels === 3;
+}
+
+/** A picture's shape `[1 or 3, H, W]` for latents of so many rows and columns; `undefined` where none is made. */
+export function pictureShape(
+  model: Pick<Model, "autoencoder" | "latent">,
+  [rows, columns]: readonly [number, number],
+): readonly [number, number, number] | undefined {
+  if (!canDraw(model)) return undefined;
+  const { autoencoder, latent: [channels] } = model;
+  if (autoencoder === undefined) return [channels, rows, columns];
+  const { scale } = autoencoder.vae;
+  return [3, rows * scale, columns * scale];
+}
+
+function asPictures(planes: Tensor, model: Model): Tensor {
+  if (canDraw(model)) return planes;
+  throw new RangeError(
+    `Cannot make pictures: latents of ${model.id} must have 1 or 3 channels, others need an ` +
+      `autoencoder (the directory of its pipeline, with vae/): current value is ${model.latent[0]}`,
+  );
+}
