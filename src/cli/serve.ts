@@ -5,9 +5,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { basename, dirname } from "node:path";
 import process from "node:process";
-import { openDirectory } from "../assets/source.ts";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
@@ -32,8 +30,10 @@ export async function serve(args: readonly string[], signal: AbortSignal): Promi
   const command = parseServe(args);
   const apiKeys = await readKeys(command.apiKeyFile);
   const { plans, defaultPlan } = await plansOf(command);
-  const conditions = command.conditions && await readConditionsFile(command.conditions);
-  const fleet = new Fleet(command, conditions || undefined);
+  const conditions = command.conditions === undefined
+    ? undefined
+    : await readPictureConditions(command.conditions);
+  const fleet = new Fleet(command, conditions);
   const renderers = fleet.open();
   const app = createApp({
     renderers,
@@ -60,15 +60,6 @@ function builtPage(): Pick<AppOptions, "page"> {
   const folder = new URL("../../dist/page/", import.meta.url);
   if (folder.protocol !== "file:" || !existsSync(new URL("engine.js", folder))) return {};
   return { page: directoryAssets(folder, { "fashion-dit": EMBEDDED_MODEL }) };
-}
-
-async function readConditionsFile(path: string): Promise<PictureConditions> {
-  const source = openDirectory(dirname(path));
-  try {
-    return await readPictureConditions(source, basename(path));
-  } finally {
-    await source.close();
-  }
 }
 
 /** Everything that a request may be bounded by, as far as it was asked for. */

@@ -10,6 +10,7 @@ import { BACKENDS } from "../backend/select.ts";
 import { type App, createApp } from "../server/app.ts";
 import { parseKeys } from "../server/key_list.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
+import { readPictureConditions } from "../worker/picture_conditions.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Renderer } from "../worker/renderer.ts";
 
@@ -18,7 +19,7 @@ const GRACE_SECONDS = 4;
 
 /**
  * Makes the server. Environment: `INVARDIFF_MODEL` is a directory, file or URL, the embedded model unless
- * given; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
+ * given; `INVARDIFF_CONDITIONS` a file of text features to choose from, for a model of text; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
  * clients must show one of, separated by commas, each of 16 letters or more.
  *
  * It draws in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
@@ -28,12 +29,14 @@ const GRACE_SECONDS = 4;
  * @throws {AssetError} When a key is not one.
  */
 export function startService(): App {
-  const { INVARDIFF_MODEL: model, INVARDIFF_BACKEND, INVARDIFF_API_KEYS } = process.env;
+  const { INVARDIFF_MODEL: model, INVARDIFF_CONDITIONS: file } = process.env;
+  const { INVARDIFF_BACKEND, INVARDIFF_API_KEYS } = process.env;
   const apiKeys = parseKeys(INVARDIFF_API_KEYS, "INVARDIFF_API_KEYS");
   const backend = providerOf(INVARDIFF_BACKEND || "auto");
-  const open = (): Promise<Renderer> => {
-    const options = { backend, ...(model && { model }) };
-    return canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options);
+  const open = async (): Promise<Renderer> => {
+    const conditions = file ? await readPictureConditions(file) : undefined;
+    const options = { backend, conditions, ...(model && { model }) };
+    return await (canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options));
   };
   let renderer = open();
   const app = createApp({

@@ -6,7 +6,7 @@
 
 import { checkJson, parseJson } from "../assets/json.ts";
 import { openSafetensors, type Safetensors } from "../assets/safetensors.ts";
-import type { Source } from "../assets/source.ts";
+import { openDirectory } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import type { TextConditions } from "../model/scene.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -28,11 +28,18 @@ const namesSchema = z.array(z.string().min(1).max(10_000));
  *
  * @throws {AssetError} When it cannot be read, or there is not a name for each row.
  */
-export async function readPictureConditions(
-  source: Source,
-  path: string,
-): Promise<PictureConditions> {
-  const file = await openSafetensors(source, path);
+export async function readPictureConditions(path: string): Promise<PictureConditions> {
+  const [, folder = "", name = path] = /^(.*[/\\])?([^/\\]*)$/.exec(path) ?? [];
+  const source = openDirectory(folder === "" ? "." : folder);
+  try {
+    return await readFrom(await openSafetensors(source, name));
+  } finally {
+    await source.close();
+  }
+}
+
+async function readFrom(file: Safetensors): Promise<PictureConditions> {
+  const { path } = file;
   const text = await file.readFloat32("text");
   const names = namesOf(file);
   const [rows] = text.dims;

@@ -1,5 +1,8 @@
 /** What the environment tells the service, and how it ends. */
 import { assertEquals } from "@std/assert";
+import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { concat } from "../assets/files.ts";
+import { fluxConditions, fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { ROOT } from "../_shim/watched.ts";
 import { Client } from "./client.ts";
 import { withServer } from "./servers.ts";
@@ -21,6 +24,34 @@ Deno.test("the service takes model, provider and keys from the environment, and 
     assertEquals([model.id, model.backend.name], ["dit-a", "wasm"]);
     assertEquals(await stop(), 0);
   }, ENV);
+});
+
+Deno.test("the service draws a model of text by the conditions of a file", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [path, bytes] of await fluxPipelineFiles()) {
+      await Deno.mkdir(`${folder}/flux/${path}/..`, { recursive: true });
+      await Deno.writeFile(`${folder}/flux/${path}`, bytes);
+    }
+    const { text, pooled, imageIds } = await fluxConditions();
+    const tensors = new Map([["text", text!], ["pooled", pooled!], ["image_ids", imageIds!]]);
+    const prompts = JSON.stringify(["a tower", "two boats", "fog"]);
+    const file = concat([...encodeSafetensors(tensors, { prompts })]);
+    await Deno.writeFile(`${folder}/conditions.safetensors`, file);
+    await withServer("deno", async ({ base, stop }) => {
+      const client = new Client(base);
+      while ((await client.get("/v1/models")).status === 503);
+      const { data: [model] } = (await client.get("/v1/models")).json;
+      assertEquals([model.architecture, model.classes[1].name], ["flux", "two boats"]);
+      assertEquals(await stop(), 0);
+    }, {
+      INVARDIFF_MODEL: `${folder}/flux`,
+      INVARDIFF_CONDITIONS: `${folder}/conditions.safetensors`,
+      INVARDIFF_BACKEND: "wasm",
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("the service refuses a provider that there is not", async () => {
