@@ -19,7 +19,7 @@ import { describeVae, vaeTensors } from "../src/model/vae.ts";
 import { parseVaeConfig } from "../src/model/vae_config.ts";
 import { normalNoise } from "../src/tensor/random.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
-import { randomNumbers } from "./random_weights.ts";
+import { PUBLISHED_VAE, randomNumbers } from "./random_weights.ts";
 
 const LINES = [
   { latent: "32x32", tile: "64", room: "inf" },
@@ -29,12 +29,7 @@ const LINES = [
   { latent: "128x128", tile: "32", room: "inf" },
 ];
 
-const VAE = describeVae(parseVaeConfig({
-  down_block_types: new Array<string>(4).fill("DownEncoderBlock2D"),
-  up_block_types: new Array<string>(4).fill("UpDecoderBlock2D"),
-  block_out_channels: [128, 256, 512, 512],
-  layers_per_block: 2,
-}));
+const VAE = describeVae(parseVaeConfig(PUBLISHED_VAE));
 
 const { values } = parseArgs({
   options: {

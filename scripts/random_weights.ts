@@ -62,3 +62,15 @@ export function randomNumbers(count: number, seed: number): Float32Array<ArrayBu
   }
   return numbers;
 }
+
+/** `config.json` of the published autoencoders with 4 latent channels. */
+export const PUBLISHED_VAE = {
+  _class_name: "AutoencoderKL",
+  down_block_types: new Array<string>(4).fill("DownEncoderBlock2D"),
+  up_block_types: new Array<string>(4).fill("UpDecoderBlock2D"),
+  block_out_channels: [128, 256, 512, 512],
+  layers_per_block: 2,
+  latent_channels: 4,
+  norm_num_groups: 32,
+  scaling_factor: 0.18215,
+};

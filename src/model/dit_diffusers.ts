@@ -109,10 +109,7 @@ export async function underOriginalNames(weights: Weights, config: DitConfig): P
   await expectSameEmbedders(weights, config);
   const names = joinsOf(config);
   if (weights.names.has("pos_embed.pos_embed")) names.set("pos_embed", ["pos_embed.pos_embed"]);
-  const copies = EMBEDDER_TENSORS.flatMap((tensor) =>
-    Array.from({ length: config.depth }, (_, block) => embedderOf(block) + tensor)
-  );
-  const used = new Set([...[...names.values()].flat(), ...copies]);
+  const used = new Set([...[...names.values()].flat(), ...embedderCopies(config).flat()]);
   for (const name of used) {
     if (weights.names.has(name)) continue;
     throw new AssetError(`Cannot use weights: ${name} must be there: current value is missing`);
@@ -129,11 +126,21 @@ const EMBEDDER_TENSORS = [
   "class_embedder.embedding_table.weight",
 ] as const;
 
+/** The copies of each tensor of the embedders: one of every block. */
+export function embedderCopies(
+  { depth }: Pick<DitConfig, "depth">,
+): readonly (readonly string[])[] {
+  return EMBEDDER_TENSORS.map((tensor) =>
+    Array.from({ length: depth }, (_, block) => embedderOf(block) + tensor)
+  );
+}
+
 function embedderOf(block: number): string {
   return `transformer_blocks.${block}.norm1.emb.`;
 }
 
-function joinsOf({ depth }: DitConfig): Map<string, readonly string[]> {
+/** Each of the original's tensors, and those of diffusers that make it up, one below the other. */
+export function joinsOf({ depth }: Pick<DitConfig, "depth">): Map<string, readonly string[]> {
   const joins = new Map<string, readonly string[]>();
   const dense = (to: string, ...from: readonly string[]): void => {
     for (const kind of ["weight", "bias"]) {
@@ -161,9 +168,8 @@ function joinsOf({ depth }: DitConfig): Map<string, readonly string[]> {
 /** Numbers of each copy that are compared: reading all would double the time to open. */
 const COMPARED = 16;
 
-async function expectSameEmbedders(weights: Weights, { depth }: DitConfig): Promise<void> {
-  for (const tensor of EMBEDDER_TENSORS) {
-    const [first, ...others] = Array.from({ length: depth }, (_, i) => embedderOf(i) + tensor);
+async function expectSameEmbedders(weights: Weights, config: DitConfig): Promise<void> {
+  for (const [first, ...others] of embedderCopies(config)) {
     const dims = weights.dims(first!); // a DiT has a block
     if (dims === undefined) continue; // reported missing by who checks all
     const size = elementCount(dims);
