@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DownloadEvent } from "../assets/download_meter.ts";
 import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
@@ -24,12 +25,17 @@ export type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions extends BackendOptions {
-  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  /**
+   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, safetensors file or files in memory;
+   * the embedded model unless given.
+   */
   readonly model?: ModelLocation;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
+  /** Hears of files that come from a hub (`hf://`), and of what its cache answers. */
+  readonly onDownload?: (event: DownloadEvent) => void;
   /** Stops opening. */
   readonly signal?: AbortSignal;
 }
@@ -73,7 +79,7 @@ export interface Pipeline {
  * @throws {BackendError} When the backend cannot be opened or has no room for the model.
  */
 export async function openPipeline(options: PipelineOptions = {}): Promise<Pipeline> {
-  const model = await openModel(options.model ?? EMBEDDED_MODEL);
+  const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
   const opened: { backend?: Backend; executor?: Executor } = {};
   try {
     const { backend, choice } = await openBackend(options);

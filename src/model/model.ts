@@ -9,6 +9,7 @@ import {
   type ModelDirectory,
   type ModelLocation,
   openModelDirectory,
+  type OpenOptions,
 } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
@@ -53,13 +54,16 @@ export interface Model {
 }
 
 /**
- * Opens a model from a directory, a URL prefix, a safetensors file, or files in memory. Only headers are
- * read.
+ * Opens a model from a directory, a URL prefix, a hub, a safetensors file, or files in memory. Only headers
+ * are read.
  *
  * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.
  */
-export async function openModel(location: ModelLocation): Promise<Model> {
-  const directory = await openModelDirectory(location);
+export async function openModel(
+  location: ModelLocation,
+  options: OpenOptions = {},
+): Promise<Model> {
+  const directory = await openModelDirectory(location, options);
   try {
     return await openArchitecture(directory);
   } catch (error) {
