@@ -57,12 +57,12 @@ export interface FakeRequest {
 /** A running hub. */
 export interface FakeHub extends AsyncDisposable {
   readonly endpoint: URL;
+  /** The other origin. */
+  readonly cdn: URL;
   /** What came, in order. */
   readonly requests: FakeRequest[];
   /** What goes wrong, answer by answer. */
   readonly troubles: Trouble[];
-  /** Resolves when an answer has gone silent. */
-  readonly silent: Promise<void>;
   /** Answers instead of all routes, where it gives an answer. */
   intercept?: (request: Request) => Response | undefined;
 }
@@ -97,10 +97,10 @@ export function fileOfBytes(bytes: Uint8Array<ArrayBuffer>, kind: "large" | "sma
 
 /** Starts hub and content network on two ports of the loopback. */
 export function startFakeHub(options: FakeOptions): FakeHub {
-  const silence = Promise.withResolvers<void>();
-  const hub = { requests: [] as FakeRequest[], troubles: [] as Trouble[], silent: silence.promise };
+  const hub = { requests: [] as FakeRequest[], troubles: [] as Trouble[] };
   const state: FakeHub & { stopSilence: AbortController } = Object.assign(hub, {
     endpoint: new URL("http://127.0.0.1"),
+    cdn: new URL("http://127.0.0.1"),
     stopSilence: new AbortController(),
     [Symbol.asyncDispose]: async (): Promise<void> => {
       state.stopSilence.abort();
@@ -125,13 +125,14 @@ export function startFakeHub(options: FakeOptions): FakeHub {
     answerFile(request, file, {
       trouble: state.troubles.shift() ?? { kind: "none" },
       blockBytes: options.blockBytes ?? 1 << 16,
-      goSilent: silence.resolve,
       over: state.stopSilence.signal,
     });
   const answerHub = (request: Request): Response => {
     const { pathname } = new URL(request.url);
     const api = `/api/models/${REPOSITORY}/`;
-    if (pathname.startsWith(`${api}revision/`)) return Response.json({ sha: options.commit ?? COMMIT });
+    if (pathname.startsWith(`${api}revision/`)) {
+      return Response.json({ sha: options.commit ?? COMMIT });
+    }
     if (pathname.startsWith(`${api}tree/`)) return listing(request, options);
     const path = pathname.replace(/^\/owner\/name\/resolve\/[0-9a-f]{40}\//, "");
     const file = options.files[decodeURIComponent(path)];
@@ -148,6 +149,7 @@ export function startFakeHub(options: FakeOptions): FakeHub {
   const cdn = serve("cdn");
   const main = serve("hub");
   state.endpoint.port = `${main.addr.port}`;
+  state.cdn.port = `${cdn.addr.port}`;
   return state;
 }
 
@@ -178,7 +180,6 @@ function listing(request: Request, { files, pageSize = 1000 }: FakeOptions): Res
 interface AnswerOptions {
   readonly trouble: Trouble;
   readonly blockBytes: number;
-  readonly goSilent: () => void;
   readonly over: AbortSignal;
 }
 
@@ -192,9 +193,15 @@ function answerFile(request: Request, file: FakeFile, options: AnswerOptions): R
   const last = Math.min(Number(match?.[2] ?? Infinity), file.size - 1);
   const etag = `"${trouble.kind === "changed" ? "changed" : file.sha256 ?? file.git}"`;
   const range = trouble.kind === "range" ? trouble.text : `bytes ${first}-${last}/${file.size}`;
-  return new Response(bodyOf(file, { first, length: last + 1 - first, ...options }), {
+  const length = last + 1 - first;
+  return new Response(bodyOf(file, { first, length, ...options }), {
     status: match === null ? 200 : 206,
-    headers: { etag, ...(match !== null && { "content-range": range }) },
+    headers: {
+      etag,
+      ...(match !== null && { "content-range": range }),
+      // A body that ends before its length breaks the connection.
+      ...("after" in trouble && { "content-length": `${length}` }),
+    },
   });
 }
 
@@ -205,7 +212,7 @@ interface BodyOptions extends AnswerOptions {
 
 /** Byte by byte what the trouble leaves of a range. */
 function bodyOf(file: Content, options: BodyOptions): ReadableStream<Uint8Array> {
-  const { first, trouble, blockBytes, goSilent, over } = options;
+  const { first, trouble, blockBytes, over } = options;
   const length = bodyLength(options);
   let sent = 0;
   return new ReadableStream({
@@ -220,12 +227,9 @@ function bodyOf(file: Content, options: BodyOptions): ReadableStream<Uint8Array>
         return to.enqueue(block);
       }
       if (trouble.kind === "silence") {
-        goSilent();
         await new Promise((resolve) => over.addEventListener("abort", resolve, { once: true }));
       }
-      const broken = ["cut", "changed", "whole"].includes(trouble.kind) && length < options.length;
-      if (broken) to.error(new Error("cut"));
-      else to.close();
+      to.close();
     },
   }, { highWaterMark: 0 });
 }

@@ -117,7 +117,10 @@ class ChunkStore implements BlobStore {
       ];
       const chunk = await this.shelf.get(`${key}/${index}`);
       const part = chunk?.subarray(from, from + length - done) ?? new Uint8Array();
-      if (part.length === 0) throw lost(key, this.name); // browsers evict what they like
+      if (part.length === 0) { // browsers evict what they like: it comes again next time
+        await this.shelf.drop(`${key}/whole`);
+        throw lost(key, this.name);
+      }
       bytes.set(part, done);
       done += part.length;
     }

@@ -145,9 +145,9 @@ async function send(target: URL, question: Question): Promise<Response> {
 
 function redirectTarget(from: URL, response: Response): URL {
   const text = response.headers.get("location") ?? "";
-  const to = URL.canParse(text, from) ? new URL(text, from) : undefined;
+  const to = text !== "" && URL.canParse(text, from) ? new URL(text, from) : undefined;
   const safe = to?.protocol === "https:" || to?.protocol === "http:" && from.protocol === "http:";
-  if (to !== undefined && text !== "" && safe) return to;
+  if (to !== undefined && safe) return to;
   throw new AssetError(
     `Cannot read ${plain(from)}: its redirect must lead to an https: URL: ` +
       `current value is ${JSON.stringify(to === undefined ? text.slice(0, 100) : plain(to))}`,

@@ -9,10 +9,11 @@ export interface FakeClock extends Clock {
   readonly slept: number[];
 }
 
-/** Sleeping turns the clock at once; the patience for a server ends with `silent`, or never. */
+/** Sleeping turns the clock at once; the patience for a server ends with `silent`, once, or never. */
 export function fakeClock(silent?: Promise<void>): FakeClock {
   const slept: number[] = [];
   let time = 0;
+  let silences = silent;
   return {
     slept,
     now: () => time,
@@ -21,7 +22,8 @@ export function fakeClock(silent?: Promise<void>): FakeClock {
       if (milliseconds <= PATIENCE_MS && milliseconds > PATIENCE_MS - 1000) {
         const stopped = Promise.withResolvers<void>();
         signal?.addEventListener("abort", () => stopped.reject(signal.reason), { once: true });
-        await Promise.race([stopped.promise, silent ?? stopped.promise]);
+        await Promise.race([stopped.promise, silences ?? stopped.promise]);
+        silences = undefined; // one silence is the end of one patience
         time += PATIENCE_MS;
         return;
       }
