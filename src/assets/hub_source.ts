@@ -50,6 +50,12 @@ export interface HubSource extends Source {
    * @throws {AssetError} When it is absent or cannot be had; the signal's reason when it is aborted.
    */
   fetch(path: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * The commit that its revision means.
+   *
+   * @throws {AssetError} When it cannot be found.
+   */
+  commit(): Promise<string>;
   /** Name of the store that files are kept in: a folder, on a disk. */
   keptIn(): Promise<string>;
 }
@@ -124,6 +130,10 @@ class HubFiles implements HubSource {
 
   async fetch(path: string, signal?: AbortSignal): Promise<void> {
     await this.#download(await this.#existing(path), signal);
+  }
+
+  async commit(): Promise<string> {
+    return (await this.#list()).commit;
   }
 
   async keptIn(): Promise<string> {

@@ -6,10 +6,11 @@
 
 import type { BackendName } from "../backend/backend.ts";
 import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { withDownloads } from "./download_progress.ts";
 
 /** The options that every command with a model has. */
 export interface ModelOptions {
-  /** Directory, file or URL; absent is the embedded model. */
+  /** Directory, file, URL or `hf://` location; absent is the embedded model. */
   readonly model?: string;
   /** Provider's name, or `auto`. */
   readonly backend: BackendName | "auto";
@@ -18,12 +19,15 @@ export interface ModelOptions {
 }
 
 /** Opens it; the caller closes it. */
-export function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {
+export async function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {
   const { backend, model, threads } = command;
-  return openPipeline({
-    backend,
-    signal,
-    ...(model !== undefined && { model }),
-    ...(threads !== undefined && { threads }),
-  });
+  return await withDownloads((onDownload) =>
+    openPipeline({
+      backend,
+      signal,
+      onDownload,
+      ...(model !== undefined && { model }),
+      ...(threads !== undefined && { threads }),
+    })
+  );
 }

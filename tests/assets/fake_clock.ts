@@ -1,6 +1,6 @@
 /** A clock for tests: it waits for nobody, and remembers how long it was asked to. */
 
-import { type Clock } from "../../src/assets/retry.ts";
+import type { Clock } from "../../src/assets/retry.ts";
 import { PATIENCE_MS } from "../../src/assets/hub_request.ts";
 
 /** A clock that tests turn. */

@@ -1,0 +1,121 @@
+/** `fetch` and what follows it, in processes of their own, against a hub on the loopback. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
+import { NET } from "../assets/hub_fixture.ts";
+import { namesIn, withFolder } from "./captured_run.ts";
+
+const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
+const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const FILES = Object.fromEntries(
+  ["config.json", "weights.safetensors"].map((name) => {
+    const bytes = Deno.readFileSync(new URL(name, DIT_A));
+    return [name, fileOfBytes(bytes, name.endsWith(".json") ? "small" : "large")];
+  }),
+);
+
+interface Shared {
+  readonly hub: FakeHub;
+  readonly folder: string;
+}
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function withHub(use: (shared: Shared) => Promise<void>): Promise<void> {
+  await using hub = startFakeHub({ files: { ...FILES, "README.md": FILES["config.json"]! } });
+  await withFolder((folder) => use({ hub, folder }));
+}
+
+async function run(
+  { hub, folder }: Shared,
+  args: readonly string[],
+  { write = true, env = {} }: { write?: boolean; env?: Readonly<Record<string, string>> } = {},
+): Promise<Outcome> {
+  const allowed = ["--allow-read", "--allow-env", "--allow-sys", "--allow-net=127.0.0.1"];
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...allowed, ...(write ? ["--allow-write"] : []), MAIN, ...args],
+    env: {
+      NO_COLOR: "1",
+      HF_ENDPOINT: hub.endpoint.origin,
+      INVARDIFF_CACHE: `${folder}/cache`,
+      ...env,
+    },
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+Deno.test(
+  "fetch brings a model into the cache; doctor and plan then need no network",
+  NET,
+  async () => {
+    await withHub(async (shared) => {
+      const { hub, folder } = shared;
+      const fetched = await run(shared, ["fetch", "hf://owner/name"]);
+      assertEquals(fetched.code, 0, fetched.stderr);
+      assertStringIncludes(fetched.stdout, `hf://owner/name@${COMMIT}: 2 files, 302.9 kB\n`);
+      assertStringIncludes(fetched.stdout, `in ${folder}/cache after 0.`);
+      assertEquals(namesIn(`${folder}/cache/blobs`).length, 2);
+      hub.requests.length = 0;
+      const offline = { write: false, env: { HF_HUB_OFFLINE: "1" } };
+      const doctor = await run(shared, ["doctor", "--model", "hf://owner/name"], offline);
+      assertEquals(doctor.code, 0, doctor.stderr);
+      assertStringIncludes(doctor.stdout, "model       name: ");
+      assertEquals(hub.requests, []);
+    });
+  },
+);
+
+Deno.test("generate draws from a hub what it draws from a folder", NET, async () => {
+  await withHub(async (shared) => {
+    const { folder } = shared;
+    const options = ["--backend", "wasm", "--steps", "2", "--label", "1", "--plan", "none"];
+    const drawn: Uint8Array[] = [];
+    for (const model of [DIT_A.pathname, "hf://owner/name@main/weights.safetensors"]) {
+      const file = `${folder}/${drawn.length}.safetensors`;
+      const args = ["generate", "--model", model, "--latents", file, ...options];
+      const { code, stderr } = await run(shared, args);
+      assertEquals(code, 0, stderr);
+      drawn.push(await Deno.readFile(file));
+    }
+    assertEquals(drawn[0], drawn[1]);
+  });
+});
+
+Deno.test("fetch --dry-run says what it would bring, and brings nothing", NET, async () => {
+  await withHub(async (shared) => {
+    const { code, stdout } = await run(shared, ["fetch", "hf://owner/name", "--dry-run"]);
+    assertEquals(code, 0);
+    assertEquals(stdout.split("\n").slice(0, 2), [
+      "    0.1 kB  config.json",
+      "  302.8 kB  weights.safetensors",
+    ]);
+    assert(shared.hub.requests.every(({ path }) => path.startsWith("/api/")));
+  });
+});
+
+Deno.test("fetch refuses in one line, with an exit code", NET, async () => {
+  await withHub(async (shared) => {
+    const cases: readonly (readonly [readonly string[], number, string])[] = [
+      [[], 2, "there must be one location: current value is 0"],
+      [["hf://a/b", "hf://a/c"], 2, "current value is 2"],
+      [["hf://owner"], 3, "its name must be"],
+      [["/tmp"], 3, "it must begin with hf://"],
+      [["hf://owner/other"], 3, "it must exist: current value is 404"],
+      [["hf://owner/name/folder"], 3, "it must have .safetensors files"],
+      [["hf://owner/name", "--frobnicate"], 2, "--frobnicate"],
+    ];
+    for (const [args, code, says] of cases) {
+      const outcome = await run(shared, ["fetch", ...args]);
+      assertEquals(outcome.code, code, outcome.stderr);
+      assertStringIncludes(outcome.stderr, says);
+    }
+    const denied = await run(shared, ["fetch", "hf://owner/name"], { write: false });
+    assertEquals(denied.code, 3);
+    assertStringIncludes(denied.stderr, "error: Cannot write ");
+    assertStringIncludes(denied.stderr, "(Deno: --allow-write)");
+  });
+});
