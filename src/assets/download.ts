@@ -7,7 +7,7 @@
 
 import { AssetError } from "../errors.ts";
 import { type BlobStore, type PartialBlob, TakenError } from "./blob_store.ts";
-import { blobKey, type ContentHash, type RunningHash, startHash } from "./content_hash.ts";
+import { type ContentHash, type RunningHash, startHash } from "./content_hash.ts";
 import { type DownloadEvent, DownloadMeter } from "./download_meter.ts";
 import { type Answer, ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
 import { contentRange } from "./ranged_response.ts";
@@ -21,8 +21,12 @@ export interface RemoteBlob {
   readonly path: string;
   /** Bytes that it must have. */
   readonly size: number;
-  /** What they must hash to. */
-  readonly hash: ContentHash;
+  /** What it is called in the store. */
+  readonly key: string;
+  /** What its bytes must hash to, where that is known. */
+  readonly hash?: ContentHash | undefined;
+  /** The strong etag that it must have, where there is no hash. */
+  readonly etag?: string | undefined;
 }
 
 /** How it is fetched. */
@@ -50,7 +54,7 @@ export async function download(blob: RemoteBlob, options: DownloadOptions): Prom
   const { path, size } = blob;
   const tell = (text: string): void => options.onDownload?.({ kind: "notice", path, text });
   for (;;) {
-    const partial = await store.begin(blobKey(blob.hash), {
+    const partial = await store.begin(blob.key, {
       size,
       clock,
       signal,
@@ -83,7 +87,7 @@ async function fill(filling: Filling, tell: (text: string) => void): Promise<voi
         tell(`${message}; trying again in ${(milliseconds / 1000).toFixed(1)} s`),
     });
     const actual = filling.hex();
-    if (actual === blob.hash.hex) return;
+    if (blob.hash === undefined || actual === blob.hash.hex) return;
     const kind = blob.hash.kind === "git" ? "git blob hash" : "sha256";
     const message = `Cannot read ${plain(blob.url)}: its ${kind} must be ${blob.hash.hex}: ` +
       `current value is ${actual}`;
@@ -106,6 +110,7 @@ class Filling {
     readonly partial: PartialBlob,
     readonly options: DownloadOptions,
   ) {
+    this.etag = blob.etag;
     this.#meter = new DownloadMeter(
       { path: blob.path, total: blob.size },
       options.access.clock.now,
@@ -118,25 +123,28 @@ class Filling {
 
   /** Hashes what is there from the first byte. */
   async rehash(): Promise<void> {
-    this.#hash = await startHash(this.blob.hash.kind, this.blob.size);
-    for await (const part of this.partial.content(this.options.signal)) this.#hash.update(part);
+    const { hash, size } = this.blob;
+    this.#hash = hash && await startHash(hash.kind, size);
+    if (hash !== undefined) {
+      for await (const part of this.partial.content(this.options.signal)) this.#hash?.update(part);
+    }
     this.#progress();
   }
 
   async append(bytes: Uint8Array): Promise<void> {
-    this.#hash!.update(bytes); // begun before anything is received
+    this.#hash?.update(bytes);
     await this.partial.append(bytes);
     this.#progress();
   }
 
   async restart(): Promise<void> {
-    this.etag = undefined;
+    this.etag = this.blob.etag;
     await this.partial.restart();
     await this.rehash();
   }
 
-  hex(): string {
-    return this.#hash!.hex(); // as above
+  hex(): string | undefined {
+    return this.#hash?.hex();
   }
 
   #progress(): void {
@@ -173,11 +181,17 @@ async function receive(filling: Filling): Promise<void> {
 /** Proves that the answer goes on where we are; or begins anew with it. */
 async function place(filling: Filling, { response, linkedHash }: Answer): Promise<void> {
   const { url, hash } = filling.blob;
-  if (hash.kind === "sha256" && linkedHash !== undefined && linkedHash !== hash.hex) {
+  if (hash?.kind === "sha256" && linkedHash !== undefined && linkedHash !== hash.hex) {
     throw interrupted(url, "its x-linked-etag", hash.hex, linkedHash);
   }
   const etag = strongEtag(response);
   const changed = etag !== undefined && filling.etag !== undefined && etag !== filling.etag;
+  if (changed && hash === undefined) {
+    throw new AssetError(
+      `Cannot read ${plain(url)}: it must stay the same while it is read: current value is ` +
+        `etag ${etag}, it was ${filling.etag}`,
+    );
+  }
   const offset = firstByte(filling, response);
   if (changed || offset < filling.length) {
     const before = filling.etag;
@@ -196,7 +210,8 @@ function firstByte({ length, blob: { url, size } }: Filling, response: Response)
   throw interrupted(url, "its content-range", `bytes ${length}-${size - 1}/${size}`, got);
 }
 
-function strongEtag({ headers }: Response): string | undefined {
+/** An etag that stands for the very bytes. */
+export function strongEtag({ headers }: Response): string | undefined {
   const etag = headers.get("etag") ?? undefined;
   return etag?.startsWith("W/") ? undefined : etag;
 }

@@ -9,8 +9,9 @@
 
 import { AssetError } from "../errors.ts";
 import { isHubLocation } from "./hub_location.ts";
-import { type HubOptions, openHub } from "./hub_source.ts";
+import { openHub } from "./hub_source.ts";
 import { parseJson } from "./json.ts";
+import type { HubOptions } from "./kept_files.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { abortable } from "./retry.ts";
 import { openSafetensors } from "./safetensors.ts";

@@ -52,7 +52,7 @@ async function downloaded(
   const blob = remote(hub, file);
   const access = { endpoint: hub.endpoint, clock, token };
   await download(blob, { store, access, onDownload });
-  const bytes = await store.read(blobKey(blob.hash), { offset: 0, length: file.size });
+  const bytes = await store.read(blob.key, { offset: 0, length: file.size });
   return { bytes, clock, events, hub };
 }
 
@@ -62,7 +62,7 @@ function remote({ endpoint }: FakeHub, { size, sha256, git }: FakeFile): RemoteB
   const hash = sha256 === undefined
     ? { kind: "git", hex: git } as const
     : { kind: "sha256", hex: sha256 } as const;
-  return { url, path, size, hash };
+  return { url, path, size, hash, key: blobKey(hash) };
 }
 
 function rangesOf({ requests }: FakeHub): readonly (string | null)[] {
@@ -318,12 +318,12 @@ Deno.test(
       RangeError,
       "enough",
     );
-    assertEquals(await store.size(blobKey(blob.hash)), undefined);
+    assertEquals(await store.size(blob.key), undefined);
     await download(blob, { store, access });
     assertEquals(rangesOf(hub).at(-1), `bytes=${8 << 20}-${BIG.size - 1}`); // in chunks of 8 MiB
     const middle = { offset: (8 << 20) - 5, length: 10 };
     assertEquals(
-      await store.read(blobKey(blob.hash), middle),
+      await store.read(blob.key, middle),
       BIG.read(middle.offset, middle.length),
     );
   },
