@@ -66,7 +66,9 @@ export async function ask(url: URL, question: Question): Promise<Answer> {
     linkedHash ??= response.headers.get(LINKED_ETAG)?.replaceAll('"', "");
     if (response.ok) return { response, linkedHash };
     await response.body?.cancel();
-    if (!REDIRECTS.includes(response.status)) throw refusal(target, response, question);
+    if (!REDIRECTS.includes(response.status)) {
+      throw refusal(target, response, { question, asked: url });
+    }
     const next = redirectTarget(target, response);
     if (next.origin !== target.origin) token = undefined; // for good: a chain may come back
     target = next;
@@ -157,19 +159,24 @@ function redirectTarget(from: URL, response: Response): URL {
 /** A file that is not there. */
 export class AbsentError extends AssetError {}
 
-function refusal(url: URL, { status, headers }: Response, { endpoint }: Question): AssetError {
+function refusal(
+  url: URL,
+  { status, headers }: Response,
+  { question, asked }: { readonly question: Question; readonly asked: URL },
+): AssetError {
   const must = `Cannot read ${plain(url)}: `;
   const code = headers.get("x-error-code");
   const got = `current value is ${status}${code === null ? "" : `, ${code.slice(0, 50)}`}`;
-  const elsewhere = url.origin !== endpoint.origin; // a signed link that ran out is signed anew
+  const elsewhere = url.origin !== asked.origin; // a signed link that ran out is signed anew
   if (status === 408 || status === 429 || status >= 500 || status === 403 && elsewhere) {
     const retryAfter = retryAfterOf(headers.get("retry-after"));
     return new Interruption(`${must}the server must answer 200 or 206: ${got}`, { retryAfter });
   }
   if (status === 401 || status === 403) {
-    return new AssetError(
-      `${must}it must be public, or HF_TOKEN must be the token of somebody who may read it: ${got}`,
-    );
+    const may = asked.origin === question.endpoint.origin
+      ? ", or HF_TOKEN must be the token of somebody who may read it"
+      : "";
+    return new AssetError(`${must}it must be public${may}: ${got}`);
   }
   if (status === 404 || status === 410) return new AbsentError(`${must}it must exist: ${got}`);
   return new AssetError(`${must}the server must answer 200 or 206: ${got}`);

@@ -8,11 +8,10 @@
  */
 
 import { AssetError } from "../errors.ts";
-import { isHubLocation } from "./hub_location.ts";
-import { openHub } from "./hub_source.ts";
 import { parseJson } from "./json.ts";
 import type { HubOptions } from "./kept_files.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { openRemote } from "./remote_location.ts";
 import { abortable } from "./retry.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
@@ -48,9 +47,9 @@ export interface OpenOptions extends Pick<HubOptions, "onDownload"> {
 }
 
 /**
- * A directory or a `.safetensors` file, as path, URL or URL text; `hf://owner/name[@revision][/subfolder]`;
- * files in memory by name; or a source of the caller's, which is the model's from then on and closed with
- * it.
+ * A directory or a `.safetensors` file, as path, URL or URL text; `hf://owner/name[@revision][/subfolder]`
+ * or `cached+https://…`, whose files are kept in the cache; files in memory by name; or a source of the
+ * caller's, which is the model's from then on and closed with it.
  */
 export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Source;
 
@@ -116,11 +115,8 @@ function locate(
     return { source: "stream" in location ? location : openMemory(location) };
   }
   const text = String(location);
-  if (isHubLocation(text)) {
-    const source = openHub(text, { onDownload });
-    const { file } = source.location;
-    return { source, ...(file !== undefined && { file }) };
-  }
+  const remote = openRemote(text, { onDownload });
+  if (remote !== undefined) return remote;
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase(); // one letter is a drive
   if (scheme === undefined) return onDisk(text);
   const { url, file } = parseUrl(text);

@@ -69,6 +69,31 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "fetch brings what is below a URL, which doctor then needs no network for",
+  NET,
+  async () => {
+    await withHub(async (shared) => {
+      const { hub, folder } = shared;
+      const url = `${hub.endpoint}owner/name/resolve/${COMMIT}`;
+      const fetched = await run(shared, ["fetch", url]);
+      assertEquals(fetched.code, 0, fetched.stderr);
+      assertStringIncludes(fetched.stdout, `cached+${url}: 2 files, 302.9 kB\n`);
+      assertEquals(namesIn(`${folder}/cache/blobs`).length, 2);
+      const named = await run(shared, ["fetch", `cached+${url}/weights.safetensors`, "--dry-run"]);
+      assertStringIncludes(
+        named.stdout,
+        "  302.8 kB  weights.safetensors\n    0.1 kB  config.json\n",
+      );
+      hub.requests.length = 0;
+      const offline = { write: false, env: { INVARDIFF_OFFLINE: "1" } };
+      const doctor = await run(shared, ["doctor", "--model", `cached+${url}`], offline);
+      assertEquals(doctor.code, 0, doctor.stderr);
+      assertEquals(hub.requests, []);
+    });
+  },
+);
+
 Deno.test("generate draws from a hub what it draws from a folder", NET, async () => {
   await withHub(async (shared) => {
     const { folder } = shared;
@@ -103,7 +128,7 @@ Deno.test("fetch refuses in one line, with an exit code", NET, async () => {
       [[], 2, "there must be one location: current value is 0"],
       [["hf://a/b", "hf://a/c"], 2, "current value is 2"],
       [["hf://owner"], 3, "its name must be"],
-      [["/tmp"], 3, "it must begin with hf://"],
+      [["/tmp"], 3, "its location must begin with hf://"],
       [["hf://owner/other"], 3, "it must exist: current value is 404"],
       [["hf://owner/name/folder"], 3, "it must have .safetensors files"],
       [["hf://owner/name", "--frobnicate"], 2, "--frobnicate"],
