@@ -117,9 +117,13 @@ export function startFakeHub(options: FakeOptions): FakeHub {
         range: headers.get("range"),
         authorization: headers.get("authorization"),
       });
-      const given = state.intercept?.(request);
-      if (given !== undefined) return given;
-      return host === "hub" ? answerHub(request) : answerCdn(request);
+      const given = state.intercept?.(request) ??
+        (host === "hub" ? answerHub(request) : answerCdn(request));
+      const answer = new Response(given.body, given); // a redirect's headers cannot be changed
+      // As real ones do: a page of any origin may read them.
+      answer.headers.set("access-control-allow-origin", "*");
+      answer.headers.set("access-control-expose-headers", "*");
+      return answer;
     });
   const body = (request: Request, file: FakeFile): Response =>
     answerFile(request, file, {

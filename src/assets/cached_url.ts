@@ -14,7 +14,7 @@ import { AbsentError, type Answer, ask, PATIENCE_MS, plain } from "./hub_request
 import { checkJson, parseJson } from "./json.ts";
 import { type HubOptions, KeptFiles } from "./kept_files.ts";
 import { contentRange } from "./ranged_response.ts";
-import { Interruption, persist, Watchdog } from "./retry.ts";
+import { Interruption, persist, watching } from "./retry.ts";
 import { type ByteRange, checkedPath, fail, type Source } from "./source.ts";
 
 /** Files below a URL; those that were looked for and found can be brought into the cache. */
@@ -144,11 +144,13 @@ class CachedFiles implements CachedUrl {
   async #ask(url: URL): Promise<Remembered> {
     const { access } = await this.#kept.open();
     const { signal } = this.#kept;
-    using watch = new Watchdog(plain(url), { clock: access.clock, patience: PATIENCE_MS, signal });
     const range = { offset: 0, length: 1 };
-    const answer = await ask(url, { ...access, range, signal: watch.signal });
-    await answer.response.body?.cancel();
-    return describe(url, answer);
+    const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
+    return await watching(watched, async (watch) => {
+      const answer = await ask(url, { ...access, range, signal: watch.signal });
+      await answer.response.body?.cancel();
+      return describe(url, answer);
+    });
   }
 
   async #remember(place: string, file: Remembered): Promise<void> {

@@ -153,14 +153,16 @@ class ChunkStore implements BlobStore {
 
   /** In turn within this process, and among the tabs of a browser where it has locks. */
   async #lock(key: string, { onWait, signal }: BeginOptions): Promise<() => undefined> {
-    const held = Promise.withResolvers<undefined>();
+    let unlock = (): undefined => undefined;
+    const held = new Promise<void>((resolve) => { // Node 20 has no Promise.withResolvers
+      unlock = (): undefined => void resolve();
+    });
     const before = this.#locks.get(key);
     if (before !== undefined) onWait?.();
-    this.#locks.set(key, Promise.all([before, held.promise]).then(() => undefined));
-    const unlock = (): undefined => void held.resolve(undefined);
+    this.#locks.set(key, Promise.all([before, held]).then(() => undefined));
     try {
       await abortable(before ?? Promise.resolve(), signal);
-      await abortable(lockTabs(key, held.promise), signal);
+      await abortable(lockTabs(key, held), signal);
     } catch (error) {
       unlock();
       throw error;

@@ -11,7 +11,7 @@ import { type ContentHash, type RunningHash, startHash } from "./content_hash.ts
 import { type DownloadEvent, DownloadMeter } from "./download_meter.ts";
 import { type Answer, ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
 import { contentRange } from "./ranged_response.ts";
-import { Interruption, persist, Watchdog } from "./retry.ts";
+import { Interruption, persist, watching } from "./retry.ts";
 
 /** A file that is wanted, known before it is asked for. */
 export interface RemoteBlob {
@@ -158,19 +158,21 @@ class Filling {
 async function receive(filling: Filling): Promise<void> {
   const { blob: { url, size }, options: { access, signal } } = filling;
   if (filling.length >= size) return;
-  const { clock } = access;
-  using watch = new Watchdog(plain(url), { clock, patience: PATIENCE_MS, signal });
   const range = { offset: filling.length, length: size - filling.length };
-  const answer = await ask(url, { ...access, range, signal: watch.signal });
-  try {
-    await place(filling, answer);
-    for await (const part of bodyOf(url, answer.response, watch)) {
-      await filling.append(part.subarray(0, size - filling.length));
-      if (filling.length === size) return; // more than that is of no use
+  const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
+  await watching(watched, async (watch) => {
+    const answer = await ask(url, { ...access, range, signal: watch.signal });
+    try {
+      await place(filling, answer);
+      for await (const part of bodyOf(url, answer.response, watch)) {
+        await filling.append(part.subarray(0, size - filling.length));
+        if (filling.length === size) return; // more than that is of no use
+      }
+    } finally {
+      if (!answer.response.bodyUsed) await answer.response.body?.cancel().catch(() => undefined);
     }
-  } finally {
-    if (!answer.response.bodyUsed) await answer.response.body?.cancel().catch(() => undefined);
-  }
+  });
+  if (filling.length === size) return;
   throw new Interruption(
     `Cannot read ${
       plain(url)

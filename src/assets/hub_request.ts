@@ -8,7 +8,7 @@
 import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import { type Fetch, join, received } from "./ranged_response.ts";
-import { type Clock, Interruption, retryAfterOf, Watchdog } from "./retry.ts";
+import { type Clock, Interruption, retryAfterOf, type Watch, watching } from "./retry.ts";
 import type { ByteRange } from "./source.ts";
 
 /** How a hub is reached. */
@@ -85,25 +85,29 @@ export async function askJson(
   url: URL,
   question: Question,
 ): Promise<{ readonly json: unknown; readonly answer: Answer }> {
-  const options = { clock: question.clock, patience: PATIENCE_MS, signal: question.signal };
-  using watch = new Watchdog(plain(url), options);
-  const answer = await ask(url, { ...question, signal: watch.signal });
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of bodyOf(url, answer.response, watch)) {
-    parts.push(part);
-    size += part.length;
-    if (size <= JSON_LIMIT) continue;
-    throw new AssetError(`Cannot read ${plain(url)}: it must have at most ${JSON_LIMIT} bytes`);
-  }
-  return { json: parseJson(join(parts, size), plain(url)), answer };
+  const { clock, signal } = question;
+  return await watching(
+    { what: plain(url), clock, patience: PATIENCE_MS, signal },
+    async (watch) => {
+      const answer = await ask(url, { ...question, signal: watch.signal });
+      const parts: Uint8Array[] = [];
+      let size = 0;
+      for await (const part of bodyOf(url, answer.response, watch)) {
+        parts.push(part);
+        size += part.length;
+        if (size <= JSON_LIMIT) continue;
+        throw new AssetError(`Cannot read ${plain(url)}: it must have at most ${JSON_LIMIT} bytes`);
+      }
+      return { json: parseJson(join(parts, size), plain(url)), answer };
+    },
+  );
 }
 
 /** The body as it comes; a broken one is an `Interruption`, an aborted one its signal's reason. */
 export async function* bodyOf(
   url: URL,
   response: Response,
-  watch: Watchdog,
+  watch: Watch,
 ): AsyncGenerator<Uint8Array> {
   const parts = received(url, response, watch.signal);
   try {
@@ -133,7 +137,8 @@ async function send(target: URL, question: Question): Promise<Response> {
     ...(range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  const init = { method, headers, ...(signal !== undefined && { signal }) };
+  const cache = "no-store" as const; // a browser would keep large files twice
+  const init = { method, headers, cache, ...(signal !== undefined && { signal }) };
   try {
     const response = await fetch(target, { ...init, redirect: "manual" });
     if (response.type !== "opaqueredirect") return response;

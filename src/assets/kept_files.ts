@@ -11,7 +11,7 @@ import type { DownloadEvent } from "./download_meter.ts";
 import { ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
 import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_settings.ts";
 import { collect, type Fetch, inBlocks } from "./ranged_response.ts";
-import { abortable, CLOCK, type Clock, persist, Watchdog } from "./retry.ts";
+import { abortable, CLOCK, type Clock, persist, watching } from "./retry.ts";
 import { blocks, type ByteRange, checkRange, fail } from "./source.ts";
 
 /** How files are fetched and kept. */
@@ -137,18 +137,20 @@ export class KeptFiles {
   ): Promise<Uint8Array | undefined> {
     if (range.length === 0) return new Uint8Array();
     const { access } = await this.open();
-    const watched = { clock: access.clock, patience: PATIENCE_MS, signal: this.signal };
-    const attempt = async (): Promise<Uint8Array | undefined> => {
-      using watch = new Watchdog(plain(url), watched);
-      const { response } = await ask(url, { ...access, range, signal: watch.signal });
-      const same = hash !== undefined || response.headers.get("etag") === etag;
-      if (response.status === 206 && same) {
-        return await collect(inBlocks(bodyOf(url, response, watch), url, range.length));
-      }
-      await response.body?.cancel();
-      return undefined;
-    };
-    return await persist(attempt, { clock: access.clock, signal: this.signal });
+    const { clock } = access;
+    const { signal } = this;
+    const watched = { what: plain(url), clock, patience: PATIENCE_MS, signal };
+    const attempt = (): Promise<Uint8Array | undefined> =>
+      watching(watched, async (watch) => {
+        const { response } = await ask(url, { ...access, range, signal: watch.signal });
+        const same = hash !== undefined || response.headers.get("etag") === etag;
+        if (response.status === 206 && same) {
+          return await collect(inBlocks(bodyOf(url, response, watch), url, range.length));
+        }
+        await response.body?.cancel();
+        return undefined;
+      });
+    return await persist(attempt, { clock, signal });
   }
 
   async #openFirst(): Promise<OpenedStore> {

@@ -98,13 +98,15 @@ function delayAfter(failed: number, retryAfter: number | undefined): number {
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await work;
   signal.throwIfAborted();
-  const stopped = Promise.withResolvers<never>();
-  const stop = (): void => stopped.reject(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<never>((_, reject) => { // Node 20 has no Promise.withResolvers
+    stop = (): void => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
   try {
-    return await Promise.race([work, stopped.promise]);
+    return await Promise.race([work, stopped]);
   } finally {
-    signal.removeEventListener("abort", stop);
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
   }
 }
 
@@ -116,46 +118,55 @@ export function retryAfterOf(text: string | null, now: number = Date.now()): num
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
-/**
- * Aborts a piece of work when nothing came for a while: a server that says nothing is as good as gone.
- */
-export class Watchdog implements Disposable {
+/** What is watched for signs of life. */
+export interface WatchOptions {
+  /** Name of the server's file, for the message. */
+  readonly what: string;
+  /** Waits. */
+  readonly clock: Clock;
+  /** Milliseconds that nothing may come. */
+  readonly patience: number;
+  /** Stops the work. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A piece of work under watch. */
+export interface Watch {
   /** Aborted by the caller's signal, or when patience is over. */
   readonly signal: AbortSignal;
-  readonly #lost = new AbortController();
-  readonly #over = new AbortController();
-  #last: number;
-
-  /** Begins to watch. */
-  constructor(
-    readonly what: string,
-    readonly options: { clock: Clock; patience: number; signal?: AbortSignal | undefined },
-  ) {
-    const { clock, signal } = options;
-    this.signal = AbortSignal.any([this.#lost.signal, ...(signal === undefined ? [] : [signal])]);
-    this.#last = clock.now();
-    this.#watch().catch(() => undefined); // it rejects when it is over, and nobody asks
-  }
-
   /** Something came. */
-  touch(): void {
-    this.#last = this.options.clock.now();
-  }
+  touch(): void;
+}
 
-  [Symbol.dispose](): void {
-    this.#over.abort();
-  }
-
-  async #watch(): Promise<void> {
-    const { clock, patience } = this.options;
-    for (let rest = patience; rest > 0; rest = patience - (clock.now() - this.#last)) {
-      await clock.sleep(rest, this.#over.signal);
+/**
+ * Does work that is stopped when nothing comes for a while: a server that says nothing is as good as gone.
+ *
+ * @throws {Interruption} When patience is over; whatever the work throws.
+ */
+export async function watching<T>(
+  { what, clock, patience, signal }: WatchOptions,
+  work: (watch: Watch) => Promise<T>,
+): Promise<T> {
+  const [lost, over] = [new AbortController(), new AbortController()];
+  let last = clock.now();
+  const watch = async (): Promise<void> => {
+    for (let rest = patience; rest > 0; rest = patience - (clock.now() - last)) {
+      await clock.sleep(rest, over.signal);
     }
-    this.#lost.abort(
+    lost.abort(
       new Interruption(
-        `Cannot read ${this.what}: the server must send something every ${patience / 1000} s: ` +
+        `Cannot read ${what}: the server must send something every ${patience / 1000} s: ` +
           "current value is silence",
       ),
     );
+  };
+  watch().catch(() => undefined); // it rejects when it is over, and nobody asks
+  try {
+    return await work({
+      signal: AbortSignal.any([lost.signal, ...(signal === undefined ? [] : [signal])]),
+      touch: () => void (last = clock.now()),
+    });
+  } finally {
+    over.abort();
   }
 }
