@@ -96,6 +96,8 @@ export function openChunkStore(shelf: Shelf): BlobStore {
 class ChunkStore implements BlobStore {
   readonly name: string;
   readonly #locks = new Map<string, Promise<void>>();
+  /** The chunk that was read last: blocks are smaller than chunks, and read in a row. */
+  #recent: { readonly name: string; readonly bytes: Uint8Array } | undefined;
 
   constructor(readonly shelf: Shelf) {
     this.name = shelf.name;
@@ -115,7 +117,7 @@ class ChunkStore implements BlobStore {
         Math.floor((offset + done) / CHUNK_BYTES),
         (offset + done) % CHUNK_BYTES,
       ];
-      const chunk = await this.shelf.get(`${key}/${index}`);
+      const chunk = await this.#chunk(`${key}/${index}`);
       const part = chunk?.subarray(from, from + length - done) ?? new Uint8Array();
       if (part.length === 0) { // browsers evict what they like: it comes again next time
         await this.shelf.drop(`${key}/whole`);
@@ -129,6 +131,7 @@ class ChunkStore implements BlobStore {
 
   async begin(key: string, options: BeginOptions): Promise<PartialBlob | undefined> {
     const unlock = await this.#lock(key, options);
+    this.#recent = undefined; // it may be written anew
     try {
       if (await this.size(key) === options.size) return unlock();
       return await PartialChunks.open(this.shelf, { key, unlock });
@@ -149,6 +152,13 @@ class ChunkStore implements BlobStore {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  async #chunk(name: string): Promise<Uint8Array | undefined> {
+    if (this.#recent?.name === name) return this.#recent.bytes;
+    const bytes = await this.shelf.get(name);
+    this.#recent = bytes && { name, bytes };
+    return bytes;
   }
 
   /** In turn within this process, and among the tabs of a browser where it has locks. */

@@ -9,7 +9,7 @@ import { z } from "zod";
 
 /** What `compare` was asked to do. */
 export interface CompareCommand {
-  /** Directory, file or URL; absent is the embedded model. */
+  /** Directory, file, URL or `hf://` location; absent is the embedded model. */
   readonly model?: string;
   /** `auto`, the name of a bundled plan, or a file. */
   readonly plan: string;

@@ -41,6 +41,9 @@ export async function fetchModel(args: readonly string[], signal: AbortSignal): 
     try {
       if (remote.kind === "hub") return await fetchHub(remote.source, { dry, signal });
       return await fetchUrl(remote, { location, dry, signal });
+    } catch (error) {
+      if (signal.aborted) process.stderr.write("what has come is kept: fetch goes on there\n");
+      throw error;
     } finally {
       await remote.source.close();
     }

@@ -13,7 +13,7 @@ import { readWhole } from "./files.ts";
 
 /** What `generate` was asked to do. */
 export interface GenerateCommand {
-  /** Directory, file or URL; absent is the embedded model. */
+  /** Directory, file, URL or `hf://` location; absent is the embedded model. */
   readonly model?: string;
   /** Class names or indices; absent is the first ten classes. */
   readonly labels?: readonly (string | number)[];
@@ -47,7 +47,8 @@ export interface GenerateCommand {
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model directory, or .safetensors of a DiT or FLUX (the embedded fashion-dit)
+  --model DIR|FILE|URL    model directory, .safetensors of a DiT or FLUX, hf://OWNER/NAME, or cached+URL
+                          (the embedded fashion-dit)
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)

@@ -1,5 +1,5 @@
 /** `fetch` and what follows it, in processes of their own, against a hub on the loopback. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
 import { NET } from "../assets/hub_fixture.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
@@ -29,13 +29,18 @@ async function withHub(use: (shared: Shared) => Promise<void>): Promise<void> {
   await withFolder((folder) => use({ hub, folder }));
 }
 
-async function run(
+interface RunOptions {
+  readonly write?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function command(
   { hub, folder }: Shared,
   args: readonly string[],
-  { write = true, env = {} }: { write?: boolean; env?: Readonly<Record<string, string>> } = {},
-): Promise<Outcome> {
+  { write = true, env = {} }: RunOptions = {},
+): Deno.Command {
   const allowed = ["--allow-read", "--allow-env", "--allow-sys", "--allow-net=127.0.0.1"];
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  return new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...allowed, ...(write ? ["--allow-write"] : []), MAIN, ...args],
     env: {
       NO_COLOR: "1",
@@ -43,7 +48,26 @@ async function run(
       INVARDIFF_CACHE: `${folder}/cache`,
       ...env,
     },
-  }).output();
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function namesOf(folder: string): Promise<readonly string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return []; // not made yet
+    throw error;
+  }
+}
+
+async function run(
+  shared: Shared,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Outcome> {
+  const { code, stdout, stderr } = await command(shared, args, options).output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
@@ -119,6 +143,27 @@ Deno.test("fetch --dry-run says what it would bring, and brings nothing", NET, a
       "  302.8 kB  weights.safetensors",
     ]);
     assert(shared.hub.requests.every(({ path }) => path.startsWith("/api/")));
+  });
+});
+
+Deno.test("fetch that is interrupted exits with 130, and the next one goes on", NET, async () => {
+  await withHub(async (shared) => {
+    const { hub, folder } = shared;
+    hub.troubles.push({ kind: "none" }, { kind: "silence", after: 200_000 }); // of config and weights
+    const child = command(shared, ["fetch", "hf://owner/name"]).spawn();
+    // The weights are small: nothing is shown of them. Their partial file tells when they have come.
+    for (let part = 0; part < 1;) {
+      const left = await namesOf(`${folder}/cache/partial`);
+      part = left.filter((name) => name.endsWith(".part")).length;
+      if (hub.requests.at(-1)?.host !== "cdn") part = 0;
+    }
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 130);
+    assertStringIncludes(new TextDecoder().decode(stderr), "what has come is kept");
+    assertEquals(namesIn(`${folder}/cache/partial`).length, 1); // and no lock
+    assertEquals((await run(shared, ["fetch", "hf://owner/name"])).code, 0);
+    assertMatch(hub.requests.at(-1)?.range ?? "", /^bytes=\d+-302759$/);
   });
 });
 
