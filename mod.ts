@@ -14,6 +14,7 @@
  * @module
  */
 
+export type { DownloadEvent, DownloadProgress } from "./src/assets/download_meter.ts";
 export type { DdimSpacing, SamplerDefaults, SigmaShift } from "./src/assets/manifest.ts";
 export type { ModelLocation } from "./src/assets/model_dir.ts";
 export { openParts } from "./src/assets/parted_source.ts";

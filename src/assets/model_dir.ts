@@ -10,8 +10,11 @@
 
 import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
+import type { HubOptions } from "./kept_files.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
+import { openRemote } from "./remote_location.ts";
+import { abortable } from "./retry.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { INDEX_SUFFIX, openShards } from "./shards.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
@@ -59,9 +62,16 @@ export interface ModelPart {
   readonly weights: Weights;
 }
 
+/** How a model is opened. */
+export interface OpenOptions extends Pick<HubOptions, "onDownload"> {
+  /** Stops opening. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * A directory or a `.safetensors` file, as path, URL or URL text; files in memory by name; or a source
- * of the caller's, which is the model's from then on and closed with it.
+ * A directory or a `.safetensors` file, as path, URL or URL text; `hf://owner/name[@revision][/subfolder]`
+ * or `cached+https://…`, whose files are kept in the cache; files in memory by name; or a source of the
+ * caller's, which is the model's from then on and closed with it.
  */
 export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Source;
 
@@ -85,10 +95,13 @@ const JSON_LIMIT = 1 << 24;
  *
  * @throws {AssetError} When there is no model at the location, or it is not what it claims to be.
  */
-export async function openModelDirectory(location: ModelLocation): Promise<ModelDirectory> {
-  const { source, file } = locate(location);
+export async function openModelDirectory(
+  location: ModelLocation,
+  options: OpenOptions = {},
+): Promise<ModelDirectory> {
+  const { source, file } = locate(location, options);
   try {
-    return await openFrom(source, file);
+    return await abortable(openFrom(source, file), options.signal);
   } catch (error) {
     await source.close();
     throw error;
@@ -162,18 +175,23 @@ function shortName(source: Source, path: string): string {
 }
 
 /** The source, and the file in it if the location names one. */
-function locate(location: ModelLocation): { source: Source; file?: string } {
+function locate(
+  location: ModelLocation,
+  { onDownload }: OpenOptions,
+): { source: Source; file?: string } {
   if (typeof location !== "string" && !(location instanceof URL)) {
     return { source: "stream" in location ? location : openMemory(location) };
   }
   const text = String(location);
+  const remote = openRemote(text, { onDownload });
+  if (remote !== undefined) return remote;
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase(); // one letter is a drive
   if (scheme === undefined) return onDisk(text);
   const { url, file } = parseUrl(text);
   if (scheme === "file") return { source: openDirectory(url), ...file };
   if (scheme === "https" || scheme === "http") return { source: openUrl(url), ...file };
   throw new AssetError(
-    `Cannot open model: its location must be a path or a file:, https: or http: URL: ` +
+    `Cannot open model: its location must be a path or a file:, https:, http: or hf: URL: ` +
       `current value is ${text}`,
   );
 }

@@ -200,7 +200,8 @@ async function fill(
   return bytes;
 }
 
-async function* blocks(
+/** A range by reads of `BLOCK_BYTES`. */
+export async function* blocks(
   { offset, length }: ByteRange,
   read: (part: ByteRange) => Promise<Uint8Array>,
   signal?: AbortSignal,
@@ -212,13 +213,14 @@ async function* blocks(
 }
 
 /** Node's and Bun's errors have a code, Deno's have a name; neither is a class we could name here. */
-function isKind(error: unknown, ...kinds: readonly string[]): boolean {
+export function isKind(error: unknown, ...kinds: readonly string[]): boolean {
   if (typeof error !== "object" || error === null) return false;
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown }; // see above
   return kinds.some((kind) => kind === code || kind === name);
 }
 
-function isMissing(error: unknown): boolean {
+/** Whether an error of a file system says that nothing is there. */
+export function isMissing(error: unknown): boolean {
   return isKind(error, "ENOENT", "ENOTDIR", "NotFound");
 }
 

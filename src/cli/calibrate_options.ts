@@ -44,7 +44,7 @@ export interface CalibrateCommand extends ModelOptions {
 export const CALIBRATE_USAGE = `calibrate options:
   --out FILE              plan to write
   --mode NAME             guided, search, or reference: as published (guided)
-  --model DIR|FILE|URL    the model (the embedded fashion-dit)
+  --model DIR|FILE|URL    as for generate (the embedded fashion-dit)
   --steps T               sampling steps, 1 … 1000 (the model's)
   --guidance G            guidance scale that pictures will have (the model's); reference records without
   --quantile KIND=Q,…     share to reuse of each kind, 0 … 1 (step=.61 and of every kind of module

@@ -15,6 +15,7 @@ import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
+import { withDownloads } from "./download_progress.ts";
 
 /** Runs the command; with `--model DIR` it says what of that model fits where. */
 export async function doctor(args: readonly string[]): Promise<void> {
@@ -40,7 +41,7 @@ export async function doctor(args: readonly string[]): Promise<void> {
 
 /** What a model needs, and which backends have room; only headers are read. */
 async function memoryLines(location: string): Promise<readonly (readonly [string, string])[]> {
-  const model = await openModel(location);
+  const model = await withDownloads((onDownload) => openModel(location, { onDownload }));
   const needs = memoryNeeds(model.transformer);
   await model.close();
   const buffer = await findBufferLimit();

@@ -9,6 +9,7 @@ import { AssetError, BackendError, PlanError } from "../errors.ts";
 import { calibrate, CALIBRATE_USAGE } from "./calibrate.ts";
 import { compare, COMPARE_USAGE } from "./compare.ts";
 import { doctor } from "./doctor.ts";
+import { FETCH_USAGE, fetchModel } from "./fetch.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
 import { serve, SERVE_USAGE } from "./serve.ts";
@@ -19,6 +20,7 @@ type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
 const COMMANDS: Readonly<Record<string, Command>> = {
   generate,
   serve,
+  fetch: fetchModel,
   calibrate,
   plan,
   compare,
@@ -29,6 +31,7 @@ const USAGE = `usage: deno task <command> [options]
 
   generate   make pictures
   serve      an HTTP server with a page
+  fetch      download a model into the cache
   calibrate  record a model and write a plan of what to reuse
   plan       look at, check, import, bind and export cache plans
   compare    measure a plan against full computation
@@ -37,6 +40,8 @@ const USAGE = `usage: deno task <command> [options]
 ${GENERATE_USAGE}
 
 ${SERVE_USAGE}
+
+${FETCH_USAGE}
 
 ${CALIBRATE_USAGE}
 

@@ -7,10 +7,11 @@
 import { z } from "zod";
 import type { BackendName } from "../backend/backend.ts";
 import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { withDownloads } from "./download_progress.ts";
 
 /** What a command says of its model. */
 export interface ModelOptions {
-  /** Directory, file or URL; absent is the embedded model. */
+  /** Directory, file, URL or `hf://` location; absent is the embedded model. */
   readonly model?: string;
   /** The original's sampler instead of the directory's. */
   readonly sampler?: "original";
@@ -41,8 +42,10 @@ export const MODEL_FIELDS = {
 };
 
 /** Opens it; the caller closes it. */
-export function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {
-  return openPipeline({ ...pipelineOptions(command), signal });
+export async function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {
+  return await withDownloads((onDownload) =>
+    openPipeline({ ...pipelineOptions(command), signal, onDownload })
+  );
 }
 
 /** A command's options of its model, and nothing else of it. */

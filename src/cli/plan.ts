@@ -18,6 +18,7 @@ import type { Plan, PlanSampler } from "../plan/plan.ts";
 import { renderSvg } from "../plan/render_svg.ts";
 import { renderText } from "../plan/render_text.ts";
 import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { withDownloads } from "./download_progress.ts";
 import { writeWhole } from "./files.ts";
 import { factsOf, sceneOfPlan } from "./plan_facts.ts";
 import { readBook, readPlan, writePlan } from "./plan_file.ts";
@@ -159,7 +160,9 @@ async function withModel<T>(
   choice: ModelChoice,
   use: (model: Model) => T | Promise<T>,
 ): Promise<T> {
-  const model = await openModel(location ?? EMBEDDED_MODEL, choice);
+  const model = await withDownloads((onDownload) =>
+    openModel(location ?? EMBEDDED_MODEL, { ...choice, onDownload })
+  );
   try {
     return await use(model);
   } finally {

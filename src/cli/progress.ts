@@ -86,7 +86,8 @@ function formatNumbers(
   return `${done}/${total}  ${perStep.toFixed(perStep < 10 ? 3 : 1)} s/step  ${rest}`;
 }
 
-function formatDuration(seconds: number): string {
+/** `1 h 23 min`, `4 min 5 s` or `6 s`; rounded up. */
+export function formatDuration(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];

@@ -42,7 +42,7 @@ export interface ServeCommand extends ModelOptions {
 export const SERVE_USAGE = `serve options:
   --port P                port; 0 takes a free one (8000)
   --host ADDRESS          address to listen on (127.0.0.1: this machine only)
-  --model DIR|FILE|URL    model directory or DiT .safetensors (the embedded fashion-dit)
+  --model DIR|FILE|URL    as for generate; of hf:// and cached+ what fetch brought (the embedded fashion-dit)
   --conditions FILE       for a model of text: safetensors with text (n,M,W), pooled (n,P) and image_ids
                           (T,axes), and in its metadata prompts, a JSON array: the names of the rows
   --plan NAME|FILE        cache plan of requests that name none; auto, none (auto)

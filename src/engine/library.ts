@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DownloadEvent } from "../assets/download_meter.ts";
 import type { ModelLocation } from "../assets/model_dir.ts";
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
@@ -16,7 +17,10 @@ import type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions {
-  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  /**
+   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, safetensors file or files in memory;
+   * the embedded model unless given.
+   */
   readonly model?: ModelLocation;
   /**
    * Execution provider. `auto`, unless given, is WebGPU on a hardware adapter, else native where a local
@@ -39,6 +43,8 @@ export interface PipelineOptions {
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
+  /** Hears of files that come from a hub (`hf://`), and of what its cache answers. */
+  readonly onDownload?: (event: DownloadEvent) => void;
   /** Stops opening. */
   readonly signal?: AbortSignal;
 }

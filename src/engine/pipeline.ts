@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DownloadEvent } from "../assets/download_meter.ts";
 import type { ModelLocation } from "../assets/model_dir.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
@@ -26,7 +27,10 @@ export type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions extends BackendOptions {
-  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  /**
+   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, safetensors file or files in memory;
+   * the embedded model unless given.
+   */
   readonly model?: ModelLocation;
   /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
   readonly sampler?: "original";
@@ -34,6 +38,8 @@ export interface PipelineOptions extends BackendOptions {
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
+  /** Hears of files that come from a hub (`hf://`), and of what its cache answers. */
+  readonly onDownload?: (event: DownloadEvent) => void;
   /** Stops opening. */
   readonly signal?: AbortSignal;
 }

@@ -9,6 +9,7 @@ import {
   type ModelDirectory,
   type ModelLocation,
   openModelDirectory,
+  type OpenOptions,
 } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
@@ -56,14 +57,14 @@ export interface Model {
 }
 
 /** What the caller chooses of a model. */
-export interface ModelChoice {
+export interface ModelChoice extends OpenOptions {
   /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
   readonly sampler?: "original" | undefined;
 }
 
 /**
- * Opens a model from a directory, a URL prefix, a safetensors file, or files in memory. Only headers are
- * read.
+ * Opens a model from a directory, a URL prefix, a hub, a safetensors file, or files in memory. Only headers
+ * are read.
  *
  * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.
  */
@@ -71,7 +72,7 @@ export async function openModel(
   location: ModelLocation,
   choice: ModelChoice = {},
 ): Promise<Model> {
-  const directory = await openModelDirectory(location);
+  const directory = await openModelDirectory(location, choice);
   try {
     return await openArchitecture(directory, choice);
   } catch (error) {

@@ -151,7 +151,7 @@ Deno.test("openModelDirectory() refuses locations that are none", async () => {
     ["/no/such/place", "Cannot read /no/such/place: it must exist"],
     [new URL("model.json", EMBEDDED), "models/fashion-dit/model.json: it must be a directory"],
     ["/no/such/file.safetensors", "Cannot open file.safetensors: it must exist in /no/such/"],
-    ["ftp://host/model", "its location must be a path or a file:, https: or http: URL"],
+    ["ftp://host/model", "its location must be a path or a file:, https:, http: or hf: URL"],
     ["https://%", "its location must be a URL"],
   ] as const;
   for (const [location, message] of refusals) {

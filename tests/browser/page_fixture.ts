@@ -78,7 +78,8 @@ export async function untilStatus(page: Page, pattern: RegExp): Promise<void> {
   await page.locator("#status").filter({ hasText: pattern }).waitFor();
 }
 
-async function openBrowser(webgpu: boolean): Promise<Browser> {
+/** Debian's Chromium; the caller closes it. */
+export async function openBrowser(webgpu: boolean): Promise<Browser> {
   // Of all that playwright-core brings, `is-wsl` alone looks into /proc while it loads, for which Deno wants
   // every permission there is. Its own tests have this switch.
   Deno.env.set("__IS_WSL_TEST__", "1");
