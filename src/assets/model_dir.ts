@@ -1,8 +1,8 @@
 /**
  * A model directory: weights as published, and what describes them.
  *
- * Two layouts: `model.json` + `weights.safetensors`, as we ship models; or an official state dict,
- * a `.safetensors` file with an optional `config.json` beside it.
+ * Two layouts: `model.json` + `weights.safetensors`, as we ship models; or an official state dict, a
+ * `.safetensors`, `.pt` or `.pth` file with an optional `config.json` beside it.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { openSafetensors } from "./safetensors.ts";
+import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
 import { openUrl } from "./url_source.ts";
 import { fileWeights, type Weights } from "./weights.ts";
@@ -38,8 +39,8 @@ export interface ModelDirectory {
 }
 
 /**
- * A directory or a `.safetensors` file, as path, URL or URL text; files in memory by name; or a source
- * of the caller's, which is the model's from then on and closed with it.
+ * A directory or a `.safetensors`, `.pt` or `.pth` file, as path, URL or URL text; files in memory by name;
+ * or a source of the caller's, which is the model's from then on and closed with it.
  */
 export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Source;
 
@@ -51,6 +52,10 @@ const CONVENTIONAL = [
   "model.safetensors",
   "diffusion_pytorch_model.safetensors",
 ] as const;
+const CONVENTIONAL_STEM = /^(?:weights|model|diffusion_pytorch_model)\.[a-z]+$/;
+/** How the names of weights end. */
+const EXTENSION = /\.(?:safetensors|pth?)$/i;
+const CHECKPOINT = /\.pth?$/i;
 /** Largest `model.json` or `config.json`: 16 MiB. */
 const JSON_LIMIT = 1 << 24;
 
@@ -75,7 +80,9 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
   const manifest = json === undefined ? undefined : parseManifest(json);
   const path = file ?? (manifest ? CONVENTIONAL[0] : await findWeights(source));
   const config = manifest?.config ?? await readJson(source, CONFIG);
-  const weights = fileWeights(await openSafetensors(source, path), manifest?.sha256);
+  const weights = CHECKPOINT.test(path)
+    ? await openTorchCheckpoint(source, path)
+    : fileWeights(await openSafetensors(source, path), manifest?.sha256);
   return {
     name: source.name,
     id: manifest?.id ?? shortName(source, path),
@@ -89,8 +96,8 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
 
 function shortName(source: Source, path: string): string {
   const folder = source.name.split(/[/\\]/).findLast((part) => part !== "" && part !== ".");
-  const conventional = CONVENTIONAL.some((name) => name === path);
-  return conventional && folder !== undefined ? folder : path.replace(/\.safetensors$/i, "");
+  const conventional = CONVENTIONAL_STEM.test(path);
+  return conventional && folder !== undefined ? folder : path.replace(EXTENSION, "");
 }
 
 /** The source, and the file in it if the location names one. */
@@ -114,7 +121,7 @@ function locate(location: ModelLocation): { source: Source; file?: string } {
 function parseUrl(text: string): { url: URL; file: { file?: string } } {
   try {
     const url = new URL(text);
-    const file = /\/([^/]+\.safetensors)$/i.exec(url.pathname)?.[1];
+    const file = /\/([^/]+\.(?:safetensors|pth?))$/i.exec(url.pathname)?.[1];
     if (file === undefined) return { url, file: {} };
     url.pathname = url.pathname.slice(0, -file.length);
     return { url, file: { file: decodeURIComponent(file) } };
@@ -129,7 +136,7 @@ function parseUrl(text: string): { url: URL; file: { file?: string } } {
 }
 
 function onDisk(path: string): { source: Source; file?: string } {
-  const file = /(?:^|[/\\])([^/\\]+\.safetensors)$/i.exec(path)?.[1];
+  const file = /(?:^|[/\\])([^/\\]+\.(?:safetensors|pth?))$/i.exec(path)?.[1];
   if (file === undefined) return { source: openDirectory(path === "" ? "." : path) };
   const folder = path.slice(0, -file.length);
   return { source: openDirectory(folder === "" ? "." : folder), file };
@@ -151,13 +158,15 @@ async function findWeights(source: Source): Promise<string> {
   const listed = await source.list();
   const files = listed?.filter((name) => /\.safetensors$/i.test(name));
   if (files?.length === 1) return files[0]!; // the only one
+  const checkpoints = files?.length === 0 ? listed?.filter((name) => CHECKPOINT.test(name)) : [];
+  if (checkpoints?.length === 1) return checkpoints[0]!; // the only one
   for (const name of CONVENTIONAL) {
     if (files === undefined ? await source.size(name) !== undefined : files.includes(name)) {
       return name;
     }
   }
   throw new AssetError(
-    `Cannot open model in ${source.name}: it must have ${MANIFEST}, one .safetensors file, or ` +
+    `Cannot open model in ${source.name}: it must have ${MANIFEST}, one .safetensors or .pt file, or ` +
       `${CONVENTIONAL.join(", ")}: current value is ${
         files === undefined ? "none of them" : `${files.length} .safetensors files`
       }`,
