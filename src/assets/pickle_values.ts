@@ -203,7 +203,7 @@ function rebuildTensor(args: readonly PickleValue[]): PickleTensor | Unacceptabl
   const [elements, end] = extent(view);
   if (end <= storage.count && elements <= storage.count) return view;
   return new Unacceptable(
-    `tensor must lie in its storage of ${storage.count} elements: current value is ${elements} ` +
+    `tensor must lie in its storage, which has ${storage.count} elements: current value is ${elements} ` +
       `elements up to ${end}`,
   );
 }

@@ -3,10 +3,9 @@ import { openMemory } from "../../src/assets/source.ts";
 import { locateEntry, readZipDirectory } from "../../src/assets/zip_directory.ts";
 import { AssetError } from "../../src/errors.ts";
 import { concat } from "./files.ts";
-import { type EntryFields, zip, zip64Field, type ZipOptions } from "./zips.ts";
+import { type EntryFields, LARGE, zip, zip64Field, type ZipOptions } from "./zips.ts";
 
 const FILES = [["a/data.pkl", Uint8Array.of(1, 2, 3)], ["a/data/0", Uint8Array.of(4, 5)]] as const;
-const LARGE = 0xffffffff;
 
 async function contents(bytes: Uint8Array): Promise<Readonly<Record<string, readonly number[]>>> {
   const source = openMemory(new Map([["f.pt", bytes]]));

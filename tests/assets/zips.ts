@@ -16,7 +16,12 @@ export interface ZipOptions {
   readonly padding?: number;
   /** Text behind everything. */
   readonly comment?: string;
+  /** Bytes that this file has behind those given, and that are left out of what is written. */
+  readonly hole?: readonly [name: string, length: number];
 }
+
+/** Fields of this value say that the number is in a zip64 field. */
+export const LARGE = 0xffffffff;
 
 /** Of the directory. */
 export interface EntryFields {
@@ -61,22 +66,28 @@ export function zip(
   let at = 0;
   for (const [name, bytes] of files) {
     const local = concat([localHeader(name, options.padding ?? 0), bytes]);
-    const fields = {
-      flags: 0x800,
-      method: 0,
-      stored: bytes.length,
-      plain: bytes.length,
-      disk: 0,
-      begin: at,
-      extra: new Uint8Array(),
-    };
+    const hole = options.hole?.[0] === name ? options.hole[1] : 0;
+    const fields = entryFields(bytes.length + hole, at);
     entries.push(directoryEntry(name, options.entry?.(name, fields) ?? fields));
     locals.push(local);
-    at += local.length;
+    at += local.length + hole;
   }
   const directory = concat(entries);
   const end = { count: files.length, size: directory.length, offset: at };
   return concat([...locals, directory, ...ends(end, at + directory.length, options)]);
+}
+
+function entryFields(size: number, begin: number): EntryFields {
+  const long = [...(size >= LARGE ? [size, size] : []), ...(begin >= LARGE ? [begin] : [])];
+  return {
+    flags: 0x800,
+    method: 0,
+    stored: Math.min(size, LARGE),
+    plain: Math.min(size, LARGE),
+    disk: 0,
+    begin: Math.min(begin, LARGE),
+    extra: long.length === 0 ? new Uint8Array() : zip64Field(...long),
+  };
 }
 
 /** A zip64 field of these numbers. */
@@ -107,7 +118,8 @@ function directoryEntry(name: string, fields: EntryFields): Uint8Array {
 }
 
 function ends(end: EndFields, at: number, options: ZipOptions): readonly Uint8Array[] {
-  const plain = options.end?.(end) ?? end;
+  const short = { ...end, offset: Math.min(end.offset, LARGE) };
+  const plain = options.end?.(short) ?? short;
   const comment = new TextEncoder().encode(options.comment ?? "");
   const last = numbers(
     [4, 0x06054b50],
@@ -224,10 +236,11 @@ export function archive(
   pickle: Uint8Array,
   storages: readonly (readonly [string, Uint8Array])[] = [],
   options: ZipOptions = {},
+  order = "little",
 ): Uint8Array<ArrayBuffer> {
   return zip([
     ["archive/data.pkl", pickle],
-    ["archive/byteorder", new TextEncoder().encode("little")],
+    ["archive/byteorder", new TextEncoder().encode(order)],
     ...storages.map(([key, bytes]) => [`archive/data/${key}`, bytes] as const),
     ["archive/version", new TextEncoder().encode("3\n")],
   ], { padding: 7, ...options });
