@@ -3,7 +3,7 @@
  *
  * It reads the opcodes that `torch.save` writes in protocols 2 to 5 and refuses every other one by its name.
  * Nothing is imported, called or executed: the calls it knows are four functions of `pickle_values.ts`.
- * Every opcode makes at most one value, so that memory is bounded by the number of opcodes.
+ * Every opcode makes at most one value, and values are bounded by the pickle's bytes: so is memory.
  *
  * @module
  */
@@ -32,6 +32,9 @@ const STACK = 1 << 14;
 /** Bytes of a string or of a line. */
 const TEXT = 1 << 14;
 const INTEGER_BYTES = 8;
+/** Objects that a pickle of few bytes may make, and bytes for each object beyond: a tensor's take about ten. */
+const FREE_OBJECTS = 1024;
+const BYTES_PER_OBJECT = 4;
 
 /**
  * Reads a whole pickle.
@@ -51,8 +54,11 @@ class Machine {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
   #opcodeAt = 0;
+  #objectsLeft: number;
 
-  constructor(readonly reader: ByteReader) {}
+  constructor(readonly reader: ByteReader) {
+    this.#objectsLeft = FREE_OBJECTS + reader.left / BYTES_PER_OBJECT;
+  }
 
   run(): PickleValue {
     const { reader } = this;
@@ -74,8 +80,10 @@ class Machine {
 
   push(value: PickleValue | Unacceptable): void {
     if (value instanceof Unacceptable) this.refuse(value.why);
-    if (this.#stack.length >= STACK) this.refuse(`stack must have at most ${STACK} values`);
-    this.#stack.push(value);
+    if (typeof value === "object" && value !== null && this.#objectsLeft-- <= 0) {
+      this.refuse("it must have no more objects than tensors need");
+    }
+    this.#place(value);
   }
 
   pop(): PickleValue {
@@ -110,7 +118,7 @@ class Machine {
   get(index: number): void {
     const value = this.#memo.get(index);
     if (value === undefined) this.refuse(`memo must have value ${index}`);
-    this.push(value);
+    this.#place(value); // it is there already: it takes no memory
   }
 
   text(length: number): string {
@@ -122,6 +130,11 @@ class Machine {
 
   refuse(why: string): never {
     fail(`${this.reader.thing} at byte ${this.#opcodeAt}`, why);
+  }
+
+  #place(value: PickleValue): void {
+    if (this.#stack.length >= STACK) this.refuse(`stack must have at most ${STACK} values`);
+    this.#stack.push(value);
   }
 
   #result(): PickleValue {

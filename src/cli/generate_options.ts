@@ -47,7 +47,7 @@ export interface GenerateCommand {
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model directory, or .safetensors of a DiT or FLUX (the embedded fashion-dit)
+  --model DIR|FILE|URL    model directory; .safetensors, or a DiT's .pt (the embedded fashion-dit)
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)

@@ -46,7 +46,7 @@ export interface ServeCommand {
 export const SERVE_USAGE = `serve options:
   --port P                port; 0 takes a free one (8000)
   --host ADDRESS          address to listen on (127.0.0.1: this machine only)
-  --model DIR|FILE|URL    model directory or DiT .safetensors (the embedded fashion-dit)
+  --model DIR|FILE|URL    model directory, .safetensors or .pt (the embedded fashion-dit)
   --plan NAME|FILE        cache plan of requests that name none; auto, none (auto)
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native in each worker (all cores, shared)

@@ -14,7 +14,7 @@ import type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions {
-  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  /** Directory, URL prefix, safetensors or .pt file, or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
   /**
    * Execution provider. `auto`, unless given, is WebGPU on a hardware adapter, else native where a local

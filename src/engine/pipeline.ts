@@ -24,7 +24,7 @@ export type { StepReport } from "./run.ts";
 
 /** What to open. */
 export interface PipelineOptions extends BackendOptions {
-  /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
+  /** Directory, URL prefix, safetensors or .pt file, or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;

@@ -53,7 +53,7 @@ export interface Model {
 }
 
 /**
- * Opens a model from a directory, a URL prefix, a safetensors file, or files in memory. Only headers are
+ * Opens a model from a directory, a URL prefix, a safetensors or .pt file, or files in memory. Only headers are
  * read.
  *
  * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.

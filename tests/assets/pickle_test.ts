@@ -57,8 +57,8 @@ Deno.test("unpickle() keeps identity through the memo, also of a list that holds
   assert(isKind(list, "list") && list === again && list.items[0] === list);
 });
 
-Deno.test("unpickle() reads the last of a chain of 100,000 nested tuples without going in", () => {
-  const value = read("N", new Uint8Array(100_000).fill(0x85));
+Deno.test("unpickle() reads the last of a chain of 20,000 nested tuples without going in", () => {
+  const value = read("N", opcodes(...Array(20_000).fill(opcodes(0x85, "q\x00q\x00"))));
   assert(isKind(value, "tuple"));
 });
 
@@ -184,7 +184,7 @@ const REFUSED: Readonly<
   "no value": [[""], "there must be 1 values on the stack"],
   "bytes behind the end": [["N.."], "it must end with one value"],
   "65 nested marks": [["(".repeat(65)], "containers must be at most 64 deep"],
-  "20,000 values on the stack": [["N".repeat(20_000)], "stack must have at most 16384 values"],
+  "20,000 values on the stack": [["K\x01".repeat(20_000)], "stack must have at most 16384 values"],
   "a text of four gigabytes": [
     ["X", numbers([4, 2 ** 32 - 1])],
     "texts must have at most 16384 bytes: current value is 4294967295",
@@ -213,6 +213,15 @@ Deno.test("unpickle() refuses other protocols, and what is no pickle", () => {
 });
 
 Deno.test("unpickle() ends a flood of opcodes, however they hide what they make", () => {
-  const flood = "]q\x00" + "(}}}}}}}e".repeat(60_000);
-  assertThrows(() => read(flood), AssetError, "it must have at most 524288 opcodes");
+  const objects = "it must have no more objects than tensors need";
+  const floods: readonly (readonly [string, string])[] = [
+    ["]q\x00" + "(}}}}}}}e".repeat(60_000), objects],
+    ["N" + "\x85".repeat(600_000), objects],
+    ["]q\x00" + "(" + "h\x00".repeat(10_000) + "e", "it must end with one value"], // itself, 10,000 times
+    ["]" + "q\x00".repeat(600_000), "it must have at most 524288 opcodes"],
+  ];
+  for (const [flood, message] of floods) {
+    const bytes = Uint8Array.from(flood, (letter) => letter.charCodeAt(0));
+    assertThrows(() => read(bytes, "N"), AssetError, message);
+  }
 });
