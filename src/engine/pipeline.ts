@@ -10,6 +10,8 @@ import { type BackendChoice, type BackendOptions, openBackend } from "../backend
 import { type Model, openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
+import { roomCheck } from "./room.ts";
+import { WEIGHT_ADVICE } from "./run_memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
@@ -96,7 +98,9 @@ function expectRoom({ id, transformer }: Model, { description, weightLimit }: Ba
   if (weightLimit === undefined) return;
   const misfit = misfitOf(memoryNeeds(transformer), { weights: weightLimit });
   if (misfit !== undefined) {
-    throw new BackendError(`Cannot open ${id} on ${description}: ${misfit}`);
+    throw new BackendError(
+      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
+    );
   }
 }
 
@@ -110,6 +114,7 @@ class ModelPipeline implements Pipeline {
   readonly model: Model;
   readonly choice: BackendChoice;
   readonly executor: Executor;
+  readonly #expectRoom: ReturnType<typeof roomCheck>;
 
   constructor(
     { model, choice, executor }: Pick<Pipeline, "model" | "choice" | "executor">,
@@ -118,6 +123,7 @@ class ModelPipeline implements Pipeline {
     this.model = model;
     this.choice = choice;
     this.executor = executor;
+    this.#expectRoom = roomCheck(model, executor.backend);
   }
 
   get backend(): Backend {
@@ -145,6 +151,7 @@ class ModelPipeline implements Pipeline {
       guidance: request.guidance,
       tokenGrid: request.scene?.tokenGrid,
     });
+    this.#expectRoom(request, { plan: options.plan, steps });
     const features = new FeatureCache();
     const { signal } = options;
     const run = runSteps({ model, executor, request, steps, features, signal });
