@@ -1,10 +1,10 @@
 /**
- * How much of WebAssembly's memory was ever written: exact where `byteLength` only says what was reserved.
+ * How much of WebAssembly's memory was ever written, to a KiB, where `byteLength` only says what was reserved.
  */
 
 /** Remembers the memories that are made from now on; call it before the runtime is loaded. */
 export function watchMemories(): {
-  /** The last byte ever written of the memory made last, in bytes from its begin. */
+  /** Bytes from the begin of the memory made last to the last that was written. */
   highWater(): number;
   /** Ends the watching. */
   restore(): void;
@@ -23,10 +23,12 @@ export function watchMemories(): {
   };
 }
 
-/** Untouched pages are zeros, and reading them takes no memory. */
+/** Untouched pages are zeros, and reading them takes no memory. One word in each KiB is looked at. */
 function lastWritten(buffer: ArrayBuffer): number {
-  const words = new BigUint64Array(buffer);
-  let index = words.length - 1;
-  while (index >= 0 && words[index] === 0n) index--;
-  return 8 * (index + 1);
+  const words = new Uint32Array(buffer);
+  let index = words.length - WORDS_BETWEEN;
+  while (index >= 0 && words[index] === 0) index -= WORDS_BETWEEN;
+  return 4 * (index + WORDS_BETWEEN);
 }
+
+const WORDS_BETWEEN = 256;

@@ -1,5 +1,5 @@
 /**
- * Memory of real runs against what was predicted before: WebAssembly's memory to the byte, or resident memory
+ * Memory of real runs against what was predicted before: WebAssembly's memory to a KiB, or resident memory
  * of the process on native. One process for each model and backend.
  *
  *     deno task measure-memory --model DiT-B/4 --backend wasm --count 1,4,16

@@ -17,7 +17,7 @@ export type Sizes = Readonly<Record<string, number>>;
 export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   const counts = elementCounts(graph, sizes);
   const owner = owners(graph);
-  const lastUse = lastUses(graph, owner);
+  const endingAt = Map.groupBy(lastUses(graph, owner), ([, last]) => last);
   const bytesOf = (name: string): number => 4 * (counts.get(name) ?? 0);
   let live = graph.inputs.reduce((sum, { name }) => sum + bytesOf(name), 0);
   let most = live;
@@ -26,7 +26,7 @@ export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
       live += operation.outputs.reduce((sum, name) => sum + bytesOf(name), 0);
     }
     most = Math.max(most, live + scratchBytes(operation, counts, graph, sizes));
-    for (const [name, last] of lastUse) if (last === at) live -= bytesOf(name);
+    for (const [name] of endingAt.get(at) ?? []) live -= bytesOf(name);
   }
   return most;
 }
