@@ -17,7 +17,8 @@ export type Sizes = Readonly<Record<string, number>>;
 export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   const counts = elementCounts(graph, sizes);
   const owner = owners(graph);
-  const endingAt = Map.groupBy(lastUses(graph, owner), ([, last]) => last);
+  const ending: string[][] = graph.operations.map(() => []); // Map.groupBy() is not in Node 20
+  for (const [name, last] of lastUses(graph, owner)) ending[last]!.push(name); // an operation's index
   const bytesOf = (name: string): number => 4 * (counts.get(name) ?? 0);
   let live = graph.inputs.reduce((sum, { name }) => sum + bytesOf(name), 0);
   let most = live;
@@ -26,7 +27,7 @@ export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
       live += operation.outputs.reduce((sum, name) => sum + bytesOf(name), 0);
     }
     most = Math.max(most, live + scratchBytes(operation, counts, graph, sizes));
-    for (const [name] of endingAt.get(at) ?? []) live -= bytesOf(name);
+    for (const name of ending[at]!) live -= bytesOf(name); // one for each operation
   }
   return most;
 }
