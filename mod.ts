@@ -29,6 +29,13 @@ export {
   type Pipeline,
   type PipelineOptions,
 } from "./src/engine/library.ts";
+export {
+  estimateMemory,
+  type MemoryReport,
+  type MemoryRequest,
+} from "./src/engine/memory_report.ts";
+export type { MemoryNeeds } from "./src/engine/memory.ts";
+export type { BackendMemory, RunNeeds } from "./src/engine/run_memory.ts";
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export { encodePng, readPngText } from "./src/engine/png.ts";

@@ -16,6 +16,7 @@ export interface FloatDecoder {
 }
 
 const DECODERS: ReadonlyMap<string, FloatDecoder> = new Map([
+  ["F64", { width: 8, decode: decodeFloat64 }],
   ["F32", { width: 4, decode: decodeFloat32 }],
   ["F16", { width: 2, decode: decodeFloat16 }],
   ["BF16", { width: 2, decode: decodeBfloat16 }],
@@ -24,13 +25,13 @@ const DECODERS: ReadonlyMap<string, FloatDecoder> = new Map([
 /**
  * How a float type is decoded.
  *
- * @throws {AssetError} When it is not F32, F16 or BF16.
+ * @throws {AssetError} When it is not F64, F32, F16 or BF16.
  */
 export function floatDecoder(name: string, dtype: string): FloatDecoder {
   const decoder = DECODERS.get(dtype);
   if (decoder !== undefined) return decoder;
   throw new AssetError(
-    `Cannot read ${name}: its dtype must be F32, F16 or BF16: current value is ${dtype}`,
+    `Cannot read ${name}: its dtype must be F64, F32, F16 or BF16: current value is ${dtype}`,
   );
 }
 
@@ -56,6 +57,12 @@ function safeNumber(name: string, big: bigint): number {
   throw new AssetError(
     `Cannot read ${name}: its numbers must be safe integers: current value is ${big}`,
   );
+}
+
+/** Rounds to nearest. */
+function decodeFloat64(bytes: Uint8Array, into: Float32Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let i = 0; i < into.length; i++) into[i] = view.getFloat64(8 * i, true);
 }
 
 function decodeFloat32(bytes: Uint8Array, into: Float32Array): void {

@@ -79,7 +79,7 @@ function splitPath(text: string, path: string): { folder: string; file?: string 
   const wrong = (part: string): boolean => /^\.{0,2}$|^\s|\s$|[\\:?#\0]/.test(part);
   if (parts.length === 1 && parts[0] === "") return { folder: "" };
   if (parts.some(wrong)) refuse(text, "its subfolder must be a path inside of the repository");
-  const file = /\.safetensors$/i.test(parts.at(-1)!) ? parts.pop() : undefined; // a split has a part
+  const file = /\.(?:safetensors|pth?|bin)$/i.test(parts.at(-1)!) ? parts.pop() : undefined; // a split has a part
   return { folder: parts.join("/"), ...(file !== undefined && { file }) };
 }
 

@@ -2,8 +2,9 @@
  * A model directory: weights as published, and what describes them.
  *
  * Three layouts: `model.json` + `weights.safetensors`, as we ship models; an official state dict, a
- * `.safetensors` file (or shards with their index) with an optional `config.json` beside it; or a
- * diffusers pipeline, `model_index.json` above `transformer/`, `scheduler/` and `vae/`.
+ * `.safetensors` file (or shards with their index) or PyTorch's `.pt`, `.pth` or `.bin`, with an optional
+ * `config.json` beside it; or a diffusers pipeline, `model_index.json` above `transformer/`, `scheduler/` and
+ * `vae/`.
  *
  * @module
  */
@@ -17,6 +18,7 @@ import { openRemote } from "./remote_location.ts";
 import { abortable } from "./retry.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { INDEX_SUFFIX, openShards } from "./shards.ts";
+import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
 import { openSubfolder } from "./subfolder.ts";
 import { openUrl } from "./url_source.ts";
@@ -69,9 +71,9 @@ export interface OpenOptions extends Pick<HubOptions, "onDownload"> {
 }
 
 /**
- * A directory or a `.safetensors` file, as path, URL or URL text; `hf://owner/name[@revision][/subfolder]`
- * or `cached+https://…`, whose files are kept in the cache; files in memory by name; or a source of the
- * caller's, which is the model's from then on and closed with it.
+ * A directory or a `.safetensors`, `.pt`, `.pth` or `.bin` file, as path, URL or URL text;
+ * `hf://owner/name[@revision][/subfolder]` or `cached+https://…`, whose files are kept in the cache; files in
+ * memory by name; or a source of the caller's, which is the model's from then on and closed with it.
  */
 export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Source;
 
@@ -87,6 +89,11 @@ const CONVENTIONAL = [
 ] as const;
 /** The same, cut into shards. */
 const SHARDED = CONVENTIONAL.slice(1, 3).map((name) => `${name}${INDEX_SUFFIX}`);
+/** How PyTorch's own files are called, and the one of a diffusers folder. */
+const CHECKPOINT = /\.(?:pth?|bin)$/i;
+const TORCH = "diffusion_pytorch_model.bin";
+const WEIGHTS_EXTENSION = /\.(?:safetensors|pth?|bin)$/i;
+const CONVENTIONAL_STEM = /^(?:weights|model|diffusion_pytorch_model)\.[a-z0-9.]+$/;
 /** Largest `model.json` or `config.json`: 16 MiB. */
 const JSON_LIMIT = 1 << 24;
 
@@ -162,6 +169,7 @@ async function openFolder(source: Source): Promise<ModelPart> {
 }
 
 async function openWeights(source: Source, path: string, manifest?: Manifest): Promise<Weights> {
+  if (CHECKPOINT.test(path)) return await openTorchCheckpoint(source, path);
   if (!path.endsWith(INDEX_SUFFIX)) {
     return fileWeights(await openSafetensors(source, path), manifest?.sha256);
   }
@@ -170,8 +178,8 @@ async function openWeights(source: Source, path: string, manifest?: Manifest): P
 
 function shortName(source: Source, path: string): string {
   const folder = source.name.split(/[/\\]/).findLast((part) => part !== "" && part !== ".");
-  const conventional = [...CONVENTIONAL, ...SHARDED].some((name) => name === path);
-  return conventional && folder !== undefined ? folder : path.replace(/\.safetensors$/i, "");
+  const conventional = CONVENTIONAL_STEM.test(path);
+  return conventional && folder !== undefined ? folder : path.replace(WEIGHTS_EXTENSION, "");
 }
 
 /** The source, and the file in it if the location names one. */
@@ -200,7 +208,7 @@ function locate(
 function parseUrl(text: string): { url: URL; file: { file?: string } } {
   try {
     const url = new URL(text);
-    const file = /\/([^/]+\.safetensors)$/i.exec(url.pathname)?.[1];
+    const file = /\/([^/]+\.(?:safetensors|pth?|bin))$/i.exec(url.pathname)?.[1];
     if (file === undefined) return { url, file: {} };
     url.pathname = url.pathname.slice(0, -file.length);
     return { url, file: { file: decodeURIComponent(file) } };
@@ -215,7 +223,7 @@ function parseUrl(text: string): { url: URL; file: { file?: string } } {
 }
 
 function onDisk(path: string): { source: Source; file?: string } {
-  const file = /(?:^|[/\\])([^/\\]+\.safetensors)$/i.exec(path)?.[1];
+  const file = /(?:^|[/\\])([^/\\]+\.(?:safetensors|pth?|bin))$/i.exec(path)?.[1];
   if (file === undefined) return { source: openDirectory(path === "" ? "." : path) };
   const folder = path.slice(0, -file.length);
   return { source: openDirectory(folder === "" ? "." : folder), file };
@@ -238,14 +246,16 @@ async function findWeights(source: Source): Promise<string> {
   const files = listed?.filter((name) => /\.safetensors$/i.test(name));
   const sharded = SHARDED.some((name) => listed?.includes(name));
   if (files?.length === 1 && !sharded) return files[0]!; // the only one
-  for (const name of [...CONVENTIONAL, ...SHARDED]) {
+  const checkpoints = files?.length === 0 ? listed?.filter((name) => CHECKPOINT.test(name)) : [];
+  if (checkpoints?.length === 1) return checkpoints[0]!; // the only one
+  for (const name of [...CONVENTIONAL, ...SHARDED, TORCH]) {
     if (listed === undefined ? await source.size(name) !== undefined : listed.includes(name)) {
       return name;
     }
   }
   throw new AssetError(
     `Cannot open model in ${source.name}: it must have ${MANIFEST}, ${PIPELINE_INDEX}, one ` +
-      `.safetensors file, or ${CONVENTIONAL.join(", ")}: current value is ${
+      `.safetensors or .pt file, or ${CONVENTIONAL.join(", ")}: current value is ${
         files === undefined ? "none of them" : `${files.length} .safetensors files`
       }`,
   );

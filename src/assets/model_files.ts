@@ -9,12 +9,13 @@ const CONVENTIONAL: readonly string[] = [
   "weights.safetensors",
   "model.safetensors",
   "diffusion_pytorch_model.safetensors",
+  "diffusion_pytorch_model.bin",
 ];
 /** Folders of a pipeline that are read; text encoders are the caller's. */
 const FOLDERS: readonly string[] = ["transformer", "vae", "scheduler"];
 
 /**
- * Descriptions and weights. Of a pipeline those of its transformer, VAE and scheduler; elsewhere what lies
+ * Descriptions and weights: safetensors, or where there are none PyTorch's files. Of a pipeline those of its transformer, VAE and scheduler; elsewhere what lies
  * at the top. Copies in other number formats (`….fp16.safetensors`) are left out where the plain one is.
  *
  * @param paths All files, from the model's folder.
@@ -35,7 +36,8 @@ export function modelFiles(paths: Iterable<string>, file?: string): readonly str
 }
 
 function weightsOf(paths: readonly string[]): readonly string[] {
-  const weights = paths.filter((path) => /\.safetensors$/i.test(path));
+  const safe = paths.filter((path) => /\.safetensors$/i.test(path));
+  const weights = safe.length > 0 ? safe : paths.filter((path) => /\.(?:pth?|bin)$/i.test(path));
   const conventional = weights.filter((path) => CONVENTIONAL.includes(nameOf(path)));
   if (conventional.length > 0) return conventional.slice(0, 1);
   const plain = weights.filter((path) => !/\.(?:fp16|bf16|fp8|fp32)[.-]/i.test(nameOf(path)));

@@ -38,7 +38,7 @@ export function openRemote(text: string, options: HubOptions): RemoteLocation | 
     throw new AssetError(`Cannot open model: its location must be a URL: current value is ${text}`);
   }
   const url = new URL(written);
-  const file = /\/([^/]+\.safetensors)$/i.exec(url.pathname)?.[1];
+  const file = /\/([^/]+\.(?:safetensors|pth?|bin))$/i.exec(url.pathname)?.[1];
   if (file !== undefined) url.pathname = url.pathname.slice(0, -file.length);
   const source = openCachedUrl(url, options);
   return { kind: "url", source, ...(file !== undefined && { file: decodeURIComponent(file) }) };

@@ -10,9 +10,10 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { AssetError } from "../errors.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { checkIndices, SAMPLE_WHOLE, sampleEach } from "./element_samples.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
 import { parseHeader, parseMetadata, type TensorEntry } from "./safetensors_header.ts";
-import { BLOCK_BYTES, type Source } from "./source.ts";
+import type { Source } from "./source.ts";
 
 /** What a tensor's bytes are checked against while they are read, and how to stop. */
 export interface ReadOptions {
@@ -31,7 +32,7 @@ export interface Safetensors {
   /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * Reads an F32, F16 or BF16 tensor as float32, in blocks: its stored bytes are never all held.
+   * Reads an F64, F32, F16 or BF16 tensor as float32, in blocks: its stored bytes are never all held.
    *
    * @throws {AssetError} When it is absent, unreadable, of another type or not what was hashed.
    */
@@ -53,10 +54,6 @@ export interface Safetensors {
 
 /** Headers above this size are refused, as by the format's own library: 100 MB. */
 const HEADER_LIMIT = 100_000_000;
-/** A tensor up to this size is read whole when it is sampled: one block costs less than 64 reads. */
-const SAMPLE_WHOLE = BLOCK_BYTES;
-/** Reads of single elements that wait for an answer at the same time. */
-const SAMPLE_READS = 16;
 
 /**
  * Opens a file by reading its header only. The source stays the caller's, who closes it.
@@ -134,17 +131,10 @@ class SafetensorsFile implements Safetensors {
       return Float32Array.from(indices, (index) => data[index]!); // checked just above
     }
     const { decode, width } = floatDecoder(name, entry.dtype);
-    const values = new Float32Array(indices.length);
-    const waiting = indices.entries();
-    const reader = async (): Promise<void> => {
-      for (const [i, index] of waiting) {
-        const offset = entry.begin + index * width;
-        const bytes = await this.source.read(this.path, { offset, length: width });
-        decode(bytes, values.subarray(i, i + 1));
-      }
-    };
-    await Promise.all(Array.from({ length: SAMPLE_READS }, reader));
-    return values;
+    return await sampleEach(indices, async (index, into) => {
+      const offset = entry.begin + index * width;
+      decode(await this.source.read(this.path, { offset, length: width }), into);
+    });
   }
 
   #entry(name: string): TensorEntry {
@@ -161,13 +151,4 @@ function rangeOf({ begin, end }: TensorEntry): { offset: number; length: number 
 function headerLength(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Number(view.getBigUint64(0, true));
-}
-
-function checkIndices(name: string, indices: readonly number[], size: number): void {
-  const wrong = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= size);
-  if (wrong === undefined) return;
-  throw new RangeError(
-    `Cannot sample ${name}: an index must be an integer from 0 to ${size - 1}: ` +
-      `current value is ${wrong}`,
-  );
 }

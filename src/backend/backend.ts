@@ -64,6 +64,8 @@ export interface Backend {
   readonly weights: "initializers" | "inputs";
   /** Most bytes of weights that sessions may hold together, where there is a limit. */
   readonly weightLimit?: number | undefined;
+  /** Most bytes that weights and activations may take together, where there is a limit. */
+  readonly memoryLimit?: number | undefined;
   /** Counts of what is alive. */
   readonly live: LiveCounts;
   /**

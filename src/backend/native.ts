@@ -54,10 +54,12 @@ export async function openNative(options: NativeOptions = {}): Promise<Backend> 
     );
   }
   const ort = await loadNative();
+  const { totalmem } = await import("node:os");
   return ortBackend(ort, {
     name: "native",
     description: `native, ${threads} ${threads === 1 ? "thread" : "threads"}`,
     weights: "initializers",
+    memoryLimit: totalmem(),
     // Every session has threads of its own: one that spins after its run takes the core from the
     // next session's, which made a step of 24 modules 12 times slower.
     sessionOptions: {

@@ -31,6 +31,8 @@ export interface OrtProvider {
   readonly sessionOptions: InferenceSession.SessionOptions;
   /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
   readonly weightLimit?: number;
+  /** See {@link Backend.memoryLimit}. */
+  readonly memoryLimit?: number;
   /** Whether a session that failed to run would give the inputs of that run to the next one. */
   readonly failureSpoilsSession?: boolean;
   /** Makes a device tensor of host numbers. */
@@ -49,6 +51,7 @@ class OrtBackend implements Backend {
   readonly description: string;
   readonly weights: Backend["weights"];
   readonly weightLimit: number | undefined;
+  readonly memoryLimit: number | undefined;
   readonly #values = new Set<OrtValue>();
   readonly #sessions = new Set<OrtSession>();
   readonly #loading = new Set<Promise<InferenceSession>>();
@@ -59,6 +62,7 @@ class OrtBackend implements Backend {
     this.description = provider.description;
     this.weights = provider.weights;
     this.weightLimit = provider.weightLimit;
+    this.memoryLimit = provider.memoryLimit;
   }
 
   get live(): { values: number; sessions: number } {

@@ -26,6 +26,9 @@ export interface WasmOptions {
 /** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
 export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
 
+/** All that WebAssembly can address in 32 bits: 4 GiB. */
+export const HEAP_LIMIT = 2 ** 32;
+
 type WasmOrt = typeof import("onnxruntime-web");
 
 interface WasmRuntime {
@@ -73,6 +76,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
       extra: { session: { disable_prepacking: "1" } },
     },
     weightLimit: WEIGHT_LIMIT,
+    memoryLimit: HEAP_LIMIT,
     upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
     schedule: (task) => task(),
   });

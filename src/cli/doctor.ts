@@ -6,25 +6,45 @@
 
 import { totalmem } from "node:os";
 import process from "node:process";
-import { gibibytes, type MemoryLimits, memoryNeeds, misfitOf } from "../engine/memory.ts";
-import { openModel } from "../model/model.ts";
+import { parseArgs } from "node:util";
+import type { BackendName } from "../backend/backend.ts";
+import { gibibytes, type MemoryLimits, misfitOf } from "../engine/memory.ts";
+import { estimateMemory, type MemoryReport } from "../engine/memory_report.ts";
+import { type BackendMemory, misfitOn, partsText } from "../engine/run_memory.ts";
 import { BackendError } from "../errors.ts";
 import { findAdapter, findBufferLimit } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";
 import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
-import { openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
-import { withDownloads } from "./download_progress.ts";
+import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
+import { readPlan } from "./plan_file.ts";
 
-/** Runs the command; with `--model DIR` it says what of that model fits where. */
+/** How `doctor` is called. */
+export const DOCTOR_USAGE = `doctor options:
+  --model DIR|FILE|URL    say what this model takes of memory on each backend, before it is loaded
+  --count N               pictures drawn together (1)
+  --plan NAME|FILE        a cache plan, for what it keeps between steps`;
+
+const OPTIONS = {
+  model: { type: "string" },
+  count: { type: "string" },
+  plan: { type: "string" },
+} as const;
+
+/** Runs the command; with `--model DIR` it says what a run of that model takes, and where it fits. */
 export async function doctor(args: readonly string[]): Promise<void> {
-  const [option, location, ...more] = args;
-  if (args.length > 0 && (option !== "--model" || location === undefined || more.length > 0)) {
+  const { model, count = "1", plan } = parseArgs({ args: [...args], options: OPTIONS }).values;
+  if (!/^[1-9]\d{0,5}$/.test(count) || (model === undefined && args.length > 0)) {
     throw new TypeError(
-      `Cannot run doctor: it takes no options but --model DIR: current value is ${args}`,
+      `Cannot run doctor: --count must be a number of pictures, beside --model: current value is ${args}`,
     );
   }
+  const memory = model === undefined ? undefined : await estimateMemory({
+    model,
+    pictures: Number(count),
+    ...(plan !== undefined && { plan: (await readPlan(plan)).plan }),
+  });
   const { name, reason } = await chooseBackend();
   const lines = [
     ["runtime", runtimeText()],
@@ -34,32 +54,53 @@ export async function doctor(args: readonly string[]): Promise<void> {
     ["native", await nativeText()],
     ["permissions", await permissionsText()],
     ["auto", `${name}: ${reason}`],
-    ...(location === undefined ? [] : await memoryLines(location)),
+    ...(memory === undefined ? [] : memoryLines(memory, await findBufferLimit(), Number(count))),
   ] as const;
   for (const [what, text] of lines) process.stdout.write(`${what.padEnd(12)}${text}\n`);
 }
 
-/** What a model needs, and which backends have room; only headers are read. */
-async function memoryLines(location: string): Promise<readonly (readonly [string, string])[]> {
-  const model = await withDownloads((onDownload) => openModel(location, { onDownload }));
-  const needs = memoryNeeds(model.transformer);
-  await model.close();
-  const buffer = await findBufferLimit();
-  const verdict = (limits: MemoryLimits): string => misfitOf(needs, limits) ?? "fits";
+/** What a model needs, what a run of it takes besides, and which backends have room. */
+function memoryLines(
+  { id, rows, needs, run, backends }: MemoryReport,
+  buffer: number | undefined,
+  count: number,
+): readonly (readonly [string, string])[] {
+  const limits: Readonly<Record<BackendName, MemoryLimits & { readonly peak?: number }>> = {
+    wasm: { weights: WEIGHT_LIMIT, peak: HEAP_LIMIT },
+    native: { peak: totalmem() },
+    webgpu: buffer === undefined ? {} : { tensor: buffer },
+  };
+  const verdict = (memory: BackendMemory): string => {
+    const limit = limits[memory.name];
+    const misfit = misfitOf(needs, limit) ?? misfitOn(memory, limit.peak);
+    if (misfit !== undefined) return misfit;
+    if (memory.name === "webgpu" && buffer === undefined) return `no adapter; ${takes(memory)}`;
+    return `fits: ${takes(memory)}`;
+  };
   return [
     [
       "model",
-      `${model.id}: ${
-        gibibytes(needs.weights)
-      } of weights in float32, ${needs.graphs} graphs, at ` +
+      `${id}: ${gibibytes(needs.weights)} of weights in float32, ${needs.graphs} graphs, at ` +
       `most ${gibibytes(needs.largestGraph)} each; conditioning ${
         gibibytes(needs.largestConditioning)
       } at a time, ahead of the loop`,
     ],
-    ["on wasm", verdict({ weights: WEIGHT_LIMIT })],
-    ["on webgpu", buffer === undefined ? "no adapter" : verdict({ tensor: buffer })],
-    ["on native", verdict({ weights: totalmem() })],
+    [
+      "a run",
+      `${count} ${count === 1 ? "picture" : "pictures"} (${rows} ${
+        rows === 1 ? "row" : "rows"
+      }): ` +
+      `activations ${gibibytes(run.largestSet)} in the largest graph, conditioning ${
+        gibibytes(run.table)
+      } on the host, features kept ${gibibytes(run.features)}`,
+    ],
+    ...backends.map((memory) => [`on ${memory.name}`, verdict(memory)] as const),
   ];
+}
+
+function takes(memory: BackendMemory): string {
+  const beside = memory.host > 0 ? `; beside it ${gibibytes(memory.host)} on the host` : "";
+  return `about ${gibibytes(memory.peak)} of ${memory.place} (${partsText(memory)})${beside}`;
 }
 
 function runtimeText(): string {

@@ -42,8 +42,8 @@ export interface GenerateCommand extends ModelOptions {
 
 /** How `generate` is called. */
 export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model or diffusers directory, .safetensors of a DiT or FLUX, hf://OWNER/NAME, or
-                          cached+URL (the embedded fashion-dit)
+  --model DIR|FILE|URL    model or diffusers directory, .safetensors or .pt of a DiT or FLUX,
+                          hf://OWNER/NAME, or cached+URL (the embedded fashion-dit)
   --label NAME|INDEX,…    classes (the first ten)
   --count N               number of pictures; labels are taken in turn
   --seed S                noise of picture i comes from S + i (0)

@@ -8,7 +8,7 @@ import process from "node:process";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import { calibrate, CALIBRATE_USAGE } from "./calibrate.ts";
 import { compare, COMPARE_USAGE } from "./compare.ts";
-import { doctor } from "./doctor.ts";
+import { doctor, DOCTOR_USAGE } from "./doctor.ts";
 import { FETCH_USAGE, fetchModel } from "./fetch.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
@@ -47,7 +47,9 @@ ${CALIBRATE_USAGE}
 
 ${PLAN_USAGE}
 
-${COMPARE_USAGE}`;
+${COMPARE_USAGE}
+
+${DOCTOR_USAGE}`;
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
 

@@ -17,7 +17,7 @@ import { loadWithWeights } from "./segment_sessions.ts";
 import { takeDown, whileAlive } from "./transfer.ts";
 
 /** Results of one pass stay below this. */
-const PASS_BYTES = 64 << 20;
+export const CONDITIONING_PASS_BYTES = 64 << 20;
 
 /** Modulation vectors for every (time, label) of a run. */
 export class ConditioningTable {
@@ -144,7 +144,7 @@ async function modulate(
   const graph = new GraphBuilder(`modulation of ${group.parts[0]?.name}`);
   graph.output("vectors", group.build(graph, graph.input("conditioning", ["R", width])));
   const session = await loadWithWeights(task.backend, graph, task.weights, task.signal);
-  const perPass = Math.max(1, Math.floor(PASS_BYTES / (total * width * 4)));
+  const perPass = Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / (total * width * 4)));
   try {
     for (let first = 0; first < count; first += perPass) {
       task.signal?.throwIfAborted();

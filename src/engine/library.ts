@@ -18,8 +18,8 @@ import type { StepReport } from "./run.ts";
 /** What to open. */
 export interface PipelineOptions {
   /**
-   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, safetensors file or files in memory;
-   * the embedded model unless given.
+   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, .safetensors or .pt file, or files in
+   * memory; the embedded model unless given.
    */
   readonly model?: ModelLocation;
   /**

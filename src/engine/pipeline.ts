@@ -13,6 +13,8 @@ import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
 import { Decoding, type DecodingOptions } from "./decoding.ts";
+import { roomCheck } from "./room.ts";
+import { WEIGHT_ADVICE } from "./run_memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
@@ -28,8 +30,8 @@ export type { StepReport } from "./run.ts";
 /** What to open. */
 export interface PipelineOptions extends BackendOptions {
   /**
-   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, safetensors file or files in memory;
-   * the embedded model unless given.
+   * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, .safetensors or .pt file, or files in
+   * memory; the embedded model unless given.
    */
   readonly model?: ModelLocation;
   /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
@@ -110,7 +112,9 @@ function expectRoom({ id, transformer }: Model, { description, weightLimit }: Ba
   if (weightLimit === undefined) return;
   const misfit = misfitOf(memoryNeeds(transformer), { weights: weightLimit });
   if (misfit !== undefined) {
-    throw new BackendError(`Cannot open ${id} on ${description}: ${misfit}`);
+    throw new BackendError(
+      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
+    );
   }
 }
 
@@ -125,6 +129,7 @@ class ModelPipeline implements Pipeline {
   readonly choice: BackendChoice;
   readonly executor: Executor;
   readonly #decoding: Decoding;
+  readonly #expectRoom: ReturnType<typeof roomCheck>;
 
   constructor(
     { model, choice, executor }: Pick<Pipeline, "model" | "choice" | "executor">,
@@ -134,6 +139,7 @@ class ModelPipeline implements Pipeline {
     this.choice = choice;
     this.executor = executor;
     this.#decoding = new Decoding(model, executor.backend);
+    this.#expectRoom = roomCheck(model, executor.backend);
   }
 
   get backend(): Backend {
@@ -161,6 +167,7 @@ class ModelPipeline implements Pipeline {
       guidance: request.guidance,
       tokenGrid: request.scene?.tokenGrid,
     });
+    this.#expectRoom(request, { plan: options.plan, steps });
     const features = new FeatureCache();
     const { signal } = options;
     const run = runSteps({ model, executor, request, steps, features, signal });

@@ -63,8 +63,8 @@ export interface ModelChoice extends OpenOptions {
 }
 
 /**
- * Opens a model from a directory, a URL prefix, a hub, a safetensors file, or files in memory. Only headers
- * are read.
+ * Opens a model from a directory, a URL prefix, a hub, a .safetensors or .pt file, or files in memory. Only
+ * headers are read.
  *
  * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.
  */

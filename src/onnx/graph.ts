@@ -60,6 +60,7 @@ export class GraphBuilder {
   readonly #operations: Operation[] = [];
   readonly #outputs: { readonly name: string; readonly node: Node }[] = [];
   #values = 0;
+  readonly #made: Node[] = [];
 
   /** Starts an empty graph. */
   constructor(
@@ -143,6 +144,7 @@ export class GraphBuilder {
       outputs: nodes.map((node) => node.name),
       attributes: options.attributes ?? {},
     });
+    this.#made.push(...nodes);
     return nodes;
   }
 
@@ -170,6 +172,11 @@ export class GraphBuilder {
   /** The graph's own constants. */
   get constants(): readonly Constant[] {
     return [...this.#constants.values()];
+  }
+
+  /** What operators make, in order. */
+  get values(): readonly Node[] {
+    return this.#made;
   }
 
   /** Operators in execution order. */

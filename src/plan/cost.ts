@@ -67,7 +67,10 @@ export function rowMacs(row: string, cost: ModelCost): number {
  *
  * @throws {PlanError} When the sizes are for another number of modules.
  */
-export function peakLiveBytes(compiled: CompiledPlan, sizes: FeatureSizes): number {
+export function peakLiveBytes(
+  compiled: Pick<CompiledPlan, "plan" | "steps">,
+  sizes: FeatureSizes,
+): number {
   checkCount(compiled, sizes.modules.length);
   let live = 0;
   let peak = 0;
@@ -97,7 +100,7 @@ function trunkMacs(cost: ModelCost, runs: readonly boolean[]): number {
   return cost.embed + sum(modules) + cost.head;
 }
 
-function checkCount(compiled: CompiledPlan, count: number): void {
+function checkCount(compiled: Pick<CompiledPlan, "plan">, count: number): void {
   const wanted = compiled.plan.modules.length;
   if (count === wanted) return;
   throw new PlanError(`Cannot price plan: modules must be ${wanted}: current value is ${count}`);

@@ -1,0 +1,92 @@
+/**
+ * What a run would take of memory on each backend, told before anything is loaded.
+ *
+ * @module
+ */
+
+import type { ModelLocation } from "../assets/model_dir.ts";
+import type { BackendName } from "../backend/backend.ts";
+import { type Model, openModel } from "../model/model.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import { labelScene } from "../model/scene.ts";
+import { compilePlan } from "../plan/compile.ts";
+import { peakLiveBytes } from "../plan/cost.ts";
+import type { Plan } from "../plan/plan.ts";
+import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
+import { EMBEDDED_MODEL } from "./pipeline.ts";
+import { featureSizes } from "./plan_target.ts";
+import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run_memory.ts";
+
+/** What a run is, as far as its memory depends on it. */
+export interface MemoryRequest {
+  /** Directory, URL prefix, safetensors or .pt file, or files in memory; the embedded model unless given. */
+  readonly model?: ModelLocation;
+  /** Pictures that are drawn together; 1 unless given. */
+  readonly pictures?: number;
+  /** Guidance scale; the model's unless given. 1 runs half as many rows where guiding takes two. */
+  readonly guidance?: number;
+  /** Sampling steps; the plan's, or the model's. */
+  readonly steps?: number;
+  /** What is kept between steps; without a plan nothing is. */
+  readonly plan?: Plan;
+}
+
+/** What a model's run would take. */
+export interface MemoryReport {
+  /** The model's short name. */
+  readonly id: string;
+  /** Rows of a batch. */
+  readonly rows: number;
+  /** Weights of a step. */
+  readonly needs: MemoryNeeds;
+  /** What a run takes besides. */
+  readonly run: RunNeeds;
+  /** By backend. */
+  readonly backends: readonly BackendMemory[];
+}
+
+/**
+ * Tells what a run would take; only headers of the model are read.
+ *
+ * @throws {AssetError} When the model cannot be opened.
+ * @throws {PlanError} When the plan is for other modules or cannot be run.
+ */
+export async function estimateMemory(request: MemoryRequest = {}): Promise<MemoryReport> {
+  const model = await openModel(request.model ?? EMBEDDED_MODEL);
+  try {
+    return memoryReport(model, request);
+  } finally {
+    await model.close();
+  }
+}
+
+/** As {@link estimateMemory}, of an opened model. */
+export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">): MemoryReport {
+  const { pictures = 1, plan } = request;
+  const grid = plan?.context.tokenGrid;
+  const [first, second] = grid ?? [];
+  const scene = model.scene?.({
+    grid: first === undefined || second === undefined ? undefined : [first, second],
+  }) ?? labelScene(model);
+  const guidance = request.guidance ?? plan?.context.guidance ?? model.sampler.guidance;
+  const labels = Array.from({ length: pictures }, (_, i) => i % Math.max(1, model.classes));
+  const batch = scene.batch(labels, { time: 0, guidance });
+  const times = plan?.sampler.times.length ?? request.steps ?? model.sampler.steps;
+  const distinct = new Set(batch.map(({ label }) => label)).size;
+  const { transformer } = scene;
+  const rows = batch.length;
+  const run = runNeeds(transformer, rowSets(transformer), {
+    rows,
+    conditions: times * distinct,
+    features: plan === undefined ? 0 : featureBytes(plan, transformer, rows),
+  });
+  const needs = memoryNeeds(transformer);
+  const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
+  return { id: model.id, rows, needs, run, backends };
+}
+
+const BACKENDS: readonly BackendName[] = ["wasm", "native", "webgpu"];
+
+function featureBytes(plan: Plan, transformer: Transformer, rows: number): number {
+  return peakLiveBytes(compilePlan(plan), featureSizes(transformer, rows));
+}

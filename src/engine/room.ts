@@ -1,0 +1,62 @@
+/**
+ * Whether a backend has room for a run, asked before the run begins: WebAssembly that runs out of memory in
+ * the midst of one cannot be used again.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/backend.ts";
+import { BackendError } from "../errors.ts";
+import type { Model } from "../model/model.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import type { Step } from "../plan/compile.ts";
+import { peakLiveBytes } from "../plan/cost.ts";
+import type { Plan } from "../plan/plan.ts";
+import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
+import { featureSizes } from "./plan_target.ts";
+import { type ResolvedRequest, sceneOf } from "./request.ts";
+import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run_memory.ts";
+
+/** What a run keeps depends on its plan. */
+export interface PlannedRun {
+  /** The plan, if there is one. */
+  readonly plan: Plan | undefined;
+  /** Its steps. */
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Makes the check of a model's runs; what its graphs hold is found out once for each size of picture.
+ *
+ * @returns A function that throws a `BackendError` when a run does not fit, saying what takes how much and
+ *   what to do.
+ */
+export function roomCheck(
+  model: Model,
+  { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
+): (request: ResolvedRequest, run: PlannedRun) => void {
+  let known:
+    | { readonly of: Transformer; readonly needs: MemoryNeeds; readonly sets: RowSets }
+    | undefined;
+  return (request, { plan, steps }) => {
+    if (memoryLimit === undefined) return;
+    const scene = sceneOf(model, request);
+    const { transformer } = scene;
+    if (known?.of !== transformer) {
+      known = { of: transformer, needs: memoryNeeds(transformer), sets: rowSets(transformer) };
+    }
+    const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
+    const rows = batch.length;
+    const kept = plan && peakLiveBytes({ plan, steps }, featureSizes(transformer, rows));
+    const run = runNeeds(transformer, known.sets, {
+      rows,
+      conditions: request.steps * new Set(batch.map(({ label }) => label)).size,
+      features: kept ?? 0,
+    });
+    const misfit = misfitOn(memoryOn(name, known.needs, run), memoryLimit);
+    if (misfit === undefined) return;
+    throw new BackendError(
+      `Cannot run ${model.id} on ${description}, ${rows} rows at a time: ${misfit}`,
+    );
+  };
+}

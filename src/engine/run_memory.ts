@@ -1,0 +1,185 @@
+/**
+ * What a run takes of memory beside its weights, and what all of it comes to on each backend.
+ *
+ * Bytes of values follow from shapes. What runtimes add was measured with onnxruntime 1.30 on DiT-S/2, B/4,
+ * XL/2 and the embedded model (`scripts/measure_memory.ts`), and is said beside each number.
+ *
+ * @module
+ */
+
+import type { BackendName } from "../backend/backend.ts";
+import type { Transformer } from "../model/module_graph.ts";
+import { CONDITIONING_PASS_BYTES } from "./conditioning.ts";
+import { gibibytes, type MemoryNeeds } from "./memory.ts";
+import { buildSegment, type Part } from "./segment.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./step_segments.ts";
+import { workingSet } from "./working_set.ts";
+
+/** What a run takes besides weights, in bytes. */
+export interface RunNeeds {
+  /** The most that one graph of a step holds while it runs. */
+  readonly largestSet: number;
+  /** That of all graphs of a step, added up. */
+  readonly allSets: number;
+  /** The most that a step holds as one graph. */
+  readonly wholeSet: number;
+  /** The most that conditioning holds, weights among it; gone before the first step. */
+  readonly conditioning: number;
+  /** Conditioning of the whole run, on the host. */
+  readonly table: number;
+  /** Features and states that the plan keeps, at most. */
+  readonly features: number;
+}
+
+/** What one backend takes, in bytes. */
+export interface BackendMemory {
+  /** Which. */
+  readonly name: BackendName;
+  /** Where: WebAssembly's memory, the whole process, or the GPU's memory. */
+  readonly place: string;
+  /** Weights, in every copy that the backend makes. */
+  readonly weights: number;
+  /** Values of graphs that run, with what the allocator loses between them. */
+  readonly activations: number;
+  /** What conditioning holds there, before the first step. */
+  readonly conditioning: number;
+  /** Features and states that are kept there between steps. */
+  readonly features: number;
+  /** The runtime itself and its sessions. */
+  readonly runtime: number;
+  /** The most there at any moment. */
+  readonly peak: number;
+  /** What JavaScript holds beside that place: features on wasm, conditioning, a graph that is loaded. */
+  readonly host: number;
+}
+
+/** Working sets of a step for one row of the batch: they grow with rows as values do. */
+export interface RowSets {
+  /** Of the graph that holds most. */
+  readonly largest: number;
+  /** Of all graphs. */
+  readonly all: number;
+  /** Of the step as one graph. */
+  readonly whole: number;
+}
+
+/** Builds the graphs of a step and adds up what they hold. */
+export function rowSets(transformer: Transformer): RowSets {
+  const [full] = fullSteps(1, transformer.modules.length);
+  const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
+  const sizes = { ...transformer.sizes, N: 1 };
+  const sets = parts.map((part) => workingSet(buildSegment(transformer, [part]), sizes));
+  return {
+    largest: Math.max(...sets),
+    all: sets.reduce((sum, bytes) => sum + bytes, 0),
+    whole: workingSet(buildSegment(transformer, parts), sizes),
+  };
+}
+
+/** What a run of this many rows and distinct conditions takes. */
+export function runNeeds(
+  transformer: Transformer,
+  sets: RowSets,
+  { rows, conditions, features }: {
+    readonly rows: number;
+    readonly conditions: number;
+    readonly features: number;
+  },
+): RunNeeds {
+  const { groups, width } = transformer.conditioning;
+  const vectors = groups.map(({ parts }) => parts.reduce((sum, part) => sum + part.rows, 0));
+  const passes = groups.map(({ weightBytes }, i) => {
+    const row = 4 * width * vectors[i]!; // one for each group
+    const pass = Math.min(conditions, Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / row)));
+    return weightBytes + pass * (2 * row + 4 * width); // each layer's, joined, and what they come from
+  });
+  return {
+    largestSet: rows * sets.largest,
+    allSets: rows * sets.all,
+    wholeSet: rows * sets.whole,
+    conditioning: Math.max(0, ...passes),
+    table: conditions * 4 * width * vectors.reduce((sum, count) => sum + count, 0),
+    features,
+  };
+}
+
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+
+/** What a run takes on one backend. */
+export function memoryOn(name: BackendName, needs: MemoryNeeds, run: RunNeeds): BackendMemory {
+  const parts = PLACES[name](needs, run);
+  const { weights, activations, conditioning, features, runtime } = parts;
+  // Conditioning is over when the first step begins.
+  const peak = runtime + weights + Math.max(conditioning, features + activations);
+  return { name, ...parts, peak };
+}
+
+type Parts = Omit<BackendMemory, "name" | "peak">;
+
+const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) => Parts>> = {
+  // Features and results come back to the host after each graph; all sessions use the same room in turn.
+  wasm: (needs, run) => ({
+    place: "WebAssembly's memory",
+    weights: needs.weights,
+    activations: 1.3 * run.largestSet, // blocks of several sizes leave gaps: 1.2 to 1.4 was measured
+    conditioning: run.conditioning,
+    features: 0,
+    runtime: 10 * MIB + 96 * KIB * needs.graphs,
+    host: run.features + run.table + needs.largestGraph,
+  }),
+  // Each session keeps a packed copy of its matrices, and in an arena of its own all that it ever held.
+  native: (needs, run) => ({
+    place: "the process",
+    weights: 2.25 * needs.weights,
+    activations: 1.15 * run.allSets,
+    conditioning: run.conditioning,
+    features: run.features + run.table,
+    runtime: 85 * MIB + 2 * MIB * needs.graphs,
+    host: 0,
+  }),
+  // One graph a step. Computed from shapes only: no GPU was there to measure.
+  webgpu: (needs, run) => ({
+    place: "the GPU's memory",
+    weights: needs.weights,
+    activations: run.wholeSet,
+    conditioning: run.conditioning,
+    features: run.features,
+    runtime: 0,
+    host: run.table + needs.largestGraph,
+  }),
+};
+
+/** Why a run does not fit where this much is, and what to do; `undefined` when nothing speaks against it. */
+export function misfitOn(memory: BackendMemory, limit: number | undefined): string | undefined {
+  if (limit === undefined || memory.peak <= limit) return undefined;
+  return `memory must be at most ${gibibytes(limit)}: current value is ${
+    gibibytes(memory.peak)
+  } of ${memory.place}, ${partsText(memory)}; ${adviceOn(memory)}`;
+}
+
+/** The parts of a peak, largest first. */
+export function partsText(memory: BackendMemory): string {
+  const { weights, activations, conditioning, features, runtime } = memory;
+  const held = conditioning > activations + features
+    ? [["conditioning", conditioning]] as const
+    : [["activations", activations], ["kept between steps", features]] as const;
+  return ([["weights", weights], ...held, ["runtime", runtime]] as const)
+    .filter(([, bytes]) => bytes > 0)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([what, bytes]) => `${gibibytes(bytes)} ${what}`)
+    .join(", ");
+}
+
+/** What would make the largest part smaller. */
+function adviceOn({ name, weights, activations, features }: BackendMemory): string {
+  const others = name === "wasm" ? "native or webgpu" : "another backend";
+  if (weights >= activations && weights >= features) {
+    return `take ${WEIGHT_ADVICE}, or ${others}`;
+  }
+  if (features > activations) return `take a plan that keeps fewer features, or ${others}`;
+  return `draw fewer pictures at a time, or take ${others}`;
+}
+
+/** What makes weights smaller. */
+export const WEIGHT_ADVICE = "--weights int8";

@@ -1,0 +1,127 @@
+/**
+ * What a graph holds while it runs, beside its weights: known from its shapes before anything is loaded.
+ *
+ * @module
+ */
+
+import type { Dim, GraphBuilder, Node, Operation } from "../onnx/graph.ts";
+
+/** Sizes that shapes name, the batch `"N"` among them. */
+export type Sizes = Readonly<Record<string, number>>;
+
+/**
+ * The most bytes that values of the graph take at any moment: its inputs all along, a value from the operator
+ * that makes it to the last that reads it, results to the end, and the scratch room of attention. Values
+ * that only change shape take none. Each value is float32; what operators could do in place is not counted.
+ */
+export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
+  const counts = elementCounts(graph, sizes);
+  const owner = owners(graph);
+  const ending: string[][] = graph.operations.map(() => []); // Map.groupBy() is not in Node 20
+  for (const [name, last] of lastUses(graph, owner)) ending[last]!.push(name); // an operation's index
+  const bytesOf = (name: string): number => 4 * (counts.get(name) ?? 0);
+  let live = graph.inputs.reduce((sum, { name }) => sum + bytesOf(name), 0);
+  let most = live;
+  for (const [at, operation] of graph.operations.entries()) {
+    if (!RESHAPING.has(operation.operator)) {
+      live += operation.outputs.reduce((sum, name) => sum + bytesOf(name), 0);
+    }
+    most = Math.max(most, live + scratchBytes(operation, counts, graph, sizes));
+    for (const name of ending[at]!) live -= bytesOf(name); // one for each operation
+  }
+  return most;
+}
+
+/** Operators whose result lies where their operand does. */
+const RESHAPING: ReadonlySet<string> = new Set(["Reshape"]);
+const ATTENTION = "MultiHeadAttention";
+
+/** Elements of every float value; sizes that only the run knows follow from the operand. */
+function elementCounts(graph: GraphBuilder, sizes: Sizes): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  const known = [...graph.inputs, ...graph.parameters, ...graph.constants];
+  const nodes = new Map([...known, ...graph.values].map((node) => [node.name, node]));
+  for (const node of known) counts.set(node.name, countOf(node.dims, sizes) ?? 0);
+  for (const { inputs, outputs } of graph.operations) {
+    const operand = nodes.get(inputs[0] ?? "");
+    for (const name of outputs) {
+      const { dims } = nodes.get(name)!; // an operator made it
+      counts.set(name, countOf(dims, sizes) ?? rowsOf(operand, counts) * widthOf(dims));
+    }
+  }
+  return counts;
+}
+
+/** Rows of an operand whose last dimension is its width. */
+function rowsOf(operand: Node | undefined, counts: ReadonlyMap<string, number>): number {
+  if (operand === undefined) return 0;
+  return (counts.get(operand.name) ?? 0) / widthOf(operand.dims);
+}
+
+function widthOf(dims: readonly Dim[]): number {
+  const width = dims.at(-1);
+  return typeof width === "number" ? width : 1;
+}
+
+/** `undefined` when a size is not known. */
+function countOf(dims: readonly Dim[], sizes: Sizes): number | undefined {
+  let count = 1;
+  for (const dim of dims) {
+    const size = sizeOf(dim, sizes);
+    if (size === undefined) return undefined;
+    count *= size;
+  }
+  return count;
+}
+
+/** A size by its name; `"M+T"` is a sum. */
+function sizeOf(dim: Dim, sizes: Sizes): number | undefined {
+  if (typeof dim === "number") return dim;
+  const parts = dim.split("+").map((part) => sizes[part]);
+  return parts.reduce<number | undefined>(
+    (sum, part) => sum === undefined || part === undefined ? undefined : sum + part,
+    0,
+  );
+}
+
+/** Whose room a value takes: its own, or that of what it was reshaped from. */
+function owners(graph: GraphBuilder): (name: string) => string {
+  const origin = new Map<string, string>();
+  const owner = (name: string): string => origin.get(name) ?? name;
+  for (const { operator, inputs, outputs } of graph.operations) {
+    if (RESHAPING.has(operator)) origin.set(outputs[0]!, owner(inputs[0]!)); // one in, one out
+  }
+  return owner;
+}
+
+/** By value with room of its own: the last operator that reads it; results and inputs stay. */
+function lastUses(
+  graph: GraphBuilder,
+  owner: (name: string) => string,
+): ReadonlyMap<string, number> {
+  const last = new Map<string, number>();
+  for (const [at, { inputs, outputs }] of graph.operations.entries()) {
+    for (const name of [...outputs, ...inputs]) last.set(owner(name), at);
+  }
+  const stays = [...graph.outputs.map(({ node }) => node), ...graph.inputs];
+  for (const { name } of [...stays, ...graph.parameters, ...graph.constants]) {
+    last.delete(owner(name));
+  }
+  return last;
+}
+
+/** Attention splits heads of its operands into copies, and holds every head's scores. */
+function scratchBytes(
+  { operator, inputs, attributes }: Operation,
+  counts: ReadonlyMap<string, number>,
+  graph: GraphBuilder,
+  sizes: Sizes,
+): number {
+  if (operator !== ATTENTION) return 0;
+  const [q = 0, k = 0, v = 0] = inputs.map((name) => counts.get(name) ?? 0);
+  const rows = sizes["N"] ?? 1;
+  const width = widthOf(graph.values.find(({ name }) => name === inputs[0])!.dims); // an operator made q
+  const heads = Number(attributes["num_heads"]);
+  const scores = heads * (q / width) * (k / width / rows);
+  return 4 * (q + k + v + scores + q);
+}
