@@ -42,4 +42,7 @@ Deno.test("modelFiles() takes what lies at the top where there is no pipeline", 
   const shards = ["a-00001-of-00002.safetensors", "a-00002-of-00002.safetensors"];
   assertEquals(modelFiles([...shards, "a.fp16.safetensors"]), shards);
   assertEquals(modelFiles(["a.fp16.safetensors"]), ["a.fp16.safetensors"]);
+  const torch = ["config.json", "diffusion_pytorch_model.bin", "optimizer.bin"];
+  assertEquals(modelFiles(torch), torch.slice(0, 2));
+  assertEquals(modelFiles([...torch, "model.safetensors"]), ["config.json", "model.safetensors"]);
 });

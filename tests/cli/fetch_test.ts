@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
 import { NET } from "../assets/hub_fixture.ts";
+import { pipelineFiles } from "../engine/pipeline_files.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
@@ -189,3 +190,33 @@ Deno.test("fetch refuses in one line, with an exit code", NET, async () => {
     assertStringIncludes(denied.stderr, "(Deno: --allow-write)");
   });
 });
+
+Deno.test(
+  "a pipeline directory on a hub is fetched without its text encoders, and draws",
+  NET,
+  async () => {
+    const files = Object.fromEntries(
+      [...await pipelineFiles(), ["text_encoder/model.safetensors", new Uint8Array(64)] as const]
+        .map(([path, bytes]) => [
+          path,
+          fileOfBytes(new Uint8Array(bytes), path.endsWith(".json") ? "small" : "large"),
+        ]),
+    );
+    await using hub = startFakeHub({ files });
+    await withFolder(async (folder) => {
+      const shared = { hub, folder };
+      const fetched = await run(shared, ["fetch", "hf://owner/name"]);
+      assertEquals(fetched.code, 0, fetched.stderr);
+      assert(!hub.requests.some(({ path }) => path.includes("text_encoder/model")));
+      const offline = { env: { INVARDIFF_OFFLINE: "1" } };
+      const words = ["--label", "class 3", "--steps", "2", "--backend", "wasm", "--threads", "1"];
+      const drawn = await run(
+        shared,
+        ["generate", "--model", "hf://owner/name", ...words, "--out", `${folder}/a.png`],
+        offline,
+      );
+      assertEquals(drawn.code, 0, drawn.stderr);
+      assertEquals((await namesIn(folder)).includes("a.png"), true);
+    });
+  },
+);
