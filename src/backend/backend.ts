@@ -10,7 +10,15 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** The providers we know. */
 export type BackendName = "wasm" | "webgpu" | "native";
 
-/** Float32 numbers on the device. Who makes a value disposes of it. */
+/** Numbers to copy to the device: float32, or the integers of a weight. */
+export interface HostNumbers {
+  /** Their shape. */
+  readonly dims: readonly number[];
+  /** The numbers, last dimension fastest. */
+  readonly data: Float32Array | Uint8Array;
+}
+
+/** Numbers on the device. Who makes a value disposes of it. */
 export interface Value {
   /** Its shape. */
   readonly dims: readonly number[];
@@ -67,12 +75,12 @@ export interface Backend {
    */
   load(model: OnnxModel): Promise<Session>;
   /**
-   * Copies numbers to the device; the tensor's data must stay unchanged while the value lives.
+   * Copies numbers to the device; they must stay unchanged while the value lives.
    *
    * @throws {BackendError} When the backend is disposed or the device has no room.
    */
-  upload(tensor: Tensor): Value;
-  /** Copies numbers back to the host. */
+  upload(numbers: HostNumbers): Value;
+  /** Copies float32 numbers back to the host. */
   download(value: Value): Promise<Tensor>;
   /** Ends the backend: its sessions and values are freed and further calls are refused. */
   dispose(): Promise<void>;

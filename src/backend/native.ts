@@ -8,7 +8,7 @@
 
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
-import { ortBackend, type OrtModule } from "./ort.ts";
+import { elementType, ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules } from "./platform.ts";
 
 /** Settings of the native provider. */
@@ -66,7 +66,7 @@ export async function openNative(options: NativeOptions = {}): Promise<Backend> 
       interOpNumThreads: 1,
       extra: { session: { intra_op: { allow_spinning: "0" } } },
     },
-    upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
+    upload: (numbers) => new ort.Tensor(elementType(numbers), numbers.data, numbers.dims),
     schedule: (task) => task(),
   });
 }

@@ -9,7 +9,7 @@ import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
-import type { Backend, BackendName, Session, Value } from "./backend.ts";
+import type { Backend, BackendName, HostNumbers, Session, Value } from "./backend.ts";
 
 /** The part of an ONNX Runtime module that we call. */
 export interface OrtModule {
@@ -34,7 +34,7 @@ export interface OrtProvider {
   /** Whether a session that failed to run would give the inputs of that run to the next one. */
   readonly failureSpoilsSession?: boolean;
   /** Makes a device tensor of host numbers. */
-  upload(tensor: Tensor): OrtTensor;
+  upload(numbers: HostNumbers): OrtTensor;
   /** Runs create and run calls; WebGPU needs them one after another. */
   schedule<T>(task: () => Promise<T>): Promise<T>;
 }
@@ -81,9 +81,9 @@ class OrtBackend implements Backend {
     return session;
   }
 
-  upload(tensor: Tensor): Value {
+  upload(numbers: HostNumbers): Value {
     this.#refuseAfterDispose("upload a tensor");
-    return this.adopt(this.provider.upload(tensor));
+    return this.adopt(this.provider.upload(numbers));
   }
 
   async download(value: Value): Promise<Tensor> {
@@ -155,7 +155,7 @@ class OrtValue implements Value {
 
   constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
     this.dims = native.dims;
-    this.byteLength = elementCount(native.dims) * 4;
+    this.byteLength = elementCount(native.dims) * (native.type === "float32" ? 4 : 1);
   }
 
   dispose(): void {
@@ -272,6 +272,11 @@ async function whilePending<T>(pending: Set<Promise<T>>, task: Promise<T>): Prom
 
 function byteLength(model: OnnxModel): number {
   return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
+}
+
+/** The runtime's name for the type of these numbers. */
+export function elementType({ data }: HostNumbers): "float32" | "uint8" {
+  return data instanceof Float32Array ? "float32" : "uint8";
 }
 
 function float32(numbers: OrtTensor["data"]): Float32Array {

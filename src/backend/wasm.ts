@@ -7,7 +7,7 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
-import { ortBackend, type OrtModule } from "./ort.ts";
+import { elementType, ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
 import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
@@ -73,7 +73,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
       extra: { session: { disable_prepacking: "1" } },
     },
     weightLimit: WEIGHT_LIMIT,
-    upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
+    upload: (numbers) => new ort.Tensor(elementType(numbers), numbers.data, numbers.dims),
     schedule: (task) => task(),
   });
 }

@@ -6,10 +6,9 @@
 
 import type { Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { findAdapter } from "./adapter.ts";
-import type { Backend } from "./backend.ts";
-import { ortBackend } from "./ort.ts";
+import type { Backend, HostNumbers } from "./backend.ts";
+import { elementType, ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
 import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
@@ -58,23 +57,32 @@ async function loadRuntime(): Promise<WebGpuRuntime> {
 }
 
 /** Uploads to buffers of the runtime's own device, freed with their tensor. */
-async function uploader(ort: WebGpuRuntime): Promise<(tensor: Tensor) => OrtTensor> {
+async function uploader(ort: WebGpuRuntime): Promise<(numbers: HostNumbers) => OrtTensor> {
   device ??= openDevice(ort).catch((error) => {
     device = undefined;
     throw error;
   });
   const gpu = await device;
-  return ({ dims, data }) => {
+  return (numbers) => {
+    const { dims, data } = numbers;
     const size = alignedBytes(data.byteLength);
     const buffer = gpu.createBuffer({ size, usage: BUFFER_USAGE });
-    gpu.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>); // never a shared buffer
+    gpu.queue.writeBuffer(buffer, 0, whole(data));
     return ort.Tensor.fromGpuBuffer(buffer, {
-      dataType: "float32",
+      dataType: elementType(numbers),
       dims,
       download: () => readBack(gpu, buffer, data.byteLength),
       dispose: () => buffer.destroy(),
     });
   };
+}
+
+/** The bytes of an array in whole words, as WebGPU copies them. */
+function whole(data: HostNumbers["data"]): ArrayBufferView<ArrayBuffer> {
+  if (data.byteLength % 4 === 0) return data as ArrayBufferView<ArrayBuffer>; // never a shared buffer
+  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+  padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return padded;
 }
 
 /** Copies a buffer to the host. */
