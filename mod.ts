@@ -29,6 +29,8 @@ export {
 } from "./src/engine/library.ts";
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
+export type { LayerPrecision, WeightPrecision } from "./src/engine/precision.ts";
+export type { PrecisionReport } from "./src/engine/rounding.ts";
 export { encodePng, readPngText } from "./src/engine/png.ts";
 export type { EncodedPrompts, PromptEncoder } from "./src/engine/prompts.ts";
 export type { GenerateOptions } from "./src/engine/request.ts";

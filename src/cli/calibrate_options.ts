@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 import type { BackendName } from "../backend/backend.ts";
 
 /** What `calibrate` was asked to do. */
@@ -42,6 +43,8 @@ export interface CalibrateCommand {
   readonly backend: BackendName | "auto";
   /** Threads of wasm and native. */
   readonly threads?: number;
+  /** Precision of weights; absent is the model's. */
+  readonly weights?: WeightPrecision;
   /** Plan to write. */
   readonly out: string;
 }
@@ -64,7 +67,8 @@ export const CALIBRATE_USAGE = `calibrate options:
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of runs and seed; for a
                           model of text with noise (n,T,C) packed, text, pooled, image_ids
   --backend NAME          auto, webgpu, native or wasm (auto)
-  --threads N             threads of wasm and native (all cores)`;
+  --threads N             threads of wasm and native (all cores)
+  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)`;
 
 const OPTIONS = {
   model: { type: "string" },
@@ -83,6 +87,7 @@ const OPTIONS = {
   conditions: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
 } as const;
 
 const whole = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
@@ -116,6 +121,7 @@ const schema = z.object({
   backend: z.enum(["auto", "webgpu", "native", "wasm"], "must be auto, webgpu, native or wasm")
     .default("auto"),
   threads: z.exactOptional(positive),
+  weights: z.exactOptional(z.enum(PRECISIONS)),
   out: path,
 });
 

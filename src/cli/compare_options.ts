@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 
 /** What `compare` was asked to do. */
 export interface CompareCommand {
@@ -25,6 +26,8 @@ export interface CompareCommand {
   readonly backend: "auto" | "webgpu" | "native" | "wasm";
   /** Threads of wasm and native. */
   readonly threads?: number;
+  /** Precision of weights; absent is the model's. */
+  readonly weights?: WeightPrecision;
   /** PNG of the contact sheet to write. */
   readonly out?: string;
   /** JSON of the numbers to write. */
@@ -41,7 +44,7 @@ export const COMPARE_USAGE = `compare options; full computation against a plan, 
   --seed S                picture i is of class i and comes from noise S + i (0)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of a seed
   --rounds R              times are medians over R rounds (3)
-  --backend NAME, --threads N   as for generate
+  --backend NAME, --threads N, --weights P   as for generate
   --out FILE.png          contact sheet: full, plan, difference × 4, and the next picture beside or below
   --json FILE             the numbers
   --record FILE           the plan with the numbers in it`;
@@ -55,6 +58,7 @@ const OPTIONS = {
   rounds: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
   out: { type: "string" },
   json: { type: "string" },
   record: { type: "string" },
@@ -73,6 +77,7 @@ const schema: z.ZodType<CompareCommand> = z.strictObject({
   rounds: positive.default(3),
   backend: z.enum(["auto", "webgpu", "native", "wasm"]).default("auto"),
   threads: z.exactOptional(positive),
+  weights: z.exactOptional(z.enum(PRECISIONS)),
   out: z.exactOptional(path.endsWith(".png", "must end in .png")),
   json: z.exactOptional(path),
   record: z.exactOptional(path),

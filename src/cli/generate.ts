@@ -168,9 +168,10 @@ async function writeResults(
   report: Report,
 ): Promise<void> {
   if (command.out !== undefined) {
-    const { labels, seed, steps, guidance, fingerprint, model } = report;
+    const { labels, seed, steps, guidance, fingerprint, model, precision } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
-    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, plan });
+    const weights = precision.weights === "f32" ? undefined : precision.weights;
+    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, weights, plan });
     const picture = tileGrid(toPictures(latents));
     await writeWhole(command.out, [await encodePng(picture, text)]);
   }

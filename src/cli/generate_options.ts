@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
@@ -29,6 +30,8 @@ export interface GenerateCommand {
   readonly backend: "auto" | "webgpu" | "native" | "wasm";
   /** Threads of wasm and native. */
   readonly threads?: number;
+  /** Precision of weights; absent is the model's. */
+  readonly weights?: WeightPrecision;
   /** PNG to write; absent when only latents are wanted. */
   readonly out?: string;
   /** Safetensors with `noise` and `label`. */
@@ -56,6 +59,7 @@ export const GENERATE_USAGE = `generate options:
   --guidance G            guidance scale, classifier-free or embedded; 1 is none (the model's)
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)
+  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)
   --out FILE.png          grid of pictures (out.png; with --latents, none unless asked for)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n); for a model of text with
                           noise (n,T,C) packed, text (n,M,W), pooled (n,P), image_ids (T,axes)
@@ -73,6 +77,7 @@ const OPTIONS = {
   guidance: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
   out: { type: "string" },
   conditions: { type: "string" },
   latents: { type: "string" },
@@ -91,6 +96,7 @@ const schema = z.object({
   guidance: z.string().regex(/^\d+(\.\d+)?$/, "must be a number of at least 0").transform(Number),
   backend: z.enum(["auto", "webgpu", "native", "wasm"]),
   threads: whole.refine((n) => n >= 1, "must be at least 1"),
+  weights: z.enum(PRECISIONS),
   out: z.string().endsWith(".png", "must end in .png"),
   conditions: z.string().min(1),
   latents: z.string().endsWith(".safetensors", "must end in .safetensors"),
@@ -105,6 +111,7 @@ const recordSchema = z.object({
   seed: z.number().int().optional(),
   steps: z.number().int(),
   guidance: z.number(),
+  weights: z.enum(PRECISIONS).default("f32"),
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 });
 
@@ -151,14 +158,14 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { labels, seed, steps, guidance, fingerprint, plan } = parsed.data;
+  const { labels, seed, steps, guidance, fingerprint, weights, plan } = parsed.data;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
   const planned = plan === undefined
     ? { plan: "none" } // what was made in full is repeated in full
     : { plan: plan.name, planDigest: plan.digest };
-  return { labels, seed, steps, guidance, fingerprint, ...planned };
+  return { labels, seed, steps, guidance, fingerprint, weights, ...planned };
 }
 
 /** Another plan than the recorded one need not be the same, and brings its own steps. */

@@ -157,9 +157,14 @@ class Fleet {
   }
 
   async #openOne(count: number): Promise<Renderer> {
-    const { model, backend, workers } = this.command;
+    const { model, backend, workers, weights } = this.command;
     const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
-    const options = { backend, threads, ...(model !== undefined && { model }) };
+    const options = {
+      backend,
+      threads,
+      ...(model !== undefined && { model }),
+      ...(weights !== undefined && { weights }),
+    };
     const renderer = workers > 0 && canStartWorkers()
       ? await openRemoteRenderer(options)
       : await openLocalRenderer(options);

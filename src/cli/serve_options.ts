@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 import type { BackendName } from "../backend/backend.ts";
 
 /** What `serve` was asked to do. */
@@ -22,6 +23,8 @@ export interface ServeCommand {
   readonly backend: BackendName | "auto";
   /** Threads of wasm and native, of each worker. */
   readonly threads?: number;
+  /** Precision of weights; absent is the model's. */
+  readonly weights?: WeightPrecision;
   /** Workers, each with a copy of the model; 0 draws on the server's own thread. */
   readonly workers: number;
   /** File with one key a line. */
@@ -50,6 +53,7 @@ export const SERVE_USAGE = `serve options:
   --plan NAME|FILE        cache plan of requests that name none; auto, none (auto)
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native in each worker (all cores, shared)
+  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)
   --workers N             workers, each with a copy of the model; 0 is the server's own thread (1)
   --api-key-file FILE     one key a line; so does INVARDIFF_API_KEYS, keys by commas (no keys)
   --rate N                requests a minute of each key (no limit)
@@ -67,6 +71,7 @@ const OPTIONS = {
   plan: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
   workers: { type: "string" },
   "api-key-file": { type: "string" },
   rate: { type: "string" },
@@ -87,6 +92,7 @@ const schema = z.object({
   plan: z.string().min(1),
   backend: z.enum(["auto", "webgpu", "native", "wasm"]),
   threads: positive,
+  weights: z.enum(PRECISIONS),
   workers: whole.refine((n) => n <= 64, "must be at most 64"),
   "api-key-file": z.string().min(1),
   rate: positive,
@@ -131,10 +137,11 @@ type Parsed = z.infer<typeof schema>;
 function renamed(
   given: Omit<Parsed, "port" | "host" | "plan" | "backend" | "workers" | "quiet">,
 ): Partial<ServeCommand> {
-  const { model, threads, rate, cors, queue, deadline } = given;
+  const { model, threads, weights, rate, cors, queue, deadline } = given;
   const all = {
     model,
     threads,
+    weights,
     rate,
     cors,
     queue,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { WeightPrecision } from "./precision.ts";
+
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";
 
@@ -21,6 +23,8 @@ export interface PictureRecord {
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
+  /** Precision of the weights; absent is `f32`. */
+  readonly weights?: WeightPrecision | undefined;
   /** The plan, if there was one. */
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }

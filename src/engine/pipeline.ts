@@ -10,6 +10,8 @@ import { type BackendChoice, type BackendOptions, openBackend } from "../backend
 import { type Model, openModel } from "../model/model.ts";
 import { BackendError } from "../errors.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
+import { type RoundedLayers, roundedLowering, type WeightPrecision } from "./precision.ts";
+import { choosePrecision, precisionName, type PrecisionReport, roundLayers } from "./rounding.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { plannedSteps } from "./plan_target.ts";
@@ -26,6 +28,11 @@ export type { StepReport } from "./run.ts";
 export interface PipelineOptions extends BackendOptions {
   /** Directory, URL prefix, safetensors file or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
+  /**
+   * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
+   * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
+   */
+  readonly weights?: WeightPrecision;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
@@ -50,6 +57,8 @@ export interface Pipeline {
   readonly choice: BackendChoice;
   /** Runs single steps; for those who drive a run themselves. */
   readonly executor: Executor;
+  /** Precision of its weights. */
+  readonly precision: PrecisionReport;
   /** Graphs that run in a step without a plan. */
   readonly runsPerStep: number;
   /** Runs to the end. @throws {RangeError | TypeError} When an option is out of range. */
@@ -78,8 +87,9 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
   try {
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
-    expectRoom(model, backend);
-    opened.executor = new Executor(backend, model.transformer, model.weights);
+    const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
+    expectRoom(model, backend, rounded);
+    opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     const [full] = fullSteps(1, model.transformer.modules.length);
     await opened.executor.load(full!, options); // one step was asked for
     return new ModelPipeline({ model, choice, executor: opened.executor }, options.promptEncoder);
@@ -92,9 +102,14 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
 }
 
 /** Refuses, before loading, a model whose weights a backend cannot hold. */
-function expectRoom({ id, transformer }: Model, { description, weightLimit }: Backend): void {
+function expectRoom(
+  { id, transformer }: Model,
+  { description, weightLimit }: Backend,
+  rounded: RoundedLayers | undefined,
+): void {
   if (weightLimit === undefined) return;
-  const misfit = misfitOf(memoryNeeds(transformer), { weights: weightLimit });
+  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
+  const misfit = misfitOf(needs, { weights: weightLimit });
   if (misfit !== undefined) {
     throw new BackendError(`Cannot open ${id} on ${description}: ${misfit}`);
   }
@@ -124,6 +139,11 @@ class ModelPipeline implements Pipeline {
     return this.executor.backend;
   }
 
+  get precision(): PrecisionReport {
+    const { rounded } = this.executor;
+    return { weights: rounded?.options.precision ?? "f32", layers: rounded?.layers ?? [] };
+  }
+
   get runsPerStep(): number {
     return this.executor.runsPerStep;
   }
@@ -144,6 +164,7 @@ class ModelPipeline implements Pipeline {
       times,
       guidance: request.guidance,
       tokenGrid: request.scene?.tokenGrid,
+      precision: precisionName(this.precision.weights),
     });
     const features = new FeatureCache();
     const { signal } = options;

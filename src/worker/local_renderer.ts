@@ -70,7 +70,9 @@ function noiseOf(pictures: readonly PictureRequest[], latent: readonly number[])
   return joinRows(pictures.map(({ seed }) => normalNoise([1, ...latent], seed)));
 }
 
-async function factsOf({ model, backend, choice }: Pipeline): Promise<RendererFacts> {
+async function factsOf(
+  { model, backend, choice, precision: { weights } }: Pipeline,
+): Promise<RendererFacts> {
   const { id, transformer, latent, classes, classNames, nullLabel, sampler } = model;
   return {
     id,
@@ -83,6 +85,7 @@ async function factsOf({ model, backend, choice }: Pipeline): Promise<RendererFa
     guidable: nullLabel !== undefined || model.embedsGuidance === true,
     sampler,
     fingerprint: await model.fingerprint(),
+    ...(weights !== "f32" && { weights }),
     backend: { name: backend.name, description: backend.description, reason: choice.reason },
   };
 }

@@ -216,6 +216,7 @@ function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
     backend: pipeline.backend,
     choice: pipeline.choice,
     executor: pipeline.executor,
+    precision: pipeline.precision,
     runsPerStep: pipeline.runsPerStep,
     generate: (options) => {
       onSeed(options?.seed ?? 0);
