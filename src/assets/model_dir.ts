@@ -10,6 +10,7 @@
 import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { packedWeights } from "./packed_weights.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
 import { openUrl } from "./url_source.ts";
@@ -75,7 +76,10 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
   const manifest = json === undefined ? undefined : parseManifest(json);
   const path = file ?? (manifest ? CONVENTIONAL[0] : await findWeights(source));
   const config = manifest?.config ?? await readJson(source, CONFIG);
-  const weights = fileWeights(await openSafetensors(source, path), manifest?.sha256);
+  const stored = await openSafetensors(source, path);
+  const weights = manifest?.weights === undefined
+    ? fileWeights(stored, manifest?.sha256)
+    : packedWeights(stored, manifest.weights, manifest.sha256);
   return {
     name: source.name,
     id: manifest?.id ?? shortName(source, path),

@@ -10,6 +10,7 @@ import { calibrate, CALIBRATE_USAGE } from "./calibrate.ts";
 import { compare, COMPARE_USAGE } from "./compare.ts";
 import { doctor } from "./doctor.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
+import { pack, PACK_USAGE } from "./pack.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
 import { serve, SERVE_USAGE } from "./serve.ts";
 
@@ -22,6 +23,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   calibrate,
   plan,
   compare,
+  pack,
   doctor,
 };
 
@@ -32,6 +34,7 @@ const USAGE = `usage: deno task <command> [options]
   calibrate  record a model and write a plan of what to reuse
   plan       look at, check, import, bind and export cache plans
   compare    measure a plan against full computation
+  pack       write a model in fewer bytes, as a directory that opens like any other
   doctor     say what this machine offers and what --backend auto would choose
 
 ${GENERATE_USAGE}
@@ -42,7 +45,9 @@ ${CALIBRATE_USAGE}
 
 ${PLAN_USAGE}
 
-${COMPARE_USAGE}`;
+${COMPARE_USAGE}
+
+${PACK_USAGE}`;
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
 

@@ -11,13 +11,14 @@ import type { Weights } from "../assets/weights.ts";
 import type { Node } from "../onnx/graph.ts";
 import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
 import type { WeightNumbers } from "../onnx/model_proto.ts";
-import { blockLowering, byteLowering, type ByteType, scaleName } from "../onnx/quantized.ts";
+import { blockLowering, byteLowering, type ByteType } from "../onnx/quantized.ts";
 import {
   BLOCK,
   quantizeBlocks,
   quantizeColumns,
   type QuantizedMatrix,
   roundingError,
+  scaleName,
 } from "../tensor/quantize.ts";
 
 /** Every precision that weights can have. */
@@ -25,6 +26,9 @@ export const PRECISIONS = ["f32", "int8", "int4"] as const;
 
 /** How the weights of linear layers in modules are held: `int8` computes in integers, `int4` does not. */
 export type WeightPrecision = typeof PRECISIONS[number];
+
+/** A precision in integers. */
+export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
 
 /** What became of one layer. */
 export interface LayerPrecision {
@@ -46,7 +50,7 @@ export const ERROR_LIMITS = { int8: 0.02, int4: 0.16 } as const;
 /** What layers are rounded to, and for which kernels. */
 export interface RoundingOptions {
   /** To what. */
-  readonly precision: "int8" | "int4";
+  readonly precision: RoundedPrecision;
   /** How this CPU multiplies bytes exactly. */
   readonly byteType: ByteType;
 }
@@ -124,7 +128,7 @@ export async function roundLayer(
   weights: Weights,
   name: string,
   { precision, signal }: {
-    readonly precision: RoundingOptions["precision"];
+    readonly precision: RoundedPrecision;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<{ readonly layer: LayerPrecision; readonly matrix?: QuantizedMatrix }> {

@@ -18,6 +18,7 @@ import {
 } from "./dit_config.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
 import type { Model } from "./model.ts";
+import { originOf } from "./model_origin.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
@@ -43,6 +44,7 @@ export function openDit(directory: ModelDirectory): Model {
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
     classNames: manifest?.classNames ?? [],
     sampler: manifest?.sampler ?? ORIGINAL_SAMPLER,
+    origin: originOf("dit", config, directory),
     fingerprint: () => identity(directory, config),
     close: () => directory.close(),
   };
@@ -59,6 +61,7 @@ function withPositions(weights: Weights, config: DitConfig): Weights {
   const grid = config.inputSize / config.patchSize;
   const dims = [1, grid ** 2, config.hiddenSize];
   return {
+    ...weights,
     names: new Set([...weights.names, "pos_embed"]),
     dims: (name) => (name === "pos_embed" ? dims : weights.dims(name)),
     sample: (name, indices) => weights.sample(name, indices),

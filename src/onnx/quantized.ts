@@ -6,17 +6,13 @@
  * @module
  */
 
+import { scaleName } from "../tensor/quantize.ts";
 import type { GraphBuilder, Node } from "./graph.ts";
 import { biasOf, type LinearLayer, type LinearLowering } from "./linear.ts";
 import * as operators from "./operators.ts";
 
 /** How the elements of an 8-bit weight are stored: signed, or plus 128. */
 export type ByteType = "int8" | "uint8";
-
-/** Name of the parameter that holds the scales of a weight. */
-export function scaleName(weight: string): string {
-  return `${weight}.scale`;
-}
 
 const UINT8 = 2; // TensorProto.DataType
 const LARGEST = 127;

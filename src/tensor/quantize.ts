@@ -21,6 +21,11 @@ export interface QuantizedMatrix {
   readonly scales: Float32Array;
 }
 
+/** Name of the scales of a matrix in integers, beside it. */
+export function scaleName(matrix: string): string {
+  return `${matrix}.scale`;
+}
+
 /** Inputs that share a scale at 4 bits. */
 export const BLOCK = 32;
 const TILE = 64; // rows, bytes of a cache line
