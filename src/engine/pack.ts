@@ -55,7 +55,7 @@ export interface Packed {
  * @throws {AssetError} When it is packed already, or is of an architecture that cannot be.
  */
 export async function packModel(task: PackTask): Promise<Packed> {
-  const { model: { id, origin, weights, transformer }, precision } = task;
+  const { model: { id, origin, weights, transformer } } = task;
   if (origin === undefined) {
     throw new AssetError(
       `Cannot pack ${id}: its architecture must be dit: current value is ${transformer.architecture}`,

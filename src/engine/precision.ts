@@ -21,11 +21,11 @@ import {
   scaleName,
 } from "../tensor/quantize.ts";
 
-/** Every precision that weights can have. */
-export const PRECISIONS = ["f32", "int8", "int4"] as const;
-
 /** How the weights of linear layers in modules are held: `int8` computes in integers, `int4` does not. */
-export type WeightPrecision = typeof PRECISIONS[number];
+export type WeightPrecision = "f32" | "int8" | "int4";
+
+/** Every precision that weights can have. */
+export const PRECISIONS = ["f32", "int8", "int4"] as const satisfies readonly WeightPrecision[];
 
 /** A precision in integers. */
 export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
@@ -36,14 +36,14 @@ export interface LayerPrecision {
   readonly name: string;
   /** Whether it was rounded; else it stayed float32. */
   readonly rounded: boolean;
-  /** ‖W − Ŵ‖ ÷ ‖W‖ of rounding it; absent where its file has it rounded already, or it cannot be. */
+  /** What rounding adds to its result, relative to it: see `roundingError()`; absent where its file has it rounded already, or it cannot be. */
   readonly error?: number;
 }
 
 /**
- * Layers whose rounding error is larger stay float32. Numbers from one normal distribution give 0.9 % at 8
- * bits with a scale for each output of 768 inputs, and 9 % at 4 bits with one for every 32: about twice
- * that means a few numbers so large that the rest is lost.
+ * Layers whose rounding error is larger stay float32. Normal numbers give 0.7 % at 8 bits with a scale for
+ * each output of 768 inputs, and 9 % at 4 bits with one for every 32; much more means that some are so large
+ * that the rest is lost.
  */
 export const ERROR_LIMITS = { int8: 0.02, int4: 0.16 } as const;
 

@@ -91,18 +91,24 @@ export function dequantize({ bits, dims: [out, width], values, scales }: Quantiz
 }
 
 /**
- * ‖W − Ŵ‖ ÷ ‖W‖ in the Frobenius norm: what rounding adds to the layer's result, relative to it, for inputs
- * that are uncorrelated and of one size.
+ * What rounding adds to a layer's result, relative to it, for uncorrelated inputs that all have the same share
+ * in it: the root of the mean over inputs of ‖w − ŵ‖² ÷ ‖w‖², w an input's weights. Were inputs weighted by
+ * their size, one giant would hide that all others were lost.
  */
-export function roundingError({ data }: Tensor, matrix: QuantizedMatrix): number {
+export function roundingError(
+  { dims: [, width = 0], data }: Tensor,
+  matrix: QuantizedMatrix,
+): number {
   const rounded = dequantize(matrix).data;
-  let difference = 0;
-  let total = 0;
+  const difference = new Float64Array(width);
+  const total = new Float64Array(width);
   for (let i = 0; i < data.length; i++) {
-    difference += (data[i]! - rounded[i]!) ** 2;
-    total += data[i]! ** 2;
+    const input = i % width;
+    difference[input]! += (data[i]! - rounded[i]!) ** 2;
+    total[input]! += data[i]! ** 2;
   }
-  return total === 0 ? 0 : Math.sqrt(difference / total);
+  const shares = difference.map((square, input) => square === 0 ? 0 : square / total[input]!);
+  return Math.sqrt(shares.reduce((sum, share) => sum + share, 0) / Math.max(1, width));
 }
 
 /** Every element of a matrix, some rows together: of both layouts whole cache lines are used. */
