@@ -10,12 +10,12 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** The providers we know. */
 export type BackendName = "wasm" | "webgpu" | "native";
 
-/** Numbers to copy to the device: float32, or the integers of a weight. */
+/** Numbers to copy to the device: float32, or of a weight the bits of float16 or integers. */
 export interface HostNumbers {
   /** Their shape. */
   readonly dims: readonly number[];
   /** The numbers, last dimension fastest. */
-  readonly data: Float32Array | Uint8Array;
+  readonly data: Float32Array | Uint16Array | Uint8Array;
 }
 
 /** Numbers on the device. Who makes a value disposes of it. */
@@ -64,6 +64,8 @@ export interface Backend {
    * each run, so that segments of any length can be built without a second copy.
    */
   readonly weights: "initializers" | "inputs";
+  /** Whether weights that are inputs may be float16. */
+  readonly halfWeights?: boolean | undefined;
   /** Most bytes of weights that sessions may hold together, where there is a limit. */
   readonly weightLimit?: number | undefined;
   /** Counts of what is alive. */

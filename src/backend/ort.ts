@@ -29,6 +29,8 @@ export interface OrtProvider {
   readonly weights: Backend["weights"];
   /** Options of every session; an explicit execution provider is always among them. */
   readonly sessionOptions: InferenceSession.SessionOptions;
+  /** See {@link Backend.halfWeights}. */
+  readonly halfWeights?: boolean;
   /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
   readonly weightLimit?: number;
   /** Whether a session that failed to run would give the inputs of that run to the next one. */
@@ -48,6 +50,7 @@ class OrtBackend implements Backend {
   readonly name: BackendName;
   readonly description: string;
   readonly weights: Backend["weights"];
+  readonly halfWeights: boolean;
   readonly weightLimit: number | undefined;
   readonly #values = new Set<OrtValue>();
   readonly #sessions = new Set<OrtSession>();
@@ -58,6 +61,7 @@ class OrtBackend implements Backend {
     this.name = provider.name;
     this.description = provider.description;
     this.weights = provider.weights;
+    this.halfWeights = provider.halfWeights === true;
     this.weightLimit = provider.weightLimit;
   }
 
@@ -155,7 +159,7 @@ class OrtValue implements Value {
 
   constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
     this.dims = native.dims;
-    this.byteLength = elementCount(native.dims) * (native.type === "float32" ? 4 : 1);
+    this.byteLength = elementCount(native.dims) * (ELEMENT_BYTES[native.type] ?? 4);
   }
 
   dispose(): void {
@@ -274,9 +278,13 @@ function byteLength(model: OnnxModel): number {
   return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
 }
 
+/** Bytes of an element of the types that we upload. */
+const ELEMENT_BYTES: Readonly<Record<string, number>> = { float32: 4, float16: 2, uint8: 1 };
+
 /** The runtime's name for the type of these numbers. */
-export function elementType({ data }: HostNumbers): "float32" | "uint8" {
-  return data instanceof Float32Array ? "float32" : "uint8";
+export function elementType({ data }: HostNumbers): "float32" | "float16" | "uint8" {
+  if (data instanceof Float32Array) return "float32";
+  return data instanceof Uint16Array ? "float16" : "uint8";
 }
 
 function float32(numbers: OrtTensor["data"]): Float32Array {

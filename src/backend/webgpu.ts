@@ -39,6 +39,7 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
     name: "webgpu",
     description: `${kind} ${adapter.name}`,
     weights: "inputs",
+    halfWeights: adapter.float16,
     sessionOptions: { executionProviders: ["webgpu"], preferredOutputLocation: "gpu-buffer" },
     failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
     upload: await uploader(ort),

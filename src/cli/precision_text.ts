@@ -9,8 +9,12 @@ import type { PrecisionReport } from "../engine/rounding.ts";
 
 /** `int8 in 48 of 48 layers, rounding error 0.54 % on average, 0.64 % at most (…)`. */
 export function precisionText({ weights, layers }: PrecisionReport): string {
-  if (weights === "f32") return "f32";
   const rounded = layers.filter((layer) => layer.rounded);
+  if (weights === "f32") {
+    return layers.length === 0
+      ? "f32"
+      : `f32, ${rounded.length} of ${layers.length} layers kept as f16`;
+  }
   const kept = layers.filter((layer) => !layer.rounded);
   return [
     `${weights} in ${rounded.length} of ${layers.length} layers`,

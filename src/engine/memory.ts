@@ -76,6 +76,7 @@ export function gibibytes(bytes: number): string {
 
 const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   float32: 4,
+  float16: 2,
   int64: 8,
   int32: 4,
   int8: 1,

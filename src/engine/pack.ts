@@ -18,7 +18,7 @@ import {
 } from "../assets/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
-import { decodeFloat16, encodeFloat16 } from "../tensor/half.ts";
+import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
 import { BLOCK, scaleName } from "../tensor/quantize.ts";
 import { type LayerPrecision, roundLayer } from "./precision.ts";
 import { buildSegment, loweredLayers, type Part } from "./segment.ts";
@@ -147,12 +147,12 @@ async function floatEntry(
 
 /** Float16 where that was asked for or loses nothing; float32 where a number is too large for it. */
 function floatType(data: Float32Array, precision: PackTask["precision"]): "F16" | "F32" {
+  if (precision !== "f16") return exactFloat16(data) === undefined ? "F32" : "F16";
   const rounded = new Float32Array(data.length);
   decodeFloat16(encodeFloat16(data), rounded);
-  const fits = precision === "f16"
-    ? (number: number, i: number) => Number.isFinite(number) || !Number.isFinite(data[i])
-    : (number: number, i: number) => Object.is(number, data[i]);
-  return rounded.every(fits) ? "F16" : "F32";
+  return rounded.every((number, i) => Number.isFinite(number) || !Number.isFinite(data[i]))
+    ? "F16"
+    : "F32";
 }
 
 async function writeEntries(

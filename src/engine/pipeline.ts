@@ -141,7 +141,8 @@ class ModelPipeline implements Pipeline {
 
   get precision(): PrecisionReport {
     const { rounded } = this.executor;
-    return { weights: rounded?.options.precision ?? "f32", layers: rounded?.layers ?? [] };
+    const held = rounded?.options.precision ?? "f32";
+    return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
   }
 
   get runsPerStep(): number {

@@ -11,7 +11,9 @@ import type { Weights } from "../assets/weights.ts";
 import type { Node } from "../onnx/graph.ts";
 import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
 import type { WeightNumbers } from "../onnx/model_proto.ts";
+import { halfLowering } from "../onnx/half_linear.ts";
 import { blockLowering, byteLowering, type ByteType } from "../onnx/quantized.ts";
+import { exactFloat16 } from "../tensor/half.ts";
 import {
   BLOCK,
   quantizeBlocks,
@@ -29,6 +31,9 @@ export const PRECISIONS = ["f32", "int8", "int4"] as const satisfies readonly We
 
 /** A precision in integers. */
 export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
+
+/** How layers are held: `f16` only where it loses nothing, so that it computes what `f32` does. */
+export type HeldPrecision = RoundedPrecision | "f16";
 
 /** What became of one layer. */
 export interface LayerPrecision {
@@ -50,9 +55,9 @@ export const ERROR_LIMITS = { int8: 0.02, int4: 0.16 } as const;
 /** What layers are rounded to, and for which kernels. */
 export interface RoundingOptions {
   /** To what. */
-  readonly precision: RoundedPrecision;
-  /** How this CPU multiplies bytes exactly. */
-  readonly byteType: ByteType;
+  readonly precision: HeldPrecision;
+  /** With `int8`: how this CPU multiplies bytes exactly; `int8` unless given. */
+  readonly byteType?: ByteType;
 }
 
 /** The rounded layers of a model, made one module after another. */
@@ -84,12 +89,7 @@ export class RoundedLayers {
   async decide(names: Iterable<string>, signal?: AbortSignal): Promise<void> {
     for (const name of names) {
       if (this.#layers.has(name)) continue;
-      const { layer, matrix } = await roundLayer(this.weights, name, {
-        precision: this.options.precision,
-        signal,
-      });
-      this.#layers.set(name, layer);
-      if (matrix !== undefined) this.#hold(name, matrix);
+      this.#layers.set(name, await this.#hold(name, signal));
     }
   }
 
@@ -97,11 +97,7 @@ export class RoundedLayers {
   async read({ name }: Node, signal?: AbortSignal): Promise<WeightNumbers | undefined> {
     const layer = [name, layerOf(name)].find((known) => this.#isRounded(known));
     if (layer === undefined) return undefined;
-    if (!this.#held.has(name)) {
-      const { precision } = this.options; // its graph is loaded once more
-      const { matrix } = await roundLayer(this.weights, layer, { precision, signal });
-      this.#hold(layer, matrix!); // as decided before
-    }
+    if (!this.#held.has(name)) await this.#hold(layer, signal); // its graph is loaded once more
     const numbers = this.#held.get(name);
     this.#held.delete(name);
     return numbers;
@@ -111,16 +107,30 @@ export class RoundedLayers {
     return this.#layers.get(name)?.rounded === true;
   }
 
-  #hold(name: string, { bits, values, scales }: QuantizedMatrix): void {
-    const unsigned = bits === 8 && this.options.byteType === "uint8";
-    this.#held.set(name, unsigned ? plus128(values) : values);
-    this.#held.set(scaleName(name), scales);
+  /** Makes the numbers of a layer; one that stays float32 has none. */
+  async #hold(name: string, signal: AbortSignal | undefined): Promise<LayerPrecision> {
+    const { precision, byteType } = this.options;
+    if (precision === "f16") return await this.#holdHalf(name, signal);
+    const { layer, matrix } = await roundLayer(this.weights, name, { precision, signal });
+    if (matrix === undefined) return layer;
+    const unsigned = matrix.bits === 8 && byteType === "uint8";
+    this.#held.set(name, unsigned ? plus128(matrix.values) : matrix.values);
+    this.#held.set(scaleName(name), matrix.scales);
+    return layer;
+  }
+
+  async #holdHalf(name: string, signal: AbortSignal | undefined): Promise<LayerPrecision> {
+    const bytes = exactFloat16((await this.weights.read(name, signal)).data);
+    if (bytes === undefined) return { name, rounded: false };
+    this.#held.set(name, new Uint16Array(bytes.buffer));
+    return { name, rounded: true, error: 0 };
   }
 }
 
-/** Every layer of modules in 8 or 4 bits. */
+/** Every layer of modules in as few bits. */
 export function roundedLowering({ precision, byteType }: RoundingOptions): LinearLowering {
-  return precision === "int8" ? byteLowering(byteType) : blockLowering(BLOCK);
+  if (precision === "f16") return halfLowering;
+  return precision === "int8" ? byteLowering(byteType ?? "int8") : blockLowering(BLOCK);
 }
 
 /** A layer's matrix in integers, unless it loses too much; one that its file has in integers is taken so. */

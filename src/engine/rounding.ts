@@ -19,7 +19,7 @@ import {
 export interface PrecisionReport {
   /** What layers of modules were rounded to. */
   readonly weights: WeightPrecision;
-  /** One for each layer that was loaded so far; none with `f32`. */
+  /** One for each layer that was loaded so far; with `f32` there are some where float16 is kept. */
   readonly layers: readonly LayerPrecision[];
 }
 
@@ -55,7 +55,8 @@ export function choosePrecision(
 }
 
 /**
- * The layers that are rounded as they are loaded; `undefined` where all weights stay float32.
+ * The layers that are rounded as they are loaded; `undefined` where all weights are float32. With `f32`, a
+ * backend that can has those in float16 that are so already: its results are the same.
  *
  * @throws {BackendError} When the backend does not compute in this precision.
  */
@@ -64,8 +65,10 @@ export async function roundLayers(
   backend: Backend,
   precision: WeightPrecision,
 ): Promise<RoundedLayers | undefined> {
-  if (precision === "f32") return undefined;
-  if (precision === "int4") return new RoundedLayers(weights, { precision, byteType: "uint8" });
+  if (precision === "f32") {
+    return backend.halfWeights ? new RoundedLayers(weights, { precision: "f16" }) : undefined;
+  }
+  if (precision === "int4") return new RoundedLayers(weights, { precision });
   if (backend.name === "webgpu") {
     throw new BackendError(
       `Cannot open ${id} on ${backend.description}: weights must be f32 or int4, for WebGPU has no ` +

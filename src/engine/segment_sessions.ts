@@ -5,7 +5,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Backend, Session, Value } from "../backend/backend.ts";
+import type { Backend, HostNumbers, Session, Value } from "../backend/backend.ts";
 import { BackendError } from "../errors.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
@@ -164,7 +164,7 @@ export class SegmentSessions {
   }
 }
 
-function uploadable(name: string, data: WeightNumbers): Float32Array | Uint8Array {
+function uploadable(name: string, data: WeightNumbers): HostNumbers["data"] {
   if (!(data instanceof Int8Array)) return data;
   throw new BackendError(`Cannot upload ${name}: it must not be int8: no kernel reads it there`);
 }

@@ -8,7 +8,7 @@
 import type { LinearLowering } from "./linear.ts";
 
 /** Element types that our graphs use. */
-export type ElementType = "float32" | "int64" | "int32" | "int8" | "uint8";
+export type ElementType = "float32" | "float16" | "int64" | "int32" | "int8" | "uint8";
 
 /** A size, or the name of a size that is known only when the graph runs (such as the batch, `"N"`). */
 export type Dim = number | string;

@@ -29,8 +29,8 @@ export interface OnnxModel {
   readonly weightInputs: readonly Node[];
 }
 
-/** Numbers of a weight: float32, or the integers of a quantised one. */
-export type WeightNumbers = Float32Array | Int8Array | Uint8Array;
+/** Numbers of a weight: float32, the bits of float16, or the integers of a rounded one. */
+export type WeightNumbers = Float32Array | Uint16Array | Int8Array | Uint8Array;
 
 /** How the weights of a graph are bound. */
 export interface EncodeOptions {
@@ -51,12 +51,14 @@ const TENSOR_TYPE: Record<ElementType, number> = {
   int8: 3,
   int32: 6,
   int64: 7,
+  float16: 10,
 };
 const ARRAYS = {
   float32: Float32Array,
   uint8: Uint8Array,
   int8: Int8Array,
   int32: Int32Array,
+  float16: Uint16Array,
 } as const;
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 const EXTERNAL = 1; // TensorProto.DataLocation

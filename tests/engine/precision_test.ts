@@ -133,6 +133,61 @@ Deno.test("a layer that rounding would spoil stays float32, and so does one that
   await model.close();
 });
 
+Deno.test("float16 weights that stay so give the bits of float32; others are float32", async () => {
+  const model = await openSmallModel();
+  const changed = "blocks.0.mlp.fc1.weight";
+  const weights: Weights = {
+    ...model.weights,
+    read: async (name) => {
+      const tensor = await model.weights.read(name);
+      if (name === changed) tensor.data[7] = 1 / 3; // no float16
+      return tensor;
+    },
+  };
+  const { backend } = await openBackend({ backend: "wasm" });
+  const results: Float32Array[] = [];
+  for (const kept of [new RoundedLayers(weights, { precision: "f16" }), undefined]) {
+    const executor = new Executor(backend, model.transformer, weights, kept);
+    results.push(await last(await runOf(model, executor, [FULL, FULL])));
+    const floats = kept?.layers.filter(({ rounded }) => !rounded) ?? [];
+    assertEquals(floats.map(({ name }) => name), kept === undefined ? [] : [changed]);
+    assertEquals(kept?.layers.length ?? 12, 12);
+    await executor.dispose();
+  }
+  assertEquals(results[0], results[1]);
+  await backend.dispose();
+  await model.close();
+});
+
+Deno.test("a backend that reads float16 gets float16 weights, and others do not", async () => {
+  const model = await openSmallModel();
+  const { backend } = await openBackend({ backend: "wasm" });
+  assertEquals(await roundLayers(model, backend, "f32"), undefined);
+  const half = await roundLayers(model, { ...interfere(backend, {}), halfWeights: true }, "f32");
+  assertEquals(half?.options.precision, "f16");
+  await backend.dispose();
+  await model.close();
+});
+
+const gpu = await requires("float16 weights on webgpu", "webgpu");
+Deno.test(
+  "on WebGPU float16 weights stay so, at half the bytes and the same bits",
+  gpu,
+  async () => {
+    const model = await openSmallModel();
+    const { backend } = await openBackend({ backend: "webgpu" });
+    const results: Float32Array[] = [];
+    for (const kept of [new RoundedLayers(model.weights, { precision: "f16" }), undefined]) {
+      const executor = new Executor(backend, model.transformer, model.weights, kept);
+      results.push(await last(await runOf(model, executor, [FULL, FULL])));
+      await executor.dispose();
+    }
+    assertEquals(results[0], results[1]);
+    await backend.dispose();
+    await model.close();
+  },
+);
+
 Deno.test("a segment that is loaded once more gets its numbers once more", async () => {
   const model = await openSmallModel();
   const layers = new RoundedLayers(model.weights, { precision: "int8", byteType: "uint8" });
@@ -164,8 +219,8 @@ Deno.test("what a precision cannot be is refused by name", async () => {
   assertStringIncludes(refused.message, "weights must be f32, int8, int4: current value is int3");
   const model = await openSmallModel();
   const { backend } = await openBackend({ backend: "wasm" });
-  const gpu: Backend = { ...interfere(backend, { weights: "inputs" }), name: "webgpu" };
-  const error = await assertRejects(() => roundLayers(model, gpu, "int8"), BackendError);
+  const onGpu: Backend = { ...interfere(backend, { weights: "inputs" }), name: "webgpu" };
+  const error = await assertRejects(() => roundLayers(model, onGpu, "int8"), BackendError);
   assertStringIncludes(error.message, "weights must be f32 or int4");
   await backend.dispose();
   await model.close();
