@@ -41,7 +41,10 @@ export interface LayerPrecision {
   readonly name: string;
   /** Whether it was rounded; else it stayed float32. */
   readonly rounded: boolean;
-  /** What rounding adds to its result, relative to it: see `roundingError()`; absent where its file has it rounded already, or it cannot be. */
+  /**
+   * What rounding adds to its result, relative to it: see `roundingError()`; absent where its file has it
+   * rounded already, or it cannot be rounded.
+   */
   readonly error?: number;
 }
 
@@ -63,7 +66,7 @@ export interface RoundingOptions {
 /** The rounded layers of a model, made one module after another. */
 export class RoundedLayers {
   readonly #layers = new Map<string, LayerPrecision>();
-  readonly #held = new Map<string, WeightNumbers>();
+  readonly #held = new Map<string, { readonly node: Node; readonly numbers: WeightNumbers }>();
   readonly #rounded: LinearLowering;
 
   /** Nothing is read before it is asked for. */
@@ -79,6 +82,11 @@ export class RoundedLayers {
   /** Every layer met so far. */
   get layers(): readonly LayerPrecision[] {
     return [...this.#layers.values()];
+  }
+
+  /** Parameters whose numbers wait to be read. */
+  get held(): readonly Node[] {
+    return [...this.#held.values()].map(({ node }) => node);
   }
 
   /** Layers as they were decided; those that were not are float32. */
@@ -98,9 +106,9 @@ export class RoundedLayers {
     const layer = [name, layerOf(name)].find((known) => this.#isRounded(known));
     if (layer === undefined) return undefined;
     if (!this.#held.has(name)) await this.#hold(layer, signal); // its graph is loaded once more
-    const numbers = this.#held.get(name);
+    const held = this.#held.get(name);
     this.#held.delete(name);
-    return numbers;
+    return held?.numbers;
   }
 
   #isRounded(name: string): boolean {
@@ -113,17 +121,25 @@ export class RoundedLayers {
     if (precision === "f16") return await this.#holdHalf(name, signal);
     const { layer, matrix } = await roundLayer(this.weights, name, { precision, signal });
     if (matrix === undefined) return layer;
-    const unsigned = matrix.bits === 8 && byteType === "uint8";
-    this.#held.set(name, unsigned ? plus128(matrix.values) : matrix.values);
-    this.#held.set(scaleName(name), matrix.scales);
+    const { bits, dims: [out, width], values, scales } = matrix;
+    const dims = bits === 8 ? [width, out] : [out, width / BLOCK, BLOCK / 2];
+    if (bits === 4 || byteType === "uint8") {
+      this.#keep({ name, type: "uint8", dims }, bits === 4 ? values : plus128(values));
+    } else this.#keep({ name, type: "int8", dims }, values);
+    this.#keep({ name: scaleName(name), type: "float32", dims: [scales.length] }, scales);
     return layer;
   }
 
   async #holdHalf(name: string, signal: AbortSignal | undefined): Promise<LayerPrecision> {
-    const bytes = exactFloat16((await this.weights.read(name, signal)).data);
+    const { dims, data } = await this.weights.read(name, signal);
+    const bytes = exactFloat16(data);
     if (bytes === undefined) return { name, rounded: false };
-    this.#held.set(name, new Uint16Array(bytes.buffer));
+    this.#keep({ name, type: "float16", dims }, new Uint16Array(bytes.buffer));
     return { name, rounded: true, error: 0 };
+  }
+
+  #keep(node: Node, numbers: WeightNumbers): void {
+    this.#held.set(node.name, { node, numbers });
   }
 }
 

@@ -129,7 +129,9 @@ export class SegmentSessions {
   }
 
   async #load(build: Build, signal: AbortSignal | undefined): Promise<BoundSession> {
-    await this.rounded?.decide(loweredLayers(build), signal);
+    const layers = loweredLayers(build);
+    if (this.backend.weights === "inputs") await this.#shareRounded(layers, signal);
+    else await this.rounded?.decide(layers, signal);
     const graph = build(this.rounded?.lowering);
     if (this.backend.weights === "initializers") {
       return await loadReading(this.backend, graph, (node) => this.#read(node, signal));
@@ -141,6 +143,14 @@ export class SegmentSessions {
       run: (inputs, outputs) => session.run({ ...values, ...inputs }, outputs),
       dispose: () => session.dispose(),
     };
+  }
+
+  /** Uploads every rounded layer as soon as it is made: a graph may be the whole model. */
+  async #shareRounded(layers: Iterable<string>, signal: AbortSignal | undefined): Promise<void> {
+    for (const name of layers) {
+      await this.rounded?.decide([name], signal);
+      for (const node of this.rounded?.held ?? []) await this.#share(node, signal);
+    }
   }
 
   async #read(node: Node, signal: AbortSignal | undefined): Promise<WeightNumbers> {
