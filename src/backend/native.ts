@@ -8,7 +8,8 @@
 
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
-import { elementType, ortBackend, type OrtModule } from "./ort.ts";
+import { elementType } from "./element_type.ts";
+import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules } from "./platform.ts";
 
 /** Settings of the native provider. */

@@ -9,6 +9,7 @@ import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import { elementBytes } from "./element_type.ts";
 import type { Backend, BackendName, HostNumbers, Session, Value } from "./backend.ts";
 
 /** The part of an ONNX Runtime module that we call. */
@@ -159,7 +160,7 @@ class OrtValue implements Value {
 
   constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
     this.dims = native.dims;
-    this.byteLength = elementCount(native.dims) * (ELEMENT_BYTES[native.type] ?? 4);
+    this.byteLength = elementCount(native.dims) * elementBytes(native.type);
   }
 
   dispose(): void {
@@ -276,15 +277,6 @@ async function whilePending<T>(pending: Set<Promise<T>>, task: Promise<T>): Prom
 
 function byteLength(model: OnnxModel): number {
   return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
-}
-
-/** Bytes of an element of the types that we upload. */
-const ELEMENT_BYTES: Readonly<Record<string, number>> = { float32: 4, float16: 2, uint8: 1 };
-
-/** The runtime's name for the type of these numbers. */
-export function elementType({ data }: HostNumbers): "float32" | "float16" | "uint8" {
-  if (data instanceof Float32Array) return "float32";
-  return data instanceof Uint16Array ? "float16" : "uint8";
 }
 
 function float32(numbers: OrtTensor["data"]): Float32Array {

@@ -7,7 +7,8 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
-import { elementType, ortBackend, type OrtModule } from "./ort.ts";
+import { elementType } from "./element_type.ts";
+import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
 import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
