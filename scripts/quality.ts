@@ -3,6 +3,7 @@
  * and how far their features are from those of real pictures, beside the seconds that they take.
  *
  *     deno task quality              2,000 pictures of each; an hour or two, and it goes on where it was stopped
+ *     deno task quality --weights int8       weights in another precision, in full and with a plan, instead
  *
  * Accuracy: share of pictures that the judge of `quality/` takes for the class that was asked for. Fréchet:
  * distance between Gaussians fitted to the judge's features of the pictures and of the 10,000 real test
@@ -16,6 +17,7 @@
 import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backend/backend.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";
+import type { WeightPrecision } from "../src/engine/precision.ts";
 import type { Model } from "../src/model/model.ts";
 import { openJudge } from "./quality/judge.ts";
 import { readRealPictures, REAL_FOLDER, type RealPictures } from "./quality/real_pictures.ts";
@@ -36,6 +38,7 @@ import {
   publishedVariants,
   uniformVariants,
   type Variant,
+  withWeights,
 } from "./rivals.ts";
 
 /** What a report is made of. */
@@ -70,7 +73,7 @@ export async function reportQuality(task: QualityTask): Promise<QualityReport> {
 }
 
 /** Full computation first, then everything that is held against it. */
-async function allVariants(model: Model): Promise<Variant[]> {
+async function allVariants(model: Model): Promise<readonly Variant[]> {
   return [
     fullVariant(),
     ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo", "ddim25.fast"]),
@@ -79,6 +82,12 @@ async function allVariants(model: Model): Promise<Variant[]> {
     ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
     ...await publishedVariants(model),
   ];
+}
+
+/** Full computation, and what another precision makes of it and of a plan. */
+function roundedVariants(model: Model, weights: WeightPrecision): readonly Variant[] {
+  const fast = bundledVariants(model, ["ddim50.fast"]);
+  return [fullVariant(), ...[fullVariant(), ...fast].map((each) => withWeights(each, weights))];
 }
 
 /** The report without resamples, as JSON. */
@@ -114,14 +123,21 @@ async function main(): Promise<void> {
       resamples: { type: "string", default: "500" },
       backend: { type: "string", default: "auto" },
       cache: { type: "string", default: ".cache/quality" },
+      weights: { type: "string" },
       json: { type: "string" },
     },
   });
-  const pipeline = await openPipeline({ backend: values.backend as BackendName }); // which refuses others
+  const backend = values.backend as BackendName; // which refuses others
+  const weights = values.weights as WeightPrecision | undefined; // so does this
+  const pipeline = await openPipeline({ backend });
+  const rounded = weights && await openPipeline({ backend, weights });
   try {
     const report = await reportQuality({
       pipeline,
-      variants: await allVariants(pipeline.model),
+      rounded,
+      variants: weights === undefined
+        ? await allVariants(pipeline.model)
+        : roundedVariants(pipeline.model, weights),
       count: Number(values.count),
       seed: Number(values.seed),
       batch: Number(values.batch),
@@ -143,6 +159,7 @@ async function main(): Promise<void> {
     }
     if (values.json !== undefined) await Deno.writeTextFile(values.json, asJson(report));
   } finally {
+    await rounded?.close();
     await pipeline.close();
   }
 }

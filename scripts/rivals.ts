@@ -4,6 +4,7 @@
  */
 import { uniformPlan } from "../src/calibrate/uniform.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
+import type { WeightPrecision } from "../src/engine/precision.ts";
 import { modelCost, planTarget } from "../src/engine/plan_target.ts";
 import type { Model } from "../src/model/model.ts";
 import { importCacheBook } from "../src/plan/cache_book.ts";
@@ -26,6 +27,8 @@ export interface Variant {
   readonly steps: number;
   /** What it reuses, if anything. */
   readonly plan?: Plan;
+  /** Precision of the weights; `f32` unless given. */
+  readonly weights?: WeightPrecision;
 }
 
 /** Steps of full computation. */
@@ -34,6 +37,11 @@ export const FULL_STEPS = 50;
 /** All steps, in full. */
 export function fullVariant(): Variant {
   return { series: "DDIM, all steps in full", name: "50 steps", speedup: 1, steps: FULL_STEPS };
+}
+
+/** A way of making pictures with weights in another precision. */
+export function withWeights(variant: Variant, weights: WeightPrecision): Variant {
+  return { ...variant, series: `${weights}, ${variant.series}`, weights };
 }
 
 /** Bundled plans of the embedded model; names without the model's. */
@@ -96,7 +104,8 @@ export function planned(
   return { series, name, speedup: reuse * FULL_STEPS / steps, steps, plan };
 }
 
-/** A short name for files; another plan has another. */
-export function variantKey({ steps, plan }: Variant): string {
-  return plan === undefined ? `full-${steps}` : `plan-${planDigest(plan).slice(7, 19)}`;
+/** A short name for files; another plan, and another precision, has another. */
+export function variantKey({ steps, plan, weights }: Variant): string {
+  const followed = plan === undefined ? `full-${steps}` : `plan-${planDigest(plan).slice(7, 19)}`;
+  return weights === undefined ? followed : `${weights}-${followed}`;
 }

@@ -14,6 +14,8 @@ import { type Variant, variantKey } from "../rivals.ts";
 export interface SampleTask {
   /** The model on its backend. */
   readonly pipeline: Pipeline;
+  /** The same with weights in another precision, for variants that want it. */
+  readonly rounded?: Pipeline | undefined;
   /** Ways of making them. */
   readonly variants: readonly Variant[];
   /** Picture i has class i mod classes and the noise of seed + i. */
@@ -73,9 +75,12 @@ interface BatchTask {
 
 /** Makes a batch and keeps it; under another name until it is whole. */
 async function makeBatch(
-  { pipeline, seed }: SampleTask,
-  { variant: { steps, plan }, first, size, path }: BatchTask,
+  task: SampleTask,
+  { variant, first, size, path }: BatchTask,
 ): Promise<Samples> {
+  const { seed } = task;
+  const { steps, plan } = variant;
+  const pipeline = pipelineOf(task, variant);
   const labels = Array.from({ length: size }, (_, i) => (first + i) % pipeline.model.classes);
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
     labels,
@@ -92,6 +97,12 @@ async function makeBatch(
   await Deno.writeFile(`${path}.tmp`, blob.stream());
   await Deno.rename(`${path}.tmp`, path);
   return { latents, seconds: [seconds] };
+}
+
+function pipelineOf({ pipeline, rounded }: SampleTask, { weights = "f32" }: Variant): Pipeline {
+  const fitting = [pipeline, rounded].find((each) => each?.precision.weights === weights);
+  if (fitting !== undefined) return fitting;
+  throw new RangeError(`Cannot make pictures: a pipeline must have ${weights} weights`);
 }
 
 async function readBatch(path: string): Promise<Samples | undefined> {

@@ -83,6 +83,8 @@ export interface Manifest {
   readonly dataNotice: string;
   /** Lower-case hex sha256 of the stored bytes of each tensor. */
   readonly sha256: ReadonlyMap<string, string>;
+  /** Precision of the matrices that were packed in integers; absent where all tensors are floats. */
+  readonly weights?: "int8" | "int4";
   /** What plans bind to, as `fingerprint()` gives it; a packed copy carries its source's. */
   readonly fingerprint?: string;
 }
@@ -124,6 +126,7 @@ const schema = z.strictObject({
   licence: text,
   dataNotice: text,
   sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+  weights: z.enum(["int8", "int4"]).optional(),
   fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/).optional(),
 });
 
@@ -133,7 +136,7 @@ const schema = z.strictObject({
  * @throws {AssetError} Naming the first key at fault.
  */
 export function parseManifest(json: unknown): Manifest {
-  const { sampler, sha256, fingerprint, ...rest } = checkJson(json, schema, "model.json");
+  const { sampler, sha256, fingerprint, weights, ...rest } = checkJson(json, schema, "model.json");
   const { guidanceChannels, spacing, shift, ...sampling } = sampler;
   return {
     ...rest,
@@ -144,6 +147,7 @@ export function parseManifest(json: unknown): Manifest {
       ...(shift !== undefined && { shift }),
     },
     sha256: new Map(Object.entries(sha256)),
+    ...(weights !== undefined && { weights }),
     ...(fingerprint !== undefined && { fingerprint }),
   };
 }

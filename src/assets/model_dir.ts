@@ -13,6 +13,7 @@ import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import type { HubOptions } from "./kept_files.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { packedWeights } from "./packed_weights.ts";
 import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
 import { openRemote } from "./remote_location.ts";
 import { abortable } from "./retry.ts";
@@ -170,10 +171,12 @@ async function openFolder(source: Source): Promise<ModelPart> {
 
 async function openWeights(source: Source, path: string, manifest?: Manifest): Promise<Weights> {
   if (CHECKPOINT.test(path)) return await openTorchCheckpoint(source, path);
-  if (!path.endsWith(INDEX_SUFFIX)) {
-    return fileWeights(await openSafetensors(source, path), manifest?.sha256);
+  if (path.endsWith(INDEX_SUFFIX)) {
+    return await openShards(source, path, await readJson(source, path));
   }
-  return await openShards(source, path, await readJson(source, path));
+  const stored = await openSafetensors(source, path);
+  if (manifest?.weights === undefined) return fileWeights(stored, manifest?.sha256);
+  return packedWeights(stored, manifest.weights, manifest.sha256);
 }
 
 function shortName(source: Source, path: string): string {

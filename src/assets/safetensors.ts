@@ -38,6 +38,12 @@ export interface Safetensors {
    */
   readFloat32(name: string, options?: ReadOptions): Promise<Tensor>;
   /**
+   * Reads the stored bytes of a tensor, whatever its type.
+   *
+   * @throws {AssetError} When it is absent, unreadable or not what was hashed.
+   */
+  readBytes(name: string, options?: ReadOptions): Promise<Uint8Array>;
+  /**
    * Reads an I32 or I64 tensor as numbers.
    *
    * @throws {AssetError} When it is absent, unreadable, of another type, or a number is not safe.
@@ -99,19 +105,18 @@ class SafetensorsFile implements Safetensors {
     const entry = this.#entry(name);
     const { decode, width } = floatDecoder(name, entry.dtype);
     const data = new Float32Array(elementCount(entry.dims));
-    const hash = options.sha256 === undefined ? undefined : sha256.create();
-    let done = 0;
-    for await (const block of this.source.stream(this.path, rangeOf(entry), options.signal)) {
-      hash?.update(block);
+    await this.#readBlocks(name, options, (block, offset) => {
+      const done = offset / width;
       decode(block, data.subarray(done, done + block.length / width));
-      done += block.length / width;
-    }
-    const actual = hash && bytesToHex(hash.digest());
-    if (actual === options.sha256) return { dims: entry.dims, data };
-    throw new AssetError(
-      `Cannot read ${name} of ${this.path}: its sha256 must be ${options.sha256}: ` +
-        `current value is ${actual}`,
-    );
+    });
+    return { dims: entry.dims, data };
+  }
+
+  async readBytes(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    const { begin, end } = this.#entry(name);
+    const bytes = new Uint8Array(end - begin);
+    await this.#readBlocks(name, options, (block, offset) => bytes.set(block, offset));
+    return bytes;
   }
 
   async readIntegers(name: string): Promise<number[]> {
@@ -135,6 +140,28 @@ class SafetensorsFile implements Safetensors {
       const offset = entry.begin + index * width;
       decode(await this.source.read(this.path, { offset, length: width }), into);
     });
+  }
+
+  /** Hands on the stored bytes block by block, and checks them. */
+  async #readBlocks(
+    name: string,
+    options: ReadOptions,
+    take: (block: Uint8Array, offset: number) => void,
+  ): Promise<void> {
+    const hash = options.sha256 === undefined ? undefined : sha256.create();
+    let offset = 0;
+    const range = rangeOf(this.#entry(name));
+    for await (const block of this.source.stream(this.path, range, options.signal)) {
+      hash?.update(block);
+      take(block, offset);
+      offset += block.length;
+    }
+    const actual = hash && bytesToHex(hash.digest());
+    if (actual === options.sha256) return;
+    throw new AssetError(
+      `Cannot read ${name} of ${this.path}: its sha256 must be ${options.sha256}: ` +
+        `current value is ${actual}`,
+    );
   }
 
   #entry(name: string): TensorEntry {

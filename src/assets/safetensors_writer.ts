@@ -10,7 +10,7 @@ import { encodeFloat16 } from "../tensor/half.ts";
 import { elementCount } from "../tensor/tensor.ts";
 
 /** Element types that are written. */
-export type WritableType = "F32" | "F16" | "I64";
+export type WritableType = "F32" | "F16" | "I64" | "I8" | "U8";
 
 /** A tensor to write; float16 is rounded to nearest, ties to even. */
 export type WritableTensor =
@@ -19,7 +19,12 @@ export type WritableTensor =
     readonly dims: readonly number[];
     readonly data: Float32Array;
   }
-  | { readonly dtype: "I64"; readonly dims: readonly number[]; readonly data: readonly number[] };
+  | { readonly dtype: "I64"; readonly dims: readonly number[]; readonly data: readonly number[] }
+  | {
+    readonly dtype: "I8" | "U8";
+    readonly dims: readonly number[];
+    readonly data: Int8Array | Uint8Array;
+  };
 
 /** Type and shape of a tensor to write. */
 export interface TensorLayout {
@@ -29,7 +34,7 @@ export interface TensorLayout {
   readonly dims: readonly number[];
 }
 
-const BYTES: Readonly<Record<WritableType, number>> = { I64: 8, F32: 4, F16: 2 };
+const BYTES: Readonly<Record<WritableType, number>> = { I64: 8, F32: 4, F16: 2, I8: 1, U8: 1 };
 
 /**
  * A file in parts: the header, then one part for each tensor, made when it is asked for. Wide types
@@ -86,10 +91,14 @@ function checkCount(name: string, { dims, data }: WritableTensor): void {
   );
 }
 
-function encodeNumbers(tensor: WritableTensor): Uint8Array<ArrayBuffer> {
-  if (tensor.dtype === "I64") {
-    return new Uint8Array(BigInt64Array.from(tensor.data, BigInt).buffer);
+/** The stored bytes of a tensor. */
+export function encodeNumbers(tensor: WritableTensor): Uint8Array<ArrayBuffer> {
+  switch (tensor.dtype) {
+    case "I64":
+      return new Uint8Array(BigInt64Array.from(tensor.data, BigInt).buffer);
+    case "F16":
+      return encodeFloat16(tensor.data);
+    default:
+      return new Uint8Array(tensor.data.slice().buffer);
   }
-  if (tensor.dtype === "F16") return encodeFloat16(tensor.data);
-  return new Uint8Array(tensor.data.slice().buffer);
 }

@@ -5,6 +5,7 @@
  */
 
 import { AssetError } from "../errors.ts";
+import type { QuantizedMatrix } from "../tensor/quantize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Safetensors } from "./safetensors.ts";
 
@@ -27,6 +28,18 @@ export interface Weights {
    * @throws {AssetError} When it is absent, unreadable or not of a float type.
    */
   sample(name: string, indices: readonly number[]): Promise<Float32Array>;
+  /** Matrices that are stored in integers; absent where all are floats. `read()` gives what they stand for. */
+  readonly quantized?: QuantizedWeights;
+}
+
+/** Matrices that a file has in integers. */
+export interface QuantizedWeights {
+  /** To what they were rounded. */
+  readonly precision: "int8" | "int4";
+  /** Their names; all other tensors are floats. */
+  readonly names: ReadonlySet<string>;
+  /** Reads one as it is. @throws {AssetError} As {@link Weights.read}. */
+  read(name: string, signal?: AbortSignal): Promise<QuantizedMatrix>;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface AdapterFacts {
   readonly name: string;
   /** Whether it computes on the CPU (llvmpipe, SwiftShader): right, but slow. */
   readonly fallback: boolean;
+  /** Whether its shaders read float16. */
+  readonly float16: boolean;
 }
 
 /** The adapter that `webgpu` would use; `undefined` when there is none. */
@@ -18,7 +20,11 @@ export async function findAdapter(): Promise<AdapterFacts | undefined> {
   if (adapter === undefined || adapter === null) return undefined;
   const { vendor, device, description, isFallbackAdapter } = adapter.info;
   const name = [vendor, device, description].filter((part) => part !== "").join(" ");
-  return { name: description || name || "unnamed adapter", fallback: isFallbackAdapter };
+  return {
+    name: description || name || "unnamed adapter",
+    fallback: isFallbackAdapter,
+    float16: adapter.features.has("shader-f16"),
+  };
 }
 
 /**

@@ -10,7 +10,15 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** The providers we know. */
 export type BackendName = "wasm" | "webgpu" | "native";
 
-/** Float32 numbers on the device. Who makes a value disposes of it. */
+/** Numbers to copy to the device: float32, or of a weight the bits of float16 or integers. */
+export interface HostNumbers {
+  /** Their shape. */
+  readonly dims: readonly number[];
+  /** The numbers, last dimension fastest. */
+  readonly data: Float32Array | Uint16Array | Uint8Array;
+}
+
+/** Numbers on the device. Who makes a value disposes of it. */
 export interface Value {
   /** Its shape. */
   readonly dims: readonly number[];
@@ -62,6 +70,8 @@ export interface Backend {
    * each run, so that segments of any length can be built without a second copy.
    */
   readonly weights: "initializers" | "inputs";
+  /** Whether weights that are inputs may be float16. */
+  readonly halfWeights?: boolean | undefined;
   /** Most bytes of weights that sessions may hold together, where there is a limit. */
   readonly weightLimit?: number | undefined;
   /** Most bytes that weights and activations may take together, where there is a limit. */
@@ -75,12 +85,12 @@ export interface Backend {
    */
   load(model: OnnxModel, options?: LoadOptions): Promise<Session>;
   /**
-   * Copies numbers to the device; the tensor's data must stay unchanged while the value lives.
+   * Copies numbers to the device; they must stay unchanged while the value lives.
    *
    * @throws {BackendError} When the backend is disposed or the device has no room.
    */
-  upload(tensor: Tensor): Value;
-  /** Copies numbers back to the host. */
+  upload(numbers: HostNumbers): Value;
+  /** Copies float32 numbers back to the host. */
   download(value: Value): Promise<Tensor>;
   /** Ends the backend: its sessions and values are freed and further calls are refused. */
   dispose(): Promise<void>;

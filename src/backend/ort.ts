@@ -9,7 +9,8 @@ import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
-import type { Backend, BackendName, LoadOptions, Session, Value } from "./backend.ts";
+import type { Backend, BackendName, HostNumbers, LoadOptions, Session, Value } from "./backend.ts";
+import { elementBytes } from "./element_type.ts";
 
 /** The part of an ONNX Runtime module that we call. */
 export interface OrtModule {
@@ -29,6 +30,8 @@ export interface OrtProvider {
   readonly weights: Backend["weights"];
   /** Options of every session; an explicit execution provider is always among them. */
   readonly sessionOptions: InferenceSession.SessionOptions;
+  /** See {@link Backend.halfWeights}. */
+  readonly halfWeights?: boolean;
   /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
   readonly weightLimit?: number;
   /** See {@link Backend.memoryLimit}. */
@@ -36,7 +39,7 @@ export interface OrtProvider {
   /** Whether a session that failed to run would give the inputs of that run to the next one. */
   readonly failureSpoilsSession?: boolean;
   /** Makes a device tensor of host numbers. */
-  upload(tensor: Tensor): OrtTensor;
+  upload(numbers: HostNumbers): OrtTensor;
   /** Runs create and run calls; WebGPU needs them one after another. */
   schedule<T>(task: () => Promise<T>): Promise<T>;
 }
@@ -50,6 +53,7 @@ class OrtBackend implements Backend {
   readonly name: BackendName;
   readonly description: string;
   readonly weights: Backend["weights"];
+  readonly halfWeights: boolean;
   readonly weightLimit: number | undefined;
   readonly memoryLimit: number | undefined;
   readonly #values = new Set<OrtValue>();
@@ -61,6 +65,7 @@ class OrtBackend implements Backend {
     this.name = provider.name;
     this.description = provider.description;
     this.weights = provider.weights;
+    this.halfWeights = provider.halfWeights === true;
     this.weightLimit = provider.weightLimit;
     this.memoryLimit = provider.memoryLimit;
   }
@@ -85,9 +90,9 @@ class OrtBackend implements Backend {
     return session;
   }
 
-  upload(tensor: Tensor): Value {
+  upload(numbers: HostNumbers): Value {
     this.#refuseAfterDispose("upload a tensor");
-    return this.adopt(this.provider.upload(tensor));
+    return this.adopt(this.provider.upload(numbers));
   }
 
   async download(value: Value): Promise<Tensor> {
@@ -160,7 +165,7 @@ class OrtValue implements Value {
 
   constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
     this.dims = native.dims;
-    this.byteLength = elementCount(native.dims) * 4;
+    this.byteLength = elementCount(native.dims) * elementBytes(native.type);
   }
 
   dispose(): void {

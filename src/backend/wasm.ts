@@ -7,6 +7,7 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
+import { elementType } from "./element_type.ts";
 import { ortBackend, type OrtModule } from "./ort.ts";
 import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
@@ -77,7 +78,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
     },
     weightLimit: WEIGHT_LIMIT,
     memoryLimit: HEAP_LIMIT,
-    upload: ({ dims, data }) => new ort.Tensor("float32", data, dims),
+    upload: (numbers) => new ort.Tensor(elementType(numbers), numbers.data, numbers.dims),
     schedule: (task) => task(),
   });
 }

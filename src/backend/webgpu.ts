@@ -6,9 +6,9 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { findAdapter, openPlainDevice } from "./adapter.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, HostNumbers } from "./backend.ts";
+import { elementType } from "./element_type.ts";
 import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
 import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
@@ -41,6 +41,7 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
     name: "webgpu",
     description: `${kind} ${adapter.name}`,
     weights: "inputs",
+    halfWeights: adapter.float16,
     sessionOptions: { executionProviders: [provider], preferredOutputLocation: "gpu-buffer" },
     failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
     upload: uploader(ort, gpu),
@@ -59,18 +60,27 @@ async function loadRuntime(): Promise<WebGpuRuntime> {
 }
 
 /** Uploads to buffers of the runtime's device, freed with their tensor. */
-function uploader(ort: WebGpuRuntime, gpu: GPUDevice): (tensor: Tensor) => OrtTensor {
-  return ({ dims, data }) => {
+function uploader(ort: WebGpuRuntime, gpu: GPUDevice): (numbers: HostNumbers) => OrtTensor {
+  return (numbers) => {
+    const { dims, data } = numbers;
     const size = alignedBytes(data.byteLength);
     const buffer = gpu.createBuffer({ size, usage: BUFFER_USAGE });
-    gpu.queue.writeBuffer(buffer, 0, data as Float32Array<ArrayBuffer>); // never a shared buffer
+    gpu.queue.writeBuffer(buffer, 0, whole(data));
     return ort.Tensor.fromGpuBuffer(buffer, {
-      dataType: "float32",
+      dataType: elementType(numbers),
       dims,
       download: () => readBack(gpu, buffer, data.byteLength),
       dispose: () => buffer.destroy(),
     });
   };
+}
+
+/** The bytes of an array in whole words, as WebGPU copies them. */
+function whole(data: HostNumbers["data"]): ArrayBufferView<ArrayBuffer> {
+  if (data.byteLength % 4 === 0) return data as ArrayBufferView<ArrayBuffer>; // never a shared buffer
+  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+  padded.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return padded;
 }
 
 /** Copies a buffer to the host. */

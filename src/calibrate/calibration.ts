@@ -6,6 +6,7 @@
 
 import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_target.ts";
+import { precisionName } from "../engine/rounding.ts";
 import type { ResolvedRequest } from "../engine/request.ts";
 import { type Sampling, samplingFor } from "../engine/sampling.ts";
 import type { Scene, TextConditions } from "../model/scene.ts";
@@ -142,7 +143,12 @@ export interface Choice {
 /** The plan of a choice, bound to the model that was recorded. */
 export async function planOf(task: CalibrationTask, choice: Choice): Promise<Plan> {
   const { times } = taskSampling(task);
-  const run = { times, guidance: choice.guidance, tokenGrid: taskScene(task)?.tokenGrid };
+  const run = {
+    times,
+    guidance: choice.guidance,
+    tokenGrid: taskScene(task)?.tokenGrid,
+    precision: precisionName(task.pipeline.precision.weights),
+  };
   const target = await planTarget(task.pipeline.model, run);
   const { architecture, fingerprint, modules, sampler, guidance, tokenGrid, precision } = target;
   return {

@@ -57,7 +57,7 @@ export const CALIBRATE_USAGE = `calibrate options:
   --runs N, --seed S      run i has class i and noise of S + i (16, 42)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of runs and seed; for a
                           model of text with noise (n,T,C) packed, text, pooled, image_ids
-  --sampler, --backend, --threads   as for generate`;
+  --sampler, --backend, --threads, --weights   as for generate`;
 
 const OPTIONS = {
   ...MODEL_WORDS,

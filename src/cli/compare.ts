@@ -30,6 +30,7 @@ import { expectPixels } from "./pixels.ts";
 import { choosePlan, readWantedPlan } from "./plan_choice.ts";
 import { writePlan } from "./plan_file.ts";
 import { openFor } from "./open.ts";
+import { precisionText } from "./precision_text.ts";
 import { startProgress } from "./progress.ts";
 
 export { COMPARE_USAGE } from "./compare_options.ts";
@@ -55,7 +56,7 @@ export async function compare(args: readonly string[], signal: AbortSignal): Pro
     const conditions = conditionsOf(pipeline, command, given);
     process.stderr.write(
       `${pipeline.model.id} on ${pipeline.backend.description}: ${pipeline.choice.reason}\n` +
-        `plan ${named.name}: ${reason}\n`,
+        `weights ${precisionText(pipeline.precision)}\nplan ${named.name}: ${reason}\n`,
     );
     const { rounds } = command;
     const comparison = await measure({ pipeline, plan: named.plan, conditions, rounds, signal });

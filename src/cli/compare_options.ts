@@ -36,7 +36,7 @@ export const COMPARE_USAGE = `compare options; full computation against a plan, 
   --seed S                picture i is of class i and comes from noise S + i (0)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n), instead of a seed
   --rounds R              times are medians over R rounds (3)
-  --sampler, --backend, --threads   as for generate
+  --sampler, --backend, --threads, --weights   as for generate
   --out FILE.png          contact sheet: full, plan, difference × 4, and the next picture beside or below
   --json FILE             the numbers
   --record FILE           the plan with the numbers in it`;

@@ -11,6 +11,7 @@ import type { Conditions } from "../calibrate/calibration.ts";
 import type { Comparison } from "../calibrate/comparison.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
+import type { WeightPrecision } from "../engine/precision.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanMeasurement } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
@@ -23,6 +24,8 @@ export interface ComparisonReport extends Omit<Comparison, "pictures"> {
   readonly fingerprint: string;
   /** Provider, device and threads. */
   readonly backend: string;
+  /** Precision of the weights, both ways. */
+  readonly weights: WeightPrecision;
   /** Processor and runtime. */
   readonly machine: string;
   /** The plan. */
@@ -58,13 +61,14 @@ export interface ComparisonSubject {
 /** Joins the numbers and their circumstances. */
 export async function reportOf(
   { pictures: _, ...numbers }: Comparison,
-  { pipeline: { model, backend }, named, conditions, rounds }: ComparisonSubject,
+  { pipeline: { model, backend, precision }, named, conditions, rounds }: ComparisonSubject,
 ): Promise<ComparisonReport> {
   const { full, planned, measuredSpeedup, predictedSpeedup, psnrDb, ssim } = numbers;
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
     backend: backend.description,
+    weights: precision.weights,
     machine: machineText(),
     plan: { name: named.name, digest: planDigest(named.plan) },
     labels: conditions.labels,

@@ -180,10 +180,12 @@ async function writeResults(
   command: GenerateCommand,
 ): Promise<void> {
   if (command.out !== undefined) {
-    const { labels, seed, steps, guidance, fingerprint, model } = report;
+    const { labels, seed, steps, guidance, fingerprint, model, precision } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
     const { sampler } = command;
-    const text = recordText({ model, fingerprint, labels, seed, steps, guidance, sampler, plan });
+    const weights = precision.weights === "f32" ? undefined : precision.weights;
+    const record = { model, fingerprint, labels, seed, steps, guidance, sampler, weights, plan };
+    const text = recordText(record);
     const picture = tileGrid(pictures.flatMap(toPictures));
     await writeWhole(command.out, [await encodePng(picture, text)]);
   }

@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
@@ -53,6 +54,7 @@ export const GENERATE_USAGE = `generate options:
   --sampler original      sampled as by the model's authors, whatever its scheduler_config.json says
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native (all cores)
+  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)
   --out FILE.png          grid of pictures (out.png; with --latents, none unless asked for)
   --conditions FILE       safetensors with noise (n,C,H,W) and label (n); for a model of text with
                           noise (n,T,C) packed, text (n,M,W), pooled (n,P), image_ids (T,axes)
@@ -99,6 +101,7 @@ const recordSchema = z.object({
   seed: z.number().int().optional(),
   steps: z.number().int(),
   guidance: z.number(),
+  weights: z.enum(PRECISIONS).default("f32"),
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 });
 
@@ -144,14 +147,14 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { labels, seed, steps, guidance, fingerprint, plan, sampler } = parsed.data;
+  const { labels, seed, steps, guidance, fingerprint, weights, plan, sampler } = parsed.data;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
   const planned = plan === undefined
     ? { plan: "none" } // what was made in full is repeated in full
     : { plan: plan.name, planDigest: plan.digest };
-  const recorded = { labels, seed, steps, guidance, fingerprint, ...planned };
+  const recorded = { labels, seed, steps, guidance, fingerprint, weights, ...planned };
   return sampler === undefined ? recorded : { ...recorded, sampler };
 }
 

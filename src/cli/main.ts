@@ -11,6 +11,7 @@ import { compare, COMPARE_USAGE } from "./compare.ts";
 import { doctor, DOCTOR_USAGE } from "./doctor.ts";
 import { FETCH_USAGE, fetchModel } from "./fetch.ts";
 import { generate, GENERATE_USAGE } from "./generate.ts";
+import { pack, PACK_USAGE } from "./pack.ts";
 import { plan, PLAN_USAGE } from "./plan.ts";
 import { serve, SERVE_USAGE } from "./serve.ts";
 
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   calibrate,
   plan,
   compare,
+  pack,
   doctor,
 };
 
@@ -35,6 +37,7 @@ const USAGE = `usage: deno task <command> [options]
   calibrate  record a model and write a plan of what to reuse
   plan       look at, check, import, bind and export cache plans
   compare    measure a plan against full computation
+  pack       write a model in fewer bytes, as a directory that opens like any other
   doctor     say what this machine offers and what --backend auto would choose
 
 ${GENERATE_USAGE}
@@ -48,6 +51,8 @@ ${CALIBRATE_USAGE}
 ${PLAN_USAGE}
 
 ${COMPARE_USAGE}
+
+${PACK_USAGE}
 
 ${DOCTOR_USAGE}`;
 

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { BackendName } from "../backend/backend.ts";
 import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
 import { withDownloads } from "./download_progress.ts";
 
 /** What a command says of its model. */
@@ -19,6 +20,8 @@ export interface ModelOptions {
   readonly backend: BackendName | "auto";
   /** Threads of wasm and native. */
   readonly threads?: number;
+  /** Precision of weights; absent is the model's. */
+  readonly weights?: WeightPrecision;
 }
 
 /** The same as `parseArgs` wants it. */
@@ -27,6 +30,7 @@ export const MODEL_WORDS = {
   sampler: { type: "string" },
   backend: { type: "string" },
   threads: { type: "string" },
+  weights: { type: "string" },
 } as const;
 
 /** What may be said with them. */
@@ -39,6 +43,7 @@ export const MODEL_FIELDS = {
     z.string().regex(/^\d{1,9}$/, "must be a whole number").transform(Number)
       .refine((n) => n >= 1, "must be at least 1"),
   ),
+  weights: z.exactOptional(z.enum(PRECISIONS, `must be ${PRECISIONS.join(", ")}`)),
 };
 
 /** Opens it; the caller closes it. */
@@ -49,11 +54,14 @@ export async function openFor(command: ModelOptions, signal: AbortSignal): Promi
 }
 
 /** A command's options of its model, and nothing else of it. */
-export function pipelineOptions({ backend, model, sampler, threads }: ModelOptions): ModelOptions {
+export function pipelineOptions(
+  { backend, model, sampler, threads, weights }: ModelOptions,
+): ModelOptions {
   return {
     backend,
     ...(model !== undefined && { model }),
     ...(sampler !== undefined && { sampler }),
     ...(threads !== undefined && { threads }),
+    ...(weights !== undefined && { weights }),
   };
 }

@@ -7,11 +7,13 @@
 import process from "node:process";
 import type { Generated, Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
+import type { PrecisionReport } from "../engine/rounding.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanChoice } from "./plan_choice.ts";
+import { precisionText } from "./precision_text.ts";
 
 /** The result of one batch. */
 export interface BatchResult extends Generated {
@@ -43,6 +45,8 @@ export interface Report {
   readonly backend: string;
   /** Why this provider. */
   readonly reason: string;
+  /** Precision of the weights, and what rounding did to each layer. */
+  readonly precision: PrecisionReport;
   /** Label of each picture. */
   readonly labels: readonly number[];
   /** Seed of the first picture; absent when noise was given. */
@@ -77,7 +81,7 @@ export async function summarise(
   batches: readonly BatchResult[],
   { choice, scene }: { readonly choice: PlanChoice; readonly scene: Scene },
 ): Promise<Report> {
-  const { model, backend, choice: { reason }, runsPerStep } = pipeline;
+  const { model, backend, choice: { reason }, runsPerStep, precision } = pipeline;
   const { steps, guidance, seed, notices } = batches[0]!; // at least one picture was asked for
   const labels = batches.flatMap((batch) => batch.labels);
   const seconds = sum(batches, ({ loopSeconds }) => loopSeconds);
@@ -89,6 +93,7 @@ export async function summarise(
     fingerprint: await model.fingerprint(),
     backend: backend.description,
     reason,
+    precision,
     labels,
     ...(seed !== undefined && { seed }),
     steps,
@@ -135,6 +140,7 @@ export function describe(report: Report): string {
     `${pictures} of ${report.model}, ${report.steps} steps, guidance ${report.guidance}` +
     (report.seed === undefined ? "" : `, seed ${report.seed}`),
     `backend      ${report.backend} (${report.reason})`,
+    `weights      ${precisionText(report.precision)}`,
     `plan         ${describePlan(report)}`,
     ...report.notices.map((notice) => `notice       ${notice}`),
     `loop         ${report.seconds.toFixed(2)} s, ${report.msPerStep.toFixed(1)} ms per step, ` +

@@ -49,6 +49,7 @@ export const SERVE_USAGE = `serve options:
   --sampler original      as for generate
   --backend NAME          auto, webgpu, native or wasm (auto)
   --threads N             threads of wasm and native in each worker (all cores, shared)
+  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)
   --workers N             workers, each with a copy of the model; 0 is the server's own thread (1)
   --api-key-file FILE     one key a line; so does INVARDIFF_API_KEYS, keys by commas (no keys)
   --rate N                requests a minute of each key (no limit)
@@ -128,12 +129,13 @@ type Parsed = z.infer<typeof schema>;
 function renamed(
   given: Omit<Parsed, "port" | "host" | "plan" | "backend" | "workers" | "quiet">,
 ): Partial<ServeCommand> {
-  const { model, sampler, conditions, threads, rate, cors, queue, deadline } = given;
+  const { model, sampler, weights, conditions, threads, rate, cors, queue, deadline } = given;
   const all = {
     model,
     sampler,
     conditions,
     threads,
+    weights,
     rate,
     cors,
     queue,

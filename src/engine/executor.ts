@@ -18,6 +18,7 @@ import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./breathe.ts";
 import type { FeatureCache } from "./feature_cache.ts";
+import type { RoundedLayers } from "./precision.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import * as segments from "./segment.ts";
 import { type BoundSession, SegmentSessions } from "./segment_sessions.ts";
@@ -57,8 +58,10 @@ export class Executor {
     readonly transformer: Transformer,
     /** With which weights. */
     weights: Weights,
+    /** Which of its weights are integers; absent = none. */
+    readonly rounded?: RoundedLayers,
   ) {
-    this.#sessions = new SegmentSessions(backend, transformer, weights);
+    this.#sessions = new SegmentSessions(backend, transformer, weights, rounded);
   }
 
   /** How many graphs a step runs that keeps and reuses nothing. */

@@ -11,7 +11,9 @@ import type { BackendName } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DecodingOptions } from "./decoding.ts";
 import { type Generated, openPipeline as open } from "./pipeline.ts";
+import type { WeightPrecision } from "./precision.ts";
 import type { PromptEncoder } from "./prompts.ts";
+import type { PrecisionReport } from "./rounding.ts";
 import type { GenerateOptions } from "./request.ts";
 import type { StepReport } from "./run.ts";
 
@@ -29,6 +31,11 @@ export interface PipelineOptions {
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */
   readonly threads?: number;
+  /**
+   * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
+   * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
+   */
+  readonly weights?: WeightPrecision;
   /**
    * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
    * (workerd). With it, `auto` is wasm, on one thread.
@@ -71,6 +78,8 @@ export interface Pipeline {
   readonly model: ModelFacts;
   /** What runs it, in words such as `wasm, 2 threads`. */
   readonly backend: { readonly name: BackendName; readonly description: string };
+  /** Precision of its weights, and what rounding did to each layer. */
+  readonly precision: PrecisionReport;
   /**
    * Runs to the end.
    *
@@ -99,6 +108,7 @@ export interface Pipeline {
 /**
  * Opens a model on a backend and loads its sessions.
  *
+ * @throws {TypeError} When there is no such backend or precision.
  * @throws {AssetError} When the model cannot be opened.
  * @throws {BackendError} When the backend cannot be opened or has no room for the model.
  */

@@ -5,11 +5,12 @@
  */
 
 import type { Transformer } from "../model/module_graph.ts";
-import { GraphBuilder } from "../onnx/graph.ts";
+import { type ElementType, GraphBuilder } from "../onnx/graph.ts";
+import type { LinearLowering } from "../onnx/linear.ts";
 import { buildSegment, type Part } from "./segment.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./step_segments.ts";
 
-/** Bytes in float32. */
+/** Bytes; in float32 unless layers are rounded. */
 export interface MemoryNeeds {
   /** Weights of all graphs of a step. */
   readonly weights: number;
@@ -23,11 +24,11 @@ export interface MemoryNeeds {
   readonly largestConditioning: number;
 }
 
-/** Needs of a model. */
-export function memoryNeeds(transformer: Transformer): MemoryNeeds {
+/** Needs of a model, the linear layers of its modules as `lowering` has them. */
+export function memoryNeeds(transformer: Transformer, lowering?: LinearLowering): MemoryNeeds {
   const [full] = fullSteps(1, transformer.modules.length);
   const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
-  const graphs = parts.map((part) => tensorBytes(buildSegment(transformer, [part])));
+  const graphs = parts.map((part) => tensorBytes(buildSegment(transformer, [part], lowering)));
   const sums = graphs.map(sum);
   const { groups, width } = transformer.conditioning;
   const conditioning = groups.map((group) => {
@@ -73,9 +74,18 @@ export function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
 
+const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  float32: 4,
+  float16: 2,
+  int64: 8,
+  int32: 4,
+  int8: 1,
+  uint8: 1,
+};
+
 function tensorBytes(graph: GraphBuilder): readonly number[] {
-  return graph.parameters.map(({ dims }) =>
-    dims.reduce<number>((product, size) => product * Number(size), 4)
+  return graph.parameters.map(({ dims, type }) =>
+    dims.reduce<number>((product, size) => product * Number(size), ELEMENT_BYTES[type])
   );
 }
 

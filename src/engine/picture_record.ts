@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { WeightPrecision } from "./precision.ts";
+
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";
 
@@ -23,6 +25,8 @@ export interface PictureRecord {
   readonly guidance: number;
   /** `original` where the directory's own sampler was not used. */
   readonly sampler?: "original" | undefined;
+  /** Precision of the weights; absent is `f32`. */
+  readonly weights?: WeightPrecision | undefined;
   /** The plan, if there was one. */
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }

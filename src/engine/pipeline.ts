@@ -13,7 +13,9 @@ import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
 import { Decoding, type DecodingOptions } from "./decoding.ts";
+import { type RoundedLayers, roundedLowering, type WeightPrecision } from "./precision.ts";
 import { roomCheck } from "./room.ts";
+import { choosePrecision, precisionName, type PrecisionReport, roundLayers } from "./rounding.ts";
 import { WEIGHT_ADVICE } from "./run_memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
@@ -36,6 +38,11 @@ export interface PipelineOptions extends BackendOptions {
   readonly model?: ModelLocation;
   /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
   readonly sampler?: "original";
+  /**
+   * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
+   * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
+   */
+  readonly weights?: WeightPrecision;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Hears of each session as it is loaded. */
@@ -62,6 +69,8 @@ export interface Pipeline {
   readonly choice: BackendChoice;
   /** Runs single steps; for those who drive a run themselves. */
   readonly executor: Executor;
+  /** Precision of its weights. */
+  readonly precision: PrecisionReport;
   /** Graphs that run in a step without a plan. */
   readonly runsPerStep: number;
   /** Pictures `(n, 1 or 3, H, W)` of final latents. */
@@ -94,8 +103,9 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
   try {
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
-    expectRoom(model, backend);
-    opened.executor = new Executor(backend, model.transformer, model.weights);
+    const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
+    expectRoom(model, backend, rounded);
+    opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     const [full] = fullSteps(1, model.transformer.modules.length);
     await opened.executor.load(full!, options); // one step was asked for
     return new ModelPipeline({ model, choice, executor: opened.executor }, options.promptEncoder);
@@ -108,9 +118,14 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
 }
 
 /** Refuses, before loading, a model whose weights a backend cannot hold. */
-function expectRoom({ id, transformer }: Model, { description, weightLimit }: Backend): void {
+function expectRoom(
+  { id, transformer }: Model,
+  { description, weightLimit }: Backend,
+  rounded: RoundedLayers | undefined,
+): void {
   if (weightLimit === undefined) return;
-  const misfit = misfitOf(memoryNeeds(transformer), { weights: weightLimit });
+  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
+  const misfit = misfitOf(needs, { weights: weightLimit });
   if (misfit !== undefined) {
     throw new BackendError(
       `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
@@ -146,6 +161,12 @@ class ModelPipeline implements Pipeline {
     return this.executor.backend;
   }
 
+  get precision(): PrecisionReport {
+    const { rounded } = this.executor;
+    const held = rounded?.options.precision ?? "f32";
+    return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
+  }
+
   get runsPerStep(): number {
     return this.executor.runsPerStep;
   }
@@ -166,6 +187,7 @@ class ModelPipeline implements Pipeline {
       times,
       guidance: request.guidance,
       tokenGrid: request.scene?.tokenGrid,
+      precision: precisionName(this.precision.weights),
     });
     this.#expectRoom(request, { plan: options.plan, steps });
     const features = new FeatureCache();

@@ -22,6 +22,8 @@ export interface SamplerRun {
   readonly guidance: number;
   /** Rows and columns of tokens; the model's own unless given. */
   readonly tokenGrid?: readonly [number, number] | undefined;
+  /** Precision of the weights; `float32` unless given. */
+  readonly precision?: string | undefined;
 }
 
 /** The steps that run, and what differs from the plan's circumstances. */
@@ -60,7 +62,7 @@ export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTar
     times: run.times,
     guidance: run.guidance,
     tokenGrid: run.tokenGrid ?? model.tokenGrid,
-    precision: "float32",
+    precision: run.precision ?? "float32",
   };
 }
 

@@ -8,6 +8,7 @@
  */
 
 import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
+import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
 import { add, identity, slice, subtract } from "../onnx/operators.ts";
 import {
   HEAD,
@@ -119,8 +120,12 @@ export function segmentKey(segment: Segment): string {
   return marks.join(" ");
 }
 
-/** Builds the graph of a segment; weights are parameters. */
-export function buildSegment(transformer: Transformer, segment: Segment): GraphBuilder {
+/** Builds the graph of a segment; weights are parameters, linear layers of branches as `lowering` has them. */
+export function buildSegment(
+  transformer: Transformer,
+  segment: Segment,
+  lowering?: LinearLowering,
+): GraphBuilder {
   const graph = new GraphBuilder(segmentKey(segment));
   const takeModulation = modulationReader(transformer, segment, graph);
   const first = segment[0];
@@ -132,7 +137,12 @@ export function buildSegment(transformer: Transformer, segment: Segment): GraphB
       const { embedding } = transformer;
       streams = embedding.build(graph, graph.input(LATENT, embedding.latentDims));
     } else if (part.kind === "module") {
-      streams = addModule(transformer, graph, part, streams, takeModulation);
+      const module = part;
+      const before = streams;
+      streams = graph.lowered(
+        lowering,
+        () => addModule(transformer, graph, module, before, takeModulation),
+      );
     } else {
       const modulation = takeModulation(transformer.head.modulationRows);
       graph.output(PREDICTION, transformer.head.build(graph, streams, modulation));
@@ -140,6 +150,16 @@ export function buildSegment(transformer: Transformer, segment: Segment): GraphB
   }
   if (segment.at(-1)?.kind !== "head") outputStreams(graph, streams);
   return graph;
+}
+
+/** Names of the weights of the linear layers in a graph that is built with a lowering. */
+export function loweredLayers(build: (lowering: LinearLowering) => unknown): ReadonlySet<string> {
+  const names = new Set<string>();
+  build((graph, x, layer) => {
+    names.add(layer.weight);
+    return plainLinear(graph, x, layer);
+  });
+  return names;
 }
 
 function addModule(

@@ -5,12 +5,21 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Backend, LoadOptions, Session, Value } from "../backend/backend.ts";
+import type { Backend, HostNumbers, LoadOptions, Session, Value } from "../backend/backend.ts";
+import { BackendError } from "../errors.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
-import { encodeModel, type OnnxModel } from "../onnx/model_proto.ts";
+import type { LinearLowering } from "../onnx/linear.ts";
+import { encodeModel, type OnnxModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
-import { buildCombination, buildSegment, type Segment, segmentKey } from "./segment.ts";
+import type { RoundedLayers } from "./precision.ts";
+import {
+  buildCombination,
+  buildSegment,
+  loweredLayers,
+  type Segment,
+  segmentKey,
+} from "./segment.ts";
 
 /** A graph with its weights, ready to run. */
 export interface BoundSession {
@@ -47,12 +56,21 @@ export async function encodeWithWeights(
   weights: Weights,
   signal?: AbortSignal,
 ): Promise<OnnxModel> {
-  const numbers = new Map<string, Float32Array>();
-  for (const { name } of graph.parameters) {
-    numbers.set(name, (await weights.read(name, signal)).data);
-  }
+  return await encodeReading(graph, async ({ name }) => (await weights.read(name, signal)).data);
+}
+
+/** Encodes a graph with what is read for its parameters as initializers. */
+async function encodeReading(
+  graph: GraphBuilder,
+  read: (node: Node) => Promise<WeightNumbers>,
+): Promise<OnnxModel> {
+  const numbers = new Map<string, WeightNumbers>();
+  for (const node of graph.parameters) numbers.set(node.name, await read(node));
   return encodeModel(graph, { weights: numbers });
 }
+
+/** Makes a graph, its linear layers in some precision. */
+type Build = (lowering?: LinearLowering) => GraphBuilder;
 
 /** Sessions by segment; disposes of what it loaded. */
 export class SegmentSessions {
@@ -67,19 +85,22 @@ export class SegmentSessions {
     readonly transformer: Transformer,
     /** With which weights. */
     readonly weights: Weights,
+    /** Which of them are integers; absent = none. */
+    readonly rounded?: RoundedLayers,
   ) {}
 
   /** The session of a segment; loaded once, and again if loading failed. */
   get(segment: Segment, signal?: AbortSignal): Promise<BoundSession> {
     // A session that owns its weights serves every step: it offers all features, runs ask for some.
     if (this.backend.weights === "inputs") {
-      const build = (): GraphBuilder => buildSegment(this.transformer, segment);
+      const build: Build = (lowering) => buildSegment(this.transformer, segment, lowering);
       return this.#once(segmentKey(segment), build, { signal });
     }
     const owned = offeringAll(segment);
     const [key, other] = [segmentKey(owned), segmentKey(withOtherProbe(owned))];
     const replaced = other === key ? undefined : this.#take(other);
-    return this.#once(key, () => buildSegment(this.transformer, owned), { signal, replaced });
+    const build: Build = (lowering) => buildSegment(this.transformer, owned, lowering);
+    return this.#once(key, build, { signal, replaced });
   }
 
   /** A session that another one takes the place of: a module's weights must not be held twice. */
@@ -96,7 +117,7 @@ export class SegmentSessions {
 
   #once(
     key: string,
-    build: () => GraphBuilder,
+    build: Build,
     { signal, replaced }: {
       readonly signal: AbortSignal | undefined;
       readonly replaced?: Promise<BoundSession> | undefined;
@@ -105,7 +126,7 @@ export class SegmentSessions {
     const known = this.#sessions.get(key);
     if (known !== undefined) return known;
     const freed = replaced?.then((session) => session.dispose()) ?? Promise.resolve();
-    const loading = freed.then(() => this.#load(build(), signal)).catch((error) => {
+    const loading = freed.then(() => this.#load(build, signal)).catch((error) => {
       this.#sessions.delete(key);
       throw error;
     });
@@ -125,9 +146,14 @@ export class SegmentSessions {
     for (const value of values) if (value.status === "fulfilled") value.value.dispose();
   }
 
-  async #load(graph: GraphBuilder, signal: AbortSignal | undefined): Promise<BoundSession> {
+  async #load(build: Build, signal: AbortSignal | undefined): Promise<BoundSession> {
+    const layers = loweredLayers(build);
+    if (this.backend.weights === "inputs") await this.#shareRounded(layers, signal);
+    else await this.rounded?.decide(layers, signal);
+    const graph = build(this.rounded?.lowering);
     if (this.backend.weights === "initializers") {
-      return await loadWithWeights(this.backend, graph, this.weights, signal);
+      const read = (node: Node): Promise<WeightNumbers> => this.#read(node, signal);
+      return await loadOwned(this.backend, await encodeReading(graph, read));
     }
     const values: Record<string, Value> = {};
     for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
@@ -138,12 +164,26 @@ export class SegmentSessions {
     };
   }
 
+  /** Uploads every rounded layer as soon as it is made: a graph may be the whole model. */
+  async #shareRounded(layers: Iterable<string>, signal: AbortSignal | undefined): Promise<void> {
+    for (const name of layers) {
+      await this.rounded?.decide([name], signal);
+      for (const node of this.rounded?.held ?? []) await this.#share(node, signal);
+    }
+  }
+
+  async #read(node: Node, signal: AbortSignal | undefined): Promise<WeightNumbers> {
+    return await this.rounded?.read(node, signal) ??
+      (await this.weights.read(node.name, signal)).data;
+  }
+
   /** Uploads a weight once, in the shape that graphs give it; disposed of with this object. */
-  #share({ name, dims }: Node, signal: AbortSignal | undefined): Promise<Value> {
+  #share(node: Node, signal: AbortSignal | undefined): Promise<Value> {
+    const { name, dims } = node;
     const known = this.#shared.get(name);
     if (known !== undefined) return known;
-    const sharing = this.weights.read(name, signal)
-      .then(({ data }) => this.backend.upload({ dims: dims.map(Number), data }))
+    const sharing = this.#read(node, signal)
+      .then((data) => this.backend.upload({ dims: dims.map(Number), data: uploadable(name, data) }))
       .catch((error) => {
         this.#shared.delete(name);
         throw error;
@@ -151,6 +191,11 @@ export class SegmentSessions {
     this.#shared.set(name, sharing);
     return sharing;
   }
+}
+
+function uploadable(name: string, data: WeightNumbers): HostNumbers["data"] {
+  if (!(data instanceof Int8Array)) return data;
+  throw new BackendError(`Cannot upload ${name}: it must not be int8: no kernel reads it there`);
 }
 
 /** The same modules, probed if they were not and the other way round. */

@@ -22,6 +22,7 @@ import { parseDdimScheduler } from "./ddim_scheduler.ts";
 import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_diffusers.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
 import type { Model, ModelChoice } from "./model.ts";
+import { originOf } from "./model_origin.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
@@ -47,6 +48,7 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
     classNames: classNames(directory, config),
     sampler: await samplerOf(directory, config, choice),
     ...(autoencoder !== undefined && { autoencoder }),
+    origin: originOf("dit", config, directory),
     fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),
   };
@@ -104,6 +106,7 @@ function withPositions(weights: Weights, config: DitConfig): Weights {
   const grid = config.inputSize / config.patchSize;
   const dims = [1, grid ** 2, config.hiddenSize];
   return {
+    ...weights,
     names: new Set([...weights.names, "pos_embed"]),
     dims: (name) => (name === "pos_embed" ? dims : weights.dims(name)),
     sample: (name, indices) => weights.sample(name, indices),

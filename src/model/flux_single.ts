@@ -9,6 +9,7 @@
  */
 
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
+import { linearLayer } from "../onnx/linear.ts";
 import * as operators from "../onnx/operators.ts";
 import { type FluxGeometry, mixingMacs, project, rotatedAttention } from "./flux_attention.ts";
 import { type FluxConfig, fluxWidth } from "./flux_config.ts";
@@ -132,6 +133,5 @@ function normedTokens(
 
 function shareOf(graph: GraphBuilder, x: Node, prefix: string, part: "attn" | "mlp"): Node {
   const width = part === "attn" ? Number(x.dims[2]) : Number(x.dims[2]) / MLP_RATIO;
-  const weight = graph.parameter(shareName(prefix, part), [width, Number(x.dims[2])]);
-  return operators.linear(graph, x, weight);
+  return linearLayer(graph, x, { weight: shareName(prefix, part), out: width });
 }

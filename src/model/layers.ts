@@ -5,6 +5,7 @@
  */
 
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
+import { linearLayer } from "../onnx/linear.ts";
 import * as operators from "../onnx/operators.ts";
 
 /** Epsilon of every LayerNorm in DiT and FLUX. *Source:* `models.py`, `elementwise_affine=False, eps=1e-6`. */
@@ -12,9 +13,7 @@ const NORM_EPSILON = 1e-6;
 
 /** A Linear layer whose weights are `<name>.weight` and `<name>.bias`. */
 export function dense(graph: GraphBuilder, x: Node, name: string, out: number): Node {
-  const width = Number(x.dims.at(-1));
-  const weight = graph.parameter(`${name}.weight`, [out, width]);
-  return operators.linear(graph, x, weight, graph.parameter(`${name}.bias`, [out]));
+  return linearLayer(graph, x, { weight: `${name}.weight`, bias: `${name}.bias`, out });
 }
 
 /** adaLN: `norm(x)·(1 + scale) + shift`, with shift and scale `(N, 1, D)`. */

@@ -17,6 +17,7 @@ import type { Autoencoder } from "./autoencoder.ts";
 import { openDit } from "./dit_model.ts";
 import { isFlux } from "./flux_config.ts";
 import { openFlux } from "./flux_model.ts";
+import type { ModelOrigin } from "./model_origin.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
 
@@ -50,6 +51,8 @@ export interface Model {
    * @throws {RangeError} When conditions do not fit the model or each other.
    */
   readonly scene?: (request: SceneRequest) => Scene;
+  /** What a packed copy must say of it; absent where there can be none. */
+  readonly origin?: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
   /** Closes its files. */

@@ -5,8 +5,10 @@
  * @module
  */
 
+import type { LinearLowering } from "./linear.ts";
+
 /** Element types that our graphs use. */
-export type ElementType = "float32" | "int64";
+export type ElementType = "float32" | "float16" | "int64" | "int32" | "int8" | "uint8";
 
 /** A size, or the name of a size that is known only when the graph runs (such as the batch, `"N"`). */
 export type Dim = number | string;
@@ -50,6 +52,8 @@ export interface OperationOptions {
   readonly domain?: Operation["domain"];
   /** Attributes by name. */
   readonly attributes?: Operation["attributes"];
+  /** Element type of the results; that of the first input unless told otherwise. */
+  readonly type?: ElementType;
 }
 
 /** Collects a graph; every value's shape is checked as it is added. */
@@ -61,6 +65,7 @@ export class GraphBuilder {
   readonly #outputs: { readonly name: string; readonly node: Node }[] = [];
   #values = 0;
   readonly #made: Node[] = [];
+  #lowering: LinearLowering | undefined;
 
   /** Starts an empty graph. */
   constructor(
@@ -87,16 +92,16 @@ export class GraphBuilder {
   }
 
   /**
-   * Declares a weight, float32. Whether it becomes an initializer or an input is decided when the graph
-   * is encoded; the same name and shape gives the same node.
+   * Declares a weight, float32 unless told otherwise. Whether it becomes an initializer or an input is
+   * decided when the graph is encoded; the same name and shape gives the same node.
    */
-  parameter(name: string, dims: readonly number[]): Node {
+  parameter(name: string, dims: readonly number[], type: ElementType = "float32"): Node {
     const known = this.#parameters.get(name);
     if (known !== undefined) {
       expectDims(`parameter ${name}`, dims, known.dims);
       return known;
     }
-    const node: Node = { name, type: "float32", dims };
+    const node: Node = { name, type, dims };
     this.#parameters.set(name, node);
     return node;
   }
@@ -135,7 +140,7 @@ export class GraphBuilder {
     shapes: readonly (readonly Dim[])[],
     options: OperationOptions = {},
   ): Node[] {
-    const type = inputs[0]?.type ?? "float32";
+    const type = options.type ?? inputs[0]?.type ?? "float32";
     const nodes = shapes.map((dims): Node => ({ name: `v${this.#values++}`, type, dims }));
     this.#operations.push({
       operator,
@@ -146,6 +151,22 @@ export class GraphBuilder {
     });
     this.#made.push(...nodes);
     return nodes;
+  }
+
+  /** Builds a part whose linear layers become operators in another way; without one, as always. */
+  lowered<T>(lowering: LinearLowering | undefined, build: () => T): T {
+    const before = this.#lowering;
+    this.#lowering = lowering;
+    try {
+      return build();
+    } finally {
+      this.#lowering = before;
+    }
+  }
+
+  /** How linear layers become operators just now; `undefined` is one float32 operator. */
+  get lowering(): LinearLowering | undefined {
+    return this.#lowering;
   }
 
   /** Makes the result of an operator a result of the graph, under a name of its own. */

@@ -29,20 +29,37 @@ export interface OnnxModel {
   readonly weightInputs: readonly Node[];
 }
 
+/** Numbers of a weight: float32, the bits of float16, or the integers of a rounded one. */
+export type WeightNumbers = Float32Array | Uint16Array | Int8Array | Uint8Array;
+
 /** How the weights of a graph are bound. */
 export interface EncodeOptions {
   /**
    * Numbers of each parameter by name: they become initializers. Without them every parameter
    * becomes an input, so that many graphs can share one copy.
    */
-  readonly weights?: ReadonlyMap<string, Float32Array>;
+  readonly weights?: ReadonlyMap<string, WeightNumbers>;
   /** Weights together above this many bytes are kept outside of the message (its limit is 2 GiB). */
   readonly externalAbove?: number;
 }
 
 const IR_VERSION = 10;
 const OPSETS = [["", 20], ["com.microsoft", 1]] as const;
-const TENSOR_TYPE: Record<ElementType, number> = { float32: 1, int64: 7 };
+const TENSOR_TYPE: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+};
+const ARRAYS = {
+  float32: Float32Array,
+  uint8: Uint8Array,
+  int8: Int8Array,
+  int32: Int32Array,
+  float16: Uint16Array,
+} as const;
 const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
 const EXTERNAL = 1; // TensorProto.DataLocation
 const DEFAULT_EXTERNAL_ABOVE = 1 << 20;
@@ -50,7 +67,7 @@ const DEFAULT_EXTERNAL_ABOVE = 1 << 20;
 /**
  * Serialises a graph.
  *
- * @throws {RangeError} When a parameter has no weights, or their count is not that of its shape.
+ * @throws {RangeError} When a parameter has no weights, or their count or type is not its own.
  */
 export function encodeModel(graph: GraphBuilder, options: EncodeOptions = {}): OnnxModel {
   const { weights, externalAbove = DEFAULT_EXTERNAL_ABOVE } = options;
@@ -78,7 +95,7 @@ export function encodeModel(graph: GraphBuilder, options: EncodeOptions = {}): O
 
 function bind(
   node: Node,
-  weights: ReadonlyMap<string, Float32Array>,
+  weights: ReadonlyMap<string, WeightNumbers>,
 ): { node: Node; data: Uint8Array } {
   const numbers = weights.get(node.name);
   const wanted = node.dims.reduce<number>((product, size) => product * Number(size), 1);
@@ -86,6 +103,12 @@ function bind(
     throw new RangeError(
       `Cannot encode graph: weights ${node.name} must have ${wanted} numbers: ` +
         `current value is ${numbers?.length ?? "none"}`,
+    );
+  }
+  if (node.type === "int64" || !(numbers instanceof ARRAYS[node.type])) {
+    throw new RangeError(
+      `Cannot encode graph: weights ${node.name} must be ${node.type}: ` +
+        `current value is ${numbers.constructor.name}`,
     );
   }
   return {
@@ -123,9 +146,9 @@ function attributeProto(name: string, value: Attribute): MessageWriter {
 }
 
 function constantProto({ name, type, dims, values }: Constant): MessageWriter {
-  const numbers = type === "float32"
-    ? Float32Array.from(values)
-    : BigInt64Array.from(values, (value) => BigInt(value));
+  const numbers = type === "int64"
+    ? BigInt64Array.from(values, (value) => BigInt(value))
+    : ARRAYS[type].from(values);
   return tensorProto(name, type, dims).bytes(9, new Uint8Array(numbers.buffer));
 }
 

@@ -52,16 +52,24 @@ export function linear(graph: GraphBuilder, x: Node, weight: Node, bias?: Node):
   const out = fixed("Linear", weight.dims[0]);
   expectDims("Linear weight", weight.dims, [out, width]);
   if (bias !== undefined) expectDims("Linear bias", bias.dims, [out]);
-  const rows = x.dims.length === 2 ? x : reshape(graph, x, [-1, width], ["rows", width]);
+  const rows = asRows(graph, x);
   const operands = bias === undefined ? [rows, weight] : [rows, weight, bias];
   const result = graph.apply("Gemm", operands, [rows.dims[0]!, out], { // rank 2
     attributes: { transB: 1 },
   });
-  return x.dims.length === 2 ? result : likeRows(graph, result, x, out);
+  return likeRows(graph, result, x, out);
+}
+
+/** x with all but its last axis as one: `(rows, width)`. */
+export function asRows(graph: GraphBuilder, x: Node): Node {
+  if (x.dims.length === 2) return x;
+  const width = fixed("rows", x.dims.at(-1));
+  return reshape(graph, x, [-1, width], ["rows", width]);
 }
 
 /** Gives rows `(rows, out)` the shape of x but for its width. */
-function likeRows(graph: GraphBuilder, rows: Node, x: Node, out: number): Node {
+export function likeRows(graph: GraphBuilder, rows: Node, x: Node, out: number): Node {
+  if (x.dims.length === 2) return rows;
   const dims = [...x.dims.slice(0, -1), out];
   if (dims.slice(1).every((size) => typeof size === "number")) {
     return reshape(graph, rows, runtimeShape(dims), dims);

@@ -219,6 +219,7 @@ function recordOf(
     seed,
     steps,
     guidance,
+    weights: facts.weights,
     plan: plan && { name: plan.name, digest: plan.digest },
   });
 }

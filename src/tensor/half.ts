@@ -29,6 +29,14 @@ export function encodeFloat16(numbers: Float32Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Numbers as little-endian float16, if that changes none of them (nor the bits of one that is none). */
+export function exactFloat16(numbers: Float32Array): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = encodeFloat16(numbers);
+  const decoded = new Float32Array(numbers.length);
+  decodeFloat16(bytes, decoded);
+  return decoded.every((number, i) => Object.is(number, numbers[i])) ? bytes : undefined;
+}
+
 function fromHalfBits(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;

@@ -123,7 +123,7 @@ function noiseOf(pictures: readonly PictureRequest[], latentDims: readonly numbe
 }
 
 async function factsOf(
-  { model, backend, choice }: Pipeline,
+  { model, backend, choice, precision: { weights } }: Pipeline,
   { scene, names }: { readonly scene: Scene; readonly names: readonly string[] },
 ): Promise<RendererFacts> {
   const { id, classes, classNames, nullLabel, sampler } = model;
@@ -142,6 +142,7 @@ async function factsOf(
     guidable: nullLabel !== undefined || model.embedsGuidance === true,
     sampler,
     fingerprint: await model.fingerprint(),
+    ...(weights !== "f32" && { weights }),
     backend: { name: backend.name, description: backend.description, reason: choice.reason },
   };
 }

@@ -6,6 +6,7 @@
 
 import type { BackendName } from "../backend/backend.ts";
 import type { RuntimeFiles } from "../backend/runtime_files.ts";
+import type { WeightPrecision } from "../engine/precision.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
@@ -18,6 +19,8 @@ export interface WorkerOptions {
   readonly conditions?: PictureConditions | undefined;
   /** The original's sampler instead of the directory's. */
   readonly sampler?: "original";
+  /** Precision of weights; the model's own unless given. */
+  readonly weights?: WeightPrecision;
   /** Execution provider; `auto` unless given. */
   readonly backend?: BackendName | "auto";
   /** Threads of wasm and native; all cores unless given. */

@@ -6,6 +6,7 @@
 
 import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
+import type { WeightPrecision } from "../engine/precision.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -99,6 +100,8 @@ export interface RendererFacts {
   readonly sampler: SamplerDefaults;
   /** Identity that plans bind to. */
   readonly fingerprint: string;
+  /** Precision of its weights; absent is `f32`. */
+  readonly weights?: WeightPrecision;
   /** What runs it and why. */
   readonly backend: {
     readonly name: BackendName;

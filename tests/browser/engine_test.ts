@@ -45,6 +45,7 @@ Deno.test("this browser draws on WebAssembly what the server draws", needs, asyn
         const info = { vendor: "", device: "", description: "a promise", isFallbackAdapter: false };
         const adapter = {
           info,
+          features: new Set(),
           limits: { maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27 },
         };
         const gpu = { requestAdapter: () => Promise.resolve(adapter) };

@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { drawCounts, intervalOf } from "../../scripts/quality/bootstrap.ts";
 import { eigen } from "../../scripts/quality/eigen.ts";
 import { frechetTo, momentsOf } from "../../scripts/quality/frechet.ts";
@@ -7,7 +7,7 @@ import { readRealPictures, splitBalanced } from "../../scripts/quality/real_pict
 import { differenceOf } from "../../scripts/quality/report.ts";
 import { qualityTable, rivalTable } from "../../scripts/quality/table.ts";
 import { type QualityReport, type QualityTask, reportQuality } from "../../scripts/quality.ts";
-import { planned } from "../../scripts/rivals.ts";
+import { planned, withWeights } from "../../scripts/rivals.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { uniformPlan } from "../../src/calibrate/uniform.ts";
@@ -209,6 +209,24 @@ Deno.test("the tables have a row for each variant and for each rival of a plan",
   });
 });
 
+Deno.test("a variant in another precision is made by the pipeline that has it, or refused", async () => {
+  await withTask(async (task) => {
+    const [full] = task.variants;
+    const variants = [full!, withWeights(full!, "int8")]; // there is a variant
+    const wanted = { ...task, variants, count: 4 };
+    await assertRejects(
+      () => reportQuality(wanted),
+      RangeError,
+      "a pipeline must have int8 weights",
+    );
+    const rounded = await openPipeline({ backend: "wasm", weights: "int8" });
+    const { rows } = await reportQuality({ ...wanted, rounded });
+    await rounded.close();
+    const { value } = rows[1]!.psnr!; // one a variant
+    assert(Number.isFinite(value) && value > 20, `${value}`); // other pictures, and nearly the same
+  });
+});
+
 /** A pipeline that tells the seed of each request. */
 function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
   return {
@@ -216,6 +234,7 @@ function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
     backend: pipeline.backend,
     choice: pipeline.choice,
     executor: pipeline.executor,
+    precision: pipeline.precision,
     runsPerStep: pipeline.runsPerStep,
     generate: (options) => {
       onSeed(options?.seed ?? 0);

@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { decodeBfloat16, decodeFloat16, encodeFloat16 } from "../../src/tensor/half.ts";
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  encodeFloat16,
+  exactFloat16,
+} from "../../src/tensor/half.ts";
 
 const ALL = Uint16Array.from({ length: 65_536 }, (_, bits) => bits);
 
@@ -54,4 +59,12 @@ Deno.test("encodeFloat16() overflows from 65,520 and underflows up to 2^-25", ()
   const numbers = Float32Array.of(65_519.996, 65_520, -1e30, 2 ** -25, 1.0001 * 2 ** -25, -0);
   const encoded = new Uint16Array(encodeFloat16(numbers).buffer);
   assertEquals([...encoded], [0x7bff, 0x7c00, 0xfc00, 0, 1, 0x8000]);
+});
+
+Deno.test("exactFloat16() gives bytes only where every number survives", () => {
+  const kept = Float32Array.of(1, -0, 2 ** -24, 65_504, Infinity, -Infinity, NaN);
+  assertEquals(exactFloat16(kept), encodeFloat16(kept));
+  for (const lost of [1 / 3, 65_520, 2 ** -25, 1e-45]) {
+    assertEquals(exactFloat16(Float32Array.of(1, lost)), undefined);
+  }
 });

@@ -1,0 +1,23 @@
+/**
+ * Types of the elements that are uploaded, in the runtime's words.
+ *
+ * @module
+ */
+
+import type { HostNumbers } from "./backend.ts";
+
+/** A type that we upload. */
+export type UploadedType = "float32" | "float16" | "uint8";
+
+const BYTES: Readonly<Record<string, number>> = { float32: 4, float16: 2, uint8: 1 };
+
+/** The type of these numbers. */
+export function elementType({ data }: HostNumbers): UploadedType {
+  if (data instanceof Float32Array) return "float32";
+  return data instanceof Uint16Array ? "float16" : "uint8";
+}
+
+/** Bytes of one element; of a type that we do not upload, those of float32, which all results are. */
+export function elementBytes(type: string): number {
+  return BYTES[type] ?? 4;
+}

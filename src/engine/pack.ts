@@ -1,0 +1,191 @@
+/**
+ * Packing: a model as `model.json` and `weights.safetensors` in fewer bytes.
+ *
+ * A packed model opens like any other, computes bit for bit what its source computes when it is rounded as it
+ * is loaded, and keeps its source's fingerprint, so that plans still fit. It is made in two passes, one
+ * tensor at a time: the first decides how each is stored, the second writes.
+ *
+ * @module
+ */
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
+import {
+  encodeHeader,
+  encodeNumbers,
+  type TensorLayout,
+  type WritableTensor,
+} from "../assets/safetensors_writer.ts";
+import { AssetError } from "../errors.ts";
+import type { Model } from "../model/model.ts";
+import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
+import { BLOCK, scaleName } from "../tensor/quantize.ts";
+import { type LayerPrecision, roundLayer } from "./precision.ts";
+import { buildSegment, loweredLayers, type Part } from "./segment.ts";
+import { fullSteps, moduleParts } from "./step_segments.ts";
+
+/** Every precision that models can be packed in. */
+export const PACKED_PRECISIONS = ["f16", "int8", "int4"] as const;
+
+/** What is packed, and where it goes. */
+export interface PackTask {
+  /** The model; it stays open. */
+  readonly model: Model;
+  /** `f16` rounds every tensor; `int8` and `int4` round linear layers of modules and nothing else. */
+  readonly precision: typeof PACKED_PRECISIONS[number];
+  /** Takes the parts of `weights.safetensors`, in order. */
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  /** Stops before the next tensor. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was packed. */
+export interface Packed {
+  /** The text of `model.json`. */
+  readonly manifest: string;
+  /** Bytes of `weights.safetensors`. */
+  readonly bytes: number;
+  /** What rounding did to each layer; none with `f16`. */
+  readonly layers: readonly LayerPrecision[];
+}
+
+/**
+ * Packs a model.
+ *
+ * @throws {AssetError} When it is packed already, or is of an architecture that cannot be.
+ */
+export async function packModel(task: PackTask): Promise<Packed> {
+  const { model: { id, origin, weights, transformer } } = task;
+  if (origin === undefined) {
+    throw new AssetError(
+      `Cannot pack ${id}: its architecture must be dit: current value is ${transformer.architecture}`,
+    );
+  }
+  if (weights.quantized !== undefined) {
+    throw new AssetError(
+      `Cannot pack ${id}: its weights must be floats: current value is ${weights.quantized.precision}`,
+    );
+  }
+  const layers: LayerPrecision[] = [];
+  const entries = await entriesOf(task, (layer) => void layers.push(layer));
+  const { bytes, hashes } = await writeEntries(entries, task);
+  return { manifest: await manifestOf(task, hashes), bytes, layers };
+}
+
+/** Names of the weights of linear layers in modules. */
+function moduleLayers({ transformer }: Model): ReadonlySet<string> {
+  const [full] = fullSteps(1, transformer.modules.length);
+  const parts: readonly Part[] = moduleParts(full!); // one step was asked for
+  return loweredLayers((lowering) => buildSegment(transformer, parts, lowering));
+}
+
+/** A tensor of the file, made when it is written. */
+interface Entry {
+  readonly name: string;
+  readonly layout: TensorLayout;
+  readonly make: () => Promise<WritableTensor>;
+}
+
+/** The tensors of the file, wide elements first, so that each is aligned to its own. */
+async function entriesOf(
+  task: PackTask,
+  onLayer: (layer: LayerPrecision) => void,
+): Promise<readonly Entry[]> {
+  const layers = task.precision === "f16" ? new Set<string>() : moduleLayers(task.model);
+  const entries: Entry[] = [];
+  for (const name of [...task.model.weights.names].sort()) {
+    task.signal?.throwIfAborted();
+    const rounded = layers.has(name) ? await layerEntries(name, task, onLayer) : [];
+    entries.push(...(rounded.length > 0 ? rounded : [await floatEntry(name, task)]));
+  }
+  const rank = ({ layout }: Entry): number => WIDE_FIRST.indexOf(layout.dtype);
+  return entries.sort((a, b) => rank(a) - rank(b));
+}
+
+const WIDE_FIRST: readonly TensorLayout["dtype"][] = ["F32", "F16", "I8", "U8"];
+
+/** A layer's integers and scales; none where it stays float. Scales are small, and kept. */
+async function layerEntries(
+  name: string,
+  { model: { weights }, precision, signal }: PackTask,
+  onLayer: (layer: LayerPrecision) => void,
+): Promise<readonly Entry[]> {
+  if (precision === "f16") return [];
+  const { layer, matrix } = await roundLayer(weights, name, { precision, signal });
+  onLayer(layer);
+  if (matrix === undefined) return [];
+  const { dims: [out, width], scales: data } = matrix;
+  const layout = precision === "int8"
+    ? { dtype: "I8" as const, dims: [width, out] }
+    : { dtype: "U8" as const, dims: [out, width / BLOCK, BLOCK / 2] };
+  const scales = { dtype: "F32" as const, dims: [data.length] };
+  return [
+    {
+      name,
+      layout,
+      make: async () => {
+        const again = await roundLayer(weights, name, { precision, signal });
+        return { ...layout, data: again.matrix!.values }; // as just above
+      },
+    },
+    { name: scaleName(name), layout: scales, make: () => Promise.resolve({ ...scales, data }) },
+  ];
+}
+
+async function floatEntry(
+  name: string,
+  { model: { weights }, precision, signal }: PackTask,
+): Promise<Entry> {
+  const { dims, data } = await weights.read(name, signal);
+  const layout = { dtype: floatType(data, precision), dims };
+  return {
+    name,
+    layout,
+    make: async () => ({ ...layout, data: (await weights.read(name, signal)).data }),
+  };
+}
+
+/** Float16 where that was asked for or loses nothing; float32 where a number is too large for it. */
+function floatType(data: Float32Array, precision: PackTask["precision"]): "F16" | "F32" {
+  if (precision !== "f16") return exactFloat16(data) === undefined ? "F32" : "F16";
+  const rounded = new Float32Array(data.length);
+  decodeFloat16(encodeFloat16(data), rounded);
+  return rounded.every((number, i) => Number.isFinite(number) || !Number.isFinite(data[i]))
+    ? "F16"
+    : "F32";
+}
+
+async function writeEntries(
+  entries: readonly Entry[],
+  { write, signal }: PackTask,
+): Promise<{ readonly bytes: number; readonly hashes: Readonly<Record<string, string>> }> {
+  const header = encodeHeader(new Map(entries.map(({ name, layout }) => [name, layout])));
+  await write(header);
+  let bytes = header.length;
+  const hashes: Record<string, string> = {};
+  for (const { name, make } of entries) {
+    signal?.throwIfAborted();
+    const data = encodeNumbers(await make());
+    hashes[name] = bytesToHex(sha256(data));
+    await write(data);
+    bytes += data.length;
+  }
+  return { bytes, hashes };
+}
+
+async function manifestOf(
+  { model, precision }: PackTask,
+  hashes: Readonly<Record<string, string>>,
+): Promise<string> {
+  const json = {
+    format: 1,
+    id: model.id.toLowerCase().replace(/[^a-z0-9._-]/g, "-").replace(/^[._-]+/, "") || "model",
+    ...model.origin,
+    classNames: model.classNames,
+    sampler: model.sampler,
+    ...(precision !== "f16" && { weights: precision }),
+    fingerprint: await model.fingerprint(),
+    sha256: hashes,
+  };
+  return JSON.stringify(json, null, 2) + "\n";
+}

@@ -1,0 +1,84 @@
+/**
+ * Choosing the precision of a pipeline's weights.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend } from "../backend/backend.ts";
+import { AssetError, BackendError } from "../errors.ts";
+import { exactByteType } from "./byte_product.ts";
+import {
+  type LayerPrecision,
+  PRECISIONS,
+  RoundedLayers,
+  type WeightPrecision,
+} from "./precision.ts";
+
+/** The precision of a pipeline's weights, and what rounding did to each layer. */
+export interface PrecisionReport {
+  /** What layers of modules were rounded to. */
+  readonly weights: WeightPrecision;
+  /** One for each layer that was loaded so far; with `f32` there are some where float16 is kept. */
+  readonly layers: readonly LayerPrecision[];
+}
+
+/** What is opened. */
+export interface RoundingSubject {
+  /** Name of the model. */
+  readonly id: string;
+  /** Its weights. */
+  readonly weights: Weights;
+}
+
+/**
+ * The precision that was asked for; else that in which a packed model has its weights, else `f32`.
+ *
+ * @throws {TypeError} When there is no such precision.
+ * @throws {AssetError} When a packed model has its weights in another one.
+ */
+export function choosePrecision(
+  { id, weights }: RoundingSubject,
+  wanted: WeightPrecision | undefined,
+): WeightPrecision {
+  const packed = weights.quantized?.precision;
+  const precision = wanted ?? packed ?? "f32";
+  if (!PRECISIONS.includes(precision)) {
+    throw new TypeError(
+      `Cannot open ${id}: weights must be ${PRECISIONS.join(", ")}: current value is ${precision}`,
+    );
+  }
+  if (packed === undefined || packed === precision) return precision;
+  throw new AssetError(
+    `Cannot open ${id}: weights must be ${packed}, as it was packed: current value is ${precision}`,
+  );
+}
+
+/**
+ * The layers that are rounded as they are loaded; `undefined` where all weights are float32. With `f32`, a
+ * backend that can has those in float16 that are so already: its results are the same.
+ *
+ * @throws {BackendError} When the backend does not compute in this precision.
+ */
+export async function roundLayers(
+  { id, weights }: RoundingSubject,
+  backend: Backend,
+  precision: WeightPrecision,
+): Promise<RoundedLayers | undefined> {
+  if (precision === "f32") {
+    return backend.halfWeights ? new RoundedLayers(weights, { precision: "f16" }) : undefined;
+  }
+  if (precision === "int4") return new RoundedLayers(weights, { precision });
+  if (backend.name === "webgpu") {
+    throw new BackendError(
+      `Cannot open ${id} on ${backend.description}: weights must be f32 or int4, for WebGPU has no ` +
+        `kernel of MatMulInteger: current value is ${precision}`,
+    );
+  }
+  return new RoundedLayers(weights, { precision, byteType: await exactByteType(backend) });
+}
+
+/** The name of a precision in plans. */
+export function precisionName(weights: WeightPrecision): string {
+  return weights === "f32" ? "float32" : weights;
+}

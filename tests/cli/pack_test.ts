@@ -1,0 +1,88 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { pack } from "../../src/cli/pack.ts";
+import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+
+const DIT_A = new URL("../golden/dit-a/", import.meta.url).href;
+
+Deno.test("pack writes a directory that generate opens, with the plans of its source", async () => {
+  await withFolder(async (folder) => {
+    const out = `${folder}/packed`;
+    const packed = await capturedRun("pack", "--weights", "int8", "--out", out);
+    assertEquals(packed.code, 0, packed.stderr);
+    assertMatch(
+      packed.stdout,
+      /packed: [\d.]+ MiB \(\d+ bytes\), int8 in 48 of 48 layers, rounding/,
+    );
+    assertEquals(namesIn(folder), ["packed"]);
+    assertEquals(namesIn(out), ["model.json", "weights.safetensors"]);
+    const draw = (...more: string[]): ReturnType<typeof capturedRun> =>
+      capturedRun(
+        "generate",
+        "--label",
+        "Bag",
+        "--backend",
+        "wasm",
+        "--plan",
+        "fashion-dit.ddim25.fast",
+        ...more,
+      );
+    const [a, b] = [`${folder}/a.safetensors`, `${folder}/b.safetensors`];
+    const fromPacked = await draw("--model", out, "--latents", a);
+    assertEquals(fromPacked.code, 0, fromPacked.stderr);
+    assertStringIncludes(fromPacked.stdout, "weights      int8 in 48 of 48 layers, as packed");
+    assertStringIncludes(fromPacked.stdout, "made for precision float32; this run has int8");
+    assertEquals((await draw("--weights", "int8", "--latents", b)).code, 0);
+    assertEquals(await Deno.readFile(a), await Deno.readFile(b));
+  });
+});
+
+Deno.test("a picture of int8 weights says so and is repeated in int8", async () => {
+  await withFolder(async (folder) => {
+    const [first, second] = [`${folder}/1.png`, `${folder}/2.png`];
+    const asked = ["--backend", "wasm", "--out"];
+    const options = ["--label", "Bag", "--steps", "2", "--plan", "none", "--weights", "int8"];
+    assertEquals((await capturedRun("generate", ...options, ...asked, first)).code, 0);
+    const again = await capturedRun("generate", "--from", first, ...asked, second);
+    assertStringIncludes(again.stdout, "weights      int8");
+    assertEquals(await Deno.readFile(second), await Deno.readFile(first));
+  });
+});
+
+Deno.test("pack leaves nothing behind when it is interrupted or fails", async () => {
+  await withFolder(async (folder) => {
+    const stopped = await pack(["--model", DIT_A, "--out", `${folder}/a`], AbortSignal.abort())
+      .then(
+        () => "",
+        (error: Error) => error.name,
+      );
+    assertEquals(stopped, "AbortError");
+    const flux = new URL("../golden/flux-a/", import.meta.url).href;
+    const refused = await capturedRun("pack", "--model", flux, "--out", `${folder}/b`);
+    assertEquals(refused.code, 3);
+    assertStringIncludes(refused.stderr, "its architecture must be dit: current value is flux");
+    assertEquals(namesIn(folder), []);
+  });
+});
+
+Deno.test("pack refuses a folder that is there, a precision that is not, and no folder", async () => {
+  await withFolder(async (folder) => {
+    const there = await capturedRun("pack", "--model", DIT_A, "--out", folder);
+    assertEquals([there.code, there.stdout], [3, ""]);
+    assertStringIncludes(there.stderr, "it must not exist");
+    const unknown = await capturedRun("pack", "--out", `${folder}/a`, "--weights", "f8");
+    assertEquals(unknown.code, 2);
+    assertStringIncludes(unknown.stderr, "--weights");
+    const nowhere = await capturedRun("pack");
+    assertEquals(nowhere.code, 2);
+    assertStringIncludes(nowhere.stderr, "--out: must be given: current value is absent");
+  });
+});
+
+Deno.test("an unknown precision is refused by generate, compare, calibrate and serve", async () => {
+  for (const command of ["generate", "compare", "calibrate", "serve"]) {
+    const given = command === "calibrate" ? ["--out", "never.json"] : [];
+    const { code, stderr } = await capturedRun(command, "--weights", "int3", ...given);
+    assertEquals(code, 2, command);
+    assertStringIncludes(stderr, "--weights");
+  }
+});
