@@ -18,32 +18,43 @@ import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
+import { PRECISIONS } from "../engine/precision.ts";
 import { readPlan } from "./plan_file.ts";
 
 /** How `doctor` is called. */
 export const DOCTOR_USAGE = `doctor options:
   --model DIR|FILE|URL    say what this model takes of memory on each backend, before it is loaded
   --count N               pictures drawn together (1)
-  --plan NAME|FILE        a cache plan, for what it keeps between steps`;
+  --plan NAME|FILE        a cache plan, for what it keeps between steps
+  --weights P             precision of weights: f32, int8 or int4 (the model's)`;
 
 const OPTIONS = {
   model: { type: "string" },
   count: { type: "string" },
   plan: { type: "string" },
+  weights: { type: "string" },
 } as const;
 
 /** Runs the command; with `--model DIR` it says what a run of that model takes, and where it fits. */
 export async function doctor(args: readonly string[]): Promise<void> {
-  const { model, count = "1", plan } = parseArgs({ args: [...args], options: OPTIONS }).values;
+  const { model, count = "1", plan, weights } = parseArgs({ args: [...args], options: OPTIONS })
+    .values;
+  const precision = PRECISIONS.find((known) => known === weights);
   if (!/^[1-9]\d{0,5}$/.test(count) || (model === undefined && args.length > 0)) {
     throw new TypeError(
       `Cannot run doctor: --count must be a number of pictures, beside --model: current value is ${args}`,
+    );
+  }
+  if (weights !== undefined && precision === undefined) {
+    throw new TypeError(
+      `Cannot run doctor: --weights must be ${PRECISIONS.join(", ")}: current value is ${weights}`,
     );
   }
   const memory = model === undefined ? undefined : await estimateMemory({
     model,
     pictures: Number(count),
     ...(plan !== undefined && { plan: (await readPlan(plan)).plan }),
+    ...(precision !== undefined && { weights: precision }),
   });
   const { name, reason } = await chooseBackend();
   const lines = [
@@ -80,7 +91,7 @@ function memoryLines(
   return [
     [
       "model",
-      `${id}: ${gibibytes(needs.weights)} of weights in float32, ${needs.graphs} graphs, at ` +
+      `${id}: ${gibibytes(needs.weights)} of weights, ${needs.graphs} graphs, at ` +
       `most ${gibibytes(needs.largestGraph)} each; conditioning ${
         gibibytes(needs.largestConditioning)
       } at a time, ahead of the loop`,

@@ -15,6 +15,8 @@ import type { Plan } from "../plan/plan.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { EMBEDDED_MODEL } from "./pipeline.ts";
 import { featureSizes } from "./plan_target.ts";
+import { roundedLowering, type WeightPrecision } from "./precision.ts";
+import { choosePrecision } from "./rounding.ts";
 import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run_memory.ts";
 
 /** What a run is, as far as its memory depends on it. */
@@ -29,6 +31,8 @@ export interface MemoryRequest {
   readonly steps?: number;
   /** What is kept between steps; without a plan nothing is. */
   readonly plan?: Plan;
+  /** Precision of the weights; the model's own unless given. */
+  readonly weights?: WeightPrecision;
 }
 
 /** What a model's run would take. */
@@ -75,12 +79,14 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   const distinct = new Set(batch.map(({ label }) => label)).size;
   const { transformer } = scene;
   const rows = batch.length;
-  const run = runNeeds(transformer, rowSets(transformer), {
+  const precision = choosePrecision(model, request.weights);
+  const lowering = precision === "f32" ? undefined : roundedLowering({ precision });
+  const run = runNeeds(transformer, rowSets(transformer, lowering), {
     rows,
     conditions: times * distinct,
     features: plan === undefined ? 0 : featureBytes(plan, transformer, rows),
   });
-  const needs = memoryNeeds(transformer);
+  const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
   return { id: model.id, rows, needs, run, backends };
 }

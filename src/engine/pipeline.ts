@@ -154,7 +154,12 @@ class ModelPipeline implements Pipeline {
     this.choice = choice;
     this.executor = executor;
     this.#decoding = new Decoding(model, executor.backend);
-    this.#expectRoom = roomCheck(model, executor.backend);
+    const { rounded } = executor;
+    this.#expectRoom = roomCheck(
+      model,
+      executor.backend,
+      rounded && roundedLowering(rounded.options),
+    );
   }
 
   get backend(): Backend {

@@ -9,6 +9,7 @@ import type { Backend } from "../backend/backend.ts";
 import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import type { Transformer } from "../model/module_graph.ts";
+import type { LinearLowering } from "../onnx/linear.ts";
 import type { Step } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -26,7 +27,7 @@ export interface PlannedRun {
 }
 
 /**
- * Makes the check of a model's runs; what its graphs hold is found out once for each size of picture.
+ * Makes the check of a model's runs, its linear layers as `lowering` has them; what its graphs hold is found out once for each size of picture.
  *
  * @returns A function that throws a `BackendError` when a run does not fit, saying what takes how much and
  *   what to do.
@@ -34,6 +35,7 @@ export interface PlannedRun {
 export function roomCheck(
   model: Model,
   { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
+  lowering?: LinearLowering,
 ): (request: ResolvedRequest, run: PlannedRun) => void {
   let known:
     | { readonly of: Transformer; readonly needs: MemoryNeeds; readonly sets: RowSets }
@@ -43,7 +45,11 @@ export function roomCheck(
     const scene = sceneOf(model, request);
     const { transformer } = scene;
     if (known?.of !== transformer) {
-      known = { of: transformer, needs: memoryNeeds(transformer), sets: rowSets(transformer) };
+      known = {
+        of: transformer,
+        needs: memoryNeeds(transformer, lowering),
+        sets: rowSets(transformer, lowering),
+      };
     }
     const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
     const rows = batch.length;

@@ -10,6 +10,7 @@
 import type { BackendName } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import { CONDITIONING_PASS_BYTES } from "./conditioning.ts";
+import type { LinearLowering } from "../onnx/linear.ts";
 import { gibibytes, type MemoryNeeds } from "./memory.ts";
 import { buildSegment, type Part } from "./segment.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./step_segments.ts";
@@ -19,8 +20,6 @@ import { workingSet } from "./working_set.ts";
 export interface RunNeeds {
   /** The most that one graph of a step holds while it runs. */
   readonly largestSet: number;
-  /** That of all graphs of a step, added up. */
-  readonly allSets: number;
   /** The most that a step holds as one graph. */
   readonly wholeSet: number;
   /** The most that conditioning holds, weights among it; gone before the first step. */
@@ -57,22 +56,19 @@ export interface BackendMemory {
 export interface RowSets {
   /** Of the graph that holds most. */
   readonly largest: number;
-  /** Of all graphs. */
-  readonly all: number;
   /** Of the step as one graph. */
   readonly whole: number;
 }
 
-/** Builds the graphs of a step and adds up what they hold. */
-export function rowSets(transformer: Transformer): RowSets {
+/** Builds the graphs of a step, linear layers as `lowering` has them, and adds up what they hold. */
+export function rowSets(transformer: Transformer, lowering?: LinearLowering): RowSets {
   const [full] = fullSteps(1, transformer.modules.length);
   const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
   const sizes = { ...transformer.sizes, N: 1 };
-  const sets = parts.map((part) => workingSet(buildSegment(transformer, [part]), sizes));
+  const sets = parts.map((part) => workingSet(buildSegment(transformer, [part], lowering), sizes));
   return {
     largest: Math.max(...sets),
-    all: sets.reduce((sum, bytes) => sum + bytes, 0),
-    whole: workingSet(buildSegment(transformer, parts), sizes),
+    whole: workingSet(buildSegment(transformer, parts, lowering), sizes),
   };
 }
 
@@ -95,7 +91,6 @@ export function runNeeds(
   });
   return {
     largestSet: rows * sets.largest,
-    allSets: rows * sets.all,
     wholeSet: rows * sets.whole,
     conditioning: Math.max(0, ...passes),
     table: conditions * 4 * width * vectors.reduce((sum, count) => sum + count, 0),
@@ -128,11 +123,11 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
     runtime: 10 * MIB + 96 * KIB * needs.graphs,
     host: run.features + run.table + needs.largestGraph,
   }),
-  // Each session keeps a packed copy of its matrices, and in an arena of its own all that it ever held.
+  // Some matrices are kept packed as well. What graphs free is used again, but for some 60 MiB in odd pieces.
   native: (needs, run) => ({
     place: "the process",
-    weights: 2.25 * needs.weights,
-    activations: 1.15 * run.allSets,
+    weights: 1.42 * needs.weights,
+    activations: 2 * run.largestSet + Math.min(60 * MIB, 4 * run.largestSet),
     conditioning: run.conditioning,
     features: run.features + run.table,
     runtime: 85 * MIB + 2 * MIB * needs.graphs,

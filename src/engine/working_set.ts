@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Dim, GraphBuilder, Node, Operation } from "../onnx/graph.ts";
+import type { Dim, ElementType, GraphBuilder, Node, Operation } from "../onnx/graph.ts";
 
 /** Sizes that shapes name, the batch `"N"` among them. */
 export type Sizes = Readonly<Record<string, number>>;
@@ -12,14 +12,16 @@ export type Sizes = Readonly<Record<string, number>>;
 /**
  * The most bytes that values of the graph take at any moment: its inputs all along, a value from the operator
  * that makes it to the last that reads it, results to the end, and the scratch room of attention. Values
- * that only change shape take none. Each value is float32; what operators could do in place is not counted.
+ * that only change shape take none; what operators could do in place is not counted.
  */
 export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   const counts = elementCounts(graph, sizes);
   const owner = owners(graph);
   const ending: string[][] = graph.operations.map(() => []); // Map.groupBy() is not in Node 20
   for (const [name, last] of lastUses(graph, owner)) ending[last]!.push(name); // an operation's index
-  const bytesOf = (name: string): number => 4 * (counts.get(name) ?? 0);
+  const types = new Map([...graph.inputs, ...graph.values].map(({ name, type }) => [name, type]));
+  const bytesOf = (name: string): number =>
+    BYTES[types.get(name) ?? "float32"] * (counts.get(name) ?? 0);
   let live = graph.inputs.reduce((sum, { name }) => sum + bytesOf(name), 0);
   let most = live;
   for (const [at, operation] of graph.operations.entries()) {
@@ -31,6 +33,15 @@ export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   }
   return most;
 }
+
+const BYTES: Readonly<Record<ElementType, number>> = {
+  int64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  int8: 1,
+  uint8: 1,
+};
 
 /** Operators whose result lies where their operand does. */
 const RESHAPING: ReadonlySet<string> = new Set(["Reshape"]);

@@ -78,7 +78,11 @@ Deno.test("integers are checked against their hash, scales against theirs", asyn
 
 Deno.test("a file with integers that does not say that it is packed is no model's", async () => {
   const opened = await open(INT8, {});
-  await assertRejects(() => opened.read("w"), AssetError, "its dtype must be F64, F32, F16 or BF16");
+  await assertRejects(
+    () => opened.read("w"),
+    AssetError,
+    "its dtype must be F64, F32, F16 or BF16",
+  );
 });
 
 async function open(

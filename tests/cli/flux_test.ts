@@ -112,7 +112,7 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
 Deno.test("doctor says before loading what of a model fits on which backend, and refuses other options", async () => {
   const { code, stdout } = await capturedRun("doctor", "--model", MODEL);
   assertEquals(code, 0);
-  assertMatch(stdout, /^model +flux-a: 0\.3 MiB of weights in float32, 14 graphs, at most /m);
+  assertMatch(stdout, /^model +flux-a: 0\.3 MiB of weights, 14 graphs, at most /m);
   assertMatch(stdout, /^on wasm +fits: about /m);
   assertMatch(stdout, /^on native +fits: about /m);
   const refused = await capturedRun("doctor", "--models");

@@ -49,5 +49,5 @@ Deno.test("rowSets() grow with tokens, and are known for every size of FLUX", ()
   const [small, large] = [sets(8), sets(16)];
   assertEquals(large > 4 * small, true); // four times the tokens, and scores grow with their square
   const flux = rowSets(fluxModel(parseFluxConfig({ guidance_embeds: true })).transformer);
-  assertEquals(flux.all > flux.whole && flux.whole >= flux.largest, true);
+  assertEquals(flux.whole >= flux.largest, true);
 });
