@@ -6,7 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
+import { PRECISIONS } from "../engine/precision.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
