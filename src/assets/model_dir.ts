@@ -47,8 +47,8 @@ export interface ModelDirectory {
    */
   readScheduler(): Promise<unknown>;
   /**
-   * Opens the folder of another part of a pipeline directory, such as `vae`; `undefined` where there is
-   * none.
+   * Opens the folder of another part of a pipeline directory, or of a packed one, such as `vae`;
+   * `undefined` where there is none.
    *
    * @throws {AssetError} When it lacks its configuration or its weights, or they cannot be read.
    */
@@ -134,7 +134,11 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
     classNames: manifest?.classNames ?? [],
     weights: await openWeights(source, path, manifest),
     readScheduler: () => readJson(source, SCHEDULER),
-    openPart: () => Promise.resolve(undefined),
+    openPart: async (name) => {
+      const part = openSubfolder(source, name);
+      const isThere = manifest !== undefined && await part.size(CONFIG) !== undefined;
+      return isThere ? await openFolder(part) : undefined;
+    },
     close: () => source.close(),
   };
 }

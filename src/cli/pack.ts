@@ -4,14 +4,20 @@
  * @module
  */
 
-import { type FileHandle, mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { parseManifest } from "../assets/manifest.ts";
 import { AssetError } from "../errors.ts";
-import { type Packed, PACKED_PRECISIONS, packModel } from "../engine/pack.ts";
+import {
+  type Packed,
+  PACKED_PRECISIONS,
+  packFloats,
+  packModel,
+  type PackTask,
+} from "../engine/pack.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { openModel } from "../model/model.ts";
 import { precisionText } from "./precision_text.ts";
@@ -40,11 +46,8 @@ export async function pack(args: readonly string[], signal: AbortSignal): Promis
   await expectAbsent(out);
   const model = await openModel(location ?? EMBEDDED_MODEL);
   try {
-    const packed = await writeDirectory(
-      out,
-      (write) => packModel({ model, precision, write, signal }),
-    );
-    const bytes = packed.bytes + packed.manifest.length;
+    const packed = await writeDirectory(out, { model, precision, signal });
+    const { bytes } = packed;
     const layers = precision === "f16"
       ? precision
       : precisionText({ weights: precision, layers: packed.layers });
@@ -73,24 +76,46 @@ async function expectAbsent(out: string): Promise<void> {
 /** Writes under another name until all is there: an interrupted run leaves nothing. */
 async function writeDirectory(
   out: string,
-  make: (write: (bytes: Uint8Array) => Promise<void>) => Promise<Packed>,
+  { model, ...task }: Omit<PackTask, "write">,
 ): Promise<Packed> {
   const partial = `${out.replace(/[/\\]+$/, "")}.${process.pid}.tmp`;
   await mkdir(dirname(partial), { recursive: true });
   await mkdir(partial);
   try {
-    const file = await open(`${partial}/weights.safetensors`, "wx");
-    const packed = await make(writerTo(file)).finally(() => file.close());
+    const packed = await writing(
+      `${partial}/weights.safetensors`,
+      (write) => packModel({ model, ...task, write }),
+    );
     parseManifest(JSON.parse(packed.manifest)); // what we write we can read
     await writeFile(`${partial}/model.json`, packed.manifest);
+    const beside = await writeAutoencoder(`${partial}/vae`, { model, ...task });
     await rename(partial, out);
-    return packed;
+    return { ...packed, bytes: packed.bytes + packed.manifest.length + beside };
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
     throw error;
   }
 }
 
-function writerTo(file: FileHandle): (bytes: Uint8Array) => Promise<void> {
-  return (bytes) => file.writeFile(bytes);
+/** The autoencoder, if there is one, as diffusers has it. Returns its bytes. */
+async function writeAutoencoder(
+  folder: string,
+  { model: { autoencoder }, ...task }: Omit<PackTask, "write">,
+): Promise<number> {
+  if (autoencoder === undefined) return 0;
+  const { config, weights } = autoencoder;
+  await mkdir(folder);
+  const json = JSON.stringify(config, null, 2) + "\n";
+  await writeFile(`${folder}/config.json`, json);
+  const path = `${folder}/diffusion_pytorch_model.safetensors`;
+  return json.length + await writing(path, (write) => packFloats(weights, { ...task, write }));
+}
+
+/** Writes a new file in parts. */
+async function writing<T>(
+  path: string,
+  make: (write: PackTask["write"]) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, "wx");
+  return await make((bytes) => file.writeFile(bytes)).finally(() => file.close());
 }

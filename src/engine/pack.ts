@@ -16,6 +16,7 @@ import {
   type TensorLayout,
   type WritableTensor,
 } from "../assets/safetensors_writer.ts";
+import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
@@ -96,10 +97,16 @@ async function entriesOf(
   for (const name of [...task.model.weights.names].sort()) {
     task.signal?.throwIfAborted();
     const rounded = layers.has(name) ? await layerEntries(name, task, onLayer) : [];
-    entries.push(...(rounded.length > 0 ? rounded : [await floatEntry(name, task)]));
+    const { model: { weights } } = task;
+    const float = rounded.length === 0 ? [await floatEntry(name, { ...task, weights })] : [];
+    entries.push(...rounded, ...float);
   }
+  return wideFirst(entries);
+}
+
+function wideFirst(entries: readonly Entry[]): readonly Entry[] {
   const rank = ({ layout }: Entry): number => WIDE_FIRST.indexOf(layout.dtype);
-  return entries.sort((a, b) => rank(a) - rank(b));
+  return entries.toSorted((a, b) => rank(a) - rank(b));
 }
 
 const WIDE_FIRST: readonly TensorLayout["dtype"][] = ["F32", "F16", "I8", "U8"];
@@ -132,9 +139,28 @@ async function layerEntries(
   ];
 }
 
+/**
+ * Packs an autoencoder's weights: float16 where that was asked for or loses nothing.
+ *
+ * @returns Bytes of its file.
+ */
+export async function packFloats(
+  weights: Weights,
+  task: Pick<PackTask, "precision" | "write" | "signal">,
+): Promise<number> {
+  const entries: Entry[] = [];
+  for (const name of [...weights.names].sort()) {
+    task.signal?.throwIfAborted();
+    entries.push(await floatEntry(name, { ...task, weights }));
+  }
+  return (await writeEntries(wideFirst(entries), task)).bytes;
+}
+
 async function floatEntry(
   name: string,
-  { model: { weights }, precision, signal }: PackTask,
+  { weights, precision, signal }: Pick<PackTask, "precision" | "signal"> & {
+    readonly weights: Weights;
+  },
 ): Promise<Entry> {
   const { dims, data } = await weights.read(name, signal);
   const layout = { dtype: floatType(data, precision), dims };
@@ -157,7 +183,7 @@ function floatType(data: Float32Array, precision: PackTask["precision"]): "F16" 
 
 async function writeEntries(
   entries: readonly Entry[],
-  { write, signal }: PackTask,
+  { write, signal }: Pick<PackTask, "write" | "signal">,
 ): Promise<{ readonly bytes: number; readonly hashes: Readonly<Record<string, string>> }> {
   const header = encodeHeader(new Map(entries.map(({ name, layout }) => [name, layout])));
   await write(header);

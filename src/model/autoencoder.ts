@@ -11,6 +11,8 @@ import { openVae, type Vae } from "./vae.ts";
 
 /** An autoencoder with its weights, read when they are needed. */
 export interface Autoencoder {
+  /** Its configuration as published. */
+  readonly config: unknown;
   /** What it computes. */
   readonly vae: Vae;
   /** Its weights. */
@@ -29,7 +31,7 @@ export async function openAutoencoder(
   const part = await openPart("vae");
   if (part === undefined) return undefined;
   const vae = openVae(part.config, part.weights);
-  if (vae.latentChannels === channels) return { vae, weights: part.weights };
+  if (vae.latentChannels === channels) return { ...part, vae };
   throw new AssetError(
     `Cannot open ${name}: its vae must have ${channels} latent channels, as the transformer has: ` +
       `current value is ${vae.latentChannels}`,

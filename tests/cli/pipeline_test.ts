@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { readPngText } from "../../src/engine/png.ts";
 import { pipelineFiles } from "../engine/pipeline_files.ts";
-import { capturedRun, withFolder } from "./captured_run.ts";
+import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 
 const WASM = ["--backend", "wasm", "--threads", "1"];
 const LAYERS = new URL("../golden/books/dit-a-layers/cache_books.json", import.meta.url).pathname;
@@ -63,5 +63,24 @@ Deno.test("a published book binds to a pipeline for the original's sampler, and 
     );
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^SSIM +[01]\.\d+ on average/m);
+  });
+});
+
+Deno.test("a packed pipeline keeps its autoencoder, and draws what rounding at load draws", async () => {
+  await withPipeline(async ({ model, folder }) => {
+    const packed = `${folder}/packed`;
+    const { code, stderr } = await capturedRun("pack", "--model", model, "--out", packed);
+    assertEquals(code, 0, stderr);
+    assertEquals(namesIn(`${packed}/vae`), ["config.json", "diffusion_pytorch_model.safetensors"]);
+    const common = ["--label", "class 3", "--steps", "3", ...WASM];
+    const pictures: Uint8Array[] = [];
+    for (const words of [["--model", packed], ["--model", model, "--weights", "int8"]]) {
+      const out = `${folder}/${pictures.length}.png`;
+      const drawn = await capturedRun("generate", ...words, ...common, "--out", out);
+      assertEquals(drawn.code, 0, drawn.stderr);
+      pictures.push(await Deno.readFile(out));
+    }
+    const [ours, theirs] = pictures.map((png) => png.slice(-2000)); // texts name the model
+    assertEquals(ours, theirs);
   });
 });
