@@ -13,6 +13,7 @@ const unread = z.unknown().optional();
 const schema = z.strictObject({
   _class_name: z.literal("DDIMScheduler"),
   _diffusers_version: unread, // a note
+  _name_or_path: unread, // a note
   num_train_timesteps: z.literal(1000).default(1000),
   beta_start: z.number().positive().max(0.999).default(0.0001),
   beta_end: z.number().positive().max(0.999).default(0.02),

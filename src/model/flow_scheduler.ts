@@ -9,8 +9,11 @@ import { checkJson } from "../assets/json.ts";
 import type { SigmaShift } from "../assets/manifest.ts";
 
 const off = z.literal(false).default(false);
-const schema = z.object({ // other keys are read by other parts of diffusers, or by training
+const unread = z.unknown().optional();
+const schema = z.strictObject({
   _class_name: z.literal("FlowMatchEulerDiscreteScheduler"),
+  _diffusers_version: unread, // a note
+  _name_or_path: unread, // a note
   num_train_timesteps: z.literal(1000).default(1000),
   shift: z.number().positive().default(1),
   use_dynamic_shifting: z.boolean().default(false),

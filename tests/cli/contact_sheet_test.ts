@@ -25,5 +25,5 @@ Deno.test("contactSheet() puts more triples side by side when there are many", (
 
 Deno.test("contactSheet() refuses latents that are not pixels", () => {
   const latents = { dims: [1, 4, 2, 2], data: new Float32Array(16) };
-  assertThrows(() => contactSheet(latents, latents), RangeError, "VAE");
+  assertThrows(() => contactSheet(latents, latents), RangeError, "must be decoded first");
 });

@@ -27,6 +27,11 @@ Deno.test("parseFlowScheduler() refuses what would change sigmas in a way that w
     );
   }
   assertThrows(() => parseFlowScheduler({ ...name, time_shift_type: "linear" }), AssetError);
+  assertThrows(
+    () => parseFlowScheduler({ ...name, max_lambda: 1 }),
+    AssetError,
+    'it must not have the key "max_lambda"',
+  );
   assertThrows(() => parseFlowScheduler({ ...name, shift_terminal: 0.1 }), AssetError);
   assertThrows(
     () => parseFlowScheduler({ _class_name: "DDIMScheduler" }),
