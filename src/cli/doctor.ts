@@ -19,6 +19,7 @@ import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
 import { PRECISIONS } from "../engine/precision.ts";
+import { precisionMisfit } from "../engine/rounding.ts";
 import { readPlan } from "./plan_file.ts";
 
 /** How `doctor` is called. */
@@ -72,7 +73,7 @@ export async function doctor(args: readonly string[]): Promise<void> {
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */
 function memoryLines(
-  { id, rows, needs, run, backends }: MemoryReport,
+  { id, weights, rows, needs, run, backends }: MemoryReport,
   buffer: number | undefined,
   count: number,
 ): readonly (readonly [string, string])[] {
@@ -83,7 +84,8 @@ function memoryLines(
   };
   const verdict = (memory: BackendMemory): string => {
     const limit = limits[memory.name];
-    const misfit = misfitOf(needs, limit) ?? misfitOn(memory, limit.peak);
+    const misfit = precisionMisfit(memory.name, weights) ?? misfitOf(needs, limit) ??
+      misfitOn(memory, limit.peak);
     if (misfit !== undefined) return misfit;
     if (memory.name === "webgpu" && buffer === undefined) return `no adapter; ${takes(memory)}`;
     return `fits: ${takes(memory)}`;

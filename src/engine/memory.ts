@@ -58,12 +58,12 @@ export function misfitOf(needs: MemoryNeeds, limits: MemoryLimits): string | und
   if (limits.weights !== undefined && needs.weights > limits.weights) {
     return `weights must fit in ${gibibytes(limits.weights)}: current value is ${
       gibibytes(needs.weights)
-    } in float32`;
+    }`;
   }
   if (limits.tensor !== undefined && needs.largestTensor > limits.tensor) {
     return `every weight must fit in ${gibibytes(limits.tensor)}: current value is ${
       gibibytes(needs.largestTensor)
-    } in float32`;
+    }`;
   }
   return undefined;
 }

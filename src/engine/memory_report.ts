@@ -39,6 +39,8 @@ export interface MemoryRequest {
 export interface MemoryReport {
   /** The model's short name. */
   readonly id: string;
+  /** Precision of the weights. */
+  readonly weights: WeightPrecision;
   /** Rows of a batch. */
   readonly rows: number;
   /** Weights of a step. */
@@ -88,7 +90,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   });
   const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
-  return { id: model.id, rows, needs, run, backends };
+  return { id: model.id, weights: precision, rows, needs, run, backends };
 }
 
 const BACKENDS: readonly BackendName[] = ["wasm", "native", "webgpu"];

@@ -5,7 +5,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, BackendName } from "../backend/backend.ts";
 import { AssetError, BackendError } from "../errors.ts";
 import { exactByteType } from "./byte_product.ts";
 import {
@@ -69,13 +69,20 @@ export async function roundLayers(
     return backend.halfWeights ? new RoundedLayers(weights, { precision: "f16" }) : undefined;
   }
   if (precision === "int4") return new RoundedLayers(weights, { precision });
-  if (backend.name === "webgpu") {
-    throw new BackendError(
-      `Cannot open ${id} on ${backend.description}: weights must be f32 or int4, for WebGPU has no ` +
-        `kernel of MatMulInteger: current value is ${precision}`,
-    );
+  const misfit = precisionMisfit(backend.name, precision);
+  if (misfit !== undefined) {
+    throw new BackendError(`Cannot open ${id} on ${backend.description}: ${misfit}`);
   }
   return new RoundedLayers(weights, { precision, byteType: await exactByteType(backend) });
+}
+
+/** Why a backend does not compute in a precision; `undefined` where it does. */
+export function precisionMisfit(
+  backend: BackendName,
+  precision: WeightPrecision,
+): string | undefined {
+  if (backend !== "webgpu" || precision !== "int8") return undefined;
+  return `weights must be f32 or int4, for WebGPU has no kernel of MatMulInteger: current value is int8`;
 }
 
 /** The name of a precision in plans. */

@@ -41,11 +41,11 @@ Deno.test("misfitOf() says what must fit and how much there is, all weights or o
   assertEquals(misfitOf(needs, { weights: 5 * 2 ** 30, tensor: 2 ** 29 }), undefined);
   assertEquals(
     misfitOf(needs, { weights: 3.5 * 2 ** 30 }),
-    "weights must fit in 3.50 GiB: current value is 5.00 GiB in float32",
+    "weights must fit in 3.50 GiB: current value is 5.00 GiB",
   );
   assertEquals(
     misfitOf(needs, { tensor: 2 ** 26 }),
-    "every weight must fit in 64.0 MiB: current value is 0.50 GiB in float32",
+    "every weight must fit in 64.0 MiB: current value is 0.50 GiB",
   );
 });
 
@@ -63,7 +63,7 @@ Deno.test("a FLUX.1-dev opens from a file of its size, and wasm refuses it befor
   await assertRejects(
     () => openPipeline({ model: path, backend: "wasm", onLoaded: () => loaded++ }),
     BackendError,
-    "weights must fit in 3.50 GiB: current value is 32.07 GiB in float32",
+    "weights must fit in 3.50 GiB: current value is 32.07 GiB",
   );
   assertEquals(loaded, 0);
   await Deno.remove(folder, { recursive: true });

@@ -133,6 +133,11 @@ Deno.test("doctor tells what a run takes on each backend, and why it does not fi
   );
   const many = await capturedRun(...model, "--count", "100000");
   assertMatch(many.stdout, /^on wasm +memory must be at most 4\.00 GiB: .* draw fewer pictures/m);
+  const rounded = await capturedRun(...model, "--weights", "int8");
+  assertMatch(rounded.stdout, /^on wasm +fits: .*5\.3 MiB weights/m);
+  assertMatch(rounded.stdout, /^on webgpu +weights must be f32 or int4/m);
+  const strange = await capturedRun(...model, "--weights", "int2");
+  assertStringIncludes(strange.stderr, "--weights must be f32, int8, int4: current value is int2");
   const refused = await capturedRun("doctor", "--count", "0");
   assertEquals(refused.code, 2);
   assertStringIncludes(refused.stderr, "--count must be a number of pictures, beside --model");
