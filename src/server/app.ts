@@ -54,7 +54,7 @@ export interface AppOptions {
   readonly publicUrl?: string;
   /** Hears of each request. */
   readonly log?: (entry: AccessEntry) => void;
-  /** Hears of each error that is ours, with the request's id. */
+  /** Hears of each error that is ours, with the request's id; that a route is not here is none. */
   readonly onError?: (error: unknown, id: string) => void;
 }
 
@@ -174,7 +174,7 @@ function answerError(
     ? new RequestError(error.message || "Cannot answer", { status: error.status })
     : error;
   const { status, body, headers } = refusalOf(known);
-  if (status >= 500) onError?.(error, context.get("requestId"));
+  if (status >= 500 && status !== 501) onError?.(error, context.get("requestId"));
   return context.body(JSON.stringify(body), status as 500, { // Hono wants a literal
     "content-type": "application/json",
     ...headers,

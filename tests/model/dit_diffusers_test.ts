@@ -2,6 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { AssetError } from "../../src/errors.ts";
+import { parseDitConfig } from "../../src/model/dit_config.ts";
+import { parseDiffusersDit } from "../../src/model/dit_diffusers.ts";
 import { openModel } from "../../src/model/model.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { concat } from "../assets/files.ts";
@@ -113,3 +115,30 @@ async function withTensor(
   }
   return files.set(WEIGHTS, concat([...encodeSafetensors(tensors)]));
 }
+
+Deno.test("parseDiffusersDit() reads the keys that published files have, whose defaults were another class's", () => {
+  const config = parseDiffusersDit({
+    _class_name: "Transformer2DModel",
+    _diffusers_version: "0.12.0.dev0",
+    activation_fn: "gelu-approximate",
+    attention_bias: true,
+    attention_head_dim: 72,
+    cross_attention_dim: null,
+    dropout: 0.0,
+    in_channels: 4,
+    norm_elementwise_affine: false,
+    norm_num_groups: 32,
+    norm_type: "ada_norm_zero",
+    num_attention_heads: 16,
+    num_embeds_ada_norm: 1000,
+    num_layers: 28,
+    num_vector_embeds: null,
+    only_cross_attention: false,
+    out_channels: 8,
+    patch_size: 2,
+    sample_size: 32,
+    upcast_attention: false,
+    use_linear_projection: false,
+  });
+  assertEquals(config, parseDitConfig({})); // the original constructor's defaults are DiT-XL/2
+});
