@@ -12,10 +12,8 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { findAdapter } from "../src/backend/adapter.ts";
 import type { Backend, BackendName, Session, Value } from "../src/backend/backend.ts";
-import { findNative } from "../src/backend/native.ts";
-import { BACKENDS, openBackend } from "../src/backend/select.ts";
+import { openBackend } from "../src/backend/select.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
@@ -32,6 +30,7 @@ import { add, slice } from "../src/onnx/operators.ts";
 import type { Weights } from "../src/assets/weights.ts";
 import { publishedConfig, randomNumbers, randomWeights } from "./random_weights.ts";
 import { elementCount, type Tensor } from "../src/tensor/tensor.ts";
+import { usableBackends } from "./usable_backends.ts";
 
 interface Subject {
   readonly transformer: Transformer;
@@ -83,7 +82,7 @@ async function measureAll(): Promise<void> {
   const header =
     "model        rows  ms/step  /strict  /plain  GFLOP/s  block  runs  us/run  peak MiB  backend";
   console.log(header);
-  for (const backend of values.backend === undefined ? await usable() : [values.backend]) {
+  for (const backend of values.backend === undefined ? await usableBackends() : [values.backend]) {
     for (const model of values.model === undefined ? MODELS : [values.model]) {
       const args = ["--model", model, "--backend", backend, "--rows", values.rows];
       const rounds = backend === "webgpu" ? "3" : values.rounds;
@@ -112,15 +111,6 @@ function tableRow(m: Measured): string {
     m.peakMiB.toFixed(0).padStart(9),
     ` ${m.backend}`,
   ].join(" ");
-}
-
-async function usable(): Promise<BackendName[]> {
-  const has = {
-    wasm: true,
-    native: await findNative() !== undefined,
-    webgpu: await findAdapter() !== undefined,
-  };
-  return BACKENDS.filter((name) => has[name]);
 }
 
 async function open(model: string): Promise<Subject> {

@@ -12,7 +12,6 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { Weights } from "../src/assets/weights.ts";
 import type { BackendName } from "../src/backend/backend.ts";
 import { findNative } from "../src/backend/native.ts";
 import { openBackend } from "../src/backend/select.ts";
@@ -22,7 +21,7 @@ import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { conditionRun, noiseOf, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { type FluxConfig, fluxWidth, parseFluxConfig } from "../src/model/flux_config.ts";
+import { fluxWidth, parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model.ts";
 import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
@@ -30,9 +29,8 @@ import type { Module, Transformer } from "../src/model/module_graph.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { normalNoise } from "../src/tensor/random.ts";
-import { elementCount } from "../src/tensor/tensor.ts";
 import { FLUX_MODES, publishedFluxPlan } from "../tests/plan/published_plans.ts";
-import { randomNumbers } from "./random_weights.ts";
+import { randomTensors } from "./random_weights.ts";
 
 const CONFIG = parseFluxConfig({
   num_layers: 5,
@@ -158,23 +156,10 @@ function quarterModel(): Model {
   return {
     ...fluxModel(CONFIG),
     id: "projected",
-    weights: withShares(randomWeights(CONFIG), CONFIG),
+    weights: withShares(randomTensors(fluxTensors(CONFIG)), CONFIG),
     sampler: publishedSampler(CONFIG),
     fingerprint: () => Promise.resolve("random"),
     close: () => Promise.resolve(),
-  };
-}
-
-function randomWeights(config: FluxConfig): Weights {
-  const shapes = fluxTensors(config);
-  return {
-    names: new Set(shapes.keys()),
-    dims: (name) => shapes.get(name),
-    read: (name) => {
-      const dims = shapes.get(name)!; // only names of the list are asked for
-      return Promise.resolve({ dims, data: randomNumbers(elementCount(dims), name.length) });
-    },
-    sample: (_name, indices) => Promise.resolve(new Float32Array(indices.length)),
   };
 }
 

@@ -18,12 +18,11 @@ import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { type RunResult, runSteps, type StepReport } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { dit } from "../src/model/dit.ts";
 import { type Model, openModel } from "../src/model/model.ts";
 import { compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { publishedDitPlan } from "../tests/plan/published_plans.ts";
-import { publishedConfig, randomWeights } from "./random_weights.ts";
+import { randomModel } from "./random_weights.ts";
 
 const MODELS = ["fashion-dit", "DiT-S/2", "DiT-B/4"];
 
@@ -85,21 +84,7 @@ async function measure(name: string, backendName: BackendName): Promise<string> 
 
 async function open(name: string): Promise<Model> {
   if (name === "fashion-dit") return await openModel(EMBEDDED_MODEL);
-  const config = publishedConfig(name);
-  const grid = config.inputSize / config.patchSize;
-  return {
-    id: name,
-    transformer: dit(config),
-    weights: randomWeights(config),
-    latent: [config.inChannels, config.inputSize, config.inputSize],
-    tokenGrid: [grid, grid],
-    classes: config.numClasses,
-    nullLabel: config.numClasses,
-    classNames: [],
-    sampler: { name: "ddim", steps: 50, guidance: 4 },
-    fingerprint: () => Promise.resolve("random"),
-    close: () => Promise.resolve(),
-  };
+  return randomModel(name);
 }
 
 async function run(model: Model, executor: Executor, steps: readonly Step[]): Promise<Timed> {

@@ -10,10 +10,8 @@
  * prediction, its largest number as peak, which says what rounding adds and nothing about pictures.
  */
 import { parseArgs } from "node:util";
-import { findAdapter } from "../src/backend/adapter.ts";
 import type { Backend, BackendName } from "../src/backend/backend.ts";
-import { findNative } from "../src/backend/native.ts";
-import { BACKENDS, openBackend } from "../src/backend/select.ts";
+import { openBackend } from "../src/backend/select.ts";
 import { psnr } from "../src/calibrate/psnr.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
@@ -28,6 +26,7 @@ import { dit } from "../src/model/dit.ts";
 import { type Model, openModel } from "../src/model/model.ts";
 import { elementCount, type Tensor } from "../src/tensor/tensor.ts";
 import { publishedConfig, randomNumbers, randomWeights } from "./random_weights.ts";
+import { usableBackends } from "./usable_backends.ts";
 
 type Subject = Pick<Model, "id" | "transformer" | "weights" | "latent" | "close">;
 
@@ -62,7 +61,7 @@ Deno.exit(0); // the runtime's threads would keep the process alive
 /** A process for each pair, so that none inherits the memory of another. */
 async function measureAll(): Promise<void> {
   console.log("model        rows  backend  weights     MiB  ms/step   times      PSNR");
-  for (const backend of values.backend === undefined ? await usable() : [values.backend]) {
+  for (const backend of values.backend === undefined ? await usableBackends() : [values.backend]) {
     for (const model of values.model === undefined ? MODELS : [values.model]) {
       const rounds = backend === "webgpu" ? "1" : values.rounds;
       const args = ["--model", model, "--backend", backend, "--rows", values.rows];
@@ -74,15 +73,6 @@ async function measureAll(): Promise<void> {
       Deno.stdout.writeSync(stdout);
     }
   }
-}
-
-async function usable(): Promise<BackendName[]> {
-  const has = {
-    wasm: true,
-    native: await findNative() !== undefined,
-    webgpu: await findAdapter() !== undefined,
-  };
-  return BACKENDS.filter((name) => has[name]);
 }
 
 async function measure(name: string, backendName: BackendName, rows: number): Promise<void> {
@@ -200,7 +190,7 @@ async function picturePsnr(
 /** From request to latents: full steps and plans, in both precisions in turn. */
 async function measurePictures(count: number): Promise<void> {
   const plans = [undefined, "ddim50.slow", "ddim50.fast", "ddim50.turbo"];
-  for (const backend of await usable()) {
+  for (const backend of await usableBackends()) {
     if (backend === "webgpu") continue;
     const pipelines: Pipeline[] = [];
     for (const weights of ["f32", "int8"] as const) {

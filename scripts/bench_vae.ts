@@ -10,7 +10,6 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import type { Weights } from "../src/assets/weights.ts";
 import type { BackendName } from "../src/backend/backend.ts";
 import { findNative } from "../src/backend/native.ts";
 import { openBackend } from "../src/backend/select.ts";
@@ -18,8 +17,7 @@ import { VaeExecutor } from "../src/engine/vae.ts";
 import { describeVae, vaeTensors } from "../src/model/vae.ts";
 import { parseVaeConfig } from "../src/model/vae_config.ts";
 import { normalNoise } from "../src/tensor/random.ts";
-import { elementCount } from "../src/tensor/tensor.ts";
-import { PUBLISHED_VAE, randomNumbers } from "./random_weights.ts";
+import { PUBLISHED_VAE, randomTensors } from "./random_weights.ts";
 
 const LINES = [
   { latent: "32x32", tile: "64", room: "inf" },
@@ -70,7 +68,7 @@ async function measureAll(): Promise<void> {
 async function measureLine(): Promise<void> {
   const [height = 0, width = 0] = values.latent!.split("x").map(Number); // the parent gives it
   const { backend } = await openBackend({ backend: values.backend as BackendName }); // others are refused
-  const executor = new VaeExecutor(backend, VAE, randomWeights());
+  const executor = new VaeExecutor(backend, VAE, randomTensors(vaeTensors(VAE)));
   const options = { tile: Number(values.tile), room: values.room === "inf" ? Infinity : 0 };
   const latents = normalNoise([1, VAE.latentChannels, height, width], 7);
   await executor.decode(normalNoise([1, VAE.latentChannels, 1, 1], 7)); // loads its sessions
@@ -94,19 +92,6 @@ async function measureLine(): Promise<void> {
     fit === undefined ? "" : `${(preview! * 1000).toFixed(2).padStart(9)} (${fit.toFixed(2)})`, // with fit
   ];
   console.log(columns.join(" "));
-}
-
-function randomWeights(): Weights {
-  const shapes = vaeTensors(VAE);
-  return {
-    names: new Set(shapes.keys()),
-    dims: (name) => shapes.get(name),
-    read: (name) => {
-      const dims = shapes.get(name)!; // only names of the list are asked for
-      return Promise.resolve({ dims, data: randomNumbers(elementCount(dims), name.length) });
-    },
-    sample: (_name, indices) => Promise.resolve(new Float32Array(indices.length)),
-  };
 }
 
 async function secondsOf(task: () => Promise<unknown>): Promise<number> {

@@ -15,10 +15,9 @@ import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { runSteps } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { dit } from "../src/model/dit.ts";
 import { type Model, openModel } from "../src/model/model.ts";
 import { watchMemories } from "./high_water.ts";
-import { publishedConfig, randomWeights } from "./random_weights.ts";
+import { randomModel } from "./random_weights.ts";
 
 const STEPS = 2;
 const MIB = 2 ** 20;
@@ -28,21 +27,7 @@ export async function modelOf(name: string | undefined): Promise<Model> {
   if (name === undefined || !name.startsWith("DiT-")) {
     return await openModel(name ?? EMBEDDED_MODEL);
   }
-  const config = publishedConfig(name);
-  const grid = config.inputSize / config.patchSize;
-  return {
-    id: name,
-    transformer: dit(config),
-    weights: randomWeights(config),
-    latent: [config.inChannels, config.inputSize, config.inputSize],
-    tokenGrid: [grid, grid],
-    classes: config.numClasses,
-    nullLabel: config.numClasses,
-    classNames: [],
-    sampler: { name: "ddim", steps: 50, guidance: 4 },
-    fingerprint: () => Promise.resolve(""),
-    close: () => Promise.resolve(),
-  };
+  return randomModel(name);
 }
 
 /** Runs full steps of so many pictures; nothing is kept. */

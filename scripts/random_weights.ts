@@ -1,6 +1,8 @@
 /**
  * Weights of any DiT geometry, for measuring time and memory where nothing depends on the numbers.
  */
+import { dit } from "../src/model/dit.ts";
+import type { Model } from "../src/model/model.ts";
 import type { Weights } from "../src/assets/weights.ts";
 import { type DitConfig, ditTensors } from "../src/model/dit_config.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
@@ -34,19 +36,41 @@ export function publishedConfig(name: string): DitConfig {
 
 /** Small reproducible numbers for every tensor of the configuration, made when they are read. */
 export function randomWeights(config: DitConfig): Weights {
-  const shapes = ditTensors(config);
-  const dimsOf = (name: string): readonly number[] => {
-    const tokens = (config.inputSize / config.patchSize) ** 2;
-    return shapes.get(name) ?? [1, tokens, config.hiddenSize]; // pos_embed is not in the list
-  };
+  const tokens = (config.inputSize / config.patchSize) ** 2;
+  return randomTensors(
+    new Map([...ditTensors(config), ["pos_embed", [1, tokens, config.hiddenSize]]]),
+  );
+}
+
+/** Small reproducible numbers for tensors of these shapes, made when they are read. */
+export function randomTensors(shapes: ReadonlyMap<string, readonly number[]>): Weights {
   return {
-    names: new Set([...shapes.keys(), "pos_embed"]),
-    dims: dimsOf,
+    names: new Set(shapes.keys()),
+    dims: (name) => shapes.get(name),
     read: (name) => {
-      const dims = dimsOf(name);
+      const dims = shapes.get(name)!; // only names of the map are asked for
       return Promise.resolve({ dims, data: randomNumbers(elementCount(dims), name.length) });
     },
     sample: (_name, indices) => Promise.resolve(new Float32Array(indices.length)),
+  };
+}
+
+/** A DiT of a published size with random weights. */
+export function randomModel(name: string): Model {
+  const config = publishedConfig(name);
+  const grid = config.inputSize / config.patchSize;
+  return {
+    id: name,
+    transformer: dit(config),
+    weights: randomWeights(config),
+    latent: [config.inChannels, config.inputSize, config.inputSize],
+    tokenGrid: [grid, grid],
+    classes: config.numClasses,
+    nullLabel: config.numClasses,
+    classNames: [],
+    sampler: { name: "ddim", steps: 50, guidance: 4 },
+    fingerprint: () => Promise.resolve("random"),
+    close: () => Promise.resolve(),
   };
 }
 

@@ -4,15 +4,14 @@
  *
  *     deno run --allow-write scripts/write_random_pipeline.ts DiT-XL/2 /tmp/xl-pipeline
  */
-import { mkdir, open, writeFile } from "node:fs/promises";
-import { encodeHeader } from "../src/assets/safetensors_writer.ts";
+import { mkdir, writeFile } from "node:fs/promises";
 import { embedderCopies, joinsOf } from "../src/model/dit_diffusers.ts";
 import { type DitConfig, ditTensors } from "../src/model/dit_config.ts";
 import { describeVae, vaeTensors } from "../src/model/vae.ts";
 import { parseVaeConfig } from "../src/model/vae_config.ts";
-import { encodeFloat16 } from "../src/tensor/half.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
-import { PUBLISHED_VAE, publishedConfig, randomNumbers } from "./random_weights.ts";
+import { writeRandomFile } from "./random_file.ts";
+import { PUBLISHED_VAE, publishedConfig } from "./random_weights.ts";
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -20,7 +19,6 @@ type Shapes = ReadonlyMap<string, readonly number[]>;
 const SHARD_BYTES = 500e6;
 const WEIGHTS = "diffusion_pytorch_model";
 
-const encoded = new Map<number, Uint8Array>();
 const [size = "DiT-XL/2", folder = "random-pipeline"] = Deno.args;
 const config = publishedConfig(size);
 for (const part of ["transformer", "vae", "scheduler"]) {
@@ -50,7 +48,7 @@ await writeJson("transformer/config.json", {
 await writeJson("vae/config.json", PUBLISHED_VAE);
 await writeShards(diffusersTensors(config));
 const vae = vaeTensors(describeVae(parseVaeConfig(PUBLISHED_VAE)));
-await writeWeights(`vae/${WEIGHTS}.safetensors`, vae);
+await writeRandomFile(`${folder}/vae/${WEIGHTS}.safetensors`, vae);
 
 function diffusersTensors(config: DitConfig): Shapes {
   const official = ditTensors(config);
@@ -81,27 +79,9 @@ async function writeShards(shapes: Shapes): Promise<void> {
     const number = (n: number): string => `${n}`.padStart(5, "0");
     const file = `${WEIGHTS}-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     for (const name of shard.keys()) places[name] = file;
-    await writeWeights(`transformer/${file}`, shard);
+    await writeRandomFile(`${folder}/transformer/${file}`, shard);
   }
   await writeJson(`transformer/${WEIGHTS}.safetensors.index.json`, { weight_map: places });
-}
-
-/** Tensors of one size share their numbers: encoding a gigabyte would take minutes, and copies are equal. */
-async function writeWeights(path: string, shapes: Shapes): Promise<void> {
-  const file = await open(`${folder}/${path}`, "w");
-  try {
-    await file.writeFile(
-      encodeHeader(new Map([...shapes].map(([name, dims]) => [name, { dtype: "F16", dims }]))),
-    );
-    for (const dims of shapes.values()) {
-      const count = elementCount(dims);
-      const bytes = encoded.get(count) ?? encodeFloat16(randomNumbers(count, count));
-      encoded.set(count, bytes);
-      await file.writeFile(bytes);
-    }
-  } finally {
-    await file.close();
-  }
 }
 
 async function writeJson(path: string, json: unknown): Promise<void> {

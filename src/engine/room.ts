@@ -8,7 +8,6 @@
 import type { Backend } from "../backend/backend.ts";
 import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
-import type { Transformer } from "../model/module_graph.ts";
 import type { LinearLowering } from "../onnx/linear.ts";
 import type { Step } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
@@ -38,15 +37,16 @@ export function roomCheck(
   lowering?: LinearLowering,
 ): (request: ResolvedRequest, run: PlannedRun) => void {
   let known:
-    | { readonly of: Transformer; readonly needs: MemoryNeeds; readonly sets: RowSets }
+    | { readonly sizes: string; readonly needs: MemoryNeeds; readonly sets: RowSets }
     | undefined;
   return (request, { plan, steps }) => {
     if (memoryLimit === undefined) return;
     const scene = sceneOf(model, request);
     const { transformer } = scene;
-    if (known?.of !== transformer) {
+    const sizes = JSON.stringify(transformer.sizes ?? {}); // of equal sizes a model's graphs are equal
+    if (known?.sizes !== sizes) {
       known = {
-        of: transformer,
+        sizes,
         needs: memoryNeeds(transformer, lowering),
         sets: rowSets(transformer, lowering),
       };

@@ -5,6 +5,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
+import { joinRows } from "../tensor/rows.ts";
 import { discard, type Tensor } from "../tensor/tensor.ts";
 
 /** Weights with exactly the tensors of `joins`; every stored tensor must be there, and of one width. */
@@ -26,20 +27,12 @@ export function joinWeights(
     read: async (name, signal) => {
       const parts: Tensor[] = [];
       for (const source of sourcesOf(name)) parts.push(await weights.read(source, signal));
-      return parts.length === 1 ? parts[0]! : { dims: dimsOf(name), data: joined(parts) };
+      if (parts.length === 1) return parts[0]!; // the only one
+      const whole = joinRows(parts);
+      for (const { data } of parts) discard(data);
+      return whole;
     },
   };
-}
-
-function joined(parts: readonly Tensor[]): Float32Array {
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part.data, at);
-    at += part.data.length;
-    discard(part.data);
-  }
-  return data;
 }
 
 /** Each index from the tensor that it falls into; beyond the last one the reader refuses it. */
