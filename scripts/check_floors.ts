@@ -42,7 +42,8 @@ const MAY_USE_DENO = /^src\/(?:(?:server|cli|edge)\/|assets\/source\.ts$)/;
 const MAX_LINES = 300;
 const NO_NAMES = /(?:^|\/)(?:(?:utils?|common|helpers?)(?:\.ts)?|types\.ts|index\.ts)(?:\/|$)/;
 const TOP_LEVEL = new Set(
-  "deno.json deno.lock mod.ts src plans scripts tests README.md models LICENSE".split(" "),
+  ("deno.json deno.lock mod.ts src plans scripts tests README.md models LICENSE examples " +
+    "CONTRIBUTING.md CHANGELOG.md").split(" "),
 );
 /** Files that are published and no code: a face may import them as JSON or bytes. */
 const PUBLISHED_ASSET = /^(?:(?:plans|models)\/|deno\.json$)/;
