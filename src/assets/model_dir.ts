@@ -69,7 +69,12 @@ export interface ModelPart {
 export interface OpenOptions extends Pick<HubOptions, "onDownload"> {
   /** Stops opening. */
   readonly signal?: AbortSignal | undefined;
+  /** Given each description of a model before its weights are opened; throws where they shall not be. */
+  readonly checkDescription?: DescriptionCheck | undefined;
 }
+
+/** Throws when a `model_index.json` or a transformer's `config.json` is of no use. */
+export type DescriptionCheck = (json: unknown, name: string) => void;
 
 /**
  * A directory or a `.safetensors`, `.pt`, `.pth` or `.bin` file, as path, URL or URL text;
@@ -109,23 +114,28 @@ export async function openModelDirectory(
 ): Promise<ModelDirectory> {
   const { source, file } = locate(location, options);
   try {
-    return await abortable(openFrom(source, file), options.signal);
+    return await abortable(openFrom(source, file, options.checkDescription), options.signal);
   } catch (error) {
     await source.close();
     throw error;
   }
 }
 
-async function openFrom(source: Source, file: string | undefined): Promise<ModelDirectory> {
+async function openFrom(
+  source: Source,
+  file: string | undefined,
+  check: DescriptionCheck | undefined,
+): Promise<ModelDirectory> {
   const mayHaveManifest = file === undefined || file === CONVENTIONAL[0];
   const json = mayHaveManifest ? await readJson(source, MANIFEST) : undefined;
   if (json === undefined && file === undefined) {
     const index = await readJson(source, PIPELINE_INDEX);
-    if (index !== undefined) return await openPipelineDirectory(source, index);
+    if (index !== undefined) return await openPipelineDirectory(source, index, check);
   }
   const manifest = json === undefined ? undefined : parseManifest(json);
-  const path = file ?? (manifest ? CONVENTIONAL[0] : await findWeights(source));
   const config = manifest?.config ?? await readJson(source, CONFIG);
+  check?.(config, source.name);
+  const path = file ?? (manifest ? CONVENTIONAL[0] : await findWeights(source));
   return {
     name: source.name,
     id: manifest?.id ?? shortName(source, path),
@@ -143,11 +153,16 @@ async function openFrom(source: Source, file: string | undefined): Promise<Model
   };
 }
 
-async function openPipelineDirectory(source: Source, json: unknown): Promise<ModelDirectory> {
+async function openPipelineDirectory(
+  source: Source,
+  json: unknown,
+  check: DescriptionCheck | undefined,
+): Promise<ModelDirectory> {
   const { parts, classNames } = parsePipelineIndex(json);
-  const openPart = async (name: string): Promise<ModelPart | undefined> =>
-    parts.has(name) ? await openFolder(openSubfolder(source, name)) : undefined;
-  const transformer = await openPart("transformer");
+  check?.(json, source.name);
+  const openPart = async (name: string, check?: DescriptionCheck): Promise<ModelPart | undefined> =>
+    parts.has(name) ? await openFolder(openSubfolder(source, name), check) : undefined;
+  const transformer = await openPart("transformer", check);
   if (transformer === undefined) {
     throw new AssetError(
       `Cannot open ${source.name}: its ${PIPELINE_INDEX} must name a transformer: ` +
@@ -160,13 +175,14 @@ async function openPipelineDirectory(source: Source, json: unknown): Promise<Mod
     ...transformer,
     classNames,
     readScheduler: () => readJson(openSubfolder(source, "scheduler"), SCHEDULER),
-    openPart,
+    openPart: (name) => openPart(name),
     close: () => source.close(),
   };
 }
 
-async function openFolder(source: Source): Promise<ModelPart> {
+async function openFolder(source: Source, check?: DescriptionCheck): Promise<ModelPart> {
   const config = await readJson(source, CONFIG);
+  check?.(config, source.name);
   if (config === undefined) {
     throw new AssetError(`Cannot open ${source.name}: it must have ${CONFIG}`);
   }

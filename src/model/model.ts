@@ -17,6 +17,7 @@ import type { Autoencoder } from "./autoencoder.ts";
 import { openDit } from "./dit_model.ts";
 import { isFlux } from "./flux_config.ts";
 import { openFlux } from "./flux_model.ts";
+import { expectSupported, expectSupportedTensors } from "./known_classes.ts";
 import type { ModelOrigin } from "./model_origin.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
@@ -75,8 +76,12 @@ export async function openModel(
   location: ModelLocation,
   choice: ModelChoice = {},
 ): Promise<Model> {
-  const directory = await openModelDirectory(location, choice);
+  const directory = await openModelDirectory(location, {
+    ...choice,
+    checkDescription: expectSupported,
+  });
   try {
+    expectSupportedTensors(directory.weights.names, directory.name);
     return await openArchitecture(directory, choice);
   } catch (error) {
     await directory.close();
