@@ -190,6 +190,7 @@ class ModelPipeline implements Pipeline {
     const { times } = samplingFor(model, request);
     const { steps, notices } = await plannedSteps(options.plan, model, {
       times,
+      sigmas: request.sigmas,
       guidance: request.guidance,
       tokenGrid: request.scene?.tokenGrid,
       precision: precisionName(this.precision.weights),

@@ -11,6 +11,7 @@ import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
 import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { elementCount } from "../tensor/tensor.ts";
+import { samplingOf } from "./sampling.ts";
 import { stateStreams, withBatch } from "./segment.ts";
 import { fullSteps } from "./step_segments.ts";
 
@@ -18,6 +19,8 @@ import { fullSteps } from "./step_segments.ts";
 export interface SamplerRun {
   /** Times at which the model is called, noisiest first. */
   readonly times: readonly number[];
+  /** Sigmas before the shift, where they were given. */
+  readonly sigmas?: readonly number[] | undefined;
   /** Guidance scale. */
   readonly guidance: number;
   /** Rows and columns of tokens; the model's own unless given. */
@@ -54,12 +57,18 @@ export function featureSizes(transformer: Transformer, rows: number): FeatureSiz
 
 /** What a plan must fit, for this model and this run. */
 export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTarget> {
+  const { sampler } = model;
+  const timesOn = (tokenGrid: readonly number[]): readonly number[] => {
+    const tokens = tokenGrid.reduce((product, size) => product * size, 1);
+    return samplingOf(sampler, { steps: run.times.length, sigmas: run.sigmas, tokens }).times;
+  };
   return {
     architecture: model.transformer.architecture,
     modules: model.transformer.modules.map(({ name }) => name),
     fingerprint: await model.fingerprint(),
-    sampler: model.sampler.name,
+    sampler: sampler.name,
     times: run.times,
+    ...(sampler.shift?.kind === "dynamic" && { timesOn }),
     guidance: run.guidance,
     tokenGrid: run.tokenGrid ?? model.tokenGrid,
     precision: run.precision ?? "float32",

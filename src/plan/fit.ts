@@ -22,18 +22,24 @@ export interface PlanTarget extends PlanModel, PlanContext {
   readonly sampler: string;
   /** Times at which the sampler calls the model, noisiest first. */
   readonly times: readonly number[];
+  /** The times of this run on another token grid; absent where the sampler does not depend on it. */
+  readonly timesOn?: ((tokenGrid: readonly number[]) => readonly number[]) | undefined;
 }
 
 /** Times may differ by this ratio: fractional times come from float32 arithmetic elsewhere. */
 const TIME_TOLERANCE = 1e-5;
+const ONE_SLOT = "one, for no model here is called more than once in a step";
 
 /**
  * Checks that a plan may run for this model and sampler.
  *
- * @returns One sentence for each recorded circumstance (guidance, token grid, precision) that is
- * known on both sides and differs; empty when all agree.
+ * A sampler may shift its times by the token grid. Then the times must agree as they are on the grid
+ * of the plan: the schedule before the shift is the same, and the shift is a circumstance.
+ *
+ * @returns One sentence for each recorded circumstance (guidance, token grid with its times,
+ * precision) that is known on both sides and differs; empty when all agree.
  * @throws {PlanError} When the plan is unbound, or architecture, modules, fingerprint, sampler,
- * steps or times are not those of the target.
+ * steps or times are not those of the target, or it has more than one slot.
  */
 export function checkPlanFits(plan: Plan, target: PlanTarget): readonly string[] {
   checkModel(plan, target, "use");
@@ -45,8 +51,14 @@ export function checkPlanFits(plan: Plan, target: PlanTarget): readonly string[]
   if (!plan.fingerprints.includes(target.fingerprint)) {
     misfit("use", "fingerprint", plan.fingerprints.join(" or "), target.fingerprint);
   }
+  if (!hasOneSlot(plan)) misfit("use", "slots", ONE_SLOT, plan.slots.join(", "));
   checkSampler(plan, target);
-  return contextNotices(plan.context, target);
+  return [...contextNotices(plan.context, target), ...timeNotices(plan, target)];
+}
+
+/** Whether a plan is for one call of the model in each step, the only kind that anything here runs. */
+export function hasOneSlot({ slots }: Pick<Plan, "slots">): boolean {
+  return slots.length === 1;
 }
 
 /**
@@ -78,12 +90,24 @@ function checkSampler(plan: Plan, target: PlanTarget): void {
   if (target.times.length !== times.length) {
     misfit("use", "steps", times.length, target.times.length);
   }
-  times.forEach((time, step) => {
-    const given = target.times[step]!;
-    if (!(Math.abs(given - time) <= TIME_TOLERANCE * time)) {
-      misfit("use", `time of step ${step}`, time, given);
-    }
-  });
+  const { tokenGrid } = plan.context;
+  const given = (tokenGrid && target.timesOn?.(tokenGrid)) ?? target.times;
+  const step = differentStep(times, given);
+  if (step !== undefined) misfit("use", `time of step ${step}`, times[step], given[step]);
+}
+
+/** The first step whose times differ. */
+function differentStep(made: readonly number[], given: readonly number[]): number | undefined {
+  const step = made.findIndex((time, i) => !(Math.abs(given[i]! - time) <= TIME_TOLERANCE * time) // as many
+  );
+  return step < 0 ? undefined : step;
+}
+
+/** Times that a shift has moved, where all else was found to agree. */
+function timeNotices({ sampler: { times } }: Plan, target: PlanTarget): readonly string[] {
+  const step = differentStep(times, target.times);
+  if (step === undefined) return [];
+  return [madeFor(`time ${times[step]} at step ${step}`, target.times[step])];
 }
 
 function contextNotices(recorded: PlanContext, target: PlanContext): readonly string[] {
@@ -94,7 +118,11 @@ function contextNotices(recorded: PlanContext, target: PlanContext): readonly st
   ] as const;
   return pairs
     .filter(([, made, given]) => made !== undefined && given !== undefined && made !== given)
-    .map(([what, made, given]) => `The plan was made for ${what} ${made}; this run has ${given}.`);
+    .map(([what, made, given]) => madeFor(`${what} ${made}`, given));
+}
+
+function madeFor(made: string, given: unknown): string {
+  return `The plan was made for ${made}; this run has ${given}.`;
 }
 
 function misfit(verb: string, what: string, wanted: unknown, given: unknown): never {

@@ -10,6 +10,7 @@ import { mayVisit } from "../engine/sampling.ts";
 import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
+import { hasOneSlot } from "../plan/fit.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -64,9 +65,10 @@ function servedPlan({ name, plan }: NamedPlan): ServedPlan {
   return { name, plan, digest: planDigest(plan), steps, maxStaleness };
 }
 
-function fits({ fingerprints, sampler }: NamedPlan["plan"], facts: RendererFacts): boolean {
+function fits(plan: NamedPlan["plan"], facts: RendererFacts): boolean {
+  const { fingerprints, sampler } = plan;
   return fingerprints.includes(facts.fingerprint) && sampler.name === facts.sampler.name &&
-    mayVisit(facts.sampler, sampler.times);
+    hasOneSlot(plan) && mayVisit(facts.sampler, sampler.times);
 }
 
 /**

@@ -61,6 +61,30 @@ Deno.test("checkPlanFits() gives a notice for recorded circumstances that differ
   ]);
 });
 
+Deno.test("checkPlanFits() refuses a plan for more than one call of the model in a step", () => {
+  const rows = [["..", ".."], ["=", "r."], ["=", "="]];
+  const plan = { ...bound, slots: ["cond", "uncond"], rows };
+  const { message } = assertThrows(() => checkPlanFits(plan, target), PlanError);
+  assertStringIncludes(message, "Cannot use plan: slots must be one");
+  assertStringIncludes(message, "current value is cond, uncond");
+  assertEquals(checkPlanFits({ ...bound, slots: ["cond"] }, target), []);
+});
+
+Deno.test("checkPlanFits() compares times that depend on the token grid on that of the plan", () => {
+  const timesOn = ([rows = 0]: readonly number[]): number[] =>
+    bound.sampler.times.map((t) => t / rows);
+  const elsewhere = { ...target, tokenGrid: [2, 2], times: timesOn([2]), timesOn };
+  const plan = { ...bound, context: { tokenGrid: [1, 1] } };
+  assertEquals(checkPlanFits(plan, elsewhere), [
+    "The plan was made for token grid 1×1; this run has 2×2.",
+    "The plan was made for time 60 at step 0; this run has 30.",
+  ]);
+  assertEquals(checkPlanFits(plan, { ...elsewhere, tokenGrid: [1, 1], times: timesOn([1]) }), []);
+  for (const refused of [{ ...plan, context: {} }, { ...plan, context: { tokenGrid: [3, 3] } }]) {
+    assertThrows(() => checkPlanFits(refused, elsewhere), PlanError, "time of step 0 must be 60");
+  }
+});
+
 Deno.test("an unbound plan does not run and the message names plan bind", () => {
   const unbound = { ...bound, fingerprints: [] };
   assertThrows(() => checkPlanFits(unbound, target), PlanError, '"plan bind"');
