@@ -21,6 +21,7 @@ export interface House {
 /** What lies directly in src; imports go to a lower floor or stay in the folder. */
 const FLOORS: ReadonlyMap<string, number> = new Map([
   ["errors.ts", -1],
+  ["nearest_names.ts", -1],
   ["version.ts", -1],
   ["tensor", 0],
   ["plan", 0],

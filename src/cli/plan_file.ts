@@ -6,6 +6,7 @@
 
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { AssetError, PlanError } from "../errors.ts";
+import { oneOf } from "../nearest_names.ts";
 import { formatPlan } from "../plan/format.ts";
 import { MAX_PLAN_LENGTH, parsePlan, type Plan } from "../plan/plan.ts";
 import { readText, writeWhole } from "./files.ts";
@@ -19,7 +20,9 @@ import { readText, writeWhole } from "./files.ts";
 export async function readPlan(nameOrFile: string): Promise<NamedPlan> {
   const name = nameOrFile;
   if (bundledPlans.includes(name)) return { name, plan: loadPlan(name) };
-  const text = await readText(name, MAX_PLAN_LENGTH).catch((error: unknown) => explain(error));
+  const text = await readText(name, MAX_PLAN_LENGTH).catch((error: unknown) =>
+    explain(error, name)
+  );
   return { name, plan: parsePlan(text) };
 }
 
@@ -44,9 +47,12 @@ export async function readBook(path: string): Promise<unknown> {
 }
 
 /** A misspelt name looks like a file that is not there. */
-function explain(error: unknown): never {
-  if (!(error instanceof AssetError)) throw error;
-  const { message, cause } = error;
-  if (!(cause instanceof Error && "code" in cause && cause.code === "ENOENT")) throw error;
-  throw new AssetError(`${message} (bundled plans: ${bundledPlans.join(", ")})`, { cause });
+function explain(error: unknown, name: string): never {
+  const cause = error instanceof AssetError ? error.cause : undefined;
+  const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+  if (!isMissing || /[/\\]|\.json$/.test(name)) throw error;
+  throw new AssetError(
+    `Cannot read plan: it must be a file or ${oneOf(bundledPlans, name)}: current value is ${name}`,
+    { cause },
+  );
 }

@@ -10,6 +10,7 @@ import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "
 import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
 import { mayVisit } from "./sampling.ts";
 import { PlanError } from "../errors.ts";
+import { oneOf } from "../nearest_names.ts";
 import { type Plan, planFromJson } from "../plan/plan.ts";
 import type { ModelFacts } from "./library.ts";
 
@@ -49,7 +50,7 @@ export const bundledPlans: readonly string[] = Object.keys(FILES);
 export function loadPlan(name: string): Plan {
   if (Object.hasOwn(FILES, name)) return planFromJson(FILES[name]);
   throw new PlanError(
-    `Cannot load plan: name must be one of ${bundledPlans.join(", ")}: current value is ${name}`,
+    `Cannot load plan: name must be ${oneOf(bundledPlans, name)}: current value is ${name}`,
   );
 }
 

@@ -7,7 +7,7 @@
 import type { Model } from "../model/model.ts";
 import { labelScene, type Scene, type TextConditions } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
-import { hasName } from "./class_names.ts";
+import { findLabel, wantedLabel } from "./class_names.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
@@ -108,21 +108,12 @@ export function resolveLabel(
   label: number | string,
   count: number = model.classes,
 ): number {
-  const index = typeof label === "string" ? indexOf(model, label) : label;
-  if (Number.isInteger(index) && index >= 0 && index < count) return index;
-  const names = model.classNames.length > 0 ? ` or one of ${model.classNames.join(", ")}` : "";
+  const classes = { classes: count, classNames: model.classNames };
+  const found = findLabel(label, classes);
+  if (found !== undefined) return found;
   throw new RangeError(
-    `Cannot generate: label must be an index in 0 … ${
-      count - 1
-    }${names}: current value is ${label}`,
+    `Cannot generate: label must be ${wantedLabel(label, classes)}: current value is ${label}`,
   );
-}
-
-/** The class of this name, else the index that the text writes in decimal digits, else NaN. */
-function indexOf({ classNames }: Model, label: string): number {
-  const byName = classNames.findIndex((name) => hasName(name, label));
-  if (byName >= 0) return byName;
-  return /^\s*\d+\s*$/.test(label) ? Number(label) : NaN;
 }
 
 function resolveLabels(

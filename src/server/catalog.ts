@@ -6,6 +6,7 @@
 
 import { PlanError } from "../errors.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
+import { oneOf } from "../nearest_names.ts";
 import { mayVisit } from "../engine/sampling.ts";
 import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
@@ -79,9 +80,9 @@ function fits(plan: NamedPlan["plan"], facts: RendererFacts): boolean {
 export function findModel({ models }: Catalog, id: string | undefined): ServedModel {
   const found = id === undefined ? models[0] : models.find(({ facts }) => facts.id === id);
   if (found !== undefined) return found;
-  const known = models.map(({ facts }) => facts.id).join(", ");
+  const known = oneOf(models.map(({ facts }) => facts.id), `${id}`);
   throw new RequestError(
-    `Cannot find model: model must be one of ${known}: current value is ${id}`,
+    `Cannot find model: model must be ${known}: current value is ${id}`,
     { status: 404, code: "model_not_found", param: "model" },
   );
 }
@@ -94,8 +95,8 @@ export function findModel({ models }: Catalog, id: string | undefined): ServedMo
 export function findServedPlan({ plans }: Pick<Catalog, "plans">, id: string): ServedPlan {
   const found = plans.find(({ name }) => name === id);
   if (found !== undefined) return found;
-  const known = plans.map(({ name }) => name).join(", ") || "none";
-  throw new RequestError(`Cannot find plan: plan must be one of ${known}: current value is ${id}`, {
+  const known = oneOf(plans.map(({ name }) => name), id);
+  throw new RequestError(`Cannot find plan: plan must be ${known}: current value is ${id}`, {
     status: 404,
     code: "plan_not_found",
     param: "plan",

@@ -16,8 +16,8 @@ import {
   stepCosts,
   stepKinds,
 } from "./catalog.ts";
-import { hasName } from "../engine/class_names.ts";
-import { matchClass } from "./class_match.ts";
+import { findLabel, wantedLabel } from "../engine/class_names.ts";
+import { matchClass, wantedPrompt } from "./class_match.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Pictures to draw. */
@@ -103,25 +103,10 @@ function previewSteps(count: number | "all", steps: number): ReadonlySet<number>
 
 function labelOf({ prompt, label }: GenerationBody, { facts }: ServedModel): number {
   if (label === undefined && prompt === undefined) refuse("prompt", "given", "nothing");
-  if (label !== undefined) return labelByName(label, facts);
-  const match = matchClass(prompt!, facts.classNames, facts.classes); // one of both is given
-  if (match.kind === "class") return match.label;
-  const nearest = match.nearest.length > 0
-    ? `the name of a class, such as ${match.nearest.join(", ")}`
-    : `an index in 0 … ${facts.classes - 1}`;
-  return refuse("prompt", nearest, prompt);
-}
-
-function labelByName(
-  label: number | string,
-  { classes, classNames }: ServedModel["facts"],
-): number {
-  const byName = classNames.findIndex((names) => hasName(names, `${label}`));
-  if (byName >= 0) return byName;
-  const index = typeof label === "number" || /^\d+$/.test(label) ? Number(label) : NaN;
-  if (Number.isInteger(index) && index < classes) return index;
-  const names = classNames.length > 0 ? ` or one of ${classNames.slice(0, 20).join(", ")}` : "";
-  return refuse("label", `an index in 0 … ${classes - 1}${names}`, label);
+  if (label !== undefined) {
+    return findLabel(label, facts) ?? refuse("label", wantedLabel(label, facts), label);
+  }
+  return matchClass(prompt!, facts) ?? refuse("prompt", wantedPrompt(prompt!, facts), prompt); // one of both is given
 }
 
 function guidanceOf(

@@ -125,7 +125,7 @@ Deno.test("generate refuses plans that do not fit, before any work, and writes n
       [["--plan", "fashion-dit.ddim25.fast", "--steps", "50"], 5, "steps must be 25: current"],
       [["--plan", foreign], 5, "count of modules must be 6: current value is 24"],
       [["--plan", bad], 5, "its text must be JSON"],
-      [["--plan", "fast"], 3, "bundled plans: fashion-dit.ddim25.fast"],
+      [["--plan", "fast"], 3, "it must be a file or one of fashion-dit.ddim25.fast"],
       [["--plan", ""], 2, "--plan"],
     ];
     for (const [words, code, message] of cases) {

@@ -68,7 +68,7 @@ Deno.test("generate refuses bad input in one line, with an exit code, and writes
     await Deno.writeTextFile(`${folder}/text.png`, "no picture");
     await Deno.writeTextFile(`${folder}/short.safetensors`, "short");
     const cases: readonly (readonly [readonly string[], number, string])[] = [
-      [["--label", "Foo"], 2, "label must be an index in 0 … 9 or one of T-shirt/top"],
+      [["--label", "Foo"], 2, "label must be an index in 0 … 9 or one of 10 names such as "],
       [["--label", "10"], 2, "current value is 10"],
       [["--steps", "0"], 2, "steps must be an integer in 1 … 1000: current value is 0"],
       [["--steps", "1001"], 2, "current value is 1001"],

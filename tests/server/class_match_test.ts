@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { matchClass } from "../../src/server/class_match.ts";
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { matchClass, wantedPrompt } from "../../src/server/class_match.ts";
 
 const NAMES = [
   "T-shirt/top",
@@ -13,6 +13,7 @@ const NAMES = [
   "Bag",
   "Ankle boot",
 ];
+const FASHION = { classes: 10, classNames: NAMES };
 
 Deno.test("matchClass() finds the class that a prompt names", () => {
   for (
@@ -31,28 +32,32 @@ Deno.test("matchClass() finds the class that a prompt names", () => {
       "7": "Sneaker",
     })
   ) {
-    assertEquals(
-      matchClass(prompt, NAMES, 10),
-      { kind: "class", label: NAMES.indexOf(name) },
-      prompt,
-    );
+    assertEquals(matchClass(prompt, FASHION), NAMES.indexOf(name), prompt);
   }
 });
 
 Deno.test("matchClass() guesses nothing: other things, two classes at once, words that only look alike", () => {
   for (const prompt of ["a dog", "a boat", "shirt or sneaker", "", "!!", "10", "bagpipe", "boot"]) {
-    const match = matchClass(prompt, NAMES, 10);
-    assertEquals(match.kind, "unknown", prompt);
-    assertEquals(match.kind === "unknown" && match.nearest.length, 5);
+    assertEquals(matchClass(prompt, FASHION), undefined, prompt);
   }
-  const match = matchClass("sandl", NAMES, 10);
-  assertEquals(match, { kind: "class", label: 5 });
-  assertEquals(matchClass("boat", NAMES, 10).kind === "unknown", true);
+  assertEquals(matchClass("sandl", FASHION), 5);
+  assertStringIncludes(wantedPrompt("a boot", FASHION), "one of 10 names such as Ankle boot, ");
 });
 
 Deno.test("matchClass() takes an index where classes have no names, and the parts of long names", () => {
-  assertEquals(matchClass(" 12 ", [], 1000), { kind: "class", label: 12 });
-  assertEquals(matchClass("dog", [], 1000), { kind: "unknown", nearest: [] });
+  const unnamed = { classes: 1000, classNames: [] };
+  assertEquals(matchClass(" 12 ", unnamed), 12);
+  assertEquals(matchClass("dog", unnamed), undefined);
+  assertEquals(wantedPrompt("dog", unnamed), "an index in 0 … 999");
   const names = ["tench, Tinca tinca", "goldfish, Carassius auratus"];
-  assertEquals(matchClass("a tinca tinca", names, 2), { kind: "class", label: 0 });
+  assertEquals(matchClass("a tinca tinca", { classes: 2, classNames: names }), 0);
+});
+
+Deno.test("matchClass() takes the prompt that is a whole name, also where it is a part of another", () => {
+  for (const classNames of [["a cat", "a dog, a cat", "7"], ["a dog, a cat", "a cat", "7"]]) {
+    const prompts = { classes: 3, classNames };
+    for (const [label, name] of classNames.entries()) {
+      assertEquals(matchClass(` ${name.toUpperCase()} `, prompts), label, name);
+    }
+  }
 });

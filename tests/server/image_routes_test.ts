@@ -78,7 +78,7 @@ Deno.test("what cannot be done is refused by name", async () => {
   const app = await toyApp([new ToyRenderer()], { limits: { steps: 100 } });
   const cases: readonly (readonly [Record<string, unknown>, string, string])[] = [
     [{}, "prompt", "prompt must be given"],
-    [{ prompt: "a dog" }, "prompt", "such as"],
+    [{ prompt: "a dog" }, "prompt", "one of T-shirt/top, Shirt, Ankle boot"],
     [{ prompt: "a shirt and a sneaker" }, "prompt", "Sneaker"],
     [{ label: 4 }, "label", "0 … 3"],
     [{ label: "dog" }, "label", "Ankle boot"],
