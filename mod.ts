@@ -57,5 +57,5 @@ export {
   type PlanPolicy,
   type PlanSampler,
 } from "./src/plan/plan.ts";
-export type { StepPosition } from "./src/sampler/ddim.ts";
+export type { SamplerState, StepTime } from "./src/sampler/sampler.ts";
 export type { Tensor } from "./src/tensor/tensor.ts";

@@ -28,6 +28,7 @@ import type { Model } from "../src/model/model.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
+import { startOf } from "../src/sampler/sampler.ts";
 import { normalNoise } from "../src/tensor/random.ts";
 import { FLUX_MODES, publishedFluxPlan } from "../tests/plan/published_plans.ts";
 import { randomTensors } from "./random_weights.ts";
@@ -214,7 +215,7 @@ async function started(
   const request = requestOf(model);
   const run = { model, executor, request, steps, features: new FeatureCache() };
   const latents = noiseOf(request, request.scene!.latentDims); // FLUX has a scene
-  return sampleFrom(run, { table: await conditionRun(run), index, latents });
+  return sampleFrom(run, { table: await conditionRun(run), state: { ...startOf(latents), index } });
 }
 
 function median(numbers: readonly number[]): number {

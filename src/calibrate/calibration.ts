@@ -8,9 +8,10 @@ import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_target.ts";
 import { precisionName } from "../engine/rounding.ts";
 import type { ResolvedRequest } from "../engine/request.ts";
-import { type Sampling, samplingFor } from "../engine/sampling.ts";
+import { samplingFor } from "../engine/sampling.ts";
 import type { Scene, TextConditions } from "../model/scene.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
+import type { Sampler } from "../sampler/sampler.ts";
 import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -113,7 +114,7 @@ export function taskScene(
 /** The sampler of recorded runs. */
 export function taskSampling(
   task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps">,
-): Sampling {
+): Sampler {
   const { pipeline: { model }, steps } = task;
   const scene = taskScene(task);
   return samplingFor(model, { steps, ...(scene !== undefined && { scene }) });

@@ -20,7 +20,6 @@
 
 import type { Plan } from "../plan/plan.ts";
 import { writeRow } from "../plan/row.ts";
-export { predictionWeights } from "../sampler/ddim.ts";
 import { type CalibrationTask, planOf, taskSampling } from "./calibration.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { levelOf, warmupSteps } from "./invardiff.ts";

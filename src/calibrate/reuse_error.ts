@@ -98,7 +98,7 @@ export async function predictNoise(
   },
 ): Promise<Tensor> {
   const run = { ...runOf(subject, [step]), features };
-  const inputs = stepInputs(run, { table, latent: full[index]!, time: times[index]! }); // steps exist
+  const inputs = stepInputs(run, { table, latent: full[index]!.latent, time: times[index]! }); // steps exist
   return guided(await subject.executor.runStep(step, { ...inputs, constants }), run);
 }
 
@@ -112,7 +112,7 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
   }
   steps[j] = reuseAll(modules, "drop");
   const trajectory = await trial(trials, steps, { first: j - 1, before: trials.full });
-  return rootMeanSquare(trajectory.at(-1)!, trials.full.at(-1)!);
+  return rootMeanSquare(trajectory.at(-1)!.latent, trials.full.at(-1)!.latent);
 }
 
 /** A step that runs no branch and merges every kept feature. */

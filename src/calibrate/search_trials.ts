@@ -10,14 +10,14 @@ import { isFull } from "./row_options.ts";
 import type { Measured } from "./search.ts";
 import { psnrToFull, type Trajectory, trial, type Trials } from "./trials.ts";
 
-/** Rows with the latents that they gave. */
+/** Rows with the run that they gave. */
 export interface MeasuredRows extends Measured {
-  /** Latents before each step, and behind the last one. */
+  /** The sampler's state before each step, and after the last one. */
   readonly trajectory: Trajectory;
 }
 
 /**
- * Runs rows. What they share with those that were measured before is not run again: latents are known up to
+ * Runs rows. What they share with those that were measured before is not run again: states are known up to
  * the first difference, and a step that runs every module needs nothing that was kept.
  */
 export async function measureOn(

@@ -13,7 +13,7 @@ import { fullSteps } from "../engine/step_segments.ts";
 import type { ConditioningTable } from "../engine/conditioning.ts";
 import type { Model } from "../model/model.ts";
 import type { Step } from "../plan/compile.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { type SamplerState, startOf } from "../sampler/sampler.ts";
 import { meanPsnr } from "./psnr.ts";
 
 /** What trials run. */
@@ -28,8 +28,8 @@ export interface TrialSubject {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Latents before each step, and behind the last one. */
-export type Trajectory = readonly Tensor[];
+/** The sampler's state before each step, and after the last one. */
+export type Trajectory = readonly SamplerState[];
 
 /** Conditions with their full run. */
 export interface Trials {
@@ -39,7 +39,7 @@ export interface Trials {
   readonly times: readonly number[];
   /** Conditioning of every step. */
   readonly table: ConditioningTable;
-  /** The full run: `steps + 1` latents. */
+  /** The full run: `steps + 1` states. */
   readonly full: Trajectory;
 }
 
@@ -49,15 +49,16 @@ export async function openTrials(subject: TrialSubject): Promise<Trials> {
   const { times } = samplingFor(model, request);
   const steps = fullSteps(request.steps, model.transformer.modules.length);
   const table = await conditionRun(runOf(subject, steps));
-  const start = request.noise ?? noiseOf(request, sceneOf(model, request).latentDims);
-  const latents = await collect(runOf(subject, steps), { table, index: 0, latents: start });
-  return { subject, times, table, full: [start, ...latents] };
+  const noise = request.noise ?? noiseOf(request, sceneOf(model, request).latentDims);
+  const state = startOf(noise);
+  const states = await collect(runOf(subject, steps), { table, state });
+  return { subject, times, table, full: [state, ...states] };
 }
 
 /**
- * Runs the conditions under other steps, from step `first` on where the latents before it are known.
+ * Runs the conditions under other steps, from step `first` on where the state before it is known.
  *
- * @returns All latents of the trial, `steps + 1`.
+ * @returns All states of the trial, `steps + 1`.
  */
 export async function trial(
   { subject, table }: Trials,
@@ -65,13 +66,13 @@ export async function trial(
   { first, before }: { readonly first: number; readonly before: Trajectory },
 ): Promise<Trajectory> {
   const head = before.slice(0, first + 1);
-  const start = { table, index: first, latents: head[first]! }; // a trajectory has every step
+  const start = { table, state: head[first]! }; // a trajectory has every step
   return [...head, ...await collect(runOf(subject, steps), start)];
 }
 
 /** Mean PSNR in dB of a trial's final latents to those of the full run. */
 export function psnrToFull({ full }: Trials, trajectory: Trajectory): number {
-  return meanPsnr(trajectory.at(-1)!, full.at(-1)!); // trajectories are never empty
+  return meanPsnr(trajectory.at(-1)!.latent, full.at(-1)!.latent); // trajectories are never empty
 }
 
 /** A run over the trials' conditions with a cache of its own. */
@@ -82,8 +83,8 @@ export function runOf(
   return { model, executor, request, steps, features: new FeatureCache(), signal };
 }
 
-async function collect(run: Run, start: Parameters<typeof sampleFrom>[1]): Promise<Tensor[]> {
-  const latents: Tensor[] = [];
-  for await (const report of sampleFrom(run, start)) latents.push(report.latents);
-  return latents;
+async function collect(run: Run, start: Parameters<typeof sampleFrom>[1]): Promise<SamplerState[]> {
+  const states: SamplerState[] = [];
+  for await (const { state } of sampleFrom(run, start)) states.push(state);
+  return states;
 }

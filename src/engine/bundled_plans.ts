@@ -8,10 +8,10 @@ import ddim25Fast from "../../plans/fashion-dit.ddim25.fast.json" with { type: "
 import ddim50Fast from "../../plans/fashion-dit.ddim50.fast.json" with { type: "json" };
 import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "json" };
 import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
-import { mayVisit } from "./sampling.ts";
 import { PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
 import { type Plan, planFromJson } from "../plan/plan.ts";
+import { mayVisit } from "../sampler/solvers.ts";
 import type { ModelFacts } from "./library.ts";
 
 /** A plan and what it is called. */

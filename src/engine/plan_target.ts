@@ -10,8 +10,8 @@ import { compilePlan, type Step } from "../plan/compile.ts";
 import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
 import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
+import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { samplingOf } from "./sampling.ts";
 import { stateStreams, withBatch } from "./segment.ts";
 import { fullSteps } from "./step_segments.ts";
 
@@ -60,7 +60,7 @@ export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTar
   const { sampler } = model;
   const timesOn = (tokenGrid: readonly number[]): readonly number[] => {
     const tokens = tokenGrid.reduce((product, size) => product * size, 1);
-    return samplingOf(sampler, { steps: run.times.length, sigmas: run.sigmas, tokens }).times;
+    return makeSampler(sampler, { steps: run.times.length, sigmas: run.sigmas, tokens }).times;
   };
   return {
     architecture: model.transformer.architecture,

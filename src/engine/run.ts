@@ -7,8 +7,14 @@
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
 import type { Step, StepKind } from "../plan/compile.ts";
-import type { Denoise, StepPosition } from "../sampler/ddim.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
+import {
+  type Denoise,
+  type SamplerState,
+  sampleSteps,
+  startOf,
+  type StepTime,
+} from "../sampler/sampler.ts";
 import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
@@ -20,19 +26,21 @@ import { samplingFor } from "./sampling.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./transfer.ts";
 
-/** The state after one step. */
-export interface StepReport extends StepPosition {
+/** What one step came to. */
+export interface StepReport extends StepTime {
   /** Steps of the run. */
   readonly steps: number;
   /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
   readonly latents: Tensor;
+  /** Where the loop is after this step: all that it would need to go on from here. */
+  readonly state: SamplerState;
   /** The finished latents as this step foresees them, `(n, C, H, W)`: what to show meanwhile. */
   readonly estimate: Tensor;
   /** What the plan let this step do; `full` without a plan. */
   readonly kind: StepKind;
   /** Seconds that this step took. */
   readonly seconds: number;
-  /** Bytes of features and states that are kept behind this step. */
+  /** Bytes of features and states that are kept after this step. */
   readonly keptBytes: number;
 }
 
@@ -83,7 +91,7 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
   const conditioned = performance.now();
   let latents = noise ?? noiseOf(request, sceneOf(model, request).latentDims);
   let loopSeconds = 0;
-  for await (const report of sampleFrom(run, { table, index: 0, latents })) {
+  for await (const report of sampleFrom(run, { table, state: startOf(latents) })) {
     latents = report.latents;
     loopSeconds += report.seconds;
     yield report;
@@ -104,38 +112,29 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
 export interface StartingPoint {
   /** The run's conditioning. */
   readonly table: ConditioningTable;
-  /** First step that is run; it must not load what earlier steps would have kept. */
-  readonly index: number;
-  /** Latents before that step. */
-  readonly latents: Tensor;
+  /** The state before the first step that is run, which must not load what earlier steps would have kept. */
+  readonly state: SamplerState;
 }
 
 /** The sampler's loop from some step to the end; leaving it early frees everything. */
 export async function* sampleFrom(
   run: Run,
-  { table, index: first, latents }: StartingPoint,
+  { table, state: start }: StartingPoint,
 ): AsyncGenerator<StepReport, void, undefined> {
   const { model, request, steps, features } = run;
-  const sampling = samplingFor(model, request);
+  const sampler = samplingFor(model, request);
   const constants = await constantsOf(run);
-  const denoise = denoiser(run, { table, first, constants });
-  const loop = sampling.run(first, latents, denoise);
+  const denoise = denoiser(run, { table, constants });
   let before = performance.now();
   try {
-    for await (const { index: i, time, latent, estimate } of loop) {
-      const index = first + i;
-      const seconds = (performance.now() - before) / 1000;
-      const { kind } = steps[index]!; // one step for each time
-      const keptBytes = features.bytes;
+    for await (const step of sampleSteps(sampler, { start, denoise })) {
       yield {
-        index,
-        time,
-        latents: latent,
-        estimate,
-        kind,
+        ...step,
+        latents: step.state.latent,
+        kind: steps[step.index]!.kind, // one step for each time
         steps: steps.length,
-        seconds,
-        keptBytes,
+        seconds: (performance.now() - before) / 1000,
+        keptBytes: features.bytes,
       };
       before = performance.now();
     }
@@ -165,16 +164,12 @@ export function conditionRun(run: Run): Promise<ConditioningTable> {
 
 function denoiser(
   run: Run,
-  { table, first, constants }: {
-    readonly table: ConditioningTable;
-    readonly first: number;
-    readonly constants: Values;
-  },
+  { table, constants }: { readonly table: ConditioningTable; readonly constants: Values },
 ): Denoise {
   const { executor, steps } = run;
   return async (latent, { index, time }) => {
     const inputs = { ...stepInputs(run, { table, latent, time }), constants };
-    const prediction = await executor.runStep(steps[first + index]!, inputs); // one for each time
+    const prediction = await executor.runStep(steps[index]!, inputs); // one for each time
     return guided(prediction, run);
   };
 }

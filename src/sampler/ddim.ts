@@ -6,55 +6,28 @@
  * @module
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
 import type { NoiseSchedule } from "./noise_schedule.ts";
-
-/** Position in the loop and the time given to the model there. */
-export interface StepPosition {
-  /** 0 is the noisiest step. */
-  readonly index: number;
-  /** Timestep value. */
-  readonly time: number;
-}
-
-/** The latent after one step. */
-export interface SamplerStep extends StepPosition {
-  /** `(n, C, H, W)`; not written to again. */
-  readonly latent: Tensor;
-  /** The finished latent as this step foresees it (DiT's `pred_xstart`), same shape. */
-  readonly estimate: Tensor;
-}
-
-/** Predicts the noise in a latent `(n, C, H, W)`; same shape. */
-export type Denoise = (latent: Tensor, position: StepPosition) => Promise<Tensor>;
-
-/**
- * Runs the loop, yielding after each step.
- *
- * Arithmetic is float32 in the original's order, so that every runtime makes the same latents.
- */
-export async function* ddim(
-  schedule: NoiseSchedule,
-  noise: Tensor,
-  denoise: Denoise,
-): AsyncGenerator<SamplerStep, void, undefined> {
-  let latent = noise;
-  for (const [index, time] of schedule.times.entries()) {
-    const epsilon = await denoise(latent, { index, time });
-    const { dims } = latent;
-    const { next, start } = ddimStep(latent.data, epsilon.data, schedule, index);
-    latent = { dims, data: next };
-    yield { index, time, latent, estimate: { dims, data: start } };
-  }
-}
+import type { Sampler } from "./sampler.ts";
 
 const { fround, sqrt } = Math;
+
+/** Samples along a schedule; the model predicts noise. */
+export function ddim(schedule: NoiseSchedule): Sampler {
+  return {
+    times: schedule.times,
+    weights: predictionWeights(schedule),
+    advance: ({ index, latent: { dims, data } }, prediction) => {
+      const { next, start } = ddimStep(data, prediction.data, { schedule, index });
+      const latent = { dims, data: next };
+      return { state: { index: index + 1, latent, history: [] }, estimate: { dims, data: start } };
+    },
+  };
+}
 
 function ddimStep(
   x: Float32Array,
   epsilon: Float32Array,
-  schedule: NoiseSchedule,
-  index: number,
+  { schedule, index }: { readonly schedule: NoiseSchedule; readonly index: number },
 ): { readonly next: Float32Array; readonly start: Float32Array } {
   const alphaBar = schedule.alphaBars[index]!; // index is a step of the schedule
   const alphaBarNext = fround(schedule.alphaBarsNext[index]!);
@@ -75,7 +48,7 @@ function ddimStep(
 
 /**
  * By step: how far DDIM moves the latent when the predicted noise changes by one: √ᾱ′ · |σ − σ′| with
- * σ = √(1/ᾱ − 1) and ′ for behind the step. 0.22 … 0.01 for 50 steps.
+ * σ = √(1/ᾱ − 1) and ′ for after the step. 0.22 … 0.01 for 50 steps.
  */
 export function predictionWeights({ alphaBars, alphaBarsNext }: NoiseSchedule): readonly number[] {
   const sigma = (alphaBar: number): number => Math.sqrt(1 / alphaBar - 1);

@@ -41,15 +41,6 @@ export function linearSchedule(steps: number): NoiseSchedule {
   };
 }
 
-/** The rest of a schedule, from one of its steps on. */
-export function scheduleFrom(schedule: NoiseSchedule, first: number): NoiseSchedule {
-  return {
-    times: schedule.times.slice(first),
-    alphaBars: schedule.alphaBars.slice(first),
-    alphaBarsNext: schedule.alphaBarsNext.slice(first),
-  };
-}
-
 /** *Source:* `space_timesteps(1000, str(steps))`; rounding is half to even, as Python's. */
 function respace(steps: number): number[] {
   const stride = steps === 1 ? 1 : (TRAIN_STEPS - 1) / (steps - 1);

@@ -7,7 +7,7 @@
 import { PlanError } from "../errors.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import { oneOf } from "../nearest_names.ts";
-import { mayVisit } from "../engine/sampling.ts";
+import { mayVisit } from "../sampler/solvers.ts";
 import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";

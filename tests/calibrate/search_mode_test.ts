@@ -122,7 +122,7 @@ Deno.test("measureRows() gives the error that a row leaves, relative to reusing 
     const errorOf = async (row: string): Promise<number> => {
       const rows = Array.from({ length: 8 }, () => FULL).with(3, row);
       const { trajectory } = await measureOn(trials, rows, undefined);
-      return rms(trajectory[4]!, trials.full[4]!);
+      return rms(trajectory[4]!.latent, trials.full[4]!.latent);
     };
     const whole = await errorOf(REUSE);
     for (const row of ["=", "+", "r.r.r.", "...rrr"]) {

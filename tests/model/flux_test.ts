@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { openPipeline } from "../../src/engine/pipeline.ts";
-import { samplingOf } from "../../src/engine/sampling.ts";
+import { makeSampler } from "../../src/sampler/solvers.ts";
 import { buildSegment } from "../../src/engine/segment.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../src/engine/step_segments.ts";
 import { flux } from "../../src/model/flux.ts";
@@ -59,7 +59,7 @@ for (const { name, guidance, grid, textTokens, batch } of CASES) {
       steps: 1,
       sigmas: [0.5],
     });
-    const { times } = samplingOf(pipeline.model.sampler, { steps: 1, sigmas: [0.5], tokens });
+    const { times } = makeSampler(pipeline.model.sampler, { steps: 1, sigmas: [0.5], tokens });
     await pipeline.close();
     const velocity = hostFlux(config, (tensor) => exact(tensors.get(tensor)!), {
       latent: exact(noise),

@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { linearSchedule, scheduleFrom } from "../../src/sampler/noise_schedule.ts";
+import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 
 for (const model of ["dit-a", "fashion-dit"]) {
   Deno.test(`linearSchedule() visits the timesteps that the original visited for ${model}`, async () => {
@@ -62,16 +62,6 @@ Deno.test("linearSchedule() has the signal shares of the original's respaced bet
 Deno.test("linearSchedule() gains signal with every step", () => {
   const { alphaBars } = linearSchedule(1000);
   assertEquals(alphaBars.every((share, i) => share > (alphaBars[i - 1] ?? 0) && share < 1), true);
-});
-
-Deno.test("scheduleFrom() is the rest of a schedule", () => {
-  const whole = linearSchedule(5);
-  assertEquals(scheduleFrom(whole, 0), whole);
-  assertEquals(scheduleFrom(whole, 3), {
-    times: whole.times.slice(3),
-    alphaBars: whole.alphaBars.slice(3),
-    alphaBarsNext: whole.alphaBarsNext.slice(3),
-  });
 });
 
 Deno.test("linearSchedule() refuses steps that are not integers in 1 … 1000", () => {

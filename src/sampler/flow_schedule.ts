@@ -1,19 +1,17 @@
 /**
- * Euler's method on the straight path of flow matching, from noise at sigma 1 to a picture at 0.
+ * The sigmas that a flow-matching model visits, from noise at 1 to a picture at 0.
  *
- * *Source:* diffusers `FlowMatchEulerDiscreteScheduler`, as `FluxPipeline` uses it; Esser et al.,
- * arXiv 2403.03206. Arithmetic is float32 in its order.
+ * *Source:* diffusers `FlowMatchEulerDiscreteScheduler`, as `FluxPipeline` uses it. Arithmetic is float32 in
+ * its order.
  *
  * @module
  */
 
 import type { SigmaShift } from "../assets/manifest.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Denoise, SamplerStep } from "./ddim.ts";
 
 /** A schedule in inference order. */
 export interface FlowSchedule {
-  /** Sigma before each step, then the one behind the last. */
+  /** Sigma before each step, then the one after the last. */
   readonly sigmas: readonly number[];
   /** Time given to the model at each step, 0 … 1. */
   readonly times: readonly number[];
@@ -43,7 +41,7 @@ export function evenSigmas(steps: number): readonly number[] {
 }
 
 /**
- * Shifts sigmas and puts 0 behind them.
+ * Shifts sigmas and puts 0 after them.
  *
  * @throws {RangeError} When sigmas are none, outside of 0 … 1, or not falling.
  */
@@ -81,31 +79,6 @@ function shiftDynamic(sigma: number, exponent: number): number {
   const factor = fround(Math.exp(exponent));
   const odds = fround(fround(1 / sigma) - 1);
   return fround(factor / fround(factor + odds));
-}
-
-/** The rest of a schedule, from one of its steps on. */
-export function flowFrom({ sigmas, times }: FlowSchedule, first: number): FlowSchedule {
-  return { sigmas: sigmas.slice(first), times: times.slice(first) };
-}
-
-/** Runs the loop, yielding after each step; the model predicts velocity, noise − picture. */
-export async function* flowEuler(
-  { sigmas, times }: FlowSchedule,
-  noise: Tensor,
-  denoise: Denoise,
-): AsyncGenerator<SamplerStep, void, undefined> {
-  let latent = noise;
-  for (const [index, time] of times.entries()) {
-    const { data: velocity } = await denoise(latent, { index, time });
-    const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!]; // one more than times
-    const { dims, data } = latent;
-    latent = { dims, data: moved(data, velocity, fround(next - sigma)) };
-    yield { index, time, latent, estimate: { dims, data: moved(data, velocity, -sigma) } };
-  }
-}
-
-function moved(x: Float32Array, velocity: Float32Array, by: number): Float32Array {
-  return x.map((value, i) => value + fround(by * velocity[i]!)); // same length as x
 }
 
 function checkSigmas(sigmas: readonly number[]): void {

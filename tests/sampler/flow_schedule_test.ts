@@ -3,16 +3,7 @@ import type { SigmaShift } from "../../src/assets/manifest.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { parseFlowScheduler } from "../../src/model/flow_scheduler.ts";
-import type { SamplerStep } from "../../src/sampler/ddim.ts";
-import {
-  evenSigmas,
-  flowEuler,
-  flowFrom,
-  flowSchedule,
-  shiftExponent,
-} from "../../src/sampler/flow_match.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
-import { assertClose } from "../conformance/compare.ts";
+import { evenSigmas, flowSchedule, shiftExponent } from "../../src/sampler/flow_schedule.ts";
 
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 const NO_SHIFT: SigmaShift = { kind: "static", shift: 1 };
@@ -75,25 +66,4 @@ Deno.test("evenSigmas() are evenly spaced from 1 to 1/steps and refuse steps out
   for (const steps of [0, 1001, 2.5]) {
     assertThrows(() => evenSigmas(steps), RangeError, "steps must be an integer in 1 … 1000");
   }
-});
-
-Deno.test("flowEuler() finds the picture when velocity is the true one, and foresees it in every step", async () => {
-  const schedule = flowSchedule(evenSigmas(5), { shift: { kind: "static", shift: 3 }, tokens: 1 });
-  const noise = normalNoise([1, 3, 4], 1);
-  const picture = normalNoise([1, 3, 4], 2);
-  const velocity = { dims: noise.dims, data: noise.data.map((x, i) => x - picture.data[i]!) };
-  const steps: SamplerStep[] = [];
-  const loop = flowEuler(schedule, noise, () => Promise.resolve(velocity));
-  for await (const step of loop) steps.push(step);
-  assertEquals(steps.map(({ time }) => time), [...schedule.times]);
-  // Five float32 sums of numbers around 1.
-  for (const { estimate } of steps) {
-    assertClose(estimate, picture, { tolerance: 1e-6, what: "estimate" });
-  }
-  assertClose(steps.at(-1)!.latent, picture, { tolerance: 1e-6, what: "picture" });
-});
-
-Deno.test("flowFrom() is the rest of a schedule", () => {
-  const schedule = flowSchedule([1, 0.5, 0.25], { shift: NO_SHIFT, tokens: 1 });
-  assertEquals(flowFrom(schedule, 1), { sigmas: [0.5, 0.25, 0], times: [0.5, 0.25] });
 });
