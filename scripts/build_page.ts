@@ -13,12 +13,12 @@
  */
 
 import { createHash } from "node:crypto";
-import { RUNTIME_FOLDER } from "../src/server/page/contract.ts";
+import { RUNTIME_FOLDER } from "../src/page/contract.ts";
 import { findImports } from "./scan_source.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const OUT = new URL("dist/page/", ROOT);
-const MAIN = "src/server/page/main.ts";
+const MAIN = "src/page/main.ts";
 const SCRIPT = new URL("src/server/page_script.ts", ROOT);
 /** Files that a bundle is made of, by what it is called. */
 const BUNDLES: readonly {
@@ -27,7 +27,7 @@ const BUNDLES: readonly {
   readonly split: boolean;
 }[] = [
   { entry: MAIN, name: "main", split: false },
-  { entry: "src/server/page/engine.ts", name: "engine", split: false },
+  { entry: "src/page/engine.ts", name: "engine", split: false },
   { entry: "src/worker/entry.ts", name: "worker", split: true }, // loads one of the runtime's builds
 ];
 const RUNTIME_FILES = ["", ".jspi", ".asyncify"].flatMap((kind) =>

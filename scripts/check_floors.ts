@@ -33,9 +33,10 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["engine", 3],
   ["calibrate", 4],
   ["worker", 4],
-  ["server", 5],
-  ["cli", 6],
-  ["edge", 6],
+  ["page", 5],
+  ["server", 6],
+  ["cli", 7],
+  ["edge", 7],
 ]);
 
 /** Where the runtime's own API may be used; the rest must run in a browser and in a worker. */

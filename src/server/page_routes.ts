@@ -10,8 +10,8 @@
 
 import { type Context, Hono } from "hono";
 import { VERSION } from "../version.ts";
-import { ICON, renderShell } from "./page/shell.ts";
-import { STYLE } from "./page/style.ts";
+import { ICON, renderShell } from "../page/shell.ts";
+import { STYLE } from "../page/style.ts";
 import type { PageAsset, PageAssets } from "./page_assets.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
 import { RequestError } from "./request_error.ts";

@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "e3cc20d66d542fc8ed645af830adffbe39281557608107032b3457e09f806b2f";
+export const PAGE_SCRIPT_SOURCES = "1e37f3877fd86714c9da38a1e95d0164d5fb40cacde7f46ba3007d282507f0c6";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

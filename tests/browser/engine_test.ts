@@ -1,6 +1,6 @@
 /** The engine in Debian's Chromium: it draws, and draws what the server draws. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { BrowserBackend, BrowserEngine } from "../../src/server/page/engine.ts";
+import type { BrowserBackend, BrowserEngine } from "../../src/page/engine.ts";
 import type { Batch, Renderer } from "../../src/worker/renderer.ts";
 import { requires } from "../_shim/requires.ts";
 import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
@@ -87,7 +87,7 @@ async function chooseEngine({ page }: Visit, engine: BrowserBackend): Promise<vo
 /** What the page's file `engine.js` exports, with the field of its class that the interface hides. */
 interface EngineModule {
   openEngine(
-    ...args: Parameters<typeof import("../../src/server/page/engine.ts").openEngine>
+    ...args: Parameters<typeof import("../../src/page/engine.ts").openEngine>
   ): Promise<
     BrowserEngine & { readonly renderer: Renderer }
   >;

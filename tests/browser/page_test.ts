@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { readPngText } from "../../src/engine/png.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { planShape, shapeWords } from "../../src/server/page/plan_shape.ts";
+import { planShape, shapeWords } from "../../src/page/plan_shape.ts";
 import { requires } from "../_shim/requires.ts";
 import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
 

@@ -137,7 +137,7 @@ Deno.test("findFaults() refuses names that say nothing", () => {
   for (const path of refused) {
     assertEquals(faultsOf(path), [`${path} has a name that says nothing`]);
   }
-  assertEquals(faultsOf("src/server/page/index.html"), []);
+  assertEquals(faultsOf("src/page/index.html"), []);
   assertEquals(faultsOf("src/plan/common_steps.ts"), []);
 });
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { searchClasses } from "../../../src/server/page/class_search.ts";
+import { searchClasses } from "../../src/page/class_search.ts";
 import {
   fileName,
   formatBytes,
@@ -7,10 +7,10 @@ import {
   formatDecibels,
   formatFactor,
   formatSeconds,
-} from "../../../src/server/page/format.ts";
-import { BROWSER_MODELS, RUNTIME_FOLDER } from "../../../src/server/page/contract.ts";
-import { ICON, renderShell } from "../../../src/server/page/shell.ts";
-import { readDenoConfig } from "../../../scripts/deno_config.ts";
+} from "../../src/page/format.ts";
+import { BROWSER_MODELS, RUNTIME_FOLDER } from "../../src/page/contract.ts";
+import { ICON, renderShell } from "../../src/page/shell.ts";
+import { readDenoConfig } from "../../scripts/deno_config.ts";
 
 Deno.test("numbers are told as people read them", () => {
   assertEquals([0.4242, 12.34, 59.4, 125.4].map(formatSeconds), [
@@ -59,7 +59,7 @@ Deno.test("renderShell() has nothing inline, labels every field, and escapes wha
 });
 
 Deno.test("the runtime's folder has the version of onnxruntime-web in its name", async () => {
-  const { imports } = await readDenoConfig(new URL("../../../", import.meta.url));
+  const { imports } = await readDenoConfig(new URL("../../", import.meta.url));
   const version = imports["onnxruntime-web"]?.split("@").at(-1);
   assertEquals(RUNTIME_FOLDER, `ort-${version}/`);
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StepKind } from "../../plan/compile.ts";
+import type { StepKind } from "../plan/compile.ts";
 
 /** Name of the `meta` element that lists, by id, the models that can be drawn with in the browser. */
 export const BROWSER_MODELS = "invardiff-browser-models";

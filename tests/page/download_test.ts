@@ -1,9 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  download,
-  type DownloadOptions,
-  type FileStore,
-} from "../../../src/server/page/download.ts";
+import { download, type DownloadOptions, type FileStore } from "../../src/page/download.ts";
 
 const FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
   a: new Uint8Array(3000).fill(1),

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Picture, toPictures } from "../../engine/picture.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { type Picture, toPictures } from "../engine/picture.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** RGBA, rows from the top; what a canvas takes and gives. */
 export interface Pixels {

@@ -1,10 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import {
-  pixelDifference,
-  pixelPsnr,
-  type Pixels,
-  pixelsOf,
-} from "../../../src/server/page/pixels.ts";
+import { pixelDifference, pixelPsnr, type Pixels, pixelsOf } from "../../src/page/pixels.ts";
 
 function grey(...levels: readonly number[]): Pixels {
   const data = new Uint8ClampedArray(levels.flatMap((level) => [level, level, level, 255]));

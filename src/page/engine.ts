@@ -5,16 +5,16 @@
  * @module
  */
 
-import { findAdapter } from "../../backend/adapter.ts";
-import { runtimeBinary } from "../../backend/runtime_files.ts";
-import { BackendError } from "../../errors.ts";
-import { encodePng } from "../../engine/png.ts";
-import { toPictures } from "../../engine/picture.ts";
-import { compilePlan, type StepKind } from "../../plan/compile.ts";
-import { planDigest } from "../../plan/digest.ts";
-import { type Plan, planFromJson } from "../../plan/plan.ts";
-import { openRemoteRenderer } from "../../worker/remote_renderer.ts";
-import type { Batch, Rendered, Renderer } from "../../worker/renderer.ts";
+import { findAdapter } from "../backend/adapter.ts";
+import { runtimeBinary } from "../backend/runtime_files.ts";
+import { BackendError } from "../errors.ts";
+import { encodePng } from "../engine/png.ts";
+import { toPictures } from "../engine/picture.ts";
+import { compilePlan, type StepKind } from "../plan/compile.ts";
+import { planDigest } from "../plan/digest.ts";
+import { type Plan, planFromJson } from "../plan/plan.ts";
+import { openRemoteRenderer } from "../worker/remote_renderer.ts";
+import type { Batch, Rendered, Renderer } from "../worker/renderer.ts";
 import { RUNTIME_FOLDER } from "./contract.ts";
 import { download, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { StepKind } from "../../plan/compile.ts";
-import { heatMap } from "../../plan/heat_map.ts";
-import type { PlanFile } from "../../plan/plan_schema.ts";
+import type { StepKind } from "../plan/compile.ts";
+import { heatMap } from "../plan/heat_map.ts";
+import type { PlanFile } from "../plan/plan_schema.ts";
 
 /** A plan as columns of cells. */
 export interface PlanShape {

@@ -1,14 +1,9 @@
 import { assertEquals } from "@std/assert";
-import { formatPlan } from "../../../src/plan/format.ts";
-import { loadPlan } from "../../../src/engine/bundled_plans.ts";
-import type { PlanView } from "../../../src/server/page/contract.ts";
-import {
-  autoFacts,
-  orderPlans,
-  planLine,
-  resolvePlan,
-} from "../../../src/server/page/plan_choice.ts";
-import { fullShape, planShape, shapeWords } from "../../../src/server/page/plan_shape.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import { loadPlan } from "../../src/engine/bundled_plans.ts";
+import type { PlanView } from "../../src/page/contract.ts";
+import { autoFacts, orderPlans, planLine, resolvePlan } from "../../src/page/plan_choice.ts";
+import { fullShape, planShape, shapeWords } from "../../src/page/plan_shape.ts";
 
 function plan(id: string, steps: number, speedup: number | null = null): PlanView {
   return { id, steps, predicted_speedup: speedup, measured: null };

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EventParser, readEvents } from "../../../src/server/page/sse.ts";
+import { EventParser, readEvents } from "../../src/page/sse.ts";
 
 const STREAM = ': hello\r\nid: 3\r\nevent: step\r\ndata: {"a":\r\ndata: 1}\r\n\r\n' +
   "data:plain\n\nevent: nothing\n\ndata: no end";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PlanFile } from "../../plan/plan_schema.ts";
+import type { PlanFile } from "../plan/plan_schema.ts";
 import type { Api } from "./api.ts";
 import type { BrowserRuns } from "./browser_run.ts";
 import { decode } from "./canvas.ts";

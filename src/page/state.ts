@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StepKind } from "../../plan/compile.ts";
+import type { StepKind } from "../plan/compile.ts";
 import { formatBytes, formatCount, formatSeconds } from "./format.ts";
 import type { RunEvent } from "./run.ts";
 

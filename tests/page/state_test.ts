@@ -9,7 +9,7 @@ import {
   type RunAction,
   type RunState,
   statusLine,
-} from "../../../src/server/page/state.ts";
+} from "../../src/page/state.ts";
 
 function after(...actions: readonly RunAction[]): RunState {
   return actions.reduce(reduce, IDLE);

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { Api, ApiError, type KeyRing } from "../../../src/server/page/api.ts";
+import { Api, ApiError, type KeyRing } from "../../src/page/api.ts";
 
 /** An API over answers given one after another, and what it was asked. */
 function over(

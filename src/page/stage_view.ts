@@ -4,7 +4,7 @@
  * @module
  */
 
-import { normalNoise } from "../../tensor/random.ts";
+import { normalNoise } from "../tensor/random.ts";
 import { paint } from "./canvas.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatDecibels, formatFactor, formatSeconds } from "./format.ts";

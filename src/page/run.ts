@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StepKind } from "../../plan/compile.ts";
+import type { StepKind } from "../plan/compile.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** A picture to draw. */

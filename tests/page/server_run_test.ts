@@ -1,12 +1,12 @@
 /** The page's side of a job, against the real app over toys. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Api, ApiError } from "../../../src/server/page/api.ts";
-import type { Pixels } from "../../../src/server/page/pixels.ts";
-import type { RunEvent, RunRequest } from "../../../src/server/page/run.ts";
-import type { ServerContext } from "../../../src/server/page/server_context.ts";
-import { serverRunner } from "../../../src/server/page/server_run.ts";
-import { streamRunner } from "../../../src/server/page/stream_run.ts";
-import { toyApp, ToyRenderer, until } from "../toy_renderer.ts";
+import { Api, ApiError } from "../../src/page/api.ts";
+import type { Pixels } from "../../src/page/pixels.ts";
+import type { RunEvent, RunRequest } from "../../src/page/run.ts";
+import type { ServerContext } from "../../src/page/server_context.ts";
+import { serverRunner } from "../../src/page/server_run.ts";
+import { streamRunner } from "../../src/page/stream_run.ts";
+import { toyApp, ToyRenderer, until } from "../server/toy_renderer.ts";
 
 const REQUEST: RunRequest = { model: "toy", label: 3, seed: 5, steps: 4, guidance: 2 };
 const PICTURE: Pixels = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
