@@ -43,6 +43,14 @@ def types() -> dict[str, Tensor]:
     }
 
 
+def float8() -> dict[str, Tensor]:
+    """Every finite number of both types: PyTorch has no storages of them, it writes bytes and the type beside."""
+    patterns = torch.arange(256, dtype=torch.uint8)
+    every = {"e4m3": patterns.view(torch.float8_e4m3fn), "e5m2": patterns.view(torch.float8_e5m2)}
+    finite = {name: patterns[t.float().isfinite()].view(t.dtype) for name, t in every.items()}
+    return {**finite, "columns": finite["e4m3"][:12].reshape(3, 4).T}
+
+
 def views() -> dict[str, Tensor]:
     base = torch.arange(24.0)
     grid = base.reshape(4, 6)
@@ -92,6 +100,7 @@ def main(folder: str) -> None:
 
     save("plain.pt", plain(), plain())
     save("types.pt", types(), types())
+    save("float8.pt", float8(), float8())
     save("views.pt", views(), views())
     parameters = OrderedDict((name, nn.Parameter(tensor)) for name, tensor in plain().items())
     save("parameters.pt", parameters, parameters)

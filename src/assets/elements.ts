@@ -5,7 +5,12 @@
  */
 
 import { AssetError } from "../errors.ts";
-import { decodeBfloat16, decodeFloat16 } from "../tensor/half.ts";
+import {
+  decodeBfloat16,
+  decodeFloat16,
+  decodeFloat8E4m3,
+  decodeFloat8E5m2,
+} from "../tensor/half.ts";
 
 /** Fills a float32 array of the right length from stored bytes. */
 export interface FloatDecoder {
@@ -20,18 +25,21 @@ const DECODERS: ReadonlyMap<string, FloatDecoder> = new Map([
   ["F32", { width: 4, decode: decodeFloat32 }],
   ["F16", { width: 2, decode: decodeFloat16 }],
   ["BF16", { width: 2, decode: decodeBfloat16 }],
+  ["F8_E4M3", { width: 1, decode: decodeFloat8E4m3 }],
+  ["F8_E5M2", { width: 1, decode: decodeFloat8E5m2 }],
 ]);
 
 /**
  * How a float type is decoded.
  *
- * @throws {AssetError} When it is not F64, F32, F16 or BF16.
+ * @throws {AssetError} When it is not one of theirs.
  */
 export function floatDecoder(name: string, dtype: string): FloatDecoder {
   const decoder = DECODERS.get(dtype);
   if (decoder !== undefined) return decoder;
   throw new AssetError(
-    `Cannot read ${name}: its dtype must be F64, F32, F16 or BF16: current value is ${dtype}`,
+    `Cannot read ${name}: its dtype must be one of ${[...DECODERS.keys()].join(", ")}: ` +
+      `current value is ${dtype}`,
   );
 }
 

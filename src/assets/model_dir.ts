@@ -21,6 +21,7 @@ import { openSafetensors } from "./safetensors.ts";
 import { INDEX_SUFFIX, openShards } from "./shards.ts";
 import { openTorchCheckpoint } from "./torch_checkpoint.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
+import { ownWeights } from "./formats/own_weights.ts";
 import { openSubfolder } from "./subfolder.ts";
 import { openUrl } from "./url_source.ts";
 import { fileWeights, type Weights } from "./weights.ts";
@@ -190,12 +191,12 @@ async function openFolder(source: Source, check?: DescriptionCheck): Promise<Mod
 }
 
 async function openWeights(source: Source, path: string, manifest?: Manifest): Promise<Weights> {
-  if (CHECKPOINT.test(path)) return await openTorchCheckpoint(source, path);
+  if (CHECKPOINT.test(path)) return ownWeights(await openTorchCheckpoint(source, path));
   if (path.endsWith(INDEX_SUFFIX)) {
-    return await openShards(source, path, await readJson(source, path));
+    return ownWeights(await openShards(source, path, await readJson(source, path)));
   }
   const stored = await openSafetensors(source, path);
-  if (manifest?.weights === undefined) return fileWeights(stored, manifest?.sha256);
+  if (manifest?.weights === undefined) return ownWeights(fileWeights(stored, manifest?.sha256));
   return packedWeights(stored, manifest.weights, manifest.sha256);
 }
 

@@ -107,9 +107,16 @@ const STORAGES: ReadonlyMap<string, string> = new Map([
   ["torch.CharStorage", "I8"],
   ["torch.ByteStorage", "U8"],
   ["torch.BoolStorage", "BOOL"],
+  ["torch.storage.UntypedStorage", "U8"],
+]);
+/** Types without a storage of their own: their tensors lie in bytes, and name their type. */
+const BYTE_TYPES: ReadonlyMap<string, string> = new Map([
+  ["torch.float8_e4m3fn", "F8_E4M3"],
+  ["torch.float8_e5m2", "F8_E5M2"],
 ]);
 const DICT = "collections.OrderedDict";
 const TENSOR = "torch._utils._rebuild_tensor_v2";
+const TYPED_TENSOR = "torch._utils._rebuild_tensor_v3";
 const PARAMETER = "torch._utils._rebuild_parameter";
 /**
  * The one class that is no tensor's: DiT's own `train.py` writes its command line beside the weights, as
@@ -120,9 +127,11 @@ const NAMESPACE = "argparse.Namespace";
 const GLOBALS: ReadonlySet<string> = new Set([
   DICT,
   TENSOR,
+  TYPED_TENSOR,
   PARAMETER,
   NAMESPACE,
   ...STORAGES.keys(),
+  ...BYTE_TYPES.keys(),
 ]);
 
 /** A name of the closed list. */
@@ -139,6 +148,7 @@ export function call(callee: PickleValue, args: PickleValue): PickleValue | Unac
   const items = isKind(args, "tuple") ? args.items : [];
   if (name === DICT && items.length === 0) return { kind: "dict", entries: new Map() };
   if (name === TENSOR) return rebuildTensor(items);
+  if (name === TYPED_TENSOR) return rebuildTypedTensor(items);
   if (name === PARAMETER && isKind(items[0], "tensor")) return items[0];
   return new Unacceptable(
     `call must be of a function that rebuilds tensors: current value is ${
@@ -182,6 +192,18 @@ export function isKind<Kind extends string>(
 export function kindOf(value: PickleValue | undefined): string {
   if (value === null || value === undefined) return "None";
   return typeof value === "object" ? `a ${value.kind}` : `a ${typeof value}`;
+}
+
+/** Arguments: as below, with the type after `backward_hooks`. */
+function rebuildTypedTensor(args: readonly PickleValue[]): PickleTensor | Unacceptable {
+  const [type] = args.slice(6);
+  const dtype = isKind(type, "global") ? BYTE_TYPES.get(type.name) : undefined;
+  const view = rebuildTensor(args.toSpliced(6, 1));
+  if (view instanceof Unacceptable) return view;
+  if (dtype !== undefined && view.storage.dtype === "U8") {
+    return { ...view, storage: { ...view.storage, dtype } };
+  }
+  return new Unacceptable("tensor must be of a type of one byte, in a storage of bytes");
 }
 
 /** Arguments: storage, offset, size, stride, requires_grad, backward_hooks and perhaps metadata. */

@@ -32,7 +32,7 @@ export interface Safetensors {
   /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;
   /**
-   * Reads an F64, F32, F16 or BF16 tensor as float32, in blocks: its stored bytes are never all held.
+   * Reads a tensor of floats, of 64 to 8 bits, as float32, in blocks: its stored bytes are never all held.
    *
    * @throws {AssetError} When it is absent, unreadable, of another type or not what was hashed.
    */

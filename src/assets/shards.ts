@@ -11,7 +11,7 @@ import { AssetError } from "../errors.ts";
 import { checkJson } from "./json.ts";
 import { openSafetensors } from "./safetensors.ts";
 import type { Source } from "./source.ts";
-import { fileWeights, type Weights } from "./weights.ts";
+import { fileWeights, type StoredWeights } from "./weights.ts";
 
 /** What comes behind the name of the whole in the name of its index. */
 export const INDEX_SUFFIX = ".index.json";
@@ -27,7 +27,11 @@ const schema = z.object({ // metadata is for people
  * @param path Of the index, for messages.
  * @throws {AssetError} When a file is absent, or does not have exactly the tensors that the index says.
  */
-export async function openShards(source: Source, path: string, json: unknown): Promise<Weights> {
+export async function openShards(
+  source: Source,
+  path: string,
+  json: unknown,
+): Promise<StoredWeights> {
   const { weight_map: places } = checkJson(json, schema, path);
   const fileOf = new Map(Object.entries(places));
   const files = [...new Set(fileOf.values())].sort();
@@ -36,10 +40,10 @@ export async function openShards(source: Source, path: string, json: unknown): P
       `Cannot read ${path}: it must name at most ${MAX_SHARDS} files: current value is ${files.length}`,
     );
   }
-  const shards = new Map<string, Weights>();
+  const shards = new Map<string, StoredWeights>();
   for (const file of files) shards.set(file, fileWeights(await openSafetensors(source, file)));
   checkPlaces(path, fileOf, shards);
-  const shardOf = (name: string): Weights => {
+  const shardOf = (name: string): StoredWeights => {
     const file = fileOf.get(name);
     if (file !== undefined) return shards.get(file)!; // all were opened
     throw new AssetError(`Cannot read ${name}: it must be named by ${path}`);
@@ -47,6 +51,7 @@ export async function openShards(source: Source, path: string, json: unknown): P
   return {
     names: new Set(fileOf.keys()),
     dims: (name) => fileOf.has(name) ? shardOf(name).dims(name) : undefined,
+    dtype: (name) => fileOf.has(name) ? shardOf(name).dtype(name) : undefined,
     read: async (name, signal) => await shardOf(name).read(name, signal),
     sample: async (name, indices) => await shardOf(name).sample(name, indices),
   };
@@ -55,7 +60,7 @@ export async function openShards(source: Source, path: string, json: unknown): P
 function checkPlaces(
   path: string,
   fileOf: ReadonlyMap<string, string>,
-  shards: ReadonlyMap<string, Weights>,
+  shards: ReadonlyMap<string, StoredWeights>,
 ): void {
   for (const [name, file] of fileOf) {
     if (shards.get(file)?.names.has(name)) continue;

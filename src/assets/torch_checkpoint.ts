@@ -22,7 +22,7 @@ import {
   type PickleValue,
 } from "./pickle_values.ts";
 import { type ByteRange, fail, type Source } from "./source.ts";
-import type { Weights } from "./weights.ts";
+import type { StoredWeights } from "./weights.ts";
 import { locateEntry, readZipDirectory, type ZipEntry } from "./zip_directory.ts";
 
 /** Largest `data.pkl`: 4 MiB. DiT-XL/2 with its optimizer has 0.3. */
@@ -37,7 +37,7 @@ const HEAD_BYTES = TAR_WORD_AT + 5;
  *
  * @throws {AssetError} When it is absent, not a zip of PyTorch 1.6 or later, or holds what is not rebuilt.
  */
-export async function openTorchCheckpoint(source: Source, path: string): Promise<Weights> {
+export async function openTorchCheckpoint(source: Source, path: string): Promise<StoredWeights> {
   await expectZip(source, path);
   const entries = await readZipDirectory(source, path);
   const root = rootOf(entries, path);
@@ -69,7 +69,7 @@ interface StoredTensor extends PickleTensor {
   readonly entry: ZipEntry;
 }
 
-class CheckpointWeights implements Weights {
+class CheckpointWeights implements StoredWeights {
   readonly names: ReadonlySet<string>;
 
   constructor(
@@ -82,6 +82,10 @@ class CheckpointWeights implements Weights {
 
   dims(name: string): readonly number[] | undefined {
     return this.tensors.get(name)?.dims;
+  }
+
+  dtype(name: string): string | undefined {
+    return this.tensors.get(name)?.storage.dtype;
   }
 
   async read(name: string, signal?: AbortSignal): Promise<Tensor> {

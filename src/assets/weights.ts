@@ -32,6 +32,12 @@ export interface Weights {
   readonly quantized?: QuantizedWeights;
 }
 
+/** Weights as their files have them. */
+export interface StoredWeights extends Weights {
+  /** Element type of a tensor, in the words of safetensors; `undefined` when it is absent. */
+  dtype(name: string): string | undefined;
+}
+
 /** Matrices that a file has in integers. */
 export interface QuantizedWeights {
   /** To what they were rounded. */
@@ -48,11 +54,15 @@ export interface QuantizedWeights {
  * @param hashes Lower-case hex sha256 of the stored bytes of every tensor.
  * @throws {AssetError} When hashes are given and do not cover exactly the tensors of the file.
  */
-export function fileWeights(file: Safetensors, hashes?: ReadonlyMap<string, string>): Weights {
+export function fileWeights(
+  file: Safetensors,
+  hashes?: ReadonlyMap<string, string>,
+): StoredWeights {
   if (hashes !== undefined) checkCover(file, hashes);
   return {
     names: new Set(file.tensors.keys()),
     dims: (name) => file.tensors.get(name)?.dims,
+    dtype: (name) => file.tensors.get(name)?.dtype,
     sample: (name, indices) => file.sample(name, indices),
     read: (name, signal) => {
       const sha256 = hashes?.get(name);

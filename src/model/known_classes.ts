@@ -96,8 +96,8 @@ export function expectSupported(description: unknown, name: string): void {
  * @throws {AssetError} Saying what the model is, and what is supported.
  */
 export function expectSupportedTensors(names: Iterable<string>, name: string): void {
-  const plain = [...names].map((tensor) => tensor.replace(/^model\.diffusion_model\./, ""));
-  const kind = kindOf(({ tensors }) => tensors !== undefined && plain.some((n) => tensors.test(n)));
+  const all = [...names];
+  const kind = kindOf(({ tensors }) => tensors !== undefined && all.some((n) => tensors.test(n)));
   if (kind !== undefined) refuse(name, `${kind.title}, as its tensors are called,`);
 }
 

@@ -1,16 +1,37 @@
 /**
- * Sixteen-bit floats to float32 and back.
+ * Sixteen-bit floats to float32 and back, eight-bit floats to float32.
  *
  * @module
  */
 
-let table: Float32Array | undefined;
+const E5M2 = Float32Array.from({ length: 256 }, (_, byte) => fromHalfBits(byte << 8));
+/** A float16's exponent has a bias of 15, this one's 7: shifted into its place, a number is 2^8 too small. */
+const E4M3 = Float32Array.from({ length: 256 }, (_, byte) => {
+  const magnitude = byte & 0x7f;
+  return magnitude === 0x7f ? NaN : fromHalfBits((byte & 0x80) << 8 | magnitude << 7) * 256;
+});
+let halves: Float32Array | undefined;
 
 /** Decodes little-endian IEEE float16: `2 · into.length` bytes. */
 export function decodeFloat16(bytes: Uint8Array, into: Float32Array): void {
-  table ??= Float32Array.from({ length: 65_536 }, (_, bits) => fromHalfBits(bits));
+  halves ??= Float32Array.from({ length: 65_536 }, (_, bits) => fromHalfBits(bits));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let i = 0; i < into.length; i++) into[i] = table[view.getUint16(2 * i, true)]!; // 65,536 rows
+  for (let i = 0; i < into.length; i++) into[i] = halves[view.getUint16(2 * i, true)]!; // 65,536 rows
+}
+
+/** Decodes float8 with 5 bits of exponent, which is the upper byte of a float16: `into.length` bytes. */
+export function decodeFloat8E5m2(bytes: Uint8Array, into: Float32Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = E5M2[bytes[i]!]!; // 256 rows
+}
+
+/**
+ * Decodes float8 with 4 bits of exponent: `into.length` bytes. This is the `fn` variant, the one that
+ * weights are published in: it has no infinities, and only 0x7f and 0xff are NaN.
+ *
+ * *Source:* Micikevicius et al., "FP8 Formats for Deep Learning", 2022.
+ */
+export function decodeFloat8E4m3(bytes: Uint8Array, into: Float32Array): void {
+  for (let i = 0; i < into.length; i++) into[i] = E4M3[bytes[i]!]!; // 256 rows
 }
 
 /** Decodes little-endian bfloat16, the upper half of a float32: `2 · into.length` bytes. */

@@ -122,6 +122,29 @@ Deno.test("unpickle() refuses every opcode that torch.save does not write, by na
   }
 });
 
+/** A call of `_rebuild_tensor_v3`: a view of four bytes that names its type. */
+function typed(storage: string, type: string | number): Uint8Array {
+  const id = ["((", text("storage"), storage, text("0"), text("cpu"), integer(4), "tQ"];
+  const view = [integer(0), integer(4), 0x85, integer(1), 0x85];
+  const hooks = [0x89, global("collections", "OrderedDict"), ")R"];
+  return opcodes(
+    global("torch._utils", "_rebuild_tensor_v3"),
+    ...id,
+    ...view,
+    ...hooks,
+    type,
+    "tR",
+  );
+}
+const UNTYPED = global("torch.storage", "UntypedStorage");
+const FLOAT8 = global("torch", "float8_e5m2");
+
+Deno.test("unpickle() rebuilds a view of bytes that names its type", () => {
+  const storage = { kind: "storage", key: "0", dtype: "F8_E5M2", count: 4 };
+  const view = { kind: "tensor", storage, offset: 0, dims: [4], strides: [1] };
+  assertEquals<unknown>(read(typed(UNTYPED, FLOAT8)), view);
+});
+
 const tensor = (change: Partial<typeof VIEW>): Uint8Array =>
   tensorOpcodes("0", { ...VIEW, ...change });
 const REFUSED: Readonly<
@@ -146,6 +169,15 @@ const REFUSED: Readonly<
   "a negative stride": [[tensor({ strides: [-2, 1] })], "tensor must have a storage, an offset"],
   "a negative offset": [[tensor({ offset: -1 })], "tensor must have a storage, an offset"],
   "strides of another rank": [[tensor({ strides: [1] })], "tensor must have a storage, an offset"],
+  "a typed view of floats": [
+    [typed(global("torch", "FloatStorage"), FLOAT8)],
+    "tensor must be of a type of one byte, in a storage of bytes",
+  ],
+  "a typed view without a type": [[typed(UNTYPED, "N")], "tensor must be of a type of one byte"],
+  "a typed view of another type": [
+    [typed(UNTYPED, global("torch", "uint16"))],
+    "current value is torch.uint16",
+  ],
   "a rank of 33": [
     [tensor({ dims: Array(33).fill(1), strides: Array(33).fill(1) })],
     "tensor must have a storage, an offset",

@@ -58,8 +58,8 @@ Deno.test("tensors of no float type are named, and refused when they are read", 
   const weights = await openTorchCheckpoint(source, "types.pt");
   assertEquals(weights.dims("long"), [3]);
   for (const [name, dtype] of [["long", "I64"], ["bool", "BOOL"]] as const) {
-    const message = `Cannot read ${name}: its dtype must be F64, F32, F16 or BF16: ` +
-      `current value is ${dtype}`;
+    const message = `Cannot read ${name}: its dtype must be one of F64, F32, F16, BF16, ` +
+      `F8_E4M3, F8_E5M2: current value is ${dtype}`;
     await assertRejects(() => weights.read(name), AssetError, message);
     await assertRejects(() => weights.sample(name, [0]), AssetError, message);
   }

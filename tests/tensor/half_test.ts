@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import {
   decodeBfloat16,
   decodeFloat16,
+  decodeFloat8E4m3,
+  decodeFloat8E5m2,
   encodeFloat16,
   exactFloat16,
 } from "../../src/tensor/half.ts";
@@ -18,6 +20,26 @@ Deno.test("decodeFloat16() reads bytes at an odd offset", () => {
   const decoded = new Float32Array(2);
   decodeFloat16(new Uint8Array([9, 0x00, 0x3c, 0x00, 0xc0]).subarray(1), decoded);
   assertEquals([...decoded], [1, -2]);
+});
+
+const BYTES = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+
+Deno.test("decodeFloat8E5m2() gives the float16 whose upper byte each of 256 patterns is", () => {
+  const decoded = new Float32Array(256);
+  decodeFloat8E5m2(BYTES, decoded);
+  assertEquals([...decoded], [...new Float16Array(Uint16Array.from(BYTES, (b) => b << 8).buffer)]);
+});
+
+Deno.test("decodeFloat8E4m3() knows no infinity: 448 is the largest, 0x7f and 0xff are no numbers", () => {
+  const decoded = new Float32Array(256);
+  decodeFloat8E4m3(BYTES, decoded);
+  const wanted = [...BYTES].map((byte) => {
+    const [sign, exponent, fraction] = [byte >> 7 ? -1 : 1, (byte >> 3) & 15, byte & 7];
+    if (exponent === 15 && fraction === 7) return NaN;
+    return sign * (exponent === 0 ? fraction * 2 ** -9 : (8 + fraction) * 2 ** (exponent - 10));
+  });
+  assertEquals([...decoded], wanted);
+  assertEquals(Math.max(...wanted.filter((number) => !Number.isNaN(number))), 448);
 });
 
 Deno.test("decodeBfloat16() gives the float32 whose upper half each of 65,536 patterns is", () => {
