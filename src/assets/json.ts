@@ -40,6 +40,13 @@ export function checkJson<T>(json: unknown, schema: z.ZodType<T>, thing: string)
   throw new AssetError(`Cannot read ${thing}: ${where} must ${wanted(issue)}${found}`);
 }
 
+/** An object without diffusers' own notes (version, where it was loaded from): keys with `_`, but the class's name. */
+export function withoutNotes(json: unknown): unknown {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
+  const isNote = (key: string): boolean => key.startsWith("_") && key !== "_class_name";
+  return Object.fromEntries(Object.entries(json).filter(([key]) => !isNote(key)));
+}
+
 /** A value in at most a few words, however deep or long it is. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return short(JSON.stringify(value.slice(0, 100)));

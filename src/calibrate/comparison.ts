@@ -5,7 +5,7 @@
  */
 
 import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
-import { canDraw } from "../engine/decoding.ts";
+import { drawingError } from "../engine/decoding.ts";
 import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
@@ -136,7 +136,7 @@ async function picturesOf(
   { pipeline, scene, signal }: ComparisonTask & { readonly scene: Scene },
 ): Promise<Tensor> {
   const latents = joinRows(batches);
-  if (!canDraw(pipeline.model)) return scene.planes(latents);
+  if (drawingError(pipeline.model) !== undefined) return scene.planes(latents);
   return await pipeline.decode(latents, { grid: scene.tokenGrid, signal });
 }
 

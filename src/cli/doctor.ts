@@ -73,7 +73,7 @@ export async function doctor(args: readonly string[]): Promise<void> {
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */
 function memoryLines(
-  { id, weights, rows, needs, run, backends }: MemoryReport,
+  { id, weights, rows, needs, run, backends, drawingError }: MemoryReport,
   buffer: number | undefined,
   count: number,
 ): readonly (readonly [string, string])[] {
@@ -107,6 +107,7 @@ function memoryLines(
         gibibytes(run.table)
       } on the host, features kept ${gibibytes(run.features)}`,
     ],
+    ...(drawingError === undefined ? [] : [["pictures", `none: ${drawingError}`] as const]),
     ...backends.map((memory) => [`on ${memory.name}`, verdict(memory)] as const),
   ];
 }

@@ -100,8 +100,9 @@ async function writeDirectory(
 /** The autoencoder, if there is one, as diffusers has it. Returns its bytes. */
 async function writeAutoencoder(
   folder: string,
-  { model: { autoencoder }, ...task }: Omit<PackTask, "write">,
+  { model: { autoencoder, autoencoderError }, ...task }: Omit<PackTask, "write">,
 ): Promise<number> {
+  if (autoencoderError !== undefined) throw autoencoderError;
   if (autoencoder === undefined) return 0;
   const { config, weights } = autoencoder;
   await mkdir(folder);

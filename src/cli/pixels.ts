@@ -4,15 +4,15 @@
  * @module
  */
 
-import { canDraw } from "../engine/decoding.ts";
+import { drawingError } from "../engine/decoding.ts";
 import type { Model } from "../model/model.ts";
 
 /** Refuses, before the work, to draw latents that nothing turns into pixels. @throws {RangeError} */
 export function expectPixels(model: Model, path: string): void {
-  if (canDraw(model)) return;
+  const cause = drawingError(model);
+  if (cause === undefined) return;
   throw new RangeError(
-    `Cannot write ${path}: latents must have 1 or 3 channels, or the model an autoencoder: its pipeline's ` +
-      `directory, with vae/ (generate --latents FILE saves them as they are): ` +
-      `current value is ${model.latent[0]}`,
+    `Cannot write ${path}: ${cause.message} (generate --latents FILE saves latents as they are)`,
+    { cause },
   );
 }

@@ -32,6 +32,7 @@ export class Decoding {
    * Pictures `(n, 1 or 3, H, W)` in about [-1, 1] of latents `(n, C, h, w)`, or packed `(n, T, C)`.
    *
    * @throws {RangeError} When latents do not fit the model, or it has nothing to decode them with.
+   * @throws {AssetError} When its directory's autoencoder cannot be used.
    */
   async decode(latents: Tensor, options: DecodingOptions = {}): Promise<Tensor> {
     const planes = this.#planesOf(latents, options);
@@ -59,19 +60,26 @@ export class Decoding {
   }
 }
 
-/** Whether a model's latents can become pictures. */
-export function canDraw(
-  { autoencoder, latent: [channels] }: Pick<Model, "autoencoder" | "latent">,
-): boolean {
-  return autoencoder !== undefined || channels === 1 || channels === 3;
+/** What of a model says how its latents become pictures. */
+type Drawable = Pick<Model, "id" | "autoencoder" | "autoencoderError" | "latent">;
+
+/** Why a model's latents cannot become pictures; `undefined` where they can. */
+export function drawingError(model: Drawable): Error | undefined {
+  const { id, autoencoder, autoencoderError, latent: [channels] } = model;
+  if (autoencoderError !== undefined) return autoencoderError;
+  if (autoencoder !== undefined || channels === 1 || channels === 3) return undefined;
+  return new RangeError(
+    `Cannot make pictures: latents of ${id} must have 1 or 3 channels, others need an ` +
+      `autoencoder (the directory of its pipeline, with vae/): current value is ${channels}`,
+  );
 }
 
 /** A picture's shape `[1 or 3, H, W]` for latents of so many rows and columns; `undefined` where none is made. */
 export function pictureShape(
-  model: Pick<Model, "autoencoder" | "latent">,
+  model: Drawable,
   [rows, columns]: readonly [number, number],
 ): readonly [number, number, number] | undefined {
-  if (!canDraw(model)) return undefined;
+  if (drawingError(model) !== undefined) return undefined;
   const { autoencoder, latent: [channels] } = model;
   if (autoencoder === undefined) return [channels, rows, columns];
   const { scale } = autoencoder.vae;
@@ -79,9 +87,7 @@ export function pictureShape(
 }
 
 function asPictures(planes: Tensor, model: Model): Tensor {
-  if (canDraw(model)) return planes;
-  throw new RangeError(
-    `Cannot make pictures: latents of ${model.id} must have 1 or 3 channels, others need an ` +
-      `autoencoder (the directory of its pipeline, with vae/): current value is ${model.latent[0]}`,
-  );
+  const error = drawingError(model);
+  if (error !== undefined) throw error;
+  return planes;
 }

@@ -53,26 +53,28 @@ async function runInBands(
 ): Promise<Streams> {
   const call: PartCall = { signal, given: statisticsOf(x, step) };
   const [made, round] = [new RowStore(), new RowStore()];
-  const staying = step.kind === "enter" && !step.graph.outputs.some(({ name }) => name === "skip");
+  const { kind, graph } = step;
+  const staying = kind === "enter" && !graph.outputs.some(({ name }) => name === "skip");
+  const used = kind === "leave" ? skip : undefined;
   const { height } = x;
   for (let first = 0; first < height; first += rows) {
     const count = Math.min(rows, height - first);
     const top = Math.min(1, first);
     const below = Math.min(1, height - first - count);
     const reach = [first - top, top + count + below] as const;
-    const given = { x: x.read(...reach), ...(skip && { skip: skip.read(...reach) }) };
+    const given = { x: x.read(...reach), ...(used && { skip: used.read(...reach) }) };
     const results = await graphs.runStep(step, given, call);
     Object.values(given).forEach(freeNumbers);
-    const factor = step.kind === "double" ? 2 : 1;
+    const factor = kind === "double" ? 2 : 1;
     const own = { first: top * factor, count: count * factor };
     made.append({ tensor: results.x, ...own });
     if (results.skip !== undefined) round.append({ tensor: results.skip, ...own });
     const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
     if (!staying) x.release(done);
-    skip?.release(done);
+    used?.release(done);
   }
-  if (step.kind !== "enter") return { x: made };
-  return { x: made, skip: staying ? x : round };
+  if (kind === "enter") return { x: made, skip: staying ? x : round };
+  return { x: made, skip: kind === "within" ? skip : undefined };
 }
 
 /** Statistics of the norm that a layer begins with; of nothing where it has none. */
@@ -100,8 +102,9 @@ export function bytesBetweenLayers(
     if (kind === "double") pixels *= 4;
     const out = Number(graph.outputs.find(({ name }) => name === "y")!.node.dims[1]) * pixels;
     const mixed = graph.outputs.some(({ name }) => name === "skip");
-    most = Math.max(most, given + round, kind === "enter" && !mixed ? given + out : out);
-    round = kind !== "enter" ? 0 : mixed ? out : given;
+    const after = kind === "within" ? round : kind !== "enter" ? 0 : mixed ? out : given;
+    most = Math.max(most, given + round, out + after);
+    round = after;
   }
   return 4 * most;
 }

@@ -12,6 +12,7 @@ import { labelScene } from "../model/scene.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
+import { drawingError } from "./decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { EMBEDDED_MODEL } from "./pipeline.ts";
 import { featureSizes } from "./plan_target.ts";
@@ -49,6 +50,8 @@ export interface MemoryReport {
   readonly run: RunNeeds;
   /** By backend. */
   readonly backends: readonly BackendMemory[];
+  /** Why its latents cannot become pictures; absent where they can. */
+  readonly drawingError?: string;
 }
 
 /**
@@ -90,7 +93,16 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   });
   const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
-  return { id: model.id, weights: precision, rows, needs, run, backends };
+  const error = drawingError(model)?.message;
+  return {
+    id: model.id,
+    weights: precision,
+    rows,
+    needs,
+    run,
+    backends,
+    ...(error !== undefined && { drawingError: error }),
+  };
 }
 
 const BACKENDS: readonly BackendName[] = ["wasm", "native", "webgpu"];

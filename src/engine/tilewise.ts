@@ -8,6 +8,7 @@
  * @module
  */
 
+import { GIVEN } from "../model/vae_blocks.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
 import * as tiles from "./tiles.ts";
@@ -29,6 +30,9 @@ export async function estimateStatistics(
 ): Promise<Statistics> {
   const [, , height = 0, width = 0] = features.dims;
   const statistics = new Statistics();
+  const norms = graphs.vae.decoder.up.flatMap(({ graph }) => graph.inputs)
+    .filter(({ name }) => name.startsWith(GIVEN));
+  if (norms.length === 0) return statistics;
   for (const part of tiles.tilesOf(tiles.partsOf(height, tile), tiles.partsOf(width, tile))) {
     await graphs.decodePart(tiles.crop(features, part), { signal, measure: statistics });
   }

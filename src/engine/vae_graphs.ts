@@ -81,7 +81,11 @@ export class VaeGraphs {
 
   /** A picture to the mean of its latent. */
   async encode(picture: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { down, middle } = this.vae.encoder;
+    const { encoder } = this.vae;
+    if (encoder === undefined) {
+      throw new RangeError("Cannot encode pictures: this autoencoder is decoded only.");
+    }
+    const { down, middle } = encoder;
     let features = this.backend.upload(picture);
     for (const graph of down) {
       const x = features;
@@ -101,11 +105,12 @@ export class VaeGraphs {
     let streams = first;
     try {
       for (const step of this.vae.decoder.up) {
-        const { x } = streams;
-        const { y, skip } = await this.#runStep(step, streams, call);
-        const round = step.kind === "enter" ? { skip: skip ?? x! } : undefined; // every step has x
+        const { kind } = step;
+        const { x, skip } = streams;
+        const made = await this.#runStep(step, kind === "leave" ? streams : { x: x! }, call); // every step has x
+        const round = kind === "enter" ? made["skip"] ?? x : kind === "within" ? skip : undefined;
         const before = streams;
-        streams = { x: y!, ...round }; // it was asked for
+        streams = { x: made["y"]!, ...(round && { skip: round }) }; // it was asked for
         disposeAllBut(streams, before);
       }
     } catch (error) {
@@ -162,27 +167,25 @@ export class VaeGraphs {
 
   /** Runs the middle of one half; disposes of x. */
   async #middle(
-    { before, attention, behind }: MiddleGraphs,
+    { before, attention, after }: MiddleGraphs,
     x: Value,
     signal: AbortSignal | undefined,
   ): Promise<Value> {
-    const outputs = ["y", "q", "k", "v"];
-    const mix = async (inputs: Values): Promise<Value> =>
-      (await this.#run(attention, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+    const runOne = async (graph: GraphBuilder, inputs: Values): Promise<Value> =>
+      (await this.#run(graph, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+    const outputs = before.outputs.map(({ name }) => name);
     const { y, ...tokens } = await whileAlive(
       { x },
       () => this.#run(before, { x }, { outputs, signal }),
     );
-    const most = queriesAtOnce(tokens["q"]!); // it was asked for
+    if (after === undefined) return y!; // every graph has it
     return await whileAlive({ y: y! }, async () => { // as above
-      const mixed = await whileAlive(
-        tokens,
-        () => attend(this.backend, tokens, { run: mix, most }),
-      );
-      return await whileAlive({ mixed }, async () => {
-        const inputs = { x: y!, mixed };
-        return (await this.#run(behind, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+      const mixed = attention && await whileAlive(tokens, () => {
+        const most = queriesAtOnce(tokens["q"]!); // before attention
+        return attend(this.backend, tokens, { run: (some) => runOne(attention, some), most });
       });
+      const beside = mixed === undefined ? {} : { mixed };
+      return await whileAlive(beside, () => runOne(after, { x: y!, ...beside }));
     });
   }
 

@@ -4,9 +4,12 @@
  * @module
  */
 
-import type { ModelDirectory } from "../assets/model_dir.ts";
+import { z } from "zod";
+import type { ModelDirectory, ModelPart } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
+import { checkJson } from "../assets/json.ts";
+import { openTinyVae } from "./vae/tiny.ts";
 import { openVae, type Vae } from "./vae.ts";
 
 /** An autoencoder with its weights, read when they are needed. */
@@ -19,21 +22,53 @@ export interface Autoencoder {
   readonly weights: Weights;
 }
 
-/**
- * Opens a directory's autoencoder for latents of so many channels; `undefined` where there is none.
- *
- * @throws {AssetError} When it cannot be opened, or is made for other latents.
- */
+/** What a model has of its directory's autoencoder: it, or why it cannot be used, or neither where there is none. */
+export interface Decodable {
+  /** Turns its latents into pictures; absent where they are pictures, or nothing does. */
+  readonly autoencoder?: Autoencoder;
+  /** Why the directory's autoencoder cannot be used, which matters only to who wants pictures. */
+  readonly autoencoderError?: AssetError;
+}
+
+/** The kinds that are computed, by diffusers' names of their classes. */
+const KINDS: Readonly<Record<string, (config: unknown, weights: Weights) => Vae>> = {
+  AutoencoderKL: openVae,
+  AutoencoderTiny: openTinyVae,
+};
+const kind = z.looseObject({
+  _class_name: z.literal(Object.keys(KINDS)).default("AutoencoderKL"),
+});
+
+/** Opens a directory's autoencoder for latents of so many channels. */
 export async function openAutoencoder(
-  { name, openPart }: ModelDirectory,
+  directory: ModelDirectory,
   channels: number,
-): Promise<Autoencoder | undefined> {
-  const part = await openPart("vae");
-  if (part === undefined) return undefined;
-  const vae = openVae(part.config, part.weights);
+): Promise<Decodable> {
+  try {
+    const part = await directory.openPart("vae");
+    return part === undefined ? {} : { autoencoder: fitting(part, directory.name, channels) };
+  } catch (error) {
+    if (error instanceof AssetError) return { autoencoderError: error };
+    throw error;
+  }
+}
+
+/**
+ * Describes an autoencoder of any kind.
+ *
+ * @param config Its `config.json`; without a class's name it is an `AutoencoderKL`.
+ * @throws {AssetError} Naming another class and what is computed, or as the kind's own function.
+ */
+export function vaeOf(config: unknown, weights: Weights): Vae {
+  const { _class_name: name } = checkJson(config, kind, "config.json of the VAE");
+  return KINDS[name]!(config, weights); // one of them
+}
+
+function fitting(part: ModelPart, directory: string, channels: number): Autoencoder {
+  const vae = vaeOf(part.config, part.weights);
   if (vae.latentChannels === channels) return { ...part, vae };
   throw new AssetError(
-    `Cannot open ${name}: its vae must have ${channels} latent channels, as the transformer has: ` +
+    `Cannot open ${directory}: its vae must have ${channels} latent channels, as the transformer has: ` +
       `current value is ${vae.latentChannels}`,
   );
 }

@@ -36,7 +36,6 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
   const { config, weights } = await officialDit(directory);
   checkDitTensors(config, weights);
   const { inChannels, inputSize, patchSize, numClasses } = config;
-  const autoencoder = await openAutoencoder(directory, inChannels);
   return {
     id: directory.id,
     transformer: dit(config),
@@ -47,7 +46,7 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
     classNames: classNames(directory, config),
     sampler: await samplerOf(directory, config, choice),
-    ...(autoencoder !== undefined && { autoencoder }),
+    ...await openAutoencoder(directory, inChannels),
     origin: originOf("dit", config, directory),
     fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),

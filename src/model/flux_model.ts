@@ -30,14 +30,13 @@ export async function openFlux(directory: ModelDirectory, choice: ModelChoice): 
   const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
   checkFluxTensors(config, weights);
   const names = fluxTensors(config).keys();
-  const autoencoder = await openAutoencoder(directory, config.inChannels / PACKED);
   const identity = { architecture: "flux", config, names: [...names] };
   return {
     ...fluxModel(config),
     id: directory.id,
     weights: withShares(weights, config),
     sampler: await samplerOf(directory, config, choice),
-    ...(autoencoder !== undefined && { autoencoder }),
+    ...await openAutoencoder(directory, config.inChannels / PACKED),
     fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
     close: () => directory.close(),
   };

@@ -13,7 +13,7 @@ import {
 } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
-import type { Autoencoder } from "./autoencoder.ts";
+import type { Decodable } from "./autoencoder.ts";
 import { openDit } from "./dit_model.ts";
 import { isFlux } from "./flux_config.ts";
 import { openFlux } from "./flux_model.ts";
@@ -23,7 +23,7 @@ import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
 
 /** An opened model; its weights are read when they are needed. */
-export interface Model {
+export interface Model extends Decodable {
   /** Short name: the manifest's, or the file's. */
   readonly id: string;
   /** What it computes. */
@@ -44,8 +44,6 @@ export interface Model {
   readonly embedsGuidance?: true;
   /** How it is sampled unless the caller wants it otherwise. */
   readonly sampler: SamplerDefaults;
-  /** Turns its latents into pictures; absent where they are pictures, or nothing does. */
-  readonly autoencoder?: Autoencoder;
   /**
    * What a run with these conditions is about; absent = that of the model's labels, whatever the request.
    *

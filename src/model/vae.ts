@@ -3,7 +3,7 @@
  *
  * Each graph takes a picture `x` `(1, C, H, W)` of any size to `y`, one residual layer at most, so that little
  * is alive at a time and a caller can stop between them.  The middle of both halves, at the latent's size,
- * is three graphs: attention over all pixels is by itself and can be run for some queries at a time.
+ * is up to three graphs: attention over all pixels is by itself and can be run for some queries at a time.
  *
  * *Source:* diffusers `autoencoders/vae.py` `Encoder`, `Decoder`, and `autoencoder_kl.py`.
  *
@@ -17,29 +17,30 @@ import { checkTensors } from "./tensor_shapes.ts";
 import * as blocks from "./vae_blocks.ts";
 import { parseVaeConfig, type VaeConfig } from "./vae_config.ts";
 
-/** The middle: before attention, attention, and behind it. */
+/** The middle: before attention, attention, and after it. */
 export interface MiddleGraphs {
-  /** `x` to `y`, and to `q`, `k` and `v` `(1, H·W, C)`. */
+  /** `x` to `y`, and to `q`, `k` and `v` `(1, H·W, C)` where there is attention. */
   readonly before: GraphBuilder;
-  /** `q` of any number of pixels, `k` and `v` of all to `y`, shaped as `q`. */
-  readonly attention: GraphBuilder;
-  /** `x` and `mixed` `(1, H·W, C)` to `y`. */
-  readonly behind: GraphBuilder;
+  /** `q` of any number of pixels, `k` and `v` of all to `y`, shaped as `q`; absent = none. */
+  readonly attention?: GraphBuilder;
+  /** `x`, and `mixed` `(1, H·W, C)` where there is attention, to `y`; absent = nothing is left to do. */
+  readonly after?: GraphBuilder;
 }
 
 /**
  * A part of the way up, at most one convolution of 3 × 3 from `x` to `y`; a norm is the first that it does, and
  * can be given statistics ({@link blocks.partNorm}).
  *
- * - `enter`: the first half of a residual layer. Where channels change it has a second output `skip`; where
+ * - `enter`: the first part of a residual layer. Where channels change it has a second output `skip`; where
  *   not, `x` itself goes round.
- * - `leave`: the second half, with a second input `skip`.
+ * - `within`: another part of it, which what goes round passes by.
+ * - `leave`: the last part, with a second input `skip`.
  * - `double`: twice the size.
  * - `last`: to the picture.
  */
 export interface UpStep {
   /** What it does. */
-  readonly kind: "enter" | "leave" | "double" | "last";
+  readonly kind: "enter" | "within" | "leave" | "double" | "last";
   /** How. */
   readonly graph: GraphBuilder;
 }
@@ -56,9 +57,9 @@ export interface Vae {
   readonly shiftFactor: number;
   /** From latents: the middle, then up to the picture, whose norms can be given statistics. */
   readonly decoder: { readonly middle: MiddleGraphs; readonly up: readonly UpStep[] };
-  /** From pictures: down to the latent's size, then the middle, which ends in the mean. */
-  readonly encoder: { readonly down: readonly GraphBuilder[]; readonly middle: MiddleGraphs };
-  /** Farthest latent pixel, behind the middle, that a pixel of the picture depends on, norms apart. */
+  /** From pictures: down to the latent's size, then the middle, which ends in the mean; absent = not computed. */
+  readonly encoder?: { readonly down: readonly GraphBuilder[]; readonly middle: MiddleGraphs };
+  /** Farthest latent pixel, after the middle, that a pixel of the picture depends on, norms apart. */
   readonly reach: number;
 }
 
@@ -80,14 +81,11 @@ export function openVae(config: unknown, weights: Weights): Vae {
 
 /** Names and shapes of all tensors of an autoencoder. */
 export function vaeTensors({ decoder, encoder }: Vae): Map<string, readonly number[]> {
-  const middles = [decoder.middle, encoder.middle]
-    .flatMap(({ before, attention, behind }) => [before, attention, behind]);
-  const graphs = [...middles, ...decoder.up.map(({ graph }) => graph), ...encoder.down];
-  return new Map(
-    graphs.flatMap(({ parameters }) =>
-      parameters.map(({ name, dims }) => [name, dims.map(Number)] as const)
-    ),
-  );
+  const middles = [decoder.middle, ...(encoder === undefined ? [] : [encoder.middle])]
+    .flatMap(({ before, attention, after }) => [before, attention, after]);
+  const graphs = [...middles, ...decoder.up.map(({ graph }) => graph), ...encoder?.down ?? []];
+  const parameters = graphs.flatMap((graph) => graph?.parameters ?? []);
+  return new Map(parameters.map(({ name, dims }) => [name, dims.map(Number)]));
 }
 
 const ATTENTION = "mid_block.attentions.0";
@@ -98,28 +96,30 @@ export function describeVae(
   names: blocks.AttentionNames = blocks.ATTENTION_NAMES.now,
 ): Vae {
   const { blockChannels, latentChannels, scalingFactor, shiftFactor } = config;
+  const up = upSteps(config);
   return {
     latentChannels,
     scale: 2 ** (blockChannels.length - 1),
     scalingFactor,
     shiftFactor,
-    decoder: { middle: decoderMiddle(config, names), up: upSteps(config) },
+    decoder: { middle: decoderMiddle(config, names), up },
     encoder: { down: downGraphs(config), middle: encoderMiddle(config, names) },
-    reach: reachOf(config),
+    reach: reachOf(up),
   };
 }
 
-/** Every 3 × 3 convolution reaches a pixel of its own level farther. */
-function reachOf({ blockChannels, layersPerBlock }: VaeConfig): number {
-  const reach = blockChannels.reduce(
-    (sum, _, level) => sum + (2 * (layersPerBlock + 1) + 1) / 2 ** level, // one to get to this level
-    -1, // which the first needs not
-  );
-  return Math.ceil(reach + 1 / 2 ** (blockChannels.length - 1)); // the last convolution
+/** Every step's 3 × 3 convolution reaches a pixel of its own size farther. */
+export function reachOf(steps: readonly UpStep[]): number {
+  let [pixel, reach] = [1, 0];
+  for (const { kind } of steps) {
+    if (kind === "double") pixel /= 2;
+    reach += pixel;
+  }
+  return Math.ceil(reach);
 }
 
 /** A graph from `x` to `y`. */
-function graphOf(
+export function graphOf(
   name: string,
   channels: number,
   build: (graph: GraphBuilder, x: Node) => Node,
@@ -177,7 +177,7 @@ interface Middle {
 }
 
 function middleGraphs(
-  { blockChannels, groups }: VaeConfig,
+  { blockChannels, groups, attention }: VaeConfig,
   { half, names, channels, enter, leave }: Middle,
 ): MiddleGraphs {
   const [norm, width] = [blocks.ownNorm(groups), blockChannels.at(-1)!]; // there is a level
@@ -186,15 +186,18 @@ function middleGraphs(
   const name = `${half}.${ATTENTION}`;
   const before = graphOf(`${half}.mid_block.before`, channels, (graph, x) => {
     const y = layer(graph, enter(graph, x), 0);
+    if (!attention) return y;
     const inputs = blocks.attentionInputs(graph, y, { name, names, norm });
     ["q", "k", "v"].forEach((output, i) => graph.output(output, inputs[i]!)); // three projections
     return y;
   });
-  const behind = graphOf(`${half}.mid_block.behind`, width, (graph, x) => {
-    const mixed = graph.input("mixed", [1, "H*W", width]);
-    return leave(graph, layer(graph, blocks.attentionResult(graph, x, { name, names, mixed }), 1));
+  const after = graphOf(`${half}.mid_block.after`, width, (graph, x) => {
+    const mixed = attention && graph.input("mixed", [1, "H*W", width]);
+    const y = mixed ? blocks.attentionResult(graph, x, { name, names, mixed }) : x;
+    return leave(graph, layer(graph, y, 1));
   });
-  return { before, attention: attentionGraph(`${half}.mid_block.attention`, width), behind };
+  if (!attention) return { before, after };
+  return { before, attention: attentionGraph(`${half}.mid_block.attention`, width), after };
 }
 
 function attentionGraph(name: string, width: number): GraphBuilder {

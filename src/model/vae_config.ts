@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { checkJson } from "../assets/json.ts";
+import { checkJson, withoutNotes } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
 
 /** What an autoencoder is made of. */
@@ -26,6 +26,8 @@ export interface VaeConfig {
   readonly quantConv: boolean;
   /** Whether a 1 × 1 convolution is in front of the decoder. */
   readonly postQuantConv: boolean;
+  /** Whether the middle attends over all pixels. */
+  readonly attention: boolean;
 }
 
 const channels = z.int().min(1).max(1 << 14);
@@ -46,7 +48,7 @@ const schema = z.strictObject({
   latents_std: z.null().default(null),
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
-  mid_block_add_attention: z.literal(true).default(true),
+  mid_block_add_attention: z.boolean().default(true),
   // What follows changes no number: what it was trained on, and half precision, which we do not compute in.
   sample_size: z.unknown().optional(),
   force_upcast: z.unknown().optional(),
@@ -73,14 +75,8 @@ export function parseVaeConfig(json: unknown): VaeConfig {
     shiftFactor: c.shift_factor ?? 0,
     quantConv: c.use_quant_conv,
     postQuantConv: c.use_post_quant_conv,
+    attention: c.mid_block_add_attention,
   };
-}
-
-/** Without diffusers' own notes (version, where it was loaded from), whose names begin with `_`. */
-function withoutNotes(json: unknown): unknown {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
-  const isNote = (key: string): boolean => key.startsWith("_") && key !== "_class_name";
-  return Object.fromEntries(Object.entries(json).filter(([key]) => !isNote(key)));
 }
 
 function checkCounts(

@@ -11,8 +11,8 @@ import { add, concat, multiply, reshape, slice, subtract, transpose } from "./op
 export interface ConvolutionOptions {
   /** `(out, in, k, k)`. */
   readonly weight: Node;
-  /** `(out)`. */
-  readonly bias: Node;
+  /** `(out)`; absent = none. */
+  readonly bias?: Node;
   /** Zeros at the top, left, bottom and right. */
   readonly pads: readonly [number, number, number, number];
   /** Pixels between windows; 1 unless given. */
@@ -28,7 +28,7 @@ export function convolution(
   const [batch, channels, height, width] = x.dims;
   const [out, , kernel] = weight.dims;
   expectDims("Conv weight", weight.dims, [out!, channels!, kernel!, kernel!]);
-  expectDims("Conv bias", bias.dims, [out!]);
+  if (bias !== undefined) expectDims("Conv bias", bias.dims, [out!]);
   const window = { kernel: Number(kernel), stride };
   const dims = [
     batch!,
@@ -36,7 +36,8 @@ export function convolution(
     windows(height!, { ...window, pad: pads[0] + pads[2] }),
     windows(width!, { ...window, pad: pads[1] + pads[3] }),
   ];
-  return graph.apply("Conv", [x, weight, bias], dims, {
+  const operands = bias === undefined ? [x, weight] : [x, weight, bias];
+  return graph.apply("Conv", operands, dims, {
     attributes: { kernel_shape: [window.kernel, window.kernel], pads, strides: [stride, stride] },
   });
 }

@@ -32,6 +32,16 @@ export function silu(graph: GraphBuilder, x: Node): Node {
   return multiply(graph, x, graph.apply("Sigmoid", [x], x.dims));
 }
 
+/** `max(x, 0)`. */
+export function relu(graph: GraphBuilder, x: Node): Node {
+  return graph.apply("Relu", [x], x.dims);
+}
+
+/** The hyperbolic tangent. */
+export function tanh(graph: GraphBuilder, x: Node): Node {
+  return graph.apply("Tanh", [x], x.dims);
+}
+
 /** The tanh form of GELU, exact to the formula of PyTorch's `approximate="tanh"`. */
 export function geluTanh(graph: GraphBuilder, x: Node): Node {
   return graph.apply("Gelu", [x], x.dims, { attributes: { approximate: "tanh" } });

@@ -32,6 +32,8 @@ export interface LocalOptions extends PipelineOptions {
 export async function openLocalRenderer(options: LocalOptions = {}): Promise<Renderer> {
   const pipeline = await openPipeline(options);
   try {
+    const { autoencoderError } = pipeline.model;
+    if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
     const scene = sceneOf(pipeline, options.conditions);
     const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });

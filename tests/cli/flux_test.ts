@@ -93,7 +93,7 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
     const given = [...generate, "--conditions", conditions];
     await refuses(
       [...given, "--out", `${folder}/a.png`],
-      "latents must have 1 or 3 channels, or the model an autoencoder",
+      "must have 1 or 3 channels, others need an autoencoder",
     );
     await refuses(
       ["calibrate", "--model", MODEL, ...WASM, "--out", `${folder}/p.json`],

@@ -82,7 +82,7 @@ Deno.test("generate refuses bad input in one line, with an exit code, and writes
       [["--out", "/proc/none/out.png"], 3, "must be writable"],
       [["--model", `${folder}/none`], 3, "must exist"],
       [["--model", `${folder}/short.safetensors`], 3, "Cannot open short.safetensors"],
-      [["--model", DIT_A], 2, "latents must have 1 or 3 channels, or the model an autoencoder"],
+      [["--model", DIT_A], 2, "must have 1 or 3 channels, others need an autoencoder"],
       [["--from", `${folder}/text.png`], 3, "PNG"],
       [["--conditions", `${folder}/none.safetensors`], 3, "must exist"],
     ];

@@ -1,11 +1,12 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { estimateMemory } from "../../src/engine/memory_report.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { AssetError } from "../../src/errors.ts";
-import { openModel } from "../../src/model/model.ts";
 import { unpack } from "../../src/model/flux_scene.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";
-import { withExecutor } from "./small_vae.ts";
+import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
+import { vaeFiles, withExecutor } from "./small_vae.ts";
 
 Deno.test("a pipeline decodes its latents with the directory's autoencoder, and frees it", async () => {
   const latents = normalNoise([2, 4, 8, 8], 3);
@@ -48,15 +49,58 @@ Deno.test("latents that are pixels are their own pictures; others without an aut
   await blind.close();
 });
 
-Deno.test("an autoencoder for other latents is refused when the directory is opened", async () => {
-  const files = await pipelineFiles();
-  for (const name of ["config.json", "diffusion_pytorch_model.safetensors"]) {
-    const url = new URL(`../golden/dit-a-diffusers/vae-16/${name}`, import.meta.url);
-    files.set(`vae/${name}`, await Deno.readFile(url));
-  }
-  await assertRejects(
-    () => openModel(files),
-    AssetError,
+/** Pipelines whose autoencoder cannot be used, and why. */
+const UNUSABLE: readonly (readonly [string, () => Promise<Map<string, Uint8Array>>, string])[] = [
+  [
+    "of another class",
+    () => pipelineFiles({ "vae/config.json": { _class_name: "AutoencoderKLWan", z_dim: 16 } }),
+    'Cannot read config.json of the VAE: _class_name must be "AutoencoderKL" or "AutoencoderTiny": ' +
+    'current value is "AutoencoderKLWan"',
+  ],
+  [
+    "that asks for more than is computed",
+    () => pipelineFiles({ "vae/config.json": { act_fn: "mish" } }),
+    'Cannot read config.json of the VAE: act_fn must be "silu" or "swish": current value is "mish"',
+  ],
+  [
+    "for other latents",
+    async () => new Map([...await pipelineFiles(), ...await vaeFiles("vae-16")]),
     "its vae must have 4 latent channels, as the transformer has: current value is 16",
-  );
+  ],
+  [
+    "that is not there",
+    async () => new Map([...await pipelineFiles()].filter(([path]) => !path.startsWith("vae/"))),
+    "it must have config.json",
+  ],
+];
+
+for (const [which, files, message] of UNUSABLE) {
+  Deno.test(`an autoencoder ${which} is refused only when pictures are wanted`, async () => {
+    const model = await files();
+    const pipeline = await openPipeline({ backend: "wasm", model });
+    const { latents } = await pipeline.generate({ labels: [1], steps: 1 });
+    assertEquals(latents.dims, [1, 4, 8, 8]);
+    for (const way of ["decode", "preview"] as const) {
+      await assertRejects(() => pipeline[way](latents), AssetError, message);
+    }
+    await pipeline.close();
+    await assertRejects(() => openLocalRenderer({ backend: "wasm", model }), AssetError, message);
+    const report = await estimateMemory({ model });
+    assertStringIncludes(report.drawingError ?? "", message);
+  });
+}
+
+Deno.test("a pipeline draws with a tiny autoencoder, and with one without attention", async () => {
+  for (const name of ["tiny", "no-attention"] as const) {
+    const model = new Map([...await pipelineFiles(), ...await vaeFiles(name)]);
+    const pipeline = await openPipeline({ backend: "wasm", model });
+    const latents = normalNoise([1, 4, 8, 8], 3);
+    const picture = await pipeline.decode(latents);
+    assertEquals(picture.dims, [1, 3, 16, 16]);
+    assertEquals((await estimateMemory({ model })).drawingError, undefined);
+    await pipeline.close();
+    await withExecutor({ name, provider: "wasm" }, async (executor) => {
+      assertEquals(picture, await executor.decode(latents));
+    });
+  }
 });

@@ -7,10 +7,14 @@ import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { VaeExecutor } from "../../src/engine/vae.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { openVae, type Vae } from "../../src/model/vae.ts";
+import { vaeOf } from "../../src/model/autoencoder.ts";
+import type { Vae } from "../../src/model/vae.ts";
 
-/** `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift. */
-export type VaeName = "vae" | "vae-16";
+/**
+ * `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift; `tiny` is an AutoencoderTiny,
+ * `no-attention` an AutoencoderKL without attention in the middle.
+ */
+export type VaeName = "vae" | "vae-16" | "tiny" | "no-attention";
 
 /** An opened autoencoder and the reference's numbers. */
 export interface SmallVae {
@@ -24,6 +28,15 @@ export async function readConfig(name: VaeName): Promise<Record<string, unknown>
   return JSON.parse(await Deno.readTextFile(new URL("config.json", folderOf(name))));
 }
 
+/** Its files by their paths in a pipeline directory. */
+export async function vaeFiles(name: VaeName): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const file of ["config.json", "diffusion_pytorch_model.safetensors"]) {
+    files.set(`vae/${file}`, await Deno.readFile(new URL(file, folderOf(name))));
+  }
+  return files;
+}
+
 /** Opens one for as long as a task takes. */
 export async function withVae<T>(
   name: VaeName,
@@ -33,7 +46,7 @@ export async function withVae<T>(
   try {
     const file = await openSafetensors(source, "diffusion_pytorch_model.safetensors");
     const weights = fileWeights(file);
-    const vae = openVae(await readConfig(name), weights);
+    const vae = vaeOf(await readConfig(name), weights);
     return await task({
       vae,
       weights,
@@ -71,5 +84,6 @@ export function largestDifference(a: Tensor, b: Tensor): number {
 }
 
 function folderOf(name: VaeName): URL {
-  return new URL(`../golden/dit-a-diffusers/${name}/`, import.meta.url);
+  const folder = name.startsWith("vae") ? "dit-a-diffusers" : "vae-kinds";
+  return new URL(`../golden/${folder}/${name}/`, import.meta.url);
 }

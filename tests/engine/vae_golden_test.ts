@@ -32,6 +32,35 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
   }
 }
 
+/** Tighter than for the others: these have few layers. */
+const KINDS_TOLERANCE = 2e-4;
+
+for (const provider of ["wasm", "native", "webgpu"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`goldens of other autoencoders on ${provider}`, ...needs);
+  for (const name of ["tiny", "no-attention"] as const) {
+    Deno.test(`pictures of ${name} are diffusers' on ${provider}`, options, async () => {
+      await withExecutor({ name, provider }, async (executor, { golden }) => {
+        const picture = await executor.decode(await golden.readFloat32("latent"));
+        const wanted = await golden.readFloat32("image");
+        report(`${name} decode on ${provider}`, picture.data, wanted.data);
+        assertClose(picture, wanted, { tolerance: KINDS_TOLERANCE, what: "picture" });
+      });
+    });
+  }
+  Deno.test(
+    `the mean of no-attention's latents is diffusers' on ${provider}`,
+    options,
+    async () => {
+      await withExecutor({ name: "no-attention", provider }, async (executor, { golden }) => {
+        const mean = await executor.encodeRaw(await golden.readFloat32("encode.image"));
+        const wanted = await golden.readFloat32("encode.mean");
+        assertClose(mean, wanted, { tolerance: KINDS_TOLERANCE, what: "mean" });
+      });
+    },
+  );
+}
+
 /** The figures that the README states. */
 function report(what: string, actual: Float32Array, wanted: Float32Array): void {
   console.log(`${what}: ${relativeError(actual, wanted).toExponential(1)} × max|reference|`);

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openBackend } from "../../src/backend/select.ts";
 import { VaeExecutor } from "../../src/engine/vae.ts";
 import { BackendError } from "../../src/errors.ts";
+import { crop } from "../../src/engine/tiles.ts";
 import { openVae } from "../../src/model/vae.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -87,6 +88,30 @@ Deno.test("a picture that the host has no room for between layers comes in tiles
   });
 });
 
+Deno.test("bands of a decoder without norms are the picture in one piece, tiles are it beside seams", async () => {
+  const latents = normalNoise([1, 4, 37, 45], 3);
+  await withExecutor({ name: "tiny", provider: "wasm" }, async (executor, { vae }) => {
+    const whole = await executor.decode(latents);
+    assert(2 * vae.reach <= 24);
+    const banded = await executor.decode(latents, { tile: 24 });
+    assertClose(banded, whole, { tolerance: 1e-6, what: "picture" });
+    const tiled = await executor.decode(latents, { tile: 24, room: 0 });
+    const corner = (picture: Tensor): Tensor =>
+      crop(picture, { rows: { first: 0, size: 20 }, columns: { first: 0, size: 20 } });
+    assertClose(corner(tiled), corner(whole), { tolerance: 1e-6, what: "first tile's own part" });
+    assert(meanDifference(tiled, whole) < 0.25 * meanDifference(mirrored(whole), whole));
+  });
+});
+
+Deno.test("an AutoencoderTiny does not encode", async () => {
+  await withExecutor({ name: "tiny", provider: "wasm" }, async (executor) => {
+    await refuses(
+      () => executor.encode(normalNoise([1, 3, 8, 8], 1)),
+      "Cannot encode pictures: this autoencoder is decoded only.",
+    );
+  });
+});
+
 Deno.test("decode() refuses other shapes, numbers that are none, and tiles that are all seam", async () => {
   await withExecutor(WASM, async (executor, { vae }) => {
     const latents = normalNoise([1, 16, 2, 2], 1);
@@ -124,19 +149,22 @@ Deno.test("decode() refuses other shapes, numbers that are none, and tiles that 
   });
 });
 
-/** Where a run is stopped: on the way up, in attention, and between bands. */
+/** Where a run is stopped: on the way up, in attention, within a layer of three parts, and between bands. */
 const STOPS = [
-  ["decoder.up_blocks.1.resnets.0.leave", {}],
-  ["decoder.mid_block.attention", {}],
-  ["decoder.up_blocks.0.resnets.1.enter", { tile: 24 }],
-  ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, room: 0 }],
+  ["decoder.up_blocks.1.resnets.0.leave", {}, "vae"],
+  ["decoder.mid_block.attention", {}, "vae"],
+  ["decoder.up_blocks.0.resnets.1.enter", { tile: 24 }, "vae"],
+  ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, room: 0 }, "vae"],
+  ["decoder.layers.3.conv.2", {}, "tiny"],
+  ["decoder.layers.3.conv.2", { tile: 24 }, "tiny"],
+  ["decoder.mid_block.after", {}, "no-attention"],
 ] as const;
 
 for (const weights of ["initializers", "inputs"] as const) {
-  for (const [graph, options] of STOPS) {
+  for (const [graph, options, name] of STOPS) {
     const how = `${JSON.stringify(options)}, weights as ${weights}`;
     Deno.test(`a decoding that is stopped or fails at ${graph} leaves nothing behind, ${how}`, async () => {
-      await withVae("vae", async ({ vae, weights: numbers }) => {
+      await withVae(name, async ({ vae, weights: numbers }) => {
         const { backend } = await openBackend({ backend: "wasm" });
         let onRun: (name: string) => void = () => {};
         const watched = interfere(backend, { weights, onRun: (name) => onRun(name) });

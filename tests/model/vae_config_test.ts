@@ -44,6 +44,7 @@ Deno.test("parseVaeConfig() reads the published autoencoder of DiT with diffuser
     shiftFactor: 0,
     quantConv: true,
     postQuantConv: true,
+    attention: true,
   });
 });
 
@@ -63,8 +64,8 @@ const REFUSED: readonly (readonly [Record<string, unknown>, string])[] = [
   [{ latents_mean: [0.1] }, "latents_mean must be of type null: current value is an array of 1"],
   [{ latents_std: [0.1] }, "latents_std must be of type null: current value is an array of 1"],
   [
-    { mid_block_add_attention: false },
-    "mid_block_add_attention must be true: current value is false",
+    { mid_block_add_attention: 1 },
+    "mid_block_add_attention must be of type boolean: current value is 1",
   ],
   [{ in_channels: 4 }, "in_channels must be 3: current value is 4"],
   [{ scaling_factor: 0 }, "scaling_factor must be more than 0: current value is 0"],
