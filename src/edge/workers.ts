@@ -174,7 +174,7 @@ function newTurns(): Turns {
 }
 
 function full(): RequestError {
-  return new RequestError(`Cannot take the job: at most ${LIMITS.queue} may wait`, {
+  return new RequestError(`Cannot add the job: the queue is full (${LIMITS.queue} jobs)`, {
     status: 429,
     code: "queue_full",
     headers: { "retry-after": "2" },
@@ -182,7 +182,7 @@ function full(): RequestError {
 }
 
 function stuck(): RequestError {
-  return new RequestError("Cannot take the job: one that began before it does not end", {
+  return new RequestError("Cannot generate: an earlier request does not end", {
     status: 503,
     code: "busy",
     headers: { "retry-after": "1" },

@@ -1,5 +1,5 @@
 /**
- * Who may ask, and how often: bearer keys and a rate for each.
+ * Bearer keys, and a rate limit for each.
  *
  * `hono-rate-limiter` counts in windows with a timer of its own; a token bucket needs none and lets short
  * bursts through.
@@ -37,7 +37,7 @@ export function requireKey(keys: readonly string[]): MiddlewareHandler {
     } catch (error) {
       if (passed || !(error instanceof HTTPException)) throw error;
       throw new RequestError(
-        "Cannot answer: the header authorization must be Bearer and a key of this server",
+        'Missing or unknown API key: send the header "Authorization: Bearer KEY"',
         { status: 401, code: "invalid_api_key", headers: { "www-authenticate": "Bearer" } },
       );
     }
@@ -62,7 +62,7 @@ export function limitRate(
     buckets.set(key, { tokens: allowed ? filled - 1 : filled, at: now() }); // keys are few: they were checked
     if (allowed) return await next();
     const seconds = Math.ceil((1 - filled) * 60 / perMinute);
-    throw new RequestError(`Cannot answer: a key may ask ${perMinute} times a minute`, {
+    throw new RequestError(`Too many requests: each key may send ${perMinute} a minute`, {
       status: 429,
       code: "rate_limit_exceeded",
       headers: { "retry-after": `${seconds}` },

@@ -39,7 +39,7 @@ export interface GenerationBody {
   readonly n: number;
   /** `auto` or `WIDTHxHEIGHT`. */
   readonly size: string;
-  /** Noise of picture i comes from seed + i; drawn by lot unless given. */
+  /** Noise of picture i comes from seed + i; a random one unless given. */
   readonly seed?: number | undefined;
   /** Sampling steps; the plan's, else the model's. */
   readonly steps?: number | undefined;
@@ -51,7 +51,7 @@ export interface GenerationBody {
   readonly output_format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
   readonly output_compression?: number | undefined;
-  /** Whoever asks, for the access log. */
+  /** Accepted as OpenAI's clients send it; not used. */
   readonly user?: string | undefined;
 }
 

@@ -14,33 +14,33 @@ import type { Renderer } from "../worker/renderer.ts";
 import { limitRate, type RateLimit, requireKey } from "./access.ts";
 import { RESPONSE_FORMATS } from "./api.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
-import { Desk, type ServerLimits } from "./desk.ts";
+import { type ServerLimits, ServerState } from "./server_state.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
-import { type AccessEntry, Observer } from "./observe.ts";
+import { type AccessEntry, ServerMetrics } from "./server_metrics.ts";
 import type { PageAssets } from "./page_assets.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { openApiDocument, routeName, ROUTES } from "./openapi.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { VERSION } from "../version.ts";
-import { Studio } from "./studio.ts";
+import { BatchQueue } from "./batch_queue.ts";
 
 /** What a server serves, and within which bounds. */
 export interface AppOptions {
-  /** What draws; several of one model share its requests. While they open, the server answers 503. */
+  /** What generates; several of one model share its requests. While they open, the server answers 503. */
   readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
-  /** Makes a renderer anew whose device or worker failed. */
+  /** Reopens a renderer whose device or worker failed. */
   readonly reopen?: (failed: Renderer) => Promise<Renderer>;
   /** Cache plans; the bundled ones unless given. */
   readonly plans?: readonly NamedPlan[];
   /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
   readonly defaultPlan?: string;
   /**
-   * Whether the server remembers jobs, and pictures behind URLs, from one request to the next. It does
-   * unless told otherwise, as where it is one of many (edge isolates).
+   * Whether the server keeps jobs, and pictures that are answered as URLs, between requests; true unless
+   * given. False where requests reach isolates that share no memory.
    */
   readonly jobs?: boolean;
-  /** Keys that clients must show; without any, everyone may ask. */
+  /** Keys, one of which a client must send; without any, no key is needed. */
   readonly apiKeys?: readonly string[];
   /** How often each key may ask. */
   readonly rateLimit?: RateLimit;
@@ -48,13 +48,13 @@ export interface AppOptions {
   readonly corsOrigins?: readonly string[];
   /** Bounds; each has a default. */
   readonly limits?: Partial<ServerLimits>;
-  /** What the page needs for drawing in the browser; without it the page draws on the server only. */
+  /** What the page needs to generate in the browser; without it the page generates on the server only. */
   readonly page?: PageAssets;
-  /** Where clients reach the server, if not where it thinks. */
+  /** URL at which clients reach the server; that of each request unless given. */
   readonly publicUrl?: string;
-  /** Hears of each request. */
+  /** Called for each request. */
   readonly log?: (entry: AccessEntry) => void;
-  /** Hears of each error that is ours, with the request's id; that a route is not here is none. */
+  /** Called for each server error (5xx, except 501) with the request's id. */
   readonly onError?: (error: unknown, id: string) => void;
 }
 
@@ -66,7 +66,7 @@ export interface App extends Hono {
   drain(signal?: AbortSignal): Promise<void>;
 }
 
-/** Bounds unless told otherwise. */
+/** Default bounds. */
 export const DEFAULT_LIMITS: ServerLimits = {
   steps: 250,
   n: 10,
@@ -87,51 +87,51 @@ export const DEFAULT_LIMITS: ServerLimits = {
  * ```
  */
 export function createApp(options: AppOptions): App {
-  const observer = new Observer();
-  const desk = openDesk(options, observer);
-  const loaded = desk.load(Promise.resolve(options.renderers));
+  const metrics = new ServerMetrics();
+  const server = newState(options, metrics);
+  const loaded = server.load(Promise.resolve(options.renderers));
   const app = new Hono();
-  app.use(requestId(), observer.requests(options.log), secureHeaders());
+  app.use(requestId(), metrics.requests(options.log), secureHeaders());
   if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
   app.onError((error, context) => answerError(error, context, options.onError));
   app.notFound((context) => answerError(notFound(context), context, options.onError));
-  app.route("/", healthRoutes(desk));
+  app.route("/", healthRoutes(server));
   app.route("/", pageRoutes(options.page));
-  app.route("/", keptImageRoutes(desk));
+  app.route("/", keptImageRoutes(server));
   for (const guard of guards(options)) app.use(guard);
-  app.route("/", imageRoutes(desk));
-  const described = describe(options, desk);
-  app.route("/", catalogRoutes(desk, described.features));
-  app.route("/", options.jobs ?? true ? jobRoutes(desk) : refusedJobRoutes());
-  app.get("/metrics", async (context) => context.text(await observer.registry.expose()));
+  app.route("/", imageRoutes(server));
+  const described = describe(options, server);
+  app.route("/", catalogRoutes(server, described.features));
+  app.route("/", options.jobs ?? true ? jobRoutes(server) : refusedJobRoutes());
+  app.get("/metrics", async (context) => context.text(await metrics.registry.expose()));
   app.get("/openapi.json", (context) => context.json(described.document));
-  const { studio } = desk;
-  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => studio.drain(signal) });
+  const { queue } = server;
+  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => queue.drain(signal) });
 }
 
-function openDesk(options: AppOptions, observer: Observer): Desk {
+function newState(options: AppOptions, metrics: ServerMetrics): ServerState {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const studio = new Studio({
+  const queue = new BatchQueue({
     queueLimit: limits.queue,
     maxBatch: limits.batch,
     deadlineSeconds: limits.deadlineSeconds,
     reopen: options.reopen,
-    onStep: (step, drawing) => observer.hearStep(step, drawing),
-    onEnd: (job) => observer.hearEnd(job),
+    onStep: (step, spec) => metrics.countStep(step, spec),
+    onEnd: (job) => metrics.countJob(job),
   });
-  observer.watch(studio);
+  metrics.watch(queue);
   const { defaultPlan = "auto", publicUrl } = options;
   const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
   const responseFormats = options.jobs === false
     ? RESPONSE_FORMATS.filter((format) => format !== "url")
     : RESPONSE_FORMATS;
-  return new Desk({ studio, limits, plans, defaultPlan, responseFormats, publicUrl });
+  return new ServerState({ queue, limits, plans, defaultPlan, responseFormats, publicUrl });
 }
 
 /** What the server says of its routes. */
 function describe(
   { jobs = true, apiKeys = [] }: AppOptions,
-  { schemas }: Desk,
+  { schemas }: ServerState,
 ): { readonly features: ServerFeatures; readonly document: Readonly<Record<string, unknown>> } {
   const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
   const bearer = apiKeys.length > 0;
@@ -145,11 +145,11 @@ function describe(
   };
 }
 
-function healthRoutes(desk: Desk): Hono {
+function healthRoutes(server: ServerState): Hono {
   return new Hono()
     .get("/healthz", (context) => context.json({ status: "ok" }))
     .get("/readyz", (context) => {
-      const { ready, state } = desk.readiness;
+      const { ready, state } = server.readiness;
       return context.json({ status: state }, ready ? 200 : 503);
     });
 }

@@ -25,7 +25,7 @@ export interface ServedPlan extends NamedPlan, CompiledPlan {
 
 /** A model as it is served. */
 export interface ServedModel {
-  /** What draws it. */
+  /** What its renderer says of it. */
   readonly facts: RendererFacts;
   /** Plans made for its weights and its sampler. */
   readonly plans: readonly ServedPlan[];

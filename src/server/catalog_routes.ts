@@ -15,7 +15,7 @@ import {
   type ServedPlan,
   speedupOf,
 } from "./catalog.ts";
-import type { Desk } from "./desk.ts";
+import type { ServerState } from "./server_state.ts";
 import { usableFormats } from "./encode.ts";
 
 /** What the capabilities tell beside limits. */
@@ -29,46 +29,46 @@ export interface ServerFeatures {
 }
 
 /** Models and plans. */
-export function catalogRoutes(desk: Desk, features: ServerFeatures): Hono {
+export function catalogRoutes(server: ServerState, features: ServerFeatures): Hono {
   const app = new Hono();
   app.get("/v1/models", (context) => {
-    const { models } = desk.catalog;
-    return context.json({ object: "list", data: models.map((model) => modelView(desk, model)) });
+    const { models } = server.catalog;
+    return context.json({ object: "list", data: models.map((model) => modelView(server, model)) });
   });
   app.get("/v1/models/:id", (context) => {
-    return context.json(modelView(desk, findModel(desk.catalog, context.req.param("id"))));
+    return context.json(modelView(server, findModel(server.catalog, context.req.param("id"))));
   });
   app.get("/v1/plans", (context) => {
-    const { models, plans } = desk.catalog;
+    const { models, plans } = server.catalog;
     return context.json({ object: "list", data: plans.map((plan) => planSummary(plan, models)) });
   });
   app.get("/v1/plans/:file", (context) => {
     const file = context.req.param("file");
     const svg = file.endsWith(".svg");
-    const { plan } = findServedPlan(desk.catalog, svg ? file.slice(0, -".svg".length) : file);
+    const { plan } = findServedPlan(server.catalog, svg ? file.slice(0, -".svg".length) : file);
     return svg
       ? context.body(renderSvg(plan), 200, { "content-type": "image/svg+xml" })
       : context.body(formatPlan(plan), 200, { "content-type": "application/json" });
   });
   app.get(
     "/v1/capabilities",
-    async (context) => context.json(await capabilities(desk, features)),
+    async (context) => context.json(await capabilities(server, features)),
   );
   return app;
 }
 
-function modelView(desk: Desk, model: ServedModel): Readonly<Record<string, unknown>> {
+function modelView(server: ServerState, model: ServedModel): Readonly<Record<string, unknown>> {
   const { facts, plans } = model;
-  const word = desk.defaults.plan;
+  const word = server.defaults.plan;
   const fits = word === "auto" || word === "none" || plans.some(({ name }) => name === word);
-  const standard = choosePlan(desk.catalog, model, {
+  const standard = choosePlan(server.catalog, model, {
     word: fits ? word : "none",
     steps: undefined,
   });
   return {
     id: facts.id,
     object: "model",
-    created: desk.catalog.created,
+    created: server.catalog.created,
     owned_by: "local",
     architecture: facts.architecture,
     latent: facts.latent,
@@ -110,10 +110,10 @@ function planSummary(
 }
 
 async function capabilities(
-  desk: Desk,
+  server: ServerState,
   { routes, auth, version }: ServerFeatures,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { catalog: { models, plans }, limits } = desk;
+  const { catalog: { models, plans }, limits } = server;
   return {
     object: "capabilities",
     version,
@@ -122,7 +122,7 @@ async function capabilities(
     samplers: [...new Set(models.map(({ facts }) => facts.sampler.name))],
     backends: [...new Set(models.map(({ facts }) => facts.backend.description))],
     output_formats: await usableFormats(),
-    response_formats: desk.responseFormats,
+    response_formats: server.responseFormats,
     limits: {
       steps: limits.steps,
       n: limits.n,

@@ -1,5 +1,5 @@
 /**
- * What happened to a job, in order, for any number of readers that come and go.
+ * The events of a job, in order, for any number of readers that come and go.
  *
  * @module
  */

@@ -8,8 +8,8 @@
 
 import { type Context, Hono } from "hono";
 import { type ImagesBody, parseBody } from "./api.ts";
-import type { Desk } from "./desk.ts";
-import { type Drawing, resolveDrawing, sizeOf } from "./drawing.ts";
+import type { ServerState } from "./server_state.ts";
+import { type JobSpec, resolveSpec, sizeOf } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import { type Job, toBase64 } from "./job.ts";
 import { planView } from "./job_view.ts";
@@ -18,35 +18,35 @@ import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 
 /** The route that makes pictures. */
-export function imageRoutes(desk: Desk): Hono {
+export function imageRoutes(server: ServerState): Hono {
   return new Hono().post("/v1/images/generations", async (context) => {
-    const { limits, schemas, studio, defaults } = desk;
+    const { limits, schemas, queue, defaults } = server;
     const body = parseBody(schemas.images, await readJson(context.req.raw, limits.body));
     if (body.partial_images > 0 && !body.stream) {
       throw new RequestError("Cannot generate: partial_images must be 0 where stream is not true", {
         param: "partial_images",
       });
     }
-    const drawing = resolveDrawing(desk.catalog, body, { previews: body.partial_images, defaults });
-    await expectFormat(drawing.format);
-    const job = studio.submit(drawing);
+    const spec = resolveSpec(server.catalog, body, { previews: body.partial_images, defaults });
+    await expectFormat(spec.format);
+    const job = queue.submit(spec);
     if (body.stream) return sendEvents(context, (signal) => streamed(job, body, signal));
     await finished(job, context.req.raw.signal);
-    return context.json(answerOf(job, body, { desk, context }));
+    return context.json(answerOf(job, body, { server, context }));
   });
 }
 
-/** Pictures behind the URLs that were given out; they need no key. */
-export function keptImageRoutes(desk: Desk): Hono {
+/** The pictures of answered URLs; they need no key, since nobody can guess one. */
+export function keptImageRoutes(server: ServerState): Hono {
   return new Hono().get("/v1/images/:name", (context) => {
-    const image = desk.images.get(context.req.param("name"));
+    const image = server.images.get(context.req.param("name"));
     if (image !== undefined) {
       return context.body(image.bytes, 200, {
         "content-type": image.type,
         "cache-control": "private, max-age=600",
       });
     }
-    throw new RequestError("Cannot find image: its URL must not be older than it may be", {
+    throw new RequestError("Image not found or expired", {
       status: 404,
       code: "image_not_found",
     });
@@ -75,12 +75,12 @@ function expectCompleted(job: Job): void {
 function answerOf(
   job: Job,
   { response_format: wanted }: ImagesBody,
-  { desk, context }: { readonly desk: Desk; readonly context: Context },
+  { server, context }: { readonly server: ServerState; readonly context: Context },
 ): Readonly<Record<string, unknown>> {
-  const { drawing: { format, pictures }, result, times } = job;
+  const { spec: { format, pictures }, result, times } = job;
   const data = result!.images.map((bytes, i) => ({ // of a completed job
     ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : {
-      url: desk.publish({ bytes, type: MEDIA_TYPES[format] }, {
+      url: server.publish({ bytes, type: MEDIA_TYPES[format] }, {
         extension: format,
         origin: context.req.url,
       }),
@@ -91,15 +91,15 @@ function answerOf(
   return {
     created: Math.floor(times.created / 1000),
     data,
-    ...parametersOf(job.drawing),
+    ...parametersOf(job.spec),
     seconds,
     notices: result!.notices,
   };
 }
 
-/** What a picture was made with, whoever chose it. */
+/** What a picture was made with, given or by default. */
 function parametersOf(
-  { model, pictures, steps, plan, format }: Drawing,
+  { model, pictures, steps, plan, format }: JobSpec,
 ): Readonly<Record<string, unknown>> {
   return {
     model: model.facts.id,
@@ -120,7 +120,7 @@ async function* streamed(
   { n }: ImagesBody,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, undefined> {
-  const parameters = parametersOf(job.drawing);
+  const parameters = parametersOf(job.spec);
   const created_at = Math.floor(job.times.created / 1000);
   const partials = Array.from({ length: n }, () => 0);
   try {
@@ -143,7 +143,7 @@ async function* streamed(
     expectCompleted(job);
     for (const [image_index, bytes] of job.result!.images.entries()) { // of a completed job
       const type = "image_generation.completed";
-      const { seed } = job.drawing.pictures[image_index]!; // one for each image
+      const { seed } = job.spec.pictures[image_index]!; // one for each image
       const b64_json = toBase64(bytes);
       const image = { type, b64_json, image_index, created_at, ...parameters, seed };
       yield { event: type, data: image };

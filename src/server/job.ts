@@ -7,13 +7,13 @@
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
-import type { Drawing } from "./drawing.ts";
+import type { JobSpec } from "./job_spec.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { encodePictures } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
 import { jobView, planView } from "./job_view.ts";
 
-/** Where a job stands. The last three are for good. */
+/** State of a job; the last three are final. */
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
 
 /** What a finished job made. */
@@ -24,9 +24,9 @@ export interface JobResult extends Omit<Rendered, "latents" | "pictures"> {
   readonly images: readonly Uint8Array<ArrayBuffer>[];
 }
 
-/** Its moments, in Unix milliseconds. */
+/** Times of a job, in Unix milliseconds. */
 export interface JobTimes {
-  /** When it was asked for. */
+  /** When it was submitted. */
   readonly created: number;
   /** When its first step began. */
   readonly started: number | undefined;
@@ -34,23 +34,23 @@ export interface JobTimes {
   readonly finished: number | undefined;
 }
 
-/** What a job can ask of the queue that it is in. */
+/** What a job needs of its queue. */
 export interface JobPlace {
-  /** Jobs ahead of it, from 0; `undefined` when it does not wait. */
+  /** Number of jobs ahead of it; `undefined` when it does not wait. */
   position(job: Job): number | undefined;
-  /** Seconds until its end; `undefined` before anything was measured. */
+  /** Seconds until it ends; `undefined` before any step was measured. */
   eta(job: Job): number | undefined;
 }
 
-/** A job; its queue moves it on. */
+/** A job; its queue changes its state. */
 export class Job {
-  /** Unguessable. */
+  /** Random, so that nobody can guess it. */
   readonly id: string = crypto.randomUUID();
-  /** What happened. */
+  /** What has happened. */
   readonly log: EventLog = new EventLog();
   /** Resolves when it has ended, however it ended. */
   readonly ended: Promise<void>;
-  /** Hears that it has ended. */
+  /** Called when it has ended. */
   onEnd: () => void = () => {};
   #state: JobState = "queued";
   #times: JobTimes = { created: Date.now(), started: undefined, finished: undefined };
@@ -63,9 +63,9 @@ export class Job {
 
   /** Makes a job that waits. */
   constructor(
-    /** What it draws. */
-    readonly drawing: Drawing,
-    /** Where it waits and runs. */
+    /** What it generates. */
+    readonly spec: JobSpec,
+    /** The queue that it is in. */
     readonly place: JobPlace,
   ) {
     this.ended = new Promise((resolve) => { // Node 20 has no Promise.withResolvers
@@ -73,7 +73,7 @@ export class Job {
     });
   }
 
-  /** Where it stands. */
+  /** Its state. */
   get state(): JobState {
     return this.#state;
   }
@@ -83,17 +83,17 @@ export class Job {
     return this.#state === "queued" || this.#state === "running";
   }
 
-  /** Its moments. */
+  /** Its times. */
   get times(): JobTimes {
     return this.#times;
   }
 
-  /** Steps that are behind it. */
+  /** Number of finished steps. */
   get step(): number {
     return this.#step;
   }
 
-  /** Pictures of its batch, its own and others'; `undefined` before it runs. */
+  /** Pictures of its batch, its own and those of other jobs; `undefined` before it runs. */
   get batch(): number | undefined {
     return this.#batch;
   }
@@ -108,22 +108,22 @@ export class Job {
     return this.#error;
   }
 
-  /** Tells its readers where it waits. */
-  tellPosition(): void {
+  /** Logs its place in the queue. */
+  logPosition(): void {
     const position = this.place.position(this);
     this.#append("queued", { queue_position: position ?? null }, (event) => event === "queued");
   }
 
-  /** It runs now, in a batch of so many pictures. */
+  /** Marks it as running in a batch of `batch` pictures. */
   start(batch: number): void {
     this.#state = "running";
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
-    const { steps, kinds, plan, model } = this.drawing;
+    const { steps, kinds, plan, model } = this.spec;
     this.#append("started", { steps, kinds, batch, plan: planView(plan, model) });
   }
 
-  /** A step is behind it; its own pictures begin at row `first` of the batch. */
+  /** Counts a finished step; its own pictures begin at row `first` of the batch. */
   advance({ index, steps, kind, seconds, preview }: RenderStep, first: number): void {
     if (!this.isOpen) return;
     this.#step = index + 1;
@@ -137,20 +137,20 @@ export class Job {
       elapsed_seconds: elapsed,
       eta_seconds: eta,
     });
-    if (preview === undefined || !this.drawing.previewSteps.has(index)) return;
-    const rows = sliceRows(preview, first, this.drawing.pictures.length);
+    if (preview === undefined || !this.spec.previewSteps.has(index)) return;
+    const rows = sliceRows(preview, first, this.spec.pictures.length);
     this.#previews = this.#previews.then(() => this.#preview(rows, index));
   }
 
-  /** Its pictures are there. Encodes them and completes it. */
-  async complete({ latents, pictures: drawn, ...rest }: Rendered, first: number): Promise<void> {
+  /** Encodes its pictures and completes it. */
+  async complete({ latents, pictures: all, ...rest }: Rendered, first: number): Promise<void> {
     if (!this.isOpen) return;
-    const { pictures, format, compression: quality } = this.drawing;
-    const own = (all: Tensor): Tensor => sliceRows(all, first, pictures.length);
+    const { pictures, format, compression: quality } = this.spec;
+    const own = (batch: Tensor): Tensor => sliceRows(batch, first, pictures.length);
     try {
       await this.#previews;
-      const text = (i: number): Readonly<Record<string, string>> => recordOf(this.drawing, i);
-      const images = await encodePictures(own(drawn!), { format, quality, text }); // drawings of others are refused
+      const text = (i: number): Readonly<Record<string, string>> => recordOf(this.spec, i);
+      const images = await encodePictures(own(all!), { format, quality, text }); // models without pictures are refused before
       if (this.isOpen) {
         this.#result = { ...rest, latents: own(latents), images };
         this.#end("completed");
@@ -160,20 +160,20 @@ export class Job {
     }
   }
 
-  /** It cannot be completed. */
+  /** Ends it with an error. */
   fail(error: unknown): void {
     if (!this.isOpen) return;
     this.#error = error;
     this.#end("failed");
   }
 
-  /** Nobody wants it any more. What it shares a batch with goes on. */
+  /** Cancels it. Other jobs of its batch go on. */
   cancel(): void {
     if (this.isOpen) this.#end("cancelled");
   }
 
   async #preview(rows: Tensor, index: number): Promise<void> {
-    const { format, compression: quality } = this.drawing;
+    const { format, compression: quality } = this.spec;
     const images = await encodePictures(rows, { format, quality });
     if (!this.isOpen) return;
     for (const [i, bytes] of images.entries()) {
@@ -208,7 +208,7 @@ export class Job {
 
 /** What the PNG of picture i says of how it was made. */
 function recordOf(
-  { model: { facts }, pictures, steps, plan }: Drawing,
+  { model: { facts }, pictures, steps, plan }: JobSpec,
   i: number,
 ): Readonly<Record<string, string>> {
   const { label, seed, guidance } = pictures[i]!; // one for each row

@@ -1,13 +1,13 @@
 /**
- * Jobs: ask now, look later, watch meanwhile, change your mind.
+ * Jobs: submit, look at, watch, cancel.
  *
  * @module
  */
 
 import { type Context, Hono } from "hono";
 import { parseBody } from "./api.ts";
-import type { Desk } from "./desk.ts";
-import { resolveDrawing } from "./drawing.ts";
+import type { ServerState } from "./server_state.ts";
+import { resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import type { Job, JobResult } from "./job.ts";
 import { jobView } from "./job_view.ts";
@@ -16,16 +16,16 @@ import { RequestError } from "./request_error.ts";
 import { sendEvents } from "./sse.ts";
 
 /** Everything under `/v1/jobs`. */
-export function jobRoutes(desk: Desk): Hono {
+export function jobRoutes(server: ServerState): Hono {
   const app = new Hono();
   app.post("/v1/jobs", async (context) => {
-    const { limits, schemas, studio, defaults } = desk;
+    const { limits, schemas, queue, defaults } = server;
     const body = parseBody(schemas.job, await readJson(context.req.raw, limits.body));
     const previews = body.previews ? "all" : 0;
-    const drawing = resolveDrawing(desk.catalog, body, { previews, defaults });
-    await expectFormat(drawing.format);
-    const job = studio.submit(drawing);
-    desk.keep(job);
+    const spec = resolveSpec(server.catalog, body, { previews, defaults });
+    await expectFormat(spec.format);
+    const job = queue.submit(spec);
+    server.keep(job);
     return context.json(jobView(job), 202, { location: `/v1/jobs/${job.id}` });
   });
   app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context))));
@@ -42,7 +42,7 @@ export function jobRoutes(desk: Desk): Hono {
   app.get("/v1/jobs/:id/image", (context) => {
     const job = jobOf(context);
     const bytes = resultOf(job).images[indexOf(context, job)]!; // the index was checked
-    return context.body(bytes, 200, { "content-type": MEDIA_TYPES[job.drawing.format] });
+    return context.body(bytes, 200, { "content-type": MEDIA_TYPES[job.spec.format] });
   });
   app.get("/v1/jobs/:id/latents", (context) => {
     const { dims, data } = resultOf(jobOf(context)).latents;
@@ -54,7 +54,7 @@ export function jobRoutes(desk: Desk): Hono {
   return app;
 
   function jobOf(context: Context): Job {
-    return desk.job(context.req.param("id") ?? "");
+    return server.job(context.req.param("id") ?? "");
   }
 }
 
@@ -84,7 +84,7 @@ function resultOf(job: Job): JobResult {
   );
 }
 
-function indexOf(context: Context, { drawing: { pictures } }: Job): number {
+function indexOf(context: Context, { spec: { pictures } }: Job): number {
   const text = context.req.query("index") ?? "0";
   const index = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
   if (index < pictures.length) return index;

@@ -5,11 +5,11 @@
  */
 
 import { type ServedModel, type ServedPlan, speedupOf } from "./catalog.ts";
-import { sizeOf } from "./drawing.ts";
+import { sizeOf } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import { refusalOf } from "./request_error.ts";
 
-/** The plan of a drawing, in brief. */
+/** The plan of a job, in brief. */
 export interface PlanView {
   /** Its id. */
   readonly id: string;
@@ -28,8 +28,8 @@ export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): 
 
 /** What `GET /v1/jobs/:id` answers, and what its last event says. */
 export function jobView(job: Job): Readonly<Record<string, unknown>> {
-  const { id, state, step, batch, times, drawing, result, place } = job;
-  const { steps, plan, model, kinds } = drawing;
+  const { id, state, step, batch, times, spec, result, place } = job;
+  const { steps, plan, model, kinds } = spec;
   return {
     id,
     object: "job",
@@ -52,8 +52,8 @@ export function jobView(job: Job): Readonly<Record<string, unknown>> {
   };
 }
 
-function requestView({ drawing }: Job): Readonly<Record<string, unknown>> {
-  const { model: { facts }, pictures, steps, format } = drawing;
+function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
+  const { model: { facts }, pictures, steps, format } = spec;
   return {
     model: facts.id,
     labels: pictures.map(({ label }) => label),
@@ -61,12 +61,12 @@ function requestView({ drawing }: Job): Readonly<Record<string, unknown>> {
     seeds: pictures.map(({ seed }) => seed),
     steps,
     guidance_scale: pictures[0]!.guidance, // one for all
-    size: sizeOf(drawing.model),
+    size: sizeOf(spec.model),
     output_format: format,
   };
 }
 
-function imageViews({ id, drawing: { pictures, model } }: Job): readonly unknown[] {
+function imageViews({ id, spec: { pictures, model } }: Job): readonly unknown[] {
   const { latent, picture = latent } = model.facts;
   const [, height, width] = picture;
   return pictures.map(({ label, seed }, i) => ({

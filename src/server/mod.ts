@@ -30,11 +30,11 @@ export type {
 } from "../worker/renderer.ts";
 export { type App, type AppOptions, createApp, DEFAULT_LIMITS } from "./app.ts";
 export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
-export type { ServerLimits } from "./desk.ts";
+export type { ServerLimits } from "./server_state.ts";
 export type { RequestLimits } from "./api.ts";
 export type { BodyBounds } from "./read_body.ts";
 export type { RateLimit } from "./access.ts";
-export type { AccessEntry } from "./observe.ts";
+export type { AccessEntry } from "./server_metrics.ts";
 export type { Port, WorkerOptions } from "../worker/messages.ts";
 export type { PipelineOptions } from "../engine/library.ts";
 export type { ModelCost, ModuleCost } from "../plan/cost.ts";

@@ -34,17 +34,17 @@ export const ROUTES: readonly RouteFacts[] = [
   core("post", "/v1/images/generations", "Make pictures, at once or as a stream", {
     body: "images",
   }),
-  core("get", "/v1/images/{name}", "A picture behind a URL", {
+  core("get", "/v1/images/{name}", "A picture that was answered as a URL", {
     success: [200, "image/*"],
     open: true,
   }),
   core("get", "/v1/models", "All models"),
   core("get", "/v1/models/{id}", "A model"),
   core("get", "/v1/plans", "All cache plans"),
-  core("get", "/v1/plans/{id}", "A plan as its JSON file; with .svg behind the id, a heat-map"),
+  core("get", "/v1/plans/{id}", "A plan as its JSON file; with .svg after the id, a heat-map"),
   core("get", "/v1/capabilities", "Limits, backends, samplers, and which routes exist here"),
-  job("post", "/v1/jobs", "Ask for pictures", { body: "job", success: [202, JSON_TYPE] }),
-  job("get", "/v1/jobs/{id}", "Where a job stands"),
+  job("post", "/v1/jobs", "Submit a job", { body: "job", success: [202, JSON_TYPE] }),
+  job("get", "/v1/jobs/{id}", "State of a job"),
   job("delete", "/v1/jobs/{id}", "Cancel a job"),
   job("get", "/v1/jobs/{id}/events", "Watch a job", { success: [200, "text/event-stream"] }),
   job("get", "/v1/jobs/{id}/image", "A job's picture", { success: [200, "image/*"] }),
@@ -52,7 +52,7 @@ export const ROUTES: readonly RouteFacts[] = [
     success: [200, "application/octet-stream"],
   }),
   health("/healthz", "Whether the process answers"),
-  health("/readyz", "Whether it can draw; 503 while loading or draining"),
+  health("/readyz", "Whether it can generate; 503 while loading or draining"),
   {
     ...health("/metrics", "Counters and gauges for Prometheus"),
     success: [200, "text/plain"],

@@ -1,5 +1,5 @@
 /**
- * Files of the page, wherever they lie: a built folder, models on disk.
+ * Files of the page: those of a built folder, and models on disk.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface PageAsset {
 
 /** Files by name; names have `/` and no leading one. */
 export interface PageAssets {
-  /** Models whose files are among them: these can be drawn with in the browser. */
+  /** Models whose files are among them: these can run in the browser. */
   readonly models: readonly string[];
   /** The file of a name; `undefined` when there is none. */
   read(name: string): Promise<PageAsset | undefined>;
@@ -38,7 +38,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A folder that `deno task build:page` made, and models that the page may draw with in the browser.
+ * A folder that `deno task build:page` made, and models that can run in the browser.
  *
  * @param folder The folder, as path or `file:` URL.
  * @param models Id → its folder with `model.json` and `weights.safetensors`; served as `models/<id>/…`.

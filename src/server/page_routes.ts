@@ -42,7 +42,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 /** Names that carry a digest of their content, as the bundler makes them; and files of a version. */
 const IMMUTABLE = /-[A-Z0-9]{8}\.js$|^ort-[\d.]+\//;
 
-/** `/` and `/page/…`. Without assets the page draws on the server only. */
+/** `/` and `/page/…`. Without assets the page generates on the server only. */
 export function pageRoutes(assets?: PageAssets): Hono {
   const app = new Hono();
   const shell = renderShell({ version: VERSION, browserModels: assets?.models ?? [] });

@@ -1,5 +1,5 @@
 /**
- * What a client is told when something goes wrong: one table from error class to status, one envelope.
+ * Errors as clients see them: one table from error class to status, one envelope.
  *
  * @module
  */
@@ -81,7 +81,7 @@ export function refusalOf(error: unknown): Refusal {
   const row = TABLE.find(({ type }) => error instanceof type);
   const { status, code } = row ?? { status: 500, code: "internal_error" };
   const told = row?.tell === true && error instanceof Error;
-  const message = told ? error.message : "The server failed; its log says why";
+  const message = told ? error.message : "The server failed; see its log";
   return { status, headers: {}, body: envelope(message, { status, code }) };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Server-sent events: events as they come, a heartbeat in between, an end for whoever leaves.
+ * Server-sent events: events as they come, heartbeats in between, an end when the client leaves.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AssetError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
-import type { AccessEntry } from "../../src/server/observe.ts";
+import type { AccessEntry } from "../../src/server/server_metrics.ts";
 import { BROKEN, post, toyApp, ToyRenderer } from "./toy_renderer.ts";
 
 const KEYS = ["key-of-the-first-client", "key-of-the-second-client"];

@@ -37,12 +37,15 @@ Deno.test("a FLUX's pipeline directory is served by the prompts that it was give
   });
 });
 
-Deno.test("a FLUX without conditions has nothing to draw, and says so", async () => {
+Deno.test("a FLUX without conditions has nothing to generate from, and says so", async () => {
   const renderer = await openLocalRenderer({ backend: "wasm", model: await fluxPipelineFiles() });
   await serving(renderer, async (app) => {
     const refused = await ask(app, { prompt: "fog" });
     assertEquals(refused.status, 400);
-    assertStringIncludes((await refused.json()).error.message, "must have conditions to draw");
+    assertStringIncludes(
+      (await refused.json()).error.message,
+      "needs conditions (serve --conditions FILE)",
+    );
   });
 });
 

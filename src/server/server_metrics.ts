@@ -1,15 +1,15 @@
 /**
- * What a server tells about itself: metrics for Prometheus, a line for each request.
+ * Metrics of a server for Prometheus, and an access log.
  *
  * @module
  */
 
 import type { MiddlewareHandler } from "hono";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
-import type { Drawing } from "./drawing.ts";
+import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";
-import { type Counter, type Histogram, Registry } from "./metrics.ts";
-import type { Studio } from "./studio.ts";
+import { type Counter, type Histogram, MetricRegistry } from "./metric_registry.ts";
+import type { BatchQueue } from "./batch_queue.ts";
 
 /** One request, as the access log has it. */
 export interface AccessEntry {
@@ -31,9 +31,9 @@ export interface AccessEntry {
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
 
 /** The metrics of a server. */
-export class Observer {
+export class ServerMetrics {
   /** All of them. */
-  readonly registry: Registry = new Registry();
+  readonly registry: MetricRegistry = new MetricRegistry();
   readonly #requests: Counter;
   readonly #jobs: Counter;
   readonly #pictures: Counter;
@@ -55,19 +55,19 @@ export class Observer {
     this.#duration = registry.histogram("job_seconds", "From request to pictures", SECONDS);
   }
 
-  /** Reads the studio's counts when metrics are asked for. */
-  watch(studio: Studio): void {
+  /** Reads the queue's counts whenever metrics are requested. */
+  watch(queue: BatchQueue): void {
     const { registry } = this;
-    registry.gauge("queue_depth", "Jobs that wait", () => studio.waiting);
-    registry.gauge("jobs_running", "Jobs that are drawn", () => studio.running);
-    registry.gauge("renderers", "Renderers that work", () => studio.renderers.length);
+    registry.gauge("queue_depth", "Jobs that wait", () => queue.waiting);
+    registry.gauge("jobs_running", "Jobs that run", () => queue.running);
+    registry.gauge("renderers", "Renderers that work", () => queue.renderers.length);
     registry.gauge(
       "live_feature_bytes",
       "Bytes of features kept between steps",
-      () => studio.running === 0 ? 0 : this.#keptBytes,
+      () => queue.running === 0 ? 0 : this.#keptBytes,
     );
     const total = async (count: keyof RendererCounts): Promise<number> => {
-      const counts = await Promise.all(studio.renderers.map((renderer) => renderer.counts()));
+      const counts = await Promise.all(queue.renderers.map((renderer) => renderer.counts()));
       return counts.reduce((sum, each) => sum + each[count], 0);
     };
     registry.gauge("live_device_values", "Tensors on devices", () => total("values"));
@@ -78,7 +78,7 @@ export class Observer {
   }
 
   /** Counts a step of a batch. */
-  hearStep({ kind, index, keptBytes }: RenderStep, { plan, model }: Drawing): void {
+  countStep({ kind, index, keptBytes }: RenderStep, { plan, model }: JobSpec): void {
     this.#keptBytes = keptBytes;
     this.#steps.add({ kind });
     const step = plan?.steps[index];
@@ -93,7 +93,7 @@ export class Observer {
   }
 
   /** Counts a job that has ended. */
-  hearEnd({ state, times: { created, started, finished }, result }: Job): void {
+  countJob({ state, times: { created, started, finished }, result }: Job): void {
     this.#jobs.add({ state });
     if (started !== undefined) this.#wait.observe((started - created) / 1000);
     if (result === undefined) return;

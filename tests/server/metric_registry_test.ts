@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { Registry } from "../../src/server/metrics.ts";
+import { MetricRegistry } from "../../src/server/metric_registry.ts";
 
 Deno.test("expose() writes Prometheus' text format", async () => {
-  const registry = new Registry();
+  const registry = new MetricRegistry();
   const requests = registry.counter("requests_total", "Requests");
   requests.add({ path: 'a"b\\c\nd' });
   requests.add({ path: "x" }, 2);

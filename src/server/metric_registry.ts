@@ -34,7 +34,7 @@ interface Metric {
 type MaybePromise<T> = T | Promise<T>;
 
 /** The metrics of one server. */
-export class Registry {
+export class MetricRegistry {
   readonly #metrics: Metric[] = [];
 
   /** Makes a counter; its name ends in `_total`. */

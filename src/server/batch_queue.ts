@@ -1,55 +1,55 @@
 /**
- * The bounded queue and its renderers: requests that are alike are drawn together, in lock-step.
+ * The bounded queue and its renderers: similar jobs run as one batch, in lock-step.
  *
  * @module
  */
 
 import { BackendError } from "../errors.ts";
 import type { Batch, Renderer, RenderStep } from "../worker/renderer.ts";
-import type { Drawing } from "./drawing.ts";
-import { isAlike } from "./drawing.ts";
+import type { JobSpec } from "./job_spec.ts";
+import { isAlike } from "./job_spec.ts";
 import { Job, type JobPlace } from "./job.ts";
 import { RequestError } from "./request_error.ts";
 import { Throughput } from "./throughput.ts";
 
-/** Bounds and listeners of a studio. */
-export interface StudioOptions {
+/** Bounds and callbacks of a queue. */
+export interface BatchQueueOptions {
   /** Most jobs that wait. */
   readonly queueLimit: number;
   /** Most pictures of a batch of several jobs; a job alone may have more. */
   readonly maxBatch: number;
   /** Longest time from request to pictures, in seconds. */
   readonly deadlineSeconds: number;
-  /** Makes a renderer anew after its device or worker failed; without it the renderer is used on. */
+  /** Reopens a renderer whose device or worker failed; without it the same renderer is used again. */
   readonly reopen?: ((failed: Renderer) => Promise<Renderer>) | undefined;
-  /** Hears of every step. */
-  readonly onStep?: ((step: RenderStep, drawing: Drawing, pictures: number) => void) | undefined;
-  /** Hears of every job that has ended. */
+  /** Called after every step. */
+  readonly onStep?: ((step: RenderStep, spec: JobSpec, pictures: number) => void) | undefined;
+  /** Called after every job, however it ended. */
   readonly onEnd?: ((job: Job) => void) | undefined;
 }
 
 /** A renderer and what it does. */
-interface Lane {
+interface Slot {
   renderer: Renderer;
   running: readonly Job[];
-  /** Why it can draw no more. */
+  /** Why it cannot be used any more. */
   failure?: unknown;
 }
 
-/** Draws jobs, as many at once as there are renderers. */
-export class Studio implements JobPlace {
-  readonly #lanes: Lane[] = [];
+/** Runs jobs, as many batches at once as there are renderers. */
+export class BatchQueue implements JobPlace {
+  readonly #slots: Slot[] = [];
   readonly #waiting: Job[] = [];
   readonly #throughput = new Throughput();
   readonly #timers = new Map<Job, ReturnType<typeof setTimeout>>();
   #draining = false;
 
-  /** Makes a studio without renderers; jobs wait until some are added. */
-  constructor(readonly options: StudioOptions) {}
+  /** Makes a queue without renderers; jobs wait until one is added. */
+  constructor(readonly options: BatchQueueOptions) {}
 
   /** Puts renderers to work. */
   add(renderers: readonly Renderer[]): void {
-    this.#lanes.push(...renderers.map((renderer) => ({ renderer, running: [] })));
+    this.#slots.push(...renderers.map((renderer) => ({ renderer, running: [] })));
     this.#pump();
   }
 
@@ -60,7 +60,7 @@ export class Studio implements JobPlace {
 
   /** Jobs that run. */
   get running(): number {
-    return this.#lanes.reduce((sum, { running }) => sum + running.length, 0);
+    return this.#slots.reduce((sum, { running }) => sum + running.length, 0);
   }
 
   /** Whether new jobs are refused. */
@@ -70,34 +70,34 @@ export class Studio implements JobPlace {
 
   /** Renderers that work. */
   get renderers(): readonly Renderer[] {
-    return this.#lanes.filter(({ failure }) => failure === undefined)
+    return this.#slots.filter(({ failure }) => failure === undefined)
       .map(({ renderer }) => renderer);
   }
 
   /**
-   * Takes a job in.
+   * Adds a job.
    *
-   * @throws {RequestError} 429 when too many wait, 503 when the server is about to stop or no renderer is left.
+   * @throws {RequestError} 429 when too many wait, 503 when the server is shutting down or no renderer is left.
    */
-  submit(drawing: Drawing): Job {
+  submit(spec: JobSpec): Job {
     this.#refuseIfClosed();
     if (this.#waiting.length >= this.options.queueLimit) {
       throw new RequestError(
-        `Cannot take the job: at most ${this.options.queueLimit} may wait`,
+        `Cannot add the job: the queue is full (${this.options.queueLimit} jobs)`,
         { status: 429, code: "queue_full", headers: { "retry-after": `${this.#retryAfter()}` } },
       );
     }
-    const job = new Job(drawing, this);
+    const job = new Job(spec, this);
     job.onEnd = () => this.#forget(job);
     const seconds = this.options.deadlineSeconds;
     this.#timers.set(job, setTimeout(() => job.fail(tooLate(seconds)), seconds * 1000));
     this.#waiting.push(job);
     this.#pump();
-    if (job.state === "queued") job.tellPosition();
+    if (job.state === "queued") job.logPosition();
     return job;
   }
 
-  /** Jobs ahead of it. */
+  /** Number of jobs ahead of it. */
   position(job: Job): number | undefined {
     const at = this.#waiting.indexOf(job);
     return at < 0 ? undefined : at;
@@ -108,9 +108,9 @@ export class Studio implements JobPlace {
     const at = this.#waiting.indexOf(job);
     const ahead = at < 0
       ? 0
-      : [...this.#waiting.slice(0, at), ...this.#lanes.flatMap(({ running }) => running)]
-        .reduce((sum, each) => sum + remaining(each), 0) / Math.max(1, this.#lanes.length);
-    const mates = this.#lanes.find(({ running }) => running.includes(job))?.running ?? [job];
+      : [...this.#waiting.slice(0, at), ...this.#slots.flatMap(({ running }) => running)]
+        .reduce((sum, each) => sum + remaining(each), 0) / Math.max(1, this.#slots.length);
+    const mates = this.#slots.find(({ running }) => running.includes(job))?.running ?? [job];
     const own = mates.reduce((sum, each) => sum + remaining(each), 0);
     return this.#throughput.secondsOf(ahead + own);
   }
@@ -118,7 +118,7 @@ export class Studio implements JobPlace {
   /** Refuses new jobs and waits until all have ended; those that take too long are cancelled. */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#draining = true;
-    const open = [...this.#waiting, ...this.#lanes.flatMap(({ running }) => running)];
+    const open = [...this.#waiting, ...this.#slots.flatMap(({ running }) => running)];
     const cancel = (): void => open.forEach((job) => job.cancel());
     if (signal?.aborted === true) cancel();
     signal?.addEventListener("abort", cancel, { once: true });
@@ -129,28 +129,28 @@ export class Studio implements JobPlace {
 
   readonly #batches = new Set<Promise<void>>();
 
-  /** Gives every idle renderer the job that waits longest, and those that are like it. */
+  /** Gives every idle renderer the job that has waited longest, and the jobs that can run with it. */
   #pump(): void {
-    for (const lane of this.#lanes) {
-      if (lane.running.length > 0 || lane.failure !== undefined) continue;
-      const jobs = this.#take(lane.renderer);
+    for (const slot of this.#slots) {
+      if (slot.running.length > 0 || slot.failure !== undefined) continue;
+      const jobs = this.#take(slot.renderer);
       if (jobs.length === 0) continue;
-      lane.running = jobs;
-      const batch = this.#draw(lane, jobs).finally(() => this.#batches.delete(batch));
+      slot.running = jobs;
+      const batch = this.#run(slot, jobs).finally(() => this.#batches.delete(batch));
       this.#batches.add(batch);
-      for (const job of this.#waiting) job.tellPosition();
+      for (const job of this.#waiting) job.logPosition();
     }
   }
 
   #take({ facts }: Renderer): Job[] {
-    const first = this.#waiting.find(({ drawing }) => drawing.model.facts.id === facts.id);
+    const first = this.#waiting.find(({ spec }) => spec.model.facts.id === facts.id);
     if (first === undefined) return [];
     const taken: Job[] = [];
     let pictures = 0;
     for (const job of [...this.#waiting]) {
-      const count = job.drawing.pictures.length;
+      const count = job.spec.pictures.length;
       const fits = job === first || pictures + count <= this.options.maxBatch;
-      if (!fits || !isAlike(job.drawing, first.drawing)) continue;
+      if (!fits || !isAlike(job.spec, first.spec)) continue;
       taken.push(job);
       pictures += count;
       this.#waiting.splice(this.#waiting.indexOf(job), 1);
@@ -158,12 +158,12 @@ export class Studio implements JobPlace {
     return taken;
   }
 
-  /** Draws one batch; never rejects. */
-  async #draw(lane: Lane, jobs: readonly Job[]): Promise<void> {
+  /** Runs one batch; never rejects. */
+  async #run(slot: Slot, jobs: readonly Job[]): Promise<void> {
     const stop = new AbortController();
     const firstRows = rowsOf(jobs);
-    const { drawing } = jobs[0]!; // a batch has a job
-    const pictures = jobs.flatMap((job) => job.drawing.pictures);
+    const { spec } = jobs[0]!; // a batch has a job
+    const pictures = jobs.flatMap((job) => job.spec.pictures);
     for (const job of jobs) {
       job.start(pictures.length);
       job.onEnd = () => {
@@ -171,41 +171,41 @@ export class Studio implements JobPlace {
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();
       };
     }
-    const batch: Batch = { pictures, steps: drawing.steps, plan: drawing.plan?.plan };
+    const batch: Batch = { pictures, steps: spec.steps, plan: spec.plan?.plan };
     let finishing: Promise<unknown> = Promise.resolve();
     try {
-      const rendered = await lane.renderer.render(batch, {
+      const rendered = await slot.renderer.render(batch, {
         signal: stop.signal,
-        previews: jobs.some((job) => job.drawing.previewSteps.size > 0),
-        onStep: (step) => this.#hearStep(step, jobs),
+        previews: jobs.some((job) => job.spec.previewSteps.size > 0),
+        onStep: (step) => this.#countStep(step, jobs),
       });
       finishing = Promise.all(jobs.map((job, i) => job.complete(rendered, firstRows[i]!)));
     } catch (error) {
       for (const job of jobs) job.fail(error); // those that were cancelled stay so
-      if (error instanceof BackendError) await this.#replace(lane, error);
+      if (error instanceof BackendError) await this.#replace(slot, error);
     }
-    lane.running = [];
+    slot.running = [];
     this.#pump(); // the device goes on while pictures are encoded
     await finishing;
   }
 
-  #hearStep(step: RenderStep, jobs: readonly Job[]): void {
-    const macs = jobs.reduce((sum, { drawing }) => sum + drawing.costs[step.index]!, 0);
+  #countStep(step: RenderStep, jobs: readonly Job[]): void {
+    const macs = jobs.reduce((sum, { spec }) => sum + spec.costs[step.index]!, 0);
     this.#throughput.add(step.seconds, macs);
-    const pictures = jobs.reduce((sum, { drawing }) => sum + drawing.pictures.length, 0);
-    this.options.onStep?.(step, jobs[0]!.drawing, pictures); // a batch has a job
+    const pictures = jobs.reduce((sum, { spec }) => sum + spec.pictures.length, 0);
+    this.options.onStep?.(step, jobs[0]!.spec, pictures); // a batch has a job
     const firstRows = rowsOf(jobs);
     jobs.forEach((job, i) => job.advance(step, firstRows[i]!));
   }
 
   /** A device or a worker that failed once is not trusted again. */
-  async #replace(lane: Lane, error: BackendError): Promise<void> {
+  async #replace(slot: Slot, error: BackendError): Promise<void> {
     const { reopen } = this.options;
     if (reopen === undefined) return;
     try {
-      lane.renderer = await reopen(lane.renderer);
+      slot.renderer = await reopen(slot.renderer);
     } catch (cause) {
-      lane.failure = cause;
+      slot.failure = cause;
       if (this.renderers.length === 0) [...this.#waiting].forEach((job) => job.fail(error));
     }
   }
@@ -216,19 +216,19 @@ export class Studio implements JobPlace {
     const at = this.#waiting.indexOf(job);
     if (at >= 0) {
       this.#waiting.splice(at, 1);
-      for (const other of this.#waiting.slice(at)) other.tellPosition();
+      for (const other of this.#waiting.slice(at)) other.logPosition();
     }
     this.options.onEnd?.(job);
   }
 
   #refuseIfClosed(): void {
     const why = this.#draining
-      ? "the server must not be about to stop"
-      : this.#lanes.length > 0 && this.renderers.length === 0
-      ? "a renderer must work"
+      ? "The server is shutting down"
+      : this.#slots.length > 0 && this.renderers.length === 0
+      ? "Cannot generate: no renderer works any more"
       : undefined;
     if (why === undefined) return;
-    throw new RequestError(`Cannot take the job: ${why}`, {
+    throw new RequestError(why, {
       status: 503,
       code: this.#draining ? "draining" : "backend_failed",
       headers: { "retry-after": "10" },
@@ -237,26 +237,26 @@ export class Studio implements JobPlace {
 
   /** Whole seconds until, by what was measured, a place in the queue is free. */
   #retryAfter(): number {
-    const jobs = [...this.#waiting, ...this.#lanes.flatMap(({ running }) => running)];
+    const jobs = [...this.#waiting, ...this.#slots.flatMap(({ running }) => running)];
     const all = jobs.reduce((sum, job) => sum + remaining(job), 0);
     const seconds = this.#throughput.secondsOf(all / Math.max(1, jobs.length)) ?? 1;
-    return Math.max(1, Math.ceil(seconds / Math.max(1, this.#lanes.length)));
+    return Math.max(1, Math.ceil(seconds / Math.max(1, this.#slots.length)));
   }
 }
 
-/** Multiply-accumulates that are still ahead of a job. */
-function remaining({ step, drawing: { costs } }: Job): number {
+/** Multiply-accumulates of the steps that a job has left. */
+function remaining({ step, spec: { costs } }: Job): number {
   return costs.slice(step).reduce((sum, macs) => sum + macs, 0);
 }
 
 /** Row of the batch at which each job's pictures begin. */
 function rowsOf(jobs: readonly Job[]): number[] {
   let next = 0;
-  return jobs.map(({ drawing: { pictures } }) => (next += pictures.length) - pictures.length);
+  return jobs.map(({ spec: { pictures } }) => (next += pictures.length) - pictures.length);
 }
 
 function tooLate(seconds: number): RequestError {
-  return new RequestError(`Cannot complete the job: it must end within ${seconds} s`, {
+  return new RequestError(`Cannot complete the job: it took longer than ${seconds} s`, {
     status: 504,
     code: "deadline_exceeded",
   });

@@ -8,12 +8,12 @@ import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import { type BodySchemas, bodySchemas, type RequestLimits, type ResponseFormat } from "./api.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
-import type { DrawingDefaults } from "./drawing.ts";
+import type { SpecDefaults } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import type { BodyBounds } from "./read_body.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
-import { Shelf } from "./shelf.ts";
-import type { Studio } from "./studio.ts";
+import { ExpiringMap } from "./expiring_map.ts";
+import type { BatchQueue } from "./batch_queue.ts";
 
 /** A picture that a URL leads to. */
 export interface KeptImage {
@@ -33,7 +33,7 @@ export interface ServerLimits extends RequestLimits {
   readonly body: BodyBounds;
   /** Seconds from request to pictures. */
   readonly deadlineSeconds: number;
-  /** Finished jobs, and pictures behind URLs, that are kept. */
+  /** Most finished jobs, and most pictures answered as URLs, that are kept. */
   readonly kept: number;
   /** Seconds that they are kept. */
   readonly keptSeconds: number;
@@ -45,68 +45,68 @@ type Loading =
   | { readonly kind: "ready"; readonly catalog: Catalog }
   | { readonly kind: "failed"; readonly error: unknown };
 
-/** How a desk is set up. */
-export interface DeskOptions {
+/** What the state is made of. */
+export interface ServerStateOptions {
   /** Draws. */
-  readonly studio: Studio;
+  readonly queue: BatchQueue;
   /** Bounds. */
   readonly limits: ServerLimits;
-  /** What may be followed. */
+  /** Cache plans. */
   readonly plans: readonly NamedPlan[];
   /** `auto`, `none` or a plan's id. */
   readonly defaultPlan: string;
   /** How pictures are answered. */
   readonly responseFormats: readonly ResponseFormat[];
-  /** Where clients reach the server, if not where it thinks. */
+  /** URL at which clients reach the server; that of each request unless given. */
   readonly publicUrl: string | undefined;
 }
 
 /** The shared state. */
-export class Desk {
+export class ServerState {
   /** Draws. */
-  readonly studio: Studio;
+  readonly queue: BatchQueue;
   /** Bounds. */
   readonly limits: ServerLimits;
   /** Schemas of bodies. */
   readonly schemas: BodySchemas;
   /** What requests may leave out. */
-  readonly defaults: DrawingDefaults;
-  /** Pictures behind URLs. */
-  readonly images: Shelf<KeptImage>;
-  readonly #options: DeskOptions;
+  readonly defaults: SpecDefaults;
+  /** Pictures that were answered as URLs, by file name. */
+  readonly images: ExpiringMap<KeptImage>;
+  readonly #options: ServerStateOptions;
   readonly #open = new Map<string, Job>();
-  readonly #finished: Shelf<Job>;
+  readonly #finished: ExpiringMap<Job>;
   #loading: Loading = { kind: "loading" };
 
-  /** Makes a desk whose models are still to come. */
-  constructor(options: DeskOptions) {
-    const { studio, limits, defaultPlan } = options;
+  /** Makes the state of a server that still loads its models. */
+  constructor(options: ServerStateOptions) {
+    const { queue, limits, defaultPlan } = options;
     this.#options = options;
-    this.studio = studio;
+    this.queue = queue;
     this.limits = limits;
     this.schemas = bodySchemas(limits, options.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
-    this.images = new Shelf({ most: limits.kept, seconds: limits.keptSeconds });
-    this.#finished = new Shelf({ most: limits.kept, seconds: limits.keptSeconds });
+    this.images = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
+    this.#finished = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
   }
 
-  /** Waits for the models; a failure is told to those who ask. */
+  /** Waits for the models; if they fail, requests are answered with the reason. */
   async load(renderers: Promise<readonly Renderer[]>): Promise<void> {
     try {
       const opened = await renderers;
       const catalog = makeCatalog(opened.map(({ facts }) => facts), this.#options.plans);
       this.#loading = { kind: "ready", catalog };
-      this.studio.add(opened);
+      this.queue.add(opened);
     } catch (error) {
       this.#loading = { kind: "failed", error };
     }
   }
 
-  /** Whether jobs can be drawn, and if not, why. */
+  /** Whether jobs can run, and if not, why. */
   get readiness(): { readonly ready: boolean; readonly state: string } {
-    if (this.studio.draining) return { ready: false, state: "draining" };
+    if (this.queue.draining) return { ready: false, state: "draining" };
     if (this.#loading.kind !== "ready") return { ready: false, state: this.#loading.kind };
-    const works = this.studio.renderers.length > 0;
+    const works = this.queue.renderers.length > 0;
     return { ready: works, state: works ? "ready" : "failed" };
   }
 
@@ -120,11 +120,16 @@ export class Desk {
     if (loading.kind === "ready") return loading.catalog;
     const failed = loading.kind === "failed";
     const why = failed ? `: ${refusalOf(loading.error).body.error.message}` : "";
-    throw new RequestError(`Cannot answer: the model must be loaded${why}`, {
-      status: 503,
-      code: failed ? "model_failed" : "model_loading",
-      headers: { "retry-after": "2" },
-    });
+    throw new RequestError(
+      failed
+        ? `Cannot generate: the model could not be loaded${why}`
+        : "The model is still loading",
+      {
+        status: 503,
+        code: failed ? "model_failed" : "model_loading",
+        headers: { "retry-after": "2" },
+      },
+    );
   }
 
   /** How pictures are answered. */
@@ -132,17 +137,17 @@ export class Desk {
     return this.#options.responseFormats;
   }
 
-  /** Plans, which are there before any model. */
+  /** Plans, known before any model is loaded. */
   get plans(): readonly NamedPlan[] {
     return this.#options.plans;
   }
 
-  /** Keeps a job so that it can be asked about. */
+  /** Keeps a job so that clients can ask about it. */
   keep(job: Job): void {
     this.#open.set(job.id, job);
     void job.ended.then(() => {
       this.#open.delete(job.id);
-      this.#finished.put(job.id, job);
+      this.#finished.set(job.id, job);
     });
   }
 
@@ -154,19 +159,22 @@ export class Desk {
   job(id: string): Job {
     const job = this.#open.get(id) ?? this.#finished.get(id);
     if (job !== undefined) return job;
-    throw new RequestError("Cannot find job: it must have been made here, and not long ago", {
-      status: 404,
-      code: "job_not_found",
-    });
+    throw new RequestError(
+      `No such job here; finished jobs are kept for ${this.limits.keptSeconds} s`,
+      {
+        status: 404,
+        code: "job_not_found",
+      },
+    );
   }
 
-  /** Keeps a picture for a while and says where. */
+  /** Keeps a picture for a while and returns its URL. */
   publish(image: KeptImage, { extension, origin }: {
     readonly extension: string;
     readonly origin: string;
   }): string {
     const name = `${crypto.randomUUID()}.${extension}`;
-    this.images.put(name, image);
+    this.images.set(name, image);
     return new URL(`/v1/images/${name}`, this.#options.publicUrl ?? origin).href;
   }
 }

@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { bodySchemas, parseBody } from "../../src/server/api.ts";
 import { type Catalog, makeCatalog } from "../../src/server/catalog.ts";
-import { type Drawing, resolveDrawing } from "../../src/server/drawing.ts";
+import { type JobSpec, resolveSpec } from "../../src/server/job_spec.ts";
 import { RequestError } from "../../src/server/request_error.ts";
-import { Studio, type StudioOptions } from "../../src/server/studio.ts";
+import { BatchQueue, type BatchQueueOptions } from "../../src/server/batch_queue.ts";
 import { BROKEN, ToyRenderer, until } from "./toy_renderer.ts";
 
 Deno.test("jobs that are alike and wait are drawn together, each with its own seed and guidance", async () => {
-  const { toy, studio, ask } = makeStudio();
+  const { toy, queue, ask } = makeQueue();
   toy.hold();
-  const first = studio.submit(ask({ seed: 1 }));
+  const first = queue.submit(ask({ seed: 1 }));
   const others = [ask({ seed: 2, guidance_scale: 3 }), ask({ seed: 30, n: 2, prompt: "shirt" })];
-  const jobs = [first, ...others.map((drawing) => studio.submit(drawing))];
+  const jobs = [first, ...others.map((spec) => queue.submit(spec))];
   assertEquals(jobs.map(({ state }) => state), ["running", "queued", "queued"]);
   toy.release();
   await Promise.all(jobs.map(({ ended }) => ended));
@@ -22,18 +22,18 @@ Deno.test("jobs that are alike and wait are drawn together, each with its own se
   ]]);
   assertEquals(toy.batches[1]!.pictures[0]!.guidance, 3);
   for (const [i, job] of jobs.entries()) {
-    const alone = await new ToyRenderer().render({ pictures: job.drawing.pictures, steps: 4 });
+    const alone = await new ToyRenderer().render({ pictures: job.spec.pictures, steps: 4 });
     assertEquals(job.result?.latents, alone.latents, `job ${i} has its own pictures`);
-    assertEquals(job.result?.images.length, job.drawing.pictures.length);
+    assertEquals(job.result?.images.length, job.spec.pictures.length);
   }
   assertEquals(jobs.map(({ batch }) => batch), [1, 3, 3]);
 });
 
 Deno.test("jobs of other steps, plans or guidedness, and more than fit, wait for the next batch", async () => {
-  const { toy, studio, ask } = makeStudio({ maxBatch: 3 });
+  const { toy, queue, ask } = makeQueue({ maxBatch: 3 });
   toy.hold();
   const bodies = [{}, { n: 2 }, { steps: 3 }, { guidance_scale: 1 }, { n: 2 }, {}];
-  const jobs = bodies.map((body) => studio.submit(ask(body)));
+  const jobs = bodies.map((body) => queue.submit(ask(body)));
   toy.release();
   await Promise.all(jobs.map(({ ended }) => ended));
   // the first alone; then 2 + 1 that fit in three; then the others in the order of their first
@@ -48,38 +48,38 @@ Deno.test("jobs of other steps, plans or guidedness, and more than fit, wait for
 
 Deno.test("two renderers draw two jobs at once", async () => {
   const toys = [new ToyRenderer(), new ToyRenderer()];
-  const { studio, ask } = makeStudio({}, toys);
+  const { queue, ask } = makeQueue({}, toys);
   toys.forEach((toy) => toy.hold());
-  const jobs = [1, 2, 3].map((seed) => studio.submit(ask({ seed })));
-  assertEquals([studio.running, studio.waiting], [2, 1]);
+  const jobs = [1, 2, 3].map((seed) => queue.submit(ask({ seed })));
+  assertEquals([queue.running, queue.waiting], [2, 1]);
   toys.forEach((toy) => toy.release());
   await Promise.all(jobs.map(({ ended }) => ended));
-  assertEquals([studio.running, studio.waiting], [0, 0]);
+  assertEquals([queue.running, queue.waiting], [0, 0]);
 });
 
 Deno.test("a full queue refuses with 429 and the measured time until there is room", async () => {
-  const { toy, studio, ask } = makeStudio({ queueLimit: 2 });
+  const { toy, queue, ask } = makeQueue({ queueLimit: 2 });
   toy.hold();
-  const jobs = [1, 2, 3].map((seed) => studio.submit(ask({ seed, steps: 200 })));
+  const jobs = [1, 2, 3].map((seed) => queue.submit(ask({ seed, steps: 200 })));
   toy.letGo();
   await until(() => jobs[0]!.step === 1); // 10 ms a step: two jobs of 200 steps, half done on average
-  const refusal = await assertRejects(async () => await Promise.resolve(studio.submit(ask({}))));
+  const refusal = await assertRejects(async () => await Promise.resolve(queue.submit(ask({}))));
   assert(refusal instanceof RequestError);
   assertEquals([refusal.status, refusal.code], [429, "queue_full"]);
   assertEquals(refusal.headers, { "retry-after": "2" });
-  assertEquals(jobs.map((job) => studio.position(job)), [undefined, 0, 1]);
-  const [running, next] = jobs.map((job) => studio.eta(job)!);
+  assertEquals(jobs.map((job) => queue.position(job)), [undefined, 0, 1]);
+  const [running, next] = jobs.map((job) => queue.eta(job)!);
   assert(Math.abs(running! - 1.99) < 1e-6, `${running}`);
   assert(Math.abs(next! - 3.99) < 1e-6, `${next}`);
   jobs.forEach((job) => job.cancel());
-  await studio.drain();
+  await queue.drain();
 });
 
 Deno.test("a cancelled job that shares a batch is dropped, and the others get their pictures", async () => {
-  const { toy, studio, ask } = makeStudio();
+  const { toy, queue, ask } = makeQueue();
   toy.hold();
-  const first = studio.submit(ask({ seed: 1 }));
-  const [a, b] = [ask({ seed: 2 }), ask({ seed: 3 })].map((drawing) => studio.submit(drawing));
+  const first = queue.submit(ask({ seed: 1 }));
+  const [a, b] = [ask({ seed: 2 }), ask({ seed: 3 })].map((spec) => queue.submit(spec));
   first.cancel();
   await until(() => b!.state === "running"); // the first was alone: its batch is over
   a!.cancel();
@@ -91,20 +91,20 @@ Deno.test("a cancelled job that shares a batch is dropped, and the others get th
 });
 
 Deno.test("a job that waits and is cancelled is never drawn; those behind it move up", async () => {
-  const { toy, studio, ask } = makeStudio({ maxBatch: 1 });
+  const { toy, queue, ask } = makeQueue({ maxBatch: 1 });
   toy.hold();
-  const [first, second, third] = [1, 2, 3].map((seed) => studio.submit(ask({ seed })));
+  const [first, second, third] = [1, 2, 3].map((seed) => queue.submit(ask({ seed })));
   second!.cancel();
-  assertEquals(studio.position(third!), 0);
+  assertEquals(queue.position(third!), 0);
   toy.release();
   await Promise.all([first!.ended, third!.ended]);
   assertEquals(toy.batches.flatMap(({ pictures }) => pictures.map(({ seed }) => seed)), [1, 3]);
 });
 
 Deno.test("a job that takes too long fails with 504, whether it waits or runs, and stops its batch", async () => {
-  const { toy, studio, ask } = makeStudio({ deadlineSeconds: 0.02, maxBatch: 1 });
+  const { toy, queue, ask } = makeQueue({ deadlineSeconds: 0.02, maxBatch: 1 });
   toy.hold();
-  const jobs = [1, 2].map((seed) => studio.submit(ask({ seed })));
+  const jobs = [1, 2].map((seed) => queue.submit(ask({ seed })));
   await Promise.all(jobs.map(({ ended }) => ended));
   for (const { state, error } of jobs) {
     assertEquals(state, "failed");
@@ -113,14 +113,14 @@ Deno.test("a job that takes too long fails with 504, whether it waits or runs, a
   }
   await until(() => toy.drawing === 0);
   toy.release();
-  await studio.drain();
+  await queue.drain();
 });
 
 Deno.test("what fails fails its own batch only, and the next is drawn", async () => {
-  const { toy, studio, ask } = makeStudio({ maxBatch: 1 });
+  const { toy, queue, ask } = makeQueue({ maxBatch: 1 });
   toy.hold();
   toy.failure = new RangeError("Cannot generate: label must be smaller");
-  const jobs = [1, 2].map((seed) => studio.submit(ask({ seed })));
+  const jobs = [1, 2].map((seed) => queue.submit(ask({ seed })));
   toy.release();
   await Promise.all(jobs.map(({ ended }) => ended));
   assertEquals(jobs.map(({ state }) => state), ["failed", "completed"]);
@@ -129,40 +129,40 @@ Deno.test("what fails fails its own batch only, and the next is drawn", async ()
 
 Deno.test("a renderer whose device failed is opened anew", async () => {
   const fresh = new ToyRenderer();
-  const { toy, studio, ask } = makeStudio({ reopen: () => Promise.resolve(fresh) });
+  const { toy, queue, ask } = makeQueue({ reopen: () => Promise.resolve(fresh) });
   toy.failure = BROKEN;
-  const job = studio.submit(ask({}));
+  const job = queue.submit(ask({}));
   await job.ended;
   assertEquals([job.state, job.error], ["failed", BROKEN]);
-  await until(() => studio.running === 0);
-  const next = studio.submit(ask({}));
+  await until(() => queue.running === 0);
+  const next = queue.submit(ask({}));
   await next.ended;
   assertEquals([next.state, toy.batches.length, fresh.batches.length], ["completed", 1, 1]);
 });
 
 Deno.test("when no renderer is left, jobs that wait fail and new ones are refused with 503", async () => {
-  const { toy, studio, ask } = makeStudio({
+  const { toy, queue, ask } = makeQueue({
     maxBatch: 1,
     reopen: () => Promise.reject(new Error("no device")),
   });
   toy.hold();
   toy.failure = BROKEN;
-  const jobs = [1, 2].map((seed) => studio.submit(ask({ seed })));
+  const jobs = [1, 2].map((seed) => queue.submit(ask({ seed })));
   toy.release();
   await Promise.all(jobs.map(({ ended }) => ended));
   assertEquals(jobs.map(({ state }) => state), ["failed", "failed"]);
-  await until(() => studio.running === 0);
-  const refusal = await assertRejects(async () => await Promise.resolve(studio.submit(ask({}))));
+  await until(() => queue.running === 0);
+  const refusal = await assertRejects(async () => await Promise.resolve(queue.submit(ask({}))));
   assertEquals(refusal instanceof RequestError && refusal.status, 503);
 });
 
 Deno.test("drain() waits for what was begun and refuses what is new; its signal cancels", async () => {
-  const { toy, studio, ask } = makeStudio({ maxBatch: 1 });
+  const { toy, queue, ask } = makeQueue({ maxBatch: 1 });
   toy.hold();
-  const jobs = [1, 2].map((seed) => studio.submit(ask({ seed })));
+  const jobs = [1, 2].map((seed) => queue.submit(ask({ seed })));
   const stop = new AbortController();
-  const drained = studio.drain(stop.signal);
-  const refusal = await assertRejects(async () => await Promise.resolve(studio.submit(ask({}))));
+  const drained = queue.drain(stop.signal);
+  const refusal = await assertRejects(async () => await Promise.resolve(queue.submit(ask({}))));
   assertEquals(refusal instanceof RequestError && [refusal.status, refusal.code], [
     503,
     "draining",
@@ -174,9 +174,9 @@ Deno.test("drain() waits for what was begun and refuses what is new; its signal 
 });
 
 Deno.test("a picture that cannot be encoded fails its job", async () => {
-  const { studio, ask } = makeStudio();
-  const drawing = ask({});
-  const job = studio.submit({ ...drawing, pictures: [{ ...drawing.pictures[0]!, guidance: NaN }] });
+  const { queue, ask } = makeQueue();
+  const spec = ask({});
+  const job = queue.submit({ ...spec, pictures: [{ ...spec.pictures[0]!, guidance: NaN }] });
   await job.ended;
   assertEquals(job.state, "failed"); // NaN is no grey
   assert(job.error instanceof RangeError);
@@ -184,23 +184,23 @@ Deno.test("a picture that cannot be encoded fails its job", async () => {
 
 interface Made {
   readonly toy: ToyRenderer;
-  readonly studio: Studio;
-  ask(body: Record<string, unknown>): Drawing;
+  readonly queue: BatchQueue;
+  ask(body: Record<string, unknown>): JobSpec;
 }
 
-function makeStudio(
-  options: Partial<StudioOptions> = {},
+function makeQueue(
+  options: Partial<BatchQueueOptions> = {},
   toys: readonly ToyRenderer[] = [new ToyRenderer()],
 ): Made {
-  const studio = new Studio({ queueLimit: 32, maxBatch: 8, deadlineSeconds: 60, ...options });
+  const queue = new BatchQueue({ queueLimit: 32, maxBatch: 8, deadlineSeconds: 60, ...options });
   const catalog: Catalog = makeCatalog(toys.map(({ facts }) => facts), []);
-  studio.add(toys);
+  queue.add(toys);
   const { job } = bodySchemas({ steps: 1000, n: 10 });
   return {
     toy: toys[0]!,
-    studio,
+    queue,
     ask: (body) =>
-      resolveDrawing(catalog, parseBody(job, { prompt: "sneaker", ...body }), {
+      resolveSpec(catalog, parseBody(job, { prompt: "sneaker", ...body }), {
         previews: 0,
         defaults: { plan: "auto", maxSteps: 1000 },
       }),

@@ -1,5 +1,5 @@
 /**
- * A request with everything decided: which pictures, by which model, steps and plan.
+ * What a job generates: a request with every default filled in and every value checked.
  *
  * @module
  */
@@ -20,15 +20,15 @@ import { findLabel, wantedLabel } from "../engine/class_names.ts";
 import { matchClass, wantedPrompt } from "./class_match.ts";
 import { RequestError } from "./request_error.ts";
 
-/** Pictures to draw. */
-export interface Drawing {
-  /** By which model. */
+/** What a job generates. */
+export interface JobSpec {
+  /** The model. */
   readonly model: ServedModel;
-  /** Which; all with one label and one guidance, seeds one after another. */
+  /** Its pictures: one label and guidance scale, consecutive seeds. */
   readonly pictures: readonly PictureRequest[];
   /** Sampling steps. */
   readonly steps: number;
-  /** What is reused; without it everything runs. */
+  /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
   /** Kind of each step. */
   readonly kinds: readonly StepKind[];
@@ -38,12 +38,12 @@ export interface Drawing {
   readonly format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
   readonly compression: number | undefined;
-  /** Steps behind which a preview is wanted. */
+  /** Indices of the steps after which a preview is wanted. */
   readonly previewSteps: ReadonlySet<number>;
 }
 
 /** What a request may leave out. */
-export interface DrawingDefaults {
+export interface SpecDefaults {
   /** `auto`, `none` or a plan's id. */
   readonly plan: string;
   /** Most steps of a request, also of those that a plan or a model brings. */
@@ -51,18 +51,18 @@ export interface DrawingDefaults {
 }
 
 /**
- * Decides everything.
+ * Resolves a request.
  *
  * @throws {RequestError} 400 or 404, naming the field at fault.
  */
-export function resolveDrawing(
+export function resolveSpec(
   catalog: Catalog,
   body: GenerationBody,
   { previews, defaults }: {
     readonly previews: number | "all";
-    readonly defaults: DrawingDefaults;
+    readonly defaults: SpecDefaults;
   },
-): Drawing {
+): JobSpec {
   const model = findModel(catalog, body.model);
   expectPixels(model);
   expectClasses(model);
@@ -87,9 +87,9 @@ export function resolveDrawing(
   };
 }
 
-/** Whether two drawings may be drawn in lock-step. */
-export function isAlike(a: Drawing, b: Drawing): boolean {
-  const guided = ({ pictures: [first] }: Drawing): boolean => first!.guidance !== 1; // at least one
+/** Whether two jobs can run in one batch. */
+export function isAlike(a: JobSpec, b: JobSpec): boolean {
+  const guided = ({ pictures: [first] }: JobSpec): boolean => first!.guidance !== 1; // at least one
   return a.model === b.model && a.plan === b.plan && a.steps === b.steps && guided(a) === guided(b);
 }
 
@@ -127,11 +127,11 @@ function expectPixels({ facts: { id, latent: [channels], picture } }: ServedMode
   );
 }
 
-/** A model of text draws the conditions that the server was started with. */
+/** A text-conditioned model generates from the conditions that the server was started with. */
 function expectClasses({ facts: { id, classes } }: ServedModel): void {
   if (classes > 0) return;
   throw new RequestError(
-    `Cannot generate: ${id} must have conditions to draw (serve --conditions FILE): current value is none`,
+    `Cannot generate: ${id} needs conditions (serve --conditions FILE), and has none`,
     { code: "unsupported_model", param: "model" },
   );
 }
