@@ -9,7 +9,15 @@ import { AssetError } from "../errors.ts";
 import { type BlobStore, type PartialBlob, TakenError } from "./blob_store.ts";
 import { type ContentHash, type RunningHash, startHash } from "./content_hash.ts";
 import { type DownloadEvent, DownloadMeter } from "./download_meter.ts";
-import { type Answer, ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
+import {
+  type Answer,
+  ask,
+  bodyOf,
+  type HubAccess,
+  PATIENCE_MS,
+  plain,
+  RangeRefusedError,
+} from "./hub_request.ts";
 import { contentRange } from "./ranged_response.ts";
 import { Interruption, persist, watching } from "./retry.ts";
 
@@ -43,6 +51,8 @@ export interface DownloadOptions {
 
 /** Whole downloads that may have the wrong hash: of a leftover's bytes, then of fresh ones. */
 const CHANCES = 2;
+/** Answers in a row that do not go on where a leftover ends before it is given up: the first may be a slip. */
+const MISPLACED = 2;
 
 /**
  * Returns when the blob is in the store, whoever brought it.
@@ -102,6 +112,7 @@ class Filling {
   readonly #meter: DownloadMeter;
   #hash: RunningHash | undefined;
   #told = false;
+  #misplaced = 0;
   /** The strong etag of what was received; another one later is another file. */
   etag: string | undefined;
 
@@ -132,6 +143,7 @@ class Filling {
   }
 
   async append(bytes: Uint8Array): Promise<void> {
+    this.#misplaced = 0;
     this.#hash?.update(bytes);
     await this.partial.append(bytes);
     this.#progress();
@@ -141,6 +153,13 @@ class Filling {
     this.etag = this.blob.etag;
     await this.partial.restart();
     await this.rehash();
+  }
+
+  /** An answer does not go on where we are. Where none does, only the first byte is left to begin from. */
+  async misplaced(): Promise<void> {
+    if (++this.#misplaced < MISPLACED || this.length === 0) return;
+    this.#misplaced = 0;
+    await this.restart();
   }
 
   hex(): string | undefined {
@@ -161,7 +180,12 @@ async function receive(filling: Filling): Promise<void> {
   const range = { offset: filling.length, length: size - filling.length };
   const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
   await watching(watched, async (watch) => {
-    const answer = await ask(url, { ...access, range, signal: watch.signal });
+    const answer = await ask(url, { ...access, range, signal: watch.signal })
+      .catch(async (cause: unknown) => {
+        if (!(cause instanceof RangeRefusedError) || range.offset === 0) throw cause;
+        await filling.misplaced();
+        throw new Interruption(cause.message, { cause });
+      });
     try {
       await place(filling, answer);
       for await (const part of bodyOf(url, answer.response, watch)) {
@@ -182,7 +206,7 @@ async function receive(filling: Filling): Promise<void> {
 
 /** Proves that the answer goes on where we are; or begins anew with it. */
 async function place(filling: Filling, { response, linkedHash }: Answer): Promise<void> {
-  const { url, hash } = filling.blob;
+  const { url, hash, size } = filling.blob;
   if (hash?.kind === "sha256" && linkedHash !== undefined && linkedHash !== hash.hex) {
     throw interrupted(url, "its x-linked-etag", hash.hex, linkedHash);
   }
@@ -195,6 +219,12 @@ async function place(filling: Filling, { response, linkedHash }: Answer): Promis
     );
   }
   const offset = firstByte(filling, response);
+  if (offset === undefined) {
+    const [wanted, got] = [filling.length, response.headers.get("content-range") ?? ""];
+    await filling.misplaced();
+    const range = `bytes ${wanted}-${size - 1}/${size}`;
+    throw interrupted(url, "its content-range", range, JSON.stringify(got));
+  }
   if (changed || offset < filling.length) {
     const before = filling.etag;
     await filling.restart();
@@ -203,13 +233,11 @@ async function place(filling: Filling, { response, linkedHash }: Answer): Promis
   filling.etag ??= etag;
 }
 
-/** Where the answer begins: 0, or where we are. */
-function firstByte({ length, blob: { url, size } }: Filling, response: Response): number {
+/** Where the answer begins: 0, or where we are; `undefined` when it is of neither use. */
+function firstByte({ length, blob: { size } }: Filling, response: Response): number | undefined {
   if (response.status === 200) return 0;
-  const range = contentRange(response);
-  if (range?.first === length && (range.size ?? size) === size) return length;
-  const got = JSON.stringify(response.headers.get("content-range") ?? "");
-  throw interrupted(url, "its content-range", `bytes ${length}-${size - 1}/${size}`, got);
+  const { first, size: whole = size } = contentRange(response) ?? {};
+  return whole === size && first === length ? length : undefined;
 }
 
 /** An etag that stands for the very bytes. */

@@ -163,6 +163,8 @@ function redirectTarget(from: URL, response: Response): URL {
 
 /** A file that is not there. */
 export class AbsentError extends AssetError {}
+/** A range that the server does not give. */
+export class RangeRefusedError extends AssetError {}
 
 function refusal(
   url: URL,
@@ -184,7 +186,8 @@ function refusal(
     return new AssetError(`${must}it must be public${may}: ${got}`);
   }
   if (status === 404 || status === 410) return new AbsentError(`${must}it must exist: ${got}`);
-  return new AssetError(`${must}the server must answer 200 or 206: ${got}`);
+  const Refusal = status === 416 ? RangeRefusedError : AssetError;
+  return new Refusal(`${must}the server must answer 200 or 206: ${got}`);
 }
 
 function broken(url: URL, cause: unknown): AssetError {

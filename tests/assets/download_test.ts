@@ -186,6 +186,22 @@ Deno.test("download() does not believe a wrong content-range", NET, async () => 
   assertEquals(bytes, LARGE.read(0, SIZE));
 });
 
+for (
+  const [what, trouble] of [
+    ["refuses to go on there", { kind: "status", status: 416 }],
+    ["goes on elsewhere", { kind: "range", text: "bytes 7-299999/300000" }],
+  ] as const
+) {
+  Deno.test(`download() begins anew, once it is sure, when the server ${what}`, NET, async () => {
+    const cut = { kind: "cut", after: 200_000 } as const;
+    const { bytes, hub } = await downloaded([cut, trouble, trouble]);
+    assertEquals(bytes, LARGE.read(0, SIZE));
+    const [whole, rest] = ["bytes=0-299999", "bytes=200000-299999"];
+    assertEquals(rangesOf(hub), [whole, rest, rest, whole]);
+    assertEquals(rangesOf((await downloaded([cut, trouble])).hub), [whole, rest, rest]); // a slip
+  });
+}
+
 Deno.test("download() begins anew when the server has no ranges any more", NET, async () => {
   const { bytes, hub } = await downloaded([{ kind: "cut", after: 200_000 }, { kind: "whole" }]);
   assertEquals(bytes, LARGE.read(0, SIZE));
@@ -355,6 +371,7 @@ Deno.test("download() has the right bytes after any row of troubles, or refuses"
     fc.record({ kind: fc.constant("extra" as const), bytes: after }),
     fc.constant({ kind: "range" as const, text: "bytes 5-6/7" }),
     fc.constant({ kind: "status" as const, status: 502 }),
+    fc.constant({ kind: "status" as const, status: 416 }),
     fc.constant({ kind: "wrong" as const }),
   );
   const property = fc.asyncProperty(fc.array(trouble, { maxLength: 12 }), async (troubles) => {
