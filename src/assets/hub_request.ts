@@ -179,13 +179,17 @@ function refusal(
     const retryAfter = retryAfterOf(headers.get("retry-after"));
     return new Interruption(`${must}the server must answer 200 or 206: ${got}`, { retryAfter });
   }
+  const onHub = asked.origin === question.endpoint.origin;
+  const names = onHub && asked.pathname.includes("/api/models/") // a hub says 401 of what it lacks, too
+    ? "; check owner, name and revision (a private or gated one needs HF_TOKEN)"
+    : "";
   if (status === 401 || status === 403) {
-    const may = asked.origin === question.endpoint.origin
-      ? ", or HF_TOKEN must be the token of somebody who may read it"
-      : "";
-    return new AssetError(`${must}it must be public${may}: ${got}`);
+    const may = onHub ? ", or HF_TOKEN must be the token of somebody who may read it" : "";
+    return new AssetError(`${must}it must be public${may}: ${got}${names}`);
   }
-  if (status === 404 || status === 410) return new AbsentError(`${must}it must exist: ${got}`);
+  if (status === 404 || status === 410) {
+    return new AbsentError(`${must}it must exist: ${got}${names}`);
+  }
   const Refusal = status === 416 ? RangeRefusedError : AssetError;
   return new Refusal(`${must}the server must answer 200 or 206: ${got}`);
 }

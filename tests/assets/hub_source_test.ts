@@ -294,6 +294,21 @@ Deno.test("openHub() does not read the next page of a listing from elsewhere", N
   });
 });
 
+for (const [status, code] of [[404, "RepoNotFound"], [401, "RepoNotFound"]] as const) {
+  Deno.test(`openHub() says to check the name where a hub answers ${status}`, NET, async () => {
+    await withHub(async ({ hub, open }) => {
+      const headers = { "x-error-code": code };
+      hub.intercept = () => new Response("", { status, headers });
+      await assertRejects(
+        () => open("hf://owner/nmae").size("config.json"),
+        AssetError,
+        `current value is ${status}, ${code}; check owner, name and revision (a private or gated ` +
+          "one needs HF_TOKEN)",
+      );
+    });
+  });
+}
+
 Deno.test("openHub() follows a repository that got another name", NET, async () => {
   await withHub(async ({ hub, open }) => {
     hub.intercept = ({ url }) =>
