@@ -26,6 +26,7 @@ import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model
 import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
+import type { Scene } from "../src/model/scene.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { startOf } from "../src/sampler/sampler.ts";
@@ -131,7 +132,7 @@ function projecting(model: Model): Model {
     id: "projecting",
     transformer: change(model.transformer),
     scene: (request) => {
-      const scene = model.scene!(request); // FLUX has one
+      const scene = model.scene(request);
       return { ...scene, transformer: change(scene.transformer) };
     },
   };
@@ -174,8 +175,8 @@ function requestOf(model: Model): ReturnType<typeof resolveRequest> {
   });
 }
 
-function sceneOf(model: Model): NonNullable<ReturnType<typeof resolveRequest>["scene"]> {
-  return requestOf(model).scene!; // FLUX has one
+function sceneOf(model: Model): Scene {
+  return requestOf(model).scene;
 }
 
 interface Loop {
@@ -214,7 +215,7 @@ async function started(
 ): Promise<ReturnType<typeof sampleFrom>> {
   const request = requestOf(model);
   const run = { model, executor, request, steps, features: new FeatureCache() };
-  const latents = noiseOf(request, request.scene!.latentDims); // FLUX has a scene
+  const latents = noiseOf(request, request.scene.latentDims);
   return sampleFrom(run, { table: await conditionRun(run), state: { ...startOf(latents), index } });
 }
 

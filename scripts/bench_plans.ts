@@ -16,6 +16,7 @@ import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
+import { resolveRequest } from "../src/engine/request.ts";
 import { type RunResult, runSteps, type StepReport } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
 import { type Model, openModel } from "../src/model/model.ts";
@@ -88,7 +89,7 @@ async function open(name: string): Promise<Model> {
 }
 
 async function run(model: Model, executor: Executor, steps: readonly Step[]): Promise<Timed> {
-  const request = { labels: [1], seed: 0, steps: steps.length, guidance: model.sampler.guidance };
+  const request = resolveRequest(model, { labels: [1], steps: steps.length });
   const loop = runSteps({ model, executor, request, steps, features: new FeatureCache() });
   const reports: StepReport[] = [];
   for (let next = await loop.next();; next = await loop.next()) {

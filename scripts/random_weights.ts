@@ -1,7 +1,7 @@
 /**
  * Weights of any DiT geometry, for measuring time and memory where nothing depends on the numbers.
  */
-import { dit } from "../src/model/dit.ts";
+import { ditModel } from "../src/model/dit_model.ts";
 import type { Model } from "../src/model/model.ts";
 import type { Weights } from "../src/assets/weights.ts";
 import { type DitConfig, ditTensors } from "../src/model/dit_config.ts";
@@ -58,15 +58,10 @@ export function randomTensors(shapes: ReadonlyMap<string, readonly number[]>): W
 /** A DiT of a published size with random weights. */
 export function randomModel(name: string): Model {
   const config = publishedConfig(name);
-  const grid = config.inputSize / config.patchSize;
   return {
+    ...ditModel(config),
     id: name,
-    transformer: dit(config),
     weights: randomWeights(config),
-    latent: [config.inChannels, config.inputSize, config.inputSize],
-    tokenGrid: [grid, grid],
-    classes: config.numClasses,
-    nullLabel: config.numClasses,
     classNames: [],
     sampler: { name: "ddim", steps: 50, guidance: 4 },
     fingerprint: () => Promise.resolve("random"),

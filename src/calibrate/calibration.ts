@@ -57,7 +57,7 @@ export function seededConditions(
   { model }: Pipeline,
   { runs, seed }: { readonly runs: number; readonly seed: number },
 ): Conditions {
-  if (model.scene !== undefined) {
+  if (model.classes === 0) {
     throw new RangeError(
       `Cannot calibrate: conditions must be given to ${model.id}, which makes pictures of text`,
     );
@@ -101,14 +101,14 @@ export function sliceConditions(
   };
 }
 
-/** What recorded runs are about; absent = the model's labels. */
+/** What recorded runs are about. */
 export function taskScene(
   { pipeline: { model }, conditions: { noise, given } }: Pick<
     CalibrationTask,
     "pipeline" | "conditions"
   >,
-): Scene | undefined {
-  return model.scene?.({ ...given, noiseDims: noise.dims });
+): Scene {
+  return model.scene({ ...given, noiseDims: noise.dims });
 }
 
 /** The sampler of recorded runs. */
@@ -116,8 +116,7 @@ export function taskSampling(
   task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps">,
 ): Sampler {
   const { pipeline: { model }, steps } = task;
-  const scene = taskScene(task);
-  return samplingFor(model, { steps, ...(scene !== undefined && { scene }) });
+  return samplingFor(model, { steps, scene: taskScene(task) });
 }
 
 /** The request of runs over conditions; noise is given, so the seed is not used. */
@@ -125,8 +124,7 @@ export function trialRequest(
   task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps" | "guidance">,
 ): ResolvedRequest {
   const { conditions: { labels, noise }, steps, guidance } = task;
-  const scene = taskScene(task);
-  return { labels, noise, seed: 0, steps, guidance, ...(scene !== undefined && { scene }) };
+  return { labels, noise, seed: 0, steps, guidance, scene: taskScene(task) };
 }
 
 /** What a mode decided. */
@@ -147,7 +145,7 @@ export async function planOf(task: CalibrationTask, choice: Choice): Promise<Pla
   const run = {
     times,
     guidance: choice.guidance,
-    tokenGrid: taskScene(task)?.tokenGrid,
+    tokenGrid: taskScene(task).tokenGrid,
     precision: precisionName(task.pipeline.precision.weights),
   };
   const target = await planTarget(task.pipeline.model, run);

@@ -10,7 +10,7 @@ import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { labelScene, rowsPerPicture, type Scene } from "../model/scene.ts";
+import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Conditions, sliceConditions, taskScene } from "./calibration.ts";
@@ -82,7 +82,7 @@ const MAX_BATCH = 10;
  * @throws {RangeError} When rounds is not a whole number of at least 1, or a condition is out of range.
  */
 export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
-  const { pipeline: { model }, plan, conditions, rounds } = task;
+  const { plan, conditions, rounds } = task;
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new RangeError(
       `Cannot compare: rounds must be a whole number >= 1: current value is ${rounds}`,
@@ -102,7 +102,7 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   const { notices } = last[0]!.planned.generated;
   const timing = { full: timingOf(pairs, "full"), planned: timingOf(pairs, "planned") };
   const compiled = compilePlan(plan);
-  const scene = taskScene(task) ?? labelScene(model);
+  const scene = taskScene(task);
   const { transformer } = scene;
   const pictures = {
     full: await picturesOf(last.map(({ full }) => full.generated.latents), { ...task, scene }),

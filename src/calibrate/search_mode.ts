@@ -5,7 +5,6 @@
  */
 
 import { modelCost } from "../engine/plan_target.ts";
-import { sceneOf } from "../engine/request.ts";
 import { type ModelCost, rowMacs } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import {
@@ -102,7 +101,7 @@ async function problemOf(task: SearchTask, report: Report): Promise<SearchProble
     onProgress: report("drift"),
   });
   const recorded = await openTrials(subjectOf(task, first));
-  const { transformer } = sceneOf(recorded.subject.model, recorded.subject.request);
+  const { transformer } = recorded.subject.request.scene;
   const longest = Math.min(LONGEST_REUSE, steps - 1);
   const errors = await measureReuse(recorded, { longest, onProgress: report("reuse") });
   const cost = modelCost(transformer);

@@ -149,7 +149,7 @@ function slowestAbove(
   moduleLevel: number,
   { task, drifts, template }: SpeedOptions,
 ): Candidate | undefined {
-  const cost = modelCost(taskScene(task)?.transformer ?? task.pipeline.model.transformer);
+  const cost = modelCost(taskScene(task).transformer);
   for (let reused = 0; reused < task.steps; reused++) {
     const step = reused / Math.max(1, task.steps - 1);
     const levels = Object.fromEntries(

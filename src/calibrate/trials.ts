@@ -6,7 +6,7 @@
 
 import type { Executor } from "../engine/executor.ts";
 import { FeatureCache } from "../engine/feature_cache.ts";
-import { type ResolvedRequest, sceneOf } from "../engine/request.ts";
+import type { ResolvedRequest } from "../engine/request.ts";
 import { samplingFor } from "../engine/sampling.ts";
 import { conditionRun, noiseOf, type Run, sampleFrom } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
@@ -49,7 +49,7 @@ export async function openTrials(subject: TrialSubject): Promise<Trials> {
   const { times } = samplingFor(model, request);
   const steps = fullSteps(request.steps, model.transformer.modules.length);
   const table = await conditionRun(runOf(subject, steps));
-  const noise = request.noise ?? noiseOf(request, sceneOf(model, request).latentDims);
+  const noise = request.noise ?? noiseOf(request, request.scene.latentDims);
   const state = startOf(noise);
   const states = await collect(runOf(subject, steps), { table, state });
   return { subject, times, table, full: [state, ...states] };

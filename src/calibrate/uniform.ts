@@ -28,7 +28,7 @@ export async function uniformPlan(model: Model, { steps, every }: UniformOptions
       `Cannot make uniform plan: every must be a whole number >= 1: current value is ${every}`,
     );
   }
-  const { times } = samplingFor(model, { steps });
+  const { times } = samplingFor(model, { steps, scene: model.scene({}) });
   const { guidance } = model.sampler;
   const target = await planTarget(model, { times, guidance });
   return {

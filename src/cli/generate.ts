@@ -12,7 +12,7 @@ import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { encodePng } from "../engine/png.ts";
 import { plannedSteps } from "../engine/plan_target.ts";
-import { resolveRequest, sceneOf } from "../engine/request.ts";
+import { resolveRequest } from "../engine/request.ts";
 import { samplingFor } from "../engine/sampling.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
@@ -103,9 +103,8 @@ async function runBatches(
     labels,
     ...(noise !== undefined && { noise }),
   });
-  const { steps, guidance } = request;
+  const { steps, guidance, scene } = request;
   const { times } = samplingFor(model, request);
-  const scene = sceneOf(model, request);
   // Refuses before the work.
   await plannedSteps(wanted.plan, model, { times, guidance, tokenGrid: scene.tokenGrid });
   announce(pipeline, run);

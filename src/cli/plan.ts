@@ -8,7 +8,7 @@ import process from "node:process";
 import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { samplingFor } from "../engine/sampling.ts";
-import { planTarget } from "../engine/plan_target.ts";
+import { planTarget, sceneOfPlan } from "../engine/plan_target.ts";
 import { type Model, type ModelChoice, openModel } from "../model/model.ts";
 import { importCacheBook } from "../plan/cache_book.ts";
 import { exportCacheBook } from "../plan/cache_book_export.ts";
@@ -20,7 +20,7 @@ import { renderText } from "../plan/render_text.ts";
 import { linearSchedule } from "../sampler/noise_schedule.ts";
 import { withDownloads } from "./download_progress.ts";
 import { writeWhole } from "./files.ts";
-import { factsOf, sceneOfPlan } from "./plan_facts.ts";
+import { factsOf } from "./plan_facts.ts";
 import { readBook, readPlan, writePlan } from "./plan_file.ts";
 import {
   type BindPlan,
@@ -103,11 +103,7 @@ async function samplerOf(
   if (name === "ddim") return { name, times: linearSchedule(steps!).times }; // one was given
   if (model !== undefined) {
     return await withModel(model, {}, (opened) => {
-      const scene = opened.scene?.({ grid });
-      const sampling = samplingFor(opened, {
-        steps: steps!,
-        ...(scene !== undefined && { scene }),
-      });
+      const sampling = samplingFor(opened, { steps: steps!, scene: opened.scene({ grid }) });
       return { name: opened.sampler.name, times: sampling.times };
     });
   }

@@ -5,9 +5,9 @@
  */
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import { featureSizes, modelCost } from "../engine/plan_target.ts";
+import { featureSizes, modelCost, sceneOfPlan } from "../engine/plan_target.ts";
 import type { Model } from "../model/model.ts";
-import { labelScene, rowsPerPicture, type Scene } from "../model/scene.ts";
+import { rowsPerPicture } from "../model/scene.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -81,13 +81,6 @@ function keptText(compiled: CompiledPlan, model: Model | undefined): string {
   const rows = rowsPerPicture(scene, guidance);
   const bytes = peakLiveBytes(compiled, featureSizes(scene.transformer, rows));
   return `${results}, ${bytes} bytes for each picture`;
-}
-
-/** The model at the grid that the plan was made for; at its own where the plan does not say. */
-export function sceneOfPlan({ context: { tokenGrid } }: Plan, model: Model): Scene {
-  const [rows, columns] = tokenGrid ?? [];
-  const grid = rows === undefined || columns === undefined ? undefined : [rows, columns] as const;
-  return model.scene?.({ grid }) ?? labelScene(model);
 }
 
 function measuredText({ values, machine }: NonNullable<Plan["measured"]>): string {

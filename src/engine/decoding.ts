@@ -6,7 +6,6 @@
 
 import type { Backend } from "../backend/backend.ts";
 import type { Model } from "../model/model.ts";
-import { labelScene } from "../model/scene.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { VaeExecutor } from "./vae.ts";
 
@@ -55,8 +54,7 @@ export class Decoding {
   }
 
   #planesOf(latents: Tensor, { grid }: DecodingOptions): Tensor {
-    const scene = this.model.scene?.({ noiseDims: latents.dims, grid }) ?? labelScene(this.model);
-    return scene.planes(latents);
+    return this.model.scene({ noiseDims: latents.dims, grid }).planes(latents);
   }
 }
 

@@ -8,14 +8,13 @@ import type { ModelLocation } from "../assets/model_dir.ts";
 import type { BackendName } from "../backend/backend.ts";
 import { type Model, openModel } from "../model/model.ts";
 import type { Transformer } from "../model/module_graph.ts";
-import { labelScene } from "../model/scene.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import { drawingError } from "./decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { EMBEDDED_MODEL } from "./pipeline.ts";
-import { featureSizes } from "./plan_target.ts";
+import { featureSizes, sceneOfPlan } from "./plan_target.ts";
 import { roundedLowering, type WeightPrecision } from "./precision.ts";
 import { choosePrecision } from "./rounding.ts";
 import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run_memory.ts";
@@ -72,11 +71,7 @@ export async function estimateMemory(request: MemoryRequest = {}): Promise<Memor
 /** As {@link estimateMemory}, of an opened model. */
 export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">): MemoryReport {
   const { pictures = 1, plan } = request;
-  const grid = plan?.context.tokenGrid;
-  const [first, second] = grid ?? [];
-  const scene = model.scene?.({
-    grid: first === undefined || second === undefined ? undefined : [first, second],
-  }) ?? labelScene(model);
+  const scene = sceneOfPlan(plan, model);
   const guidance = request.guidance ?? plan?.context.guidance ?? model.sampler.guidance;
   const labels = Array.from({ length: pictures }, (_, i) => i % Math.max(1, model.classes));
   const batch = scene.batch(labels, { time: 0, guidance });

@@ -192,7 +192,7 @@ class ModelPipeline implements Pipeline {
       times,
       sigmas: request.sigmas,
       guidance: request.guidance,
-      tokenGrid: request.scene?.tokenGrid,
+      tokenGrid: request.scene.tokenGrid,
       precision: precisionName(this.precision.weights),
     });
     this.#expectRoom(request, { plan: options.plan, steps });

@@ -6,6 +6,7 @@
 
 import type { Model } from "../model/model.ts";
 import type { Transformer } from "../model/module_graph.ts";
+import type { Scene } from "../model/scene.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
 import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
@@ -53,6 +54,13 @@ export function featureSizes(transformer: Transformer, rows: number): FeatureSiz
     hidden: state,
     residual: state,
   };
+}
+
+/** The model at the grid that a plan was made for; at its own where it has no other or the plan does not say. */
+export function sceneOfPlan(plan: Plan | undefined, model: Model): Scene {
+  const [rows, columns] = plan?.context.tokenGrid ?? [];
+  const known = model.resizes === true && rows !== undefined && columns !== undefined;
+  return model.scene({ grid: known ? [rows, columns] : undefined });
 }
 
 /** What a plan must fit, for this model and this run. */

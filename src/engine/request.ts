@@ -5,7 +5,7 @@
  */
 
 import type { Model } from "../model/model.ts";
-import { labelScene, type Scene, type TextConditions } from "../model/scene.ts";
+import type { Scene, TextConditions } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
@@ -51,13 +51,8 @@ export interface ResolvedRequest {
   readonly scales?: readonly number[];
   /** Sigmas of the steps before they are shifted, if they were given. */
   readonly sigmas?: readonly number[];
-  /** What the run is about; absent = the model's labels. */
-  readonly scene?: Scene;
-}
-
-/** What a run is about. */
-export function sceneOf(model: Model, { scene }: Pick<ResolvedRequest, "scene">): Scene {
-  return scene ?? labelScene(model);
+  /** What the run is about. */
+  readonly scene: Scene;
 }
 
 /**
@@ -66,15 +61,15 @@ export function sceneOf(model: Model, { scene }: Pick<ResolvedRequest, "scene">)
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
-  const scene = resolveScene(model, options);
+  const { noise, sigmas, text, pooled, imageIds, grid } = options;
+  const scene = model.scene({ text, pooled, imageIds, grid, noiseDims: noise?.dims });
   const labels = resolveLabels(model, options, scene);
   const seed = options.seed ?? 0;
   checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - labels.length);
-  const { noise, sigmas } = options;
   const steps = options.steps ?? options.plan?.sampler.times.length ?? sigmas?.length ??
     model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
-  if (noise !== undefined) checkNoise(noise, [labels.length, ...scene?.latentDims ?? model.latent]);
+  if (noise !== undefined) checkNoise(noise, [labels.length, ...scene.latentDims]);
   return {
     labels,
     seed,
@@ -82,20 +77,8 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     ...resolveGuidance(model, { wanted: options.guidance, pictures: labels.length }),
     ...(noise !== undefined && { noise }),
     ...(sigmas !== undefined && { sigmas }),
-    ...(scene !== undefined && { scene }),
+    scene,
   };
-}
-
-/** The scene of a model that makes one of each request; other models take labels only. */
-function resolveScene(model: Model, options: GenerateOptions): Scene | undefined {
-  const { noise, text, pooled, imageIds, grid } = options;
-  const conditions = { text, pooled, imageIds, grid };
-  if (model.scene !== undefined) return model.scene({ ...conditions, noiseDims: noise?.dims });
-  const given = Object.entries(conditions).find(([, value]) => value !== undefined);
-  if (given === undefined) return undefined;
-  throw new RangeError(
-    `Cannot generate: ${given[0]} must not be given to a model whose conditions are labels`,
-  );
 }
 
 /**
@@ -119,15 +102,15 @@ export function resolveLabel(
 function resolveLabels(
   model: Model,
   options: GenerateOptions,
-  scene: Scene | undefined,
+  { conditions }: Scene,
 ): number[] {
-  const count = scene?.conditions ?? model.classes;
-  if (scene !== undefined && count === 0) {
+  const count = conditions ?? model.classes;
+  if (count === 0) {
     throw new RangeError(
       `Cannot generate: text and pooled must be given to ${model.id}: current value is none`,
     );
   }
-  const length = scene?.conditions ?? Math.min(model.classes, 10);
+  const length = conditions ?? Math.min(model.classes, 10);
   const first = Array.from({ length }, (_, label) => label);
   const labels = options.labels?.map((label) => resolveLabel(model, label, count)) ?? first;
   if (labels.length > 0) return labels;
@@ -165,7 +148,7 @@ function resolveScale(model: Model, wanted: number | undefined): number {
     );
   }
   if (guidance === 1 || guides) return guidance;
-  const lacks = model.scene === undefined ? "a null label" : "a guidance embedding";
+  const lacks = model.classes > 0 ? "a null label" : "a guidance embedding";
   throw new RangeError(
     `Cannot generate: guidance must be 1 for a model without ${lacks}: current value is ${guidance}`,
   );

@@ -14,7 +14,7 @@ import { peakLiveBytes } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { featureSizes } from "./plan_target.ts";
-import { type ResolvedRequest, sceneOf } from "./request.ts";
+import type { ResolvedRequest } from "./request.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run_memory.ts";
 
 /** What a run keeps depends on its plan. */
@@ -41,7 +41,7 @@ export function roomCheck(
     | undefined;
   return (request, { plan, steps }) => {
     if (memoryLimit === undefined) return;
-    const scene = sceneOf(model, request);
+    const { scene } = request;
     const { transformer } = scene;
     const sizes = JSON.stringify(transformer.sizes ?? {}); // of equal sizes a model's graphs are equal
     if (known?.sizes !== sizes) {

@@ -21,7 +21,7 @@ import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
 import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
-import { type ResolvedRequest, sceneOf } from "./request.ts";
+import type { ResolvedRequest } from "./request.ts";
 import { samplingFor } from "./sampling.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./transfer.ts";
@@ -84,12 +84,12 @@ export interface Run {
 
 /** Runs step by step; leaving the loop early frees everything. */
 export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult, undefined> {
-  const { model, request, steps, features } = run;
+  const { request, steps, features } = run;
   const { noise, seed, labels, guidance } = request;
   const started = performance.now();
   const table = await conditionRun(run);
   const conditioned = performance.now();
-  let latents = noise ?? noiseOf(request, sceneOf(model, request).latentDims);
+  let latents = noise ?? noiseOf(request, request.scene.latentDims);
   let loopSeconds = 0;
   for await (const report of sampleFrom(run, { table, state: startOf(latents) })) {
     latents = report.latents;
@@ -149,7 +149,7 @@ export function constantsOf(
   { model, executor: { backend }, request, signal }: Run,
 ): Promise<Values> {
   const { transformer: { preparation }, weights } = model;
-  const inputs = sceneOf(model, request).inputs(request.labels);
+  const inputs = request.scene.inputs(request.labels);
   return makeConstants(inputs, { backend, preparation, weights, signal });
 }
 
@@ -183,10 +183,10 @@ export function stepInputs(
     readonly time: number;
   },
 ): StepInputs {
-  const { model, request, features, signal, probe } = run;
+  const { request, features, signal, probe } = run;
   const batch = batchOf(run, time);
   const repeated = repeat(latent, batch.length / request.labels.length);
-  const { sizes } = sceneOf(model, request).transformer;
+  const { sizes } = request.scene.transformer;
   return {
     latent: repeated,
     batch,
@@ -201,7 +201,7 @@ export function stepInputs(
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
 export function guided(prediction: Tensor, { model, request }: Run): Tensor {
   const { labels, guidance, scales = guidance } = request;
-  const [channels = 0] = sceneOf(model, request).latentDims;
+  const [channels = 0] = request.scene.latentDims;
   if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
   const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
   return guide(prediction, channels, { scale: scales, channels: guidedChannels });
@@ -210,9 +210,9 @@ export function guided(prediction: Tensor, { model, request }: Run): Tensor {
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-function batchOf({ model, request }: Run, time: number): Condition[] {
-  const { labels, guidance, scales } = request;
-  return sceneOf(model, request).batch(labels, { time, guidance, scales });
+function batchOf({ request }: Run, time: number): Condition[] {
+  const { labels, guidance, scales, scene } = request;
+  return scene.batch(labels, { time, guidance, scales });
 }
 
 /** Starting noise of a request: picture i from seed + i. */

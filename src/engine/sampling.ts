@@ -15,9 +15,8 @@ import type { ResolvedRequest } from "./request.ts";
  * @throws {RangeError} When sigmas do not fit, or the sampler has none.
  */
 export function samplingFor(
-  { sampler, tokenGrid }: Pick<Model, "sampler" | "tokenGrid">,
-  { steps, sigmas, scene }: Pick<ResolvedRequest, "steps" | "sigmas" | "scene">,
+  { sampler }: Pick<Model, "sampler">,
+  { steps, sigmas, scene: { tokens } }: Pick<ResolvedRequest, "steps" | "sigmas" | "scene">,
 ): Sampler {
-  const [rows, columns] = tokenGrid;
-  return makeSampler(sampler, { steps, sigmas, tokens: scene?.tokens ?? rows * columns });
+  return makeSampler(sampler, { steps, sigmas, tokens });
 }

@@ -23,6 +23,7 @@ import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_dif
 import { positionEmbedding } from "./dit_embeddings.ts";
 import type { Model, ModelChoice } from "./model.ts";
 import { originOf } from "./model_origin.ts";
+import { labelScene } from "./scene.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
@@ -35,22 +36,35 @@ const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4
 export async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { config, weights } = await officialDit(directory);
   checkDitTensors(config, weights);
-  const { inChannels, inputSize, patchSize, numClasses } = config;
   return {
+    ...ditModel(config),
     id: directory.id,
-    transformer: dit(config),
     weights: withPositions(weights, config),
-    latent: [inChannels, inputSize, inputSize],
-    tokenGrid: [inputSize / patchSize, inputSize / patchSize],
-    classes: numClasses,
-    ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
     classNames: classNames(directory, config),
     sampler: await samplerOf(directory, config, choice),
-    ...await openAutoencoder(directory, inChannels),
+    ...await openAutoencoder(directory, config.inChannels),
     origin: originOf("dit", config, directory),
     fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),
   };
+}
+
+/** What a configuration says of a model. */
+export type DitShape = Pick<
+  Model,
+  "transformer" | "latent" | "tokenGrid" | "classes" | "nullLabel" | "scene"
+>;
+
+/** A DiT of this configuration, without weights. */
+export function ditModel(config: DitConfig): DitShape {
+  const { inChannels, inputSize, patchSize, numClasses } = config;
+  const labelled = {
+    transformer: dit(config),
+    latent: [inChannels, inputSize, inputSize],
+    tokenGrid: [inputSize / patchSize, inputSize / patchSize],
+    ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
+  } as const;
+  return { ...labelled, classes: numClasses, scene: labelScene(labelled) };
 }
 
 /** A configuration with the weights that it describes, under the original's names. */

@@ -69,7 +69,14 @@ const DEV_SHIFT = {
 /** What a configuration says of a model. */
 export type FluxShape = Pick<
   Model,
-  "transformer" | "latent" | "tokenGrid" | "classes" | "classNames" | "embedsGuidance" | "scene"
+  | "transformer"
+  | "latent"
+  | "tokenGrid"
+  | "classes"
+  | "classNames"
+  | "embedsGuidance"
+  | "resizes"
+  | "scene"
 >;
 
 /** A FLUX transformer of this configuration, without weights. */
@@ -81,6 +88,7 @@ export function fluxModel(config: FluxConfig): FluxShape {
     tokenGrid: DEFAULT_GRID,
     classes: 0,
     classNames: [],
+    resizes: true,
     ...(config.guidanceEmbeds && { embedsGuidance: true }),
     scene: (request) => fluxScene(config, request),
   };

@@ -42,14 +42,16 @@ export interface Model extends Decodable {
   readonly classNames: readonly string[];
   /** The guidance scale is an input of the model, so that guiding needs no null half. */
   readonly embedsGuidance?: true;
+  /** Pictures may have any token grid. */
+  readonly resizes?: true;
   /** How it is sampled unless the caller wants it otherwise. */
   readonly sampler: SamplerDefaults;
   /**
-   * What a run with these conditions is about; absent = that of the model's labels, whatever the request.
+   * What a run with these conditions is about.
    *
    * @throws {RangeError} When conditions do not fit the model or each other.
    */
-  readonly scene?: (request: SceneRequest) => Scene;
+  readonly scene: (request: SceneRequest) => Scene;
   /** What a packed copy must say of it; absent where there can be none. */
   readonly origin?: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */

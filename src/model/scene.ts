@@ -69,10 +69,10 @@ export interface LabelledModel {
   readonly nullLabel?: number;
 }
 
-/** The scene of a model whose conditions are labels: the same for every request. */
-export function labelScene(model: LabelledModel): Scene {
+/** The scene of a model whose conditions are labels: the same for every request, which gives none. */
+export function labelScene(model: LabelledModel): (request: SceneRequest) => Scene {
   const { transformer, latent, tokenGrid, nullLabel } = model;
-  return {
+  const scene: Scene = {
     transformer,
     latentDims: latent,
     tokens: tokenGrid[0] * tokenGrid[1],
@@ -84,6 +84,21 @@ export function labelScene(model: LabelledModel): Scene {
     },
     planes: (latents) => latents,
     inputs: () => ({}),
+  };
+  return ({ text, pooled, imageIds, grid }) => {
+    const given = Object.entries({ text, pooled, imageIds }).find(([, value]) =>
+      value !== undefined
+    );
+    if (given !== undefined) {
+      throw new RangeError(
+        `Cannot generate: ${given[0]} must not be given to a model whose conditions are labels`,
+      );
+    }
+    if (grid === undefined || `${grid}` === `${tokenGrid}`) return scene;
+    throw new RangeError(
+      `Cannot generate: grid must be ${tokenGrid.join(" × ")}, the model's own: current value is ` +
+        grid.join(" × "),
+    );
   };
 }
 

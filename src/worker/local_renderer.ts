@@ -8,7 +8,7 @@ import { pictureShape } from "../engine/decoding.ts";
 import type { PipelineOptions } from "../engine/library.ts";
 import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
-import { labelScene, type Scene } from "../model/scene.ts";
+import type { Scene } from "../model/scene.ts";
 import { normalNoise } from "../tensor/random.ts";
 import { joinRows } from "../tensor/rows.ts";
 import { zeros } from "../tensor/tensor.ts";
@@ -34,22 +34,13 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
   try {
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
-    const scene = sceneOf(pipeline, options.conditions);
+    const scene = pipeline.model.scene(options.conditions ?? {}); // what every batch is about
     const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });
   } catch (error) {
     await pipeline.close();
     throw error;
   }
-}
-
-/** What every batch is about. */
-function sceneOf({ model }: Pipeline, conditions: PictureConditions | undefined): Scene {
-  if (model.scene !== undefined) return model.scene(conditions ?? {});
-  if (conditions === undefined) return labelScene(model);
-  throw new RangeError(
-    `Cannot render: conditions must not be given to ${model.id}, whose conditions are labels`,
-  );
 }
 
 interface Opened {

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { seededConditions } from "../../src/calibrate/calibration.ts";
+import { seededConditions, trialRequest } from "../../src/calibrate/calibration.ts";
 import { expectedError } from "../../src/calibrate/expected_error.ts";
 import { measureRows } from "../../src/calibrate/row_error.ts";
 import { calibrateSearch, type SearchTask } from "../../src/calibrate/search_mode.ts";
@@ -30,10 +30,9 @@ async function withTask(use: (task: SearchTask) => Promise<void>): Promise<void>
 
 function trialsOf(
   { model, executor }: Pipeline,
-  { steps, guidance, conditions }: SearchTask,
+  task: SearchTask,
 ): Promise<Trials> {
-  const { labels, noise } = conditions;
-  return openTrials({ model, executor, request: { labels, noise, seed: 0, steps, guidance } });
+  return openTrials({ model, executor, request: trialRequest(task) });
 }
 
 function rms(a: Tensor, b: Tensor): number {

@@ -70,7 +70,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 Deno.test("the times of a run are the golden scheduler's", async () => {
   const model = await openModel(await pipelineFiles());
   const times = await (await golden("dit-a-diffusers")).integers("timesteps");
-  assertEquals(samplingFor(model, { steps: 20 }).times, times);
+  assertEquals(samplingFor(model, { steps: 20, scene: model.scene({}) }).times, times);
   await model.close();
 });
 

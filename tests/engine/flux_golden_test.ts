@@ -98,7 +98,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
         const given = await sampleOptions(file, rows);
         const plan = await importedBook(pipeline, given, name);
         const { latents, peakFeatureBytes } = await pipeline.generate({ ...given, plan });
-        const { transformer } = resolveRequest(pipeline.model, given).scene!;
+        const { transformer } = resolveRequest(pipeline.model, given).scene;
         const predicted = peakLiveBytes(compilePlan(plan), featureSizes(transformer, rows));
         assertEquals(peakFeatureBytes, predicted);
         await pipeline.close();
@@ -203,7 +203,7 @@ async function forward(pipeline: Pipeline, file: Safetensors): Promise<Tensor> {
   const [step] = fullSteps(1, model.transformer.modules.length);
   const run = { model, executor, request, steps: [step!], features: new FeatureCache() };
   const batch = request.labels.flatMap((label, i) =>
-    request.scene!.batch([label], { time: times[i]!, guidance: GUIDANCE })
+    request.scene.batch([label], { time: times[i]!, guidance: GUIDANCE })
   );
   const { transformer: { conditioning }, weights } = model;
   const table = await computeConditioning(batch, {

@@ -1,9 +1,20 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type GenerateOptions, resolveLabel, resolveRequest } from "../../src/engine/request.ts";
+import { parseDitConfig } from "../../src/model/dit_config.ts";
 import type { Model } from "../../src/model/model.ts";
+import { ditModel } from "../../src/model/dit_model.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 
-type Facts = Pick<Model, "classes" | "nullLabel" | "classNames" | "sampler" | "latent">;
+type Facts = Pick<Model, "classes" | "nullLabel" | "classNames" | "sampler" | "scene">;
+
+const { scene: SCENE } = ditModel(parseDitConfig({
+  input_size: 4,
+  patch_size: 2,
+  in_channels: 1,
+  hidden_size: 16,
+  depth: 1,
+  num_heads: 2,
+}));
 
 /** A model as far as a request looks at it. */
 function modelWith(facts: Partial<Facts> = {}): Model {
@@ -12,7 +23,7 @@ function modelWith(facts: Partial<Facts> = {}): Model {
     nullLabel: 3,
     classNames: ["T-shirt/top", "Bag", "7"],
     sampler: { name: "ddim", steps: 50, guidance: 2 },
-    latent: [1, 4, 4],
+    scene: SCENE,
     ...facts,
   };
   return known as Model; // no weights are looked at
@@ -29,6 +40,7 @@ Deno.test("resolveRequest() fills in the model's steps and guidance, seed 0 and 
     seed: 0,
     steps: 50,
     guidance: 2,
+    scene: SCENE({}),
   });
 });
 
@@ -46,6 +58,7 @@ Deno.test("resolveRequest() keeps what was asked for", () => {
     steps: 7,
     guidance: 0,
     noise,
+    scene: SCENE({}),
   });
 });
 
@@ -80,6 +93,11 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
       { labels: [1], noise: { dims: [1, 1, 4, 4], data: new Float32Array(16).fill(NaN) } },
       "noise must be finite numbers",
     ],
+    [
+      { text: zeros([1, 2, 3]) },
+      "text must not be given to a model whose conditions are labels",
+    ],
+    [{ grid: [2, 3] }, "grid must be 2 × 2, the model's own: current value is 2 × 3"],
     [{ labels: [1], noise: zeros([2, 1, 4, 4]) }, "noise must be [1,1,4,4]: current value is [2,"],
   ];
   for (const [options, message] of refusals) {

@@ -25,9 +25,9 @@ Deno.test("a request of FLUX has a picture for each row of text, and the model's
   const { labels, steps, guidance, scene } = resolveRequest(modelWith(), GIVEN);
   assertEquals(labels, [0, 1]);
   assertEquals([steps, guidance], [28, 3.5]);
-  assertEquals(scene?.latentDims, [6, 12]);
-  assertEquals(scene?.tokenGrid, [2, 3]);
-  assertEquals(scene?.transformer.sizes, { T: 6, M: 3, "M+T": 9 });
+  assertEquals(scene.latentDims, [6, 12]);
+  assertEquals(scene.tokenGrid, [2, 3]);
+  assertEquals(scene.transformer.sizes, { T: 6, M: 3, "M+T": 9 });
 });
 
 Deno.test("labels of FLUX choose rows of text, some twice", () => {
@@ -39,7 +39,7 @@ Deno.test("labels of FLUX choose rows of text, some twice", () => {
     noise,
     labels: [1, 1, 0],
   });
-  const inputs = scene!.inputs(labels);
+  const inputs = scene.inputs(labels);
   assertEquals(inputs["text.features"]?.dims, [3, 1, 10]);
   assertEquals([...inputs["text.features"]!.data].filter((_, i) => i % 10 === 0), [10, 10, 0]);
 });
@@ -47,7 +47,7 @@ Deno.test("labels of FLUX choose rows of text, some twice", () => {
 Deno.test("pictures of FLUX may have a guidance each, 1 among them", () => {
   const request = resolveRequest(modelWith(), { ...GIVEN, guidance: [1, 4] });
   assertEquals(request.scales, [1, 4]);
-  const batch = request.scene!.batch(request.labels, { time: 0.5, ...request });
+  const batch = request.scene.batch(request.labels, { time: 0.5, ...request });
   assertEquals(batch.map(({ scale }) => scale), [1, 4]);
 });
 
@@ -101,8 +101,8 @@ Deno.test("any positions are taken; those of a whole grid in order are recognise
   const imageIds = { dims: shifted.dims, data: shifted.data.map((x) => x + 0.5) };
   assertEquals(gridOf(imageIds), undefined);
   const { scene } = resolveRequest(modelWith(), { ...GIVEN, imageIds, grid: undefined });
-  assertEquals(scene?.tokenGrid, undefined);
-  assertEquals(scene?.latentDims, [6, 12]);
+  assertEquals(scene.tokenGrid, undefined);
+  assertEquals(scene.latentDims, [6, 12]);
 });
 
 Deno.test("rotationTables() turn text by nothing and tokens by position × frequency of each axis", () => {
