@@ -7,62 +7,6 @@
 import { z } from "zod";
 import { checkJson } from "./json.ts";
 
-/** How a model is sampled unless the caller wants it otherwise. */
-export interface SamplerDefaults {
-  /** Name of the sampler: DDIM, or Euler's method on a flow. */
-  readonly name: "ddim" | "flow-euler";
-  /** Steps of a picture, 1 … 1000. */
-  readonly steps: number;
-  /** Guidance scale; 1 is none. */
-  readonly guidance: number;
-  /** Latent channels that are guided; absent is the original's first three. */
-  readonly guidanceChannels?: number;
-  /** Which steps DDIM visits; absent is the original's respacing of its linear betas. */
-  readonly spacing?: DdimSpacing;
-  /** How a flow's sigmas are shifted; absent is not at all. */
-  readonly shift?: SigmaShift;
-}
-
-/** Diffusers' way to choose DDIM's steps out of the 1000 of training. *Source:* `DDIMScheduler`. */
-export interface DdimSpacing {
-  /** How times are spread. */
-  readonly kind: "leading" | "trailing" | "linspace";
-  /** Added to each time of `leading`. */
-  readonly offset: number;
-  /** Whether the signal's share behind the last step is 1, or that of time 0. */
-  readonly endsAtOne: boolean;
-  /** First and last beta of training, and what is evenly spaced between them: betas, or their roots. */
-  readonly betas: {
-    /** Beta of time 0. */
-    readonly first: number;
-    /** Beta of time 999. */
-    readonly last: number;
-    /** `linear` betas, or `scaled_linear` roots. */
-    readonly curve: "linear" | "scaled_linear";
-  };
-}
-
-/** A shift of sigmas towards noise: the same for all pictures, or more for larger ones. */
-export type SigmaShift =
-  | {
-    /** Always `"static"`. */
-    readonly kind: "static";
-    /** 1 leaves sigmas as they are. */
-    readonly shift: number;
-  }
-  | {
-    /** Always `"dynamic"`. */
-    readonly kind: "dynamic";
-    /** Exponent of the shift for `baseTokens`. */
-    readonly baseShift: number;
-    /** Exponent of the shift for `maxTokens`; straight between and beyond. */
-    readonly maxShift: number;
-    /** Tokens of a small picture. */
-    readonly baseTokens: number;
-    /** Tokens of a large one. */
-    readonly maxTokens: number;
-  };
-
 /** A model's description of itself. */
 export interface Manifest {
   /** Version of this format. */
@@ -75,8 +19,8 @@ export interface Manifest {
   readonly config: Readonly<Record<string, unknown>>;
   /** Name of each class, in label order. */
   readonly classNames: readonly string[];
-  /** How it is sampled by default. */
-  readonly sampler: SamplerDefaults;
+  /** How it is sampled by default, not yet checked. */
+  readonly sampler: unknown;
   /** Licence of the weights. */
   readonly licence: string;
   /** What the model was trained on, and that work's licence. */
@@ -90,39 +34,13 @@ export interface Manifest {
 }
 
 const text = z.string().min(1).max(10_000);
-const beta = z.number().positive().max(0.999);
 const schema = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/),
   architecture: z.string().min(1).max(100),
   config: z.record(z.string(), z.unknown()),
   classNames: z.array(text).max(100_000),
-  sampler: z.strictObject({
-    name: z.enum(["ddim", "flow-euler"]),
-    steps: z.int().min(1).max(1000),
-    guidance: z.number().min(0),
-    guidanceChannels: z.int().min(1).optional(),
-    spacing: z.strictObject({
-      kind: z.enum(["leading", "trailing", "linspace"]),
-      offset: z.int().min(0).max(1000),
-      endsAtOne: z.boolean(),
-      betas: z.strictObject({
-        first: beta,
-        last: beta,
-        curve: z.enum(["linear", "scaled_linear"]),
-      }),
-    }).optional(),
-    shift: z.discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("static"), shift: z.number().positive() }),
-      z.strictObject({
-        kind: z.literal("dynamic"),
-        baseShift: z.number(),
-        maxShift: z.number(),
-        baseTokens: z.int().min(1),
-        maxTokens: z.int().min(2),
-      }),
-    ]).optional(),
-  }),
+  sampler: z.unknown(),
   licence: text,
   dataNotice: text,
   sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
@@ -136,16 +54,9 @@ const schema = z.strictObject({
  * @throws {AssetError} Naming the first key at fault.
  */
 export function parseManifest(json: unknown): Manifest {
-  const { sampler, sha256, fingerprint, weights, ...rest } = checkJson(json, schema, "model.json");
-  const { guidanceChannels, spacing, shift, ...sampling } = sampler;
+  const { sha256, fingerprint, weights, ...rest } = checkJson(json, schema, "model.json");
   return {
     ...rest,
-    sampler: {
-      ...sampling,
-      ...(guidanceChannels !== undefined && { guidanceChannels }),
-      ...(spacing !== undefined && { spacing }),
-      ...(shift !== undefined && { shift }),
-    },
     sha256: new Map(Object.entries(sha256)),
     ...(weights !== undefined && { weights }),
     ...(fingerprint !== undefined && { fingerprint }),

@@ -17,7 +17,7 @@ import { bindPlan, checkPlanFits, type PlanTarget } from "../plan/fit.ts";
 import type { Plan, PlanSampler } from "../plan/plan.ts";
 import { renderSvg } from "../plan/render_svg.ts";
 import { renderText } from "../plan/render_text.ts";
-import { linearSchedule } from "../sampler/noise_schedule.ts";
+import { hasFixedTimes, makeSampler, mayVisit } from "../sampler/solvers.ts";
 import { withDownloads } from "./download_progress.ts";
 import { writeWhole } from "./files.ts";
 import { factsOf } from "./plan_facts.ts";
@@ -92,7 +92,7 @@ async function exportBook({ plan: name, out }: ExportPlan): Promise<void> {
   print(`${out}: a cache book for ${plan.architecture}\n`);
 }
 
-/** Steps mean DDIM's, or those of the model that is given; any other sampler must name its times. */
+/** Steps mean the original's, or those of the model that is given; any other sampler must name its times. */
 async function samplerOf(
   { sampler: name, steps, times, grid, model }: ImportPlan,
 ): Promise<PlanSampler> {
@@ -100,7 +100,10 @@ async function samplerOf(
     throw new TypeError("Cannot import cache book: either --steps or --times must be given");
   }
   if (times !== undefined) return { name, times: times.map(checkTime) };
-  if (name === "ddim") return { name, times: linearSchedule(steps!).times }; // one was given
+  if (hasFixedTimes(name)) {
+    const { times } = makeSampler({ name }, { steps: steps!, tokens: 0 }); // one was given
+    return { name, times };
+  }
   if (model !== undefined) {
     return await withModel(model, {}, (opened) => {
       const sampling = samplingFor(opened, { steps: steps!, scene: opened.scene({ grid }) });
@@ -145,9 +148,7 @@ async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
 
 /** The original's sampler for a plan of its times, else that of the model's directory. */
 function samplerFor({ sampler: { name, times } }: Plan): ModelChoice {
-  const isOriginal = name === "ddim" && times.length <= 1000 &&
-    `${linearSchedule(times.length).times}` === `${times}`;
-  return isOriginal ? { sampler: "original" } : {};
+  return hasFixedTimes(name) && mayVisit({ name }, times) ? { sampler: "original" } : {};
 }
 
 /** Opens a model, the embedded one unless given, for as long as `use` takes; only headers are read. */

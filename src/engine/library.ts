@@ -6,7 +6,7 @@
 
 import type { DownloadEvent } from "../assets/download_meter.ts";
 import type { ModelLocation } from "../assets/model_dir.ts";
-import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DecodingOptions } from "./decoding.ts";

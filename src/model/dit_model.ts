@@ -5,10 +5,10 @@
  */
 
 import { fingerprint } from "../assets/fingerprint.ts";
-import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import { dit } from "./dit.ts";
 import {
   checkDitTensors,
@@ -18,11 +18,11 @@ import {
   parseDitConfig,
 } from "./dit_config.ts";
 import { openAutoencoder } from "./autoencoder.ts";
-import { parseDdimScheduler } from "./ddim_scheduler.ts";
 import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_diffusers.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
 import type { Model, ModelChoice } from "./model.ts";
 import { originOf } from "./model_origin.ts";
+import { samplerOf } from "./model_sampler.ts";
 import { labelScene } from "./scene.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
@@ -41,7 +41,12 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
     id: directory.id,
     weights: withPositions(weights, config),
     classNames: classNames(directory, config),
-    sampler: await samplerOf(directory, config, choice),
+    sampler: await samplerOf(directory, {
+      predicts: "noise",
+      original: ORIGINAL_SAMPLER,
+      pipeline: { guidanceChannels: config.inChannels }, // diffusers' `DiTPipeline`; the original guides three
+      choice: choice.sampler,
+    }),
     ...await openAutoencoder(directory, config.inChannels),
     origin: originOf("dit", config, directory),
     fingerprint: () => identity(directory, { config, weights }),
@@ -88,21 +93,6 @@ function classNames({ name, classNames }: ModelDirectory, config: DitConfig): re
   throw new AssetError(
     `Cannot open ${name}: it must name ${config.numClasses} classes: current value is ${classNames.length}`,
   );
-}
-
-/** *Source:* diffusers `DiTPipeline` guides all latent channels, the original the first three. */
-async function samplerOf(
-  { manifest, readScheduler }: ModelDirectory,
-  { inChannels }: DitConfig,
-  { sampler }: ModelChoice,
-): Promise<SamplerDefaults> {
-  const isOurs = manifest !== undefined && manifest.sampler.spacing === undefined;
-  if (sampler === "original" && !isOurs) return ORIGINAL_SAMPLER;
-  if (manifest !== undefined) return manifest.sampler;
-  const scheduler = await readScheduler();
-  if (scheduler === undefined) return ORIGINAL_SAMPLER;
-  const spacing = parseDdimScheduler(scheduler);
-  return { ...ORIGINAL_SAMPLER, guidanceChannels: inChannels, spacing };
 }
 
 async function identity(

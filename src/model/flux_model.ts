@@ -5,17 +5,17 @@
  */
 
 import { fingerprint } from "../assets/fingerprint.ts";
-import type { SamplerDefaults } from "../assets/manifest.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import { openAutoencoder } from "./autoencoder.ts";
-import { parseFlowScheduler } from "./flow_scheduler.ts";
 import { type FluxConfig, inferFluxConfig, parseFluxConfig } from "./flux_config.ts";
 import { underDiffusersNames } from "./flux_original.ts";
 import { DEFAULT_GRID, fluxScene } from "./flux_scene.ts";
 import { projectionShares } from "./flux_single.ts";
 import { checkFluxTensors, fluxTensors } from "./flux_tensors.ts";
 import type { Model, ModelChoice } from "./model.ts";
+import { samplerOf } from "./model_sampler.ts";
 import { partWeights, type TensorPart } from "./tensor_parts.ts";
 
 /**
@@ -35,24 +35,15 @@ export async function openFlux(directory: ModelDirectory, choice: ModelChoice): 
     ...fluxModel(config),
     id: directory.id,
     weights: withShares(weights, config),
-    sampler: await samplerOf(directory, config, choice),
+    sampler: await samplerOf(directory, {
+      predicts: "velocity",
+      original: publishedSampler(config),
+      choice: choice.sampler,
+    }),
     ...await openAutoencoder(directory, config.inChannels / PACKED),
     fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
     close: () => directory.close(),
   };
-}
-
-async function samplerOf(
-  { manifest, readScheduler }: ModelDirectory,
-  config: FluxConfig,
-  { sampler }: ModelChoice,
-): Promise<SamplerDefaults> {
-  const published = publishedSampler(config);
-  if (sampler === "original") return published;
-  if (manifest !== undefined) return manifest.sampler;
-  const scheduler = await readScheduler();
-  if (scheduler === undefined) return published;
-  return { ...published, shift: parseFlowScheduler(scheduler) };
 }
 
 /** A token packs 2 × 2 pixels of each channel. */

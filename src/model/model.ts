@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import {
   type ModelDirectory,
   type ModelLocation,

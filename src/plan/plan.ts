@@ -36,7 +36,7 @@ export interface Plan {
 
 /** A sampler and the times at which it calls the model. */
 export interface PlanSampler {
-  /** For example `ddim` or `euler`. */
+  /** `ddim` or `flow-euler`. */
   readonly name: string;
   /** Time given to the model at each step, noisiest first; integers for DDIM. */
   readonly times: readonly number[];

@@ -7,7 +7,8 @@
  * @module
  */
 
-import type { SigmaShift } from "../assets/manifest.ts";
+import type { SigmaShift } from "./config.ts";
+import { checkSteps, TRAIN_STEPS } from "./noise_schedule.ts";
 
 /** A schedule in inference order. */
 export interface FlowSchedule {
@@ -25,16 +26,11 @@ export interface FlowOptions {
   readonly tokens: number;
 }
 
-const TRAIN_STEPS = 1000;
 const { fround } = Math;
 
 /** Sigmas 1 … 1/steps, evenly spaced, before they are shifted. *Source:* `FluxPipeline`. */
 export function evenSigmas(steps: number): readonly number[] {
-  if (!Number.isInteger(steps) || steps < 1 || steps > TRAIN_STEPS) {
-    throw new RangeError(
-      `Cannot make sigmas: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
-    );
-  }
+  checkSteps(steps);
   const last = 1 / steps;
   const stride = steps === 1 ? 0 : (last - 1) / (steps - 1);
   return Array.from({ length: steps }, (_, i) => i === steps - 1 && i > 0 ? last : 1 + i * stride);

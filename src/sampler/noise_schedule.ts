@@ -27,11 +27,7 @@ export interface NoiseSchedule {
  * @throws {RangeError} When steps is not an integer in 1 … 1000.
  */
 export function linearSchedule(steps: number): NoiseSchedule {
-  if (!Number.isInteger(steps) || steps < 1 || steps > TRAIN_STEPS) {
-    throw new RangeError(
-      `Cannot make noise schedule: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
-    );
-  }
+  checkSteps(steps);
   const rising = respace(steps);
   const alphaBars = respacedAlphaBars(rising);
   return {
@@ -39,6 +35,14 @@ export function linearSchedule(steps: number): NoiseSchedule {
     alphaBars: alphaBars.toReversed(),
     alphaBarsNext: [1, ...alphaBars.slice(0, -1)].toReversed(),
   };
+}
+
+/** Every schedule visits some of the times of training. */
+export function checkSteps(steps: number): void {
+  if (Number.isInteger(steps) && steps >= 1 && steps <= TRAIN_STEPS) return;
+  throw new RangeError(
+    `Cannot make schedule: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
+  );
 }
 
 /** *Source:* `space_timesteps(1000, str(steps))`; rounding is half to even, as Python's. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { SamplerConfig } from "./config.ts";
 import { ddim } from "./ddim.ts";
 import { flowEuler } from "./flow_euler.ts";
 import { evenSigmas, type FlowSchedule, flowSchedule } from "./flow_schedule.ts";
@@ -13,11 +13,11 @@ import type { Sampler } from "./sampler.ts";
 import { spacedSchedule } from "./spaced_schedule.ts";
 
 /** Solvers for models that predict noise. */
-const NOISE_SOLVERS: Readonly<Record<string, (schedule: NoiseSchedule) => Sampler>> = { ddim };
+const NOISE_SOLVERS = { ddim } satisfies Record<string, (schedule: NoiseSchedule) => Sampler>;
 /** Solvers for models that predict velocity. */
-const FLOW_SOLVERS: Readonly<Record<string, (schedule: FlowSchedule) => Sampler>> = {
+const FLOW_SOLVERS = {
   "flow-euler": flowEuler,
-};
+} satisfies Record<string, (schedule: FlowSchedule) => Sampler>;
 
 /** Names of all samplers. */
 export const samplerNames: readonly string[] = [NOISE_SOLVERS, FLOW_SOLVERS].flatMap(Object.keys);
@@ -37,29 +37,36 @@ export interface SamplingRequest {
  *
  * @throws {RangeError} When sigmas do not fit, or the sampler has none.
  */
-export function makeSampler(sampler: SamplerDefaults, request: SamplingRequest): Sampler {
-  const flow = FLOW_SOLVERS[sampler.name];
-  if (flow !== undefined) return flow(flowScheduleOf(sampler, request));
-  if (request.sigmas !== undefined) {
-    throw new RangeError(`Cannot sample: sigmas must not be given to ${sampler.name}`);
+export function makeSampler(config: SamplerConfig, request: SamplingRequest): Sampler {
+  const { name, spacing } = config;
+  if (!hasFixedTimes(name)) return FLOW_SOLVERS[name](flowScheduleOf(config, request));
+  const { steps, sigmas } = request;
+  if (sigmas !== undefined) {
+    throw new RangeError(`Cannot sample: sigmas must not be given to ${name}`);
   }
-  const { spacing } = sampler;
-  const { steps } = request;
   const schedule = spacing === undefined ? linearSchedule(steps) : spacedSchedule(steps, spacing);
-  return NOISE_SOLVERS[sampler.name]!(schedule); // names are checked where they are read
+  return NOISE_SOLVERS[name](schedule);
+}
+
+/**
+ * Whether a sampler of this name visits the same times for every picture; a flow's sigmas may be given, and may
+ * shift with the picture's size.
+ */
+export function hasFixedTimes(name: string): name is keyof typeof NOISE_SOLVERS {
+  return Object.hasOwn(NOISE_SOLVERS, name);
 }
 
 /** Whether a sampler visits these times, as far as that is known without a picture's size. */
-export function mayVisit(sampler: SamplerDefaults, times: readonly number[]): boolean {
-  if (sampler.name in FLOW_SOLVERS) return true; // a flow's times may depend on tokens
+export function mayVisit(config: SamplerConfig, times: readonly number[]): boolean {
+  if (!hasFixedTimes(config.name)) return true;
   if (times.length < 1 || times.length > 1000) return false;
-  return `${makeSampler(sampler, { steps: times.length, tokens: 0 }).times}` === `${times}`;
+  return `${makeSampler(config, { steps: times.length, tokens: 0 }).times}` === `${times}`;
 }
 
 const NO_SHIFT = { kind: "static", shift: 1 } as const;
 
 function flowScheduleOf(
-  { shift = NO_SHIFT }: SamplerDefaults,
+  { shift = NO_SHIFT }: SamplerConfig,
   { steps, sigmas = evenSigmas(steps), tokens }: SamplingRequest,
 ): FlowSchedule {
   if (sigmas.length === steps) return flowSchedule(sigmas, { shift, tokens });

@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { DdimSpacing } from "../assets/manifest.ts";
-import { type NoiseSchedule, roundHalfEven, TRAIN_STEPS } from "./noise_schedule.ts";
+import type { DdimSpacing } from "./config.ts";
+import { checkSteps, type NoiseSchedule, roundHalfEven, TRAIN_STEPS } from "./noise_schedule.ts";
 
 const { fround } = Math;
 
@@ -17,11 +17,7 @@ const { fround } = Math;
  * @throws {RangeError} When steps is not an integer in 1 … 1000, or an offset leads beyond the last time.
  */
 export function spacedSchedule(steps: number, spacing: DdimSpacing): NoiseSchedule {
-  if (!Number.isInteger(steps) || steps < 1 || steps > TRAIN_STEPS) {
-    throw new RangeError(
-      `Cannot make noise schedule: steps must be an integer in 1 … ${TRAIN_STEPS}: current value is ${steps}`,
-    );
-  }
+  checkSteps(steps);
   const trained = alphaBarsOf(spacing);
   const times = timesOf(steps, spacing);
   if (times[0]! >= TRAIN_STEPS) { // there is at least one step

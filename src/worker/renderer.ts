@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { SamplerDefaults } from "../assets/manifest.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { WeightPrecision } from "../engine/precision.ts";
 import type { StepKind } from "../plan/compile.ts";

@@ -63,7 +63,7 @@ const REFUSED: readonly (readonly [what: string, changes: Changes, message: stri
   [
     "another scheduler",
     { "scheduler/scheduler_config.json": { _class_name: "PNDMScheduler" } },
-    '_class_name must be "DDIMScheduler"',
+    "PNDMScheduler is not supported",
   ],
 ];
 

@@ -1,17 +1,17 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { SigmaShift } from "../../src/assets/manifest.ts";
+import type { SigmaShift } from "../../src/sampler/config.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { parseFlowScheduler } from "../../src/model/flow_scheduler.ts";
 import { evenSigmas, flowSchedule, shiftExponent } from "../../src/sampler/flow_schedule.ts";
+import { parseScheduler } from "../../src/sampler/scheduler_config.ts";
 
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 const NO_SHIFT: SigmaShift = { kind: "static", shift: 1 };
 
 async function publishedShift(): Promise<Extract<SigmaShift, { kind: "dynamic" }>> {
   const json = JSON.parse(await Deno.readTextFile(new URL("scheduler_config.json", FLUX_A)));
-  const shift = parseFlowScheduler(json);
-  if (shift.kind === "dynamic") return shift;
+  const { shift } = parseScheduler(json, "velocity");
+  if (shift?.kind === "dynamic") return shift;
   throw new Error("the golden scheduler shifts dynamically");
 }
 

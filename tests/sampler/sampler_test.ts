@@ -1,6 +1,7 @@
 /** One suite for every sampler of the table, and for one that calls the model twice for each interval. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { parseSampler } from "../../src/sampler/config.ts";
 import {
   type Denoise,
   type Sampler,
@@ -43,7 +44,7 @@ const SAMPLERS: readonly (readonly [string, (steps: number) => Sampler])[] = [
     [
       name,
       (steps: number) =>
-        makeSampler({ name: name as "ddim", steps, guidance: 1 }, { steps, tokens: 16 }),
+        makeSampler(parseSampler({ name, steps, guidance: 1 }), { steps, tokens: 16 }),
     ] as const
   ),
   ["two calls for each interval", heun],

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { DdimSpacing } from "../../src/assets/manifest.ts";
+import type { DdimSpacing } from "../../src/sampler/config.ts";
 import { spacedSchedule } from "../../src/sampler/spaced_schedule.ts";
 
 const LEADING: DdimSpacing = {

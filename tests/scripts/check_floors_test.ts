@@ -26,16 +26,23 @@ Deno.test("findFaults() lets imports go down a floor, stay in the folder and tak
 Deno.test("findFaults() names file, line, target and floors of an import that goes up", () => {
   const source = '\n\nimport { run } from "../engine/executor.ts";\n';
   assertEquals(faultsOf("src/plan/plan.ts", source), [
-    "src/plan/plan.ts:3 imports src/engine/executor.ts: floor 0 must not know floor 3",
+    "src/plan/plan.ts:3 imports src/engine/executor.ts: floor 0 must not know floor 4",
   ]);
 });
 
 Deno.test("findFaults() keeps the neighbours of a floor strangers", () => {
-  for (const [from, to] of [["model", "backend"], ["sampler", "model"], ["backend", "sampler"]]) {
+  for (
+    const [from, to, floor] of [["model", "backend", 3], ["backend", "model", 3], [
+      "onnx",
+      "assets",
+      1,
+    ]]
+  ) {
     assertEquals(faultsOf(`src/${from}/a.ts`, `import "../${to}/b.ts";`), [
-      `src/${from}/a.ts:1 imports src/${to}/b.ts: ${from} and ${to} are strangers on floor 2`,
+      `src/${from}/a.ts:1 imports src/${to}/b.ts: ${from} and ${to} are strangers on floor ${floor}`,
     ]);
   }
+  assertEquals(faultsOf("src/model/a.ts", 'import "../sampler/b.ts";'), []);
 });
 
 Deno.test("findFaults() sees every form of import, however it is laid out", () => {

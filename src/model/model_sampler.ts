@@ -1,0 +1,43 @@
+/**
+ * How a model is sampled: as its directory says, or as its authors did.
+ *
+ * @module
+ */
+
+import type { ModelDirectory } from "../assets/model_dir.ts";
+import { parseSampler, type SamplerDefaults } from "../sampler/config.ts";
+import { parseScheduler } from "../sampler/scheduler_config.ts";
+
+/**
+ * The sampler of a `model.json`, else that of diffusers' scheduler, else the original's.
+ *
+ * @throws {AssetError} When one of them cannot be read, or is none that we compute.
+ */
+export async function samplerOf(
+  { manifest, readScheduler }: Pick<ModelDirectory, "manifest" | "readScheduler">,
+  { choice, predicts, original, pipeline }: {
+    /** What the caller chose; `undefined` is what the directory says. */
+    readonly choice: "original" | undefined;
+    /** What models of the family predict. */
+    readonly predicts: "noise" | "velocity";
+    /** How its authors sample. */
+    readonly original: SamplerDefaults;
+    /** What diffusers' pipeline does otherwise. */
+    readonly pipeline?: Pick<SamplerDefaults, "guidanceChannels">;
+  },
+): Promise<SamplerDefaults> {
+  if (manifest !== undefined) {
+    const own = parseSampler(manifest.sampler);
+    return choice === "original" && !isScheduledAs(own, original) ? original : own;
+  }
+  const scheduler = choice === "original" ? undefined : await readScheduler();
+  if (scheduler === undefined) return original;
+  return { ...original, ...pipeline, ...parseScheduler(scheduler, predicts) };
+}
+
+/** Whether both visit the same times; steps and guidance are a matter of taste. */
+function isScheduledAs(one: SamplerDefaults, other: SamplerDefaults): boolean {
+  const schedule = ({ name, spacing, shift }: SamplerDefaults): string =>
+    JSON.stringify([name, spacing, shift]);
+  return schedule(one) === schedule(other);
+}
