@@ -21,6 +21,7 @@ import { type App, createApp, DEFAULT_LIMITS } from "../server/app.ts";
 import { parseKeys } from "../server/key_list.ts";
 import { readBounded } from "../server/read_body.ts";
 import { refusalOf, RequestError } from "../server/request_error.ts";
+import { routePath } from "../server/routing.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import { Turns, within } from "./turns.ts";
@@ -107,7 +108,7 @@ class Service {
   }
 
   async answer(request: Request, { context, forget }: Visit): Promise<Response> {
-    const { pathname } = new URL(request.url);
+    const pathname = routePath(request);
     if (HEALTH.has(pathname)) return await this.#app.fetch(request);
     if (!await within(this.loaded, LIMITS.deadlineSeconds)) {
       forget(); // the request that loaded it is gone

@@ -22,6 +22,7 @@ import type { PageAssets } from "./page_assets.ts";
 import { pageRoutes } from "./page_routes.ts";
 import { openApiDocument, routeName, ROUTES } from "./openapi.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
+import { allowedMethods, routePath, sizeHead } from "./routing.ts";
 import { VERSION } from "../version.ts";
 import { BatchQueue } from "./batch_queue.ts";
 
@@ -54,7 +55,7 @@ export interface AppOptions {
   readonly publicUrl?: string;
   /** Called for each request. */
   readonly log?: (entry: AccessEntry) => void;
-  /** Called for each server error (5xx, except 501) with the request's id. */
+  /** Called for each error of the server with the request's id; refusals, such as of a full queue, are none. */
   readonly onError?: (error: unknown, id: string) => void;
 }
 
@@ -78,6 +79,9 @@ export const DEFAULT_LIMITS: ServerLimits = {
   keptSeconds: 600,
 };
 
+/** HTTPS is the business of whoever terminates it: a plain server must not ask browsers for it. */
+const SECURITY = { strictTransportSecurity: false };
+
 /**
  * Makes a server.
  *
@@ -90,11 +94,11 @@ export function createApp(options: AppOptions): App {
   const metrics = new ServerMetrics();
   const server = newState(options, metrics);
   const loaded = server.load(Promise.resolve(options.renderers));
-  const app = new Hono();
-  app.use(requestId(), metrics.requests(options.log), secureHeaders());
+  const app = new Hono({ getPath: routePath });
+  app.use(requestId(), metrics.requests(options.log), secureHeaders(SECURITY), sizeHead());
   if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
   app.onError((error, context) => answerError(error, context, options.onError));
-  app.notFound((context) => answerError(notFound(context), context, options.onError));
+  app.notFound((context) => answerError(notFound(context, app), context, options.onError));
   app.route("/", healthRoutes(server));
   app.route("/", pageRoutes(options.page));
   app.route("/", keptImageRoutes(server));
@@ -174,17 +178,24 @@ function answerError(
     ? new RequestError(error.message || "Cannot answer", { status: error.status })
     : error;
   const { status, body, headers } = refusalOf(known);
-  if (status >= 500 && status !== 501) onError?.(error, context.get("requestId"));
+  const fault = known instanceof RequestError ? known.cause : known; // a refusal is no fault of the server
+  if (status >= 500 && fault !== undefined) onError?.(fault, context.get("requestId"));
   return context.body(JSON.stringify(body), status as 500, { // Hono wants a literal
     "content-type": "application/json",
     ...headers,
   });
 }
 
-function notFound({ req: { method, path } }: Context): RequestError {
-  return new RequestError(`Cannot answer ${method} ${path.slice(0, 200)}: there is no such route`, {
-    status: 404,
-    code: "not_found",
+function notFound({ req: { method, path } }: Context, app: Hono): RequestError {
+  const allow = allowedMethods(app, path).join(", ");
+  const thing = `Cannot answer ${method} ${path.slice(0, 200)}`;
+  if (allow === "") {
+    return new RequestError(`${thing}: there is no such route`, { status: 404, code: "not_found" });
+  }
+  return new RequestError(`${thing}: its methods are ${allow}`, {
+    status: 405,
+    code: "method_not_allowed",
+    headers: { allow },
   });
 }
 

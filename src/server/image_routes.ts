@@ -38,7 +38,7 @@ export function imageRoutes(server: ServerState): Hono {
 
 /** The pictures of answered URLs; they need no key, since nobody can guess one. */
 export function keptImageRoutes(server: ServerState): Hono {
-  return new Hono().get("/v1/images/:name", (context) => {
+  return new Hono().get("/v1/images/:name{(?!generations$)[^/]+}", (context) => {
     const image = server.images.get(context.req.param("name"));
     if (image !== undefined) {
       return context.body(image.bytes, 200, {
@@ -53,6 +53,9 @@ export function keptImageRoutes(server: ServerState): Hono {
   });
 }
 
+/** *Source:* the status that nginx logs; nobody is there to receive it. */
+const CLIENT_LEFT = { status: 499, code: "client_left" };
+
 /** Waits for a job's end; a client that leaves cancels it. */
 async function finished(job: Job, signal: AbortSignal): Promise<void> {
   const leave = (): void => job.cancel();
@@ -60,15 +63,16 @@ async function finished(job: Job, signal: AbortSignal): Promise<void> {
   signal.addEventListener("abort", leave, { once: true });
   await job.ended;
   signal.removeEventListener("abort", leave);
+  if (signal.aborted) throw new RequestError("The client has left", CLIENT_LEFT);
   expectCompleted(job);
 }
 
 function expectCompleted(job: Job): void {
   if (job.state === "failed") throw job.error;
   if (job.state !== "cancelled") return;
-  throw new RequestError("Cannot complete the job: it was cancelled", {
+  throw new RequestError("Cannot complete the job: the server is shutting down", {
     status: 503,
-    code: "cancelled",
+    code: "draining",
   });
 }
 

@@ -70,7 +70,10 @@ async function send(context: Context, asset: PageAsset, caching: string): Promis
     if (body instanceof ReadableStream) await body.cancel();
     return context.body(null, 304, headers);
   }
-  return context.body(body, 200, { ...headers, "x-file-size": `${size}` });
+  const sized = { ...headers, "x-file-size": `${size}` };
+  if (context.req.method !== "HEAD") return context.body(body, 200, sized);
+  if (body instanceof ReadableStream) await body.cancel();
+  return context.body(null, 200, { ...sized, "content-length": `${size}` });
 }
 
 /** *Source:* RFC 9110, 13.1.2: a weak comparison; a compressing proxy weakens what we sent. */

@@ -21,7 +21,7 @@ export interface BodyBounds {
  * Reads a JSON body.
  *
  * @throws {RequestError} 413 when it is too large, 408 when it does not arrive in time or breaks off, 400
- * when it is not JSON in UTF-8, 415 when it says to be something else.
+ * when it is not JSON in UTF-8, 415 when it says to be something else or is compressed.
  */
 export async function readJson(request: Request, bounds: BodyBounds): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "application/json";
@@ -29,6 +29,13 @@ export async function readJson(request: Request, bounds: BodyBounds): Promise<un
     throw new RequestError(
       `Cannot read body: content-type must be application/json: current value is ${type}`,
       { status: 415, code: "unsupported_media_type" },
+    );
+  }
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    throw new RequestError(
+      `Cannot read body: it must not be compressed: current content-encoding is ${encoding}`,
+      { status: 415, code: "unsupported_encoding", headers: { "accept-encoding": "identity" } },
     );
   }
   const bytes = await readBounded(request, bounds);

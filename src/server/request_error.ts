@@ -20,13 +20,15 @@ export class RequestError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /** Makes it; the message follows the grammar of `errors.ts`. */
-  constructor(message: string, { status = 400, code = "invalid_request", param, headers = {} }: {
+  constructor(message: string, options: {
     readonly status?: number;
     readonly code?: string;
     readonly param?: string | undefined;
     readonly headers?: Readonly<Record<string, string>>;
+    readonly cause?: unknown;
   } = {}) {
-    super(message);
+    const { status = 400, code = "invalid_request", param, headers = {}, cause } = options;
+    super(message, { cause });
     this.status = status;
     this.code = code;
     this.param = param;

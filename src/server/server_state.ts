@@ -128,6 +128,7 @@ export class ServerState {
         status: 503,
         code: failed ? "model_failed" : "model_loading",
         headers: { "retry-after": "2" },
+        ...(failed && { cause: loading.error }),
       },
     );
   }
