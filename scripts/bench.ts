@@ -20,7 +20,7 @@ import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment, modulated } from "../src/engine/segment.ts";
-import { loadWithWeights } from "../src/engine/segment_sessions.ts";
+import { loadWithWeights } from "../src/engine/load_graph.ts";
 import { dit } from "../src/model/dit.ts";
 import { openModel } from "../src/model/model.ts";
 import type { Transformer } from "../src/model/module_graph.ts";

@@ -13,7 +13,9 @@ import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backend/backend.ts";
 import { findNative } from "../src/backend/native.ts";
 import { openBackend } from "../src/backend/select.ts";
-import { VaeExecutor } from "../src/engine/vae.ts";
+import { paintLatents } from "../src/engine/latent_colours.ts";
+import * as vaes from "../src/engine/vae.ts";
+import { VaeGraphs } from "../src/engine/vae_graphs.ts";
 import { describeVae, vaeTensors } from "../src/model/vae.ts";
 import { parseVaeConfig } from "../src/model/vae_config.ts";
 import { normalNoise } from "../src/tensor/random.ts";
@@ -68,17 +70,19 @@ async function measureAll(): Promise<void> {
 async function measureLine(): Promise<void> {
   const [height = 0, width = 0] = values.latent!.split("x").map(Number); // the parent gives it
   const { backend } = await openBackend({ backend: values.backend as BackendName }); // others are refused
-  const executor = new VaeExecutor(backend, VAE, randomTensors(vaeTensors(VAE)));
+  const graphs = new VaeGraphs(backend, VAE, randomTensors(vaeTensors(VAE)));
   const options = { tile: Number(values.tile), room: values.room === "inf" ? Infinity : 0 };
   const latents = normalNoise([1, VAE.latentChannels, height, width], 7);
-  await executor.decode(normalNoise([1, VAE.latentChannels, 1, 1], 7)); // loads its sessions
+  await vaes.decode(graphs, normalNoise([1, VAE.latentChannels, 1, 1], 7)); // loads its sessions
   const before = process.cpuUsage();
-  const seconds = await secondsOf(() => executor.decode(latents, options));
+  const seconds = await secondsOf(() => vaes.decode(graphs, latents, options));
   const { user, system } = process.cpuUsage(before);
   const peak = process.resourceUsage().maxRSS / 1024;
-  const fit = height > 32 ? undefined : await secondsOf(() => executor.preview(latents));
-  const preview = fit === undefined ? undefined : await secondsOf(() => executor.preview(latents));
-  await executor.dispose();
+  const begin = performance.now();
+  const colours = height > 32 ? undefined : await vaes.fitPreview(graphs);
+  const fit = (performance.now() - begin) / 1000;
+  const preview = colours && await secondsOf(() => Promise.resolve(paintLatents(colours, latents)));
+  await graphs.dispose();
   await backend.dispose();
   const columns = [
     backend.name.padEnd(8),
@@ -89,7 +93,7 @@ async function measureLine(): Promise<void> {
     seconds.toFixed(2).padStart(8),
     ((user + system) / 1e6).toFixed(2).padStart(8),
     peak.toFixed(0).padStart(9),
-    fit === undefined ? "" : `${(preview! * 1000).toFixed(2).padStart(9)} (${fit.toFixed(2)})`, // with fit
+    preview === undefined ? "" : `${(preview * 1000).toFixed(2).padStart(9)} (${fit.toFixed(2)})`,
   ];
   console.log(columns.join(" "));
 }

@@ -13,7 +13,7 @@ import { gibibytes, memoryNeeds } from "../src/engine/memory.ts";
 import { plannedSteps } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment } from "../src/engine/segment.ts";
-import { loadWithWeights } from "../src/engine/segment_sessions.ts";
+import { loadWithWeights } from "../src/engine/load_graph.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
 import { openModel } from "../src/model/model.ts";
 

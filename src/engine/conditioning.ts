@@ -13,7 +13,7 @@ import type { Backend, Session } from "../backend/backend.ts";
 import type { Condition, Conditioning, ModulationGroup } from "../model/module_graph.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { loadWithWeights } from "./segment_sessions.ts";
+import { loadWithWeights } from "./load_graph.ts";
 import { takeDown, whileAlive } from "./transfer.ts";
 
 /** Results of one pass stay below this. */

@@ -9,7 +9,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { Preparation } from "../model/module_graph.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { loadWithWeights } from "./segment_sessions.ts";
+import { loadWithWeights } from "./load_graph.ts";
 import { takeDown, type Values, whileAlive } from "./transfer.ts";
 
 /** What constants are made with. */

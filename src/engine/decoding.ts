@@ -7,7 +7,9 @@
 import type { Backend } from "../backend/backend.ts";
 import type { Model } from "../model/model.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { VaeExecutor } from "./vae.ts";
+import { type LatentColours, paintLatents } from "./latent_colours.ts";
+import { checkLatents, decode, fitPreview } from "./vae.ts";
+import { VaeGraphs } from "./vae_graphs.ts";
 
 /** How latents become pictures. */
 export interface DecodingOptions {
@@ -19,12 +21,13 @@ export interface DecodingOptions {
 
 /** Turns latents into pictures; an autoencoder's sessions are loaded when first used. */
 export class Decoding {
-  readonly #vae: VaeExecutor | undefined;
+  readonly #graphs: VaeGraphs | undefined;
+  #colours: LatentColours | undefined;
 
   /** Loads nothing yet. */
   constructor(readonly model: Model, backend: Backend) {
     const { autoencoder } = model;
-    this.#vae = autoencoder && new VaeExecutor(backend, autoencoder.vae, autoencoder.weights);
+    this.#graphs = autoencoder && new VaeGraphs(backend, autoencoder.vae, autoencoder.weights);
   }
 
   /**
@@ -35,22 +38,28 @@ export class Decoding {
    */
   async decode(latents: Tensor, options: DecodingOptions = {}): Promise<Tensor> {
     const planes = this.#planesOf(latents, options);
-    return await this.#vae?.decode(planes, options) ?? asPictures(planes, this.model);
+    if (this.#graphs === undefined) return asPictures(planes, this.model);
+    return await decode(this.#graphs, planes, { signal: options.signal });
   }
 
   /**
-   * A rough look, at a small part of a step's cost: `(n, 1 or 3, h, w)`.
+   * A rough look, at a small part of a step's cost: `(n, 1 or 3, h, w)`, of an autoencoder a linear map of
+   * each latent pixel. The first call fits the map, which decodes a small sample.
    *
-   * @throws {RangeError} As {@linkcode Decoding.decode}.
+   * @throws {RangeError | AssetError} As {@linkcode Decoding.decode}.
    */
   async preview(latents: Tensor, options: DecodingOptions = {}): Promise<Tensor> {
     const planes = this.#planesOf(latents, options);
-    return await this.#vae?.preview(planes, options) ?? asPictures(planes, this.model);
+    if (this.#graphs === undefined) return asPictures(planes, this.model);
+    checkLatents(planes, this.#graphs, "preview");
+    // Two first calls at a time both fit: each has a signal of its own, and they find the same map.
+    this.#colours ??= await fitPreview(this.#graphs, { signal: options.signal });
+    return paintLatents(this.#colours, planes);
   }
 
   /** Frees its sessions and weights. */
   async dispose(): Promise<void> {
-    await this.#vae?.dispose();
+    await this.#graphs?.dispose();
   }
 
   #planesOf(latents: Tensor, { grid }: DecodingOptions): Tensor {

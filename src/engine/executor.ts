@@ -11,7 +11,7 @@
  */
 
 import type { Weights } from "../assets/weights.ts";
-import type { Backend, Value } from "../backend/backend.ts";
+import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
@@ -21,7 +21,7 @@ import type { FeatureCache } from "./feature_cache.ts";
 import type { RoundedLayers } from "./precision.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import * as segments from "./segment.ts";
-import { type BoundSession, SegmentSessions } from "./segment_sessions.ts";
+import { Sessions } from "./sessions.ts";
 import {
   cutSegments,
   EMBEDDING,
@@ -47,7 +47,7 @@ export interface LoadOptions {
 
 /** A transformer on a backend; its sessions live until it is disposed. */
 export class Executor {
-  readonly #sessions: SegmentSessions;
+  readonly #sessions: Sessions;
   readonly #breathe = breather();
 
   /** Loads nothing yet. */
@@ -61,7 +61,7 @@ export class Executor {
     /** Which of its weights are integers; absent = none. */
     readonly rounded?: RoundedLayers,
   ) {
-    this.#sessions = new SegmentSessions(backend, transformer, weights, rounded);
+    this.#sessions = new Sessions(backend, weights, { rounded });
   }
 
   /** How many graphs a step runs that keeps and reuses nothing. */
@@ -75,7 +75,7 @@ export class Executor {
     const all = this.#cut([EMBEDDING, ...moduleParts(step), HEAD]);
     for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
-      await this.#sessions.get(segment, options.signal);
+      await this.#session(segment, options.signal);
       options.onLoaded?.(i + 1, all.length);
     }
   }
@@ -181,7 +181,7 @@ export class Executor {
   async #runSegment(segment: segments.Segment, streams: Values, call: Call): Promise<Values> {
     await this.#breathe();
     call.signal?.throwIfAborted();
-    const session = await this.#sessions.get(segment, call.signal);
+    const session = await this.#session(segment, call.signal);
     const parts = segments.modulated(this.transformer, segment);
     const modulation: Values = parts.length === 0 ? {} : {
       [segments.MODULATION]: this.backend.upload(call.table.gather(parts, call.batch)),
@@ -195,6 +195,11 @@ export class Executor {
     const outputs = segments.segmentOutputs(this.transformer, segment);
     const results = await whileAlive(modulation, () => session.run(inputs, outputs));
     return this.#keepFeatures(segment, results, call);
+  }
+
+  #session(segment: segments.Segment, signal: AbortSignal | undefined): Promise<Session> {
+    const recipe = segments.segmentRecipe(this.transformer, segment, this.backend.weights);
+    return this.#sessions.get(recipe, signal);
   }
 
   #keepFeatures(segment: segments.Segment, results: Values, { features, slot }: Call): Values {
@@ -241,7 +246,8 @@ export class Executor {
     { signal }: Call,
   ): Promise<Values> {
     signal?.throwIfAborted();
-    const session: BoundSession = await this.#sessions.combination(operator, signal);
+    const recipe = segments.combinationRecipe(this.transformer, operator);
+    const session = await this.#sessions.get(recipe, signal);
     const others = Object.entries(b).map(([name, value]) => [segments.otherName(name), value]);
     const inputs = { ...asInputs(a), ...Object.fromEntries(others) };
     return await session.run(inputs, this.#stateNames());

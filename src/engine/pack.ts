@@ -22,7 +22,8 @@ import type { Model } from "../model/model.ts";
 import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
 import { BLOCK, scaleName } from "../tensor/quantize.ts";
 import { type LayerPrecision, roundLayer } from "./precision.ts";
-import { buildSegment, loweredLayers, type Part } from "./segment.ts";
+import { loweredLayers } from "./load_graph.ts";
+import { buildSegment, type Part } from "./segment.ts";
 import { fullSteps, moduleParts } from "./step_segments.ts";
 
 /** Every precision that models can be packed in. */

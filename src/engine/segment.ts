@@ -7,8 +7,9 @@
  * @module
  */
 
+import type { Backend } from "../backend/backend.ts";
 import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
-import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
+import type { LinearLowering } from "../onnx/linear.ts";
 import { add, identity, slice, subtract } from "../onnx/operators.ts";
 import {
   HEAD,
@@ -19,6 +20,7 @@ import {
   type StreamShape,
   type Transformer,
 } from "../model/module_graph.ts";
+import type { GraphRecipe } from "./load_graph.ts";
 
 /** One part of a step. */
 export type Part =
@@ -152,16 +154,6 @@ export function buildSegment(
   return graph;
 }
 
-/** Names of the weights of the linear layers in a graph that is built with a lowering. */
-export function loweredLayers(build: (lowering: LinearLowering) => unknown): ReadonlySet<string> {
-  const names = new Set<string>();
-  build((graph, x, layer) => {
-    names.add(layer.weight);
-    return plainLinear(graph, x, layer);
-  });
-  return names;
-}
-
 function addModule(
   transformer: Transformer,
   graph: GraphBuilder,
@@ -194,18 +186,53 @@ function runBranch(
   return halves.finish(graph, inner);
 }
 
-/** Streams combined element by element with others of the same shape. */
-export function buildCombination(
+/** The graph that runs a segment. One that owns its weights serves every step: it offers all features, runs ask for some. */
+export function segmentRecipe(
+  transformer: Transformer,
+  segment: Segment,
+  weights: Backend["weights"],
+): GraphRecipe {
+  if (weights === "inputs") return recipeOf(transformer, segment);
+  const owned = changed(segment, () => ({ store: true }));
+  const recipe = recipeOf(transformer, owned);
+  const other = segmentKey(changed(owned, ({ probe }) => ({ probe: !probe })));
+  return { ...recipe, ...(other !== recipe.key && { replaces: other }) };
+}
+
+function recipeOf(transformer: Transformer, segment: Segment): GraphRecipe {
+  return {
+    key: segmentKey(segment),
+    build: (lowering) => buildSegment(transformer, segment, lowering),
+  };
+}
+
+/** A segment with something else in the modules that run. */
+function changed(
+  segment: Segment,
+  change: (part: Extract<Part, { kind: "module" }>) => { store?: boolean; probe?: boolean },
+): Segment {
+  return segment.map((part) =>
+    part.kind === "module" && part.action === "run" ? { ...part, ...change(part) } : part
+  );
+}
+
+/** The graph that combines streams element by element with others of the same shape. */
+export function combinationRecipe(
   transformer: Transformer,
   operator: "add" | "subtract",
-): GraphBuilder {
-  const graph = new GraphBuilder(operator);
+): GraphRecipe {
   const combine = operator === "add" ? add : subtract;
-  for (const { name, dims } of stateStreams(transformer)) {
-    const other = graph.input(otherName(name), dims);
-    graph.output(name, combine(graph, graph.input(`${name}.in`, dims), other));
-  }
-  return graph;
+  return {
+    key: operator,
+    build(): GraphBuilder {
+      const graph = new GraphBuilder(operator);
+      for (const { name, dims } of stateStreams(transformer)) {
+        const other = graph.input(otherName(name), dims);
+        graph.output(name, combine(graph, graph.input(`${name}.in`, dims), other));
+      }
+      return graph;
+    },
+  };
 }
 
 /** Name of the second operand of a combination. */

@@ -10,14 +10,11 @@
  * @module
  */
 
-import type { Weights } from "../assets/weights.ts";
-import type { Backend } from "../backend/backend.ts";
-import type { Vae } from "../model/vae.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
-import { fitColours, type LatentColours, paintLatents, sampleLatents } from "./latent_colours.ts";
+import { fitColours, type LatentColours, sampleLatents } from "./latent_colours.ts";
 import { bytesBetweenLayers, decodeInBands } from "./layerwise.ts";
-import { VaeGraphs } from "./vae_graphs.ts";
+import type { VaeGraphs } from "./vae_graphs.ts";
 import { decodeInTiles, estimateStatistics, type TileOptions } from "./tilewise.ts";
 
 /** How to decode. */
@@ -36,112 +33,92 @@ export const DEFAULT_TILE = 64;
 /** Room between layers unless told otherwise: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
 export const DEFAULT_ROOM: number = 2 ** 31;
 
-/** An autoencoder on a backend; its sessions are loaded when first used and live until it is disposed. */
-export class VaeExecutor {
-  readonly #graphs: VaeGraphs;
-  #colours: LatentColours | undefined;
+/**
+ * A diffusion model's latents `(N, C, h, w)` to pictures `(N, 3, H, W)` in about [-1, 1], one at a time.
+ *
+ * @throws {RangeError} When latents have another shape or are not all finite, or a tile is too small.
+ */
+export function decode(
+  graphs: VaeGraphs,
+  latents: Tensor,
+  options: DecodeOptions = {},
+): Promise<Tensor> {
+  const { scalingFactor, shiftFactor } = graphs.vae;
+  const data = latents.data.map((value) => value / scalingFactor + shiftFactor);
+  return decodeRaw(graphs, { dims: latents.dims, data }, options);
+}
 
-  /** Loads nothing yet. */
-  constructor(
-    /** Where it runs. */
-    backend: Backend,
-    /** What it computes. */
-    readonly vae: Vae,
-    /** With which weights. */
-    weights: Weights,
-  ) {
-    this.#graphs = new VaeGraphs(backend, vae, weights);
+/** As {@link decode}, for latents in the autoencoder's own scale. */
+export async function decodeRaw(
+  graphs: VaeGraphs,
+  latents: Tensor,
+  { signal, tile = DEFAULT_TILE, room = DEFAULT_ROOM }: DecodeOptions = {},
+): Promise<Tensor> {
+  const least = 2 * graphs.vae.reach;
+  checkLatents(latents, graphs, "decode");
+  if (!Number.isInteger(tile) || tile < least) {
+    throw new RangeError(
+      `Cannot decode latents: tile must be a whole number >= ${least}: current value is ${tile}`,
+    );
   }
+  return await eachRow(latents, (latent) => decodeOne(graphs, latent, { signal, tile, room }));
+}
 
-  /**
-   * A diffusion model's latents `(N, C, h, w)` to pictures `(N, 3, H, W)` in about [-1, 1], one at a time.
-   *
-   * @throws {RangeError} When latents have another shape or are not all finite, or a tile is too small.
-   */
-  decode(latents: Tensor, options: DecodeOptions = {}): Promise<Tensor> {
-    const { scalingFactor, shiftFactor } = this.vae;
-    const data = latents.data.map((value) => value / scalingFactor + shiftFactor);
-    return this.decodeRaw({ dims: latents.dims, data }, options);
-  }
+/**
+ * Pictures `(N, 3, H, W)` in [-1, 1] to a diffusion model's latents, the mean of their distribution.
+ * Memory grows with the picture: encoding is not tiled.
+ *
+ * @throws {RangeError} When pictures have another shape, sides that are no multiples of the scale, or NaN.
+ */
+export async function encode(
+  graphs: VaeGraphs,
+  pictures: Tensor,
+  options: Pick<DecodeOptions, "signal"> = {},
+): Promise<Tensor> {
+  const { scalingFactor, shiftFactor } = graphs.vae;
+  const { dims, data } = await encodeRaw(graphs, pictures, options);
+  return { dims, data: data.map((value) => (value - shiftFactor) * scalingFactor) };
+}
 
-  /** As {@link VaeExecutor.decode}, for latents in the autoencoder's own scale. */
-  async decodeRaw(latents: Tensor, options: DecodeOptions = {}): Promise<Tensor> {
-    const { latentChannels, reach } = this.vae;
-    const { signal, tile = DEFAULT_TILE, room = DEFAULT_ROOM } = options;
-    checkPictures(latents, { verb: "decode latents", channels: latentChannels, multiple: 1 });
-    if (!Number.isInteger(tile) || tile < 2 * reach) {
-      throw new RangeError(
-        `Cannot decode latents: tile must be a whole number >= ${
-          2 * reach
-        }: current value is ${tile}`,
-      );
-    }
-    return await eachRow(latents, (latent) => this.#decodeOne(latent, { signal, tile, room }));
-  }
+/** As {@link encode}, in the autoencoder's own scale. */
+export async function encodeRaw(
+  graphs: VaeGraphs,
+  pictures: Tensor,
+  { signal }: Pick<DecodeOptions, "signal"> = {},
+): Promise<Tensor> {
+  const multiple = graphs.vae.scale;
+  checkPictures(pictures, { verb: "encode pictures", channels: 3, multiple });
+  return await eachRow(pictures, (picture) => graphs.encode(picture, signal));
+}
 
-  /**
-   * Pictures `(N, 3, H, W)` in [-1, 1] to a diffusion model's latents, the mean of their distribution.
-   * Memory grows with the picture: encoding is not tiled.
-   *
-   * @throws {RangeError} When pictures have another shape, sides that are no multiples of the scale, or NaN.
-   */
-  async encode(pictures: Tensor, options: Pick<DecodeOptions, "signal"> = {}): Promise<Tensor> {
-    const { scalingFactor, shiftFactor } = this.vae;
-    const { dims, data } = await this.encodeRaw(pictures, options);
-    return { dims, data: data.map((value) => (value - shiftFactor) * scalingFactor) };
-  }
+/** Fits the map that previews are painted with: always the same one, since the sample is. */
+export async function fitPreview(
+  graphs: VaeGraphs,
+  options: Pick<DecodeOptions, "signal"> = {},
+): Promise<LatentColours> {
+  const sample = sampleLatents(graphs.vae.latentChannels);
+  return fitColours(sample, await decode(graphs, sample, options));
+}
 
-  /** As {@link VaeExecutor.encode}, in the autoencoder's own scale. */
-  async encodeRaw(
-    pictures: Tensor,
-    { signal }: Pick<DecodeOptions, "signal"> = {},
-  ): Promise<Tensor> {
-    checkPictures(pictures, { verb: "encode pictures", channels: 3, multiple: this.vae.scale });
-    return await eachRow(pictures, (picture) => this.#graphs.encode(picture, signal));
-  }
+/** @throws {RangeError} When latents have another shape than `(N, C, h, w)`, or are not all finite. */
+export function checkLatents(latents: Tensor, { vae }: VaeGraphs, verb: string): void {
+  checkPictures(latents, { verb: `${verb} latents`, channels: vae.latentChannels, multiple: 1 });
+}
 
-  /**
-   * A rough look at a diffusion model's latents: `(N, 3, h, w)` in [-1, 1], a linear map of each pixel. The
-   * first call fits the map, which decodes {@link sampleLatents} once.
-   *
-   * @throws {RangeError} As {@link VaeExecutor.decode}.
-   */
-  async preview(latents: Tensor, options: Pick<DecodeOptions, "signal"> = {}): Promise<Tensor> {
-    checkPictures(latents, {
-      verb: "preview latents",
-      channels: this.vae.latentChannels,
-      multiple: 1,
-    });
-    return paintLatents(await this.#fitted(options), latents);
+async function decodeOne(
+  graphs: VaeGraphs,
+  latent: Tensor,
+  { signal, tile, room }: TileOptions & { readonly room: number },
+): Promise<Tensor> {
+  const [, , height = 0, width = 0] = latent.dims;
+  if (height * width <= tile ** 2) return await graphs.decode(latent, signal);
+  const features = await graphs.decodeMiddle(latent, signal);
+  if (bytesBetweenLayers(graphs.vae.decoder.up, [height, width]) <= room) {
+    const rows = Math.max(1, Math.floor(tile ** 2 / width));
+    return await decodeInBands(graphs, features, { rows, signal });
   }
-
-  /** Frees its sessions and weights. */
-  dispose(): Promise<void> {
-    return this.#graphs.dispose();
-  }
-
-  /** Two first calls at a time both fit: each has a signal of its own, and they find the same map. */
-  async #fitted(options: Pick<DecodeOptions, "signal">): Promise<LatentColours> {
-    if (this.#colours !== undefined) return this.#colours;
-    const latents = sampleLatents(this.vae.latentChannels);
-    this.#colours = fitColours(latents, await this.decode(latents, options));
-    return this.#colours;
-  }
-
-  async #decodeOne(
-    latent: Tensor,
-    { signal, tile, room }: TileOptions & { readonly room: number },
-  ): Promise<Tensor> {
-    const [, , height = 0, width = 0] = latent.dims;
-    if (height * width <= tile ** 2) return await this.#graphs.decode(latent, signal);
-    const features = await this.#graphs.decodeMiddle(latent, signal);
-    if (bytesBetweenLayers(this.vae.decoder.up, [height, width]) <= room) {
-      const rows = Math.max(1, Math.floor(tile ** 2 / width));
-      return await decodeInBands(this.#graphs, features, { rows, signal });
-    }
-    const statistics = await estimateStatistics(this.#graphs, features, { signal, tile });
-    return await decodeInTiles(this.#graphs, features, { signal, tile, statistics });
-  }
+  const statistics = await estimateStatistics(graphs, features, { signal, tile });
+  return await decodeInTiles(graphs, features, { signal, tile, statistics });
 }
 
 /** One picture after another, so that memory does not grow with their number. */

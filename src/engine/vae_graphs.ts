@@ -12,7 +12,7 @@ import type { GraphBuilder } from "../onnx/graph.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { attend, queriesAtOnce } from "./attend.ts";
 import { breather } from "./breathe.ts";
-import { GraphSessions } from "./graph_sessions.ts";
+import { Sessions } from "./sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
 
@@ -28,7 +28,7 @@ export interface PartCall {
 
 /** The graphs of an autoencoder on a backend. Pictures are `(1, C, H, W)`. */
 export class VaeGraphs {
-  readonly #sessions: GraphSessions;
+  readonly #sessions: Sessions;
   readonly #breathe = breather();
 
   /** Loads nothing yet. */
@@ -40,7 +40,8 @@ export class VaeGraphs {
     /** With which weights. */
     weights: Weights,
   ) {
-    this.#sessions = new GraphSessions(backend, weights);
+    // Each session would keep its largest pictures for itself, 3 GiB together for one of 256 × 256.
+    this.#sessions = new Sessions(backend, weights, { memory: "freed" });
   }
 
   /** A latent to a picture, in one piece. */
@@ -199,7 +200,7 @@ export class VaeGraphs {
   ): Promise<Values> {
     await this.#breathe();
     signal?.throwIfAborted();
-    return await this.#sessions.run(graph, inputs, outputs);
+    return await this.#sessions.run({ key: graph.name, build: () => graph }, inputs, outputs);
   }
 }
 

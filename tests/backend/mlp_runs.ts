@@ -9,7 +9,7 @@ import type { Backend } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { buildSegment, type Segment, segmentOutputs } from "../../src/engine/segment.ts";
-import { loadWithWeights } from "../../src/engine/segment_sessions.ts";
+import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { type Model, openModel } from "../../src/model/model.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 

@@ -1,12 +1,18 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { estimateMemory } from "../../src/engine/memory_report.ts";
+import { openBackend } from "../../src/backend/select.ts";
+import { Decoding } from "../../src/engine/decoding.ts";
+import { paintLatents } from "../../src/engine/latent_colours.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { AssetError } from "../../src/errors.ts";
+import { openModel } from "../../src/model/model.ts";
 import { unpack } from "../../src/model/flux_scene.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
-import { vaeFiles, withExecutor } from "./small_vae.ts";
+import * as vaes from "../../src/engine/vae.ts";
+import { interfere } from "./small_model.ts";
+import { vaeFiles, withGraphs } from "./small_vae.ts";
 
 Deno.test("a pipeline decodes its latents with the directory's autoencoder, and frees it", async () => {
   const latents = normalNoise([2, 4, 8, 8], 3);
@@ -15,10 +21,36 @@ Deno.test("a pipeline decodes its latents with the directory's autoencoder, and 
   const look = await pipeline.preview(latents);
   await pipeline.close();
   assertEquals(pipeline.backend.live, { values: 0, sessions: 0 });
-  await withExecutor({ name: "vae", provider: "wasm" }, async (executor) => {
-    assertEquals(pictures, await executor.decode(latents));
-    assertEquals(look, await executor.preview(latents));
+  await withGraphs({ name: "vae", provider: "wasm" }, async (graphs) => {
+    assertEquals(pictures, await vaes.decode(graphs, latents));
+    assertEquals(look, paintLatents(await vaes.fitPreview(graphs), latents));
   });
+});
+
+Deno.test("preview() fits its map once, always the same one, and keeps colours within [-1, 1]", async () => {
+  const model = await openModel(await pipelineFiles());
+  const { backend } = await openBackend({ backend: "wasm" });
+  let runs = 0;
+  const decoding = new Decoding(model, interfere(backend, { onRun: () => runs++ }));
+  const latents = normalNoise([2, 4, 5, 7], 9);
+  const preview = await decoding.preview(latents);
+  assertEquals(preview.dims, [2, 3, 5, 7]);
+  assert(preview.data.every((value) => value >= -1 && value <= 1));
+  const fitted = runs;
+  assert(fitted > 0);
+  assertEquals(await decoding.preview(latents), preview);
+  assertEquals(runs, fitted);
+  const again = new Decoding(model, backend);
+  assertEquals(await again.preview(latents), preview);
+  await assertRejects(
+    () => again.preview(normalNoise([1, 16, 2, 2], 1)),
+    RangeError,
+    "Cannot preview latents: they must be (N, 4, H, W): current value is [1,16,2,2]",
+  );
+  await again.dispose();
+  await decoding.dispose();
+  assertEquals(backend.live, { values: 0, sessions: 0 });
+  await backend.dispose();
 });
 
 Deno.test("packed latents are decoded on their grid", async () => {
@@ -29,8 +61,8 @@ Deno.test("packed latents are decoded on their grid", async () => {
   assertEquals(pictures.dims, [1, 3, 48, 32]);
   await assertRejects(() => pipeline.decode(packed), RangeError, "grid must be of 24 tokens");
   await pipeline.close();
-  await withExecutor({ name: "vae", provider: "wasm" }, async (executor) => {
-    assertEquals(pictures, await executor.decode(unpack(packed, grid)));
+  await withGraphs({ name: "vae", provider: "wasm" }, async (graphs) => {
+    assertEquals(pictures, await vaes.decode(graphs, unpack(packed, grid)));
   });
 });
 
@@ -99,8 +131,8 @@ Deno.test("a pipeline draws with a tiny autoencoder, and with one without attent
     assertEquals(picture.dims, [1, 3, 16, 16]);
     assertEquals((await estimateMemory({ model })).drawingError, undefined);
     await pipeline.close();
-    await withExecutor({ name, provider: "wasm" }, async (executor) => {
-      assertEquals(picture, await executor.decode(latents));
+    await withGraphs({ name, provider: "wasm" }, async (graphs) => {
+      assertEquals(picture, await vaes.decode(graphs, latents));
     });
   }
 });

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import {
-  buildCombination,
   buildSegment,
+  combinationRecipe,
   type Part,
   type Segment,
   segmentKey,
@@ -104,7 +104,7 @@ Deno.test("segments with the same graph have the same key, others another", () =
 
 Deno.test("combinations take a second operand beside each stream", () => {
   for (const [operator, name] of [["add", "Add"], ["subtract", "Sub"]] as const) {
-    const graph = buildCombination(TRANSFORMER, operator);
+    const graph = combinationRecipe(TRANSFORMER, operator).build();
     assertEquals(graph.inputs.map(({ name }) => name).sort(), ["x.in", "x.other"]);
     assertEquals(graph.operations.map(({ operator, inputs }) => [operator, inputs]), [
       [name, ["x.in", "x.other"]],

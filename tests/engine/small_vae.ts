@@ -5,7 +5,7 @@ import { openDirectory } from "../../src/assets/source.ts";
 import { fileWeights, type Weights } from "../../src/assets/weights.ts";
 import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
-import { VaeExecutor } from "../../src/engine/vae.ts";
+import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { vaeOf } from "../../src/model/autoencoder.ts";
 import type { Vae } from "../../src/model/vae.ts";
@@ -57,21 +57,21 @@ export async function withVae<T>(
   }
 }
 
-/** As {@link withVae}, on a backend, which must hold nothing when the executor is disposed. */
-export function withExecutor<T>(
+/** As {@link withVae}, on a backend, which must hold nothing when its graphs are disposed. */
+export function withGraphs<T>(
   { name, provider }: { readonly name: VaeName; readonly provider: BackendName },
-  task: (executor: VaeExecutor, small: SmallVae & { readonly backend: Backend }) => Promise<T>,
+  task: (graphs: VaeGraphs, small: SmallVae & { readonly backend: Backend }) => Promise<T>,
 ): Promise<T> {
   return withVae(name, async (small) => {
     const { backend } = await openBackend({ backend: provider });
-    const executor = new VaeExecutor(backend, small.vae, small.weights);
+    const graphs = new VaeGraphs(backend, small.vae, small.weights);
     try {
-      const result = await task(executor, { ...small, backend });
-      await executor.dispose();
+      const result = await task(graphs, { ...small, backend });
+      await graphs.dispose();
       assertEquals(backend.live, { values: 0, sessions: 0 });
       return result;
     } finally {
-      await executor.dispose();
+      await graphs.dispose();
       await backend.dispose();
     }
   });

@@ -1,7 +1,8 @@
-/** The autoencoder beside its arithmetic: sizes, scales, refusals, cancelling, previews. */
+/** The autoencoder beside its arithmetic: sizes, scales, refusals, cancelling. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openBackend } from "../../src/backend/select.ts";
-import { VaeExecutor } from "../../src/engine/vae.ts";
+import * as vaes from "../../src/engine/vae.ts";
+import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
 import { BackendError } from "../../src/errors.ts";
 import { crop } from "../../src/engine/tiles.ts";
 import { openVae } from "../../src/model/vae.ts";
@@ -11,46 +12,46 @@ import type { Weights } from "../../src/assets/weights.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { requires } from "../_shim/requires.ts";
 import { interfere } from "./small_model.ts";
-import { largestDifference, readConfig, withExecutor, withVae } from "./small_vae.ts";
+import { largestDifference, readConfig, withGraphs, withVae } from "./small_vae.ts";
 
 const WASM = { name: "vae-16", provider: "wasm" } as const;
 /** Rounding of one float32 factor or sum at each end of some 60 layers. */
 const SCALED = 1e-5;
 
 Deno.test("decode() takes latents in the diffusion model's scale, encode() gives them in it", async () => {
-  await withExecutor(WASM, async (executor, { golden, vae }) => {
+  await withGraphs(WASM, async (graphs, { golden, vae }) => {
     const latent = await golden.readFloat32("latent.rect");
     const scaled = latent.data.map((value) => (value - vae.shiftFactor) * vae.scalingFactor);
-    const wanted = await executor.decodeRaw(latent);
-    const picture = await executor.decode({ dims: latent.dims, data: scaled });
+    const wanted = await vaes.decodeRaw(graphs, latent);
+    const picture = await vaes.decode(graphs, { dims: latent.dims, data: scaled });
     assertClose(picture, wanted, { tolerance: SCALED, what: "picture" });
     const image = await golden.readFloat32("encode.image");
-    const mean = await executor.encodeRaw(image);
+    const mean = await vaes.encodeRaw(graphs, image);
     const inScale = mean.data.map((value) => (value - vae.shiftFactor) * vae.scalingFactor);
-    const encoded = await executor.encode(image);
+    const encoded = await vaes.encode(graphs, image);
     assertClose(encoded, { dims: mean.dims, data: inScale }, { tolerance: 1e-7, what: "latent" });
   });
 });
 
 Deno.test("pictures of a batch are what each is alone", async () => {
-  await withExecutor(WASM, async (executor, { golden }) => {
+  await withGraphs(WASM, async (graphs, { golden }) => {
     const latents = await golden.readFloat32("latent");
-    const both = await executor.decodeRaw(latents);
+    const both = await vaes.decodeRaw(graphs, latents);
     const half = latents.data.length / 2;
     const second = { dims: [1, ...latents.dims.slice(1)], data: latents.data.slice(half) };
-    const alone = await executor.decodeRaw(second);
+    const alone = await vaes.decodeRaw(graphs, second);
     assertEquals(both.data.slice(both.data.length / 2), alone.data);
   });
 });
 
 Deno.test("decode() and encode() take any sizes, of one pixel and odd ones too", async () => {
-  await withExecutor(WASM, async (executor, { vae }) => {
+  await withGraphs(WASM, async (graphs, { vae }) => {
     for (const [height, width] of [[1, 1], [1, 5], [3, 2]] as const) {
       const latents = normalNoise([1, vae.latentChannels, height, width], 1);
-      const picture = await executor.decode(latents);
+      const picture = await vaes.decode(graphs, latents);
       assertEquals(picture.dims, [1, 3, 4 * height, 4 * width]);
       assert(picture.data.every(Number.isFinite));
-      assertEquals((await executor.encode(picture)).dims, latents.dims);
+      assertEquals((await vaes.encode(graphs, picture)).dims, latents.dims);
     }
   });
 });
@@ -63,9 +64,9 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
     options,
     async () => {
       const latents = normalNoise(provider === "webgpu" ? [1, 16, 29, 20] : [1, 16, 31, 41], 3);
-      await withExecutor({ name: "vae-16", provider }, async (executor) => {
-        const whole = await executor.decode(latents);
-        const banded = await executor.decode(latents, { tile: 24 });
+      await withGraphs({ name: "vae-16", provider }, async (graphs) => {
+        const whole = await vaes.decode(graphs, latents);
+        const banded = await vaes.decode(graphs, latents, { tile: 24 });
         // Whole pictures are normed by a device's float32 sums, bands by the host's float64.
         const levels = largestDifference(banded, whole) * 127.5;
         console.log(`bands of rows on ${provider}: ${levels.toExponential(1)} levels of 255`);
@@ -77,12 +78,12 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
 
 Deno.test("a picture that the host has no room for between layers comes in tiles", async () => {
   const latents = normalNoise([1, 16, 26, 30], 3);
-  await withExecutor(WASM, async (executor) => {
+  await withGraphs(WASM, async (graphs) => {
     const options = { tile: 24, room: 0 };
-    const tiled = await executor.decode(latents, options);
+    const tiled = await vaes.decode(graphs, latents, options);
     assertEquals(tiled.dims, [1, 3, 104, 120]);
-    assertEquals(await executor.decode(latents, options), tiled);
-    const whole = await executor.decode(latents);
+    assertEquals(await vaes.decode(graphs, latents, options), tiled);
+    const whole = await vaes.decode(graphs, latents);
     // Estimated statistics change all of a picture of random weights; a wrong place would change more.
     assert(meanDifference(tiled, whole) < 0.25 * meanDifference(mirrored(whole), whole));
   });
@@ -90,12 +91,12 @@ Deno.test("a picture that the host has no room for between layers comes in tiles
 
 Deno.test("bands of a decoder without norms are the picture in one piece, tiles are it beside seams", async () => {
   const latents = normalNoise([1, 4, 37, 45], 3);
-  await withExecutor({ name: "tiny", provider: "wasm" }, async (executor, { vae }) => {
-    const whole = await executor.decode(latents);
+  await withGraphs({ name: "tiny", provider: "wasm" }, async (graphs, { vae }) => {
+    const whole = await vaes.decode(graphs, latents);
     assert(2 * vae.reach <= 24);
-    const banded = await executor.decode(latents, { tile: 24 });
+    const banded = await vaes.decode(graphs, latents, { tile: 24 });
     assertClose(banded, whole, { tolerance: 1e-6, what: "picture" });
-    const tiled = await executor.decode(latents, { tile: 24, room: 0 });
+    const tiled = await vaes.decode(graphs, latents, { tile: 24, room: 0 });
     const corner = (picture: Tensor): Tensor =>
       crop(picture, { rows: { first: 0, size: 20 }, columns: { first: 0, size: 20 } });
     assertClose(corner(tiled), corner(whole), { tolerance: 1e-6, what: "first tile's own part" });
@@ -104,47 +105,43 @@ Deno.test("bands of a decoder without norms are the picture in one piece, tiles 
 });
 
 Deno.test("an AutoencoderTiny does not encode", async () => {
-  await withExecutor({ name: "tiny", provider: "wasm" }, async (executor) => {
+  await withGraphs({ name: "tiny", provider: "wasm" }, async (graphs) => {
     await refuses(
-      () => executor.encode(normalNoise([1, 3, 8, 8], 1)),
+      () => vaes.encode(graphs, normalNoise([1, 3, 8, 8], 1)),
       "Cannot encode pictures: this autoencoder is decoded only.",
     );
   });
 });
 
 Deno.test("decode() refuses other shapes, numbers that are none, and tiles that are all seam", async () => {
-  await withExecutor(WASM, async (executor, { vae }) => {
+  await withGraphs(WASM, async (graphs, { vae }) => {
     const latents = normalNoise([1, 16, 2, 2], 1);
     await refuses(
-      () => executor.decode(normalNoise([1, 4, 2, 2], 1)),
+      () => vaes.decode(graphs, normalNoise([1, 4, 2, 2], 1)),
       "Cannot decode latents: they must be (N, 16, H, W): current value is [1,4,2,2]",
     );
     await refuses(
-      () => executor.decode({ dims: [16, 2, 2], data: latents.data }),
+      () => vaes.decode(graphs, { dims: [16, 2, 2], data: latents.data }),
       "Cannot decode latents: they must be (N, 16, H, W): current value is [16,2,2]",
     );
     for (const value of [NaN, Infinity]) {
       const data = latents.data.with(5, value);
       await refuses(
-        () => executor.decode({ dims: latents.dims, data }),
+        () => vaes.decode(graphs, { dims: latents.dims, data }),
         `Cannot decode latents: they must be finite numbers: current value is ${value}`,
       );
     }
     assertEquals(vae.reach, 12);
     for (const tile of [23, 24.5, NaN]) {
       await refuses(
-        () => executor.decode(latents, { tile }),
+        () => vaes.decode(graphs, latents, { tile }),
         `Cannot decode latents: tile must be a whole number >= 24: current value is ${tile}`,
       );
     }
     await refuses(
-      () => executor.encode(normalNoise([1, 3, 8, 10], 1)),
+      () => vaes.encode(graphs, normalNoise([1, 3, 8, 10], 1)),
       "Cannot encode pictures: they must be (N, 3, H, W), sides multiples of 4: " +
         "current value is [1,3,8,10]",
-    );
-    await refuses(
-      () => executor.preview(normalNoise([1, 4, 2, 2], 1)),
-      "Cannot preview latents: they must be (N, 16, H, W): current value is [1,4,2,2]",
     );
   });
 });
@@ -168,25 +165,27 @@ for (const weights of ["initializers", "inputs"] as const) {
         const { backend } = await openBackend({ backend: "wasm" });
         let onRun: (name: string) => void = () => {};
         const watched = interfere(backend, { weights, onRun: (name) => onRun(name) });
-        const executor = new VaeExecutor(watched, vae, numbers);
+        const graphs = new VaeGraphs(watched, vae, numbers);
         const latents = normalNoise([1, 4, 26, 30], 5);
-        const wanted = await executor.decode(latents, options);
+        const wanted = await vaes.decode(graphs, latents, options);
         const before = backend.live;
         const stop = new AbortController();
         onRun = (name) => name === graph && stop.abort();
         const { signal } = stop;
-        const stopped = await assertRejects(() => executor.decode(latents, { ...options, signal }));
+        const stopped = await assertRejects(() =>
+          vaes.decode(graphs, latents, { ...options, signal })
+        );
         assertEquals(stopped.name, "AbortError");
         assertEquals(backend.live, before);
         onRun = (name) => {
           if (name === graph) throw new Error("no memory");
         };
-        const failed = await assertRejects(() => executor.decode(latents, options));
+        const failed = await assertRejects(() => vaes.decode(graphs, latents, options));
         assertEquals(failed.message, "no memory");
         onRun = () => {};
-        assertEquals(await executor.decode(latents, options), wanted);
+        assertEquals(await vaes.decode(graphs, latents, options), wanted);
         assertEquals(backend.live, before); // what failed was loaded anew
-        await executor.dispose();
+        await graphs.dispose();
         assertEquals(backend.live, { values: 0, sessions: 0 });
         await backend.dispose();
       });
@@ -195,11 +194,13 @@ for (const weights of ["initializers", "inputs"] as const) {
 }
 
 Deno.test("a timer gets its turn while a picture is decoded, and an abort from it ends it", async () => {
-  await withExecutor(WASM, async (executor) => {
+  await withGraphs(WASM, async (graphs) => {
     const stop = new AbortController();
     setTimeout(() => stop.abort(), 0);
     const latents = normalNoise([1, 16, 48, 48], 5); // far longer than a look at events is put off
-    const { name } = await assertRejects(() => executor.decode(latents, { signal: stop.signal }));
+    const { name } = await assertRejects(() =>
+      vaes.decode(graphs, latents, { signal: stop.signal })
+    );
     assertEquals(name, "AbortError");
   });
 });
@@ -218,12 +219,12 @@ Deno.test("weights that cannot be read stop a decoding, and the next one reads t
         },
       };
       const { backend } = await openBackend({ backend: "wasm" });
-      const executor = new VaeExecutor(interfere(backend, { weights: kind }), vae, shaky);
+      const graphs = new VaeGraphs(interfere(backend, { weights: kind }), vae, shaky);
       const latents = normalNoise([1, 4, 3, 3], 5);
-      assertEquals((await assertRejects(() => executor.decode(latents))).message, "cut");
+      assertEquals((await assertRejects(() => vaes.decode(graphs, latents))).message, "cut");
       broken = false;
-      assert((await executor.decode(latents)).data.some((value) => value !== 0));
-      await executor.dispose();
+      assert((await vaes.decode(graphs, latents)).data.some((value) => value !== 0));
+      await graphs.dispose();
       assertEquals(backend.live, { values: 0, sessions: 0 });
       await backend.dispose();
     }
@@ -231,25 +232,28 @@ Deno.test("weights that cannot be read stop a decoding, and the next one reads t
 });
 
 Deno.test("two decodings at a time are what each is alone, and one that stops does not stop the other", async () => {
-  await withExecutor(WASM, async (executor) => {
+  await withGraphs(WASM, async (graphs) => {
     const latents = normalNoise([1, 16, 3, 3], 5);
     const stop = new AbortController();
-    const both = [executor.decode(latents, { signal: stop.signal }), executor.decode(latents)];
+    const both = [
+      vaes.decode(graphs, latents, { signal: stop.signal }),
+      vaes.decode(graphs, latents),
+    ];
     stop.abort();
     assertEquals((await assertRejects(() => both[0]!)).name, "AbortError"); // the first of two
-    assertEquals(await both[1]!, await executor.decode(latents)); // the second
+    assertEquals(await both[1]!, await vaes.decode(graphs, latents)); // the second
   });
 });
 
-Deno.test("an executor that is disposed while it decodes loads nothing more", async () => {
+Deno.test("an graphs that is disposed while it decodes loads nothing more", async () => {
   await withVae("vae", async ({ vae, weights }) => {
     const { backend } = await openBackend({ backend: "wasm" });
     let disposed: Promise<void> | undefined;
     const watched = interfere(backend, {
-      onRun: (name) => disposed ??= name.includes("attention") ? executor.dispose() : undefined,
+      onRun: (name) => disposed ??= name.includes("attention") ? graphs.dispose() : undefined,
     });
-    const executor: VaeExecutor = new VaeExecutor(watched, vae, weights);
-    const decoding = executor.decode(normalNoise([1, 4, 3, 3], 5));
+    const graphs: VaeGraphs = new VaeGraphs(watched, vae, weights);
+    const decoding = vaes.decode(graphs, normalNoise([1, 4, 3, 3], 5));
     assert(await assertRejects(() => decoding) instanceof BackendError);
     await disposed;
     assertEquals(backend.live, { values: 0, sessions: 0 });
@@ -275,32 +279,11 @@ Deno.test("a checkpoint with the names of old attention decodes to the same pict
       sample: (name, indices) => weights.sample(names.get(name)!, indices), // as above
     };
     const { backend } = await openBackend({ backend: "wasm" });
-    const executor = new VaeExecutor(backend, openVae(await readConfig("vae"), renamed), renamed);
-    const picture = await executor.decodeRaw(await golden.readFloat32("latent.rect"));
+    const graphs = new VaeGraphs(backend, openVae(await readConfig("vae"), renamed), renamed);
+    const picture = await vaes.decodeRaw(graphs, await golden.readFloat32("latent.rect"));
     const wanted = await golden.readFloat32("image.rect");
     assertClose(picture, wanted, { tolerance: 5e-4, what: "picture" });
-    await executor.dispose();
-    await backend.dispose();
-  });
-});
-
-Deno.test("preview() fits its map once, always the same one, and keeps colours within [-1, 1]", async () => {
-  await withVae("vae", async ({ vae, weights }) => {
-    const { backend } = await openBackend({ backend: "wasm" });
-    let runs = 0;
-    const executor = new VaeExecutor(interfere(backend, { onRun: () => runs++ }), vae, weights);
-    const latents = normalNoise([2, 4, 5, 7], 9);
-    const preview = await executor.preview(latents);
-    assertEquals(preview.dims, [2, 3, 5, 7]);
-    assert(preview.data.every((value) => value >= -1 && value <= 1));
-    const fitted = runs;
-    assert(fitted > 0);
-    assertEquals(await executor.preview(latents), preview);
-    assertEquals(runs, fitted);
-    const again = new VaeExecutor(backend, vae, weights);
-    assertEquals(await again.preview(latents), preview);
-    await again.dispose();
-    await executor.dispose();
+    await graphs.dispose();
     await backend.dispose();
   });
 });

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Weights } from "../../src/assets/weights.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { buildSegment } from "../../src/engine/segment.ts";
-import { loadWithWeights } from "../../src/engine/segment_sessions.ts";
+import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { openModel } from "../../src/model/model.ts";
 

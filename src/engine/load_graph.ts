@@ -1,0 +1,61 @@
+/**
+ * Loading graphs with their weights as initializers, and saying which graph a session is of.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, LoadOptions, Session } from "../backend/backend.ts";
+import type { GraphBuilder, Node } from "../onnx/graph.ts";
+import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
+import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
+import { discard } from "../tensor/tensor.ts";
+
+/** A graph that can be made, and the name by which its session is known. */
+export interface GraphRecipe {
+  /** Equal for equal graphs. */
+  readonly key: string;
+  /** Makes the graph, its linear layers in some precision. */
+  readonly build: (lowering?: LinearLowering) => GraphBuilder;
+  /** Key of a session that this one takes the place of, so that weights are not held twice. */
+  readonly replaces?: string;
+}
+
+/** Reads the numbers of a graph's parameter. */
+export type ReadWeight = (parameter: Node) => Promise<WeightNumbers>;
+
+/** Reads the weights of a graph and loads it with them as initializers. */
+export async function loadWithWeights(
+  backend: Backend,
+  graph: GraphBuilder,
+  weights: Weights,
+  signal?: AbortSignal,
+): Promise<Session> {
+  return await loadReading(backend, graph, {
+    read: async ({ name }) => (await weights.read(name, signal)).data,
+  });
+}
+
+/** As {@link loadWithWeights}, with whatever is read for each parameter. */
+export async function loadReading(
+  backend: Backend,
+  graph: GraphBuilder,
+  { read, ...options }: LoadOptions & { readonly read: ReadWeight },
+): Promise<Session> {
+  const numbers = new Map<string, WeightNumbers>();
+  for (const node of graph.parameters) numbers.set(node.name, await read(node));
+  const model = encodeModel(graph, { weights: numbers });
+  const session = await backend.load(model, options); // has its own copy now
+  for (const { data } of model.externalData) discard(data); // needed nowhere else
+  return session;
+}
+
+/** Names of the weights of the linear layers in a graph that is built with a lowering. */
+export function loweredLayers(build: (lowering: LinearLowering) => unknown): ReadonlySet<string> {
+  const names = new Set<string>();
+  build((graph, x, layer) => {
+    names.add(layer.weight);
+    return plainLinear(graph, x, layer);
+  });
+  return names;
+}

@@ -1,0 +1,159 @@
+/**
+ * The sessions of graphs that run more than once: loaded when first used, weights bound as the backend wants them.
+ *
+ * @module
+ */
+
+import type { Weights } from "../assets/weights.ts";
+import type { Backend, HostNumbers, LoadOptions, Session, Value } from "../backend/backend.ts";
+import { BackendError } from "../errors.ts";
+import type { Node } from "../onnx/graph.ts";
+import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
+import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
+import type { RoundedLayers } from "./precision.ts";
+import type { Values } from "./transfer.ts";
+
+/** How weights are held, and sessions load. */
+export interface SessionsOptions extends LoadOptions {
+  /** Which weights are integers; absent = none. */
+  readonly rounded?: RoundedLayers | undefined;
+}
+
+/** Sessions by key; disposes of what it loaded. */
+export class Sessions {
+  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #shared = new Map<string, Promise<Value>>();
+  #disposed = false;
+
+  /** Nothing is read or loaded before it is asked for. */
+  constructor(
+    /** Where sessions run. */
+    readonly backend: Backend,
+    /** With which weights. */
+    readonly weights: Weights,
+    /** How. */
+    readonly options: SessionsOptions = {},
+  ) {}
+
+  /**
+   * The session of a graph; loaded once, and again if loading failed. Who gives a signal stops it for all
+   * that wait for the same session.
+   *
+   * @throws {BackendError} When it cannot be loaded, and after `dispose()`.
+   */
+  get({ key, replaces, ...recipe }: GraphRecipe, signal?: AbortSignal): Promise<Session> {
+    const known = this.#sessions.get(key);
+    if (known !== undefined) return known;
+    if (this.#disposed) {
+      return Promise.reject(new BackendError(`Cannot run ${key}: its sessions are disposed.`));
+    }
+    const replaced = replaces === undefined ? undefined : this.#sessions.get(replaces);
+    if (replaces !== undefined) this.#sessions.delete(replaces);
+    const freed = replaced?.then((session) => session.dispose()) ?? Promise.resolve();
+    const loading = freed.then(() => this.#load(recipe, signal));
+    this.#sessions.set(key, loading);
+    loading.catch(() => this.#forget(key, loading));
+    return loading;
+  }
+
+  /**
+   * Runs a graph whose session is loaded anew after a failure: some providers keep what a failed run was given.
+   *
+   * @throws {BackendError} When the run fails, and as {@link Sessions.get}.
+   */
+  async run(recipe: GraphRecipe, inputs: Values, outputs: readonly string[]): Promise<Values> {
+    const loading = this.get(recipe);
+    const session = await loading;
+    try {
+      return await session.run(inputs, outputs);
+    } catch (error) {
+      this.#forget(recipe.key, loading);
+      await session.dispose();
+      throw error;
+    }
+  }
+
+  /** Another session may have its key by now. */
+  #forget(key: string, loading: Promise<Session>): void {
+    if (this.#sessions.get(key) === loading) this.#sessions.delete(key);
+  }
+
+  /** Frees every session and every shared weight; nothing is loaded any more. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await disposeSettled(this.#sessions); // first: one that loads may still share weights
+    await disposeSettled(this.#shared);
+  }
+
+  async #load(
+    { build }: Pick<GraphRecipe, "build">,
+    signal: AbortSignal | undefined,
+  ): Promise<Session> {
+    const { rounded, ...options } = this.options;
+    const asInputs = this.backend.weights === "inputs";
+    if (rounded !== undefined) {
+      const layers = loweredLayers(build);
+      await (asInputs
+        ? this.#shareRounded(rounded, layers, signal)
+        : rounded.decide(layers, signal));
+    }
+    const graph = build(rounded?.lowering);
+    if (!asInputs) {
+      const read = (node: Node): Promise<WeightNumbers> => this.#read(node, signal);
+      return await loadReading(this.backend, graph, { ...options, read });
+    }
+    const values: Record<string, Value> = {};
+    for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
+    const session = await this.backend.load(encodeModel(graph), options);
+    return {
+      name: session.name,
+      run: (inputs, outputs) => session.run({ ...values, ...inputs }, outputs),
+      dispose: () => session.dispose(),
+    };
+  }
+
+  /** Uploads every rounded layer as soon as it is made: a graph may be the whole model. */
+  async #shareRounded(
+    rounded: RoundedLayers,
+    layers: Iterable<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for (const name of layers) {
+      await rounded.decide([name], signal);
+      for (const node of rounded.held) await this.#share(node, signal);
+    }
+  }
+
+  async #read(node: Node, signal: AbortSignal | undefined): Promise<WeightNumbers> {
+    return await this.options.rounded?.read(node, signal) ??
+      (await this.weights.read(node.name, signal)).data;
+  }
+
+  /** Uploads a weight once, in the shape that graphs give it; disposed of with this object. */
+  #share(node: Node, signal: AbortSignal | undefined): Promise<Value> {
+    const { name, dims } = node;
+    const known = this.#shared.get(name);
+    if (known !== undefined) return known;
+    const sharing = this.#read(node, signal)
+      .then((data) => this.backend.upload({ dims: dims.map(Number), data: uploadable(name, data) }))
+      .catch((error) => {
+        this.#shared.delete(name);
+        throw error;
+      });
+    this.#shared.set(name, sharing);
+    return sharing;
+  }
+}
+
+async function disposeSettled<T extends { dispose(): void | Promise<void> }>(
+  held: Map<string, Promise<T>>,
+): Promise<void> {
+  const settled = await Promise.allSettled(held.values());
+  held.clear();
+  for (const one of settled) if (one.status === "fulfilled") await one.value.dispose();
+}
+
+function uploadable(name: string, data: WeightNumbers): HostNumbers["data"] {
+  if (!(data instanceof Int8Array)) return data;
+  throw new BackendError(`Cannot upload ${name}: it must not be int8: no kernel reads it there`);
+}
