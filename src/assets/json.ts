@@ -8,20 +8,56 @@ import type { z } from "zod";
 import { AssetError } from "../errors.ts";
 
 /**
- * Parses UTF-8 JSON.
+ * Parses UTF-8 JSON, Python's kind too.
  *
  * @param thing What is read, for the message, such as `model.json in /models/a`.
  * @throws {AssetError} When the bytes are not UTF-8 or not JSON.
  */
 export function parseJson(bytes: Uint8Array, thing: string): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return parsePythonJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new AssetError(`Cannot read ${thing}: it must be JSON in UTF-8: ${short(why)}`, {
       cause,
     });
   }
+}
+
+/**
+ * Parses JSON as Python writes it, where `NaN`, `Infinity` and `-Infinity` are numbers: strict readers would
+ * refuse a whole file for a value that nobody needs.
+ *
+ * @throws {SyntaxError} When it is not JSON in that sense either.
+ */
+export function parsePythonJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const strict = spellNumbers(text);
+    if (strict === text) throw error;
+    return JSON.parse(
+      strict,
+      (_, value: unknown) => Object.hasOwn(Object(value), NAN_MARK) ? NaN : value,
+    );
+  }
+}
+
+/** JSON has no spelling of NaN: an object stands for it, whose key no file has. */
+const NAN_MARK = "\u0000NaN";
+const SPELLINGS: Readonly<Record<string, string>> = {
+  "NaN": JSON.stringify({ [NAN_MARK]: 0 }),
+  "Infinity": "1e999", // beyond the largest double
+  "-Infinity": "-1e999",
+};
+
+/** Python's numbers, outside of strings, as JSON can say them. */
+function spellNumbers(text: string): string {
+  let inString = false;
+  return text.replace(/\\.|"|(?<![\w.+-])(?:-?Infinity|NaN)(?![\w.])/g, (found) => {
+    if (found === '"') inString = !inString;
+    return inString ? found : SPELLINGS[found] ?? found;
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parsePythonJson } from "../assets/json.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { AssetError, PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
@@ -35,7 +36,7 @@ export async function writePlan(path: string, plan: Plan): Promise<void> {
 export async function readBook(path: string): Promise<unknown> {
   const text = await readText(path, MAX_PLAN_LENGTH);
   try {
-    return JSON.parse(text);
+    return parsePythonJson(text);
   } catch (cause) {
     throw new PlanError(
       `Cannot import cache book: ${path} must be JSON: current value is ${

@@ -37,6 +37,28 @@ Deno.test("a pipeline guides all channels on its scheduler's steps, or samples a
   });
 });
 
+Deno.test("a scheduler as Python writes it is read, its infinite numbers too", async () => {
+  const path = "scheduler/scheduler_config.json";
+  const write = async (changes: Readonly<Record<string, unknown>>): Promise<Files> => {
+    const files = await pipelineFiles({ [path]: changes });
+    const text = new TextDecoder().decode(files.get(path)).replace(
+      "{",
+      '{"clip_sample_range": NaN,',
+    );
+    return files.set(path, new TextEncoder().encode(text));
+  };
+  type Files = Map<string, Uint8Array>;
+  const read = await openModel(await write({ clip_sample_range: undefined }));
+  assertEquals(read.sampler.spacing?.kind, "leading");
+  const other = await write({ _class_name: "DPMSolverMultistepScheduler" });
+  await assertRejects(
+    () => openModel(other),
+    AssetError,
+    "DPMSolverMultistepScheduler is not supported for a model that predicts noise; supported are DDIMScheduler",
+  );
+  assertEquals((await openModel(other, { sampler: "original" })).sampler.steps, 50);
+});
+
 Deno.test("the divisor of the timestep frequencies enters the fingerprint when it is not the original's", async () => {
   const divisor = "half_minus_one";
   const changed = await openModel(
