@@ -37,9 +37,9 @@ export interface GenerationBody {
   readonly label?: number | string | undefined;
   /** Pictures. */
   readonly n: number;
-  /** `auto` or `WIDTHxHEIGHT`. */
+  /** `auto` or `WIDTHxHEIGHT`; the model's nearest size is taken. */
   readonly size: string;
-  /** Noise of picture i comes from seed + i; a random one unless given. */
+  /** Noise of picture i comes from seed + i; a random one unless given, also where clients write -1. */
   readonly seed?: number | undefined;
   /** Sampling steps; the plan's, else the model's. */
   readonly steps?: number | undefined;
@@ -51,7 +51,15 @@ export interface GenerationBody {
   readonly output_format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
   readonly output_compression?: number | undefined;
-  /** Accepted as OpenAI's clients send it; not used. */
+  /** Accepted and not used. */
+  readonly quality?: string | undefined;
+  /** Accepted and not used. */
+  readonly style?: string | undefined;
+  /** Accepted and not used: pictures are opaque. */
+  readonly background?: string | undefined;
+  /** Accepted and not used. */
+  readonly moderation?: string | undefined;
+  /** Accepted and not used. */
   readonly user?: string | undefined;
 }
 
@@ -91,10 +99,10 @@ export function bodySchemas(
       response_format: orDefault(z.enum(formats), "b64_json"),
       stream: orDefault(z.boolean(), false),
       partial_images: orDefault(z.int().min(0).max(3), 0),
-      // Values of OpenAI's fields that mean what we do anyway; all others are refused by name.
-      quality: optional(z.literal("auto")),
-      background: optional(z.enum(["auto", "opaque"])),
-      moderation: optional(z.literal("auto")),
+      quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"])),
+      style: optional(z.enum(["natural", "vivid"])),
+      background: optional(z.enum(["auto", "opaque", "transparent"])),
+      moderation: optional(z.enum(["auto", "low"])),
     }),
     job: z.strictObject({ ...shared, previews: orDefault(z.boolean(), false) }),
   };
@@ -111,7 +119,9 @@ function sharedFields({ steps, n }: RequestLimits) {
     label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])),
     n: orDefault(z.int().min(1).max(n), 1),
     size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
-    seed: optional(z.int().min(0).max(MAX_SEED)),
+    seed: optional(z.int().min(-1).max(MAX_SEED)).transform((seed) =>
+      seed === -1 ? undefined : seed
+    ),
     steps: optional(z.int().min(1).max(steps)),
     guidance_scale: optional(z.number().min(0).max(100)),
     plan: optional(z.string().min(1).max(200)),
@@ -119,6 +129,21 @@ function sharedFields({ steps, n }: RequestLimits) {
     output_compression: optional(z.int().min(0).max(100)),
     user: optional(z.string().max(512)),
   };
+}
+
+/**
+ * Fields of OpenAI's API without a meaning here. Clients send them by default, so they are accepted where
+ * that API knows the value.
+ *
+ * *Source:* OpenAI API reference, "Create image".
+ */
+const WITHOUT_MEANING = ["quality", "style", "background", "moderation", "user"] as const;
+/** Their values that say what is done anyway. */
+const DONE_ANYWAY: ReadonlySet<unknown> = new Set([undefined, "auto", "opaque"]);
+
+/** Names of the fields of a request that change nothing, though their values ask for something. */
+export function ignoredFields(body: GenerationBody): readonly string[] {
+  return WITHOUT_MEANING.filter((name) => !DONE_ANYWAY.has(body[name]));
 }
 
 /** A field that may be absent or, as OpenAI's clients write it, null. */

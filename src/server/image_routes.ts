@@ -12,7 +12,7 @@ import type { ServerState } from "./server_state.ts";
 import { type JobSpec, resolveSpec, sizeOf } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import { type Job, toBase64 } from "./job.ts";
-import { planView } from "./job_view.ts";
+import { noticesOf, planView } from "./job_view.ts";
 import { readJson } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
@@ -97,7 +97,7 @@ function answerOf(
     data,
     ...parametersOf(job.spec),
     seconds,
-    notices: result!.notices,
+    notices: noticesOf(job),
   };
 }
 
@@ -149,7 +149,8 @@ async function* streamed(
       const type = "image_generation.completed";
       const { seed } = job.spec.pictures[image_index]!; // one for each image
       const b64_json = toBase64(bytes);
-      const image = { type, b64_json, image_index, created_at, ...parameters, seed };
+      const notices = noticesOf(job);
+      const image = { type, b64_json, image_index, created_at, ...parameters, seed, notices };
       yield { event: type, data: image };
     }
   } finally {

@@ -6,7 +6,7 @@
 
 import type { StepKind } from "../plan/compile.ts";
 import type { PictureRequest } from "../worker/renderer.ts";
-import type { GenerationBody, OutputFormat } from "./api.ts";
+import { type GenerationBody, ignoredFields, type OutputFormat } from "./api.ts";
 import {
   type Catalog,
   choosePlan,
@@ -40,6 +40,8 @@ export interface JobSpec {
   readonly compression: number | undefined;
   /** Indices of the steps after which a preview is wanted. */
   readonly previewSteps: ReadonlySet<number>;
+  /** What of the request was not done as it says, in sentences. */
+  readonly notices: readonly string[];
 }
 
 /** What a request may leave out. */
@@ -71,7 +73,6 @@ export function resolveSpec(
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
   const label = labelOf(body, model);
   const guidance = guidanceOf(body, model);
-  checkSize(body.size, model);
   const seed = body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
   const rows = body.n * (guidance === 1 ? 1 : 2);
   return {
@@ -84,6 +85,7 @@ export function resolveSpec(
     format: body.output_format,
     compression: body.output_compression,
     previewSteps: previewSteps(previews, steps),
+    notices: noticesOf(body, model),
   };
 }
 
@@ -93,12 +95,17 @@ export function isAlike(a: JobSpec, b: JobSpec): boolean {
   return a.model === b.model && a.plan === b.plan && a.steps === b.steps && guided(a) === guided(b);
 }
 
-/** `count` steps spread evenly, none of them the last. */
-function previewSteps(count: number | "all", steps: number): ReadonlySet<number> {
-  const wanted = count === "all" ? steps - 1 : Math.min(count, steps - 1);
-  return new Set(
-    Array.from({ length: wanted }, (_, i) => Math.floor((i + 1) * steps / (wanted + 1)) - 1),
-  );
+/** The first of a few previews comes after this share of the steps. */
+const FIRST_PREVIEW = 0.1;
+
+/** Steps after which there are previews: the first early, the others spread evenly, never the last step. */
+export function previewSteps(count: number | "all", steps: number): ReadonlySet<number> {
+  const most = steps - 1;
+  if (count === "all") return new Set(Array.from({ length: most }, (_, index) => index));
+  const wanted = Math.min(count, most);
+  return new Set(Array.from({ length: wanted }, (_, i) => {
+    return Math.floor((FIRST_PREVIEW + (1 - FIRST_PREVIEW) * i / wanted) * steps);
+  }));
 }
 
 function labelOf({ prompt, label }: GenerationBody, { facts }: ServedModel): number {
@@ -136,10 +143,15 @@ function expectClasses({ facts: { id, classes } }: ServedModel): void {
   );
 }
 
-function checkSize(size: string, model: ServedModel): void {
+function noticesOf(body: GenerationBody, model: ServedModel): readonly string[] {
   const own = sizeOf(model);
-  if (size === "auto" || size === own) return;
-  refuse("size", `auto or ${own}`, size);
+  const ignored = ignoredFields(body);
+  return [
+    ...(body.size === "auto" || body.size === own
+      ? []
+      : [`The size is ${own}, the nearest to ${body.size} that the model has.`]),
+    ...(ignored.length === 0 ? [] : [`Without a meaning here and ignored: ${ignored.join(", ")}.`]),
+  ];
 }
 
 /** `WIDTHxHEIGHT` of a model's pictures. */

@@ -47,9 +47,14 @@ export function jobView(job: Job): Readonly<Record<string, unknown>> {
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
     images: result === undefined ? [] : imageViews(job),
-    notices: result?.notices ?? [],
+    notices: noticesOf(job),
     error: job.error === undefined ? null : refusalOf(job.error).body.error,
   };
+}
+
+/** What a client should know of how its job differs from its request and from the plan's calibration. */
+export function noticesOf({ spec, result }: Job): readonly string[] {
+  return [...spec.notices, ...result?.notices ?? []];
 }
 
 function requestView({ spec }: Job): Readonly<Record<string, unknown>> {

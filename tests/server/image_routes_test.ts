@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import { toPictures } from "../../src/engine/picture.ts";
 import { TEXT_KEYWORD } from "../../src/engine/picture_record.ts";
 import { readPngText } from "../../src/engine/png.ts";
+import { previewSteps } from "../../src/server/job_spec.ts";
 import { parseEvents, post, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
 
 const PATH = "/v1/images/generations";
@@ -83,19 +84,23 @@ Deno.test("what cannot be done is refused by name", async () => {
     [{ label: 4 }, "label", "0 … 3"],
     [{ label: "dog" }, "label", "Ankle boot"],
     [{ label: 1.5 }, "label", "label"],
-    [{ label: 0, size: "1024x1024" }, "size", "auto or 6x4: current value is 1024x1024"],
     [{ label: 0, size: "big" }, "size", "size"],
     [{ label: 0, n: 0 }, "n", "n"],
     [{ label: 0, n: 11 }, "n", "current value is 11"],
     [{ label: 0, steps: 101 }, "steps", "steps"],
-    [{ label: 0, seed: -1 }, "seed", "seed"],
+    [{ label: 0, size: "0x0" }, "size", "size"],
+    [{ label: 0, size: "1024" }, "size", 'current value is "1024"'],
+    [{ label: 0, seed: -2 }, "seed", "seed"],
     [{ label: 0, seed: 2 ** 53 }, "seed", "seed"],
     [{ label: 0, guidance_scale: "NaN" }, "guidance_scale", "guidance_scale"],
     [{ label: 0, plan: "other" }, "plan", "plan must be one of none"],
     [{ label: 0, model: "dall-e-3" }, "model", "one of toy: current value is dall-e-3"],
-    [{ label: 0, quality: "hd" }, "quality", "quality"],
-    [{ label: 0, style: "vivid" }, "style", "style must not be given"],
-    [{ label: 0, background: "transparent" }, "background", "background"],
+    [{ label: 0, quality: "best" }, "quality", "quality"],
+    [{ label: 0, style: "cubist" }, "style", 'current value is "cubist"'],
+    [{ label: 0, background: "blue" }, "background", "background"],
+    [{ label: 0, moderation: "off" }, "moderation", "moderation"],
+    [{ label: 0, user: 7 }, "user", "user"],
+    [{ label: 0, colour: "red" }, "colour", "colour must not be given"],
     [{ label: 0, partial_images: 2 }, "partial_images", "stream"],
     [{ label: 0, partial_images: 4, stream: true }, "partial_images", "partial_images"],
     [{ label: 0, output_format: "avif" }, "output_format", "avif"],
@@ -106,6 +111,54 @@ Deno.test("what cannot be done is refused by name", async () => {
     assert(response.status === 400 || response.status === 404, JSON.stringify(body));
     assertEquals(error.param, param, JSON.stringify(body));
     assertStringIncludes(error.message, words);
+  }
+});
+
+Deno.test("what clients of OpenAI send by default is accepted, and a notice says what changes nothing", async () => {
+  const app = await toyApp();
+  const cases: readonly (readonly [Record<string, unknown>, readonly string[]])[] = [
+    [{ size: "auto", quality: "auto", background: "opaque", moderation: "auto" }, []],
+    [{ size: "6x4", user: null, style: null }, []],
+    [{ size: "1024x1024" }, ["The size is 6x4, the nearest to 1024x1024 that the model has."]],
+    [{ size: "512x512", quality: "standard", style: "vivid" }, [
+      "The size is 6x4, the nearest to 512x512 that the model has.",
+      "Without a meaning here and ignored: quality, style.",
+    ]],
+    [{ quality: "hd", background: "transparent", moderation: "low", user: "u1" }, [
+      "Without a meaning here and ignored: quality, background, moderation, user.",
+    ]],
+  ];
+  for (const [fields, notices] of cases) {
+    const answer = await (await post(app, PATH, { prompt: "sneaker", ...fields })).json();
+    assertEquals([answer.size, answer.background, answer.notices], ["6x4", "opaque", notices]);
+    const stream = await post(app, PATH, { prompt: "sneaker", stream: true, ...fields });
+    assertEquals(parseEvents(await stream.text()).at(-1)?.data["notices"], notices);
+  }
+  const { id } = await (await post(app, "/v1/jobs", { label: 0, size: "512x512" })).json();
+  const { notices } = await (await app.request(`/v1/jobs/${id}`)).json();
+  assertEquals(notices, cases[3]![1].slice(0, 1));
+});
+
+Deno.test("seed -1 is a random seed, which the answer names and which makes the picture again", async () => {
+  const app = await toyApp();
+  const ask = async (seed: number): Promise<{ seed: number; data: { b64_json: string }[] }> =>
+    await (await post(app, PATH, { prompt: "sneaker", seed })).json();
+  const [first, second] = [await ask(-1), await ask(-1)];
+  assert(first.seed !== second.seed && first.seed >= 0, `${first.seed}, ${second.seed}`);
+  assertEquals((await ask(first.seed)).data, first.data);
+});
+
+Deno.test("previews begin after a tenth of the steps, none is the last step, and there are as many as fit", () => {
+  for (let steps = 1; steps <= 300; steps++) {
+    for (let count = 0; count <= 3; count++) {
+      const found = [...previewSteps(count, steps)];
+      assertEquals(found.length, Math.min(count, steps - 1), `${count} of ${steps}`);
+      assertEquals(found, found.toSorted((a, b) => a - b));
+      if (count === 0 || steps === 1) continue;
+      assertEquals(found[0], Math.floor(steps / 10));
+      assert(found.at(-1)! < steps - 1, `${found} of ${steps}`);
+    }
+    assertEquals([...previewSteps("all", steps)], Array.from({ length: steps - 1 }, (_, i) => i));
   }
 });
 

@@ -13,7 +13,9 @@ Deno.test("a DiT's pipeline directory is served by the names of its classes, in 
     const { data, size } = await drawn.json();
     assertEquals([pngSize(data[0].b64_json), size], [[32, 32], "32x32"]);
     const small = await ask(app, { prompt: "class 3", size: "8x8" });
-    assertStringIncludes((await small.json()).error.message, "size must be auto or 32x32");
+    const answer = await small.json();
+    assertEquals(answer.size, "32x32");
+    assertStringIncludes(answer.notices[0], "The size is 32x32, the nearest to ");
     const stream = await ask(app, { label: 1, steps: 3, stream: true, partial_images: 2 });
     const events = [...(await stream.text()).matchAll(/"b64_json":"([^"]+)"/g)];
     assertEquals(events.map(([, text]) => pngSize(text!)), [[8, 8], [8, 8], [32, 32]]);
