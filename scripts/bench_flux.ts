@@ -21,10 +21,11 @@ import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { conditionRun, noiseOf, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { fluxWidth, parseFluxConfig } from "../src/model/flux_config.ts";
+import { fluxWidth, formatFluxConfig, parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model.ts";
 import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
+import { originOf } from "../src/model/model_origin.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
 import type { Scene } from "../src/model/scene.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
@@ -160,6 +161,7 @@ function quarterModel(): Model {
     id: "projected",
     weights: withShares(randomTensors(fluxTensors(CONFIG)), CONFIG),
     sampler: publishedSampler(CONFIG),
+    origin: originOf("flux", formatFluxConfig(CONFIG)),
     fingerprint: () => Promise.resolve("random"),
     close: () => Promise.resolve(),
   };

@@ -23,7 +23,8 @@ import { roundedLowering, type WeightPrecision } from "../src/engine/precision.t
 import { roundLayers } from "../src/engine/rounding.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
 import { dit } from "../src/model/dit.ts";
-import { type Model, openModel } from "../src/model/model.ts";
+import type { Model } from "../src/model/model.ts";
+import { openModel } from "../src/model/open_model.ts";
 import { elementCount, type Tensor } from "../src/tensor/tensor.ts";
 import { publishedConfig, randomNumbers, randomWeights } from "./random_weights.ts";
 import { usableBackends } from "./usable_backends.ts";

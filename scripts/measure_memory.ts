@@ -15,7 +15,8 @@ import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { runSteps } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { type Model, openModel } from "../src/model/model.ts";
+import type { Model } from "../src/model/model.ts";
+import { openModel } from "../src/model/open_model.ts";
 import { watchMemories } from "./high_water.ts";
 import { randomModel } from "./random_weights.ts";
 

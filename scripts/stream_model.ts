@@ -15,7 +15,7 @@ import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment } from "../src/engine/segment.ts";
 import { loadWithWeights } from "../src/engine/load_graph.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
-import { openModel } from "../src/model/model.ts";
+import { openModel } from "../src/model/open_model.ts";
 
 const { values } = parseArgs({
   options: { model: { type: "string" }, backend: { type: "string", default: "native" } },

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { uniformPlan } from "../src/calibrate/uniform.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
-import { openModel } from "../src/model/model.ts";
+import { openModel } from "../src/model/open_model.ts";
 import { formatPlan } from "../src/plan/format.ts";
 
 const { values } = parseArgs({

@@ -110,6 +110,12 @@ function wanted(issue: z.core.$ZodIssue): string {
   }
 }
 
+/** The text at the end of a path of keys; `undefined` where there is something else, or nothing. */
+export function textAt(json: unknown, ...path: readonly PropertyKey[]): string | undefined {
+  const value = valueAt(json, path);
+  return typeof value === "string" ? value : undefined;
+}
+
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   let value = json;
   for (const key of path) {

@@ -13,7 +13,7 @@ import { modelFiles } from "../assets/model_files.ts";
 import { openRemote, type RemoteLocation } from "../assets/remote_location.ts";
 import type { Source } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
-import { openModel } from "../model/model.ts";
+import { openModel } from "../model/open_model.ts";
 import { formatBytes, withDownloads } from "./download_progress.ts";
 
 /** How `fetch` is called. */

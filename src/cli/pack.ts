@@ -19,14 +19,14 @@ import {
   type PackTask,
 } from "../engine/pack.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
-import { openModel } from "../model/model.ts";
+import { openModel } from "../model/open_model.ts";
 import { precisionText } from "./precision_text.ts";
 
 /** How `pack` is called. */
 export const PACK_USAGE = `pack options:
   --out DIR               directory to write; it must not exist
   --weights P             f16 rounds every tensor; int8 and int4 linear layers of modules (int8)
-  --model DIR|FILE|URL    the model, a DiT (the embedded fashion-dit)`;
+  --model DIR|FILE|URL    the model (the embedded fashion-dit)`;
 
 const OPTIONS = {
   out: { type: "string" },

@@ -6,7 +6,8 @@
 
 import type { ModelLocation } from "../assets/model_dir.ts";
 import type { BackendName } from "../backend/backend.ts";
-import { type Model, openModel } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
+import { openModel } from "../model/open_model.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";

@@ -54,15 +54,10 @@ export interface Packed {
 /**
  * Packs a model.
  *
- * @throws {AssetError} When it is packed already, or is of an architecture that cannot be.
+ * @throws {AssetError} When it is packed already.
  */
 export async function packModel(task: PackTask): Promise<Packed> {
-  const { model: { id, origin, weights, transformer } } = task;
-  if (origin === undefined) {
-    throw new AssetError(
-      `Cannot pack ${id}: its architecture must be dit: current value is ${transformer.architecture}`,
-    );
-  }
+  const { model: { id, weights } } = task;
   if (weights.quantized !== undefined) {
     throw new AssetError(
       `Cannot pack ${id}: its weights must be floats: current value is ${weights.quantized.precision}`,

@@ -90,6 +90,14 @@ export function parseDitConfig(json: unknown): DitConfig {
   });
 }
 
+/** The `config.json` of a configuration, whose keys are ours in snake case. */
+export function formatDitConfig(config: DitConfig): Readonly<Record<string, unknown>> {
+  const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (it) => `_${it.toLowerCase()}`);
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [snakeCase(key), value]),
+  );
+}
+
 /**
  * Infers the configuration of a published size (S, B, L, XL; patch 2, 4, 8) from its tensors.
  *

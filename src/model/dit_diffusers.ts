@@ -10,7 +10,7 @@
  */
 
 import { z } from "zod";
-import { checkJson } from "../assets/json.ts";
+import { checkJson, textAt } from "../assets/json.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
 import { elementCount } from "../tensor/tensor.ts";
@@ -18,7 +18,7 @@ import { type DitConfig, parseDitConfig } from "./dit_config.ts";
 import { joinWeights } from "./tensor_joins.ts";
 
 /** Diffusers' names of the class; the second is that of older files. */
-const CLASS_NAMES = ["DiTTransformer2DModel", "Transformer2DModel"] as const;
+export const CLASS_NAMES = ["DiTTransformer2DModel", "Transformer2DModel"] as const;
 
 const off = z.literal(false).default(false);
 const none = z.null().default(null);
@@ -57,9 +57,7 @@ const schema = z.strictObject({
 
 /** Whether a config is that of diffusers' DiT. */
 export function isDiffusersDit(config: unknown): boolean {
-  const name = typeof config === "object" && config !== null
-    ? Reflect.get(config, "_class_name")
-    : undefined;
+  const name = textAt(config, "_class_name");
   return CLASS_NAMES.some((known) => known === name);
 }
 

@@ -14,13 +14,19 @@ import {
   checkDitTensors,
   type DitConfig,
   ditTensors,
+  formatDitConfig,
   inferDitConfig,
   parseDitConfig,
 } from "./dit_config.ts";
 import { openAutoencoder } from "./autoencoder.ts";
-import { isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./dit_diffusers.ts";
+import {
+  CLASS_NAMES,
+  isDiffusersDit,
+  parseDiffusersDit,
+  underOriginalNames,
+} from "./dit_diffusers.ts";
 import { positionEmbedding } from "./dit_embeddings.ts";
-import type { Model, ModelChoice } from "./model.ts";
+import type { Family, Model, ModelChoice } from "./model.ts";
 import { originOf } from "./model_origin.ts";
 import { samplerOf } from "./model_sampler.ts";
 import { labelScene } from "./scene.ts";
@@ -28,12 +34,21 @@ import { labelScene } from "./scene.ts";
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
 
-/**
- * Makes a model of a DiT's directory, under the original's names or diffusers'.
- *
- * @throws {AssetError} When its tensors do not fit its configuration, or its scheduler is not one we know.
- */
-export async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
+/** DiT, under the original's names or diffusers'. *Source:* arXiv 2212.09748. */
+export const DIT: Family = {
+  architecture: "dit",
+  title: "DiT",
+  classes: [...CLASS_NAMES, "DiTPipeline"],
+  conditions: [],
+  claims: (config, names) =>
+    isDiffusersDit(config) || names.has("x_embedder.proj.weight") || names.has(ANY_BLOCK),
+  open: openDit,
+};
+
+/** The original's configuration names no class. */
+const ANY_BLOCK = "blocks.0.attn.qkv.weight";
+
+async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { config, weights } = await officialDit(directory);
   checkDitTensors(config, weights);
   return {
@@ -48,7 +63,7 @@ export async function openDit(directory: ModelDirectory, choice: ModelChoice): P
       choice: choice.sampler,
     }),
     ...await openAutoencoder(directory, config.inChannels),
-    origin: originOf("dit", config, directory),
+    origin: originOf("dit", formatDitConfig(config), directory.manifest),
     fingerprint: () => identity(directory, { config, weights }),
     close: () => directory.close(),
   };

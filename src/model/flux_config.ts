@@ -45,8 +45,6 @@ export function fluxWidth({ numHeads, headDim }: FluxConfig): number {
   return numHeads * headDim;
 }
 
-/** Diffusers' name of the class. */
-const CLASS_NAME = "FluxTransformer2DModel";
 /** The published geometry of FLUX.1. */
 const PUBLISHED_HEAD = 128;
 const PUBLISHED_AXES = [16, 56, 56];
@@ -67,15 +65,6 @@ const schema = z.strictObject({
   axes_dims_rope: z.array(positive).min(1).max(8).default(PUBLISHED_AXES),
 });
 
-/** Whether a config or the names of tensors are those of a FLUX transformer. */
-export function isFlux(config: unknown, names: ReadonlySet<string>): boolean {
-  const named = typeof config === "object" && config !== null
-    ? Reflect.get(config, "_class_name")
-    : undefined;
-  if (named !== undefined) return named === CLASS_NAME;
-  return [...names].some((name) => /^(single_transformer_blocks|double_blocks)\.0\./.test(name));
-}
-
 /**
  * Reads a `config.json` of diffusers; absent keys have its defaults, keys with `_` in front are not read.
  *
@@ -94,6 +83,21 @@ export function parseFluxConfig(json: unknown): FluxConfig {
     guidanceEmbeds: c.guidance_embeds,
     axesDims: c.axes_dims_rope,
   });
+}
+
+/** The `config.json` of a configuration. */
+export function formatFluxConfig(config: FluxConfig): Readonly<Record<string, unknown>> {
+  return {
+    in_channels: config.inChannels,
+    num_layers: config.numLayers,
+    num_single_layers: config.numSingleLayers,
+    attention_head_dim: config.headDim,
+    num_attention_heads: config.numHeads,
+    joint_attention_dim: config.jointDim,
+    pooled_projection_dim: config.pooledDim,
+    guidance_embeds: config.guidanceEmbeds,
+    axes_dims_rope: config.axesDims,
+  };
 }
 
 /**

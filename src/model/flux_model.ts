@@ -5,25 +5,42 @@
  */
 
 import { fingerprint } from "../assets/fingerprint.ts";
+import { textAt } from "../assets/json.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import { openAutoencoder } from "./autoencoder.ts";
-import { type FluxConfig, inferFluxConfig, parseFluxConfig } from "./flux_config.ts";
+import {
+  type FluxConfig,
+  formatFluxConfig,
+  inferFluxConfig,
+  parseFluxConfig,
+} from "./flux_config.ts";
 import { underDiffusersNames } from "./flux_original.ts";
 import { DEFAULT_GRID, fluxScene } from "./flux_scene.ts";
-import { projectionShares } from "./flux_single.ts";
-import { checkFluxTensors, fluxTensors } from "./flux_tensors.ts";
-import type { Model, ModelChoice } from "./model.ts";
+import { checkFluxTensors, fluxTensors, isInShares, projectionShares } from "./flux_tensors.ts";
+import type { Family, Model, ModelChoice } from "./model.ts";
+import { originOf } from "./model_origin.ts";
 import { samplerOf } from "./model_sampler.ts";
 import { partWeights, type TensorPart } from "./tensor_parts.ts";
 
-/**
- * Makes a model of a FLUX directory, under diffusers' names or the original's.
- *
- * @throws {AssetError} When its tensors do not fit its configuration, or both kinds of names are there.
- */
-export async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
+/** Diffusers' name of the class. */
+const CLASS_NAME = "FluxTransformer2DModel";
+
+/** FLUX.1, under diffusers' names, the original's or those of a packed copy. */
+export const FLUX: Family = {
+  architecture: "flux",
+  title: "FLUX.1",
+  classes: [CLASS_NAME, "FluxPipeline"],
+  conditions: ["text", "pooled", "image_ids"],
+  claims: (config, names) =>
+    textAt(config, "_class_name") === CLASS_NAME ||
+    names.has("single_transformer_blocks.0.norm.linear.weight") ||
+    names.has("double_blocks.0.img_mod.lin.weight"),
+  open: openFlux,
+};
+
+async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { manifest } = directory;
   const weights = underDiffusersNames(directory.weights);
   const json = manifest?.config ?? directory.config;
@@ -41,6 +58,7 @@ export async function openFlux(directory: ModelDirectory, choice: ModelChoice): 
       choice: choice.sampler,
     }),
     ...await openAutoencoder(directory, config.inChannels / PACKED),
+    origin: originOf("flux", formatFluxConfig(config), manifest),
     fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
     close: () => directory.close(),
   };
@@ -91,11 +109,15 @@ export function publishedSampler({ guidanceEmbeds }: FluxConfig): SamplerDefault
   return { name: "flow-euler", steps: 28, guidance: 3.5, shift: DEV_SHIFT };
 }
 
-/** With the shares of `proj_out`, in which single blocks take it. */
+/** With the shares of `proj_out`, in which single blocks take it, in its place. */
 export function withShares(weights: Weights, config: FluxConfig): Weights {
+  if (isInShares(config, weights)) return weights;
   const parts = new Map<string, TensorPart>(
     [...weights.names].map((name) => [name, { source: name }]),
   );
-  for (const [name, part] of projectionShares(config)) parts.set(name, part);
+  for (const [name, part] of projectionShares(config)) {
+    parts.delete(part.source);
+    parts.set(name, part);
+  }
   return partWeights(weights, parts);
 }

@@ -12,33 +12,15 @@ import type { GraphBuilder, Node } from "../onnx/graph.ts";
 import { linearLayer } from "../onnx/linear.ts";
 import * as operators from "../onnx/operators.ts";
 import { type FluxGeometry, mixingMacs, project, rotatedAttention } from "./flux_attention.ts";
-import { type FluxConfig, fluxWidth } from "./flux_config.ts";
-import { MLP_RATIO } from "./flux_tensors.ts";
+import { fluxWidth } from "./flux_config.ts";
+import { MLP_RATIO, shareName } from "./flux_tensors.ts";
 import { dense, modulatedNorm } from "./layers.ts";
 import type { BranchHalves, Module, Streams } from "./module_graph.ts";
-import type { TensorPart } from "./tensor_parts.ts";
 
 /** Attention, then MLP. */
 export function singleModules(geometry: FluxGeometry, block: number): readonly Module[] {
   const prefix = `single_transformer_blocks.${block}`;
   return [attentionModule(geometry, prefix), mlpModule(geometry, prefix)];
-}
-
-/** The shares of every `proj_out`: attention's columns and the MLP's, by name. */
-export function projectionShares(config: FluxConfig): ReadonlyMap<string, TensorPart> {
-  const width = fluxWidth(config);
-  const shares = new Map<string, TensorPart>();
-  for (let block = 0; block < config.numSingleLayers; block++) {
-    const prefix = `single_transformer_blocks.${block}`;
-    const source = `${prefix}.proj_out.weight`;
-    shares.set(shareName(prefix, "attn"), { source, columns: [0, width] });
-    shares.set(shareName(prefix, "mlp"), { source, columns: [width, MLP_RATIO * width] });
-  }
-  return shares;
-}
-
-function shareName(prefix: string, part: "attn" | "mlp"): string {
-  return `${prefix}.proj_out.${part}.weight`;
 }
 
 /** Stream in which attention's share waits for the MLP's, `(N, S, D)`. */

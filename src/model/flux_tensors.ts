@@ -7,6 +7,7 @@
 import { checkTensors, type TensorShapes } from "./tensor_shapes.ts";
 import { type FluxConfig, fluxWidth } from "./flux_config.ts";
 import { TIME_WIDTH } from "./dit_embeddings.ts";
+import type { TensorPart } from "./tensor_parts.ts";
 
 /** Width of an MLP as a multiple of the streams' width. *Source:* diffusers `transformer_flux.py`. */
 export const MLP_RATIO = 4;
@@ -72,11 +73,43 @@ function denseInto(tensors: Shapes): (name: string, rows: number, columns: numbe
     void tensors.set(`${name}.weight`, [rows, columns]).set(`${name}.bias`, [rows]);
 }
 
+/** The shares of every `proj_out`: attention's columns and the MLP's, by name. */
+export function projectionShares(
+  config: FluxConfig,
+): ReadonlyMap<string, Required<Omit<TensorPart, "rows">>> {
+  const width = fluxWidth(config);
+  const shares = new Map<string, Required<Omit<TensorPart, "rows">>>();
+  for (let block = 0; block < config.numSingleLayers; block++) {
+    const prefix = `single_transformer_blocks.${block}`;
+    const source = `${prefix}.proj_out.weight`;
+    shares.set(shareName(prefix, "attn"), { source, columns: [0, width] });
+    shares.set(shareName(prefix, "mlp"), { source, columns: [width, MLP_RATIO * width] });
+  }
+  return shares;
+}
+
+/** A share of `proj_out` by name, as modules take it. */
+export function shareName(prefix: string, part: "attn" | "mlp"): string {
+  return `${prefix}.proj_out.${part}.weight`;
+}
+
+/** Whether these are the tensors that modules take, as a packed copy has them: `proj_out` in its shares. */
+export function isInShares(config: FluxConfig, { names }: Pick<TensorShapes, "names">): boolean {
+  return projectionShares(config).keys().some((name) => names.has(name));
+}
+
 /**
- * Proves that the tensors are those of the configuration.
+ * Proves that the tensors are those of the configuration, or of a packed copy.
  *
  * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
  */
 export function checkFluxTensors(config: FluxConfig, shapes: TensorShapes): void {
-  checkTensors(fluxTensors(config), shapes, "a FLUX transformer");
+  const wanted = new Map(fluxTensors(config));
+  if (isInShares(config, shapes)) {
+    for (const [name, { source, columns }] of projectionShares(config)) {
+      wanted.set(name, [fluxWidth(config), columns[1]]);
+      wanted.delete(source);
+    }
+  }
+  checkTensors(wanted, shapes, "a FLUX transformer");
 }

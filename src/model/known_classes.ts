@@ -1,14 +1,15 @@
 /**
- * Models of the field by the names of their classes: which are supported, and how the others are called,
- * so that a model that cannot be opened is named as what it is.
+ * Models of the field that are not supported, by the names of their classes, so that one that cannot be
+ * opened is named as what it is.
  *
  * @module
  */
 
-import { describe } from "../assets/json.ts";
+import { describe, textAt } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
+import { FAMILIES } from "./families.ts";
 
-/** A kind of model that we know by name. */
+/** A kind of model that we know by name alone. */
 interface KnownKind {
   /** As its authors call it. */
   readonly title: string;
@@ -17,12 +18,6 @@ interface KnownKind {
   /** Names of tensors that no other kind has, where a file comes without a configuration. */
   readonly tensors?: RegExp;
 }
-
-/** Classes that we compute: of transformers, the usual one first, and of the pipeline around them. */
-const SUPPORTED = [
-  { title: "DiT", classes: ["DiTTransformer2DModel", "Transformer2DModel", "DiTPipeline"] },
-  { title: "FLUX.1", classes: ["FluxTransformer2DModel", "FluxPipeline"] },
-] as const;
 
 /** The first match counts. *Source:* class names of diffusers; tensor names of the published files. */
 const UNSUPPORTED: readonly KnownKind[] = [
@@ -106,7 +101,7 @@ function kindOf(matches: (kind: KnownKind) => boolean): KnownKind | undefined {
 }
 
 function isSupported(className: string): boolean {
-  return SUPPORTED.some(({ classes }) => classes.some((known) => known === className));
+  return FAMILIES.some(({ classes }) => classes.includes(className));
 }
 
 /** The part of a pipeline that predicts the noise, by the names that it goes by. */
@@ -119,22 +114,20 @@ interface Classes {
 
 /** An index names its parts as `[library, class]`; transformers' configurations list `architectures`. */
 function classesOf(description: unknown): Classes {
-  const own = classAt(description, "_class_name");
-  const part = PREDICTORS.map((key) => classAt(description, key, 1)).find((it) => it !== undefined);
+  const own = textAt(description, "_class_name");
+  const part = PREDICTORS.map((key) => textAt(description, key, 1)).find((it) => it !== undefined);
   const isIndex = part !== undefined || (own !== undefined && /Pipeline$/.test(own));
   if (isIndex) return { pipeline: own, model: part };
-  return { model: own ?? classAt(description, "architectures", 0) };
+  return { model: own ?? textAt(description, "architectures", 0) };
 }
 
-/** The text under a key, or at a place of the list there. */
-function classAt(json: unknown, key: string, place?: number): string | undefined {
-  if (typeof json !== "object" || json === null) return undefined;
-  const value: unknown = Reflect.get(json, key);
-  const found: unknown = place !== undefined && Array.isArray(value) ? value[place] : value;
-  return typeof found === "string" ? found : undefined;
+/** What is supported, in words. */
+export function supportedText(): string {
+  return FAMILIES.map(({ title, classes }) => `${title} (${classes[0]})`).join(", ");
 }
 
 function refuse(name: string, what: string): never {
-  const supported = SUPPORTED.map(({ title, classes }) => `${title} (${classes[0]})`).join(", ");
-  throw new AssetError(`Cannot open ${name}: ${what} is not supported; supported are ${supported}`);
+  throw new AssetError(
+    `Cannot open ${name}: ${what} is not supported; supported are ${supportedText()}`,
+  );
 }

@@ -1,23 +1,14 @@
 /**
- * A model opened from its directory: what it is, what it computes and how it is meant to be sampled.
+ * A model opened from its directory: what it is, what it computes and how it is meant to be sampled; and
+ * the kind of such models.
  *
  * @module
  */
 
 import type { SamplerDefaults } from "../sampler/config.ts";
-import {
-  type ModelDirectory,
-  type ModelLocation,
-  openModelDirectory,
-  type OpenOptions,
-} from "../assets/model_dir.ts";
+import type { ModelDirectory, OpenOptions } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
-import { AssetError } from "../errors.ts";
 import type { Decodable } from "./autoencoder.ts";
-import { openDit } from "./dit_model.ts";
-import { isFlux } from "./flux_config.ts";
-import { openFlux } from "./flux_model.ts";
-import { expectSupported, expectSupportedTensors } from "./known_classes.ts";
 import type { ModelOrigin } from "./model_origin.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
@@ -52,8 +43,8 @@ export interface Model extends Decodable {
    * @throws {RangeError} When conditions do not fit the model or each other.
    */
   readonly scene: (request: SceneRequest) => Scene;
-  /** What a packed copy must say of it; absent where there can be none. */
-  readonly origin?: ModelOrigin;
+  /** What a packed copy must say of it. */
+  readonly origin: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
   /** Closes its files. */
@@ -66,36 +57,22 @@ export interface ModelChoice extends OpenOptions {
   readonly sampler?: "original" | undefined;
 }
 
-/**
- * Opens a model from a directory, a URL prefix, a hub, a .safetensors or .pt file, or files in memory. Only
- * headers are read.
- *
- * @throws {AssetError} When it is not a model we know, or its tensors do not fit its configuration.
- */
-export async function openModel(
-  location: ModelLocation,
-  choice: ModelChoice = {},
-): Promise<Model> {
-  const directory = await openModelDirectory(location, {
-    ...choice,
-    checkDescription: expectSupported,
-  });
-  try {
-    expectSupportedTensors(directory.weights.names, directory.name);
-    return await openArchitecture(directory, choice);
-  } catch (error) {
-    await directory.close();
-    throw error;
-  }
-}
-
-async function openArchitecture(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
-  const { manifest, weights } = directory;
-  const found = isFlux(manifest?.config ?? directory.config, weights.names) ? "flux" : "dit";
-  const architecture = manifest?.architecture ?? found;
-  if (architecture === "dit") return await openDit(directory, choice);
-  if (architecture === "flux") return await openFlux(directory, choice);
-  throw new AssetError(
-    `Cannot open ${directory.name}: architecture must be dit or flux: current value is ${architecture}`,
-  );
+/** A kind of model that we compute. */
+export interface Family {
+  /** Its name in `model.json` and in plans. */
+  readonly architecture: string;
+  /** As its authors call it. */
+  readonly title: string;
+  /** Classes that descriptions give it: of the transformer, the usual one first, and of the pipeline around it. */
+  readonly classes: readonly string[];
+  /** Tensors of conditions that it takes, as files name them, such as `text`; none where conditions are labels. */
+  readonly conditions: readonly string[];
+  /** Whether a configuration, or names of tensors where there is none that says it, are a model's of this kind. */
+  claims(config: unknown, names: ReadonlySet<string>): boolean;
+  /**
+   * Makes a model of a directory that it claims.
+   *
+   * @throws {AssetError} When tensors do not fit the configuration, or there is something that we do not compute.
+   */
+  open(directory: ModelDirectory, choice: ModelChoice): Promise<Model>;
 }

@@ -4,7 +4,7 @@ import { type ByteRange, openDirectory, openMemory, type Source } from "../../sr
 import { openTorchCheckpoint } from "../../src/assets/torch_checkpoint.ts";
 import type { Weights } from "../../src/assets/weights.ts";
 import { AssetError } from "../../src/errors.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { ditTensors, parseDitConfig } from "../../src/model/dit_config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { concat, counting, ramp } from "./files.ts";

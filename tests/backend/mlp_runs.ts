@@ -10,7 +10,8 @@ import { openWasm } from "../../src/backend/wasm.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { buildSegment, type Segment, segmentOutputs } from "../../src/engine/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
-import { type Model, openModel } from "../../src/model/model.ts";
+import type { Model } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 
 const BATCH = 20;

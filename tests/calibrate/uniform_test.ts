@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { uniformPlan } from "../../src/calibrate/uniform.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { checkPlanFits } from "../../src/plan/fit.ts";
 import { formatPlan } from "../../src/plan/format.ts";

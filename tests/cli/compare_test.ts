@@ -3,7 +3,7 @@ import { decode } from "fast-png";
 import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
 import { uniformPlan } from "../../src/calibrate/uniform.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/plan.ts";

@@ -3,7 +3,7 @@ import { uniformPlan } from "../../src/calibrate/uniform.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { readPngText } from "../../src/engine/png.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";

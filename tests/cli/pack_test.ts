@@ -1,5 +1,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { pack } from "../../src/cli/pack.ts";
+import { dirname } from "node:path";
+import { openModel } from "../../src/model/open_model.ts";
+import { fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url).href;
@@ -56,11 +59,31 @@ Deno.test("pack leaves nothing behind when it is interrupted or fails", async ()
         (error: Error) => error.name,
       );
     assertEquals(stopped, "AbortError");
-    const flux = new URL("../golden/flux-a/", import.meta.url).href;
-    const refused = await capturedRun("pack", "--model", flux, "--out", `${folder}/b`);
-    assertEquals(refused.code, 3);
-    assertStringIncludes(refused.stderr, "its architecture must be dit: current value is flux");
     assertEquals(namesIn(folder), []);
+    const packed = `${folder}/a`;
+    assertEquals((await capturedRun("pack", "--model", DIT_A, "--out", packed)).code, 0);
+    const refused = await capturedRun("pack", "--model", packed, "--out", `${folder}/b`);
+    assertEquals(refused.code, 3);
+    assertStringIncludes(refused.stderr, "its weights must be floats: current value is int8");
+    assertEquals(namesIn(folder), ["a"]);
+  });
+});
+
+Deno.test("pack writes a FLUX pipeline, autoencoder and all, that opens with the source's fingerprint", async () => {
+  await withFolder(async (folder) => {
+    const [source, out] = [`${folder}/flux`, `${folder}/packed`];
+    for (const [path, bytes] of await fluxPipelineFiles()) {
+      await Deno.mkdir(dirname(`${source}/${path}`), { recursive: true });
+      await Deno.writeFile(`${source}/${path}`, bytes);
+    }
+    const packed = await capturedRun("pack", "--model", source, "--out", out);
+    assertEquals(packed.code, 0, packed.stderr);
+    assertEquals(namesIn(out), ["model.json", "vae", "weights.safetensors"]);
+    const [original, model] = [await openModel(source), await openModel(out)];
+    assertEquals(await model.fingerprint(), await original.fingerprint());
+    assertEquals(model.autoencoder?.config, original.autoencoder?.config);
+    await original.close();
+    await model.close();
   });
 });
 

@@ -3,7 +3,8 @@ import { bundledPlans, findPlan, loadPlan } from "../../src/engine/bundled_plans
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { modelCost, planTarget } from "../../src/engine/plan_target.ts";
 import { PlanError } from "../../src/errors.ts";
-import { type Model, openModel } from "../../src/model/model.ts";
+import type { Model } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { predictSpeedup } from "../../src/plan/cost.ts";
 import { checkPlanFits } from "../../src/plan/fit.ts";

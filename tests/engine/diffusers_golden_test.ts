@@ -9,7 +9,7 @@ import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { fullSteps } from "../../src/engine/step_segments.ts";
 import type { ModelLocation } from "../../src/assets/model_dir.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { samplingFor } from "../../src/engine/sampling.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

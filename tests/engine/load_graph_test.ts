@@ -4,7 +4,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { buildSegment } from "../../src/engine/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 
 /** Large enough for its weights to lie beside the graph. */
 const MLP = { kind: "module", index: 1, action: "run", store: false } as const;

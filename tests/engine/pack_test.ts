@@ -1,17 +1,21 @@
 /** A packed model is its source, rounded as it is loaded, and nothing else. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import type { Manifest } from "../../src/assets/manifest.ts";
 import type { ModelLocation } from "../../src/assets/model_dir.ts";
 import { PACKED_PRECISIONS, packModel, type PackTask } from "../../src/engine/pack.ts";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
 import type { WeightPrecision } from "../../src/engine/precision.ts";
 import { AssetError } from "../../src/errors.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
+import { decodeFloat16, encodeFloat16 } from "../../src/tensor/half.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { concat } from "../assets/files.ts";
+import { fluxConditions } from "./pipeline_files.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
+const FLUX_A_BFL = new URL("../golden/flux-a-bfl/", import.meta.url);
 
 Deno.test("a packed model gives the bits of its source rounded at load, and has its fingerprint", async () => {
   for (const precision of ["int8", "int4"] as const) {
@@ -79,12 +83,47 @@ Deno.test("a packed model in another precision, or packed twice, is refused", as
   }
 });
 
-Deno.test("a FLUX transformer is refused by name", async () => {
-  await assertRejects(
-    () => pack(FLUX_A, "int8"),
-    AssetError,
-    "its architecture must be dit: current value is flux",
-  );
+for (const [names, location] of [["diffusers'", FLUX_A], ["the original's", FLUX_A_BFL]] as const) {
+  Deno.test(`a packed FLUX gives the bits of its source rounded at load, under ${names} names`, async () => {
+    for (const precision of ["int8", "int4"] as const) {
+      const packed = await pack(location, precision);
+      const [atLoad, opened] = [await draw(location, precision), await draw(packed)];
+      assertEquals(opened, { ...atLoad, precision });
+    }
+  });
+
+  Deno.test(`a FLUX packed in float16 is the source's shares, under ${names} names`, async () => {
+    const [original, model] = [
+      await openModel(location),
+      await openModel(await pack(location, "f16")),
+    ];
+    assertEquals(await model.fingerprint(), await original.fingerprint());
+    assertEquals(model.sampler, original.sampler);
+    assertEquals(model.weights.names, original.weights.names);
+    for (const name of original.weights.names) {
+      const [a, b] = [await original.weights.read(name), await model.weights.read(name)];
+      assertEquals(b.dims, a.dims);
+      const rounded = new Float32Array(a.data.length);
+      decodeFloat16(encodeFloat16(a.data), rounded);
+      assertEquals(b.data, rounded, name);
+    }
+    for (const { close } of [original, model]) await close();
+  });
+}
+
+Deno.test("a packed FLUX is refused when a share of a projection is missing or has another shape", async () => {
+  const packed = await pack(FLUX_A, "f16");
+  const share = "single_transformer_blocks.0.proj_out.mlp.weight";
+  const manifest: Manifest = JSON.parse(new TextDecoder().decode(packed.get("model.json")));
+  const refuses = async (config: object, message: string): Promise<void> => {
+    const json = JSON.stringify({ ...manifest, config: { ...manifest.config, ...config } });
+    const files = new Map(packed).set("model.json", new TextEncoder().encode(json));
+    await assertRejects(() => openModel(files), AssetError, message);
+  };
+  await refuses({ num_single_layers: 9 }, "single_transformer_blocks.");
+  await refuses({ num_single_layers: 0 }, `must not be there`);
+  await refuses({ num_attention_heads: 1 }, "must be [");
+  assert((await openModel(packed)).weights.names.has(share));
 });
 
 Deno.test("packing stops at a signal", async () => {
@@ -132,7 +171,9 @@ async function draw(model: ModelLocation, weights?: WeightPrecision): Promise<{
 }> {
   const pipeline = await openPipeline({ model, backend: "wasm", ...(weights && { weights }) });
   try {
-    const { latents } = await pipeline.generate({ labels: [1, 2], seed: 8, steps: 2 });
+    const conditions = pipeline.model.classes === 0 ? await fluxConditions() : {};
+    const options = { ...conditions, labels: [1, 2], seed: 8, steps: 2 };
+    const { latents } = await pipeline.generate(options);
     const fingerprint = await pipeline.model.fingerprint();
     return { latents: latents.data, fingerprint, precision: pipeline.precision.weights };
   } finally {

@@ -4,7 +4,7 @@ import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { AssetError } from "../../src/errors.ts";
 import { parseDitConfig } from "../../src/model/dit_config.ts";
 import { parseDiffusersDit } from "../../src/model/dit_diffusers.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { concat } from "../assets/files.ts";
 import { type Changes, pipelineFiles } from "../engine/pipeline_files.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AssetError } from "../../src/errors.ts";
 import { parseFluxConfig } from "../../src/model/flux_config.ts";
 import { fluxTensors } from "../../src/model/flux_tensors.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 import { fluxFiles, randomTensors, SMALL_FLUX } from "./small_flux.ts";

@@ -6,8 +6,7 @@ import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../src/engine/step_s
 import { flux } from "../../src/model/flux.ts";
 import { type FluxConfig, parseFluxConfig } from "../../src/model/flux_config.ts";
 import { gridIds } from "../../src/model/flux_embeddings.ts";
-import { projectionShares } from "../../src/model/flux_single.ts";
-import { fluxTensors } from "../../src/model/flux_tensors.ts";
+import { fluxTensors, projectionShares } from "../../src/model/flux_tensors.ts";
 import { GraphBuilder, type Node } from "../../src/onnx/graph.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { AssetError } from "../../src/errors.ts";
 import { expectSupported, expectSupportedTensors } from "../../src/model/known_classes.ts";
-import { openModel } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
 import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 import { fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";

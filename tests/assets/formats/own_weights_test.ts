@@ -7,7 +7,7 @@ import type { WritableTensor } from "../../../src/assets/safetensors_writer.ts";
 import type { StoredWeights } from "../../../src/assets/weights.ts";
 import { estimateMemory } from "../../../src/engine/memory_report.ts";
 import { AssetError } from "../../../src/errors.ts";
-import { openModel } from "../../../src/model/model.ts";
+import { openModel } from "../../../src/model/open_model.ts";
 import { file, ramp } from "../files.ts";
 
 const OFFICIAL = new URL("../../golden/dit-a/", import.meta.url);

@@ -1,0 +1,12 @@
+/**
+ * Every kind of model that we compute. Whoever adds one adds a row here.
+ *
+ * @module
+ */
+
+import { DIT } from "./dit_model.ts";
+import { FLUX } from "./flux_model.ts";
+import type { Family } from "./model.ts";
+
+/** The first one that claims a directory opens it. */
+export const FAMILIES: readonly Family[] = [DIT, FLUX];
