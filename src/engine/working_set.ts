@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Dim, ElementType, GraphBuilder, Node, Operation } from "../onnx/graph.ts";
+import type { Dim, ElementType, GraphBuilder, Operation } from "../onnx/graph.ts";
+import { productOf, sizeOf } from "../onnx/sizes.ts";
 
 /** Sizes that shapes name, the batch `"N"` among them. */
 export type Sizes = Readonly<Record<string, number>>;
@@ -47,52 +48,21 @@ const BYTES: Readonly<Record<ElementType, number>> = {
 const RESHAPING: ReadonlySet<string> = new Set(["Reshape"]);
 const ATTENTION = "MultiHeadAttention";
 
-/** Elements of every float value; sizes that only the run knows follow from the operand. */
+/** Elements of every float value. */
 function elementCounts(graph: GraphBuilder, sizes: Sizes): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  const known = [...graph.inputs, ...graph.parameters, ...graph.constants];
-  const nodes = new Map([...known, ...graph.values].map((node) => [node.name, node]));
-  for (const node of known) counts.set(node.name, countOf(node.dims, sizes) ?? 0);
-  for (const { inputs, outputs } of graph.operations) {
-    const operand = nodes.get(inputs[0] ?? "");
-    for (const name of outputs) {
-      const { dims } = nodes.get(name)!; // an operator made it
-      counts.set(name, countOf(dims, sizes) ?? rowsOf(operand, counts) * widthOf(dims));
-    }
-  }
-  return counts;
+  const nodes = [...graph.inputs, ...graph.parameters, ...graph.constants, ...graph.values];
+  return new Map(nodes.map(({ name, dims }) => [name, countOf(dims, sizes)]));
 }
 
-/** Rows of an operand whose last dimension is its width. */
-function rowsOf(operand: Node | undefined, counts: ReadonlyMap<string, number>): number {
-  if (operand === undefined) return 0;
-  return (counts.get(operand.name) ?? 0) / widthOf(operand.dims);
+function countOf(dims: readonly Dim[], sizes: Sizes): number {
+  const count = sizeOf(productOf(dims), sizes);
+  if (!Number.isNaN(count)) return count;
+  throw new RangeError(`Cannot know memory: sizes must name all of [${dims}]`);
 }
 
 function widthOf(dims: readonly Dim[]): number {
   const width = dims.at(-1);
   return typeof width === "number" ? width : 1;
-}
-
-/** `undefined` when a size is not known. */
-function countOf(dims: readonly Dim[], sizes: Sizes): number | undefined {
-  let count = 1;
-  for (const dim of dims) {
-    const size = sizeOf(dim, sizes);
-    if (size === undefined) return undefined;
-    count *= size;
-  }
-  return count;
-}
-
-/** A size by its name; `"M+T"` is a sum. */
-function sizeOf(dim: Dim, sizes: Sizes): number | undefined {
-  if (typeof dim === "number") return dim;
-  const parts = dim.split("+").map((part) => sizes[part]);
-  return parts.reduce<number | undefined>(
-    (sum, part) => sum === undefined || part === undefined ? undefined : sum + part,
-    0,
-  );
 }
 
 /** Whose room a value takes: its own, or that of what it was reshaped from. */

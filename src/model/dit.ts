@@ -51,16 +51,9 @@ function patchEmbedding(config: DitConfig, tokens: number): Embedding {
     macs: tokens * patch * width,
     latentDims: ["N", c, inputSize, inputSize],
     build(graph, latent): Streams {
-      const cut = operators.reshape(graph, latent, [0, c, grid, p, grid, p], [
-        "N",
-        c,
-        grid,
-        p,
-        grid,
-        p,
-      ]);
+      const cut = operators.reshape(graph, latent, ["N", c, grid, p, grid, p]);
       const patches = operators.transpose(graph, cut, [0, 2, 4, 1, 3, 5]); // (N, h, w, C, p, p)
-      const rows = operators.reshape(graph, patches, [0, tokens, patch], ["N", tokens, patch]);
+      const rows = operators.reshape(graph, patches, ["N", tokens, patch]);
       const x = dense(graph, rows, "x_embedder.proj", width); // (N, T, D)
       const position = graph.parameter("pos_embed", [1, tokens, width]);
       return { x: operators.add(graph, x, position) };
@@ -122,21 +115,9 @@ function finalLayer(config: DitConfig, tokens: number): Head {
     build(graph, streams, [shift, scale]): Node {
       const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // two rows were declared
       const patches = dense(graph, x, "final_layer.linear", p * p * c); // (N, T, p·p·C)
-      const cut = operators.reshape(graph, patches, [0, grid, grid, p, p, c], [
-        "N",
-        grid,
-        grid,
-        p,
-        p,
-        c,
-      ]);
+      const cut = operators.reshape(graph, patches, ["N", grid, grid, p, p, c]);
       const image = operators.transpose(graph, cut, [0, 5, 1, 3, 2, 4]); // (N, C, h, p, w, p)
-      return operators.reshape(graph, image, [0, c, inputSize, inputSize], [
-        "N",
-        c,
-        inputSize,
-        inputSize,
-      ]);
+      return operators.reshape(graph, image, ["N", c, inputSize, inputSize]);
     },
   };
 }
@@ -204,5 +185,5 @@ function vectors(
 ): Node {
   const rows = layer.parts.reduce((sum, part) => sum + part.rows, 0);
   const flat = dense(graph, conditioning, layer.weights, rows * width); // (R, rows·D)
-  return operators.reshape(graph, flat, [0, rows, width], [flat.dims[0]!, rows, width]);
+  return operators.reshape(graph, flat, [flat.dims[0]!, rows, width]);
 }

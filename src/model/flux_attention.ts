@@ -76,13 +76,8 @@ export function mixingMacs(config: FluxConfig, tokens: number): number {
 
 function normHeads(graph: GraphBuilder, x: Node, name: string, headDim: number): Node {
   const [batch, tokens, width] = x.dims;
-  const heads = Number(width) / headDim;
-  const shape = [batch!, tokens!, heads, headDim]; // rank 3
+  const heads = operators.reshape(graph, x, [batch!, tokens!, Number(width) / headDim, headDim]); // rank 3
   const scale = graph.parameter(`${name}.weight`, [headDim]);
-  const normed = operators.rmsNorm(
-    graph,
-    operators.reshape(graph, x, [0, 0, heads, headDim], shape),
-    { scale, epsilon: RMS_EPSILON },
-  );
-  return operators.reshape(graph, normed, [0, 0, Number(width)], x.dims);
+  const normed = operators.rmsNorm(graph, heads, { scale, epsilon: RMS_EPSILON });
+  return operators.reshape(graph, normed, x.dims);
 }

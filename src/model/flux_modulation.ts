@@ -53,7 +53,7 @@ function modulationGroup({ weights, parts }: ModulationLayer, width: number): Mo
     weightBytes: rows * width * (width + 1) * 4,
     build(graph: GraphBuilder, conditioning: Node): Node {
       const flat = dense(graph, conditioning, weights, rows * width); // (R, rows·D)
-      return operators.reshape(graph, flat, [0, rows, width], [flat.dims[0]!, rows, width]);
+      return operators.reshape(graph, flat, [flat.dims[0]!, rows, width]);
     },
   };
 }

@@ -5,7 +5,17 @@
  */
 
 import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";
-import { add, concat, multiply, reshape, slice, subtract, transpose } from "./operators.ts";
+import {
+  add,
+  concat,
+  multiply,
+  reshape,
+  reshapeLike,
+  slice,
+  subtract,
+  transpose,
+} from "./operators.ts";
+import { productOf } from "./sizes.ts";
 
 /** A convolution's weights and how its window moves. */
 export interface ConvolutionOptions {
@@ -58,7 +68,7 @@ function windows(
 /** Every pixel becomes 2 × 2 of the same numbers. */
 export function upsampleNearest(graph: GraphBuilder, x: Node): Node {
   const [batch, channels, ...sides] = x.dims;
-  const doubled = sides.map((side) => typeof side === "number" ? 2 * side : `2*${side}`);
+  const doubled = sides.map((side) => productOf([2, side]));
   const scales = graph.constant([4], [1, 1, 2, 2], "float32");
   return graph.apply("Resize", [x, undefined, scales], [batch!, channels!, ...doubled], {
     attributes: {
@@ -107,11 +117,8 @@ export function groupNorm(
   { groups, epsilon, affine, whole }: GroupNormOptions,
 ): GroupNormed {
   const [batch, channels] = [x.dims[0]!, Number(x.dims[1])];
-  const flat = reshape(graph, x, [0, groups, -1], [
-    batch,
-    groups,
-    sizeOf([channels / groups, ...x.dims.slice(2)]),
-  ]);
+  const inGroup = productOf([channels / groups, ...x.dims.slice(2)]);
+  const flat = reshape(graph, x, [batch, groups, inGroup]);
   const measuredMean = reduceMean(graph, flat);
   const mean = whole === undefined ? measuredMean : blend(graph, measuredMean, { whole, row: 0 });
   const centred = subtract(graph, flat, mean);
@@ -121,7 +128,7 @@ export function groupNorm(
   const variance = whole === undefined ? square : blend(graph, measuredVariance, { whole, row: 1 });
   const scale = channelScale(graph, variance, { channels, epsilon, weight: affine.weight });
   const scaled = multiply(graph, reshapeLike(graph, centred, x), scale);
-  const shift = reshape(graph, affine.bias, [1, channels, 1, 1], [1, channels, 1, 1]);
+  const shift = reshape(graph, affine.bias, [1, channels, 1, 1]);
   const normed = add(graph, scaled, shift);
   if (whole === undefined) return { normed };
   return { normed, measured: concat(graph, [measuredMean, measuredVariance], 0) };
@@ -163,9 +170,9 @@ function channelScale(
   const [batch, groups] = [variance.dims[0]!, Number(variance.dims[1])];
   const raised = add(graph, variance, graph.constant([1], [epsilon], "float32"));
   const deviation = graph.apply("Sqrt", [raised], raised.dims);
-  const inGroups = reshape(graph, weight, [1, groups, -1], [1, groups, channels / groups]);
+  const inGroups = reshape(graph, weight, [1, groups, channels / groups]);
   const scale = graph.apply("Div", [inGroups, deviation], [batch, groups, channels / groups]);
-  return reshape(graph, scale, [-1, channels, 1, 1], [batch, channels, 1, 1]);
+  return reshape(graph, scale, [batch, channels, 1, 1]);
 }
 
 /** Mean over the last axis, which stays with size 1. */
@@ -179,23 +186,12 @@ function reduceMean(graph: GraphBuilder, x: Node): Node {
 /** Pictures `(N, C, H, W)` as tokens `(N, H·W, C)`. */
 export function toTokens(graph: GraphBuilder, x: Node): Node {
   const [batch, channels, ...sides] = x.dims;
-  const dims = [batch!, channels!, sizeOf(sides)];
-  return transpose(graph, reshape(graph, x, [0, Number(channels), -1], dims), [0, 2, 1]);
+  const flat = reshape(graph, x, [batch!, channels!, productOf(sides)]);
+  return transpose(graph, flat, [0, 2, 1]);
 }
 
 /** Tokens `(N, H·W, C)` as pictures of the shape of `like`. */
 export function fromTokens(graph: GraphBuilder, tokens: Node, like: Node): Node {
   expectDims("tokens' channels", [tokens.dims[2]!], [like.dims[1]!]);
   return reshapeLike(graph, transpose(graph, tokens, [0, 2, 1]), like);
-}
-
-function reshapeLike(graph: GraphBuilder, x: Node, like: Node): Node {
-  const shape = graph.apply("Shape", [like], [like.dims.length]);
-  return graph.apply("Reshape", [x, shape], like.dims);
-}
-
-/** Product of sizes; of names a name such as `"H*W"`. */
-function sizeOf(sizes: readonly Dim[]): Dim {
-  if (sizes.some((size) => typeof size === "string")) return sizes.join("*");
-  return sizes.reduce<number>((product, size) => product * Number(size), 1);
 }

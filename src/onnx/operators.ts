@@ -9,6 +9,7 @@
  */
 
 import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";
+import { productOf, sumOf } from "./sizes.ts";
 
 const INT64 = 7; // TensorProto.DataType
 
@@ -73,27 +74,18 @@ export function linear(graph: GraphBuilder, x: Node, weight: Node, bias?: Node):
 /** x with all but its last axis as one: `(rows, width)`. */
 export function asRows(graph: GraphBuilder, x: Node): Node {
   if (x.dims.length === 2) return x;
-  const width = fixed("rows", x.dims.at(-1));
-  return reshape(graph, x, [-1, width], ["rows", width]);
+  return reshape(graph, x, [productOf(x.dims.slice(0, -1)), fixed("rows", x.dims.at(-1))]);
 }
 
 /** Gives rows `(rows, out)` the shape of x but for its width. */
 export function likeRows(graph: GraphBuilder, rows: Node, x: Node, out: number): Node {
   if (x.dims.length === 2) return rows;
   const dims = [...x.dims.slice(0, -1), out];
-  if (dims.slice(1).every((size) => typeof size === "number")) {
-    return reshape(graph, rows, runtimeShape(dims), dims);
-  }
+  if (dims.filter((size) => typeof size === "string").length < 2) return reshape(graph, rows, dims);
   const sizes = shapeOf(graph, x, { first: 0, count: dims.length - 1 });
-  const target = graph.apply(
-    "Concat",
-    [sizes, graph.constant([1], [out], "int64")],
-    [dims.length],
-    {
-      attributes: { axis: 0 },
-    },
-  );
-  return graph.apply("Reshape", [rows, target], dims);
+  const width = graph.constant([1], [out], "int64");
+  const target = graph.apply("Concat", [sizes, width], [dims.length], { attributes: { axis: 0 } });
+  return reshapeTo(graph, rows, target, dims);
 }
 
 /** Some sizes of x, when the graph runs: int64 `(count)`. */
@@ -188,15 +180,36 @@ export function splitLast(graph: GraphBuilder, x: Node, parts: number): Node[] {
   });
 }
 
-/** Same numbers, other shape; `target` as ONNX reads it (0 keeps a size, -1 is inferred). */
-export function reshape(
-  graph: GraphBuilder,
-  x: Node,
-  target: readonly number[],
-  dims: readonly Dim[],
-): Node {
-  expectSameCount(x.dims, dims);
-  return graph.apply("Reshape", [x, graph.constant([target.length], target, "int64")], dims);
+/**
+ * Same numbers, other shape. A size that has only a name is kept where x has it on the same axis; one at
+ * most of the others is found out when the graph runs.
+ */
+export function reshape(graph: GraphBuilder, x: Node, dims: readonly Dim[]): Node {
+  const [KEPT, FOUND] = [0, -1]; // as ONNX writes them
+  const target = dims.map((size, axis) =>
+    typeof size === "number" ? size : size === x.dims[axis] ? KEPT : FOUND
+  );
+  if (target.filter((size) => size === FOUND).length > 1) {
+    throw new RangeError(
+      `Cannot build graph: Reshape must have one new size with a name at most: ` +
+        `current value is [${dims}] of [${x.dims}]`,
+    );
+  }
+  return reshapeTo(graph, x, graph.constant([target.length], target, "int64"), dims);
+}
+
+/** Same numbers in the shape of `like`, whatever its sizes are when the graph runs. */
+export function reshapeLike(graph: GraphBuilder, x: Node, like: Node): Node {
+  return reshapeTo(graph, x, graph.apply("Shape", [like], [like.dims.length]), like.dims);
+}
+
+function reshapeTo(graph: GraphBuilder, x: Node, target: Node, dims: readonly Dim[]): Node {
+  if (productOf(x.dims) !== productOf(dims)) {
+    throw new RangeError(
+      `Cannot build graph: Reshape must keep the count of [${x.dims}]: current value is [${dims}]`,
+    );
+  }
+  return graph.apply("Reshape", [x, target], dims);
 }
 
 /** Reorders axes: axis i of the result is axis `order[i]` of x. */
@@ -239,19 +252,11 @@ export function concat(graph: GraphBuilder, parts: readonly Node[], axis: number
   if (first === undefined) throw new RangeError("Cannot build graph: Concat needs a part");
   const along = ({ dims }: Node, size: Dim): Dim[] => dims.map((d, i) => (i === axis ? size : d));
   for (const part of parts) expectDims("Concat part", along(part, "any"), along(first, "any"));
-  const dims = along(first, sumOf(parts.map((part) => part.dims[axis])));
+  const dims = along(
+    first,
+    sumOf(parts.map((part) => part.dims[axis] ?? fixed("Concat", undefined))),
+  );
   return graph.apply("Concat", parts, dims, { attributes: { axis } });
-}
-
-/** Sizes added up; with unknown ones among them a name such as `"M+T"`. */
-function sumOf(sizes: readonly (Dim | undefined)[]): Dim {
-  if (sizes.some((size) => typeof size === "string")) return sizes.join("+");
-  return sizes.reduce<number>((sum, size) => sum + fixed("Concat", size), 0);
-}
-
-/** A shape constant for `dims` whose only size unknown before the run is the first. */
-export function runtimeShape(dims: readonly Dim[]): number[] {
-  return dims.map((size, i) => (i === 0 && typeof size === "string" ? -1 : fixed("Reshape", size)));
 }
 
 function broadcast(operator: string, a: readonly Dim[], b: readonly Dim[]): Dim[] {
@@ -270,17 +275,6 @@ function broadcast(operator: string, a: readonly Dim[], b: readonly Dim[]): Dim[
     }
     return size === 1 ? match : size;
   });
-}
-
-/** Refuses shapes whose known sizes cannot hold equally many numbers; unknown sizes must be the same. */
-function expectSameCount(from: readonly Dim[], to: readonly Dim[]): void {
-  const unknown = (dims: readonly Dim[]): string => `${dims.filter((d) => typeof d === "string")}`;
-  const count = (dims: readonly Dim[]): number =>
-    dims.reduce<number>((product, size) => product * (typeof size === "string" ? 1 : size), 1);
-  if (unknown(from) !== unknown(to) || count(from) === count(to)) return;
-  throw new RangeError(
-    `Cannot build graph: Reshape must keep the count of [${from}]: current value is [${to}]`,
-  );
 }
 
 function expectMultiple(what: string, size: number, parts: number): void {

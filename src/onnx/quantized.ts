@@ -58,7 +58,7 @@ function quantizeRows(graph: GraphBuilder, x: Node): QuantizedRows {
       attributes: { axis: 0 },
       type: "uint8",
     }),
-    scale: operators.reshape(graph, scale, [-1, 1], [x.dims[0]!, 1]), // rank 2
+    scale: operators.reshape(graph, scale, [x.dims[0]!, 1]), // rank 2
   };
 }
 

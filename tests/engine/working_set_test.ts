@@ -21,13 +21,13 @@ Deno.test("workingSet() holds inputs all along, values to their last use, result
 Deno.test("workingSet() counts reshaped values once, and rows that only the run knows", () => {
   const graph = new GraphBuilder("g");
   const x = graph.input("x", ["N", 4, 8]);
-  const flat = reshape(graph, x, [0, 32], ["N", 32]);
+  const flat = reshape(graph, x, ["N", 32]);
   graph.output("a", silu(graph, flat));
   // x, its sigmoid, the product; nothing for the reshaped x.
   assertEquals(workingSet(graph, { N: 3 }), 4 * 3 * 32 * 3);
   const rows = new GraphBuilder("rows");
   const tokens = rows.input("x", ["N", 4, 8]);
-  rows.output("y", linear(rows, tokens, rows.parameter("w", [16, 8]))); // through ("rows", 8)
+  rows.output("y", linear(rows, tokens, rows.parameter("w", [16, 8]))); // through (N·4, 8)
   assertEquals(workingSet(rows, { N: 3 }), 4 * 3 * 4 * (8 + 16));
 });
 

@@ -82,15 +82,24 @@ Deno.test("splitLast() cuts into equal parts or refuses", () => {
   );
 });
 
-Deno.test("reshape() refuses shapes of another count", () => {
-  const reshape = (dims: readonly Dim[]): readonly Dim[] =>
-    dimsOf([["N", 6, 4]], (graph, [x]) => operators.reshape(graph, x, [0, -1], dims));
-  assertEquals(reshape(["N", 24]), ["N", 24]);
-  assertEquals(reshape(["rows", 4]), ["rows", 4]); // N·6 rows, whatever N is
+Deno.test("reshape() refuses shapes of another count, whatever names stand for", () => {
+  const reshape = (dims: readonly Dim[], from: readonly Dim[] = ["N", 6, 4]): readonly Dim[] =>
+    dimsOf([from], (graph, [x]) => operators.reshape(graph, x, dims));
+  for (const dims of [["N", 24], ["N*6", 4], [6, "4*N"], ["N", 2, 3, 2, 2]]) {
+    assertEquals(reshape(dims), dims);
+  }
+  assertEquals(reshape(["N*(M+T)", 8], ["N", "M+T", 8]), ["N*(M+T)", 8]);
+  for (const dims of [["N", 25], ["rows", 4], ["M", 24], [24], ["N*N", 24]]) {
+    assertThrows(
+      () => reshape(dims),
+      RangeError,
+      `Reshape must keep the count of [N,6,4]: current value is [${dims}]`,
+    );
+  }
   assertThrows(
-    () => reshape(["N", 25]),
+    () => reshape(["T", "N"], ["N", "T"]),
     RangeError,
-    "Reshape must keep the count of [N,6,4]: current value is [N,25]",
+    "Reshape must have one new size with a name at most: current value is [T,N] of [N,T]",
   );
 });
 
