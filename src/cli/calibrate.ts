@@ -18,22 +18,21 @@ import { calibrateReference } from "../calibrate/reference.ts";
 import { calibrateSearch } from "../calibrate/search_mode.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
+import type { Model } from "../model/model.ts";
 import { resolveRequest } from "../engine/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render_text.ts";
-import { type CalibrateCommand, parseCalibrate } from "./calibrate_options.ts";
+import type { CalibrateCommand } from "./calibrate_options.ts";
 import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";
 import { openFor } from "./open.ts";
+import { formatOptions } from "./options.ts";
 import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
 import { type Progress, startProgress } from "./progress.ts";
 
-export { CALIBRATE_USAGE } from "./calibrate_options.ts";
-
 /** Runs the command. */
-export async function calibrate(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const command = parseCalibrate(args);
+export async function calibrate(command: CalibrateCommand, signal: AbortSignal): Promise<void> {
   await expectWritable(command.out);
   const pipeline = await openFor(command, signal);
   try {
@@ -41,7 +40,7 @@ export async function calibrate(args: readonly string[], signal: AbortSignal): P
     process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
     const points: TradeOffPoint[] = [];
     const plan = await runMode(modeOf(command, points), await taskOf(pipeline, command, signal));
-    const labelled = withProvenance(plan, { command, points, args, pipeline });
+    const labelled = withProvenance(plan, { command, points, pipeline });
     await writePlan(command.out, labelled);
     process.stdout.write(
       curveOf(points) + renderText(labelled) + "\n" +
@@ -54,7 +53,7 @@ export async function calibrate(args: readonly string[], signal: AbortSignal): P
 
 /** The mode that was asked for, with its options filled in. */
 function modeOf(command: CalibrateCommand, points: TradeOffPoint[]): Mode {
-  const { mode, speedup, seconds, trials } = command;
+  const { mode, targetSpeedup: speedup, timeBudget: seconds, trials } = command;
   if (mode === "reference") return calibrateReference;
   if (speedup === undefined) return calibrateGuided;
   if (mode === "search") return (task) => calibrateSearch({ ...task, speedup, trials });
@@ -71,10 +70,7 @@ async function taskOf(
   signal: AbortSignal,
 ): Promise<CalibrationTask> {
   const { warmup, longest } = command;
-  const { transformer } = pipeline.model;
-  const { levels: wanted = {}, levelsGiven } = command;
-  const levels = levelsGiven ? wanted : levelsLike(wanted, transformer);
-  if (command.speedup === undefined) checkLevels(levels, transformer);
+  const levels = levelsFor(pipeline.model, command);
   const conditions = await conditionsOf(pipeline, command);
   const { labels, noise, given } = conditions;
   const { steps, guidance } = resolveRequest(pipeline.model, {
@@ -86,6 +82,25 @@ async function taskOf(
   });
   return { pipeline, steps, guidance, conditions, levels, warmup, longest, signal };
 }
+
+/** Those that were asked for, else a DiT's on the model's kinds; with a target they are looked for. */
+function levelsFor(
+  { transformer }: Model,
+  { mode, quantile, targetSpeedup }: CalibrateCommand,
+): Readonly<Record<string, number>> {
+  if (mode === "search" || targetSpeedup !== undefined) return levelsLike({}, transformer);
+  if (quantile === undefined) return levelsLike(DEFAULT_LEVELS[mode], transformer);
+  const pairs = quantile.map((pair) => pair.split("=")).map(([kind, q]) => [kind, Number(q)]);
+  const levels = Object.fromEntries(pairs);
+  checkLevels(levels, transformer);
+  return levels;
+}
+
+/** `reference`: the published slow mode of DiT. Other models have its levels on kinds of their own. */
+const DEFAULT_LEVELS = {
+  reference: { step: 0.61, attn: 0.2 },
+  guided: { step: 0.61, attn: 0 },
+};
 
 async function conditionsOf(
   pipeline: Pipeline,
@@ -117,13 +132,12 @@ async function runMode(mode: Mode, task: CalibrationTask): Promise<Plan> {
 interface Provenance {
   readonly command: CalibrateCommand;
   readonly points: readonly TradeOffPoint[];
-  readonly args: readonly string[];
   readonly pipeline: Pipeline;
 }
 
 /** Adds the file of conditions, and what was measured of the plan. */
-function withProvenance(plan: Plan, { command, points, args, pipeline }: Provenance): Plan {
-  const { conditions, speedup = 1 } = command;
+function withProvenance(plan: Plan, { command, points, pipeline }: Provenance): Plan {
+  const { conditions, targetSpeedup: speedup = 1 } = command;
   const policy = conditions === undefined ? plan.policy : {
     ...plan.policy,
     parameters: { ...plan.policy.parameters, conditions: basename(conditions) },
@@ -133,7 +147,7 @@ function withProvenance(plan: Plan, { command, points, args, pipeline }: Provena
   if (best === undefined) return { ...plan, policy };
   const values = { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) };
   const measured = {
-    command: ["deno task calibrate", ...args].join(" "),
+    command: ["deno task calibrate", ...formatOptions(command)].join(" "),
     machine: pipeline.backend.description,
     values,
   };

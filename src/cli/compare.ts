@@ -16,7 +16,7 @@ import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../engine/png.ts";
 import { PlanError } from "../errors.ts";
-import { type CompareCommand, parseCompare } from "./compare_options.ts";
+import type { CompareCommand } from "./compare_options.ts";
 import {
   type ComparisonReport,
   describeComparison,
@@ -33,15 +33,12 @@ import { openFor } from "./open.ts";
 import { precisionText } from "./precision_text.ts";
 import { startProgress } from "./progress.ts";
 
-export { COMPARE_USAGE } from "./compare_options.ts";
-
 /** Pictures unless it is said how many: every class once and some twice. */
 const DEFAULT_COUNT = 16;
 
 /** Runs the command. */
-export async function compare(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const command = parseCompare(args);
-  for (const path of [command.out, command.json, command.record]) {
+export async function compare(command: CompareCommand, signal: AbortSignal): Promise<void> {
+  for (const path of [command.out, command.record]) {
     if (path !== undefined) await expectWritable(path);
   }
   const wanted = await readWantedPlan(command);
@@ -62,7 +59,7 @@ export async function compare(args: readonly string[], signal: AbortSignal): Pro
     const comparison = await measure({ pipeline, plan: named.plan, conditions, rounds, signal });
     const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
     await writeResults(command, { named, comparison, report });
-    process.stdout.write(describeComparison(report));
+    process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describeComparison(report));
   } finally {
     await pipeline.close();
   }
@@ -106,12 +103,9 @@ async function writeResults(
   command: CompareCommand,
   { named: { plan }, comparison: { pictures }, report }: Results,
 ): Promise<void> {
-  const { out, json, record } = command;
+  const { out, record } = command;
   if (out !== undefined) {
     await writeWhole(out, [await encodePng(contactSheet(pictures.full, pictures.planned))]);
-  }
-  if (json !== undefined) {
-    await writeWhole(json, [new TextEncoder().encode(JSON.stringify(report, null, 2) + "\n")]);
   }
   if (record !== undefined) {
     await writePlan(record, { ...plan, measured: measurementOf(report, command) });

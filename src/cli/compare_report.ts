@@ -15,6 +15,7 @@ import type { WeightPrecision } from "../engine/precision.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanMeasurement } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
+import { formatOptions } from "./options.ts";
 
 /** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
 export interface ComparisonReport extends Omit<Comparison, "pictures"> {
@@ -85,9 +86,9 @@ export async function reportOf(
 /** The numbers as a plan keeps them. */
 export function measurementOf(
   report: ComparisonReport,
-  { out: _out, json: _json, record: _record, ...measured }: CompareCommand,
+  { out: _out, record: _record, ...measured }: CompareCommand,
 ): PlanMeasurement {
-  const words = Object.entries(measured).map(([option, value]) => `--${option} ${value}`);
+  const words = formatOptions({ ...measured, json: false });
   const { labels, measuredSpeedup, predictedSpeedup, endToEndSpeedup } = report;
   return {
     command: `deno task compare ${words.join(" ")}`,

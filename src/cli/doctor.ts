@@ -6,7 +6,6 @@
 
 import { totalmem } from "node:os";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import type { BackendName } from "../backend/backend.ts";
 import { gibibytes, type MemoryLimits, misfitOf } from "../engine/memory.ts";
 import { estimateMemory, type MemoryReport } from "../engine/memory_report.ts";
@@ -18,44 +17,40 @@ import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
-import { PRECISIONS } from "../engine/precision.ts";
 import { precisionMisfit } from "../engine/rounding.ts";
+import { MODEL, WEIGHTS } from "./open.ts";
+import { text, whole } from "./option_readers.ts";
+import { type Asked, option, table } from "./options.ts";
 import { readPlan } from "./plan_file.ts";
 
-/** How `doctor` is called. */
-export const DOCTOR_USAGE = `doctor options:
-  --model DIR|FILE|URL    say what this model takes of memory on each backend, before it is loaded
-  --count N               pictures drawn together (1)
-  --plan NAME|FILE        a cache plan, for what it keeps between steps
-  --weights P             precision of weights: f32, int8 or int4 (the model's)`;
+const noModel = ({ model }: { readonly model?: string }): boolean => model === undefined;
 
-const OPTIONS = {
-  model: { type: "string" },
-  count: { type: "string" },
-  plan: { type: "string" },
-  weights: { type: "string" },
-} as const;
+/** The table of `doctor`. */
+export const DOCTOR = table({
+  name: "doctor",
+  summary: "say what this machine offers and what --backend auto would choose",
+  options: {
+    model: { ...MODEL, help: "DIR|FILE|URL  say what this model takes of memory on each backend" },
+    count: option(whole(1, 999_999), "N  pictures drawn together", { or: 1 }),
+    plan: option(text("a plan"), "NAME|FILE  a cache plan, for what it keeps between steps"),
+    weights: { ...WEIGHTS, help: "P  precision of weights: f32, int8 or int4 (the model's)" },
+  },
+  forbidden: [
+    ["count", "without --model", noModel],
+    ["plan", "without --model", noModel],
+    ["weights", "without --model", noModel],
+  ],
+});
 
 /** Runs the command; with `--model DIR` it says what a run of that model takes, and where it fits. */
-export async function doctor(args: readonly string[]): Promise<void> {
-  const { model, count = "1", plan, weights } = parseArgs({ args: [...args], options: OPTIONS })
-    .values;
-  const precision = PRECISIONS.find((known) => known === weights);
-  if (!/^[1-9]\d{0,5}$/.test(count) || (model === undefined && args.length > 0)) {
-    throw new TypeError(
-      `Cannot run doctor: --count must be a number of pictures, beside --model: current value is ${args}`,
-    );
-  }
-  if (weights !== undefined && precision === undefined) {
-    throw new TypeError(
-      `Cannot run doctor: --weights must be ${PRECISIONS.join(", ")}: current value is ${weights}`,
-    );
-  }
+export async function doctor(
+  { model, count, plan, weights }: Asked<typeof DOCTOR>,
+): Promise<void> {
   const memory = model === undefined ? undefined : await estimateMemory({
     model,
-    pictures: Number(count),
+    pictures: count,
     ...(plan !== undefined && { plan: (await readPlan(plan)).plan }),
-    ...(precision !== undefined && { weights: precision }),
+    ...(weights !== undefined && { weights }),
   });
   const { name, reason } = await chooseBackend();
   const lines = [
@@ -66,7 +61,7 @@ export async function doctor(args: readonly string[]): Promise<void> {
     ["native", await nativeText()],
     ["permissions", await permissionsText()],
     ["auto", `${name}: ${reason}`],
-    ...(memory === undefined ? [] : memoryLines(memory, await findBufferLimit(), Number(count))),
+    ...(memory === undefined ? [] : memoryLines(memory, await findBufferLimit(), count)),
   ] as const;
   for (const [what, text] of lines) process.stdout.write(`${what.padEnd(12)}${text}\n`);
 }

@@ -5,7 +5,6 @@
  */
 
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { formatHubLocation } from "../assets/hub_location.ts";
 import type { CachedUrl } from "../assets/cached_url.ts";
 import type { HubSource } from "../assets/hub_source.ts";
@@ -15,26 +14,30 @@ import type { Source } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import { openModel } from "../model/open_model.ts";
 import { formatBytes, withDownloads } from "./download_progress.ts";
+import { text } from "./option_readers.ts";
+import { type Asked, flag, option, table } from "./options.ts";
 
-/** How `fetch` is called. */
-export const FETCH_USAGE =
-  `fetch hf://OWNER/NAME[@REVISION][/SUBFOLDER] or a URL: all that the model needs; options:
-  --dry-run               only say which files, and their bytes
-environment: HF_TOKEN, HF_ENDPOINT (a mirror), HF_HUB_OFFLINE or INVARDIFF_OFFLINE,
-  INVARDIFF_CACHE (the folder; invardiff in the platform's cache folder)`;
+const location =
+  "LOCATION  hf://OWNER/NAME[@REVISION][/SUBFOLDER] or a URL; all that the model needs is taken";
+
+/** The table of `fetch`. */
+export const FETCH = table({
+  name: "fetch",
+  summary: "download a model into the cache",
+  options: {
+    location: option(text("a location"), location, { operand: true }),
+    dryRun: flag("only say which files, and their bytes"),
+  },
+  notes: `environment: HF_TOKEN, HF_ENDPOINT (a mirror), HF_HUB_OFFLINE or INVARDIFF_OFFLINE,
+  INVARDIFF_CACHE (the folder; invardiff in the platform's cache folder)`,
+});
 
 /** Runs the command. */
-export async function fetchModel(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const options = { "dry-run": { type: "boolean" } } as const;
-  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
-  const [location, ...more] = positionals;
-  if (location === undefined || more.length > 0) {
-    throw new TypeError(
-      `Cannot fetch: there must be one location: current value is ${positionals.length} of them`,
-    );
-  }
-  const dry = values["dry-run"] === true;
-  const text = await withDownloads(async (onDownload) => {
+export async function fetchModel(
+  { location, dryRun: dry }: Asked<typeof FETCH>,
+  signal: AbortSignal,
+): Promise<void> {
+  const report = await withDownloads(async (onDownload) => {
     // A URL is named as for any program that downloads; elsewhere it is read without being kept.
     const remote = openRemote(location.replace(/^https?:/i, "cached+$&"), { onDownload, signal });
     if (remote === undefined) return refuse(location);
@@ -48,7 +51,7 @@ export async function fetchModel(args: readonly string[], signal: AbortSignal): 
       await remote.source.close();
     }
   });
-  process.stdout.write(text);
+  process.stdout.write(report);
 }
 
 interface FetchOptions {
@@ -118,7 +121,7 @@ async function bring(
 
 function refuse(location: string): never {
   throw new AssetError(
-    "Cannot fetch: its location must begin with hf://, https: or http:: current value is " +
+    "Cannot fetch: its location must begin with hf://, https:// or http://: current value is " +
       JSON.stringify(location.slice(0, 200)),
   );
 }

@@ -19,21 +19,19 @@ import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type GivenConditions, readConditions } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
-import { type GenerateCommand, parseGenerate } from "./generate_options.ts";
+import { type GenerateCommand, type GenerateWords, withRecord } from "./generate_options.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
 import { openFor } from "./open.ts";
 import { startProgress } from "./progress.ts";
 import { type BatchResult, describe, type Report, summarise } from "./report.ts";
 
-export { GENERATE_USAGE } from "./generate_options.ts";
-
 /** Pictures of one batch: more gain no speed on a CPU and cost memory. */
 const MAX_BATCH = 10;
 
 /** Runs the command. */
-export async function generate(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const command = await parseGenerate(args);
+export async function generate(words: GenerateWords, signal: AbortSignal): Promise<void> {
+  const command = await withRecord(words);
   for (const path of [command.out, command.latents]) {
     if (path !== undefined) await expectWritable(path);
   }

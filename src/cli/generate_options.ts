@@ -4,35 +4,59 @@
  * @module
  */
 
-import { parseArgs } from "node:util";
 import { z } from "zod";
 import { PRECISIONS } from "../engine/precision.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../engine/png.ts";
 import { readWhole } from "./files.ts";
-import { MODEL_FIELDS, MODEL_WORDS, type ModelOptions } from "./open.ts";
+import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
+import { decimal, file, list, text, whole } from "./option_readers.ts";
+import { type Asked, flag, option, table } from "./options.ts";
 
-/** What `generate` was asked to do. */
-export interface GenerateCommand extends ModelOptions {
+const steps = "T  sampling steps, 1 … 1000 (the plan's that is named, or the model's)";
+const plan =
+  "NAME|FILE  cache plan; auto takes the bundled one that fits, none runs in full (auto)";
+
+/** The table of `generate`. */
+export const GENERATE = table({
+  name: "generate",
+  summary: "make pictures",
+  options: {
+    label: option(
+      list(text("a name"), "names or indices"),
+      "NAME|INDEX,…  classes (the first ten)",
+    ),
+    count: option(whole(1), "N  number of pictures; labels are taken in turn"),
+    seed: option(whole(), "S  noise of picture i comes from S + i (0)"),
+    steps: option(whole(1, 1000), steps),
+    plan: option(text("auto, none, a name or a file"), plan),
+    guidance: option(
+      decimal(),
+      "G  guidance scale, classifier-free or embedded; 1 is none (the model's)",
+    ),
+    ...MODEL_OPTIONS,
+    out: option(file(".png"), "FILE.png  grid of pictures (out.png; with --latents, none)"),
+    latents: option(
+      file(".safetensors"),
+      'FILE  write the final latents, one f32 tensor "latents"',
+    ),
+    conditions: option(file(), "FILE  noise and labels, instead of seed and label; see below"),
+    from: option(file(), "FILE.png  repeat a picture from its own text; other options change it"),
+    json: flag("report as JSON on stdout"),
+  },
+  notes: CONDITIONS_NOTE,
+});
+
+/** What the command line of `generate` says. */
+export type GenerateWords = Asked<typeof GENERATE>;
+
+/** What `generate` was asked to do, with what a picture to repeat says. */
+export interface GenerateCommand extends Omit<GenerateWords, "label" | "from"> {
   /** Class names or indices; absent is the first ten classes. */
   readonly labels?: readonly (string | number)[];
-  /** Number of pictures; labels are taken in turn. */
-  readonly count?: number;
   /** Seed of the first picture. */
   readonly seed: number;
-  /** Sampling steps; absent is the model's default. */
-  readonly steps?: number;
-  /** Guidance scale; absent is the model's default. */
-  readonly guidance?: number;
-  /** PNG to write; absent when only latents are wanted. */
-  readonly out?: string;
-  /** Safetensors with `noise` and `label`. */
-  readonly conditions?: string;
-  /** Safetensors to write the final latents to. */
-  readonly latents?: string;
-  /** Whether the report on stdout is JSON. */
-  readonly json: boolean;
   /** `auto`, `none`, the name of a bundled plan, or a file. */
   readonly plan: string;
   /** Digest of the plan that made the picture to repeat. */
@@ -40,58 +64,6 @@ export interface GenerateCommand extends ModelOptions {
   /** Fingerprint of the model that made the picture to repeat. */
   readonly fingerprint?: string;
 }
-
-/** How `generate` is called. */
-export const GENERATE_USAGE = `generate options:
-  --model DIR|FILE|URL    model or diffusers directory, .safetensors or .pt of a DiT or FLUX,
-                          hf://OWNER/NAME, or cached+URL (the embedded fashion-dit)
-  --label NAME|INDEX,…    classes (the first ten)
-  --count N               number of pictures; labels are taken in turn
-  --seed S                noise of picture i comes from S + i (0)
-  --steps T               sampling steps, 1 … 1000 (the plan's that is named, or the model's)
-  --plan NAME|FILE        cache plan; auto takes the bundled one that fits, none runs in full (auto)
-  --guidance G            guidance scale, classifier-free or embedded; 1 is none (the model's)
-  --sampler original      sampled as by the model's authors, whatever its scheduler_config.json says
-  --backend NAME          auto, webgpu, native or wasm (auto)
-  --threads N             threads of wasm and native (all cores)
-  --weights P             precision of weights: f32, int8 or int4 (f32, or as the model was packed)
-  --out FILE.png          grid of pictures (out.png; with --latents, none unless asked for)
-  --conditions FILE       safetensors with noise (n,C,H,W) and label (n); for a model of text with
-                          noise (n,T,C) packed, text (n,M,W), pooled (n,P), image_ids (T,axes)
-  --latents FILE          write the final latents, one f32 tensor "latents"
-  --from FILE.png         repeat a picture from its own text; other options change it
-  --json                  report as JSON on stdout`;
-
-const OPTIONS = {
-  ...MODEL_WORDS,
-  label: { type: "string" },
-  count: { type: "string" },
-  seed: { type: "string" },
-  steps: { type: "string" },
-  plan: { type: "string" },
-  guidance: { type: "string" },
-  out: { type: "string" },
-  conditions: { type: "string" },
-  latents: { type: "string" },
-  from: { type: "string" },
-  json: { type: "boolean" },
-} as const;
-
-const whole = z.string().regex(/^\d+$/, "must be a whole number").transform(Number);
-const own = z.object({
-  label: z.string().min(1).transform((text) => text.split(",").map((name) => name.trim())),
-  count: whole.refine((n) => n >= 1, "must be at least 1"),
-  seed: whole,
-  steps: whole,
-  plan: z.string().min(1),
-  guidance: z.string().regex(/^\d+(\.\d+)?$/, "must be a number of at least 0").transform(Number),
-  out: z.string().endsWith(".png", "must end in .png"),
-  conditions: z.string().min(1),
-  latents: z.string().endsWith(".safetensors", "must end in .safetensors"),
-  from: z.string().min(1),
-  json: z.boolean(),
-}).partial();
-const schema = own.extend(MODEL_FIELDS);
 
 /** The parameters that a picture carries; enough to make it again. */
 const recordSchema = z.object({
@@ -106,37 +78,22 @@ const recordSchema = z.object({
 });
 
 /**
- * Parses the command line of `generate`, and the picture that `--from` names.
+ * Joins what was asked for with what the picture of `--from` says.
  *
- * @throws {TypeError} When an option is unknown or malformed.
- * @throws {AssetError} When the picture of `--from` does not say how it was made.
+ * @throws {AssetError} When the picture does not say how it was made.
  */
-export async function parseGenerate(args: readonly string[]): Promise<GenerateCommand> {
-  const { label, out, from, ...given } = defined(parseWords(args));
+export async function withRecord(
+  { label, out, from, ...given }: GenerateWords,
+): Promise<GenerateCommand> {
   const repeated = from === undefined ? {} : withoutPlan(await readRecord(from), given.plan);
   const picture = out ?? (given.latents === undefined ? "out.png" : undefined);
   return {
-    seed: 0,
-    plan: "auto",
-    json: false,
+    ...{ seed: 0, plan: "auto" },
     ...repeated,
     ...given,
     ...(label !== undefined && { labels: label }),
     ...(picture !== undefined && { out: picture }),
   };
-}
-
-function parseWords(args: readonly string[]): z.infer<typeof schema> {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false });
-  const parsed = schema.safeParse(values);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const option = String(issue?.path[0]);
-  throw new TypeError(
-    `Cannot generate: --${option}: ${issue?.message}: current value is ${
-      Reflect.get(values, option)
-    }`,
-  );
 }
 
 async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
@@ -175,11 +132,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // not ours
   }
-}
-
-/** Without the keys whose value is absent. */
-function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, v]) => v !== undefined),
-  ) as { [K in keyof T]: Exclude<T[K], undefined> }; // exactly what the filter left
 }

@@ -6,55 +6,11 @@
 
 import process from "node:process";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
-import { calibrate, CALIBRATE_USAGE } from "./calibrate.ts";
-import { compare, COMPARE_USAGE } from "./compare.ts";
-import { doctor, DOCTOR_USAGE } from "./doctor.ts";
-import { FETCH_USAGE, fetchModel } from "./fetch.ts";
-import { generate, GENERATE_USAGE } from "./generate.ts";
-import { pack, PACK_USAGE } from "./pack.ts";
-import { plan, PLAN_USAGE } from "./plan.ts";
-import { serve, SERVE_USAGE } from "./serve.ts";
-
-/** A command: its arguments in, its exit code out. */
-type Command = (args: readonly string[], signal: AbortSignal) => Promise<void>;
-
-const COMMANDS: Readonly<Record<string, Command>> = {
-  generate,
-  serve,
-  fetch: fetchModel,
-  calibrate,
-  plan,
-  compare,
-  pack,
-  doctor,
-};
-
-const USAGE = `usage: deno task <command> [options]
-
-  generate   make pictures
-  serve      an HTTP server with a page
-  fetch      download a model into the cache
-  calibrate  record a model and write a plan of what to reuse
-  plan       look at, check, import, bind and export cache plans
-  compare    measure a plan against full computation
-  pack       write a model in fewer bytes, as a directory that opens like any other
-  doctor     say what this machine offers and what --backend auto would choose
-
-${GENERATE_USAGE}
-
-${SERVE_USAGE}
-
-${FETCH_USAGE}
-
-${CALIBRATE_USAGE}
-
-${PLAN_USAGE}
-
-${COMPARE_USAGE}
-
-${PACK_USAGE}
-
-${DOCTOR_USAGE}`;
+import { nearestNames } from "../nearest_names.ts";
+import { VERSION } from "../version.ts";
+import { COMMANDS } from "./commands.ts";
+import type { Command } from "./options.ts";
+import { listOf, usageOf } from "./usage.ts";
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
 
@@ -73,24 +29,71 @@ if (import.meta.main) {
 
 /** Runs one command line and returns its exit code; errors become one line on stderr. */
 export async function run(args: readonly string[]): Promise<number> {
-  const [name = "", ...rest] = args;
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined || rest.includes("--help")) {
-    const asked = name === "" || [name, ...rest].some((arg) => arg === "--help" || arg === "help");
-    (asked ? process.stdout : process.stderr).write(USAGE + "\n");
-    return asked ? 0 : 2;
-  }
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort(new DOMException("Interrupted", "AbortError"));
   process.on("SIGINT", onInterrupt);
   try {
-    await command(rest, interrupt.signal);
+    const said = answerOf(args);
+    if (said !== undefined) process.stdout.write(said);
+    else await runCommand(args, interrupt.signal);
     return 0;
   } catch (error) {
     return report(error, interrupt.signal);
   } finally {
     process.off("SIGINT", onInterrupt);
   }
+}
+
+/** What is said without running a command: usage or version. */
+function answerOf(args: readonly string[]): string | undefined {
+  const [name = "help"] = args;
+  if (args.length === 1 && ["--version", "-V", "version"].includes(name)) return `${VERSION}\n`;
+  const asked = args.some((arg) => arg === "--help" || arg === "-h");
+  if (!asked && name !== "help") return undefined;
+  const words = args.filter((arg) => arg !== "help" && !arg.startsWith("-"));
+  const found = findCommand(words);
+  if (found !== undefined) return usageOf(found.table);
+  const group = tables().filter(({ name }) => name.startsWith(`${words[0]} `));
+  return generalUsage(group.length > 0 ? group : tables());
+}
+
+async function runCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
+  const found = findCommand(args);
+  if (found !== undefined) {
+    return await found.run(args.slice(found.table.name.split(" ").length), signal);
+  }
+  const [first, second] = args;
+  const names = tables().map(({ name }) => name);
+  const group = names.filter((name) => name.startsWith(`${first} `));
+  if (group.length > 0) {
+    throw new TypeError(
+      `Cannot run ${first}: its command must be one of ${group.join(", ")}: ` +
+        `current value is ${second ?? "none"}`,
+    );
+  }
+  throw new TypeError(
+    `Cannot run ${first}: there is no such command; the nearest is ${
+      nearestNames(`${first}`, names)[0]
+    } ` +
+      `("invardiff --help" lists them)`,
+  );
+}
+
+/** The command that the first words name: `plan show`, not `plan`. */
+function findCommand(args: readonly string[]): Command | undefined {
+  return COMMANDS.find(({ table: { name } }) => `${args.join(" ")} `.startsWith(`${name} `));
+}
+
+function tables(): readonly Command["table"][] {
+  return COMMANDS.map(({ table }) => table);
+}
+
+function generalUsage(listed: readonly Command["table"][]): string {
+  return `usage: invardiff COMMAND [options]   (in a clone: deno task COMMAND [options])
+
+${listOf(listed)}
+"invardiff COMMAND --help" lists its options, "invardiff --version" tells the version.
+`;
 }
 
 function report(error: unknown, signal: AbortSignal): number {

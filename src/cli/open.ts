@@ -4,47 +4,46 @@
  * @module
  */
 
-import { z } from "zod";
-import type { BackendName } from "../backend/backend.ts";
 import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
-import { PRECISIONS, type WeightPrecision } from "../engine/precision.ts";
+import { PRECISIONS } from "../engine/precision.ts";
 import { withDownloads } from "./download_progress.ts";
+import { oneOf, text, whole } from "./option_readers.ts";
+import { option, type Values } from "./options.ts";
+
+/** The model. */
+export const MODEL = option(
+  text("a directory, a file or a URL"),
+  "DIR|FILE|URL  model or diffusers directory, .safetensors or .pt of a DiT or FLUX, " +
+    "hf://OWNER/NAME, or cached+URL (the embedded fashion-dit)",
+);
+
+/** Precision of its weights. */
+export const WEIGHTS = option(
+  oneOf(PRECISIONS),
+  "P  precision of weights: f32, int8 or int4 (f32, or as the model was packed)",
+);
+
+const BACKENDS = ["auto", "webgpu", "native", "wasm"] as const;
+
+/** How a model is opened. */
+export const MODEL_OPTIONS = {
+  model: MODEL,
+  sampler: option(
+    oneOf(["original"]),
+    "original  sampled as by the model's authors (as its scheduler_config.json says)",
+  ),
+  backend: option(oneOf(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
+  threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),
+  weights: WEIGHTS,
+};
+
+/** What a file of conditions holds. */
+export const CONDITIONS_NOTE: string =
+  `The safetensors of --conditions hold noise (n,C,H,W) and label (n); for a model of text noise
+(n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes).`;
 
 /** What a command says of its model. */
-export interface ModelOptions {
-  /** Directory, file, URL or `hf://` location; absent is the embedded model. */
-  readonly model?: string;
-  /** The original's sampler instead of the directory's. */
-  readonly sampler?: "original";
-  /** Provider's name, or `auto`. */
-  readonly backend: BackendName | "auto";
-  /** Threads of wasm and native. */
-  readonly threads?: number;
-  /** Precision of weights; absent is the model's. */
-  readonly weights?: WeightPrecision;
-}
-
-/** The same as `parseArgs` wants it. */
-export const MODEL_WORDS = {
-  model: { type: "string" },
-  sampler: { type: "string" },
-  backend: { type: "string" },
-  threads: { type: "string" },
-  weights: { type: "string" },
-} as const;
-
-/** What may be said with them. */
-export const MODEL_FIELDS = {
-  model: z.exactOptional(z.string().min(1, "must not be empty")),
-  sampler: z.exactOptional(z.literal("original", "must be original")),
-  backend: z.enum(["auto", "webgpu", "native", "wasm"], "must be auto, webgpu, native or wasm")
-    .default("auto"),
-  threads: z.exactOptional(
-    z.string().regex(/^\d{1,9}$/, "must be a whole number").transform(Number)
-      .refine((n) => n >= 1, "must be at least 1"),
-  ),
-  weights: z.exactOptional(z.enum(PRECISIONS, `must be ${PRECISIONS.join(", ")}`)),
-};
+export type ModelOptions = Values<typeof MODEL_OPTIONS>;
 
 /** Opens it; the caller closes it. */
 export async function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {

@@ -7,8 +7,6 @@
 import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
-import { z } from "zod";
 import { parseManifest } from "../assets/manifest.ts";
 import { AssetError } from "../errors.ts";
 import {
@@ -20,29 +18,33 @@ import {
 } from "../engine/pack.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { openModel } from "../model/open_model.ts";
+import { MODEL } from "./open.ts";
+import { oneOf, text } from "./option_readers.ts";
+import { type Asked, option, table } from "./options.ts";
 import { precisionText } from "./precision_text.ts";
 
-/** How `pack` is called. */
-export const PACK_USAGE = `pack options:
-  --out DIR               directory to write; it must not exist
-  --weights P             f16 rounds every tensor; int8 and int4 linear layers of modules (int8)
-  --model DIR|FILE|URL    the model (the embedded fashion-dit)`;
-
-const OPTIONS = {
-  out: { type: "string" },
-  weights: { type: "string" },
-  model: { type: "string" },
-} as const;
-
-const schema = z.strictObject({
-  out: z.string("must be given").min(1, "must not be empty"),
-  weights: z.enum(PACKED_PRECISIONS).default("int8"),
-  model: z.exactOptional(z.string().min(1, "must not be empty")),
+/** The table of `pack`. */
+export const PACK = table({
+  name: "pack",
+  summary: "write a model in fewer bytes, as a directory that opens like any other",
+  options: {
+    out: option(text("a directory"), "DIR  directory to write; it must not exist", {
+      required: true,
+    }),
+    weights: option(
+      oneOf(PACKED_PRECISIONS),
+      "P  f16 rounds every tensor; int8 and int4 linear layers of modules",
+      { or: "int8" },
+    ),
+    model: MODEL,
+  },
 });
 
 /** Runs the command. */
-export async function pack(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const { out, weights: precision, model: location } = parsePack(args);
+export async function pack(
+  { out, weights: precision, model: location }: Asked<typeof PACK>,
+  signal: AbortSignal,
+): Promise<void> {
   await expectAbsent(out);
   const model = await openModel(location ?? EMBEDDED_MODEL);
   try {
@@ -57,15 +59,6 @@ export async function pack(args: readonly string[], signal: AbortSignal): Promis
   } finally {
     await model.close();
   }
-}
-
-function parsePack(args: readonly string[]): z.infer<typeof schema> {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: false });
-  const parsed = schema.safeParse(values);
-  if (parsed.success) return parsed.data;
-  const { path: [option], message } = parsed.error.issues[0]!; // it failed for something
-  const current = Reflect.get(values, String(option)) ?? "absent";
-  throw new TypeError(`Cannot pack: --${String(option)}: ${message}: current value is ${current}`);
 }
 
 async function expectAbsent(out: string): Promise<void> {

@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { samplingFor } from "../engine/sampling.ts";
@@ -23,35 +24,45 @@ import { withDownloads } from "./download_progress.ts";
 import { writeWhole } from "./files.ts";
 import { factsOf } from "./plan_facts.ts";
 import { readBook, readPlan, writePlan } from "./plan_file.ts";
-import {
-  type BindPlan,
-  type CheckPlan,
-  type ExportPlan,
-  type ImportPlan,
-  parsePlanCommand,
-  type ShowPlan,
-} from "./plan_options.ts";
+import { type Asked, type Command, command } from "./options.ts";
+import { BIND, CHECK, EXPORT, IMPORT, LIST, SHOW } from "./plan_options.ts";
 
-export { PLAN_USAGE } from "./plan_options.ts";
+/** The commands of `plan`. */
+export const PLAN_COMMANDS: readonly Command[] = [
+  command(LIST, list),
+  command(SHOW, show),
+  command(CHECK, check),
+  command(IMPORT, importBook),
+  command(BIND, bind),
+  command(EXPORT, exportBook),
+];
 
-/** Runs the command. */
-export async function plan(args: readonly string[]): Promise<void> {
-  const command = parsePlanCommand(args);
-  switch (command.kind) {
-    case "show":
-      return await show(command);
-    case "check":
-      return await check(command);
-    case "import":
-      return await importBook(command);
-    case "bind":
-      return await bind(command);
-    case "export":
-      return await exportBook(command);
-  }
+/** Names, and what is known of each without a model. */
+function list({ json }: Asked<typeof LIST>): Promise<void> {
+  const plans = bundledPlans.map((name) => {
+    const { architecture, sampler, measured } = loadPlan(name);
+    const { predictedSpeedup, psnrDb } = measured?.values ?? {};
+    return {
+      name,
+      architecture,
+      sampler: sampler.name,
+      steps: sampler.times.length,
+      predictedSpeedup,
+      psnrDb,
+    };
+  });
+  const lines = plans.map(({ name, sampler, steps, predictedSpeedup, psnrDb }) =>
+    [
+      name.padEnd(28) + `${steps} steps of ${sampler}`,
+      ...(predictedSpeedup === undefined ? [] : [`${predictedSpeedup.toFixed(2)} × predicted`]),
+      ...(psnrDb === undefined ? [] : [`${psnrDb.toFixed(1)} dB`]),
+    ].join(", ")
+  );
+  print(json ? JSON.stringify({ plans }) + "\n" : lines.map((line) => `${line}\n`).join(""));
+  return Promise.resolve();
 }
 
-async function show({ plan: name, model, svg }: ShowPlan): Promise<void> {
+async function show({ plan: name, model, svg }: Asked<typeof SHOW>): Promise<void> {
   const named = await readPlan(name);
   const facts = model === undefined
     ? factsOf(named)
@@ -61,16 +72,20 @@ async function show({ plan: name, model, svg }: ShowPlan): Promise<void> {
   print(renderText(named.plan, { colors }) + "\n" + facts);
 }
 
-async function check({ plan: name, model }: CheckPlan): Promise<void> {
+async function check({ plan: name, model, json }: Asked<typeof CHECK>): Promise<void> {
   const { plan } = await readPlan(name);
   await withModel(model, samplerFor(plan), async (opened) => {
     const notices = checkPlanFits(plan, await targetFor(plan, opened));
     compilePlan(plan);
-    print([`${name} fits ${opened.id}`, ...notices, ""].join("\n"));
+    const report = { plan: name, model: opened.id, fits: true, notices };
+    print(
+      (json ? [JSON.stringify(report)] : [`${name} fits ${opened.id}`, ...notices]).join("\n") +
+        "\n",
+    );
   });
 }
 
-async function importBook(command: ImportPlan): Promise<void> {
+async function importBook(command: Asked<typeof IMPORT>): Promise<void> {
   const { plan: file, model, out } = command;
   const book = importCacheBook(await readBook(file), await samplerOf(command));
   const plan = { ...book, context: { ...(command.grid && { tokenGrid: command.grid }) } };
@@ -79,14 +94,14 @@ async function importBook(command: ImportPlan): Promise<void> {
   print(`${out}: ${model === undefined ? 'unbound; "plan bind" makes it run' : `bound`}\n`);
 }
 
-async function bind({ plan: name, model, out }: BindPlan): Promise<void> {
+async function bind({ plan: name, model, out }: Asked<typeof BIND>): Promise<void> {
   const { plan } = await readPlan(name);
   compilePlan(plan);
   await writePlan(out, await bound(plan, model));
   print(`${out}: bound\n`);
 }
 
-async function exportBook({ plan: name, out }: ExportPlan): Promise<void> {
+async function exportBook({ plan: name, out }: Asked<typeof EXPORT>): Promise<void> {
   const { plan } = await readPlan(name);
   compilePlan(plan);
   await writeText(out, JSON.stringify(exportCacheBook(plan)) + "\n");
@@ -95,32 +110,16 @@ async function exportBook({ plan: name, out }: ExportPlan): Promise<void> {
 
 /** Steps mean the original's, or those of the model that is given; any other sampler must name its times. */
 async function samplerOf(
-  { sampler: name, steps, times, grid, model }: ImportPlan,
+  { sampler: name, steps, times, grid, model }: Asked<typeof IMPORT>,
 ): Promise<PlanSampler> {
-  if ((steps === undefined) === (times === undefined)) {
-    throw new TypeError("Cannot import cache book: either --steps or --times must be given");
-  }
-  if (times !== undefined) return { name, times: times.map(checkTime) };
+  if (steps === undefined) return { name, times: times! }; // one of them was given
   if (hasFixedTimes(name)) {
-    const { times } = makeSampler({ name }, { steps: steps!, tokens: 0 }); // one was given
-    return { name, times };
+    return { name, times: makeSampler({ name }, { steps, tokens: 0 }).times };
   }
-  if (model !== undefined) {
-    return await withModel(model, {}, (opened) => {
-      const sampling = samplingFor(opened, { steps: steps!, scene: opened.scene({ grid }) });
-      return { name: opened.sampler.name, times: sampling.times };
-    });
-  }
-  throw new TypeError(
-    `Cannot import cache book: --times must be given for sampler ${name}, or --model of such a sampler`,
-  );
-}
-
-function checkTime(time: number): number {
-  if (Number.isFinite(time)) return time;
-  throw new TypeError(
-    `Cannot import cache book: --times must be numbers: current value is ${time}`,
-  );
+  return await withModel(model, {}, (opened) => {
+    const sampling = samplingFor(opened, { steps, scene: opened.scene({ grid }) });
+    return { name: opened.sampler.name, times: sampling.times };
+  });
 }
 
 /** With the model's fingerprint; refused unless the plan would run there. */

@@ -18,16 +18,13 @@ import type { Renderer } from "../worker/renderer.ts";
 import { readKeys } from "./api_keys.ts";
 import { readPlan } from "./plan_file.ts";
 import { pipelineOptions } from "./open.ts";
-import { parseServe, type ServeCommand } from "./serve_options.ts";
-
-export { SERVE_USAGE } from "./serve_options.ts";
+import type { ServeCommand } from "./serve_options.ts";
 
 /** Seconds that running jobs have when the server is told to stop. */
 const GRACE_SECONDS = 30;
 
 /** Runs the command; returns when the server was told to stop and everything is put away. */
-export async function serve(args: readonly string[], signal: AbortSignal): Promise<void> {
-  const command = parseServe(args);
+export async function serve(command: ServeCommand, signal: AbortSignal): Promise<void> {
   const apiKeys = await readKeys(command.apiKeyFile);
   const { plans, defaultPlan } = await plansOf(command);
   const conditions = command.conditions === undefined

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { parseCalibrate } from "../../src/cli/calibrate_options.ts";
+import { CALIBRATE } from "../../src/cli/calibrate_options.ts";
+import { parseOptions } from "../../src/cli/options.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/plan.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
@@ -147,17 +148,17 @@ Deno.test("calibrate refuses a level of an unknown kind before it records", asyn
   });
 });
 
-Deno.test("parseCalibrate() fills in the mode's levels", () => {
-  const { mode, levels, runs, seed } = parseCalibrate(["--out", "p.json"]);
-  assertEquals({ mode, levels, runs, seed }, {
-    mode: "guided",
-    levels: { step: 0.61, attn: 0, mlp: 0 },
-    runs: 16,
-    seed: 42,
+Deno.test("calibrate takes the levels of its mode on the kinds of the model", async () => {
+  await inDirectory(async (directory) => {
+    const path = `${directory}/plan.json`;
+    const { code, err } = await calibrate(
+      ...[...COMMON, "--out", path, "--mode", "reference", "--runs", "1"],
+    );
+    assertEquals(code, 0, err);
+    const { parameters } = parsePlan(await Deno.readTextFile(path)).policy;
+    const levels = ["step", "attn", "mlp"].map((kind) => parameters[`level.${kind}`]);
+    assertEquals(levels, [0.61, 0.2, 0.2]);
   });
-  const reference = parseCalibrate(["--out", "p.json", "--mode", "reference"]);
-  assertEquals(reference.levels, { step: 0.61, attn: 0.2, mlp: 0.2 });
-  assertEquals(parseCalibrate(["--out", "p", "--target-speedup", "2"]).levels, undefined);
 });
 
 /** A file of noise for dit-a and labels. */
@@ -171,22 +172,22 @@ function conditionsFile(labels: readonly number[]): Uint8Array {
 const refused: readonly (readonly [string, string])[] = [
   ["", "--out must be given"],
   ["--mode fast", "--mode must be guided, search or reference: current value is fast"],
-  ["--quantile step", "--quantile must be KIND=LEVEL"],
+  ["--quantile step", "--quantile must be KIND=LEVEL with levels in 0 … 1, with commas between"],
   ["--quantile step=1.5", "--quantile must be KIND=LEVEL"],
   ["--mode search", "--target-speedup must be given in mode search"],
   ["--mode reference --target-speedup 2", "--target-speedup must not be given in mode reference"],
-  ["--target-speedup 1", "--target-speedup must be above 1"],
+  ["--target-speedup 1", "--target-speedup must be a number above 1"],
   ["--target-speedup 2 --quantile step=.5", "--quantile must not be given with --target-speedup"],
   ["--conditions f --seed 1", "--seed must not be given with --conditions"],
   ["--mode reference --longest 2", "--longest must not be given but in mode guided"],
-  ["--time-budget 9", "--time-budget must not be given but in mode guided with --target-speedup"],
+  ["--time-budget 9", "--time-budget must not be given without --target-speedup"],
   ["--trials 9", "--trials must not be given but in mode search"],
-  ["--runs 0", "--runs must be at least 1"],
+  ["--runs 0", "--runs must be a whole number of at least 1"],
 ];
 
 for (const [words, message] of refused) {
-  Deno.test(`parseCalibrate() refuses "${words}"`, () => {
+  Deno.test(`calibrate refuses "${words}"`, () => {
     const args = words === "" ? [] : ["--out", "plan.json", ...words.split(" ")];
-    assertThrows(() => parseCalibrate(args), TypeError, message);
+    assertThrows(() => parseOptions(CALIBRATE, args), TypeError, message);
   });
 }

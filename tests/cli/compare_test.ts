@@ -15,9 +15,9 @@ const DIT_A = new URL("../golden/dit-a/", import.meta.url);
 Deno.test("compare measures a plan and writes sheet, numbers and the plan with the numbers", async () => {
   await withFolder(async (folder) => {
     const plan = await writeUniform(folder, EMBEDDED_MODEL);
-    const [sheet, numbers, record] = ["s.png", "n.json", "r.json"].map((n) => `${folder}/${n}`);
+    const [sheet, record] = ["s.png", "r.json"].map((n) => `${folder}/${n}`);
     const asked = ["--plan", plan, "--count", "2", "--seed", "7", "--rounds", "1"];
-    const files = ["--out", sheet!, "--json", numbers!, "--record", record!];
+    const files = ["--out", sheet!, "--record", record!];
     const { code, stdout, stderr } = await compare(...asked, ...files);
     assertEquals(code, 0, stderr);
     assertMatch(
@@ -26,7 +26,8 @@ Deno.test("compare measures a plan and writes sheet, numbers and the plan with t
     );
     assertMatch(stdout, /^PSNR +[\d.]+ dB on average, [\d.]+ dB at least$/m);
 
-    const report = JSON.parse(await Deno.readTextFile(numbers!));
+    const { stdout: json } = await compare(...asked, "--json");
+    const report = JSON.parse(json);
     assertEquals([report.labels, report.seeds], [[0, 1], [7, 8]]);
     assertEquals([report.steps, report.guidance, report.rounds, report.batch], [3, 2, 1, 2]);
     assertEquals(report.peakFeatureBytes.measured, report.peakFeatureBytes.predicted);
@@ -58,7 +59,6 @@ Deno.test("compare takes conditions from a file, all or the first ones", async (
     const file = `${folder}/in.safetensors`;
     await Deno.writeFile(file, await new Blob([...encodeSafetensors(tensors)]).bytes());
     const plan = await writeUniform(folder, DIT_A);
-    const json = `${folder}/n.json`;
     const asked = [
       "--model",
       DIT_A.pathname,
@@ -70,9 +70,9 @@ Deno.test("compare takes conditions from a file, all or the first ones", async (
       "1",
     ];
     for (const [more, labels] of [[[], [6, 0, 2]], [["--count", "2"], [6, 0]]] as const) {
-      const { code, stderr } = await compare(...asked, "--json", json, ...more);
+      const { code, stdout, stderr } = await compare(...asked, "--json", ...more);
       assertEquals(code, 0, stderr);
-      const report = JSON.parse(await Deno.readTextFile(json));
+      const report = JSON.parse(stdout);
       assertEquals([report.labels, report.seeds], [labels, []]);
     }
   });
@@ -83,15 +83,20 @@ Deno.test("compare refuses bad input in one line and writes nothing", async () =
     const plan = await writeUniform(folder, DIT_A);
     const model = ["--model", DIT_A.pathname];
     const cases: readonly (readonly [readonly string[], number, string])[] = [
-      [["--plan", "none"], 2, "--plan: must be a plan"],
+      [
+        ["--plan", "none"],
+        2,
+        "--plan must be auto, or a plan's name or file: current value is none",
+      ],
       [["--plan", plan], 5, "count of modules must be 6: current value is 24"],
       [[...model], 5, "--plan must be given: no bundled plan fits dit-a, ddim, 50 steps"],
-      [[...model, "--plan", plan, "--out", `${folder}/s.png`], 2, "or the model an autoencoder"],
-      [["--rounds", "0"], 2, "--rounds: must be at least 1"],
-      [["--count", "0"], 2, "--count: must be at least 1"],
-      [["--out", "sheet.jpg"], 2, "--out: must end in .png"],
+      [[...model, "--plan", plan, "--out", `${folder}/s.png`], 2, "others need an autoencoder"],
+      [["--rounds", "0"], 2, "--rounds must be a whole number of at least 1"],
+      [["--count", "0"], 2, "--count must be a whole number of at least 1"],
+      [["--out", "sheet.jpg"], 2, "--out must be a file name that ends in .png"],
       [["--conditions", `${folder}/none.safetensors`], 3, "must exist"],
-      [["--json", "/proc/none/n.json"], 3, "must be writable"],
+      [["--record", "/proc/none/n.json"], 3, "must be writable"],
+      [["--json", "n.json"], 2, "--json must be without a value: current value is n.json"],
     ];
     for (const [words, code, message] of cases) {
       const result = await compare(...words);

@@ -171,8 +171,8 @@ Deno.test("fetch that is interrupted exits with 130, and the next one goes on", 
 Deno.test("fetch refuses in one line, with an exit code", NET, async () => {
   await withHub(async (shared) => {
     const cases: readonly (readonly [readonly string[], number, string])[] = [
-      [[], 2, "there must be one location: current value is 0"],
-      [["hf://a/b", "hf://a/c"], 2, "current value is 2"],
+      [[], 2, "LOCATION must be given (LOCATION: hf://OWNER/NAME"],
+      [["hf://a/b", "hf://a/c"], 2, "one LOCATION (--help lists them): current value is hf://a/c"],
       [["hf://owner"], 3, "its name must be"],
       [["/tmp"], 3, "its location must begin with hf://"],
       [["hf://owner/other"], 3, "it must exist: current value is 404"],

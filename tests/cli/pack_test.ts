@@ -53,7 +53,10 @@ Deno.test("a picture of int8 weights says so and is repeated in int8", async () 
 
 Deno.test("pack leaves nothing behind when it is interrupted or fails", async () => {
   await withFolder(async (folder) => {
-    const stopped = await pack(["--model", DIT_A, "--out", `${folder}/a`], AbortSignal.abort())
+    const stopped = await pack(
+      { model: DIT_A, out: `${folder}/a`, weights: "int8" },
+      AbortSignal.abort(),
+    )
       .then(
         () => "",
         (error: Error) => error.name,
@@ -97,7 +100,10 @@ Deno.test("pack refuses a folder that is there, a precision that is not, and no 
     assertStringIncludes(unknown.stderr, "--weights");
     const nowhere = await capturedRun("pack");
     assertEquals(nowhere.code, 2);
-    assertStringIncludes(nowhere.stderr, "--out: must be given: current value is absent");
+    assertStringIncludes(
+      nowhere.stderr,
+      "--out must be given (DIR: directory to write; it must not exist)",
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { loadPlan } from "../../src/engine/bundled_plans.ts";
+import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/plan.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
@@ -37,6 +37,17 @@ Deno.test("plan show --model tells speed-up and bytes of that model, --svg draws
   });
 });
 
+Deno.test("plan list names the bundled plans, in words or as JSON", async () => {
+  const { code, stdout } = await capturedRun("plan", "list");
+  assertEquals(code, 0);
+  assertMatch(
+    stdout,
+    /^fashion-dit\.ddim50\.fast +50 steps of ddim, \d\.\d\d × predicted, [\d.]+ dB$/m,
+  );
+  const { plans } = JSON.parse((await capturedRun("plan", "list", "--json")).stdout);
+  assertEquals(plans.map(({ name }: { name: string }) => name), bundledPlans);
+});
+
 Deno.test("plan check says that a plan fits, and in what it differs from its circumstances", async () => {
   await withFolder(async (folder) => {
     const { code, stdout } = await capturedRun("plan", "check", NAME);
@@ -47,6 +58,13 @@ Deno.test("plan check says that a plan fits, and in what it differs from its cir
     const noticed = await capturedRun("plan", "check", other);
     assertEquals(noticed.code, 0);
     assertStringIncludes(noticed.stdout, "The plan was made for guidance 7; this run has 2.");
+    const { stdout: json } = await capturedRun("plan", "check", other, "--json");
+    assertEquals(JSON.parse(json), {
+      plan: other,
+      model: "fashion-dit",
+      fits: true,
+      notices: ["The plan was made for guidance 7; this run has 2."],
+    });
   });
 });
 
@@ -208,24 +226,28 @@ Deno.test("plan export refuses what a cache book cannot say", async () => {
 Deno.test("plan refuses wrong words with exit code 2 and names what is wrong", async () => {
   const book = bookOf("dit-a-layers");
   const cases: readonly (readonly [readonly string[], string])[] = [
-    [[], "command must be show, check, import, bind or export: current value is absent"],
-    [["frobnicate"], "current value is frobnicate"],
-    [["show"], "PLAN must be given: current value is absent"],
-    [["show", "a", "b"], "words must be a command and one PLAN: current value is show a b"],
-    [["show", NAME, "--svg", "a.png"], "--svg must end in .svg: current value is a.png"],
-    [["show", NAME, "--out", "a"], "--out must not be given to plan show"],
-    [["check", NAME, "--fast"], "Unknown option '--fast'"],
-    [["bind", NAME], "--out must be given: current value is absent"],
+    [[], "its command must be one of plan list, plan show,"],
+    [["frobnicate"], "plan export: current value is frobnicate"],
+    [["show"], "PLAN must be given (PLAN: a file, or a bundled plan's name)"],
+    [["show", "a", "b"], "its words must be options and one PLAN (--help lists them): current"],
+    [["show", NAME, "--svg", "a.png"], "--svg must be a file name that ends in .svg: current"],
+    [["show", NAME, "--out", "a"], "Cannot run plan show: --out is none of its options"],
+    [["check", NAME, "--fast"], "--fast is none of its options"],
+    [["bind", NAME], "--out must be given (FILE: file to write)"],
     [["import", book, "--steps", "20"], "--out must be given"],
-    [["import", book, "--out", "/tmp/x"], "either --steps or --times must be given"],
-    [["import", book, "--steps", "2", "--times", "1,0", "--out", "/tmp/x"], "either --steps or"],
+    [["import", book, "--out", "/tmp/x"], "--steps must be given unless --times is"],
+    [
+      ["import", book, "--steps", "2", "--times", "1,0", "--out", "/tmp/x"],
+      "--steps must not be given with --times: current value is 2",
+    ],
     [["import", book, "--steps", "few", "--out", "/tmp/x"], "--steps must be a whole number"],
-    [["import", book, "--steps", "0", "--out", "/tmp/x"], "steps must be an integer in 1 … 1000"],
-    [["import", book, "--times", "1,x", "--out", "/tmp/x"], "--times must be numbers with commas"],
+    [["import", book, "--steps", "0", "--out", "/tmp/x"], "must be a whole number in 1 … 1000"],
+    [["import", book, "--times", "1,x", "--out", "/tmp/x"], "--times must be numbers, with commas"],
     [["import", book, "--times", "1.2.3", "--out", "/tmp/x"], "--times must be numbers"],
+    [["import", book, "--grid", "0x3", "--out", "/tmp/x"], "--grid must be ROWSxCOLUMNS"],
     [
       ["import", book, "--sampler", "euler", "--steps", "20", "--out", "/tmp/x"],
-      "--times must be given for sampler euler",
+      "--times must be given for this sampler, or --model of such a sampler",
     ],
   ];
   for (const [words, message] of cases) {

@@ -52,11 +52,11 @@ Deno.test("serve takes keys from a file, and a plan", async () => {
 Deno.test("serve says what is wrong with its options, and ends", async () => {
   for (
     const [args, words] of [
-      [["--port", "x"], "--port: must be a whole number: current value is x"],
-      [["--port", "70000"], "at most 65535"],
-      [["--cors", "nothing"], "--cors"],
+      [["--port", "x"], "--port must be a whole number in 0 … 65535: current value is x"],
+      [["--port", "70000"], "--port must be a whole number in 0 … 65535"],
+      [["--cors", "nothing"], "--cors must be origins such as https://example.com"],
       [["--colour", "red"], "--colour"],
-      [["--max-steps", "2000"], "at most 1000"],
+      [["--max-steps", "2000"], "in 1 … 1000: current value is 2000"],
     ] as const
   ) {
     const { code, stderr } = await capturedRun("serve", ...args);
