@@ -2,7 +2,7 @@
  * Our plans and their rivals: the ways of making the same pictures that `trade_off.ts` and `quality.ts`
  * compare.
  */
-import { uniformPlan } from "../src/calibrate/uniform.ts";
+import { uniformPlan } from "./uniform_plan.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
 import type { WeightPrecision } from "../src/engine/precision.ts";
 import { modelCost, planTarget } from "../src/engine/plan_target.ts";

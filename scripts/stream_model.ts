@@ -8,7 +8,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backend/backend.ts";
 import { openBackend } from "../src/backend/select.ts";
-import { uniformPlan } from "../src/calibrate/uniform.ts";
+import { uniformPlan } from "./uniform_plan.ts";
 import { gibibytes, memoryNeeds } from "../src/engine/memory.ts";
 import { plannedSteps } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { seededConditions, sliceConditions } from "../../src/calibrate/calibration.ts";
 import { comparedRuns, comparePlan } from "../../src/calibrate/comparison.ts";
-import { uniformPlan } from "../../src/calibrate/uniform.ts";
+import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { PlanError } from "../../src/errors.ts";
 

@@ -10,7 +10,7 @@ import { type QualityReport, type QualityTask, reportQuality } from "../../scrip
 import { planned, withWeights } from "../../scripts/rivals.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { uniformPlan } from "../../src/calibrate/uniform.ts";
+import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { toPictures } from "../../src/engine/picture.ts";
 import { normalNoise } from "../../src/tensor/random.ts";

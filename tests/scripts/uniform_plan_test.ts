@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { uniformPlan } from "../../src/calibrate/uniform.ts";
+import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
