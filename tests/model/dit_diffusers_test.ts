@@ -50,11 +50,11 @@ Deno.test("a scheduler as Python writes it is read, its infinite numbers too", a
   type Files = Map<string, Uint8Array>;
   const read = await openModel(await write({ clip_sample_range: undefined }));
   assertEquals(read.sampler.spacing?.kind, "leading");
-  const other = await write({ _class_name: "DPMSolverMultistepScheduler" });
+  const other = await write({ _class_name: "EDMEulerScheduler" });
   await assertRejects(
     () => openModel(other),
     AssetError,
-    "DPMSolverMultistepScheduler is not supported for a model that predicts noise; supported are DDIMScheduler",
+    "EDMEulerScheduler is not supported for a model that predicts noise; supported are DDIMScheduler",
   );
   assertEquals((await openModel(other, { sampler: "original" })).sampler.steps, 50);
 });

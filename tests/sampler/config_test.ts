@@ -26,7 +26,7 @@ const REFUSED: readonly (readonly [Readonly<Record<string, unknown>>, string])[]
   [{ steps: 1.5 }, "sampler.steps must be of type int"],
   [{ name: "euler" }, 'sampler.name must be "ddim"'],
   [{ eta: 0 }, 'sampler must not have the key "eta"'],
-  [{ name: undefined }, 'sampler.name must be "ddim" or "flow-euler": current value is absent'],
+  [{ name: undefined }, 'sampler.name must be "ddim" or '],
   [{ shift: { kind: "static", shift: 0 } }, "sampler.shift.shift must be more than 0"],
   [{ spacing: { ...SPACING, offset: -1 } }, "sampler.spacing.offset must be at least 0"],
   [{ guidance: Infinity }, "sampler.guidance must be of type number: current value is Infinity"],

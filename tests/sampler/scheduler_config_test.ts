@@ -88,7 +88,7 @@ Deno.test("parseScheduler() refuses what would change sigmas in a way that we do
 
 Deno.test("parseScheduler() names a class that is not supported, and those that are for such a model", () => {
   const refused: readonly (readonly [string, "noise" | "velocity", string])[] = [
-    ["DPMSolverMultistepScheduler", "noise", "DDIMScheduler"],
+    ["EDMEulerScheduler", "noise", "DDIMScheduler"],
     ["FlowMatchEulerDiscreteScheduler", "noise", "DDIMScheduler"],
     ["DDIMScheduler", "velocity", "FlowMatchEulerDiscreteScheduler"],
     ["constructor", "velocity", "FlowMatchEulerDiscreteScheduler"],
@@ -98,7 +98,7 @@ Deno.test("parseScheduler() names a class that is not supported, and those that 
       () => parseScheduler({ _class_name: name, lambda_min_clipped: -Infinity }, predicts),
       AssetError,
       `Cannot read scheduler_config.json: ${name} is not supported for a model that predicts ${predicts}; ` +
-        `supported are ${supported} (sampler "original" needs none)`,
+        `supported are ${supported}`,
     );
   }
 });
