@@ -9,8 +9,8 @@ import { checkJson } from "../assets/json.ts";
 
 /** How a model is sampled unless the caller wants it otherwise. */
 export interface SamplerDefaults {
-  /** Name of the sampler: DDIM, DPM-Solver++ 2M, or Euler's method on a flow. */
-  readonly name: "ddim" | "dpmpp-2m" | "flow-euler";
+  /** Name of the sampler: DDIM, or Euler's method on a flow. */
+  readonly name: "ddim" | "flow-euler";
   /** Steps of a picture, 1 … 1000. */
   readonly steps: number;
   /** Guidance scale; 1 is none. */
@@ -68,7 +68,7 @@ export type SigmaShift =
 
 const beta = z.number().positive().max(0.999);
 const defaults = z.strictObject({
-  name: z.enum(["ddim", "dpmpp-2m", "flow-euler"]),
+  name: z.enum(["ddim", "flow-euler"]),
   steps: z.int().min(1).max(1000),
   guidance: z.number().min(0),
   guidanceChannels: z.int().min(1).exactOptional(),

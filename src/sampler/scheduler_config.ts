@@ -45,36 +45,6 @@ const ddim = z.strictObject({
   rescale_betas_zero_snr: off,
   skip_prk_steps: unread, // left by another scheduler
 });
-const dpmSolver = z.strictObject({
-  ...common,
-  beta_start: beta.default(0.0001),
-  beta_end: beta.default(0.02),
-  beta_schedule: z.enum(["linear", "scaled_linear"]).default("linear"),
-  trained_betas: z.null().default(null),
-  solver_order: z.literal(2).default(2),
-  prediction_type: z.literal("epsilon").default("epsilon"),
-  thresholding: off,
-  dynamic_thresholding_ratio: unread, // read when samples are thresholded
-  sample_max_value: unread,
-  algorithm_type: z.literal("dpmsolver++").default("dpmsolver++"),
-  solver_type: z.literal("midpoint").default("midpoint"),
-  lower_order_final: unread, // a last step to no noise is of first order anyway
-  euler_at_final: unread,
-  use_karras_sigmas: off,
-  use_exponential_sigmas: off,
-  use_beta_sigmas: off,
-  use_lu_lambdas: off,
-  use_flow_sigmas: off,
-  flow_shift: unread, // read with flow sigmas
-  final_sigmas_type: z.literal("zero").default("zero"),
-  lambda_min_clipped: z.literal(-Infinity).default(-Infinity),
-  variance_type: z.null().default(null),
-  timestep_spacing: z.literal("trailing"), // the others count one time more than DDIM's
-  steps_offset: unread, // read with another spacing
-  rescale_betas_zero_snr: off,
-  use_dynamic_shifting: off,
-  time_shift_type: unread, // read when sigmas are shifted
-});
 const flowEuler = z.strictObject({
   ...common,
   shift: z.number().positive().default(1),
@@ -106,17 +76,6 @@ const SCHEDULERS: ReadonlyMap<string, Scheduler> = new Map([
           endsAtOne: c.set_alpha_to_one,
           betas: { first: c.beta_start, last: c.beta_end, curve: c.beta_schedule },
         },
-      };
-    },
-  }],
-  ["DPMSolverMultistepScheduler", {
-    predicts: "noise",
-    read: (json) => {
-      const c = checkJson(json, dpmSolver, FILE);
-      const betas = { first: c.beta_start, last: c.beta_end, curve: c.beta_schedule };
-      return {
-        name: "dpmpp-2m",
-        spacing: { kind: "trailing", offset: 0, endsAtOne: true, betas },
       };
     },
   }],

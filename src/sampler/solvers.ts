@@ -6,7 +6,6 @@
 
 import type { SamplerConfig } from "./config.ts";
 import { ddim } from "./ddim.ts";
-import { dpmSolver } from "./dpm_solver.ts";
 import { flowEuler } from "./flow_euler.ts";
 import { evenSigmas, type FlowSchedule, flowSchedule } from "./flow_schedule.ts";
 import { linearSchedule, type NoiseSchedule } from "./noise_schedule.ts";
@@ -14,10 +13,7 @@ import type { Sampler } from "./sampler.ts";
 import { spacedSchedule } from "./spaced_schedule.ts";
 
 /** Solvers for models that predict noise. */
-const NOISE_SOLVERS = {
-  ddim,
-  "dpmpp-2m": dpmSolver,
-} satisfies Record<string, (schedule: NoiseSchedule) => Sampler>;
+const NOISE_SOLVERS = { ddim } satisfies Record<string, (schedule: NoiseSchedule) => Sampler>;
 /** Solvers for models that predict velocity. */
 const FLOW_SOLVERS = {
   "flow-euler": flowEuler,
