@@ -26,7 +26,12 @@ export interface BatchQueueOptions {
   readonly onStep?: ((step: RenderStep, spec: JobSpec, pictures: number) => void) | undefined;
   /** Called after every job, however it ended. */
   readonly onEnd?: ((job: Job) => void) | undefined;
+  /** A clock in milliseconds; `Date.now` unless given. */
+  readonly now?: (() => number) | undefined;
 }
+
+/** Most refused clients that are expected back: some ask again and again without waiting. */
+const MOST_TURNS = 1000;
 
 /** A renderer and what it does. */
 interface Slot {
@@ -42,6 +47,8 @@ export class BatchQueue implements JobPlace {
   readonly #waiting: Job[] = [];
   readonly #throughput = new Throughput();
   readonly #timers = new Map<Job, ReturnType<typeof setTimeout>>();
+  /** When clients that were refused may come back, in milliseconds, soonest first. */
+  #turns: number[] = [];
   #draining = false;
 
   /** Makes a queue without renderers; jobs wait until one is added. */
@@ -235,12 +242,30 @@ export class BatchQueue implements JobPlace {
     });
   }
 
-  /** Whole seconds until, by what was measured, a place in the queue is free. */
+  /**
+   * Whole seconds after which a refused client should find a place: those that were refused before it and
+   * have not come back yet take the places that become free earlier.
+   */
   #retryAfter(): number {
-    const jobs = [...this.#waiting, ...this.#slots.flatMap(({ running }) => running)];
-    const all = jobs.reduce((sum, job) => sum + remaining(job), 0);
-    const seconds = this.#throughput.secondsOf(all / Math.max(1, jobs.length)) ?? 1;
-    return Math.max(1, Math.ceil(seconds / Math.max(1, this.#slots.length)));
+    const now = (this.options.now ?? Date.now)();
+    this.#turns = this.#turns.filter((turn) => turn > now);
+    const measured = this.#secondsUntilFree(this.#turns.length);
+    if (measured === undefined) return 1;
+    const seconds = Math.max(1, Math.ceil(measured));
+    const most = this.options.deadlineSeconds;
+    if (seconds <= most && this.#turns.length < MOST_TURNS) this.#turns.push(now + seconds * 1000);
+    return Math.min(seconds, most);
+  }
+
+  /** Seconds until the next place in the queue is free, `after` others having become free before it. */
+  #secondsUntilFree(after: number): number | undefined {
+    const running = this.#slots.flatMap(({ running }) => running).map(remaining);
+    const waiting = this.#waiting.map(remaining); // a place is free when its job begins
+    const sum = (macs: readonly number[]): number => macs.reduce((all, each) => all + each, 0);
+    const mean = sum(waiting) / Math.max(1, waiting.length);
+    const later = Math.max(0, after - waiting.length) * mean;
+    const macs = sum(running) + sum(waiting.slice(0, after)) + later;
+    return this.#throughput.secondsOf(macs / Math.max(1, this.#slots.length));
   }
 }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { bodySchemas, parseBody } from "../../src/server/api.ts";
 import { type Catalog, makeCatalog } from "../../src/server/catalog.ts";
 import { type JobSpec, resolveSpec } from "../../src/server/job_spec.ts";
@@ -71,6 +71,25 @@ Deno.test("a full queue refuses with 429 and the measured time until there is ro
   const [running, next] = jobs.map((job) => queue.eta(job)!);
   assert(Math.abs(running! - 1.99) < 1e-6, `${running}`);
   assert(Math.abs(next! - 3.99) < 1e-6, `${next}`);
+  jobs.forEach((job) => job.cancel());
+  await queue.drain();
+});
+
+Deno.test("clients that a full queue refuses are told one turn after another, until they may come back", async () => {
+  let now = 0;
+  const { toy, queue, ask } = makeQueue({ queueLimit: 2, maxBatch: 1, now: () => now });
+  const refused = (): number => {
+    const refusal = assertThrows(() => queue.submit(ask({})), RequestError);
+    return Number(refusal.headers["retry-after"]);
+  };
+  toy.hold();
+  const jobs = [1, 2, 3].map((seed) => queue.submit(ask({ seed, steps: 200 })));
+  assertEquals([refused(), refused()], [1, 1]); // nothing was measured yet
+  toy.letGo();
+  await until(() => jobs[0]!.step === 1); // 10 ms a step: 2 s a job
+  assertEquals([1, 2, 3, 4].map(refused), [2, 4, 6, 8]);
+  now += 4000; // the first two are back, or never will be
+  assertEquals(refused(), 6);
   jobs.forEach((job) => job.cancel());
   await queue.drain();
 });
