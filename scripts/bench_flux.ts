@@ -19,7 +19,7 @@ import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
-import { conditionRun, noiseOf, sampleFrom } from "../src/engine/run.ts";
+import { conditionRun, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
 import { fluxWidth, formatFluxConfig, parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux_model.ts";
@@ -27,7 +27,6 @@ import { fluxTensors, MLP_RATIO } from "../src/model/flux_tensors.ts";
 import type { Model } from "../src/model/model.ts";
 import { originOf } from "../src/model/model_origin.ts";
 import type { Module, Transformer } from "../src/model/module_graph.ts";
-import type { Scene } from "../src/model/scene.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../src/plan/cost.ts";
 import { startOf } from "../src/sampler/sampler.ts";
@@ -177,7 +176,7 @@ function requestOf(model: Model): ReturnType<typeof resolveRequest> {
   });
 }
 
-function sceneOf(model: Model): Scene {
+function sceneOf(model: Model): ReturnType<typeof resolveRequest>["scene"] {
   return requestOf(model).scene;
 }
 
@@ -217,7 +216,7 @@ async function started(
 ): Promise<ReturnType<typeof sampleFrom>> {
   const request = requestOf(model);
   const run = { model, executor, request, steps, features: new FeatureCache() };
-  const latents = noiseOf(request, request.scene.latentDims);
+  const latents = request.noise;
   return sampleFrom(run, { table: await conditionRun(run), state: { ...startOf(latents), index } });
 }
 

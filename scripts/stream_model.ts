@@ -10,12 +10,13 @@ import type { BackendName } from "../src/backend/backend.ts";
 import { openBackend } from "../src/backend/select.ts";
 import { uniformPlan } from "./uniform_plan.ts";
 import { gibibytes, memoryNeeds } from "../src/engine/memory.ts";
-import { plannedSteps } from "../src/engine/plan_target.ts";
+import { planTarget } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment } from "../src/engine/segment.ts";
 import { loadWithWeights } from "../src/engine/load_graph.ts";
 import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
 import { openModel } from "../src/model/open_model.ts";
+import { checkPlanFits } from "../src/plan/fit.ts";
 
 const { values } = parseArgs({
   options: { model: { type: "string" }, backend: { type: "string", default: "native" } },
@@ -26,7 +27,7 @@ const { transformer, weights } = model;
 const needs = memoryNeeds(transformer);
 const plan = await uniformPlan(model, { steps: model.sampler.steps, every: 2 });
 const { times } = plan.sampler;
-await plannedSteps(plan, model, { times, guidance: model.sampler.guidance });
+checkPlanFits(plan, await planTarget(model, { times, guidance: model.sampler.guidance }));
 const planned = (performance.now() - began) / 1000;
 const { backend } = await openBackend({ backend: values.backend as BackendName }); // it refuses others
 const before = process.resourceUsage().maxRSS * 1024;

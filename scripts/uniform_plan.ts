@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { planTarget } from "../src/engine/plan_target.ts";
-import { samplingFor } from "../src/engine/sampling.ts";
+import { makeSampler } from "../src/sampler/solvers.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";
 import { formatPlan } from "../src/plan/format.ts";
@@ -30,7 +30,7 @@ export async function uniformPlan(model: Model, { steps, every }: UniformOptions
       `Cannot make uniform plan: every must be a whole number >= 1: current value is ${every}`,
     );
   }
-  const { times } = samplingFor(model, { steps, scene: model.scene({}) });
+  const { times } = makeSampler(model.sampler, { steps, tokens: model.scene({}).tokens });
   const { guidance } = model.sampler;
   const target = await planTarget(model, { times, guidance });
   return {

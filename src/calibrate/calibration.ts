@@ -7,12 +7,10 @@
 import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_target.ts";
 import { precisionName } from "../engine/rounding.ts";
-import type { ResolvedRequest } from "../engine/request.ts";
-import { samplingFor } from "../engine/sampling.ts";
-import type { Scene, TextConditions } from "../model/scene.ts";
+import { type ResolvedRequest, resolveRequest } from "../engine/request.ts";
+import type { TextConditions } from "../model/scene.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
-import type { Sampler } from "../sampler/sampler.ts";
-import { normalNoise } from "../tensor/random.ts";
+import { normalRows } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A mode of calibration: records, decides, and returns a plan that is bound to the model. */
@@ -63,14 +61,8 @@ export function seededConditions(
     );
   }
   const seeds = Array.from({ length: runs }, (_, i) => seed + i);
-  const size = model.latent.reduce((product, extent) => product * extent, 1);
-  const data = new Float32Array(runs * size);
-  seeds.forEach((s, i) => data.set(normalNoise(model.latent, s).data, i * size));
-  return {
-    labels: seeds.map((_, i) => i % model.classes),
-    noise: { dims: [runs, ...model.latent], data },
-    seeds,
-  };
+  const noise = normalRows(model.latent, seeds);
+  return { labels: seeds.map((_, i) => i % model.classes), noise, seeds };
 }
 
 /**
@@ -101,30 +93,14 @@ export function sliceConditions(
   };
 }
 
-/** What recorded runs are about. */
-export function taskScene(
-  { pipeline: { model }, conditions: { noise, given } }: Pick<
+/** What runs over conditions are: their noise and labels, sampled in so many steps. */
+export function requestOf(
+  { pipeline: { model }, conditions: { labels, noise, given }, steps, guidance }: Pick<
     CalibrationTask,
-    "pipeline" | "conditions"
+    "pipeline" | "conditions" | "steps" | "guidance"
   >,
-): Scene {
-  return model.scene({ ...given, noiseDims: noise.dims });
-}
-
-/** The sampler of recorded runs. */
-export function taskSampling(
-  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps">,
-): Sampler {
-  const { pipeline: { model }, steps } = task;
-  return samplingFor(model, { steps, scene: taskScene(task) });
-}
-
-/** The request of runs over conditions; noise is given, so the seed is not used. */
-export function trialRequest(
-  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps" | "guidance">,
 ): ResolvedRequest {
-  const { conditions: { labels, noise }, steps, guidance } = task;
-  return { labels, noise, seed: 0, steps, guidance, scene: taskScene(task) };
+  return resolveRequest(model, { ...given, labels, noise, steps, guidance });
 }
 
 /** What a mode decided. */
@@ -141,11 +117,11 @@ export interface Choice {
 
 /** The plan of a choice, bound to the model that was recorded. */
 export async function planOf(task: CalibrationTask, choice: Choice): Promise<Plan> {
-  const { times } = taskSampling(task);
+  const { sampler: { times }, scene: { tokenGrid: grid } } = requestOf(task);
   const run = {
     times,
     guidance: choice.guidance,
-    tokenGrid: taskScene(task).tokenGrid,
+    tokenGrid: grid,
     precision: precisionName(task.pipeline.precision.weights),
   };
   const target = await planTarget(task.pipeline.model, run);

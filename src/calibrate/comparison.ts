@@ -6,6 +6,7 @@
 
 import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { drawingError } from "../engine/decoding.ts";
+import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
@@ -13,7 +14,7 @@ import type { Plan } from "../plan/plan.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Conditions, sliceConditions, taskScene } from "./calibration.ts";
+import { type Conditions, sliceConditions } from "./calibration.ts";
 import { psnr } from "./psnr.ts";
 import { ssim } from "./ssim.ts";
 
@@ -102,7 +103,8 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   const { notices } = last[0]!.planned.generated;
   const timing = { full: timingOf(pairs, "full"), planned: timingOf(pairs, "planned") };
   const compiled = compilePlan(plan);
-  const scene = taskScene(task);
+  const { labels: all, noise, given } = conditions;
+  const { scene } = resolveRequest(task.pipeline.model, { ...given, labels: all, noise, plan });
   const { transformer } = scene;
   const pictures = {
     full: await picturesOf(last.map(({ full }) => full.generated.latents), { ...task, scene }),

@@ -20,7 +20,7 @@
 
 import type { Plan } from "../plan/plan.ts";
 import { writeRow } from "../plan/row.ts";
-import { type CalibrationTask, planOf, taskSampling } from "./calibration.ts";
+import { type CalibrationTask, planOf, requestOf } from "./calibration.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { levelOf, warmupSteps } from "./invardiff.ts";
 import { levelParameters } from "./levels.ts";
@@ -79,7 +79,7 @@ export async function guidedPlan(task: CalibrationTask, choice: GuidedChoice): P
 /** Settings of a task; the weights are those of its sampler. */
 export function guidedSettings(task: CalibrationTask): GuidedSettings {
   const { levels, warmup, longest } = task;
-  return { levels, warmup, longest, weights: taskSampling(task).weights };
+  return { levels, warmup, longest, weights: requestOf(task).sampler.weights };
 }
 
 /**

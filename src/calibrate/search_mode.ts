@@ -11,8 +11,8 @@ import {
   type CalibrationTask,
   type Conditions,
   planOf,
+  requestOf,
   sliceConditions,
-  trialRequest,
 } from "./calibration.ts";
 import { recordDrift } from "./drift.ts";
 import { expectedError, type RowShares } from "./expected_error.ts";
@@ -170,7 +170,7 @@ function leastOf(rows: readonly string[], shares: ReadonlyMap<string, number>): 
 
 function subjectOf(task: SearchTask, conditions: Conditions): TrialSubject {
   const { pipeline: { model, executor }, signal } = task;
-  return { model, executor, signal, request: trialRequest({ ...task, conditions }) };
+  return { model, executor, signal, request: requestOf({ ...task, conditions }) };
 }
 
 function prefixed(name: string, counts: Readonly<Record<string, number>>): Record<string, number> {

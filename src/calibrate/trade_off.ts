@@ -9,7 +9,7 @@ import { modelCost } from "../engine/plan_target.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type CalibrationTask, sliceConditions, taskScene, trialRequest } from "./calibration.ts";
+import { type CalibrationTask, requestOf, sliceConditions } from "./calibration.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { type GuidedChoice, guidedChoice, guidedPlan, guidedSettings } from "./guided.ts";
 import { openTrials, psnrToFull, trial, type Trials } from "./trials.ts";
@@ -101,7 +101,7 @@ async function prepare(
   const half = Math.ceil(count / 2);
   const recorded = sliceConditions(conditions, 0, half);
   const drifts = await recordDrift({ ...task, conditions: recorded, levels: {} });
-  const request = trialRequest({
+  const request = requestOf({
     ...task,
     conditions: sliceConditions(conditions, half, count - half),
   });
@@ -149,7 +149,7 @@ function slowestAbove(
   moduleLevel: number,
   { task, drifts, template }: SpeedOptions,
 ): Candidate | undefined {
-  const cost = modelCost(taskScene(task).transformer);
+  const cost = modelCost(requestOf(task).scene.transformer);
   for (let reused = 0; reused < task.steps; reused++) {
     const step = reused / Math.max(1, task.steps - 1);
     const levels = Object.fromEntries(

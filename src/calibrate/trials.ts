@@ -7,8 +7,7 @@
 import type { Executor } from "../engine/executor.ts";
 import { FeatureCache } from "../engine/feature_cache.ts";
 import type { ResolvedRequest } from "../engine/request.ts";
-import { samplingFor } from "../engine/sampling.ts";
-import { conditionRun, noiseOf, type Run, sampleFrom } from "../engine/run.ts";
+import { conditionRun, type Run, sampleFrom } from "../engine/run.ts";
 import { fullSteps } from "../engine/step_segments.ts";
 import type { ConditioningTable } from "../engine/conditioning.ts";
 import type { Model } from "../model/model.ts";
@@ -46,13 +45,11 @@ export interface Trials {
 /** Runs the conditions in full. */
 export async function openTrials(subject: TrialSubject): Promise<Trials> {
   const { model, request } = subject;
-  const { times } = samplingFor(model, request);
   const steps = fullSteps(request.steps, model.transformer.modules.length);
   const table = await conditionRun(runOf(subject, steps));
-  const noise = request.noise ?? noiseOf(request, request.scene.latentDims);
-  const state = startOf(noise);
+  const state = startOf(request.noise);
   const states = await collect(runOf(subject, steps), { table, state });
-  return { subject, times, table, full: [state, ...states] };
+  return { subject, times: request.sampler.times, table, full: [state, ...states] };
 }
 
 /**

@@ -11,9 +11,7 @@ import { tileGrid, toPictures } from "../engine/picture.ts";
 import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { encodePng } from "../engine/png.ts";
-import { plannedSteps } from "../engine/plan_target.ts";
-import { resolveRequest } from "../engine/request.ts";
-import { samplingFor } from "../engine/sampling.ts";
+import { prepareRun } from "../engine/prepare.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -96,15 +94,8 @@ async function runBatches(
   };
   const { model } = pipeline;
   const noise = conditions?.noise;
-  const request = resolveRequest(model, {
-    ...wanted,
-    labels,
-    ...(noise !== undefined && { noise }),
-  });
-  const { steps, guidance, scene } = request;
-  const { times } = samplingFor(model, request);
-  // Refuses before the work.
-  await plannedSteps(wanted.plan, model, { times, guidance, tokenGrid: scene.tokenGrid });
+  const asked = { ...wanted, labels, ...(noise !== undefined && { noise }) };
+  const { request: { steps, scene } } = await prepareRun(model, asked); // refuses before the work
   announce(pipeline, run);
   const batches = Math.ceil(labels.length / MAX_BATCH);
   const progress = startProgress(steps * batches, {

@@ -8,7 +8,6 @@ import process from "node:process";
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
-import { samplingFor } from "../engine/sampling.ts";
 import { planTarget, sceneOfPlan } from "../engine/plan_target.ts";
 import type { Model, ModelChoice } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
@@ -117,8 +116,9 @@ async function samplerOf(
     return { name, times: makeSampler({ name }, { steps, tokens: 0 }).times };
   }
   return await withModel(model, {}, (opened) => {
-    const sampling = samplingFor(opened, { steps, scene: opened.scene({ grid }) });
-    return { name: opened.sampler.name, times: sampling.times };
+    const { tokens } = opened.scene({ grid });
+    const { times } = makeSampler(opened.sampler, { steps, tokens });
+    return { name: opened.sampler.name, times };
   });
 }
 
@@ -141,7 +141,7 @@ async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
     );
   }
   const scene = sceneOfPlan(plan, model);
-  const { times } = samplingFor(model, { steps: length, scene });
+  const { times } = makeSampler(model.sampler, { steps: length, tokens: scene.tokens });
   const { guidance } = model.sampler;
   return await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
 }

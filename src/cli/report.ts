@@ -82,7 +82,7 @@ export async function summarise(
   { choice, scene }: { readonly choice: PlanChoice; readonly scene: Scene },
 ): Promise<Report> {
   const { model, backend, choice: { reason }, runsPerStep, precision } = pipeline;
-  const { steps, guidance, seed, notices } = batches[0]!; // at least one picture was asked for
+  const { steps, guidance, seeds: [seed], notices } = batches[0]!; // at least one picture was asked for
   const labels = batches.flatMap((batch) => batch.labels);
   const seconds = sum(batches, ({ loopSeconds }) => loopSeconds);
   const plan = reportPlan(scene, batches, choice);

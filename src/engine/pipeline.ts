@@ -20,10 +20,9 @@ import { choosePrecision, precisionName, type PrecisionReport, roundLayers } fro
 import { WEIGHT_ADVICE } from "./run_memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
-import { plannedSteps } from "./plan_target.ts";
+import { prepareRun } from "./prepare.ts";
 import { type PromptEncoder, withEncodedPrompts } from "./prompts.ts";
-import { type GenerateOptions, resolveRequest } from "./request.ts";
-import { samplingFor } from "./sampling.ts";
+import type { GenerateOptions } from "./request.ts";
 import { type RunResult, runSteps, type StepReport } from "./run.ts";
 import { fullSteps } from "./step_segments.ts";
 
@@ -187,20 +186,12 @@ class ModelPipeline implements Pipeline {
   async *steps(given: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
     const { model, executor } = this;
     const options = await withEncodedPrompts(given, this.promptEncoder);
-    const request = resolveRequest(model, options);
-    const { times } = samplingFor(model, request);
-    const { steps, notices } = await plannedSteps(options.plan, model, {
-      times,
-      sigmas: request.sigmas,
-      guidance: request.guidance,
-      tokenGrid: request.scene.tokenGrid,
-      precision: precisionName(this.precision.weights),
-    });
-    this.#expectRoom(request, { plan: options.plan, steps });
+    const prepared = await prepareRun(model, options, precisionName(this.precision.weights));
+    this.#expectRoom(prepared);
     const features = new FeatureCache();
     const { signal } = options;
-    const run = runSteps({ model, executor, request, steps, features, signal });
-    return { ...yield* run, notices };
+    const run = runSteps({ ...prepared, model, executor, features, signal });
+    return { ...yield* run, notices: prepared.notices };
   }
 
   decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {

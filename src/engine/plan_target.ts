@@ -1,5 +1,5 @@
 /**
- * What a model is to a plan: names, cost, sizes; and the steps that a request runs.
+ * What a model is to a plan: names, cost, sizes.
  *
  * @module
  */
@@ -7,14 +7,12 @@
 import type { Model } from "../model/model.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { Scene } from "../model/scene.ts";
-import { compilePlan, type Step } from "../plan/compile.ts";
 import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
-import { checkPlanFits, type PlanTarget } from "../plan/fit.ts";
+import type { PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { stateStreams, withBatch } from "./segment.ts";
-import { fullSteps } from "./step_segments.ts";
 
 /** How a request is sampled, as far as a plan cares. */
 export interface SamplerRun {
@@ -28,14 +26,6 @@ export interface SamplerRun {
   readonly tokenGrid?: readonly [number, number] | undefined;
   /** Precision of the weights; `float32` unless given. */
   readonly precision?: string | undefined;
-}
-
-/** The steps that run, and what differs from the plan's circumstances. */
-export interface PlannedSteps {
-  /** One for each time. */
-  readonly steps: readonly Step[];
-  /** A sentence for each difference that does not matter enough to refuse. */
-  readonly notices: readonly string[];
 }
 
 /** Multiply-accumulates of one row of the batch. */
@@ -81,21 +71,4 @@ export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTar
     tokenGrid: run.tokenGrid ?? model.tokenGrid,
     precision: run.precision ?? "float32",
   };
-}
-
-/**
- * The steps of a run, with a plan or without.
- *
- * @throws {PlanError} When the plan does not fit the model or the sampler, or cannot be run.
- */
-export async function plannedSteps(
-  plan: Plan | undefined,
-  model: Model,
-  run: SamplerRun,
-): Promise<PlannedSteps> {
-  if (plan === undefined) {
-    return { steps: fullSteps(run.times.length, model.transformer.modules.length), notices: [] };
-  }
-  const notices = checkPlanFits(plan, await planTarget(model, run));
-  return { steps: compilePlan(plan).steps, notices };
 }

@@ -8,6 +8,9 @@ import type { Model } from "../model/model.ts";
 import type { Scene, TextConditions } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
+import type { Sampler } from "../sampler/sampler.ts";
+import { makeSampler } from "../sampler/solvers.ts";
+import { normalRows } from "../tensor/random.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** What to generate; what is left out is the model's default. */
@@ -19,15 +22,18 @@ export interface GenerateOptions extends TextConditions {
   readonly labels?: readonly (number | string)[];
   /** Prompts instead of text features, for a pipeline with an encoder. */
   readonly prompts?: readonly string[];
-  /** Noise of picture i comes from `seed + i`; 0 unless given. */
-  readonly seed?: number;
+  /** Noise of picture i comes from `seed + i`, 0 unless given; or a seed for each picture. */
+  readonly seed?: number | readonly number[];
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */
   readonly noise?: Tensor;
   /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
   readonly sigmas?: readonly number[];
   /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
   readonly steps?: number;
-  /** Guidance scale; 1 runs no null half. One for each picture may be given: all of them 1, or none. */
+  /**
+   * Guidance scale; at most 1 is off and runs no null half. One for each picture may be given: all of
+   * them above 1, or none.
+   */
   readonly guidance?: number | readonly number[];
   /** What to reuse at which step; without a plan everything runs. */
   readonly plan?: Plan | undefined;
@@ -35,14 +41,14 @@ export interface GenerateOptions extends TextConditions {
   readonly signal?: AbortSignal;
 }
 
-/** What a run needs to know. */
+/** What a run needs to know, but for its plan. */
 export interface ResolvedRequest {
   /** Label of each picture. */
   readonly labels: readonly number[];
-  /** Seed of the first picture. */
-  readonly seed: number;
-  /** Starting noise, if it was given. */
-  readonly noise?: Tensor;
+  /** Seed of each picture; empty where noise was given. */
+  readonly seeds: readonly number[];
+  /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`. */
+  readonly noise: Tensor;
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale; of the first picture where each has its own. */
@@ -51,8 +57,10 @@ export interface ResolvedRequest {
   readonly scales?: readonly number[];
   /** Sigmas of the steps before they are shifted, if they were given. */
   readonly sigmas?: readonly number[];
-  /** What the run is about. */
+  /** What the run is about, at the size of its pictures. */
   readonly scene: Scene;
+  /** What takes a latent from step to step. */
+  readonly sampler: Sampler;
 }
 
 /**
@@ -64,21 +72,46 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
   const { noise, sigmas, text, pooled, imageIds, grid } = options;
   const scene = model.scene({ text, pooled, imageIds, grid, noiseDims: noise?.dims });
   const labels = resolveLabels(model, options, scene);
-  const seed = options.seed ?? 0;
-  checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - labels.length);
   const steps = options.steps ?? options.plan?.sampler.times.length ?? sigmas?.length ??
     model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
-  if (noise !== undefined) checkNoise(noise, [labels.length, ...scene.latentDims]);
+  const seeds = resolveSeeds(options, labels.length);
   return {
     labels,
-    seed,
+    seeds,
+    noise: resolveNoise(options, { seeds, dims: [labels.length, ...scene.latentDims] }),
     steps,
     ...resolveGuidance(model, { wanted: options.guidance, pictures: labels.length }),
-    ...(noise !== undefined && { noise }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
+    sampler: makeSampler(model.sampler, { steps, sigmas, tokens: scene.tokens }),
   };
+}
+
+/** Seeds are checked even where noise is given; then there are none. */
+function resolveSeeds({ seed = 0, noise }: GenerateOptions, pictures: number): number[] {
+  const given = typeof seed === "number" ? undefined : seed;
+  if (given !== undefined && given.length !== pictures) {
+    throw new RangeError(
+      `Cannot generate: seeds must be ${pictures}, one for each picture: ` +
+        `current value is ${given.length}`,
+    );
+  }
+  const first = typeof seed === "number" ? seed : 0;
+  checkWithin("seed", first, 0, Number.MAX_SAFE_INTEGER - pictures);
+  for (const each of given ?? []) checkWithin("seed", each, 0, Number.MAX_SAFE_INTEGER);
+  if (noise !== undefined) return [];
+  return given === undefined ? Array.from({ length: pictures }, (_, i) => first + i) : [...given];
+}
+
+/** The one place where noise is made: picture i's from seed i alone. */
+function resolveNoise(
+  { noise }: GenerateOptions,
+  { seeds, dims }: { readonly seeds: readonly number[]; readonly dims: readonly number[] },
+): Tensor {
+  if (noise === undefined) return normalRows(dims.slice(1), seeds);
+  checkNoise(noise, dims);
+  return noise;
 }
 
 /**
@@ -134,23 +167,30 @@ function resolveGuidance(
     return { guidance: scales[0]!, scales }; // there is at least one picture
   }
   throw new RangeError(
-    `Cannot generate: guidance must be one number for each of ${pictures} pictures, all 1 or none: ` +
+    `Cannot generate: guidance must be one number for each of ${pictures} pictures, all above 1 or none: ` +
       `current value is [${wanted}]`,
   );
 }
 
+/**
+ * A scale that a model is run with: where guidance takes a null half, at most 1 is off and reads as 1.
+ *
+ * *Source:* diffusers `DiTPipeline`: "guidance scale is enabled by setting guidance_scale > 1".
+ */
 function resolveScale(model: Model, wanted: number | undefined): number {
-  const guides = model.nullLabel !== undefined || model.embedsGuidance === true;
-  const guidance = wanted ?? (guides ? model.sampler.guidance : 1);
+  const { nullLabel, embedsGuidance, sampler } = model;
+  const guides = nullLabel !== undefined || embedsGuidance === true;
+  const guidance = wanted ?? (guides ? sampler.guidance : 1);
   if (!Number.isFinite(guidance) || guidance < 0) {
     throw new RangeError(
       `Cannot generate: guidance must be at least 0: current value is ${guidance}`,
     );
   }
-  if (guidance === 1 || guides) return guidance;
+  if (embedsGuidance) return guidance;
+  if (guidance <= 1 || guides) return Math.max(1, guidance);
   const lacks = model.classes > 0 ? "a null label" : "a guidance embedding";
   throw new RangeError(
-    `Cannot generate: guidance must be 1 for a model without ${lacks}: current value is ${guidance}`,
+    `Cannot generate: guidance must be at most 1 for a model without ${lacks}: current value is ${guidance}`,
   );
 }
 

@@ -9,21 +9,11 @@ import type { Backend } from "../backend/backend.ts";
 import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import type { LinearLowering } from "../onnx/linear.ts";
-import type { Step } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
-import type { Plan } from "../plan/plan.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { featureSizes } from "./plan_target.ts";
-import type { ResolvedRequest } from "./request.ts";
+import type { PreparedRun } from "./prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run_memory.ts";
-
-/** What a run keeps depends on its plan. */
-export interface PlannedRun {
-  /** The plan, if there is one. */
-  readonly plan: Plan | undefined;
-  /** Its steps. */
-  readonly steps: readonly Step[];
-}
 
 /**
  * Makes the check of a model's runs, its linear layers as `lowering` has them; what its graphs hold is found out once for each size of picture.
@@ -35,11 +25,11 @@ export function roomCheck(
   model: Model,
   { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
   lowering?: LinearLowering,
-): (request: ResolvedRequest, run: PlannedRun) => void {
+): (run: PreparedRun) => void {
   let known:
     | { readonly sizes: string; readonly needs: MemoryNeeds; readonly sets: RowSets }
     | undefined;
-  return (request, { plan, steps }) => {
+  return ({ request, plan, steps }) => {
     if (memoryLimit === undefined) return;
     const { scene } = request;
     const { transformer } = scene;

@@ -15,14 +15,12 @@ import {
   startOf,
   type StepTime,
 } from "../sampler/sampler.ts";
-import { normalNoise } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
 import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ResolvedRequest } from "./request.ts";
-import { samplingFor } from "./sampling.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./transfer.ts";
 
@@ -50,8 +48,8 @@ export interface RunResult {
   readonly latents: Tensor;
   /** Label of each picture. */
   readonly labels: readonly number[];
-  /** Seed of the first picture; absent when noise was given. */
-  readonly seed?: number;
+  /** Seed of each picture; empty where noise was given. */
+  readonly seeds: readonly number[];
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale. */
@@ -85,11 +83,11 @@ export interface Run {
 /** Runs step by step; leaving the loop early frees everything. */
 export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult, undefined> {
   const { request, steps, features } = run;
-  const { noise, seed, labels, guidance } = request;
+  const { noise, seeds, labels, guidance } = request;
   const started = performance.now();
   const table = await conditionRun(run);
   const conditioned = performance.now();
-  let latents = noise ?? noiseOf(request, request.scene.latentDims);
+  let latents = noise;
   let loopSeconds = 0;
   for await (const report of sampleFrom(run, { table, state: startOf(latents) })) {
     latents = report.latents;
@@ -99,7 +97,7 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
   return {
     latents,
     labels,
-    ...(noise === undefined && { seed }),
+    seeds,
     steps: steps.length,
     guidance,
     loopSeconds,
@@ -121,8 +119,7 @@ export async function* sampleFrom(
   run: Run,
   { table, state: start }: StartingPoint,
 ): AsyncGenerator<StepReport, void, undefined> {
-  const { model, request, steps, features } = run;
-  const sampler = samplingFor(model, request);
+  const { request: { sampler }, steps, features } = run;
   const constants = await constantsOf(run);
   const denoise = denoiser(run, { table, constants });
   let before = performance.now();
@@ -157,8 +154,7 @@ export function constantsOf(
 export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
-  const { times } = samplingFor(model, request);
-  const conditions = times.flatMap((time) => batchOf(run, time));
+  const conditions = request.sampler.times.flatMap((time) => batchOf(run, time));
   return computeConditioning(conditions, { backend, conditioning, weights, signal });
 }
 
@@ -210,17 +206,8 @@ export function guided(prediction: Tensor, { model, request }: Run): Tensor {
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-function batchOf({ request }: Run, time: number): Condition[] {
-  const { labels, guidance, scales, scene } = request;
+function batchOf({ request: { labels, guidance, scales, scene } }: Run, time: number): Condition[] {
   return scene.batch(labels, { time, guidance, scales });
-}
-
-/** Starting noise of a request: picture i from seed + i. */
-export function noiseOf({ labels, seed }: ResolvedRequest, latent: readonly number[]): Tensor {
-  const pictures = labels.map((_, i) => normalNoise(latent, seed + i).data);
-  const data = new Float32Array(pictures.reduce((sum, { length }) => sum + length, 0));
-  pictures.forEach((picture, i) => data.set(picture, i * picture.length));
-  return { dims: [labels.length, ...latent], data };
 }
 
 function repeat({ dims: [n = 0, ...rest], data }: Tensor, times: number): Tensor {

@@ -36,6 +36,14 @@ export function normalNoise(dims: readonly number[], seed: number): Tensor {
   return { dims, data };
 }
 
+/** Noise `(n, …)`: row i is {@linkcode normalNoise} of `dims` and seed i. */
+export function normalRows(dims: readonly number[], seeds: readonly number[]): Tensor {
+  const size = elementCount(dims);
+  const data = new Float32Array(seeds.length * size);
+  seeds.forEach((seed, i) => data.set(normalNoise(dims, seed).data, i * size));
+  return { dims: [seeds.length, ...dims], data };
+}
+
 /** Four unsigned 32-bit integers of a counter under a key: Philox4x32 with ten rounds. */
 export function philox(
   counter: readonly [number, number, number, number],

@@ -9,12 +9,10 @@ import type { PipelineOptions } from "../engine/library.ts";
 import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";
 import type { Scene } from "../model/scene.ts";
-import { normalNoise } from "../tensor/random.ts";
-import { joinRows } from "../tensor/rows.ts";
 import { zeros } from "../tensor/tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
-import type { Batch, PictureRequest, Rendered, Renderer, RendererFacts } from "./renderer.ts";
+import type { Batch, Rendered, Renderer, RendererFacts } from "./renderer.ts";
 import type { RenderOptions } from "./renderer.ts";
 
 /** What to open. */
@@ -57,14 +55,14 @@ class LocalRenderer implements Renderer {
   }
 
   async render(batch: Batch, options: RenderOptions = {}): Promise<Rendered> {
-    const { scene, conditions } = this.opened;
+    const { conditions } = this.opened;
     const { signal } = options;
     const { text, pooled, imageIds, grid } = conditions ?? {};
     const run = this.pipeline.steps({
       ...(conditions !== undefined && { text, pooled, imageIds, grid }),
       labels: batch.pictures.map(({ label }) => label),
       guidance: batch.pictures.map(({ guidance }) => guidance),
-      noise: noiseOf(batch.pictures, scene.latentDims),
+      seed: batch.pictures.map(({ seed }) => seed),
       steps: batch.steps,
       plan: batch.plan,
       ...(signal !== undefined && { signal }),
@@ -108,11 +106,6 @@ class LocalRenderer implements Renderer {
       notices,
     };
   }
-}
-
-/** Noise `(n, …)`, each picture's from its own seed. */
-function noiseOf(pictures: readonly PictureRequest[], latentDims: readonly number[]): Tensor {
-  return joinRows(pictures.map(({ seed }) => normalNoise([1, ...latentDims], seed)));
 }
 
 async function factsOf(

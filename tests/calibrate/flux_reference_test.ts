@@ -6,8 +6,8 @@ import { calibrateGuided } from "../../src/calibrate/guided.ts";
 import {
   type CalibrationTask,
   type Conditions,
+  requestOf,
   sliceConditions,
-  taskSampling,
 } from "../../src/calibrate/calibration.ts";
 import type { RatesByKind, ReuseChoice } from "../../src/calibrate/invardiff.ts";
 import { recordReference, referencePlan } from "../../src/calibrate/reference.ts";
@@ -62,7 +62,7 @@ Deno.test("reference calibration of FLUX holds one session of a module's weights
 Deno.test("guided and search calibrate FLUX on features as they are kept, its sampler's weights apart", async () => {
   await withPipeline("wasm", async (pipeline, conditions) => {
     const task = { ...smallTask(pipeline, conditions), levels: levelsOf(0.4) };
-    assertEquals(taskSampling(task).weights.length, 6);
+    assertEquals(requestOf(task).sampler.weights.length, 6);
     const guided = await calibrateGuided(task);
     assertEquals(guided.sampler.name, "flow-euler");
     assertEquals(guided.context, { guidance: 3.5, tokenGrid: [6, 4], precision: "float32" });
@@ -145,7 +145,7 @@ function bookMask({ book }: GoldenBook, kind: string): Mask {
 }
 
 async function boundBook(task: CalibrationTask, { book }: GoldenBook): Promise<Plan> {
-  const { times } = taskSampling(task);
+  const { times } = requestOf(task).sampler;
   const { model } = task.pipeline;
   const plan = importCacheBook(book, { name: model.sampler.name, times });
   return bindPlan(plan, await planTarget(model, { times, guidance: 3.5 }));

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { seededConditions, trialRequest } from "../../src/calibrate/calibration.ts";
+import { requestOf, seededConditions } from "../../src/calibrate/calibration.ts";
 import { expectedError } from "../../src/calibrate/expected_error.ts";
 import { measureRows } from "../../src/calibrate/row_error.ts";
 import { calibrateSearch, type SearchTask } from "../../src/calibrate/search_mode.ts";
@@ -32,7 +32,7 @@ function trialsOf(
   { model, executor }: Pipeline,
   task: SearchTask,
 ): Promise<Trials> {
-  return openTrials({ model, executor, request: trialRequest(task) });
+  return openTrials({ model, executor, request: requestOf(task) });
 }
 
 function rms(a: Tensor, b: Tensor): number {

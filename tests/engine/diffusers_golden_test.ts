@@ -10,7 +10,7 @@ import { openPipeline } from "../../src/engine/pipeline.ts";
 import { fullSteps } from "../../src/engine/step_segments.ts";
 import type { ModelLocation } from "../../src/assets/model_dir.ts";
 import { openModel } from "../../src/model/open_model.ts";
-import { samplingFor } from "../../src/engine/sampling.ts";
+import { resolveRequest } from "../../src/engine/request.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose, relativeError } from "../conformance/compare.ts";
@@ -70,7 +70,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 Deno.test("the times of a run are the golden scheduler's", async () => {
   const model = await openModel(await pipelineFiles());
   const times = await (await golden("dit-a-diffusers")).integers("timesteps");
-  assertEquals(samplingFor(model, { steps: 20, scene: model.scene({}) }).times, times);
+  assertEquals(resolveRequest(model, { steps: 20 }).sampler.times, times);
   await model.close();
 });
 

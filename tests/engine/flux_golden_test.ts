@@ -13,7 +13,6 @@ import { Executor } from "../../src/engine/executor.ts";
 import { interfere } from "./small_model.ts";
 import { fullSteps } from "../../src/engine/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
-import { samplingFor } from "../../src/engine/sampling.ts";
 import { importCacheBook } from "../../src/plan/cache_book.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
@@ -263,7 +262,7 @@ async function planOf(
 }
 
 function targetOf(model: Model, given: GenerateOptions): Promise<PlanTarget> {
-  const { times } = samplingFor(model, resolveRequest(model, given));
+  const { times } = resolveRequest(model, given).sampler;
   return planTarget(model, { times, guidance: GUIDANCE });
 }
 

@@ -38,7 +38,10 @@ Deno.test("picture i comes from seed + i, whatever its neighbours", async () => 
       noise: normalNoise([1, 4, 8, 8], 9),
     });
     assertEquals(given.latents.data, second.latents.data);
-    assertEquals(given.seed, undefined);
+    assertEquals(given.seeds, []);
+    assertEquals(both.seeds, [8, 9]);
+    const apart = await pipeline.generate({ labels: [2, 2], steps: 3, seed: [9, 5] });
+    assertEquals(apart.latents.data.slice(0, size), second.latents.data);
   });
 });
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
-import { samplingFor } from "../../src/engine/sampling.ts";
+import { resolveRequest } from "../../src/engine/request.ts";
 import { PlanError } from "../../src/errors.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { examplePlan } from "../plan/example_plans.ts";
@@ -14,12 +14,11 @@ Deno.test("a plan of one token grid runs on another, whose times a shift has mov
   const { model } = pipeline;
   const grid = [2, 3] as const;
   const sigmas = [1, 0.7, 0.2];
+  const text = normalNoise([1, 2, 24], 1);
+  const pooled = normalNoise([1, 20], 2);
+  const options = { text, pooled, steps: STEPS, guidance: 3.5 };
   const planFor = async (given: { readonly sigmas?: readonly number[] }) => {
-    const { times } = samplingFor(model, {
-      steps: STEPS,
-      scene: model.scene!({ grid }),
-      ...given,
-    });
+    const { sampler: { times } } = resolveRequest(model, { ...options, grid, ...given });
     const run = { times, ...given, guidance: 3.5, tokenGrid: grid };
     const { architecture, modules, fingerprint, sampler } = await planTarget(model, run);
     const full = ".".repeat(modules.length);
@@ -28,10 +27,6 @@ Deno.test("a plan of one token grid runs on another, whose times a shift has mov
       context: { tokenGrid: grid },
     });
   };
-  const text = normalNoise([1, 2, 24], 1);
-  const pooled = normalNoise([1, 20], 2);
-  const options = { text, pooled, steps: STEPS, guidance: 3.5 };
-
   for (const given of [{}, { sigmas }]) {
     const plan = await planFor(given);
     const same = await pipeline.generate({ ...options, ...given, plan, grid });

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type GenerateOptions, resolveLabel, resolveRequest } from "../../src/engine/request.ts";
 import { parseDitConfig } from "../../src/model/dit_config.ts";
-import type { Model } from "../../src/model/model.ts";
 import { ditModel } from "../../src/model/dit_model.ts";
+import type { Model } from "../../src/model/model.ts";
+import { normalRows } from "../../src/tensor/random.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 
 type Facts = Pick<Model, "classes" | "nullLabel" | "classNames" | "sampler" | "scene">;
@@ -35,13 +36,10 @@ function unguided(): Model {
 }
 
 Deno.test("resolveRequest() fills in the model's steps and guidance, seed 0 and all of few classes", () => {
-  assertEquals(resolveRequest(modelWith(), {}), {
-    labels: [0, 1, 2],
-    seed: 0,
-    steps: 50,
-    guidance: 2,
-    scene: SCENE({}),
-  });
+  const { scene, sampler, noise, ...rest } = resolveRequest(modelWith(), {});
+  assertEquals(rest, { labels: [0, 1, 2], seeds: [0, 1, 2], steps: 50, guidance: 2 });
+  assertEquals([scene.latentDims, sampler.times.length], [[1, 4, 4], 50]);
+  assertEquals(noise, normalRows([1, 4, 4], [0, 1, 2]));
 });
 
 Deno.test("resolveRequest() takes the first ten of many classes", () => {
@@ -51,15 +49,13 @@ Deno.test("resolveRequest() takes the first ten of many classes", () => {
 
 Deno.test("resolveRequest() keeps what was asked for", () => {
   const noise = zeros([2, 1, 4, 4]);
-  const options = { labels: [2, "bag"], seed: 9, steps: 7, guidance: 0, noise };
-  assertEquals(resolveRequest(modelWith(), options), {
-    labels: [2, 1],
-    seed: 9,
-    steps: 7,
-    guidance: 0,
-    noise,
-    scene: SCENE({}),
-  });
+  const options = { labels: [2, "bag"], seed: 9, steps: 7, guidance: 1.5, noise };
+  const { scene: _, sampler, ...rest } = resolveRequest(modelWith(), options);
+  assertEquals(rest, { labels: [2, 1], seeds: [], steps: 7, guidance: 1.5, noise });
+  assertEquals(sampler.times.length, 7);
+  const seeds = resolveRequest(modelWith(), { labels: [1, 1], seed: [7, 3] });
+  assertEquals(seeds.seeds, [7, 3]);
+  assertEquals(seeds.noise, normalRows([1, 4, 4], [7, 3]));
 });
 
 Deno.test("resolveRequest() guides a model without a null label with 1 and refuses more", () => {
@@ -68,8 +64,25 @@ Deno.test("resolveRequest() guides a model without a null label with 1 and refus
   assertThrows(
     () => resolveRequest(unguided(), { guidance: 2 }),
     RangeError,
-    "guidance must be 1 for a model without a null label: current value is 2",
+    "guidance must be at most 1 for a model without a null label: current value is 2",
   );
+});
+
+Deno.test("a guidance scale of at most 1 is no guidance, as in the published pipelines", () => {
+  for (const model of [modelWith(), unguided()]) {
+    for (const guidance of [0, 0.5, 1]) {
+      assertEquals(resolveRequest(model, { guidance }).guidance, 1);
+    }
+  }
+  const each = { labels: [0, 1], guidance: [0, 0.5] };
+  assertEquals(resolveRequest(modelWith(), each).scales, [1, 1]);
+  assertThrows(
+    () => resolveRequest(modelWith(), { ...each, guidance: [0, 4] }),
+    RangeError,
+    "all above 1 or none",
+  );
+  const embeds = { ...unguided(), embedsGuidance: true } as const;
+  assertEquals(resolveRequest(embeds, { guidance: 0 }).guidance, 0); // the model is given the number
 });
 
 Deno.test("resolveRequest() refuses what is out of range and says what, wanted and got", () => {
@@ -80,6 +93,8 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
     [{ labels: [0.5] }, "current value is 0.5"],
     [{ seed: 0.5 }, "seed must be an integer in 0 … "],
     [{ seed: Number.MAX_SAFE_INTEGER }, `current value is ${Number.MAX_SAFE_INTEGER}`],
+    [{ labels: [1], seed: [] }, "seeds must be 1, one for each picture: current value is 0"],
+    [{ labels: [1], seed: [-1] }, "seed must be an integer in 0 … "],
     [{ steps: 0 }, "steps must be an integer in 1 … 1000: current value is 0"],
     [{ steps: 1001 }, "current value is 1001"],
     [{ steps: 2.5 }, "current value is 2.5"],
@@ -107,7 +122,7 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
 
 Deno.test("resolveRequest() takes the last seed of which every picture has one of its own", () => {
   const seed = Number.MAX_SAFE_INTEGER - 3;
-  assertEquals(resolveRequest(modelWith(), { seed }).seed, seed);
+  assertEquals(resolveRequest(modelWith(), { seed }).seeds.at(-1), seed + 2);
 });
 
 Deno.test("resolveLabel() finds names in any letter case, names that look like numbers before indices", () => {

@@ -100,11 +100,11 @@ Deno.test("roomCheck() refuses a run by its rows and by what its plan keeps, bef
   const check = (memoryLimit?: number): ReturnType<typeof roomCheck> =>
     roomCheck(model, { name: "wasm", description: "wasm, 1 thread", memoryLimit });
   const request = resolveRequest(model, { labels: Array(4000).fill(1), steps: 1 });
-  const run = { plan: undefined, steps: await stepsOf(model, ["......"]) };
-  check()(request, run);
-  check(4 * GIB)(request, run);
+  const run = { request, steps: await stepsOf(model, ["......"]), notices: [] };
+  check()(run);
+  check(4 * GIB)(run);
   assertThrows(
-    () => check(100 * MIB)(request, run),
+    () => check(100 * MIB)(run),
     BackendError,
     "on wasm, 1 thread, 8000 rows at a time: memory must be at most 100.0 MiB",
   );

@@ -11,7 +11,7 @@ import { planned, withWeights } from "../../scripts/rivals.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { uniformPlan } from "../../scripts/uniform_plan.ts";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { toPictures } from "../../src/engine/picture.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -181,7 +181,7 @@ Deno.test("a quality report goes on where it was stopped and says the same", asy
     }
     assertEquals(task.pipeline.backend.live.values, 0);
 
-    const asked: number[] = [];
+    const asked: GenerateOptions["seed"][] = [];
     const watched = watch(task.pipeline, (seed) => asked.push(seed));
     const again = await reportQuality({ ...task, pipeline: watched });
     assertEquals([asked, judged(again)], [[], judged(report)]);
@@ -228,7 +228,7 @@ Deno.test("a variant in another precision is made by the pipeline that has it, o
 });
 
 /** A pipeline that tells the seed of each request. */
-function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
+function watch(pipeline: Pipeline, onSeed: (seed: GenerateOptions["seed"]) => void): Pipeline {
   return {
     model: pipeline.model,
     backend: pipeline.backend,
@@ -237,7 +237,7 @@ function watch(pipeline: Pipeline, onSeed: (seed: number) => void): Pipeline {
     precision: pipeline.precision,
     runsPerStep: pipeline.runsPerStep,
     generate: (options) => {
-      onSeed(options?.seed ?? 0);
+      onSeed(options?.seed);
       return pipeline.generate(options);
     },
     steps: (options) => pipeline.steps(options),
