@@ -16,7 +16,7 @@
 
 export type { DownloadEvent, DownloadProgress } from "./src/assets/download_meter.ts";
 export type { DdimSpacing, SamplerDefaults, SigmaShift } from "./src/sampler/config.ts";
-export type { ModelLocation } from "./src/assets/model_dir.ts";
+export type { ModelLocation } from "./src/assets/location.ts";
 export { openParts } from "./src/assets/parted_source.ts";
 export type { Fetch } from "./src/assets/ranged_response.ts";
 export type { ByteRange, Source } from "./src/assets/source.ts";

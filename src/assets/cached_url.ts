@@ -12,24 +12,20 @@ import { blobKey, type ContentHash } from "./content_hash.ts";
 import { type RemoteBlob, strongEtag } from "./download.ts";
 import { AbsentError, type Answer, ask, PATIENCE_MS, plain } from "./hub_request.ts";
 import { checkJson, parseJson } from "./json.ts";
-import { type HubOptions, KeptFiles } from "./kept_files.ts";
+import { type HubOptions, KeptFiles, type KeptSource } from "./kept_files.ts";
 import { contentRange } from "./ranged_response.ts";
 import { Interruption, persist, watching } from "./retry.ts";
-import { type ByteRange, checkedPath, fail, type Source } from "./source.ts";
-
-/** Files below a URL; those that were looked for and found can be brought into the cache. */
-export interface CachedUrl extends Source {
-  /** Paths that were found, in the order they were asked for. */
-  found(): readonly string[];
-  /** Brings a file into the cache. @throws {AssetError} When it cannot be had. */
-  fetch(path: string, signal?: AbortSignal): Promise<void>;
-  /** Name of the store that files are kept in: a folder, on a disk. */
-  keptIn(): Promise<string>;
-}
+import { checkedPath } from "./source.ts";
 
 /** Opens a URL prefix, `http:` or `https:`; a query is kept for every file. Nothing is asked yet. */
-export function openCachedUrl(prefix: string | URL, options: HubOptions = {}): CachedUrl {
-  return new CachedFiles(new URL(prefix), options);
+export function openCachedUrl(prefix: string | URL, options: HubOptions = {}): KeptSource {
+  const files = new CachedFiles(new URL(prefix), options);
+  return files.kept.source({
+    find: (path) => files.find(path),
+    list: () => Promise.resolve(undefined),
+    commit: () => Promise.resolve(undefined),
+    settled: () => files.settled(),
+  });
 }
 
 const remembered = z.strictObject({
@@ -40,64 +36,24 @@ const remembered = z.strictObject({
 });
 type Remembered = z.infer<typeof remembered>;
 
-class CachedFiles implements CachedUrl {
-  readonly name: string;
-  readonly #kept: KeptFiles;
+class CachedFiles {
+  readonly kept: KeptFiles;
   readonly #files = new Map<string, Promise<RemoteBlob | undefined>>();
-  readonly #found: string[] = [];
 
   constructor(readonly prefix: URL, options: HubOptions) {
-    this.name = plain(prefix);
-    this.#kept = new KeptFiles(this.name, options);
+    this.kept = new KeptFiles(plain(prefix), options);
   }
 
-  async size(path: string): Promise<number | undefined> {
-    return (await this.#find(path))?.size;
-  }
-
-  async read(path: string, range: ByteRange): Promise<Uint8Array> {
-    return await this.#kept.read(await this.#existing(path), range);
-  }
-
-  async *stream(
-    path: string,
-    range: ByteRange,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    yield* this.#kept.stream(await this.#existing(path), range, signal);
-  }
-
-  list(): Promise<undefined> {
-    return Promise.resolve(undefined);
-  }
-
-  found(): readonly string[] {
-    return this.#found;
-  }
-
-  async fetch(path: string, signal?: AbortSignal): Promise<void> {
-    await this.#kept.bring(await this.#existing(path), signal);
-  }
-
-  async keptIn(): Promise<string> {
-    return (await this.#kept.open()).store.name;
-  }
-
-  async close(): Promise<void> {
-    await this.#kept.close();
-    await Promise.allSettled(this.#files.values());
-  }
-
-  async #existing(path: string): Promise<RemoteBlob> {
-    return await this.#find(path) ?? fail(`${path} in ${this.name}`, "it must exist");
-  }
-
-  async #find(path: string): Promise<RemoteBlob | undefined> {
-    this.#kept.signal.throwIfAborted();
+  async find(path: string): Promise<RemoteBlob | undefined> {
+    this.kept.signal.throwIfAborted();
     const file = this.#files.get(path) ?? this.#findFirst(path);
     this.#files.set(path, file);
     file.catch(() => this.#files.delete(path)); // the next caller may have better luck
     return await file;
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#files.values());
   }
 
   /** Asks what the file is now; what it was last, when nobody answers or nobody may be asked. */
@@ -105,12 +61,11 @@ class CachedFiles implements CachedUrl {
     const url = new URL(this.prefix);
     const names = checkedPath(path).split("/").map(encodeURIComponent);
     url.pathname = [url.pathname.replace(/\/$/, ""), ...names].join("/");
-    const { store, offline } = await this.#kept.open();
+    const { store, offline } = await this.kept.open();
     const place = `urls/${hashOf(url.href)}.json`;
     const known = parseRemembered(await store.readText(place));
     const file = offline ? known : await this.#probe(url, place, known);
     if (file === undefined) return undefined;
-    this.#found.push(path);
     const hash: ContentHash | undefined = file.sha256 === undefined
       ? undefined
       : { kind: "sha256", hex: file.sha256 };
@@ -123,8 +78,8 @@ class CachedFiles implements CachedUrl {
     place: string,
     known: Remembered | undefined,
   ): Promise<Remembered | undefined> {
-    const { access: { clock } } = await this.#kept.open();
-    const { signal } = this.#kept;
+    const { access: { clock } } = await this.kept.open();
+    const { signal } = this.kept;
     try {
       // Once, where there is something to fall back on.
       const tries = known === undefined ? {} : { tries: 1 };
@@ -135,15 +90,15 @@ class CachedFiles implements CachedUrl {
     } catch (error) {
       if (error instanceof AbsentError) return undefined;
       if (known === undefined || !(error instanceof Interruption)) throw error;
-      this.#kept.tell(plain(url), `${error.message}; using what is in the cache`);
+      this.kept.tell(plain(url), `${error.message}; using what is in the cache`);
       return known;
     }
   }
 
   /** One byte tells size and etag of the whole. */
   async #ask(url: URL): Promise<Remembered> {
-    const { access } = await this.#kept.open();
-    const { signal } = this.#kept;
+    const { access } = await this.kept.open();
+    const { signal } = this.kept;
     const range = { offset: 0, length: 1 };
     const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
     return await watching(watched, async (watch) => {
@@ -154,12 +109,12 @@ class CachedFiles implements CachedUrl {
   }
 
   async #remember(place: string, file: Remembered): Promise<void> {
-    const { store } = await this.#kept.open();
+    const { store } = await this.kept.open();
     try {
       await store.writeText(place, JSON.stringify(file));
     } catch (error) {
       if (!(error instanceof AssetError)) throw error;
-      this.#kept.tell(place, error.message); // a read-only cache: it is asked for again next time
+      this.kept.tell(place, error.message); // a read-only cache: it is asked for again next time
     }
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { AssetError } from "../errors.ts";
+import { weightFormat } from "./weight_files.ts";
 
 /** Where a model lies on a hub. */
 export interface HubLocation {
@@ -16,7 +17,7 @@ export interface HubLocation {
   readonly revision: string;
   /** Folder in the repository, such as `transformer`; empty is its top. */
   readonly folder: string;
-  /** The `.safetensors` file that the text names, in that folder. */
+  /** The file of weights that the text names, in that folder. */
   readonly file?: string;
 }
 
@@ -29,6 +30,13 @@ const SLASHED = /^(refs\/(?:pr|convert)\/[^/]+)(?:\/(.*))?$/;
 /** Whether a location is written as one of a hub's. */
 export function isHubLocation(text: string): boolean {
   return SCHEME.test(text);
+}
+
+/** The end of a message about a text that is none, where it would be one with the scheme; else nothing. */
+export function hubHint(text: string): string {
+  const [owner, name, ...more] = text.split("/");
+  const isName = more.length === 0 && [owner, name].every((part) => NAME.test(part ?? ""));
+  return isName ? `; a model of a hub begins with hf://, as in hf://${text}` : "";
 }
 
 /**
@@ -79,7 +87,7 @@ function splitPath(text: string, path: string): { folder: string; file?: string 
   const wrong = (part: string): boolean => /^\.{0,2}$|^\s|\s$|[\\:?#\0]/.test(part);
   if (parts.length === 1 && parts[0] === "") return { folder: "" };
   if (parts.some(wrong)) refuse(text, "its subfolder must be a path inside of the repository");
-  const file = /\.(?:safetensors|pth?|bin)$/i.test(parts.at(-1)!) ? parts.pop() : undefined; // a split has a part
+  const file = weightFormat(parts.at(-1)!) === undefined ? undefined : parts.pop(); // a split has a part
   return { folder: parts.join("/"), ...(file !== undefined && { file }) };
 }
 

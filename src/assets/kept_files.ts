@@ -12,7 +12,7 @@ import { ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.t
 import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_settings.ts";
 import { collect, type Fetch, inBlocks } from "./ranged_response.ts";
 import { abortable, CLOCK, type Clock, persist, watching } from "./retry.ts";
-import { blocks, type ByteRange, checkRange, fail } from "./source.ts";
+import { blocks, type ByteRange, checkRange, fail, type Source } from "./source.ts";
 
 /** How files are fetched and kept. */
 export interface HubOptions {
@@ -28,6 +28,32 @@ export interface HubOptions {
   readonly fetch?: Fetch;
   /** Waits; the machine's clock unless given. */
   readonly clock?: Clock;
+}
+
+/** Files of which copies are kept. */
+export interface KeptSource extends Source {
+  /**
+   * Brings a file into the cache; returns when it is there.
+   *
+   * @throws {AssetError} When it is absent or cannot be had; the signal's reason when it is aborted.
+   */
+  fetch(path: string, signal?: AbortSignal): Promise<void>;
+  /** Name of the store that files are kept in: a folder, on a disk. */
+  keptIn(): Promise<string>;
+  /**
+   * The commit that the files are of; `undefined` where there are no commits.
+   *
+   * @throws {AssetError} When it cannot be found.
+   */
+  commit(): Promise<string | undefined>;
+}
+
+/** What sources of kept files do each in their own way. */
+export interface Finding extends Pick<KeptSource, "list" | "commit"> {
+  /** Finds a file; `undefined` when there is none. */
+  find(path: string): Promise<RemoteBlob | undefined>;
+  /** Resolves when no question is open any more. */
+  settled(): Promise<unknown>;
 }
 
 /** What was opened for the first file. */
@@ -83,10 +109,11 @@ export class KeptFiles {
 
   /** A range of a file in blocks. */
   async *stream(
-    blob: RemoteBlob,
+    find: () => Promise<RemoteBlob>,
     range: ByteRange,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
+    const blob = await find();
     checkRange(`${blob.path} in ${this.name}`, range, blob.size);
     await this.bring(blob, signal);
     const { store } = await this.open();
@@ -101,6 +128,26 @@ export class KeptFiles {
     this.#downloads.set(key, running);
     running.catch(() => this.#downloads.delete(key)); // the next caller may have better luck
     await abortable(running, signal);
+  }
+
+  /** The source of the files that are found so. */
+  source({ find, list, commit, settled }: Finding): KeptSource {
+    const existing = async (path: string): Promise<RemoteBlob> =>
+      await find(path) ?? fail(`${path} in ${this.name}`, "it must exist");
+    return {
+      name: this.name,
+      list,
+      commit,
+      size: async (path) => (await find(path))?.size,
+      read: async (path, range) => await this.read(await existing(path), range),
+      stream: (path, range, signal) => this.stream(() => existing(path), range, signal),
+      fetch: async (path, signal) => await this.bring(await existing(path), signal),
+      keptIn: async () => (await this.open()).store.name,
+      close: async () => {
+        await this.close();
+        await settled();
+      },
+    };
   }
 
   /** Tells whoever listens. */

@@ -1,53 +1,194 @@
 /**
- * Which files of a repository a model needs, told by their names.
+ * Finds a model's files: all that it needs is known before any of its weights are read.
  *
  * @module
  */
 
-/** Names that weights go by; with one of them there, others are other models. */
-const CONVENTIONAL: readonly string[] = [
-  "weights.safetensors",
-  "model.safetensors",
-  "diffusion_pytorch_model.safetensors",
-  "diffusion_pytorch_model.bin",
-];
-/** Folders of a pipeline that are read; text encoders are the caller's. */
-const FOLDERS: readonly string[] = ["transformer", "vae", "scheduler"];
+import { AssetError } from "../errors.ts";
+import { parseJson } from "./json.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
+import { parseShards, type ShardPlaces } from "./shards.ts";
+import type { Source } from "./source.ts";
+import { openSubfolder } from "./subfolder.ts";
+import { findWeights, nameOfWeights, weightFormat, WEIGHTS } from "./weight_files.ts";
+
+/** A part of a model in its folder. */
+export interface FoundPart {
+  /** The folder. */
+  readonly folder: Source;
+  /** Its configuration, not yet checked; `undefined` where it has none. */
+  readonly config: unknown;
+  /** Its file of weights, or the index of several. */
+  readonly weights: string;
+  /** What the index says, where it is one. */
+  readonly shards?: ShardPlaces;
+  /** All of its files, by their paths from the model's folder. */
+  readonly paths: readonly string[];
+}
+
+/** A model: its transformer, and where its other parts are. */
+export interface FoundModel extends FoundPart {
+  /** Short name: the manifest's, or of the weights' file, or of its folder where files have usual names. */
+  readonly id: string;
+  /** What `model.json` says; absent for what others publish. */
+  readonly manifest?: Manifest;
+  /** Names of each class, in label order; may be empty. */
+  readonly classNames: readonly string[];
+  /** Path of the scheduler's configuration, if there is one. */
+  readonly scheduler: string;
+  /**
+   * Finds another part, such as `vae`; `undefined` where there is none.
+   *
+   * @throws {AssetError} When it lacks its configuration or its weights.
+   */
+  findPart(name: string): Promise<FoundPart | undefined>;
+}
+
+/** Throws when a `model_index.json` or a transformer's `config.json` is of no use. */
+export type DescriptionCheck = (json: unknown, name: string) => void;
+
+/** How a model is looked for. */
+export interface FindOptions {
+  /** The file of weights to take; one with a usual name, or the only one, unless given. */
+  readonly file?: string | undefined;
+  /** Given each description of a model before its weights are looked for; throws where they are of no use. */
+  readonly checkDescription?: DescriptionCheck | undefined;
+}
+
+const MANIFEST = "model.json";
+const CONFIG = "config.json";
+const SCHEDULER = "scheduler_config.json";
+/** Parts that are read beside the transformer; text encoders are the caller's. */
+const OTHER_PARTS: readonly string[] = ["vae"];
+/** Largest `model.json` or `config.json`: 16 MiB. */
+const JSON_LIMIT = 1 << 24;
 
 /**
- * Descriptions and weights: safetensors, or where there are none PyTorch's files. Of a pipeline those of its transformer, VAE and scheduler; elsewhere what lies
- * at the top. Copies in other number formats (`….fp16.safetensors`) are left out where the plain one is.
+ * Finds the model in a folder by reading its descriptions.
  *
- * @param paths All files, from the model's folder.
- * @param file The weights, where the location names them.
+ * @throws {AssetError} When there is none, or a description is not what it claims to be.
  */
-export function modelFiles(paths: Iterable<string>, file?: string): readonly string[] {
-  const all = [...paths];
-  const folders = file === undefined && all.includes("model_index.json") ? ["", ...FOLDERS] : [""];
-  return folders.flatMap((folder) => {
-    const here = all.filter((path) => folderOf(path) === folder);
-    const weights = file !== undefined
-      ? here.filter((path) => path === file)
-      : folder === "" && folders.length > 1
-      ? []
-      : weightsOf(here);
-    return [...here.filter((path) => path.endsWith(".json")), ...weights];
-  });
+export async function findModel(source: Source, options: FindOptions = {}): Promise<FoundModel> {
+  const { file, checkDescription: check } = options;
+  const json = file === undefined || file === WEIGHTS
+    ? await readJson(source, MANIFEST)
+    : undefined;
+  if (json !== undefined) return packaged(source, parseManifest(json), check);
+  const index = file === undefined ? await readJson(source, PIPELINE_INDEX) : undefined;
+  if (index !== undefined) return await findPipeline(source, index, check);
+  const part = await findIn(source, "", options);
+  return {
+    ...part,
+    id: nameOfWeights(part.weights) ?? folderName(source) ?? part.weights,
+    classNames: [],
+    scheduler: SCHEDULER,
+    findPart: () => Promise.resolve(undefined),
+  };
 }
 
-function weightsOf(paths: readonly string[]): readonly string[] {
-  const safe = paths.filter((path) => /\.safetensors$/i.test(path));
-  const weights = safe.length > 0 ? safe : paths.filter((path) => /\.(?:pth?|bin)$/i.test(path));
-  const conventional = weights.filter((path) => CONVENTIONAL.includes(nameOf(path)));
-  if (conventional.length > 0) return conventional.slice(0, 1);
-  const plain = weights.filter((path) => !/\.(?:fp16|bf16|fp8|fp32)[.-]/i.test(nameOf(path)));
-  return plain.length > 0 ? plain : weights;
+/**
+ * All files that opening a model reads, by their paths from its folder.
+ *
+ * @throws {AssetError} As `findModel()`.
+ */
+export async function modelFiles(
+  source: Source,
+  options: FindOptions = {},
+): Promise<readonly string[]> {
+  const { findPart, paths, scheduler } = await findModel(source, options);
+  const others: string[] = [];
+  for (const name of OTHER_PARTS) others.push(...(await findPart(name))?.paths ?? []);
+  for (const path of [...paths, ...others]) {
+    if (await source.size(path) !== undefined) continue; // a shard, at worst
+    throw new AssetError(`Cannot open model in ${source.name}: it must have ${path}`);
+  }
+  return [...paths, ...others, ...await source.size(scheduler) === undefined ? [] : [scheduler]];
 }
 
-function folderOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+/** A model as we ship them: its manifest has the configuration. */
+function packaged(
+  source: Source,
+  manifest: Manifest,
+  check: DescriptionCheck | undefined,
+): FoundModel {
+  const { id, config, classNames } = manifest;
+  check?.(config, source.name);
+  return {
+    ...{ id, manifest, config, classNames },
+    folder: source,
+    weights: WEIGHTS,
+    paths: [MANIFEST, WEIGHTS],
+    scheduler: SCHEDULER,
+    findPart: async (name) => {
+      const isThere = await source.size(`${name}/${CONFIG}`) !== undefined;
+      return isThere ? await findIn(source, name) : undefined;
+    },
+  };
 }
 
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+async function findPipeline(
+  source: Source,
+  json: unknown,
+  check: DescriptionCheck | undefined,
+): Promise<FoundModel> {
+  const { parts, classNames } = parsePipelineIndex(json);
+  check?.(json, source.name);
+  if (!parts.has("transformer")) {
+    throw new AssetError(
+      `Cannot open ${source.name}: its ${PIPELINE_INDEX} must name a transformer: ` +
+        `current value is ${[...parts].join(", ") || "nothing"}`,
+    );
+  }
+  const transformer = await findIn(source, "transformer", { checkDescription: check });
+  return {
+    ...transformer,
+    id: folderName(source) ?? transformer.weights,
+    classNames,
+    paths: [PIPELINE_INDEX, ...transformer.paths],
+    scheduler: `scheduler/${SCHEDULER}`,
+    findPart: async (name) => parts.has(name) ? await findIn(source, name) : undefined,
+  };
+}
+
+/** One part; at the top, its configuration may be missing. */
+async function findIn(
+  source: Source,
+  name: string,
+  { file, checkDescription: check }: FindOptions = {},
+): Promise<FoundPart> {
+  const folder = name === "" ? source : openSubfolder(source, name);
+  const config = await readJson(folder, CONFIG);
+  check?.(config, folder.name);
+  if (config === undefined && name !== "") {
+    throw new AssetError(`Cannot open ${folder.name}: it must have ${CONFIG}`);
+  }
+  const weights = file ?? await findWeights(folder);
+  const shards = weightFormat(weights) === "index"
+    ? parseShards(await readJson(folder, weights), weights)
+    : undefined;
+  const names = [...(config === undefined ? [] : [CONFIG]), weights, ...new Set(shards?.values())];
+  const paths = names.map((path) => name === "" ? path : `${name}/${path}`);
+  return { folder, config, weights, paths, ...(shards !== undefined && { shards }) };
+}
+
+function folderName(source: Source): string | undefined {
+  return source.name.split(/[/\\]/).findLast((part) => part !== "" && part !== ".");
+}
+
+/**
+ * A description; `undefined` where there is none.
+ *
+ * @throws {AssetError} When it is too large or not JSON.
+ */
+export async function readJson(source: Source, path: string): Promise<unknown> {
+  const length = await source.size(path);
+  if (length === undefined) return undefined;
+  if (length > JSON_LIMIT) {
+    throw new AssetError(
+      `Cannot read ${path} in ${source.name}: it must have at most ${JSON_LIMIT} bytes: ` +
+        `current value is ${length}`,
+    );
+  }
+  return parseJson(await source.read(path, { offset: 0, length }), `${path} in ${source.name}`);
 }

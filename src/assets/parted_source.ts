@@ -10,7 +10,7 @@
 import { z } from "zod";
 import { checkJson, parseJson } from "./json.ts";
 import { collect, type Fetch, inBlocks, received, refuse, request } from "./ranged_response.ts";
-import { type ByteRange, checkedPath, checkRange, fail, type Source } from "./source.ts";
+import { type ByteRange, checkedPath, checkRange, fail, namesIn, type Source } from "./source.ts";
 
 /** Name of the index. */
 export const PARTS_INDEX = "parts.json";
@@ -78,8 +78,8 @@ class PartedSource implements Source {
     yield* inBlocks(this.#slices(url, { ...range, size }, signal), url, range.length);
   }
 
-  list(): Promise<readonly string[]> {
-    return Promise.resolve(Object.keys(this.index.files));
+  list(folder?: string): Promise<readonly string[]> {
+    return Promise.resolve(namesIn(Object.keys(this.index.files), folder));
   }
 
   close(): Promise<void> {

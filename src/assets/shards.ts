@@ -1,7 +1,7 @@
 /**
- * Weights in several safetensors files, with an index that says which tensor lies in which.
+ * Weights in several files, with an index that says which tensor lies in which.
  *
- * *Source:* the hub's sharded checkpoints, `<name>.safetensors.index.json`.
+ * *Source:* the hub's sharded checkpoints, `<name>.safetensors.index.json`, `<name>.bin.index.json`.
  *
  * @module
  */
@@ -11,18 +11,35 @@ import { AssetError } from "../errors.ts";
 import { checkJson } from "./json.ts";
 import { openSafetensors } from "./safetensors.ts";
 import type { Source } from "./source.ts";
+import { openTorchCheckpoint } from "./torch_checkpoint.ts";
+import { weightFormat } from "./weight_files.ts";
 import { fileWeights, type StoredWeights } from "./weights.ts";
 
-/** What comes behind the name of the whole in the name of its index. */
-export const INDEX_SUFFIX = ".index.json";
+/** Name of a tensor → the file that it lies in. */
+export type ShardPlaces = ReadonlyMap<string, string>;
 
 const MAX_SHARDS = 1000;
 const schema = z.object({ // metadata is for people
-  weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+\.safetensors$/)),
+  weight_map: z.record(z.string(), z.string().regex(/^[^/\\]+\.(?:safetensors|sft|pth?|bin)$/)),
 });
 
 /**
- * Opens the files that an index names, by their headers.
+ * Reads an index.
+ *
+ * @param path Of the index, for messages.
+ * @throws {AssetError} When it does not name files beside itself, or too many.
+ */
+export function parseShards(json: unknown, path: string): ShardPlaces {
+  const places = new Map(Object.entries(checkJson(json, schema, path).weight_map));
+  const { size } = new Set(places.values());
+  if (size <= MAX_SHARDS) return places;
+  throw new AssetError(
+    `Cannot read ${path}: it must name at most ${MAX_SHARDS} files: current value is ${size}`,
+  );
+}
+
+/**
+ * Opens the files that an index names; of safetensors only their headers are read.
  *
  * @param path Of the index, for messages.
  * @throws {AssetError} When a file is absent, or does not have exactly the tensors that the index says.
@@ -30,18 +47,12 @@ const schema = z.object({ // metadata is for people
 export async function openShards(
   source: Source,
   path: string,
-  json: unknown,
+  fileOf: ShardPlaces,
 ): Promise<StoredWeights> {
-  const { weight_map: places } = checkJson(json, schema, path);
-  const fileOf = new Map(Object.entries(places));
-  const files = [...new Set(fileOf.values())].sort();
-  if (files.length > MAX_SHARDS) {
-    throw new AssetError(
-      `Cannot read ${path}: it must name at most ${MAX_SHARDS} files: current value is ${files.length}`,
-    );
-  }
   const shards = new Map<string, StoredWeights>();
-  for (const file of files) shards.set(file, fileWeights(await openSafetensors(source, file)));
+  for (const file of [...new Set(fileOf.values())].sort()) {
+    shards.set(file, await openWeightFile(source, file));
+  }
   checkPlaces(path, fileOf, shards);
   const shardOf = (name: string): StoredWeights => {
     const file = fileOf.get(name);
@@ -55,6 +66,12 @@ export async function openShards(
     read: async (name, signal) => await shardOf(name).read(name, signal),
     sample: async (name, indices) => await shardOf(name).sample(name, indices),
   };
+}
+
+/** Opens one file, read as its name says. @throws {AssetError} When it is absent or not what it claims to be. */
+async function openWeightFile(source: Source, path: string): Promise<StoredWeights> {
+  if (weightFormat(path) === "torch") return await openTorchCheckpoint(source, path);
+  return fileWeights(await openSafetensors(source, path));
 }
 
 function checkPlaces(

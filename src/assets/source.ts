@@ -39,8 +39,8 @@ export interface Source {
    * @throws {AssetError} As `read()`; the signal's reason when it is aborted.
    */
   stream(path: string, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Names of the files beside each other; `undefined` where they cannot be listed. */
-  list(): Promise<readonly string[] | undefined>;
+  /** Names of what lies in a folder, at the top unless given; `undefined` where nothing can be listed. */
+  list(folder?: string): Promise<readonly string[] | undefined>;
   /** Closes what reading opened; reading is over. */
   close(): Promise<void>;
 }
@@ -60,7 +60,7 @@ export function openMemory(files: ReadonlyMap<string, Uint8Array>): Source {
     size: async (path) => await Promise.resolve(files.get(checkedPath(path))?.length),
     read: async (path, range) => await read(path, range),
     stream: (path, range, signal) => blocks(range, (part) => read(path, part), signal),
-    list: () => Promise.resolve([...files.keys()]),
+    list: (folder) => Promise.resolve(namesIn(files.keys(), folder)),
     close: () => Promise.resolve(),
   };
 }
@@ -110,10 +110,10 @@ class DirectorySource implements Source {
     yield* blocks(range, read, signal);
   }
 
-  async list(): Promise<readonly string[]> {
+  async list(folder?: string): Promise<readonly string[]> {
     try {
       const { readdir } = await import("node:fs/promises");
-      return await readdir(await this.#locate("."));
+      return await readdir(await this.#locate(folder === undefined ? "." : checkedPath(folder)));
     } catch (cause) {
       if (isKind(cause, "ENOTDIR", "NotADirectory")) {
         fail(this.name, "it must be a directory", cause);
@@ -156,6 +156,13 @@ class DirectorySource implements Source {
     const { fileURLToPath } = await import("node:url");
     return `${fileURLToPath(this.directory)}/${path}`;
   }
+}
+
+/** Names of what lies in a folder, by the paths of all files. */
+export function namesIn(paths: Iterable<string>, folder = ""): readonly string[] {
+  const prefix = folder === "" ? "" : `${folder}/`;
+  const inside = [...paths].filter((path) => path.startsWith(prefix));
+  return [...new Set(inside.map((path) => path.slice(prefix.length).split("/", 1)[0]!))]; // of any text
 }
 
 /** Refuses a path that is absolute or leaves the source. Returns the path. */

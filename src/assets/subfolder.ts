@@ -14,7 +14,7 @@ export function openSubfolder(outer: Source, folder: string): Source {
     size: (path) => outer.size(inside(path)),
     read: (path, range) => outer.read(inside(path), range),
     stream: (path, range, signal) => outer.stream(inside(path), range, signal),
-    list: () => Promise.resolve(undefined), // names are asked for one by one
+    list: (inner) => outer.list(inner === undefined ? folder : inside(inner)),
     close: () => Promise.resolve(),
   };
 }

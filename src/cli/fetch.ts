@@ -5,14 +5,13 @@
  */
 
 import process from "node:process";
-import { formatHubLocation } from "../assets/hub_location.ts";
-import type { CachedUrl } from "../assets/cached_url.ts";
-import type { HubSource } from "../assets/hub_source.ts";
+import { formatHubLocation, hubHint, parseHubLocation } from "../assets/hub_location.ts";
+import type { KeptSource } from "../assets/kept_files.ts";
+import { locateKept } from "../assets/location.ts";
 import { modelFiles } from "../assets/model_files.ts";
-import { openRemote, type RemoteLocation } from "../assets/remote_location.ts";
-import type { Source } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import { openModel } from "../model/open_model.ts";
+import { expectSupported } from "../model/known_classes.ts";
 import { formatBytes, withDownloads } from "./download_progress.ts";
 import { text } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
@@ -26,7 +25,7 @@ export const FETCH = table({
   summary: "download a model into the cache",
   options: {
     location: option(text("a location"), location, { operand: true }),
-    dryRun: flag("only say which files, and their bytes"),
+    dryRun: flag("only say which files, and their bytes; descriptions are read"),
   },
   notes: `environment: HF_TOKEN, HF_ENDPOINT (a mirror), HF_HUB_OFFLINE or INVARDIFF_OFFLINE,
   INVARDIFF_CACHE (the folder; invardiff in the platform's cache folder)`,
@@ -37,74 +36,50 @@ export async function fetchModel(
   { location, dryRun: dry }: Asked<typeof FETCH>,
   signal: AbortSignal,
 ): Promise<void> {
+  const began = performance.now();
   const report = await withDownloads(async (onDownload) => {
     // A URL is named as for any program that downloads; elsewhere it is read without being kept.
-    const remote = openRemote(location.replace(/^https?:/i, "cached+$&"), { onDownload, signal });
-    if (remote === undefined) return refuse(location);
+    const kept = locateKept(location.replace(/^https?:/i, "cached+$&"), { onDownload, signal });
+    const { source, file } = kept ?? refuse(location);
     try {
-      if (remote.kind === "hub") return await fetchHub(remote.source, { dry, signal });
-      return await fetchUrl(remote, { location, dry, signal });
+      const paths = await modelFiles(source, { file, checkDescription: expectSupported });
+      // Its headers come first: what does not open is not brought.
+      if (!dry) await (await openModel(unclosed(source), { file, signal })).close();
+      const name = await nameOf(source, location);
+      return await bring(source, { name, paths, dry, began, signal });
     } catch (error) {
       if (signal.aborted) process.stderr.write("what has come is kept: fetch goes on there\n");
       throw error;
     } finally {
-      await remote.source.close();
+      await source.close();
     }
   });
   process.stdout.write(report);
 }
 
-interface FetchOptions {
-  readonly dry: boolean;
-  readonly signal: AbortSignal;
-}
-
-async function fetchHub(source: HubSource, { dry, signal }: FetchOptions): Promise<string> {
-  const files = await source.files();
-  const paths = modelFiles(files.keys(), source.location.file);
-  if (!paths.some((path) => /\.safetensors$/i.test(path))) {
-    throw new AssetError(
-      `Cannot fetch ${source.name}: it must have .safetensors files: current value is ` +
-        `${files.size} files without any`,
-    );
-  }
-  // Pinned to its commit, so that the same can be had again.
-  const name = formatHubLocation({ ...source.location, revision: await source.commit() });
-  return await bring(source, { name, paths, dry, signal });
-}
-
-/** A URL cannot be listed: what opening the model looks for and finds is what it needs. */
-async function fetchUrl(
-  { source, file }: RemoteLocation & { readonly kind: "url" },
-  { location, dry, signal }: FetchOptions & { readonly location: string },
-): Promise<string> {
-  if (file === undefined) await (await openModel(unclosed(source))).close();
-  else for (const path of [file, "config.json"]) await source.size(path);
-  const name = location.replace(/^(?:cached\+)?/i, "cached+");
-  return await bring(source, { name, paths: source.found(), dry, signal });
+/** Names the same files again, if a hub has them: at their commit. */
+async function nameOf(source: KeptSource, location: string): Promise<string> {
+  const revision = await source.commit();
+  if (revision === undefined) return location.replace(/^(?:cached\+)?/i, "cached+");
+  return formatHubLocation({ ...parseHubLocation(location), revision });
 }
 
 /** A model closes its source, which is needed for longer here. */
-function unclosed(source: Source): Source {
-  return {
-    name: source.name,
-    size: (path) => source.size(path),
-    read: (path, range) => source.read(path, range),
-    stream: (path, range, signal) => source.stream(path, range, signal),
-    list: () => source.list(),
-    close: () => Promise.resolve(),
-  };
+function unclosed(source: KeptSource): KeptSource {
+  return { ...source, close: () => Promise.resolve() };
 }
 
 /** Brings files, or lists them; says what they are, how large, and where they lie. */
 async function bring(
-  source: HubSource | CachedUrl,
-  { name, paths, dry, signal }: FetchOptions & {
+  source: KeptSource,
+  { name, paths, dry, began, signal }: {
     readonly name: string;
     readonly paths: readonly string[];
+    readonly dry: boolean;
+    readonly began: number;
+    readonly signal: AbortSignal;
   },
 ): Promise<string> {
-  const began = performance.now();
   const lines: string[] = [];
   let bytes = 0;
   for (const path of paths) {
@@ -121,7 +96,8 @@ async function bring(
 
 function refuse(location: string): never {
   throw new AssetError(
-    "Cannot fetch: its location must begin with hf://, https:// or http://: current value is " +
-      JSON.stringify(location.slice(0, 200)),
+    `Cannot fetch: its location must begin with hf://, https:// or http://: current value is ${
+      JSON.stringify(location.slice(0, 200))
+    }${hubHint(location)}`,
   );
 }

@@ -5,7 +5,7 @@
  */
 
 import type { DownloadEvent } from "../assets/download_meter.ts";
-import type { ModelLocation } from "../assets/model_dir.ts";
+import type { ModelLocation } from "../assets/location.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";

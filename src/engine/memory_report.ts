@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ModelLocation } from "../assets/model_dir.ts";
+import type { ModelLocation } from "../assets/location.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";

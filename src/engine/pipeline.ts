@@ -5,7 +5,7 @@
  */
 
 import type { DownloadEvent } from "../assets/download_meter.ts";
-import type { ModelLocation } from "../assets/model_dir.ts";
+import type { ModelLocation } from "../assets/location.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
 import type { Model } from "../model/model.ts";

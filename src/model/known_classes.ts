@@ -76,7 +76,7 @@ const UNSUPPORTED: readonly KnownKind[] = [
  */
 export function expectSupported(description: unknown, name: string): void {
   const { pipeline, model } = classesOf(description);
-  for (const found of [model, pipeline]) {
+  for (const found of [pipeline, model]) {
     const kind = found === undefined ? undefined : kindOf(({ classes }) => classes.test(found));
     if (kind !== undefined) refuse(name, `${kind.title} (class ${found})`);
   }

@@ -4,11 +4,8 @@
  * @module
  */
 
-import {
-  type ModelDirectory,
-  type ModelLocation,
-  openModelDirectory,
-} from "../assets/model_dir.ts";
+import type { ModelLocation } from "../assets/location.ts";
+import { type ModelDirectory, openModelDirectory } from "../assets/model_dir.ts";
 import { AssetError } from "../errors.ts";
 import { FAMILIES } from "./families.ts";
 import { expectSupported, expectSupportedTensors, supportedText } from "./known_classes.ts";

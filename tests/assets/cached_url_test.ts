@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
-import { type CachedUrl, openCachedUrl } from "../../src/assets/cached_url.ts";
+import { openCachedUrl } from "../../src/assets/cached_url.ts";
 import { openMemoryStore } from "../../src/assets/chunk_store.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
-import { openRemote } from "../../src/assets/remote_location.ts";
+import type { KeptSource } from "../../src/assets/kept_files.ts";
+import { locateKept } from "../../src/assets/location.ts";
 import { AssetError } from "../../src/errors.ts";
 import { fakeClock } from "./fake_clock.ts";
 import { NET, numbered } from "./hub_fixture.ts";
@@ -14,7 +15,7 @@ const LARGE = fileOfBytes(numbered(2_000_000), "large"); // led elsewhere, with 
 interface Opened {
   readonly hub: FakeHub;
   /** Opens the prefix again, on the same store. */
-  readonly open: (options?: { readonly offline: boolean }) => CachedUrl;
+  readonly open: (options?: { readonly offline: boolean }) => KeptSource;
   readonly notices: string[];
 }
 
@@ -22,7 +23,7 @@ async function withPrefix(use: (opened: Opened) => Promise<void>): Promise<void>
   await using hub = startFakeHub({ files: { "a/small.bin": SMALL, "large.bin": LARGE } });
   const store = openMemoryStore();
   const notices: string[] = [];
-  const opened: CachedUrl[] = [];
+  const opened: KeptSource[] = [];
   const open: Opened["open"] = ({ offline } = { offline: false }) => {
     const source = openCachedUrl(`${hub.endpoint}owner/name/resolve/${COMMIT}/`, {
       store,
@@ -40,7 +41,7 @@ async function withPrefix(use: (opened: Opened) => Promise<void>): Promise<void>
   }
 }
 
-const whole = (source: CachedUrl, path: string, length: number): Promise<Uint8Array> =>
+const whole = (source: KeptSource, path: string, length: number): Promise<Uint8Array> =>
   source.read(path, { offset: 0, length });
 
 Deno.test(
@@ -52,7 +53,6 @@ Deno.test(
       assertEquals(await source.size("a/small.bin"), 5_000);
       assertEquals(await source.size("absent"), undefined);
       assertEquals(await whole(source, "a/small.bin", 5_000), SMALL.read(0, 5_000));
-      assertEquals(source.found(), ["a/small.bin"]);
       hub.requests.length = 0;
       assertEquals(await whole(open(), "a/small.bin", 5_000), SMALL.read(0, 5_000));
       assertEquals(hub.requests.map(({ range }) => range), ["bytes=0-0"]);
@@ -151,18 +151,14 @@ for (
   });
 }
 
-Deno.test("openRemote() takes hf:// and cached+ locations, and nothing else", () => {
-  const url = openRemote("cached+https://models.example/a/x%20y.safetensors?key=1", {})!; // it is one
-  assertEquals([url.kind, url.file, url.source.name], [
-    "url",
-    "x y.safetensors",
-    "https://models.example/a/",
-  ]);
-  assertEquals(openRemote("hf://owner/name/x.safetensors", {})?.file, "x.safetensors");
+Deno.test("locateKept() takes hf:// and cached+ locations, and nothing else", () => {
+  const url = locateKept("cached+https://models.example/a/x%20y.safetensors?key=1", {})!; // it is one
+  assertEquals([url.file, url.source.name], ["x y.safetensors", "https://models.example/a/"]);
+  assertEquals(locateKept("hf://owner/name/x.safetensors", {})?.file, "x.safetensors");
   for (const text of ["https://models.example/a", "/a", "cached+file:///a"]) {
-    assertEquals(openRemote(text, {}), undefined);
+    assertEquals(locateKept(text, {}), undefined);
   }
-  assertThrows(() => openRemote("cached+https://", {}), AssetError, "must be a URL");
+  assertThrows(() => locateKept("cached+https://", {}), AssetError, "must be a URL");
 });
 
 Deno.test("openModelDirectory() refuses a cached+ location that is no URL", async () => {

@@ -1,6 +1,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { formatHubLocation, isCommit, parseHubLocation } from "../../src/assets/hub_location.ts";
+import {
+  formatHubLocation,
+  hubHint,
+  isCommit,
+  parseHubLocation,
+} from "../../src/assets/hub_location.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { AssetError } from "../../src/errors.ts";
 
@@ -89,6 +94,16 @@ Deno.test("parseHubLocation() understands what formatHubLocation() writes, and r
     }),
     { seed: 6, numRuns: 2000 },
   );
+});
+
+Deno.test("hubHint() is for what reads as owner and name, and for nothing else", () => {
+  assertEquals(
+    hubHint("facebook/DiT-XL-2-256"),
+    "; a model of a hub begins with hf://, as in hf://facebook/DiT-XL-2-256",
+  );
+  for (const text of ["", "DiT", "/DiT", "./DiT", "../DiT", "a/b/c", "a/", "hf://a/b", "a b/c"]) {
+    assertEquals(hubHint(text), "");
+  }
 });
 
 Deno.test("isCommit() takes whole commits only", () => {

@@ -111,10 +111,10 @@ Deno.test("a tensor that is not what the manifest hashes is refused when it is r
 });
 
 const REFUSED: Readonly<Record<string, readonly [Readonly<Record<string, Uint8Array>>, string]>> = {
-  "an empty folder": [{}, "current value is 0 .safetensors files"],
+  "an empty folder": [{}, "current value is none of them"],
   "several weights of unknown names": [
     { "a.safetensors": WEIGHTS, "b.safetensors": WEIGHTS },
-    "current value is 2 .safetensors files",
+    "current value is 2 files, such as a.safetensors and b.safetensors",
   ],
   "a manifest without weights": [{ "model.json": manifest() }, "Cannot open weights.safetensors"],
   "a manifest that is not JSON": [
@@ -153,6 +153,7 @@ Deno.test("openModelDirectory() refuses locations that are none", async () => {
     ["/no/such/file.safetensors", "Cannot open file.safetensors: it must exist in /no/such/"],
     ["ftp://host/model", "its location must be a path or a file:, https:, http: or hf: URL"],
     ["https://%", "its location must be a URL"],
+    ["owner/DiT-XL-2-256", "begins with hf://, as in hf://owner/DiT-XL-2-256"],
   ] as const;
   for (const [location, message] of refusals) {
     await assertRejects(() => openModelDirectory(location), AssetError, message);

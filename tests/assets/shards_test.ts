@@ -1,7 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openMemory } from "../../src/assets/source.ts";
+import { openMemory, type Source } from "../../src/assets/source.ts";
+import type { Weights } from "../../src/assets/weights.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
-import { openShards } from "../../src/assets/shards.ts";
+import { openShards, parseShards } from "../../src/assets/shards.ts";
 import { AssetError } from "../../src/errors.ts";
 import { file, ramp } from "./files.ts";
 
@@ -17,13 +18,17 @@ function files(): Map<string, Uint8Array> {
   ]);
 }
 
+async function openIndex(source: Source, json: unknown): Promise<Weights> {
+  return await openShards(source, INDEX, parseShards(json, INDEX));
+}
+
 function bytes(json: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(json));
 }
 
 Deno.test("openShards() reads each tensor from the file that the index names", async () => {
   const source = openMemory(files());
-  const weights = await openShards(source, INDEX, { metadata: {}, weight_map: PLACES });
+  const weights = await openIndex(source, { metadata: {}, weight_map: PLACES });
   assertEquals([...weights.names].sort(), ["x", "y", "z"]);
   assertEquals(weights.dims("x"), [2, 3]);
   assertEquals(weights.dims("absent"), undefined);
@@ -58,7 +63,7 @@ for (const [what, [places, message]] of Object.entries(REFUSED)) {
   Deno.test(`openShards() refuses ${what}`, async () => {
     const source = openMemory(files());
     await assertRejects(
-      () => openShards(source, INDEX, { weight_map: places }),
+      () => openIndex(source, { weight_map: places }),
       AssetError,
       message,
     );

@@ -242,7 +242,7 @@ Deno.test("a folder's only .pt or .pth file is taken, unless there are safetenso
     assertEquals([model.id, [...model.weights.names]], [name.replace(/\.pth?$/, ""), ["x"]]);
   }
   const two = new Map([["a.pt", bytes], ["b.pt", bytes]]);
-  await assertRejects(() => openModelDirectory(two), AssetError, "one .safetensors or .pt file");
+  await assertRejects(() => openModelDirectory(two), AssetError, "2 files, such as a.pt and b.pt");
 });
 
 Deno.test("a published DiT's configuration is inferred from a .pt alone", async () => {

@@ -1,8 +1,16 @@
 /** `fetch` and what follows it, in processes of their own, against a hub on the loopback. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
+import {
+  COMMIT,
+  type FakeFile,
+  type FakeHub,
+  fileOfBytes,
+  startFakeHub,
+} from "../../scripts/fake_hub.ts";
 import { NET } from "../assets/hub_fixture.ts";
-import { pipelineFiles } from "../engine/pipeline_files.ts";
+import { concat } from "../assets/files.ts";
+import { FP16_SHARDS, inShards, pipelineFiles, TORCH_SHARDS } from "../engine/pipeline_files.ts";
+import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
@@ -25,9 +33,20 @@ interface Outcome {
   readonly stderr: string;
 }
 
-async function withHub(use: (shared: Shared) => Promise<void>): Promise<void> {
-  await using hub = startFakeHub({ files: { ...FILES, "README.md": FILES["config.json"]! } });
+async function withHub(
+  use: (shared: Shared) => Promise<void>,
+  files: Readonly<Record<string, FakeFile>> = { ...FILES, "README.md": FILES["config.json"]! },
+): Promise<void> {
+  await using hub = startFakeHub({ files });
   await withFolder((folder) => use({ hub, folder }));
+}
+
+/** Files as a hub has them: JSON as it is, the others elsewhere. */
+function onHub(files: Iterable<readonly [string, Uint8Array]>): Record<string, FakeFile> {
+  const entries = [...files].map(([path, bytes]) =>
+    [path, fileOfBytes(bytes.slice(), path.endsWith(".json") ? "small" : "large")] as const
+  );
+  return Object.fromEntries(entries);
 }
 
 interface RunOptions {
@@ -108,7 +127,7 @@ Deno.test(
       const named = await run(shared, ["fetch", `cached+${url}/weights.safetensors`, "--dry-run"]);
       assertStringIncludes(
         named.stdout,
-        "  302.8 kB  weights.safetensors\n    0.1 kB  config.json\n",
+        "    0.1 kB  config.json\n  302.8 kB  weights.safetensors\n",
       );
       hub.requests.length = 0;
       const offline = { write: false, env: { INVARDIFF_OFFLINE: "1" } };
@@ -143,7 +162,8 @@ Deno.test("fetch --dry-run says what it would bring, and brings nothing", NET, a
       "    0.1 kB  config.json",
       "  302.8 kB  weights.safetensors",
     ]);
-    assert(shared.hub.requests.every(({ path }) => path.startsWith("/api/")));
+    const asked = shared.hub.requests.map(({ path }) => path).filter((p) => !p.startsWith("/api/"));
+    assertEquals(asked, [`/owner/name/resolve/${COMMIT}/config.json`]); // it may name other files
   });
 });
 
@@ -175,8 +195,9 @@ Deno.test("fetch refuses in one line, with an exit code", NET, async () => {
       [["hf://a/b", "hf://a/c"], 2, "one LOCATION (--help lists them): current value is hf://a/c"],
       [["hf://owner"], 3, "its name must be"],
       [["/tmp"], 3, "its location must begin with hf://"],
+      [["owner/name"], 3, "as in hf://owner/name"],
       [["hf://owner/other"], 3, "it must exist: current value is 404"],
-      [["hf://owner/name/folder"], 3, "it must have .safetensors files"],
+      [["hf://owner/name/folder"], 3, "one file of weights (.safetensors, .sft, .pt"],
       [["hf://owner/name", "--frobnicate"], 2, "--frobnicate"],
     ];
     for (const [args, code, says] of cases) {
@@ -195,16 +216,9 @@ Deno.test(
   "a pipeline directory on a hub is fetched without its text encoders, and draws",
   NET,
   async () => {
-    const files = Object.fromEntries(
-      [...await pipelineFiles(), ["text_encoder/model.safetensors", new Uint8Array(64)] as const]
-        .map(([path, bytes]) => [
-          path,
-          fileOfBytes(new Uint8Array(bytes), path.endsWith(".json") ? "small" : "large"),
-        ]),
-    );
-    await using hub = startFakeHub({ files });
-    await withFolder(async (folder) => {
-      const shared = { hub, folder };
+    const encoder = ["text_encoder/model.safetensors", new Uint8Array(64)] as const;
+    await withHub(async (shared) => {
+      const { hub, folder } = shared;
       const fetched = await run(shared, ["fetch", "hf://owner/name"]);
       assertEquals(fetched.code, 0, fetched.stderr);
       assert(!hub.requests.some(({ path }) => path.includes("text_encoder/model")));
@@ -217,6 +231,62 @@ Deno.test(
       );
       assertEquals(drawn.code, 0, drawn.stderr);
       assertEquals((await namesIn(folder)).includes("a.png"), true);
-    });
+    }, onHub([...await pipelineFiles(), encoder]));
+  },
+);
+
+for (const layout of [FP16_SHARDS, TORCH_SHARDS]) {
+  Deno.test(`what fetch brings opens, with weights in ${layout.index}`, NET, async () => {
+    await withHub(async (shared) => {
+      const fetched = await run(shared, ["fetch", "hf://owner/name"]);
+      assertEquals(fetched.code, 0, fetched.stderr);
+      shared.hub.requests.length = 0;
+      const offline = { env: { INVARDIFF_OFFLINE: "1" } };
+      const doctor = await run(shared, ["doctor", "--model", "hf://owner/name"], offline);
+      assertEquals([doctor.code, shared.hub.requests], [0, []], doctor.stderr);
+    }, onHub(await inShards(await pipelineFiles(), layout)));
+  });
+}
+
+Deno.test(
+  "fetch refuses by name what is not supported, before it asks for weights",
+  NET,
+  async () => {
+    const index = { _class_name: "PixArtAlphaPipeline", transformer: ["d", "Transformer2DModel"] };
+    const unet = { _class_name: "StableDiffusionXLPipeline", unet: ["d", "UNet2DConditionModel"] };
+    const tensors = {
+      "joint_blocks.0.x_block.attn.qkv.weight": { dims: [2], data: new Float32Array(2) },
+    };
+    const large = new Uint8Array(2_000_000);
+    const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+    const models: Readonly<Record<string, ReadonlyMap<string, Uint8Array>>> = {
+      "PixArt (class PixArtAlphaPipeline)": new Map([
+        ["model_index.json", json(index)],
+        ["transformer/diffusion_pytorch_model.safetensors", large],
+      ]),
+      "Stable Diffusion XL (class StableDiffusionXLPipeline)": new Map([
+        ["model_index.json", json(unet)],
+        ["unet/diffusion_pytorch_model.fp16.safetensors", large],
+      ]),
+      "FLUX.2 (class Flux2Transformer2DModel)": (await pipelineFiles())
+        .set("transformer/config.json", json({ _class_name: "Flux2Transformer2DModel" })),
+      "Stable Diffusion 3, as its tensors are called,": new Map([
+        ["sd3.safetensors", concat([...encodeSafetensors(new Map(Object.entries(tensors)))])],
+      ]),
+    };
+    for (const [what, files] of Object.entries(models)) {
+      await withHub(async (shared) => {
+        const { code, stderr } = await run(shared, ["fetch", "hf://owner/name"]);
+        assertEquals(code, 3);
+        assertMatch(stderr, /Cannot open (transformer in )?hf:\/\/owner\/name: /);
+        assertStringIncludes(stderr, `${what} is not supported; supported are DiT (`);
+        const asked = shared.hub.requests.filter(({ path, range }) =>
+          path.includes("/resolve/") && !path.endsWith(".json") &&
+            !path.endsWith("sd3.safetensors") ||
+          range === null && path.endsWith(".safetensors")
+        );
+        assertEquals(asked, []);
+      }, onHub(files));
+    }
   },
 );

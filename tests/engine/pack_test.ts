@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Manifest } from "../../src/assets/manifest.ts";
-import type { ModelLocation } from "../../src/assets/model_dir.ts";
+import type { ModelLocation } from "../../src/assets/location.ts";
 import { PACKED_PRECISIONS, packModel, type PackTask } from "../../src/engine/pack.ts";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
 import type { WeightPrecision } from "../../src/engine/precision.ts";

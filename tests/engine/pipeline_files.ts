@@ -1,8 +1,12 @@
 /** Golden diffusers pipelines as files in memory, to be changed by tests. */
 
 import { openSafetensors } from "../../src/assets/safetensors.ts";
-import { openDirectory } from "../../src/assets/source.ts";
+import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { openDirectory, openMemory } from "../../src/assets/source.ts";
 import type { TextConditions } from "../../src/model/scene.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { concat } from "../assets/files.ts";
+import { checkpoint } from "../assets/zips.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url);
 const WEIGHTS = "diffusion_pytorch_model.safetensors";
@@ -37,6 +41,56 @@ export async function pipelineFiles(changes: Changes = {}): Promise<Map<string, 
     files.set(name, bytesOf({ ...json, ...change }));
   }
   return files;
+}
+
+/** How the transformer's weights are cut into files. */
+export interface ShardLayout {
+  /** Name of the index. */
+  readonly index: string;
+  /** Name of a file, of its number and the number of all. */
+  readonly shard: (i: string, n: string) => string;
+}
+
+/** As `save_pretrained(variant="fp16", max_shard_size=…)` writes them. */
+export const FP16_SHARDS: ShardLayout = {
+  index: "diffusion_pytorch_model.safetensors.index.fp16.json",
+  shard: (i, n) => `diffusion_pytorch_model.fp16-${i}-of-${n}.safetensors`,
+};
+/** As `save_pretrained(safe_serialization=False, max_shard_size=…)` writes them. */
+export const TORCH_SHARDS: ShardLayout = {
+  index: "diffusion_pytorch_model.bin.index.json",
+  shard: (i, n) => `diffusion_pytorch_model-${i}-of-${n}.bin`,
+};
+
+/** A pipeline's files with the transformer's weights cut into three. */
+export async function inShards(
+  files: ReadonlyMap<string, Uint8Array>,
+  { index, shard }: ShardLayout,
+): Promise<Map<string, Uint8Array>> {
+  const cut = new Map(files);
+  cut.delete(`transformer/${WEIGHTS}`);
+  const source = openMemory(files);
+  const whole = await openSafetensors(source, `transformer/${WEIGHTS}`);
+  const parts = Array.from({ length: 3 }, () => new Map<string, Tensor>());
+  const places: Record<string, string> = {};
+  let count = 0;
+  for (const name of whole.tensors.keys()) {
+    const i = count++ % parts.length;
+    parts[i]!.set(name, await whole.readFloat32(name)); // below their number
+    places[name] = shard(`0000${i + 1}`, "00003");
+  }
+  for (const [i, tensors] of parts.entries()) {
+    const name = shard(`0000${i + 1}`, "00003");
+    const torch = [...tensors].map(([name, { dims, data }]) => {
+      const bytes = new Uint8Array(data.buffer);
+      return [name, { storage: "FloatStorage", dims, bytes, width: 4 }] as const;
+    });
+    const bytes = name.endsWith(".bin")
+      ? checkpoint(new Map(torch))
+      : concat([...encodeSafetensors(tensors)]);
+    cut.set(`transformer/${name}`, bytes);
+  }
+  return cut.set(`transformer/${index}`, bytesOf({ metadata: {}, weight_map: places }));
 }
 
 /** A FLUX, whose latents have as many channels as the DiT's autoencoder. */
