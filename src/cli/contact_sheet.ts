@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Picture, tileGrid, toPictures } from "../engine/picture.ts";
+import { fullestColumns, type Picture, tileGrid, toPictures } from "../engine/picture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Differences are small: drawn four times as large, white from a quarter of the range on. */
@@ -12,14 +12,15 @@ const AMPLIFICATION = 4;
 
 /**
  * Lays out triples from left to right: full, plan, difference (black where equal); as many triples a
- * line as make the sheet about square.
+ * line as leave the fewest places empty.
  *
  * @throws {RangeError} When they are not pixels.
  */
 export function contactSheet(full: Tensor, planned: Tensor): Picture {
   const ways = [full, planned, difference(full, planned)].map(toPictures);
   const triples = ways[0]!.flatMap((_, i) => ways.map((pictures) => pictures[i]!));
-  const across = Math.max(1, Math.round(Math.sqrt(ways[0]!.length / ways.length)));
+  const [{ width, height } = { width: 1, height: 1 }] = triples;
+  const across = fullestColumns(ways[0]!.length, ways.length * width / height);
   return tileGrid(triples, { columns: ways.length * across });
 }
 

@@ -20,7 +20,7 @@ export interface Picture {
 
 /** How {@link tileGrid} lays pictures out. */
 export interface GridOptions {
-  /** Pictures per row; without it the grid is as square as it can be. */
+  /** Pictures per row; without it those of the fullest grid, see {@linkcode fullestColumns}. */
   readonly columns?: number;
   /** Each pixel becomes a square of this side; without it small pictures grow to about 128 pixels. */
   readonly scale?: number;
@@ -28,6 +28,7 @@ export interface GridOptions {
   readonly gap?: number;
 }
 
+const LONGEST = 4; // times as long as wide; a grid beyond is a strip
 const VIEWABLE_SIDE = 128; // pixels; a 32 × 32 picture is a stamp on today's screens
 const WHITE = 255;
 
@@ -63,9 +64,13 @@ export function toPictures(latents: Tensor): Picture[] {
 /**
  * Lays pictures of one size out in rows on white; pixels grow by nearest neighbour.
  *
+ * @returns The grid, with the columns and the scale that it has.
  * @throws {RangeError} Without pictures, for unequal ones, and for options that are not whole numbers.
  */
-export function tileGrid(pictures: readonly Picture[], options: GridOptions = {}): Picture {
+export function tileGrid(
+  pictures: readonly Picture[],
+  options: GridOptions = {},
+): Picture & { readonly columns: number; readonly scale: number } {
   const [first] = pictures;
   if (first === undefined) {
     throw new RangeError("Cannot tile grid: pictures must be 1 or more: current value is 0");
@@ -73,7 +78,7 @@ export function tileGrid(pictures: readonly Picture[], options: GridOptions = {}
   for (const picture of pictures) checkAlike(picture, first);
   const side = Math.max(first.width, first.height);
   const {
-    columns = Math.ceil(Math.sqrt(pictures.length)),
+    columns = fullestColumns(pictures.length, first.width / first.height),
     scale = Math.max(1, Math.floor(VIEWABLE_SIDE / side)),
     gap = 4,
   } = options;
@@ -85,13 +90,32 @@ export function tileGrid(pictures: readonly Picture[], options: GridOptions = {}
   const width = across * (first.width * scale + gap) - gap;
   const height = down * (first.height * scale + gap) - gap;
   const pixels = new Uint8Array(width * height * first.channels).fill(WHITE);
-  const grid: Picture = { width, height, channels: first.channels, pixels };
+  const grid = { width, height, channels: first.channels, pixels, columns: across, scale };
   for (const [i, picture] of pictures.entries()) {
     const left = (i % columns) * (first.width * scale + gap);
     const top = Math.floor(i / columns) * (first.height * scale + gap);
     paste(picture, grid, { left, top, scale });
   }
   return grid;
+}
+
+/**
+ * Columns of the grid with the fewest empty cells, and of those the squarest, that is at most four times
+ * as long as wide: ten squares stand in two rows of five.
+ *
+ * @param aspect Width of a cell ÷ its height.
+ */
+export function fullestColumns(count: number, aspect: number = 1): number {
+  const grids = Array.from({ length: count }, (_, i) => {
+    const columns = count - i; // of two grids alike the wide one comes first
+    const rows = Math.ceil(count / columns);
+    const length = Math.max(columns * aspect / rows, rows / (columns * aspect));
+    return { columns, empty: columns * rows - count, length };
+  });
+  const short = grids.filter(({ length }) => length <= LONGEST);
+  const [best] = (short.length > 0 ? short : grids)
+    .toSorted((a, b) => a.empty - b.empty || a.length - b.length);
+  return best?.columns ?? 0;
 }
 
 /** Planes `(C, H, W)` → pixels `(H, W, C)`. */

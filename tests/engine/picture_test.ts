@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { type Picture, tileGrid, toPictures } from "../../src/engine/picture.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { fullestColumns, type Picture, tileGrid, toPictures } from "../../src/engine/picture.ts";
 import { tensor } from "../../src/tensor/tensor.ts";
 
 const red: Picture = { width: 2, height: 1, channels: 3, pixels: Uint8Array.of(9, 0, 0, 8, 0, 0) };
@@ -64,10 +65,26 @@ Deno.test("tileGrid() grows pixels to squares and keeps their colour", () => {
   assertEquals([...grid.pixels], [...row, ...row]);
 });
 
-Deno.test("tileGrid() grows 32 x 32 pictures fourfold and makes a nearly square grid by itself", () => {
+Deno.test("tileGrid() grows 32 x 32 pictures fourfold and leaves no empty cell for ten", () => {
   const stamp: Picture = { width: 32, height: 32, channels: 1, pixels: new Uint8Array(1024) };
   const grid = tileGrid(Array.from({ length: 10 }, () => stamp));
-  assertEquals([grid.width, grid.height], [4 * 128 + 3 * 4, 3 * 128 + 2 * 4]);
+  assertEquals([grid.width, grid.height], [5 * 128 + 4 * 4, 2 * 128 + 4]);
+  assertEquals([grid.columns, grid.scale], [5, 4]);
+});
+
+Deno.test("fullestColumns() leaves the fewest cells empty in a grid that is no strip", () => {
+  const squares = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 100];
+  const columns = [1, 2, 3, 2, 3, 3, 4, 4, 3, 5, 4, 4, 7, 4, 10];
+  assertEquals(squares.map((count) => fullestColumns(count)), columns);
+  assertEquals(fullestColumns(10, 3), 2); // triples side by side
+  fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), (count) => {
+    const empty = (across: number): number => across * Math.ceil(count / across) - count;
+    const best = fullestColumns(count);
+    for (let across = 1; across <= count; across++) {
+      const rows = Math.ceil(count / across);
+      if (Math.max(across / rows, rows / across) <= 4) assert(empty(best) <= empty(across));
+    }
+  }));
 });
 
 Deno.test("tileGrid() is no wider than its pictures and leaves large ones as they are", () => {
