@@ -25,6 +25,7 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["version.ts", -1],
   ["tensor", 0],
   ["plan", 0],
+  ["image", 1],
   ["onnx", 1],
   ["assets", 1],
   ["sampler", 2],
