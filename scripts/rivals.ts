@@ -7,7 +7,7 @@ import { loadPlan } from "../src/engine/bundled_plans.ts";
 import type { WeightPrecision } from "../src/engine/precision.ts";
 import { modelCost, planTarget } from "../src/engine/plan_target.ts";
 import type { Model } from "../src/model/model.ts";
-import { importCacheBook } from "../src/plan/cache_book.ts";
+import { importCacheBook } from "../src/plan/cache_book/import.ts";
 import { compilePlan } from "../src/plan/compile.ts";
 import { predictSpeedup } from "../src/plan/cost.ts";
 import { planDigest } from "../src/plan/digest.ts";

@@ -13,7 +13,7 @@
 
 import { PlanError } from "../errors.ts";
 import type { Transformer } from "../model/module_graph.ts";
-import type { Mask } from "../plan/cache_book_layout.ts";
+import type { Mask } from "../plan/cache_book/layout.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type CalibrationTask, planOf, sliceConditions } from "./calibration.ts";
 import {

@@ -21,7 +21,7 @@ import type { Pipeline } from "../engine/pipeline.ts";
 import type { Model } from "../model/model.ts";
 import { resolveRequest } from "../engine/request.ts";
 import type { Plan } from "../plan/plan.ts";
-import { renderText } from "../plan/render_text.ts";
+import { renderText } from "../plan/render/text.ts";
 import type { CalibrateCommand } from "./calibrate_options.ts";
 import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";

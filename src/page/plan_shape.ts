@@ -5,7 +5,7 @@
  */
 
 import type { StepKind } from "../plan/compile.ts";
-import { heatMap } from "../plan/heat_map.ts";
+import { heatMap } from "../plan/render/heat_map.ts";
 import type { PlanFile } from "../plan/plan_schema.ts";
 
 /** A plan as columns of cells. */

@@ -6,7 +6,7 @@
 
 import { Hono } from "hono";
 import { formatPlan } from "../plan/format.ts";
-import { renderSvg } from "../plan/render_svg.ts";
+import { renderSvg } from "../plan/render/svg.ts";
 import {
   choosePlan,
   findModel,

@@ -14,9 +14,9 @@ import { recordReference, referencePlan } from "../../src/calibrate/reference.ts
 import { calibrateSearch } from "../../src/calibrate/search_mode.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
-import type { Mask } from "../../src/plan/cache_book_layout.ts";
-import { importCacheBook } from "../../src/plan/cache_book.ts";
-import { exportCacheBook } from "../../src/plan/cache_book_export.ts";
+import type { Mask } from "../../src/plan/cache_book/layout.ts";
+import { importCacheBook } from "../../src/plan/cache_book/import.ts";
+import { exportCacheBook } from "../../src/plan/cache_book/export.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan, type Plan } from "../../src/plan/plan.ts";

@@ -4,7 +4,7 @@ import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.
 import { openDirectory } from "../../src/assets/source.ts";
 import type { Conditions } from "../../src/calibrate/calibration.ts";
 import type { RatesByKind } from "../../src/calibrate/invardiff.ts";
-import type { CacheBook } from "../../src/plan/cache_book_layout.ts";
+import type { CacheBook } from "../../src/plan/cache_book/layout.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
 /** Parts of a calibration's golden.json. */

@@ -13,7 +13,7 @@ import {
 } from "../../src/calibrate/invardiff.ts";
 import { quantile } from "../../src/calibrate/quantile.ts";
 import { PlanError } from "../../src/errors.ts";
-import { importCacheBook } from "../../src/plan/cache_book.ts";
+import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 
 /** Scalar trajectory checked against the published analyzer (algorithms.md §1.3). */
 const trajectory = [0, 16, 32, 44, 50, 52, 53, 53.25, 55.25, 57.25, 60.25, 63.25, 64.25]

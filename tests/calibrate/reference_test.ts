@@ -6,7 +6,7 @@ import { recordReference, referencePlan } from "../../src/calibrate/reference.ts
 import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { planTarget } from "../../src/engine/plan_target.ts";
 import { PlanError } from "../../src/errors.ts";
-import { importCacheBook } from "../../src/plan/cache_book.ts";
+import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan, type Plan } from "../../src/plan/plan.ts";

@@ -13,7 +13,7 @@ import { Executor } from "../../src/engine/executor.ts";
 import { interfere } from "./small_model.ts";
 import { fullSteps } from "../../src/engine/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
-import { importCacheBook } from "../../src/plan/cache_book.ts";
+import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { bindPlan, type PlanTarget } from "../../src/plan/fit.ts";

@@ -3,16 +3,10 @@
  *
  * @module
  */
-import { PlanError } from "../errors.ts";
-import {
-  type CacheBook,
-  type Group,
-  type Layout,
-  LAYOUTS,
-  type Mask,
-} from "./cache_book_layout.ts";
-import type { Plan, PlanSampler } from "./plan.ts";
-import { writeRow } from "./row.ts";
+import { PlanError } from "../../errors.ts";
+import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";
+import type { Plan, PlanSampler } from "../plan.ts";
+import { writeRow } from "../row.ts";
 
 /**
  * Makes an unbound plan of a published cache book, recognised by its content.

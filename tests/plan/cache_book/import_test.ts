@@ -1,13 +1,13 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { PlanError } from "../../src/errors.ts";
-import { importCacheBook } from "../../src/plan/cache_book.ts";
-import { exportCacheBook } from "../../src/plan/cache_book_export.ts";
-import { compilePlan } from "../../src/plan/compile.ts";
-import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan, type PlanSampler } from "../../src/plan/plan.ts";
-import { examplePlan } from "./example_plans.ts";
-import { publishedFluxFastPlan } from "./published_plans.ts";
+import { PlanError } from "../../../src/errors.ts";
+import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
+import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
+import { compilePlan } from "../../../src/plan/compile.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { parsePlan, type PlanSampler } from "../../../src/plan/plan.ts";
+import { examplePlan } from "../example_plans.ts";
+import { publishedFluxFastPlan } from "../published_plans.ts";
 
 const BOOKS: Readonly<Record<string, { readonly steps: number; readonly reused: number }>> = {
   "dit-a-published": { steps: 20, reused: 9 },
@@ -21,7 +21,7 @@ const BOOKS: Readonly<Record<string, { readonly steps: number; readonly reused: 
 
 // deno-lint-ignore no-explicit-any -- tests pick cells of parsed JSON by hand
 function readBook(name: string): any {
-  const file = new URL(`../golden/books/${name}/cache_books.json`, import.meta.url);
+  const file = new URL(`../../golden/books/${name}/cache_books.json`, import.meta.url);
   return JSON.parse(Deno.readTextFileSync(file));
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "../plan.ts";
 
 /** What to draw besides the plan. */
 export interface SvgOptions {

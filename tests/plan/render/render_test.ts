@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { renderSvg } from "../../src/plan/render_svg.ts";
-import { renderText } from "../../src/plan/render_text.ts";
-import { anyPlan, examplePlan } from "./example_plans.ts";
-import { publishedDitPlan, publishedFluxFastPlan } from "./published_plans.ts";
+import { renderSvg } from "../../../src/plan/render/svg.ts";
+import { renderText } from "../../../src/plan/render/text.ts";
+import { anyPlan, examplePlan } from "../example_plans.ts";
+import { publishedDitPlan, publishedFluxFastPlan } from "../published_plans.ts";
 
 Deno.test("renderText() draws a line per module and a column per step", () => {
   assertEquals(

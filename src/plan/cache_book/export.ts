@@ -3,15 +3,9 @@
  *
  * @module
  */
-import { PlanError } from "../errors.ts";
-import {
-  type CacheBook,
-  type Group,
-  type Layout,
-  LAYOUTS,
-  type Mask,
-} from "./cache_book_layout.ts";
-import type { Plan } from "./plan.ts";
+import { PlanError } from "../../errors.ts";
+import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";
+import type { Plan } from "../plan.ts";
 
 /**
  * Writes a DiT or FLUX plan as a cache book that the published code would run the same way.

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Plan } from "./plan.ts";
-import { readRow } from "./row.ts";
+import type { Plan } from "../plan.ts";
+import { readRow } from "../row.ts";
 
 /** A plan as a table of shares. */
 export interface HeatMap {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Plan } from "./plan.ts";
+import type { Plan } from "../plan.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 
 /** How to draw. */
