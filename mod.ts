@@ -36,11 +36,11 @@ export {
 } from "./src/engine/memory_report.ts";
 export type { MemoryNeeds } from "./src/engine/memory.ts";
 export type { BackendMemory, RunNeeds } from "./src/engine/run_memory.ts";
-export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/engine/picture.ts";
+export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/image/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export type { LayerPrecision, WeightPrecision } from "./src/engine/precision.ts";
 export type { PrecisionReport } from "./src/engine/rounding.ts";
-export { encodePng, readPngText } from "./src/engine/png.ts";
+export { encodePng, readPngText } from "./src/image/png.ts";
 export type { EncodedPrompts, PromptEncoder } from "./src/engine/prompts.ts";
 export type { GenerateOptions } from "./src/engine/request.ts";
 export type { RunResult, StepReport } from "./src/engine/run.ts";

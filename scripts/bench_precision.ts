@@ -12,7 +12,7 @@
 import { parseArgs } from "node:util";
 import type { Backend, BackendName } from "../src/backend/backend.ts";
 import { openBackend } from "../src/backend/select.ts";
-import { psnr } from "../src/calibrate/psnr.ts";
+import { psnr } from "../src/image/psnr.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
 import { Executor } from "../src/engine/executor.ts";

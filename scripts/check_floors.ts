@@ -125,7 +125,7 @@ function reasonAgainst(path: string, target: string): string | undefined {
   return `floor ${fromFloor} must not know floor ${toFloor}`;
 }
 
-/** `src/engine/png.ts` → `engine`, `src/errors.ts` → `errors.ts`, `mod.ts` → itself. */
+/** `src/image/png.ts` → `engine`, `src/errors.ts` → `errors.ts`, `mod.ts` → itself. */
 function roomOf(path: string): string {
   const [top, room] = path.split("/");
   return room ?? top!;

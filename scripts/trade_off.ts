@@ -10,7 +10,7 @@
  */
 import { parseArgs } from "node:util";
 import { seededConditions } from "../src/calibrate/calibration.ts";
-import { meanPsnr } from "../src/calibrate/psnr.ts";
+import { meanPsnr } from "../src/image/psnr.ts";
 import { calibrateTradeOff } from "../src/calibrate/trade_off.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";
 import { joinRows } from "../src/tensor/rows.ts";

@@ -4,7 +4,7 @@
 import type { Backend } from "../../src/backend/backend.ts";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import type { Picture } from "../../src/engine/picture.ts";
+import type { Picture } from "../../src/image/picture.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Moments } from "./frechet.ts";

@@ -2,7 +2,7 @@
  * The real test pictures, where Debian's package `dataset-fashion-mnist` has put them.
  */
 import { gunzipSync } from "node:zlib";
-import type { Picture } from "../../src/engine/picture.ts";
+import type { Picture } from "../../src/image/picture.ts";
 
 /** Pictures with what they show. */
 export interface RealPictures {

@@ -1,8 +1,8 @@
 /**
  * What the judge says of every variant's pictures, and how sure that is.
  */
-import { psnr } from "../../src/calibrate/psnr.ts";
-import { toPictures } from "../../src/engine/picture.ts";
+import { psnr } from "../../src/image/psnr.ts";
+import { toPictures } from "../../src/image/picture.ts";
 import type { Variant } from "../rivals.ts";
 import { drawCounts, type Interval, intervalOf } from "./bootstrap.ts";
 import { type Distance, frechetTo, momentsOf } from "./frechet.ts";

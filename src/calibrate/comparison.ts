@@ -15,8 +15,8 @@ import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Conditions, sliceConditions } from "./calibration.ts";
-import { psnr } from "./psnr.ts";
-import { ssim } from "./ssim.ts";
+import { psnr } from "../image/psnr.ts";
+import { ssim } from "../image/ssim.ts";
 
 /** What to compare, on what. */
 export interface ComparisonTask {

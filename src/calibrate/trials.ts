@@ -13,7 +13,7 @@ import type { ConditioningTable } from "../engine/conditioning.ts";
 import type { Model } from "../model/model.ts";
 import type { Step } from "../plan/compile.ts";
 import { type SamplerState, startOf } from "../sampler/sampler.ts";
-import { meanPsnr } from "./psnr.ts";
+import { meanPsnr } from "../image/psnr.ts";
 
 /** What trials run. */
 export interface TrialSubject {

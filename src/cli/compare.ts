@@ -14,7 +14,7 @@ import {
 } from "../calibrate/comparison.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
-import { encodePng } from "../engine/png.ts";
+import { encodePng } from "../image/png.ts";
 import { PlanError } from "../errors.ts";
 import type { CompareCommand } from "./compare_options.ts";
 import {

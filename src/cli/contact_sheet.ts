@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fullestColumns, type Picture, tileGrid, toPictures } from "../engine/picture.ts";
+import { fullestColumns, type Picture, tileGrid, toPictures } from "../image/picture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Differences are small: drawn four times as large, white from a quarter of the range on. */

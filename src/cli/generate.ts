@@ -7,10 +7,10 @@
 import process from "node:process";
 import { encodeSafetensors } from "../assets/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
-import { tileGrid, toPictures } from "../engine/picture.ts";
+import { tileGrid, toPictures } from "../image/picture.ts";
 import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { recordText } from "../engine/picture_record.ts";
-import { encodePng } from "../engine/png.ts";
+import { encodePng } from "../image/png.ts";
 import { prepareRun } from "../engine/prepare.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { PRECISIONS } from "../engine/precision.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
-import { readPngText } from "../engine/png.ts";
+import { readPngText } from "../image/png.ts";
 import { readWhole } from "./files.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";

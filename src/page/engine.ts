@@ -8,8 +8,8 @@
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
 import { BackendError } from "../errors.ts";
-import { encodePng } from "../engine/png.ts";
-import { toPictures } from "../engine/picture.ts";
+import { encodePng } from "../image/png.ts";
+import { toPictures } from "../image/picture.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { planDigest } from "../plan/digest.ts";
 import { type Plan, planFromJson } from "../plan/plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Picture, toPictures } from "../engine/picture.ts";
+import { type Picture, toPictures } from "../image/picture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** RGBA, rows from the top; what a canvas takes and gives. */

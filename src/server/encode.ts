@@ -7,8 +7,8 @@
  * @module
  */
 
-import { type Picture, toPictures } from "../engine/picture.ts";
-import { encodePng } from "../engine/png.ts";
+import { type Picture, toPictures } from "../image/picture.ts";
+import { encodePng } from "../image/png.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { OutputFormat } from "./api.ts";
 import { RequestError } from "./request_error.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertGreaterOrEqual, assertStringIncludes } from
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { readPngText } from "../../src/engine/png.ts";
+import { readPngText } from "../../src/image/png.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -5,8 +5,8 @@
  */
 import process from "node:process";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
-import { tileGrid, toPictures } from "../../src/engine/picture.ts";
-import { encodePng } from "../../src/engine/png.ts";
+import { tileGrid, toPictures } from "../../src/image/picture.ts";
+import { encodePng } from "../../src/image/png.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { DIT_A } from "./pipeline_checks.ts";
 

@@ -1,7 +1,7 @@
 /** Checks that every runtime passes: pictures at once and as a stream, what there is, health. */
 import { assert, assertEquals, assertGreaterOrEqual, assertMatch } from "@std/assert";
 import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
-import { toPictures } from "../../src/engine/picture.ts";
+import { toPictures } from "../../src/image/picture.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { type Client, json, pixelsOf } from "./client.ts";

@@ -7,7 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { toPictures } from "../../src/engine/picture.ts";
+import { toPictures } from "../../src/image/picture.ts";
 import {
   type GenerateOptions,
   openPipeline,

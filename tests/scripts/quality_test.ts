@@ -12,7 +12,7 @@ import { openSafetensors } from "../../src/assets/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { toPictures } from "../../src/engine/picture.ts";
+import { toPictures } from "../../src/image/picture.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { openWasm } from "../../src/backend/wasm.ts";

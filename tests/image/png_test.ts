@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { decode, encode, hasPngSignature } from "fast-png";
-import type { Picture } from "../../src/engine/picture.ts";
-import { encodePng, readPngText } from "../../src/engine/png.ts";
+import type { Picture } from "../../src/image/picture.ts";
+import { encodePng, readPngText } from "../../src/image/png.ts";
 import { AssetError } from "../../src/errors.ts";
 
 const pixel: Picture = { width: 1, height: 1, channels: 1, pixels: Uint8Array.of(7) };

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { ssim as oracle } from "ssim.js";
-import { ssim } from "../../src/calibrate/ssim.ts";
+import { ssim } from "../../src/image/ssim.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 
