@@ -14,11 +14,11 @@
  * @module
  */
 
-export type { DownloadEvent, DownloadProgress } from "./src/assets/download_meter.ts";
+export type { DownloadEvent, DownloadProgress } from "./src/assets/hub/download_meter.ts";
 export type { DdimSpacing, SamplerDefaults, SigmaShift } from "./src/sampler/config.ts";
 export type { ModelLocation } from "./src/assets/location.ts";
 export { openParts } from "./src/assets/parted_source.ts";
-export type { Fetch } from "./src/assets/ranged_response.ts";
+export type { Fetch } from "./src/assets/store/ranged_response.ts";
 export type { ByteRange, Source } from "./src/assets/source.ts";
 export type { BackendName } from "./src/backend/backend.ts";
 export type { DecodingOptions } from "./src/engine/decoding.ts";

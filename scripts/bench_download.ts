@@ -8,9 +8,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { parseArgs } from "node:util";
-import { openDiskStore } from "../src/assets/disk_store.ts";
-import { openHub } from "../src/assets/hub_source.ts";
-import { CLOCK, type Clock } from "../src/assets/retry.ts";
+import { openDiskStore } from "../src/assets/store/disk_store.ts";
+import { openHub } from "../src/assets/hub/hub_source.ts";
+import { CLOCK, type Clock } from "../src/assets/store/retry.ts";
 import { type Content, startFakeHub, type Trouble } from "./fake_hub.ts";
 import { randomNumbers } from "./random_weights.ts";
 

@@ -1,6 +1,6 @@
 /** Safetensors files of random float16 weights, for measuring what does not depend on the numbers. */
 import { open } from "node:fs/promises";
-import { encodeHeader } from "../src/assets/safetensors_writer.ts";
+import { encodeHeader } from "../src/assets/formats/safetensors_writer.ts";
 import { encodeFloat16 } from "../src/tensor/half.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
 import { randomNumbers } from "./random_weights.ts";

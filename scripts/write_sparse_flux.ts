@@ -5,7 +5,7 @@
  *     deno run --allow-write scripts/write_sparse_flux.ts /tmp/flux-dev
  */
 import { mkdir, open } from "node:fs/promises";
-import { encodeHeader } from "../src/assets/safetensors_writer.ts";
+import { encodeHeader } from "../src/assets/formats/safetensors_writer.ts";
 import { parseFluxConfig } from "../src/model/flux_config.ts";
 import { fluxTensors } from "../src/model/flux_tensors.ts";
 import { elementCount } from "../src/tensor/tensor.ts";

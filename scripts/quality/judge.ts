@@ -2,7 +2,7 @@
  * A classifier that looks at pictures: see README.md beside it.
  */
 import type { Backend } from "../../src/backend/backend.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import type { Picture } from "../../src/image/picture.ts";
 import { joinRows } from "../../src/tensor/rows.ts";

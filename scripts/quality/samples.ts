@@ -2,8 +2,11 @@
  * The pictures of every variant, batch by batch in turn, so that whatever else the machine does is shared by
  * all. Each batch is a file; a run that was killed goes on where it was.
  */
-import { openSafetensors } from "../../src/assets/safetensors.ts";
-import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
+import {
+  encodeSafetensors,
+  type WritableTensor,
+} from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import type { Pipeline } from "../../src/engine/pipeline.ts";
 import { joinRows } from "../../src/tensor/rows.ts";

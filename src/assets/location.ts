@@ -5,10 +5,10 @@
  */
 
 import { AssetError } from "../errors.ts";
-import { openCachedUrl } from "./cached_url.ts";
-import { isHubLocation, parseHubLocation } from "./hub_location.ts";
-import { openHub } from "./hub_source.ts";
-import type { HubOptions, KeptSource } from "./kept_files.ts";
+import { openCachedUrl } from "./hub/cached_url.ts";
+import { isHubLocation, parseHubLocation } from "./hub/hub_location.ts";
+import { openHub } from "./hub/hub_source.ts";
+import type { HubOptions, KeptSource } from "./hub/kept_files.ts";
 import { openDirectory, openMemory, type Source } from "./source.ts";
 import { openUrl } from "./url_source.ts";
 import { splitPath } from "./weight_files.ts";

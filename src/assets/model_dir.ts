@@ -10,17 +10,17 @@
 
 import { AssetError } from "../errors.ts";
 import { ownWeights } from "./formats/own_weights.ts";
-import { hubHint } from "./hub_location.ts";
-import type { HubOptions } from "./kept_files.ts";
+import { hubHint } from "./hub/hub_location.ts";
+import type { HubOptions } from "./hub/kept_files.ts";
 import { locate, type ModelLocation } from "./location.ts";
 import type { Manifest } from "./manifest.ts";
 import { findModel, type FindOptions, type FoundPart, readJson } from "./model_files.ts";
-import { packedWeights } from "./packed_weights.ts";
-import { abortable } from "./retry.ts";
-import { openSafetensors } from "./safetensors.ts";
-import { openShards } from "./shards.ts";
+import { packedWeights } from "./formats/packed_weights.ts";
+import { abortable } from "./store/retry.ts";
+import { openSafetensors } from "./formats/safetensors.ts";
+import { openShards } from "./formats/shards.ts";
 import { isMissing, type Source } from "./source.ts";
-import { openTorchCheckpoint } from "./torch_checkpoint.ts";
+import { openTorchCheckpoint } from "./formats/torch_checkpoint.ts";
 import { weightFormat } from "./weight_files.ts";
 import { fileWeights, type Weights } from "./weights.ts";
 

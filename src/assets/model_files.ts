@@ -8,7 +8,7 @@ import { AssetError } from "../errors.ts";
 import { parseJson } from "./json.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
-import { parseShards, type ShardPlaces } from "./shards.ts";
+import { parseShards, type ShardPlaces } from "./formats/shards.ts";
 import type { Source } from "./source.ts";
 import { openSubfolder } from "./subfolder.ts";
 import { findWeights, nameOfWeights, weightFormat, WEIGHTS } from "./weight_files.ts";

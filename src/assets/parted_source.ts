@@ -9,7 +9,14 @@
 
 import { z } from "zod";
 import { checkJson, parseJson } from "./json.ts";
-import { collect, type Fetch, inBlocks, received, refuse, request } from "./ranged_response.ts";
+import {
+  collect,
+  type Fetch,
+  inBlocks,
+  received,
+  refuse,
+  request,
+} from "./store/ranged_response.ts";
 import { type ByteRange, checkedPath, checkRange, fail, namesIn, type Source } from "./source.ts";
 
 /** Name of the index. */

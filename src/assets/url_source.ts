@@ -16,7 +16,7 @@ import {
   received,
   refuse,
   request,
-} from "./ranged_response.ts";
+} from "./store/ranged_response.ts";
 import {
   BLOCK_BYTES,
   type ByteRange,

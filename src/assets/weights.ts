@@ -7,7 +7,7 @@
 import { AssetError } from "../errors.ts";
 import type { QuantizedMatrix } from "../tensor/quantize.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Safetensors } from "./safetensors.ts";
+import type { Safetensors } from "./formats/safetensors.ts";
 
 /** Named tensors whose numbers are read one tensor at a time, when they are asked for. */
 export interface Weights {

@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import type { DownloadEvent, DownloadProgress } from "../assets/download_meter.ts";
+import type { DownloadEvent, DownloadProgress } from "../assets/hub/download_meter.ts";
 import { formatDuration, type ProgressOptions } from "./progress.ts";
 
 /** Shows downloads; ended once, after which it is silent. */

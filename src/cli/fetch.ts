@@ -5,8 +5,8 @@
  */
 
 import process from "node:process";
-import { formatHubLocation, hubHint, parseHubLocation } from "../assets/hub_location.ts";
-import type { KeptSource } from "../assets/kept_files.ts";
+import { formatHubLocation, hubHint, parseHubLocation } from "../assets/hub/hub_location.ts";
+import type { KeptSource } from "../assets/hub/kept_files.ts";
 import { locateKept } from "../assets/location.ts";
 import { modelFiles } from "../assets/model_files.ts";
 import { AssetError } from "../errors.ts";

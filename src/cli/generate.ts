@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { encodeSafetensors } from "../assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../assets/formats/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid, toPictures } from "../image/picture.ts";
 import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";

@@ -16,7 +16,7 @@
  */
 
 import { openParts } from "../assets/parted_source.ts";
-import type { Fetch } from "../assets/ranged_response.ts";
+import type { Fetch } from "../assets/store/ranged_response.ts";
 import { type App, createApp, DEFAULT_LIMITS } from "../server/app.ts";
 import { parseKeys } from "../server/key_list.ts";
 import { readBounded } from "../server/read_body.ts";

@@ -15,7 +15,7 @@ import {
   encodeNumbers,
   type TensorLayout,
   type WritableTensor,
-} from "../assets/safetensors_writer.ts";
+} from "../assets/formats/safetensors_writer.ts";
 import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
 import type { Model } from "../model/model.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DownloadEvent } from "../assets/download_meter.ts";
+import type { DownloadEvent } from "../assets/hub/download_meter.ts";
 import type { ModelLocation } from "../assets/location.ts";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { join } from "../assets/ranged_response.ts";
+import { join } from "../assets/store/ranged_response.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Bounds of a body. */

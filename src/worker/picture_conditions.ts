@@ -5,7 +5,7 @@
  */
 
 import { checkJson, parseJson } from "../assets/json.ts";
-import { openSafetensors, type Safetensors } from "../assets/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../assets/formats/safetensors.ts";
 import { openDirectory } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import type { TextConditions } from "../model/scene.ts";

@@ -1,6 +1,9 @@
 /** What the tests of this folder share: small safetensors files, and sources that count. */
 
-import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import {
+  encodeSafetensors,
+  type WritableTensor,
+} from "../../src/assets/formats/safetensors_writer.ts";
 import { type ByteRange, openMemory, type Source } from "../../src/assets/source.ts";
 
 /** A whole file in memory. */

@@ -1,7 +1,7 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { fingerprint } from "../../src/assets/fingerprint.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
-import type { WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
+import type { WritableTensor } from "../../src/assets/formats/safetensors_writer.ts";
 import { openMemory } from "../../src/assets/source.ts";
 import { fileWeights, type Weights } from "../../src/assets/weights.ts";
 import { AssetError } from "../../src/errors.ts";

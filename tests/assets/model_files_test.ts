@@ -5,7 +5,7 @@ import { modelFiles } from "../../src/assets/model_files.ts";
 import { openMemory, type Source } from "../../src/assets/source.ts";
 import { AssetError } from "../../src/errors.ts";
 import { file, ramp } from "./files.ts";
-import { checkpoint } from "./zips.ts";
+import { checkpoint } from "./formats/zips.ts";
 
 const STEM = "diffusion_pytorch_model";
 const NUMBERS = { dims: [2], data: ramp(2) };

@@ -1,5 +1,5 @@
 /** A file of a hub, in a browser: read through the browser's cache, for `hub_test.ts`. */
-import { openHub } from "../../src/assets/hub_source.ts";
+import { openHub } from "../../src/assets/hub/hub_source.ts";
 
 /** What the page found. */
 export interface PageResult {

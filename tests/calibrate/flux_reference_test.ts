@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { BackendName } from "../../src/backend/backend.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { calibrateGuided } from "../../src/calibrate/guided.ts";
 import {

@@ -1,6 +1,6 @@
 /** The reference numbers of calibration, as tests use them. */
 
-import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import type { Conditions } from "../../src/calibrate/calibration.ts";
 import type { RatesByKind } from "../../src/calibrate/invardiff.ts";

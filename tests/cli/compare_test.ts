@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
-import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import {
+  encodeSafetensors,
+  type WritableTensor,
+} from "../../src/assets/formats/safetensors_writer.ts";
 import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { openModel } from "../../src/model/open_model.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import type { DownloadEvent } from "../../src/assets/download_meter.ts";
+import type { DownloadEvent } from "../../src/assets/hub/download_meter.ts";
 import { formatBytes, startDownloads } from "../../src/cli/download_progress.ts";
 
 /** 100 events of a file, a tenth of a second between two. */

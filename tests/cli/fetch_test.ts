@@ -7,10 +7,10 @@ import {
   fileOfBytes,
   startFakeHub,
 } from "../../scripts/fake_hub.ts";
-import { NET } from "../assets/hub_fixture.ts";
+import { NET } from "../assets/hub/hub_fixture.ts";
 import { concat } from "../assets/files.ts";
 import { FP16_SHARDS, inShards, pipelineFiles, TORCH_SHARDS } from "../engine/pipeline_files.ts";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;

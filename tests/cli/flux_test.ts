@@ -1,6 +1,9 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
-import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
+import {
+  encodeSafetensors,
+  type WritableTensor,
+} from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertStringIncludes } from "@std/assert";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
-import { encodeSafetensors, type WritableTensor } from "../../src/assets/safetensors_writer.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
+import {
+  encodeSafetensors,
+  type WritableTensor,
+} from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { readPngText } from "../../src/image/png.ts";
 import { normalNoise } from "../../src/tensor/random.ts";

@@ -1,6 +1,6 @@
 /** What the environment tells the service, and how it ends. */
 import { assertEquals } from "@std/assert";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { concat } from "../assets/files.ts";
 import { fluxConditions, fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { ROOT } from "../_shim/watched.ts";

@@ -1,7 +1,7 @@
 /** Parity with diffusers' DiT pipeline, on its own numbers. */
 
 import { assert, assertEquals } from "@std/assert";
-import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";

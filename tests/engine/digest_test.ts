@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { toPictures } from "../../src/image/picture.ts";
 import {

@@ -1,7 +1,7 @@
 /** FLUX against diffusers, on its own numbers, under diffusers' and the original's tensor names. */
 
 import type { BackendName } from "../../src/backend/backend.ts";
-import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";

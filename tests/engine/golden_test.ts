@@ -1,7 +1,7 @@
 /** Parity with the original implementation, on its own numbers. */
 
 import type { BackendName } from "../../src/backend/backend.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";

@@ -1,12 +1,12 @@
 /** Golden diffusers pipelines as files in memory, to be changed by tests. */
 
-import { openSafetensors } from "../../src/assets/safetensors.ts";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory, openMemory } from "../../src/assets/source.ts";
 import type { TextConditions } from "../../src/model/scene.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { concat } from "../assets/files.ts";
-import { checkpoint } from "../assets/zips.ts";
+import { checkpoint } from "../assets/formats/zips.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url);
 const WEIGHTS = "diffusion_pytorch_model.safetensors";

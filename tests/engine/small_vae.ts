@@ -1,6 +1,6 @@
 /** The golden autoencoders: three levels 16, 24 and 32 wide, random weights, with diffusers' results. */
 import { assertEquals } from "@std/assert";
-import { openSafetensors, type Safetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { fileWeights, type Weights } from "../../src/assets/weights.ts";
 import type { Backend, BackendName } from "../../src/backend/backend.ts";

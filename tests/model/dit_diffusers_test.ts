@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { AssetError } from "../../src/errors.ts";
 import { parseDitConfig } from "../../src/model/dit_config.ts";

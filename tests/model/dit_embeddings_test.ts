@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { positionEmbedding, TIME_WIDTH, timeFeatures } from "../../src/model/dit_embeddings.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 
 const STORED = [

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { AssetError } from "../../src/errors.ts";
 import { expectSupported, expectSupportedTensors } from "../../src/model/known_classes.ts";
 import { openModel } from "../../src/model/open_model.ts";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 import { fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
 import { concat } from "../assets/files.ts";

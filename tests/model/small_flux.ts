@@ -1,5 +1,5 @@
 /** Small FLUX models of random numbers, as files in memory. */
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { parseFluxConfig } from "../../src/model/flux_config.ts";
 import { fluxTensors } from "../../src/model/flux_tensors.ts";
 import { normalNoise } from "../../src/tensor/random.ts";

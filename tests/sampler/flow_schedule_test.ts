@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import type { SigmaShift } from "../../src/sampler/config.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { evenSigmas, flowSchedule, shiftExponent } from "../../src/sampler/flow_schedule.ts";
 import { parseScheduler } from "../../src/sampler/scheduler_config.ts";

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 

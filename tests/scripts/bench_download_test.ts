@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { benchDownload, endlessNoise } from "../../scripts/bench_download.ts";
-import { fakeClock } from "../assets/fake_clock.ts";
-import { NET } from "../assets/hub_fixture.ts";
+import { fakeClock } from "../assets/store/fake_clock.ts";
+import { NET } from "../assets/hub/hub_fixture.ts";
 
 Deno.test(
   "64 MB come right from a hub that misbehaves, and memory does not grow with them",

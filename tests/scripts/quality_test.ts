@@ -8,7 +8,7 @@ import { differenceOf } from "../../scripts/quality/report.ts";
 import { qualityTable, rivalTable } from "../../scripts/quality/table.ts";
 import { type QualityReport, type QualityTask, reportQuality } from "../../scripts/quality.ts";
 import { planned, withWeights } from "../../scripts/rivals.ts";
-import { openSafetensors } from "../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { uniformPlan } from "../../scripts/uniform_plan.ts";
 import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";

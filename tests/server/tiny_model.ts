@@ -1,5 +1,5 @@
 /** A DiT of one block with random weights, whose latents are grey pixels: real, and quick. */
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { type DitConfig, ditTensors } from "../../src/model/dit_config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { randomNumbers } from "../../scripts/random_weights.ts";

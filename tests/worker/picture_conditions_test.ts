@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { encodeSafetensors } from "../../src/assets/safetensors_writer.ts";
+import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { AssetError } from "../../src/errors.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { readPictureConditions } from "../../src/worker/picture_conditions.ts";

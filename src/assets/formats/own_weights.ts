@@ -5,7 +5,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
-import { floatDecoder } from "../elements.ts";
+import { floatDecoder } from "./elements.ts";
 import type { StoredWeights, Weights } from "../weights.ts";
 
 /** A checkpoint of several models, as ComfyUI saves them: where it has these names, no others are ours. */

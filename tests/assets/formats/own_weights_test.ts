@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ownWeights } from "../../../src/assets/formats/own_weights.ts";
-import { openSafetensors } from "../../../src/assets/safetensors.ts";
+import { openSafetensors } from "../../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../../src/assets/source.ts";
-import type { WritableTensor } from "../../../src/assets/safetensors_writer.ts";
+import type { WritableTensor } from "../../../src/assets/formats/safetensors_writer.ts";
 import type { StoredWeights } from "../../../src/assets/weights.ts";
 import { estimateMemory } from "../../../src/engine/memory_report.ts";
 import { AssetError } from "../../../src/errors.ts";

@@ -1,0 +1,211 @@
+/**
+ * Files that are downloaded into a store when they are read, and read from there.
+ *
+ * @module
+ */
+
+import { AssetError } from "../../errors.ts";
+import type { BlobStore } from "../store/blob_store.ts";
+import { download, type RemoteBlob } from "./download.ts";
+import type { DownloadEvent } from "./download_meter.ts";
+import { ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
+import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_settings.ts";
+import { collect, type Fetch, inBlocks } from "../store/ranged_response.ts";
+import { abortable, CLOCK, type Clock, persist, watching } from "../store/retry.ts";
+import { blocks, type ByteRange, checkRange, fail, type Source } from "../source.ts";
+
+/** How files are fetched and kept. */
+export interface HubOptions {
+  /** Hears of downloads. */
+  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
+  /** Stops every download of the source. */
+  readonly signal?: AbortSignal | undefined;
+  /** Where files are kept; the platform's cache unless given. Closed with the source. */
+  readonly store?: BlobStore;
+  /** Endpoint, token and offline mode; the environment's unless given. */
+  readonly settings?: HubSettings;
+  /** What fetches; the global function unless given. */
+  readonly fetch?: Fetch;
+  /** Waits; the machine's clock unless given. */
+  readonly clock?: Clock;
+}
+
+/** Files of which copies are kept. */
+export interface KeptSource extends Source {
+  /**
+   * Brings a file into the cache; returns when it is there.
+   *
+   * @throws {AssetError} When it is absent or cannot be had; the signal's reason when it is aborted.
+   */
+  fetch(path: string, signal?: AbortSignal): Promise<void>;
+  /** Name of the store that files are kept in: a folder, on a disk. */
+  keptIn(): Promise<string>;
+  /**
+   * The commit that the files are of; `undefined` where there are no commits.
+   *
+   * @throws {AssetError} When it cannot be found.
+   */
+  commit(): Promise<string | undefined>;
+}
+
+/** What sources of kept files do each in their own way. */
+export interface Finding extends Pick<KeptSource, "list" | "commit"> {
+  /** Finds a file; `undefined` when there is none. */
+  find(path: string): Promise<RemoteBlob | undefined>;
+  /** Resolves when no question is open any more. */
+  settled(): Promise<unknown>;
+}
+
+/** What was opened for the first file. */
+export interface OpenedStore {
+  /** Where files are kept. */
+  readonly store: BlobStore;
+  /** How they are asked for. */
+  readonly access: HubAccess;
+  /** Only what is kept may be read. */
+  readonly offline: boolean;
+}
+
+/** A file up to this size is downloaded by its first read, whatever is read: 1 MiB. */
+const SMALL_BYTES = 1 << 20;
+/** A read that begins this early is of a header: it needs no download of the rest. */
+const HEADER_OFFSET = 8;
+
+/** Keeps files for one source, until that is closed. */
+export class KeptFiles {
+  /** Aborted when the source is closed, or by its caller. */
+  readonly signal: AbortSignal;
+  readonly #closed = new AbortController();
+  readonly #downloads = new Map<string, Promise<void>>();
+  #opened: Promise<OpenedStore> | undefined;
+
+  /** Nothing is opened before it is needed. `name` is the source's. */
+  constructor(readonly name: string, readonly options: HubOptions) {
+    const { signal } = options;
+    const signals = [this.#closed.signal, ...(signal === undefined ? [] : [signal])];
+    this.signal = AbortSignal.any(signals);
+  }
+
+  /** Store and access, opened once. @throws {AssetError} When the environment is in the way. */
+  async open(): Promise<OpenedStore> {
+    this.signal.throwIfAborted();
+    this.#opened ??= this.#openFirst();
+    this.#opened.catch(() => this.#opened = undefined); // the next caller may have better luck
+    return await this.#opened;
+  }
+
+  /** A range of a file; of a large one that is not kept yet, its header comes without the rest. */
+  async read(blob: RemoteBlob, range: ByteRange): Promise<Uint8Array> {
+    checkRange(`${blob.path} in ${this.name}`, range, blob.size);
+    const { store, offline } = await this.open();
+    const isHeader = range.offset <= HEADER_OFFSET && blob.size > SMALL_BYTES && !offline;
+    if (isHeader && await store.size(blob.key) !== blob.size) {
+      const header = await this.#readAhead(blob, range);
+      if (header !== undefined) return header;
+    }
+    await this.bring(blob);
+    return await store.read(blob.key, range);
+  }
+
+  /** A range of a file in blocks. */
+  async *stream(
+    find: () => Promise<RemoteBlob>,
+    range: ByteRange,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const blob = await find();
+    checkRange(`${blob.path} in ${this.name}`, range, blob.size);
+    await this.bring(blob, signal);
+    const { store } = await this.open();
+    yield* blocks(range, (part) => store.read(blob.key, part), signal);
+  }
+
+  /** Downloads once for all who read the file; a reader that is stopped leaves it to the others. */
+  async bring(blob: RemoteBlob, signal?: AbortSignal): Promise<void> {
+    this.signal.throwIfAborted();
+    const { key } = blob;
+    const running = this.#downloads.get(key) ?? this.#download(blob);
+    this.#downloads.set(key, running);
+    running.catch(() => this.#downloads.delete(key)); // the next caller may have better luck
+    await abortable(running, signal);
+  }
+
+  /** The source of the files that are found so. */
+  source({ find, list, commit, settled }: Finding): KeptSource {
+    const existing = async (path: string): Promise<RemoteBlob> =>
+      await find(path) ?? fail(`${path} in ${this.name}`, "it must exist");
+    return {
+      name: this.name,
+      list,
+      commit,
+      size: async (path) => (await find(path))?.size,
+      read: async (path, range) => await this.read(await existing(path), range),
+      stream: (path, range, signal) => this.stream(() => existing(path), range, signal),
+      fetch: async (path, signal) => await this.bring(await existing(path), signal),
+      keptIn: async () => (await this.open()).store.name,
+      close: async () => {
+        await this.close();
+        await settled();
+      },
+    };
+  }
+
+  /** Tells whoever listens. */
+  tell(path: string, text: string): void {
+    this.options.onDownload?.({ kind: "notice", path, text });
+  }
+
+  /** Stops downloads and closes the store. */
+  async close(): Promise<void> {
+    this.#closed.abort(
+      new AssetError(`Cannot read ${this.name}: it must be read before it is closed`),
+    );
+    await Promise.allSettled(this.#downloads.values());
+    await (await this.#opened?.catch(() => undefined))?.store.close();
+  }
+
+  async #download(blob: RemoteBlob): Promise<void> {
+    const { store, access, offline } = await this.open();
+    if (await store.size(blob.key) === blob.size) return;
+    if (offline) {
+      fail(
+        `${blob.path} of ${this.name} offline`,
+        "it must be in the cache: current value is absent",
+      );
+    }
+    const { onDownload } = this.options;
+    await download(blob, { store, access, onDownload, signal: this.signal });
+  }
+
+  /** Part of a file, straight from the server; `undefined` where it has no ranges. */
+  async #readAhead(
+    { url, hash, etag }: RemoteBlob,
+    range: ByteRange,
+  ): Promise<Uint8Array | undefined> {
+    if (range.length === 0) return new Uint8Array();
+    const { access } = await this.open();
+    const { clock } = access;
+    const { signal } = this;
+    const watched = { what: plain(url), clock, patience: PATIENCE_MS, signal };
+    const attempt = (): Promise<Uint8Array | undefined> =>
+      watching(watched, async (watch) => {
+        const { response } = await ask(url, { ...access, range, signal: watch.signal });
+        const same = hash !== undefined || response.headers.get("etag") === etag;
+        if (response.status === 206 && same) {
+          return await collect(inBlocks(bodyOf(url, response, watch), url, range.length));
+        }
+        await response.body?.cancel();
+        return undefined;
+      });
+    return await persist(attempt, { clock, signal });
+  }
+
+  async #openFirst(): Promise<OpenedStore> {
+    const { clock = CLOCK, fetch, settings = readHubSettings() } = this.options;
+    const full = "the browser has no room: what comes is kept until the model is closed";
+    const store = this.options.store ??
+      await openPlatformStore(() => this.tell(this.name, full));
+    const { endpoint, token, offline } = settings;
+    return { store, offline, access: { endpoint, token, fetch, clock } };
+  }
+}

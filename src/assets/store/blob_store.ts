@@ -1,0 +1,88 @@
+/**
+ * Where downloads are kept: whole blobs by their hash, partial ones until they are whole, short texts.
+ *
+ * @module
+ */
+
+import type { Clock } from "./retry.ts";
+import type { ByteRange } from "../source.ts";
+
+/** A store of blobs; one conformance suite runs against every implementation. */
+export interface BlobStore {
+  /** For messages: the folder, or `memory`. */
+  readonly name: string;
+  /**
+   * Size of a whole blob in bytes; `undefined` when it is not there.
+   *
+   * @throws {AssetError} When it cannot be told.
+   */
+  size(key: string): Promise<number | undefined>;
+  /**
+   * A range of a whole blob.
+   *
+   * @throws {AssetError} When it is not there, or the bytes are not.
+   */
+  read(key: string, range: ByteRange): Promise<Uint8Array>;
+  /**
+   * Begins or takes up a blob, alone among all who share the store; `undefined` when somebody else
+   * finished it meanwhile.
+   *
+   * @throws {AssetError} When the store cannot be written to; the signal's reason when it is aborted.
+   */
+  begin(key: string, options: BeginOptions): Promise<PartialBlob | undefined>;
+  /**
+   * A short text by its path; `undefined` when there is none.
+   *
+   * @throws {AssetError} When it is there and cannot be read.
+   */
+  readText(path: string): Promise<string | undefined>;
+  /**
+   * Keeps a short text, whole or not at all.
+   *
+   * @throws {AssetError} When the store cannot be written to.
+   */
+  writeText(path: string, text: string): Promise<void>;
+  /** Closes what reading opened. */
+  close(): Promise<void>;
+}
+
+/** How a blob is begun. */
+export interface BeginOptions {
+  /** Its size in bytes; whole ones of another size do not count. */
+  readonly size: number;
+  /** Waits while another downloads it. */
+  readonly clock: Clock;
+  /** Hears, once, that another is at it. */
+  readonly onWait?: () => void;
+  /** Stops waiting. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A blob on its way. Nobody reads it under its key before `commit()`; ended by exactly one of three. */
+export interface PartialBlob {
+  /** Bytes that are there. */
+  readonly length: number;
+  /** Bytes that are there, from the first: to hash them again. */
+  content(signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Adds bytes behind the last.
+   *
+   * @throws {TakenError} When another took it over meanwhile.
+   * @throws {AssetError} When there is no room.
+   */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Begins anew, without any bytes. */
+  restart(): Promise<void>;
+  /** It is whole and right: from now on it is there under its key. */
+  commit(): Promise<void>;
+  /** Keeps it for whoever goes on with it. */
+  release(): Promise<void>;
+  /** It was wrong: nothing stays of it. */
+  discard(): Promise<void>;
+}
+
+/** Another process took a partial blob over, for this one seemed dead: a suspended machine woke up. */
+export class TakenError extends Error {
+  /** Always `"TakenError"`. */
+  override readonly name = "TakenError";
+}

@@ -1,0 +1,199 @@
+/**
+ * One HTTP answer to a range request: what it promises, and its body in blocks.
+ *
+ * @module
+ */
+
+import { AssetError } from "../../errors.ts";
+import { BLOCK_BYTES, type ByteRange, fail } from "../source.ts";
+
+/** What a `content-range` header says, as far as it does. */
+export interface ContentRange {
+  /** First byte. */
+  readonly first?: number;
+  /** Last byte. */
+  readonly last?: number;
+  /** Size of the whole file in bytes. */
+  readonly size?: number;
+}
+
+/** What fetches: the global function, or that of a binding. */
+export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
+
+/** How a file is asked for. */
+export interface RequestOptions {
+  /** A part of it; the whole unless given. */
+  readonly range?: ByteRange;
+  /** Stops it. */
+  readonly signal?: AbortSignal | undefined;
+  /** What fetches; the global function unless given. */
+  readonly fetch?: Fetch | undefined;
+}
+
+/**
+ * Asks for a file.
+ *
+ * @throws {AssetError} When there is no answer; the signal's reason when it is aborted.
+ */
+export async function request(url: URL, options: RequestOptions = {}): Promise<Response> {
+  const { range, signal, fetch = globalThis.fetch } = options;
+  try {
+    return await fetch(url, {
+      ...(range !== undefined && { headers: { range: rangeHeader(range) } }),
+      ...(signal !== undefined && { signal }),
+    });
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw unreachable(url, cause);
+  }
+}
+
+function rangeHeader({ offset, length }: ByteRange): string {
+  return `bytes=${offset}-${offset + length - 1}`;
+}
+
+/**
+ * The body, which must be of exactly this length, in blocks of `BLOCK_BYTES`.
+ *
+ * @throws {AssetError} When it is shorter or longer.
+ */
+export async function* body(
+  url: URL,
+  response: Response,
+  { length, signal }: { readonly length: number; readonly signal?: AbortSignal | undefined },
+): AsyncGenerator<Uint8Array> {
+  yield* inBlocks(received(url, response, signal), url, length);
+}
+
+/**
+ * Parts of any size as blocks of `BLOCK_BYTES`; together they must have exactly this length.
+ *
+ * @throws {AssetError} When they are shorter or longer.
+ */
+export async function* inBlocks(
+  parts: AsyncIterable<Uint8Array>,
+  url: URL,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  let block = new Uint8Array(Math.min(BLOCK_BYTES, length));
+  let filled = 0;
+  for await (let part of parts) {
+    done += part.length;
+    if (done > length) break;
+    while (part.length > 0) {
+      const taken = part.subarray(0, block.length - filled);
+      block.set(taken, filled);
+      filled += taken.length;
+      part = part.subarray(taken.length);
+      if (filled < block.length) continue;
+      yield block;
+      block = new Uint8Array(Math.min(BLOCK_BYTES, length - done + part.length));
+      filled = 0;
+    }
+  }
+  if (done === length) return;
+  fail(url.href, `the answer must have ${length} bytes: current value is ${done} bytes`);
+}
+
+/** The body as it comes. It is cancelled when the caller stops early. */
+export async function* received(
+  url: URL,
+  response: Response,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        signal?.throwIfAborted();
+        throw unreachable(url, cause);
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined); // it has failed or is already closed
+  }
+}
+
+/** The `content-range` of an answer; `undefined` when it has none, or one that makes no sense. */
+export function contentRange(response: Response): ContentRange | undefined {
+  const text = response.headers.get("content-range") ?? "";
+  const match = /^bytes (?:(\d{1,15})-(\d{1,15})|\*)\/(?:(\d{1,15})|\*)$/.exec(text);
+  if (match === null) return undefined;
+  const [first, last, size] = match.slice(1).map((digits) => digits ? Number(digits) : undefined);
+  return {
+    ...(first !== undefined && { first }),
+    ...(last !== undefined && { last }),
+    ...(size !== undefined && { size }),
+  };
+}
+
+/**
+ * Proves that an answer has the wanted range of a file of the wanted size.
+ *
+ * @throws {AssetError} When it has another; the body is cancelled.
+ */
+export async function checkContentRange(
+  url: URL,
+  response: Response,
+  wanted: ByteRange & { readonly size: number },
+): Promise<void> {
+  const got = contentRange(response);
+  const last = wanted.offset + wanted.length - 1;
+  if (got?.first === wanted.offset && got.last === last && got.size === wanted.size) return;
+  await response.body?.cancel();
+  fail(
+    url.href,
+    `the server must answer with bytes ${wanted.offset}-${last}/${wanted.size}: ` +
+      `current value is "${response.headers.get("content-range") ?? ""}"`,
+  );
+}
+
+/** Cancels an answer of no use and throws the `AssetError` that says so. */
+export async function refuse(
+  url: URL,
+  response: Response,
+  wanted = "206 with a content-range",
+): Promise<never> {
+  if (!response.bodyUsed) await response.body?.cancel();
+  const range = response.headers.get("content-range") ?? "";
+  fail(
+    url.href,
+    `the server must answer ${wanted}: current value is ${response.status}, "${range}"`,
+  );
+}
+
+/** The blocks as one. */
+export async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const part of parts) all.push(part);
+  return join(all, all.reduce((sum, part) => sum + part.length, 0));
+}
+
+/** Parts of `size` bytes in all as one. */
+export function join(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function unreachable(url: URL, cause: unknown): AssetError {
+  const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  const denied = cause instanceof Error && cause.name === "NotCapable"; // Deno's, by its name
+  return new AssetError(
+    denied
+      ? `Cannot read ${url.href}: the process must have permission to use the network ` +
+        `(Deno: --allow-net=${url.host})`
+      : `Cannot read ${url.href}: the server must answer: current value is ${
+        why.split("\n", 1)[0]
+      }`,
+    { cause },
+  );
+}
