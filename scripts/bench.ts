@@ -21,7 +21,7 @@ import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segm
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment, modulated } from "../src/engine/segment.ts";
 import { loadWithWeights } from "../src/engine/load_graph.ts";
-import { dit } from "../src/model/dit.ts";
+import { dit } from "../src/model/dit/dit.ts";
 import { openModel } from "../src/model/open_model.ts";
 import type { Transformer } from "../src/model/module_graph.ts";
 import { GraphBuilder } from "../src/onnx/graph.ts";

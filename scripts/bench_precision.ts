@@ -22,7 +22,7 @@ import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../src/engine/pipel
 import { roundedLowering, type WeightPrecision } from "../src/engine/precision.ts";
 import { roundLayers } from "../src/engine/rounding.ts";
 import { fullSteps } from "../src/engine/step_segments.ts";
-import { dit } from "../src/model/dit.ts";
+import { dit } from "../src/model/dit/dit.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";
 import { elementCount, type Tensor } from "../src/tensor/tensor.ts";

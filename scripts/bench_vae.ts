@@ -16,8 +16,8 @@ import { openBackend } from "../src/backend/select.ts";
 import { paintLatents } from "../src/engine/latent_colours.ts";
 import * as vaes from "../src/engine/vae.ts";
 import { VaeGraphs } from "../src/engine/vae_graphs.ts";
-import { describeVae, vaeTensors } from "../src/model/vae.ts";
-import { parseVaeConfig } from "../src/model/vae_config.ts";
+import { describeVae, vaeTensors } from "../src/model/vae/vae.ts";
+import { parseVaeConfig } from "../src/model/vae/config.ts";
 import { normalNoise } from "../src/tensor/random.ts";
 import { PUBLISHED_VAE, randomTensors } from "./random_weights.ts";
 

@@ -1,11 +1,11 @@
 /**
  * Weights of any DiT geometry, for measuring time and memory where nothing depends on the numbers.
  */
-import { ditModel } from "../src/model/dit_model.ts";
+import { ditModel } from "../src/model/dit/open.ts";
 import { originOf } from "../src/model/model_origin.ts";
 import type { Model } from "../src/model/model.ts";
 import type { Weights } from "../src/assets/weights.ts";
-import { type DitConfig, ditTensors, formatDitConfig } from "../src/model/dit_config.ts";
+import { type DitConfig, ditTensors, formatDitConfig } from "../src/model/dit/config.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
 
 /** Published geometries: width, depth, heads. */

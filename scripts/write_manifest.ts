@@ -14,7 +14,7 @@ import { openSafetensors } from "../src/assets/formats/safetensors.ts";
 import type { TensorEntry } from "../src/assets/formats/safetensors_header.ts";
 import { openDirectory, type Source } from "../src/assets/source.ts";
 import { fileWeights } from "../src/assets/weights.ts";
-import { checkDitTensors, ditTensors, parseDitConfig } from "../src/model/dit_config.ts";
+import { checkDitTensors, ditTensors, parseDitConfig } from "../src/model/dit/config.ts";
 
 const DIRECTORY = new URL("../models/fashion-dit/", import.meta.url);
 const WEIGHTS = "weights.safetensors";

@@ -5,10 +5,10 @@
  *     deno run --allow-write scripts/write_random_pipeline.ts DiT-XL/2 /tmp/xl-pipeline
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { embedderCopies, joinsOf } from "../src/model/dit_diffusers.ts";
-import { type DitConfig, ditTensors } from "../src/model/dit_config.ts";
-import { describeVae, vaeTensors } from "../src/model/vae.ts";
-import { parseVaeConfig } from "../src/model/vae_config.ts";
+import { embedderCopies, joinsOf } from "../src/model/dit/diffusers.ts";
+import { type DitConfig, ditTensors } from "../src/model/dit/config.ts";
+import { describeVae, vaeTensors } from "../src/model/vae/vae.ts";
+import { parseVaeConfig } from "../src/model/vae/config.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
 import { writeRandomFile } from "./random_file.ts";
 import { PUBLISHED_VAE, publishedConfig } from "./random_weights.ts";

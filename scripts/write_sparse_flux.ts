@@ -6,8 +6,8 @@
  */
 import { mkdir, open } from "node:fs/promises";
 import { encodeHeader } from "../src/assets/formats/safetensors_writer.ts";
-import { parseFluxConfig } from "../src/model/flux_config.ts";
-import { fluxTensors } from "../src/model/flux_tensors.ts";
+import { parseFluxConfig } from "../src/model/flux/config.ts";
+import { fluxTensors } from "../src/model/flux/tensors.ts";
 import { elementCount } from "../src/tensor/tensor.ts";
 
 const [folder = "flux-dev"] = Deno.args;

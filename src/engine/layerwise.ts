@@ -8,8 +8,8 @@
  * @module
  */
 
-import type { UpStep } from "../model/vae.ts";
-import { GIVEN } from "../model/vae_blocks.ts";
+import type { UpStep } from "../model/vae/vae.ts";
+import { GIVEN } from "../model/vae/blocks.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
 import { freeNumbers, RowStore } from "./row_store.ts";

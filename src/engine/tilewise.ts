@@ -8,7 +8,7 @@
  * @module
  */
 
-import { GIVEN } from "../model/vae_blocks.ts";
+import { GIVEN } from "../model/vae/blocks.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
 import * as tiles from "./tiles.ts";

@@ -6,8 +6,8 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Value } from "../backend/backend.ts";
-import type { MiddleGraphs, UpStep, Vae } from "../model/vae.ts";
-import { GIVEN, MEASURED, OWN } from "../model/vae_blocks.ts";
+import type { MiddleGraphs, UpStep, Vae } from "../model/vae/vae.ts";
+import { GIVEN, MEASURED, OWN } from "../model/vae/blocks.ts";
 import type { GraphBuilder } from "../onnx/graph.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { attend, queriesAtOnce } from "./attend.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { DIT } from "./dit_model.ts";
-import { FLUX } from "./flux_model.ts";
+import { DIT } from "./dit/open.ts";
+import { FLUX } from "./flux/open.ts";
 import type { Family } from "./model.ts";
 
 /** The first one that claims a directory opens it. */

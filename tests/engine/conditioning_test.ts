@@ -6,8 +6,8 @@ import {
   type ConditioningTable,
   type ConditioningTask,
 } from "../../src/engine/conditioning.ts";
-import { dit } from "../../src/model/dit.ts";
-import { parseDitConfig } from "../../src/model/dit_config.ts";
+import { dit } from "../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Condition } from "../../src/model/module_graph.ts";
 import { assertClose } from "../conformance/compare.ts";

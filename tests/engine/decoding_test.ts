@@ -6,7 +6,7 @@ import { paintLatents } from "../../src/engine/latent_colours.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { AssetError } from "../../src/errors.ts";
 import { openModel } from "../../src/model/open_model.ts";
-import { unpack } from "../../src/model/flux_scene.ts";
+import { unpack } from "../../src/model/flux/scene.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";

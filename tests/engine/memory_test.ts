@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { gibibytes, memoryNeeds, misfitOf } from "../../src/engine/memory.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
-import { parseFluxConfig } from "../../src/model/flux_config.ts";
-import { fluxModel } from "../../src/model/flux_model.ts";
+import { parseFluxConfig } from "../../src/model/flux/config.ts";
+import { fluxModel } from "../../src/model/flux/open.ts";
 import { encodeHeader } from "../../src/assets/formats/safetensors_writer.ts";
-import { fluxTensors } from "../../src/model/flux_tensors.ts";
+import { fluxTensors } from "../../src/model/flux/tensors.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { BackendError } from "../../src/errors.ts";
 import { openSmallModel } from "./small_model.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type GenerateOptions, resolveLabel, resolveRequest } from "../../src/engine/request.ts";
-import { parseDitConfig } from "../../src/model/dit_config.ts";
-import { ditModel } from "../../src/model/dit_model.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
+import { ditModel } from "../../src/model/dit/open.ts";
 import type { Model } from "../../src/model/model.ts";
 import { normalRows } from "../../src/tensor/random.ts";
 import { zeros } from "../../src/tensor/tensor.ts";

@@ -14,8 +14,8 @@ import {
   HEAD,
   moduleParts,
 } from "../../src/engine/step_segments.ts";
-import { dit } from "../../src/model/dit.ts";
-import { parseDitConfig } from "../../src/model/dit_config.ts";
+import { dit } from "../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
 import type { GraphBuilder } from "../../src/onnx/graph.ts";
 
 const TRANSFORMER = dit(

@@ -7,8 +7,8 @@ import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { vaeOf } from "../../src/model/autoencoder.ts";
-import type { Vae } from "../../src/model/vae.ts";
+import { vaeOf } from "../../src/model/vae/autoencoder.ts";
+import type { Vae } from "../../src/model/vae/vae.ts";
 
 /**
  * `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift; `tiny` is an AutoencoderTiny,

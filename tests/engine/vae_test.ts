@@ -5,7 +5,7 @@ import * as vaes from "../../src/engine/vae.ts";
 import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
 import { BackendError } from "../../src/errors.ts";
 import { crop } from "../../src/engine/tiles.ts";
-import { openVae } from "../../src/model/vae.ts";
+import { openVae } from "../../src/model/vae/vae.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Weights } from "../../src/assets/weights.ts";

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { rowSets } from "../../src/engine/run_memory.ts";
 import { workingSet } from "../../src/engine/working_set.ts";
-import { dit } from "../../src/model/dit.ts";
-import { parseDitConfig } from "../../src/model/dit_config.ts";
-import { fluxModel } from "../../src/model/flux_model.ts";
-import { parseFluxConfig } from "../../src/model/flux_config.ts";
+import { dit } from "../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
+import { fluxModel } from "../../src/model/flux/open.ts";
+import { parseFluxConfig } from "../../src/model/flux/config.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { add, attention, linear, reshape, silu } from "../../src/onnx/operators.ts";
 

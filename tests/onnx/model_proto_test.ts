@@ -12,8 +12,8 @@ import {
   type ValueInfoProto,
 } from "onnx-buf";
 import { buildSegment, type Segment } from "../../src/engine/segment.ts";
-import { dit } from "../../src/model/dit.ts";
-import { parseDitConfig } from "../../src/model/dit_config.ts";
+import { dit } from "../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { encodeModel, type EncodeOptions, type OnnxModel } from "../../src/onnx/model_proto.ts";
 import { linear, multiply } from "../../src/onnx/operators.ts";

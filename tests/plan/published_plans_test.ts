@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { featureSizes, modelCost } from "../../src/engine/plan_target.ts";
-import { parseFluxConfig } from "../../src/model/flux_config.ts";
-import { fluxModel } from "../../src/model/flux_model.ts";
+import { parseFluxConfig } from "../../src/model/flux/config.ts";
+import { fluxModel } from "../../src/model/flux/open.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { type ModelCost, peakLiveBytes, predictSpeedup } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";

@@ -1,6 +1,6 @@
 /** A DiT of one block with random weights, whose latents are grey pixels: real, and quick. */
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
-import { type DitConfig, ditTensors } from "../../src/model/dit_config.ts";
+import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { randomNumbers } from "../../scripts/random_weights.ts";
 

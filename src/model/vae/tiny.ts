@@ -14,8 +14,8 @@ import { convolution, upsampleNearest } from "../../onnx/convolution.ts";
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
 import { checkTensors } from "../tensor_shapes.ts";
-import { graphOf, reachOf, type UpStep, type Vae, vaeTensors } from "../vae.ts";
-import { convolve } from "../vae_blocks.ts";
+import { graphOf, reachOf, type UpStep, type Vae, vaeTensors } from "./vae.ts";
+import { convolve } from "./blocks.ts";
 
 const channels = z.int().min(1).max(1 << 14);
 const schema = z.strictObject({

@@ -10,7 +10,7 @@ import { openTorchCheckpoint } from "../../../src/assets/formats/torch_checkpoin
 import type { Weights } from "../../../src/assets/weights.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
-import { ditTensors, parseDitConfig } from "../../../src/model/dit_config.ts";
+import { ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
 import { elementCount } from "../../../src/tensor/tensor.ts";
 import { concat, counting, ramp } from "../files.ts";
 import {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import type { Weights } from "../../../src/assets/weights.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openTinyVae } from "../../../src/model/vae/tiny.ts";
-import { vaeTensors } from "../../../src/model/vae.ts";
+import { vaeTensors } from "../../../src/model/vae/vae.ts";
 import { readConfig, withVae } from "../../engine/small_vae.ts";
 
 /** `config.json` of madebyollin/taesd. */

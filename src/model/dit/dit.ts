@@ -1,0 +1,189 @@
+/**
+ * DiT: the class-conditional diffusion transformer with adaLN-zero blocks.
+ *
+ * Tensor names and arithmetic follow the original. N batch, T tokens, D width, p patch, C channels.
+ *
+ * *Source:* Peebles & Xie, arXiv 2212.09748; facebookresearch/DiT `models.py`.
+ *
+ * @module
+ */
+
+import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import * as operators from "../../onnx/operators.ts";
+import { type DitConfig, labelRows } from "./config.ts";
+import { TIME_WIDTH, timeFeatures } from "./embeddings.ts";
+import { dense, feedForward, gatedAdd, modulatedNorm, selfAttention } from "../layers.ts";
+import {
+  type Conditioning,
+  type Embedding,
+  HEAD,
+  type Head,
+  type ModulationGroup,
+  type Module,
+  type Streams,
+  type Transformer,
+} from "../module_graph.ts";
+
+/** Modulation weights of one graph stay below this, or are one block's: wasm's heap never shrinks again. */
+const GROUP_BYTES = 4 << 20;
+
+/** The parts of a DiT of this configuration. */
+export function dit(config: DitConfig): Transformer {
+  const tokens = (config.inputSize / config.patchSize) ** 2;
+  return {
+    architecture: "dit",
+    streams: [{ name: "x", dims: ["N", tokens, config.hiddenSize] }],
+    embedding: patchEmbedding(config, tokens),
+    modules: Array.from({ length: config.depth }, (_, block) => [
+      attentionModule(config, tokens, block),
+      mlpModule(config, tokens, block),
+    ]).flat(),
+    head: finalLayer(config, tokens),
+    conditioning: timeAndLabel(config),
+  };
+}
+
+function patchEmbedding(config: DitConfig, tokens: number): Embedding {
+  const { inputSize, patchSize: p, inChannels: c, hiddenSize: width } = config;
+  const grid = inputSize / p;
+  const patch = c * p * p;
+  return {
+    macs: tokens * patch * width,
+    latentDims: ["N", c, inputSize, inputSize],
+    build(graph, latent): Streams {
+      const cut = operators.reshape(graph, latent, ["N", c, grid, p, grid, p]);
+      const patches = operators.transpose(graph, cut, [0, 2, 4, 1, 3, 5]); // (N, h, w, C, p, p)
+      const rows = operators.reshape(graph, patches, ["N", tokens, patch]);
+      const x = dense(graph, rows, "x_embedder.proj", width); // (N, T, D)
+      const position = graph.parameter("pos_embed", [1, tokens, width]);
+      return { x: operators.add(graph, x, position) };
+    },
+  };
+}
+
+function attentionModule(config: DitConfig, tokens: number, block: number): Module {
+  const { hiddenSize: width, numHeads } = config;
+  const name = `blocks.${block}.attn`;
+  const branchMacs = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
+  return {
+    ...gatedModule(name, tokens, width, branchMacs),
+    branch(graph, streams, [shift, scale]): Node[] {
+      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
+      return [selfAttention(graph, x, name, numHeads)];
+    },
+  };
+}
+
+function mlpModule(config: DitConfig, tokens: number, block: number): Module {
+  const { hiddenSize: width, mlpRatio } = config;
+  const name = `blocks.${block}.mlp`;
+  const hidden = Math.trunc(width * mlpRatio);
+  return {
+    ...gatedModule(name, tokens, width, 2 * tokens * width * hidden),
+    branch(graph, streams, [shift, scale]): Node[] {
+      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
+      return [feedForward(graph, x, name, hidden)];
+    },
+  };
+}
+
+/** What attention and MLP share: shift, scale, gate; one feature `(N, T, D)`; the gated merge. */
+function gatedModule(
+  name: string,
+  tokens: number,
+  width: number,
+  branchMacs: number,
+): Omit<Module, "branch"> {
+  return {
+    name,
+    modulationRows: 3,
+    featureDims: [["N", tokens, width]],
+    macs: { branch: branchMacs, merge: tokens * width },
+    merge: (graph, streams, [, , gate], [feature]) => ({
+      x: gatedAdd(graph, streams["x"]!, gate!, feature!), // as declared just above
+    }),
+  };
+}
+
+function finalLayer(config: DitConfig, tokens: number): Head {
+  const { inputSize, patchSize: p, hiddenSize: width } = config;
+  const c = config.inChannels * (config.learnSigma ? 2 : 1);
+  const grid = inputSize / p;
+  return {
+    macs: tokens * width * p * p * c,
+    modulationRows: 2,
+    build(graph, streams, [shift, scale]): Node {
+      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // two rows were declared
+      const patches = dense(graph, x, "final_layer.linear", p * p * c); // (N, T, p·p·C)
+      const cut = operators.reshape(graph, patches, ["N", grid, grid, p, p, c]);
+      const image = operators.transpose(graph, cut, [0, 5, 1, 3, 2, 4]); // (N, C, h, p, w, p)
+      return operators.reshape(graph, image, ["N", c, inputSize, inputSize]);
+    },
+  };
+}
+
+function timeAndLabel(config: DitConfig): Conditioning {
+  const width = config.hiddenSize;
+  const half = TIME_WIDTH / 2;
+  const divisor = config.timestepFrequencyDivisor === undefined ? half : half - 1;
+  return {
+    width,
+    timeWidth: TIME_WIDTH,
+    timeFeatures: (time) => timeFeatures(time, divisor),
+    embed(graph, times, labels): Node {
+      const hidden = operators.silu(graph, dense(graph, times, "t_embedder.mlp.0", width));
+      const time = dense(graph, hidden, "t_embedder.mlp.2", width); // (R, D)
+      const table = graph.parameter("y_embedder.embedding_table.weight", [
+        labelRows(config),
+        width,
+      ]);
+      const sum = operators.add(graph, time, operators.gatherRows(graph, table, labels));
+      return operators.silu(graph, sum); // every adaLN_modulation starts with this SiLU
+    },
+    groups: modulationGroups(config),
+  };
+}
+
+/** Blocks in groups of at most `GROUP_BYTES` of weights; the head's two rows are in the last one. */
+function modulationGroups(config: DitConfig): ModulationGroup[] {
+  const width = config.hiddenSize;
+  const blockBytes = 6 * width * (width + 1) * 4;
+  const perGroup = Math.max(1, Math.floor(GROUP_BYTES / blockBytes));
+  const layers = Array.from({ length: config.depth }, (_, block) => ({
+    weights: `blocks.${block}.adaLN_modulation.1`,
+    parts: [{ name: `blocks.${block}.attn`, rows: 3 }, { name: `blocks.${block}.mlp`, rows: 3 }],
+  }));
+  layers.push({ weights: "final_layer.adaLN_modulation.1", parts: [{ name: HEAD, rows: 2 }] });
+  const groups: ModulationGroup[] = [];
+  for (let first = 0; first < layers.length; first += perGroup) {
+    groups.push(modulationGroup(layers.slice(first, first + perGroup), width));
+  }
+  return groups;
+}
+
+interface ModulationLayer {
+  readonly weights: string;
+  readonly parts: ModulationGroup["parts"];
+}
+
+function modulationGroup(layers: readonly ModulationLayer[], width: number): ModulationGroup {
+  const parts = layers.flatMap((layer) => layer.parts);
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  return {
+    parts,
+    weightBytes: rows * width * (width + 1) * 4,
+    build: (graph, conditioning) =>
+      operators.concat(graph, layers.map((layer) => vectors(graph, conditioning, layer, width)), 1),
+  };
+}
+
+function vectors(
+  graph: GraphBuilder,
+  conditioning: Node,
+  layer: ModulationLayer,
+  width: number,
+): Node {
+  const rows = layer.parts.reduce((sum, part) => sum + part.rows, 0);
+  const flat = dense(graph, conditioning, layer.weights, rows * width); // (R, rows·D)
+  return operators.reshape(graph, flat, [flat.dims[0]!, rows, width]);
+}

@@ -1,0 +1,131 @@
+/**
+ * A DiT opened from its directory.
+ *
+ * @module
+ */
+
+import { fingerprint } from "../../assets/fingerprint.ts";
+import type { ModelDirectory } from "../../assets/model_dir.ts";
+import type { Weights } from "../../assets/weights.ts";
+import { AssetError } from "../../errors.ts";
+import type { SamplerDefaults } from "../../sampler/config.ts";
+import { dit } from "./dit.ts";
+import {
+  checkDitTensors,
+  type DitConfig,
+  ditTensors,
+  formatDitConfig,
+  inferDitConfig,
+  parseDitConfig,
+} from "./config.ts";
+import { openAutoencoder } from "../vae/autoencoder.ts";
+import { CLASS_NAMES, isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./diffusers.ts";
+import { positionEmbedding } from "./embeddings.ts";
+import type { Family, Model, ModelChoice } from "../model.ts";
+import { originOf } from "../model_origin.ts";
+import { samplerOf } from "../model_sampler.ts";
+import { labelScene } from "../scene.ts";
+
+/** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
+const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
+
+/** DiT, under the original's names or diffusers'. *Source:* arXiv 2212.09748. */
+export const DIT: Family = {
+  architecture: "dit",
+  title: "DiT",
+  classes: [...CLASS_NAMES, "DiTPipeline"],
+  conditions: [],
+  claims: (config, names) =>
+    isDiffusersDit(config) || names.has("x_embedder.proj.weight") || names.has(ANY_BLOCK),
+  open: openDit,
+};
+
+/** The original's configuration names no class. */
+const ANY_BLOCK = "blocks.0.attn.qkv.weight";
+
+async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
+  const { config, weights } = await officialDit(directory);
+  checkDitTensors(config, weights);
+  return {
+    ...ditModel(config),
+    id: directory.id,
+    weights: withPositions(weights, config),
+    classNames: classNames(directory, config),
+    sampler: await samplerOf(directory, {
+      predicts: "noise",
+      original: ORIGINAL_SAMPLER,
+      pipeline: { guidanceChannels: config.inChannels }, // diffusers' `DiTPipeline`; the original guides three
+      choice: choice.sampler,
+    }),
+    ...await openAutoencoder(directory, config.inChannels),
+    origin: originOf("dit", formatDitConfig(config), directory.manifest),
+    fingerprint: () => identity(directory, { config, weights }),
+    close: () => directory.close(),
+  };
+}
+
+/** What a configuration says of a model. */
+export type DitShape = Pick<
+  Model,
+  "transformer" | "latent" | "tokenGrid" | "classes" | "nullLabel" | "scene"
+>;
+
+/** A DiT of this configuration, without weights. */
+export function ditModel(config: DitConfig): DitShape {
+  const { inChannels, inputSize, patchSize, numClasses } = config;
+  const labelled = {
+    transformer: dit(config),
+    latent: [inChannels, inputSize, inputSize],
+    tokenGrid: [inputSize / patchSize, inputSize / patchSize],
+    ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
+  } as const;
+  return { ...labelled, classes: numClasses, scene: labelScene(labelled) };
+}
+
+/** A configuration with the weights that it describes, under the original's names. */
+interface OfficialDit {
+  readonly config: DitConfig;
+  readonly weights: Weights;
+}
+
+async function officialDit({ manifest, weights, ...given }: ModelDirectory): Promise<OfficialDit> {
+  const json = manifest?.config ?? given.config;
+  if (isDiffusersDit(json)) {
+    const config = parseDiffusersDit(json);
+    return { config, weights: await underOriginalNames(weights, config) };
+  }
+  return { config: json === undefined ? inferDitConfig(weights) : parseDitConfig(json), weights };
+}
+
+/** A name for every class, or none at all. */
+function classNames({ name, classNames }: ModelDirectory, config: DitConfig): readonly string[] {
+  if (classNames.length === 0 || classNames.length === config.numClasses) return classNames;
+  throw new AssetError(
+    `Cannot open ${name}: it must name ${config.numClasses} classes: current value is ${classNames.length}`,
+  );
+}
+
+async function identity(
+  { manifest }: ModelDirectory,
+  { config, weights }: OfficialDit,
+): Promise<string> {
+  return manifest?.fingerprint ??
+    await fingerprint(weights, { architecture: "dit", config, names: ditTensors(config).keys() });
+}
+
+/** State dicts may lack `pos_embed`, which is computed, not trained. */
+function withPositions(weights: Weights, config: DitConfig): Weights {
+  if (weights.names.has("pos_embed")) return weights;
+  const grid = config.inputSize / config.patchSize;
+  const dims = [1, grid ** 2, config.hiddenSize];
+  return {
+    ...weights,
+    names: new Set([...weights.names, "pos_embed"]),
+    dims: (name) => (name === "pos_embed" ? dims : weights.dims(name)),
+    sample: (name, indices) => weights.sample(name, indices),
+    read: async (name, signal) =>
+      name === "pos_embed"
+        ? { dims, data: positionEmbedding(config.hiddenSize, grid) }
+        : await weights.read(name, signal),
+  };
+}

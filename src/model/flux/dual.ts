@@ -1,0 +1,126 @@
+/**
+ * The modules of a dual block: one joint attention with two outputs, and an MLP for each side.
+ *
+ * @module
+ */
+
+import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import * as operators from "../../onnx/operators.ts";
+import {
+  type FluxGeometry,
+  mixingMacs,
+  project,
+  type ProjectionNames,
+  rotatedAttention,
+} from "./attention.ts";
+import { fluxWidth } from "./config.ts";
+import { MLP_RATIO } from "./tensors.ts";
+import { dense, gatedAdd, modulatedNorm } from "../layers.ts";
+import type { Module } from "../module_graph.ts";
+
+/** Attention, then the MLP of the image, then that of the text. */
+export function dualModules(geometry: FluxGeometry, block: number): readonly Module[] {
+  const prefix = `transformer_blocks.${block}`;
+  return [
+    jointAttention(geometry, prefix),
+    sideMlp(geometry, { name: `${prefix}.ff`, weights: `${prefix}.ff`, stream: "x", size: "T" }),
+    sideMlp(geometry, {
+      name: `${prefix}.context_ff`,
+      weights: `${prefix}.ff_context`,
+      stream: "text",
+      size: "M",
+    }),
+  ];
+}
+
+/** Name of the part of the table that holds the text side's vectors of a joint attention. */
+export function contextPart(attention: string): string {
+  return `${attention}.context`;
+}
+
+function jointAttention(geometry: FluxGeometry, prefix: string): Module {
+  const { sizes: { T, M } } = geometry;
+  const width = fluxWidth(geometry);
+  const name = `${prefix}.attn`;
+  return {
+    name,
+    modulationRows: 6,
+    modulation: [{ name, rows: 3 }, { name: contextPart(name), rows: 3 }],
+    featureDims: [["N", "T", width], ["N", "M", width]],
+    kinds: ["attn", "context_attn"],
+    macs: {
+      branch: 4 * (T + M) * width ** 2 + mixingMacs(geometry, T + M),
+      merge: (T + M) * width,
+    },
+    branch(graph, streams, [shift, scale, , textShift, textScale]): Node[] {
+      // Streams and rows are as declared here and in flux.ts.
+      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!);
+      const text = modulatedNorm(graph, streams["text"]!, textShift!, textScale!);
+      return mixSides(graph, { x, text, name }, geometry);
+    },
+    merge: (graph, streams, [, , gate, , , textGate], [feature, textFeature]) => ({
+      x: gatedAdd(graph, streams["x"]!, gate!, feature!),
+      text: gatedAdd(graph, streams["text"]!, textGate!, textFeature!),
+    }),
+  };
+}
+
+/** Image and text outputs of attention over both, text first. */
+function mixSides(
+  graph: GraphBuilder,
+  { x, text, name }: { readonly x: Node; readonly text: Node; readonly name: string },
+  geometry: FluxGeometry,
+): Node[] {
+  const width = fluxWidth(geometry);
+  const image = project(graph, x, namesUnder(name, IMAGE), geometry.headDim);
+  const context = project(graph, text, namesUnder(name, CONTEXT), geometry.headDim);
+  const joined = (i: 0 | 1 | 2): Node => operators.concat(graph, [context[i], image[i]], 1);
+  const mixed = rotatedAttention(graph, [joined(0), joined(1), joined(2)], geometry);
+  const [ofText, ofImage] = operators.splitTokens(graph, mixed, { like: text, rest: "T" });
+  return [
+    dense(graph, ofImage, `${name}.to_out.0`, width),
+    dense(graph, ofText, `${name}.to_add_out`, width),
+  ];
+}
+
+const IMAGE: ProjectionNames = { linear: ["to_q", "to_k", "to_v"], norm: ["norm_q", "norm_k"] };
+const CONTEXT: ProjectionNames = {
+  linear: ["add_q_proj", "add_k_proj", "add_v_proj"],
+  norm: ["norm_added_q", "norm_added_k"],
+};
+
+function namesUnder(
+  prefix: string,
+  { linear: [q, k, v], norm: [a, b] }: ProjectionNames,
+): ProjectionNames {
+  const under = (name: string): string => `${prefix}.${name}`;
+  return { linear: [under(q), under(k), under(v)], norm: [under(a), under(b)] };
+}
+
+interface Side {
+  readonly name: string;
+  readonly weights: string;
+  readonly stream: "x" | "text";
+  readonly size: "T" | "M";
+}
+
+function sideMlp(geometry: FluxGeometry, { name, weights, stream, size }: Side): Module {
+  const width = fluxWidth(geometry);
+  const hidden = MLP_RATIO * width;
+  const tokens = geometry.sizes[size];
+  return {
+    name,
+    modulationRows: 3,
+    featureDims: [["N", size, width]],
+    macs: { branch: 2 * tokens * width * hidden, merge: tokens * width },
+    branch(graph, streams, [shift, scale]): Node[] {
+      const x = modulatedNorm(graph, streams[stream]!, shift!, scale!); // as declared
+      const raised = operators.geluTanh(graph, dense(graph, x, `${weights}.net.0.proj`, hidden));
+      return [dense(graph, raised, `${weights}.net.2`, width)];
+    },
+    merge: (graph, streams, [, , gate], [feature]) => ({
+      ...streams,
+      [stream]: gatedAdd(graph, streams[stream]!, gate!, feature!), // as declared
+    }),
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * FLUX: the multimodal diffusion transformer. Dual blocks give image and text weights of their own and
+ * join them in attention; single blocks run one set of weights over both.
+ *
+ * N batch, T image tokens, M text tokens, S = M + T, D width, C numbers of a packed latent token. Times
+ * are sigmas, 0 … 1. Text comes first where both are joined.
+ *
+ * *Source:* black-forest-labs/flux; diffusers `FluxTransformer2DModel`, whose tensor names are used.
+ *
+ * @module
+ */
+
+import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import * as operators from "../../onnx/operators.ts";
+import { TIME_WIDTH } from "../dit/embeddings.ts";
+import { dualModules } from "./dual.ts";
+import { type FluxConfig, type FluxSizes, fluxWidth } from "./config.ts";
+import { scaledTimeFeatures } from "./embeddings.ts";
+import { modulationGroups } from "./modulation.ts";
+import { singleModules } from "./single.ts";
+import { dense, modulatedNorm } from "../layers.ts";
+import type {
+  Conditioning,
+  Embedding,
+  Head,
+  Preparation,
+  Streams,
+  StreamShape,
+  Transformer,
+} from "../module_graph.ts";
+
+/** Name of the constant that holds the text stream as it enters the first block, `(N, M, D)`. */
+const TEXT = "text.embedded";
+/** Name of the text features `(N, M, W)`, from which the preparation makes it. */
+export const TEXT_FEATURES = "text.features";
+
+/** The parts of a FLUX transformer of this configuration, with costs at these sizes. */
+export function flux(config: FluxConfig, sizes: FluxSizes): Transformer {
+  const width = fluxWidth(config);
+  const streams: readonly StreamShape[] = [
+    { name: "x", dims: ["N", "T", width] },
+    { name: "text", dims: ["N", "M", width] },
+  ];
+  const geometry = { ...config, sizes, streams };
+  return {
+    architecture: "flux",
+    streams,
+    sizes: { ...sizes, "M+T": sizes.M + sizes.T },
+    embedding: packedEmbedding(config, sizes),
+    modules: [
+      ...Array.from({ length: config.numLayers }, (_, block) => dualModules(geometry, block)),
+      ...Array.from({ length: config.numSingleLayers }, (_, b) => singleModules(geometry, b)),
+    ].flat(),
+    head: projectionHead(config, sizes),
+    conditioning: timeGuidanceAndText(config),
+    preparation: textEmbedding(config),
+  };
+}
+
+function packedEmbedding(config: FluxConfig, { T }: FluxSizes): Embedding {
+  const width = fluxWidth(config);
+  return {
+    macs: T * config.inChannels * width,
+    latentDims: ["N", "T", config.inChannels],
+    build(graph, latent): Streams {
+      const text = graph.sharedInput(TEXT, ["N", "M", width]);
+      return {
+        x: dense(graph, latent, "x_embedder", width),
+        text: operators.identity(graph, text),
+      };
+    },
+  };
+}
+
+function textEmbedding(config: FluxConfig): Preparation {
+  return {
+    inputs: [{ name: TEXT_FEATURES, dims: ["N", "M", config.jointDim] }],
+    build: (graph, inputs): Streams => ({
+      [TEXT]: dense(graph, inputs[TEXT_FEATURES]!, "context_embedder", fluxWidth(config)), // its input
+    }),
+  };
+}
+
+function projectionHead(config: FluxConfig, { T }: FluxSizes): Head {
+  return {
+    macs: T * fluxWidth(config) * config.inChannels,
+    modulationRows: 2,
+    reads: ["x"],
+    build(graph, streams, [scale, shift]): Node {
+      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // two rows were declared
+      return dense(graph, x, "proj_out", config.inChannels);
+    },
+  };
+}
+
+function timeGuidanceAndText(config: FluxConfig): Conditioning {
+  const width = fluxWidth(config);
+  const { pooledDim, guidanceEmbeds } = config;
+  return {
+    width,
+    timeWidth: TIME_WIDTH,
+    timeFeatures: scaledTimeFeatures,
+    vectorWidth: pooledDim + (guidanceEmbeds ? TIME_WIDTH : 0),
+    embed(graph, times, vectors): Node {
+      const cut = (first: number, count: number): Node =>
+        operators.slice(graph, vectors, { axis: 1, first, count });
+      let sum = embedder(graph, times, "timestep_embedder", width);
+      if (guidanceEmbeds) {
+        const guidance = embedder(graph, cut(pooledDim, TIME_WIDTH), "guidance_embedder", width);
+        sum = operators.add(graph, sum, guidance);
+      }
+      const pooled = embedder(graph, cut(0, pooledDim), "text_embedder", width);
+      return operators.silu(graph, operators.add(graph, sum, pooled)); // every norm starts with it
+    },
+    groups: modulationGroups(config),
+  };
+}
+
+function embedder(graph: GraphBuilder, x: Node, name: string, width: number): Node {
+  const prefix = `time_text_embed.${name}`;
+  const hidden = operators.silu(graph, dense(graph, x, `${prefix}.linear_1`, width));
+  return dense(graph, hidden, `${prefix}.linear_2`, width);
+}

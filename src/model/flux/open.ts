@@ -1,0 +1,118 @@
+/**
+ * A FLUX transformer opened from its directory.
+ *
+ * @module
+ */
+
+import { fingerprint } from "../../assets/fingerprint.ts";
+import { textAt } from "../../assets/json.ts";
+import type { ModelDirectory } from "../../assets/model_dir.ts";
+import type { Weights } from "../../assets/weights.ts";
+import type { SamplerDefaults } from "../../sampler/config.ts";
+import { openAutoencoder } from "../vae/autoencoder.ts";
+import { type FluxConfig, formatFluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
+import { underDiffusersNames } from "./original.ts";
+import { DEFAULT_GRID, fluxScene } from "./scene.ts";
+import { checkFluxTensors, fluxTensors, isInShares, projectionShares } from "./tensors.ts";
+import type { Family, Model, ModelChoice } from "../model.ts";
+import { originOf } from "../model_origin.ts";
+import { samplerOf } from "../model_sampler.ts";
+import { partWeights, type TensorPart } from "../tensor_parts.ts";
+
+/** Diffusers' name of the class. */
+const CLASS_NAME = "FluxTransformer2DModel";
+
+/** FLUX.1, under diffusers' names, the original's or those of a packed copy. */
+export const FLUX: Family = {
+  architecture: "flux",
+  title: "FLUX.1",
+  classes: [CLASS_NAME, "FluxPipeline"],
+  conditions: ["text", "pooled", "image_ids"],
+  claims: (config, names) =>
+    textAt(config, "_class_name") === CLASS_NAME ||
+    names.has("single_transformer_blocks.0.norm.linear.weight") ||
+    names.has("double_blocks.0.img_mod.lin.weight"),
+  open: openFlux,
+};
+
+async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
+  const { manifest } = directory;
+  const weights = underDiffusersNames(directory.weights);
+  const json = manifest?.config ?? directory.config;
+  const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
+  checkFluxTensors(config, weights);
+  const names = fluxTensors(config).keys();
+  const identity = { architecture: "flux", config, names: [...names] };
+  return {
+    ...fluxModel(config),
+    id: directory.id,
+    weights: withShares(weights, config),
+    sampler: await samplerOf(directory, {
+      predicts: "velocity",
+      original: publishedSampler(config),
+      choice: choice.sampler,
+    }),
+    ...await openAutoencoder(directory, config.inChannels / PACKED),
+    origin: originOf("flux", formatFluxConfig(config), manifest),
+    fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
+    close: () => directory.close(),
+  };
+}
+
+/** A token packs 2 × 2 pixels of each channel. */
+const PACKED = 4;
+
+const DEV_SHIFT = {
+  kind: "dynamic",
+  baseShift: 0.5,
+  maxShift: 1.15,
+  baseTokens: 256,
+  maxTokens: 4096,
+} as const;
+
+/** What a configuration says of a model. */
+export type FluxShape = Pick<
+  Model,
+  | "transformer"
+  | "latent"
+  | "tokenGrid"
+  | "classes"
+  | "classNames"
+  | "embedsGuidance"
+  | "resizes"
+  | "scene"
+>;
+
+/** A FLUX transformer of this configuration, without weights. */
+export function fluxModel(config: FluxConfig): FluxShape {
+  const [rows, columns] = DEFAULT_GRID;
+  return {
+    transformer: fluxScene(config, {}).transformer,
+    latent: [config.inChannels / PACKED, 2 * rows, 2 * columns],
+    tokenGrid: DEFAULT_GRID,
+    classes: 0,
+    classNames: [],
+    resizes: true,
+    ...(config.guidanceEmbeds && { embedsGuidance: true }),
+    scene: (request) => fluxScene(config, request),
+  };
+}
+
+/** *Source:* diffusers `FluxPipeline`; the schedulers of FLUX.1-dev and, without guidance, FLUX.1-schnell. */
+export function publishedSampler({ guidanceEmbeds }: FluxConfig): SamplerDefaults {
+  if (!guidanceEmbeds) return { name: "flow-euler", steps: 4, guidance: 1 };
+  return { name: "flow-euler", steps: 28, guidance: 3.5, shift: DEV_SHIFT };
+}
+
+/** With the shares of `proj_out`, in which single blocks take it, in its place. */
+export function withShares(weights: Weights, config: FluxConfig): Weights {
+  if (isInShares(config, weights)) return weights;
+  const parts = new Map<string, TensorPart>(
+    [...weights.names].map((name) => [name, { source: name }]),
+  );
+  for (const [name, part] of projectionShares(config)) {
+    parts.delete(part.source);
+    parts.set(name, part);
+  }
+  return partWeights(weights, parts);
+}

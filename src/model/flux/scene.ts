@@ -1,0 +1,175 @@
+/**
+ * What a run of FLUX is about: text and pooled text features, and where each token of a picture lies.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../tensor/tensor.ts";
+import { ROTATION } from "./attention.ts";
+import type { FluxConfig } from "./config.ts";
+import { gridIds, gridOf, rotationTables, scaledTimeFeatures } from "./embeddings.ts";
+import { flux, TEXT_FEATURES } from "./flux.ts";
+import type { Condition } from "../module_graph.ts";
+import { chooseRows, type Scene, type SceneRequest } from "../scene.ts";
+
+/** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
+export const DEFAULT_GRID = [64, 64] as const;
+/** Text tokens that costs assume where no text is at hand. */
+export const DEFAULT_TEXT_TOKENS = 512;
+
+/**
+ * The scene of a request. Without text there is none to run, but its sizes and costs are known.
+ *
+ * @throws {RangeError} When shapes do not fit the model or each other; names which, wanted and given.
+ */
+export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
+  const { text, pooled } = request;
+  checkText(config, request);
+  const { ids, grid } = positionsOf(config, request);
+  const [tokens = 0] = ids.dims;
+  const [, textTokens] = text?.dims ?? [0, DEFAULT_TEXT_TOKENS];
+  return {
+    transformer: flux(config, { T: tokens, M: textTokens! }), // text has rank 3
+    latentDims: [tokens, config.inChannels],
+    tokens,
+    ...(grid !== undefined && { tokenGrid: grid }),
+    conditions: text?.dims[0] ?? 0,
+    batch: (labels, { time, guidance, scales }): Condition[] =>
+      labels.map((label, i) => {
+        const scale = scales?.[i] ?? guidance;
+        return { time, label, scale, vector: vectorOf(config, pooled, { label, scale }) };
+      }),
+    planes: (latents) => unpack(latents, grid ?? [1, tokens]),
+    inputs(labels): Readonly<Record<string, Tensor>> {
+      if (text === undefined) refuse("text", `given: (n, M, ${config.jointDim})`, "none");
+      const { cos, sin } = rotationTables(ids, {
+        axesDims: config.axesDims,
+        textTokens: textTokens!,
+      });
+      return {
+        [TEXT_FEATURES]: chooseRows(text, labels),
+        [ROTATION.cos]: cos,
+        [ROTATION.sin]: sin,
+      };
+    },
+  };
+}
+
+/**
+ * Packed latents `(n, T, 4·C)` as planes `(n, C, 2·rows, 2·columns)`; tokens without a grid lie in one row.
+ *
+ * *Source:* diffusers `FluxPipeline._unpack_latents`.
+ */
+export function unpack(
+  { dims: [n = 0, tokens = 0, packed = 0], data }: Tensor,
+  [rows, columns]: readonly [number, number],
+): Tensor {
+  const channels = packed / 4;
+  const planes = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const [picture, token, place] = [
+      Math.floor(i / (tokens * packed)),
+      Math.floor(i / packed) % tokens,
+      i % packed,
+    ];
+    const y = 2 * Math.floor(token / columns) + Math.floor(place / 2) % 2;
+    const x = 2 * (token % columns) + place % 2;
+    const plane = picture * channels + Math.floor(place / 4);
+    planes[(plane * 2 * rows + y) * 2 * columns + x] = data[i]!;
+  }
+  return { dims: [n, channels, 2 * rows, 2 * columns], data: planes };
+}
+
+/** Pooled text features of a label, then the features of the guidance scale where the model has it. */
+function vectorOf(
+  { pooledDim, guidanceEmbeds }: FluxConfig,
+  pooled: Tensor | undefined,
+  { label, scale }: { readonly label: number; readonly scale: number },
+): Float32Array {
+  const features = guidanceEmbeds ? scaledTimeFeatures(scale) : new Float32Array(0);
+  const vector = new Float32Array(pooledDim + features.length);
+  if (pooled !== undefined) {
+    vector.set(pooled.data.subarray(label * pooledDim, (label + 1) * pooledDim));
+  }
+  vector.set(features, pooledDim);
+  return vector;
+}
+
+function checkText({ jointDim, pooledDim }: FluxConfig, { text, pooled }: SceneRequest): void {
+  if (text !== undefined) {
+    const [rows = 0, tokens = 0, width] = text.dims;
+    if (text.dims.length !== 3 || rows < 1 || tokens < 1 || width !== jointDim) {
+      refuse("text", `(n, M, ${jointDim})`, `[${text.dims}]`);
+    }
+    if (pooled === undefined) refuse("pooled", `given with text: (${rows}, ${pooledDim})`, "none");
+    checkFinite("text", text);
+  }
+  if (pooled === undefined) return;
+  const [rows, width] = pooled.dims;
+  if (text === undefined) refuse("text", `given with pooled: (${rows}, M, ${jointDim})`, "none");
+  if (pooled.dims.length !== 2 || rows !== text.dims[0] || width !== pooledDim) {
+    refuse("pooled", `[${text.dims[0]},${pooledDim}], a row for each of text`, `[${pooled.dims}]`);
+  }
+  checkFinite("pooled", pooled);
+}
+
+interface Positions {
+  /** `(T, axes)`. */
+  readonly ids: Tensor;
+  /** Absent when the positions are not a grid's. */
+  readonly grid: readonly [number, number] | undefined;
+}
+
+/** Positions as given, else a grid's: the one that is given, the only one of its height, or the default. */
+function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
+  const { imageIds, grid, noiseDims } = request;
+  const axes = config.axesDims.length;
+  if (grid !== undefined) checkGrid(grid);
+  if (imageIds === undefined) {
+    const own = grid ?? DEFAULT_GRID;
+    checkTokens("grid", own[0] * own[1], noiseDims);
+    return { ids: gridIds(own, axes), grid: own };
+  }
+  const [tokens = 0, width] = imageIds.dims;
+  if (imageIds.dims.length !== 2 || tokens < 1 || width !== axes) {
+    refuse("image_ids", `(T, ${axes})`, `[${imageIds.dims}]`);
+  }
+  checkFinite("image_ids", imageIds);
+  if (grid !== undefined && grid[0] * grid[1] !== tokens) {
+    refuse(
+      "image_ids",
+      `${grid[0] * grid[1]} rows, as grid ${grid.join(" × ")} has tokens`,
+      tokens,
+    );
+  }
+  checkTokens("image_ids", tokens, noiseDims);
+  const found = gridOf(imageIds);
+  if (grid !== undefined && found !== undefined && `${grid}` !== `${found}`) {
+    refuse("grid", `${found.join(" × ")}, as image_ids are`, grid.join(" × "));
+  }
+  return { ids: imageIds, grid: grid ?? found };
+}
+
+function checkGrid(grid: readonly [number, number]): void {
+  if (grid.length === 2 && grid.every((size) => Number.isInteger(size) && size >= 1)) return;
+  refuse("grid", "rows and columns of at least 1", grid.join(" × "));
+}
+
+function checkTokens(
+  what: string,
+  tokens: number,
+  noiseDims: readonly number[] | undefined,
+): void {
+  if (noiseDims === undefined || noiseDims.length !== 3 || noiseDims[1] === tokens) return;
+  refuse(what, `of ${noiseDims[1]} tokens, as noise has`, `${tokens} tokens`);
+}
+
+function checkFinite(what: string, { data }: Tensor): void {
+  if (!data.every(Number.isFinite)) refuse(what, "finite numbers", "not finite");
+}
+
+function refuse(what: string, wanted: string, value: unknown): never {
+  throw new RangeError(
+    `Cannot generate: ${what} must be ${wanted}: current value is ${value}`,
+  );
+}

@@ -1,0 +1,285 @@
+/**
+ * The autoencoder between pictures and a diffusion model's latents, cut into graphs.
+ *
+ * Each graph takes a picture `x` `(1, C, H, W)` of any size to `y`, one residual layer at most, so that little
+ * is alive at a time and a caller can stop between them.  The middle of both halves, at the latent's size,
+ * is up to three graphs: attention over all pixels is by itself and can be run for some queries at a time.
+ *
+ * *Source:* diffusers `autoencoders/vae.py` `Encoder`, `Decoder`, and `autoencoder_kl.py`.
+ *
+ * @module
+ */
+
+import type { Weights } from "../../assets/weights.ts";
+import { GraphBuilder, type Node } from "../../onnx/graph.ts";
+import { attention, silu, slice } from "../../onnx/operators.ts";
+import { checkTensors } from "../tensor_shapes.ts";
+import * as blocks from "./blocks.ts";
+import { parseVaeConfig, type VaeConfig } from "./config.ts";
+
+/** The middle: before attention, attention, and after it. */
+export interface MiddleGraphs {
+  /** `x` to `y`, and to `q`, `k` and `v` `(1, H·W, C)` where there is attention. */
+  readonly before: GraphBuilder;
+  /** `q` of any number of pixels, `k` and `v` of all to `y`, shaped as `q`; absent = none. */
+  readonly attention?: GraphBuilder;
+  /** `x`, and `mixed` `(1, H·W, C)` where there is attention, to `y`; absent = nothing is left to do. */
+  readonly after?: GraphBuilder;
+}
+
+/**
+ * A part of the way up, at most one convolution of 3 × 3 from `x` to `y`; a norm is the first that it does, and
+ * can be given statistics ({@link blocks.partNorm}).
+ *
+ * - `enter`: the first part of a residual layer. Where channels change it has a second output `skip`; where
+ *   not, `x` itself goes round.
+ * - `within`: another part of it, which what goes round passes by.
+ * - `leave`: the last part, with a second input `skip`.
+ * - `double`: twice the size.
+ * - `last`: to the picture.
+ */
+export interface UpStep {
+  /** What it does. */
+  readonly kind: "enter" | "within" | "leave" | "double" | "last";
+  /** How. */
+  readonly graph: GraphBuilder;
+}
+
+/** An autoencoder as its graphs; weights are not among them. */
+export interface Vae {
+  /** Channels of a latent. */
+  readonly latentChannels: number;
+  /** Pixels of a picture's side for each of its latent's. */
+  readonly scale: number;
+  /** A diffusion model's latent is `(latent − shiftFactor)·scalingFactor`. */
+  readonly scalingFactor: number;
+  /** See {@link Vae.scalingFactor}; 0 where there is none. */
+  readonly shiftFactor: number;
+  /** From latents: the middle, then up to the picture, whose norms can be given statistics. */
+  readonly decoder: { readonly middle: MiddleGraphs; readonly up: readonly UpStep[] };
+  /** From pictures: down to the latent's size, then the middle, which ends in the mean; absent = not computed. */
+  readonly encoder?: { readonly down: readonly GraphBuilder[]; readonly middle: MiddleGraphs };
+  /** Farthest latent pixel, after the middle, that a pixel of the picture depends on, norms apart. */
+  readonly reach: number;
+}
+
+/**
+ * Describes a diffusers `AutoencoderKL`.
+ *
+ * @param config Its `config.json`.
+ * @throws {AssetError} When the configuration asks for what we do not compute, or the tensors do not fit it.
+ */
+export function openVae(config: unknown, weights: Weights): Vae {
+  const parsed = parseVaeConfig(config);
+  const names = weights.names.has(`decoder.${ATTENTION}.query.weight`)
+    ? blocks.ATTENTION_NAMES.before
+    : blocks.ATTENTION_NAMES.now;
+  const vae = describeVae(parsed, names);
+  checkTensors(vaeTensors(vae), weights, "an AutoencoderKL of this configuration");
+  return vae;
+}
+
+/** Names and shapes of all tensors of an autoencoder. */
+export function vaeTensors({ decoder, encoder }: Vae): Map<string, readonly number[]> {
+  const middles = [decoder.middle, ...(encoder === undefined ? [] : [encoder.middle])]
+    .flatMap(({ before, attention, after }) => [before, attention, after]);
+  const graphs = [...middles, ...decoder.up.map(({ graph }) => graph), ...encoder?.down ?? []];
+  const parameters = graphs.flatMap((graph) => graph?.parameters ?? []);
+  return new Map(parameters.map(({ name, dims }) => [name, dims.map(Number)]));
+}
+
+const ATTENTION = "mid_block.attentions.0";
+
+/** The graphs of a configuration, whose attention has tensors of these names; today's unless given. */
+export function describeVae(
+  config: VaeConfig,
+  names: blocks.AttentionNames = blocks.ATTENTION_NAMES.now,
+): Vae {
+  const { blockChannels, latentChannels, scalingFactor, shiftFactor } = config;
+  const up = upSteps(config);
+  return {
+    latentChannels,
+    scale: 2 ** (blockChannels.length - 1),
+    scalingFactor,
+    shiftFactor,
+    decoder: { middle: decoderMiddle(config, names), up },
+    encoder: { down: downGraphs(config), middle: encoderMiddle(config, names) },
+    reach: reachOf(up),
+  };
+}
+
+/** Every step's 3 × 3 convolution reaches a pixel of its own size farther. */
+export function reachOf(steps: readonly UpStep[]): number {
+  let [pixel, reach] = [1, 0];
+  for (const { kind } of steps) {
+    if (kind === "double") pixel /= 2;
+    reach += pixel;
+  }
+  return Math.ceil(reach);
+}
+
+/** A graph from `x` to `y`. */
+export function graphOf(
+  name: string,
+  channels: number,
+  build: (graph: GraphBuilder, x: Node) => Node,
+): GraphBuilder {
+  const graph = new GraphBuilder(name);
+  graph.output("y", build(graph, graph.input("x", [1, channels, "H", "W"])));
+  return graph;
+}
+
+function decoderMiddle(config: VaeConfig, names: blocks.AttentionNames): MiddleGraphs {
+  const { latentChannels, postQuantConv } = config;
+  const width = config.blockChannels.at(-1)!; // there is a level
+  return middleGraphs(config, {
+    half: "decoder",
+    names,
+    channels: latentChannels,
+    enter: (graph, x) => {
+      const latent = postQuantConv
+        ? blocks.mixChannels(graph, x, "post_quant_conv", latentChannels)
+        : x;
+      return blocks.convolve(graph, latent, "decoder.conv_in", width);
+    },
+    leave: (_, x) => x,
+  });
+}
+
+function encoderMiddle(config: VaeConfig, names: blocks.AttentionNames): MiddleGraphs {
+  const { latentChannels, quantConv, groups } = config;
+  return middleGraphs(config, {
+    half: "encoder",
+    names,
+    channels: config.blockChannels.at(-1)!, // there is a level
+    enter: (_, x) => x,
+    leave: (graph, x) => {
+      const last = lastConvolution(graph, x, {
+        half: "encoder",
+        out: 2 * latentChannels,
+        norm: blocks.ownNorm(groups),
+      });
+      const moments = quantConv
+        ? blocks.mixChannels(graph, last, "quant_conv", 2 * latentChannels)
+        : last;
+      return slice(graph, moments, { axis: 1, first: 0, count: latentChannels }); // then log variances
+    },
+  });
+}
+
+interface Middle {
+  readonly half: "encoder" | "decoder";
+  readonly names: blocks.AttentionNames;
+  /** Channels of what comes in. */
+  readonly channels: number;
+  enter(graph: GraphBuilder, x: Node): Node;
+  leave(graph: GraphBuilder, x: Node): Node;
+}
+
+function middleGraphs(
+  { blockChannels, groups, attention }: VaeConfig,
+  { half, names, channels, enter, leave }: Middle,
+): MiddleGraphs {
+  const [norm, width] = [blocks.ownNorm(groups), blockChannels.at(-1)!]; // there is a level
+  const layer = (graph: GraphBuilder, x: Node, index: number): Node =>
+    blocks.resnet(graph, x, { name: `${half}.mid_block.resnets.${index}`, out: width, norm });
+  const name = `${half}.${ATTENTION}`;
+  const before = graphOf(`${half}.mid_block.before`, channels, (graph, x) => {
+    const y = layer(graph, enter(graph, x), 0);
+    if (!attention) return y;
+    const inputs = blocks.attentionInputs(graph, y, { name, names, norm });
+    ["q", "k", "v"].forEach((output, i) => graph.output(output, inputs[i]!)); // three projections
+    return y;
+  });
+  const after = graphOf(`${half}.mid_block.after`, width, (graph, x) => {
+    const mixed = attention && graph.input("mixed", [1, "H*W", width]);
+    const y = mixed ? blocks.attentionResult(graph, x, { name, names, mixed }) : x;
+    return leave(graph, layer(graph, y, 1));
+  });
+  if (!attention) return { before, after };
+  return { before, attention: attentionGraph(`${half}.mid_block.attention`, width), after };
+}
+
+function attentionGraph(name: string, width: number): GraphBuilder {
+  const graph = new GraphBuilder(name);
+  const q = graph.input("q", [1, "queries", width]);
+  const [k, v] = ["k", "v"].map((input) => graph.input(input, [1, "pixels", width]));
+  graph.output("y", attention(graph, [q, k!, v!], 1)); // two were made
+  return graph;
+}
+
+/** From the latent's size to the picture: residual layers, doublings, and the last convolution. */
+function upSteps({ blockChannels, layersPerBlock, groups }: VaeConfig): UpStep[] {
+  const norm = blocks.partNorm(groups);
+  const levels = blockChannels.toReversed();
+  const steps: UpStep[] = [];
+  let channels = levels[0]!; // there is a level
+  for (const [level, out] of levels.entries()) {
+    const block = `decoder.up_blocks.${level}`;
+    for (let layer = 0; layer <= layersPerBlock; layer++) {
+      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, norm }));
+      channels = out;
+    }
+    if (level === levels.length - 1) break;
+    const name = `${block}.upsamplers.0`;
+    const graph = graphOf(name, out, (graph, x) => blocks.upsample(graph, x, name));
+    steps.push({ kind: "double", graph });
+  }
+  const last = { half: "decoder", out: 3, norm } as const;
+  const graph = graphOf("decoder.out", channels, (graph, x) => lastConvolution(graph, x, last));
+  return [...steps, { kind: "last", graph }];
+}
+
+/** The halves of a residual layer. */
+function residualSteps(channels: number, layer: blocks.Residual): UpStep[] {
+  const enter = graphOf(`${layer.name}.enter`, channels, (graph, x) => {
+    if (blocks.changesChannels(x, layer)) graph.output("skip", blocks.shortcut(graph, x, layer));
+    return blocks.enterResnet(graph, x, layer);
+  });
+  const leave = graphOf(`${layer.name}.leave`, layer.out, (graph, x) => {
+    const skip = graph.input("skip", x.dims);
+    return blocks.leaveResnet(graph, x, { ...layer, skip });
+  });
+  return [{ kind: "enter", graph: enter }, { kind: "leave", graph: leave }];
+}
+
+/** From the picture to the latent's size. */
+function downGraphs({ blockChannels, layersPerBlock, groups }: VaeConfig): GraphBuilder[] {
+  const norm = blocks.ownNorm(groups);
+  let channels = blockChannels[0]!; // there is a level
+  const first = channels;
+  const graphs = [
+    graphOf(
+      "encoder.conv_in",
+      3,
+      (graph, x) => blocks.convolve(graph, x, "encoder.conv_in", first),
+    ),
+  ];
+  for (const [level, out] of blockChannels.entries()) {
+    const block = `encoder.down_blocks.${level}`;
+    for (let layer = 0; layer < layersPerBlock; layer++) {
+      const name = `${block}.resnets.${layer}`;
+      graphs.push(
+        graphOf(name, channels, (graph, x) => blocks.resnet(graph, x, { name, out, norm })),
+      );
+      channels = out;
+    }
+    if (level === blockChannels.length - 1) break;
+    const name = `${block}.downsamplers.0`;
+    graphs.push(graphOf(name, out, (graph, x) => blocks.downsample(graph, x, name)));
+  }
+  return graphs;
+}
+
+function lastConvolution(
+  graph: GraphBuilder,
+  x: Node,
+  { half, out, norm }: {
+    readonly half: "encoder" | "decoder";
+    readonly out: number;
+    readonly norm: blocks.Norm;
+  },
+): Node {
+  const normed = silu(graph, norm(graph, x, `${half}.conv_norm_out`));
+  return blocks.convolve(graph, normed, `${half}.conv_out`, out);
+}
