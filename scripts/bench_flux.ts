@@ -20,7 +20,7 @@ import { FeatureCache } from "../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { conditionRun, sampleFrom } from "../src/engine/run.ts";
-import { fullSteps } from "../src/engine/step_segments.ts";
+import { fullSteps } from "../src/engine/segment/step_segments.ts";
 import { fluxWidth, formatFluxConfig, parseFluxConfig } from "../src/model/flux/config.ts";
 import { fluxModel, publishedSampler, withShares } from "../src/model/flux/open.ts";
 import { fluxTensors, MLP_RATIO } from "../src/model/flux/tensors.ts";

@@ -18,7 +18,7 @@ import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { type RunResult, runSteps, type StepReport } from "../src/engine/run.ts";
-import { fullSteps } from "../src/engine/step_segments.ts";
+import { fullSteps } from "../src/engine/segment/step_segments.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";
 import { compilePlan, type Step } from "../src/plan/compile.ts";

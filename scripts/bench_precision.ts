@@ -21,7 +21,7 @@ import { memoryNeeds } from "../src/engine/memory.ts";
 import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../src/engine/pipeline.ts";
 import { roundedLowering, type WeightPrecision } from "../src/engine/precision.ts";
 import { roundLayers } from "../src/engine/rounding.ts";
-import { fullSteps } from "../src/engine/step_segments.ts";
+import { fullSteps } from "../src/engine/segment/step_segments.ts";
 import { dit } from "../src/model/dit/dit.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";

@@ -14,7 +14,7 @@ import { memoryReport } from "../src/engine/memory_report.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { runSteps } from "../src/engine/run.ts";
-import { fullSteps } from "../src/engine/step_segments.ts";
+import { fullSteps } from "../src/engine/segment/step_segments.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";
 import { watchMemories } from "./high_water.ts";

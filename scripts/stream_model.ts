@@ -12,9 +12,9 @@ import { uniformPlan } from "./uniform_plan.ts";
 import { gibibytes, memoryNeeds } from "../src/engine/memory.ts";
 import { planTarget } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
-import { buildSegment } from "../src/engine/segment.ts";
+import { buildSegment } from "../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../src/engine/load_graph.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/step_segments.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../src/engine/segment/step_segments.ts";
 import { openModel } from "../src/model/open_model.ts";
 import { checkPlanFits } from "../src/plan/fit.ts";
 

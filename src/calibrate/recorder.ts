@@ -12,7 +12,7 @@ import { FeatureCache } from "../engine/feature_cache.ts";
 import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
-import { fullSteps } from "../engine/step_segments.ts";
+import { fullSteps } from "../engine/segment/step_segments.ts";
 import { takeDown } from "../engine/transfer.ts";
 import { kindsOf, type Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";

@@ -8,7 +8,7 @@ import type { Executor } from "../engine/executor.ts";
 import { FeatureCache } from "../engine/feature_cache.ts";
 import type { ResolvedRequest } from "../engine/request.ts";
 import { conditionRun, type Run, sampleFrom } from "../engine/run.ts";
-import { fullSteps } from "../engine/step_segments.ts";
+import { fullSteps } from "../engine/segment/step_segments.ts";
 import type { ConditioningTable } from "../engine/conditioning.ts";
 import type { Model } from "../model/model.ts";
 import type { Step } from "../plan/compile.ts";

@@ -20,7 +20,7 @@ import { breather } from "./breathe.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { RoundedLayers } from "./precision.ts";
 import type { StepInputs } from "./step_inputs.ts";
-import * as segments from "./segment.ts";
+import * as segments from "./segment/segment.ts";
 import { Sessions } from "./sessions.ts";
 import {
   cutSegments,
@@ -29,7 +29,7 @@ import {
   HEAD,
   moduleParts,
   type TrunkRunStep,
-} from "./step_segments.ts";
+} from "./segment/step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
 
 /** A step's inputs and the model call that it is. */

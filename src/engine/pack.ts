@@ -23,8 +23,8 @@ import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
 import { BLOCK, scaleName } from "../tensor/quantize.ts";
 import { type LayerPrecision, roundLayer } from "./precision.ts";
 import { loweredLayers } from "./load_graph.ts";
-import { buildSegment, type Part } from "./segment.ts";
-import { fullSteps, moduleParts } from "./step_segments.ts";
+import { buildSegment, type Part } from "./segment/segment.ts";
+import { fullSteps, moduleParts } from "./segment/step_segments.ts";
 
 /** Every precision that models can be packed in. */
 export const PACKED_PRECISIONS = ["f16", "int8", "int4"] as const;

@@ -24,7 +24,7 @@ import { prepareRun } from "./prepare.ts";
 import { type PromptEncoder, withEncodedPrompts } from "./prompts.ts";
 import type { GenerateOptions } from "./request.ts";
 import { type RunResult, runSteps, type StepReport } from "./run.ts";
-import { fullSteps } from "./step_segments.ts";
+import { fullSteps } from "./segment/step_segments.ts";
 
 export type { GenerateOptions } from "./request.ts";
 export type { StepReport } from "./run.ts";

@@ -12,7 +12,7 @@ import type { PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { stateStreams, withBatch } from "./segment.ts";
+import { stateStreams, withBatch } from "./segment/segment.ts";
 
 /** How a request is sampled, as far as a plan cares. */
 export interface SamplerRun {

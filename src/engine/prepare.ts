@@ -11,7 +11,7 @@ import { checkPlanFits } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planTarget } from "./plan_target.ts";
 import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
-import { fullSteps } from "./step_segments.ts";
+import { fullSteps } from "./segment/step_segments.ts";
 
 /** All that is known of a run before it begins. */
 export interface PreparedRun {

@@ -7,7 +7,7 @@ import type { BackendName } from "../../src/backend/backend.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
-import { fullSteps } from "../../src/engine/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";

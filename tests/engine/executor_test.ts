@@ -4,7 +4,7 @@ import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { runSteps } from "../../src/engine/run.ts";
-import { fullSteps } from "../../src/engine/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import type { Model } from "../../src/model/model.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { FULL, interfere, type Interference, openSmallModel, runOf } from "./small_model.ts";

@@ -11,7 +11,7 @@ import { constantsOf, runSteps, stepInputs } from "../../src/engine/run.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { interfere } from "./small_model.ts";
-import { fullSteps } from "../../src/engine/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
 import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { compilePlan } from "../../src/plan/compile.ts";

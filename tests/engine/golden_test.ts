@@ -6,7 +6,7 @@ import { openDirectory } from "../../src/assets/source.ts";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { fullSteps } from "../../src/engine/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { assertEquals } from "@std/assert";

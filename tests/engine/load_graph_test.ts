@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Weights } from "../../src/assets/weights.ts";
 import { openBackend } from "../../src/backend/select.ts";
-import { buildSegment } from "../../src/engine/segment.ts";
+import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { openModel } from "../../src/model/open_model.ts";

@@ -17,7 +17,7 @@ import {
   type WeightPrecision,
 } from "../../src/engine/precision.ts";
 import { roundLayers } from "../../src/engine/rounding.ts";
-import { fullSteps } from "../../src/engine/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { BackendError } from "../../src/errors.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import { requires } from "../_shim/requires.ts";

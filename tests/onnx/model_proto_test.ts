@@ -11,7 +11,7 @@ import {
   TensorProto_DataType as DataType,
   type ValueInfoProto,
 } from "onnx-buf";
-import { buildSegment, type Segment } from "../../src/engine/segment.ts";
+import { buildSegment, type Segment } from "../../src/engine/segment/segment.ts";
 import { dit } from "../../src/model/dit/dit.ts";
 import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";

@@ -1,6 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { buildSegment } from "../../../src/engine/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../../src/engine/step_segments.ts";
+import { buildSegment } from "../../../src/engine/segment/segment.ts";
+import {
+  EMBEDDING,
+  fullSteps,
+  HEAD,
+  moduleParts,
+} from "../../../src/engine/segment/step_segments.ts";
 import { dit } from "../../../src/model/dit/dit.ts";
 import { type DitConfig, ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
 import { GraphBuilder, type Node } from "../../../src/onnx/graph.ts";

@@ -1,8 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { openPipeline } from "../../../src/engine/pipeline.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
-import { buildSegment } from "../../../src/engine/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../../src/engine/step_segments.ts";
+import { buildSegment } from "../../../src/engine/segment/segment.ts";
+import {
+  EMBEDDING,
+  fullSteps,
+  HEAD,
+  moduleParts,
+} from "../../../src/engine/segment/step_segments.ts";
 import { flux } from "../../../src/model/flux/flux.ts";
 import { type FluxConfig, parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { gridIds } from "../../../src/model/flux/embeddings.ts";

@@ -6,17 +6,17 @@ import {
   type Segment,
   segmentKey,
   segmentOutputs,
-} from "../../src/engine/segment.ts";
+} from "../../../src/engine/segment/segment.ts";
 import {
   cutSegments,
   EMBEDDING,
   fullSteps,
   HEAD,
   moduleParts,
-} from "../../src/engine/step_segments.ts";
-import { dit } from "../../src/model/dit/dit.ts";
-import { parseDitConfig } from "../../src/model/dit/config.ts";
-import type { GraphBuilder } from "../../src/onnx/graph.ts";
+} from "../../../src/engine/segment/step_segments.ts";
+import { dit } from "../../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../../src/model/dit/config.ts";
+import type { GraphBuilder } from "../../../src/onnx/graph.ts";
 
 const TRANSFORMER = dit(
   parseDitConfig({ input_size: 8, hidden_size: 48, depth: 2, num_heads: 3, num_classes: 7 }),

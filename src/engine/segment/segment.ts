@@ -7,10 +7,10 @@
  * @module
  */
 
-import type { Backend } from "../backend/backend.ts";
-import { type Dim, GraphBuilder, type Node } from "../onnx/graph.ts";
-import type { LinearLowering } from "../onnx/linear.ts";
-import { add, identity, slice, subtract } from "../onnx/operators.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { type Dim, GraphBuilder, type Node } from "../../onnx/graph.ts";
+import type { LinearLowering } from "../../onnx/linear.ts";
+import { add, identity, slice, subtract } from "../../onnx/operators.ts";
 import {
   HEAD,
   modulationOf,
@@ -19,8 +19,8 @@ import {
   type Streams,
   type StreamShape,
   type Transformer,
-} from "../model/module_graph.ts";
-import type { GraphRecipe } from "./load_graph.ts";
+} from "../../model/module_graph.ts";
+import type { GraphRecipe } from "../load_graph.ts";
 
 /** One part of a step. */
 export type Part =

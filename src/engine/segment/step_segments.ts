@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Backend } from "../backend/backend.ts";
-import type { FullStep, ReuseStep, Step } from "../plan/compile.ts";
+import type { Backend } from "../../backend/backend.ts";
+import type { FullStep, ReuseStep, Step } from "../../plan/compile.ts";
 import type { Part, Segment } from "./segment.ts";
 
 /** A step that runs the embedding, all merges and the head. */
