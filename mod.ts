@@ -21,7 +21,7 @@ export { openParts } from "./src/assets/parted_source.ts";
 export type { Fetch } from "./src/assets/store/ranged_response.ts";
 export type { ByteRange, Source } from "./src/assets/source.ts";
 export type { BackendName } from "./src/backend/backend.ts";
-export type { DecodingOptions } from "./src/engine/decoding.ts";
+export type { DecodingOptions } from "./src/engine/decode/decoding.ts";
 export { bundledPlans, findPlan, loadPlan, type NamedPlan } from "./src/engine/bundled_plans.ts";
 export {
   type ModelFacts,

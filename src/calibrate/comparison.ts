@@ -5,7 +5,7 @@
  */
 
 import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
-import { drawingError } from "../engine/decoding.ts";
+import { drawingError } from "../engine/decode/decoding.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_target.ts";
 import { compilePlan } from "../plan/compile.ts";

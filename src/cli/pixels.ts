@@ -4,7 +4,7 @@
  * @module
  */
 
-import { drawingError } from "../engine/decoding.ts";
+import { drawingError } from "../engine/decode/decoding.ts";
 import type { Model } from "../model/model.ts";
 
 /** Refuses, before the work, to draw latents that nothing turns into pixels. @throws {RangeError} */

@@ -9,7 +9,7 @@ import type { ModelLocation } from "../assets/location.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { DecodingOptions } from "./decoding.ts";
+import type { DecodingOptions } from "./decode/decoding.ts";
 import { type Generated, openPipeline as open } from "./pipeline.ts";
 import type { WeightPrecision } from "./precision.ts";
 import type { PromptEncoder } from "./prompts.ts";

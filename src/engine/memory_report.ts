@@ -12,7 +12,7 @@ import type { Transformer } from "../model/module_graph.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { drawingError } from "./decoding.ts";
+import { drawingError } from "./decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { EMBEDDED_MODEL } from "./pipeline.ts";
 import { featureSizes, sceneOfPlan } from "./plan_target.ts";

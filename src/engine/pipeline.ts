@@ -13,7 +13,7 @@ import { openModel } from "../model/open_model.ts";
 import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
-import { Decoding, type DecodingOptions } from "./decoding.ts";
+import { Decoding, type DecodingOptions } from "./decode/decoding.ts";
 import { type RoundedLayers, roundedLowering, type WeightPrecision } from "./precision.ts";
 import { roomCheck } from "./room.ts";
 import { choosePrecision, precisionName, type PrecisionReport, roundLayers } from "./rounding.ts";

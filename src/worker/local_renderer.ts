@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pictureShape } from "../engine/decoding.ts";
+import { pictureShape } from "../engine/decode/decoding.ts";
 import type { PipelineOptions } from "../engine/library.ts";
 import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
 import { modelCost } from "../engine/plan_target.ts";

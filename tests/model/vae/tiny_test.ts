@@ -3,7 +3,7 @@ import type { Weights } from "../../../src/assets/weights.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openTinyVae } from "../../../src/model/vae/tiny.ts";
 import { vaeTensors } from "../../../src/model/vae/vae.ts";
-import { readConfig, withVae } from "../../engine/small_vae.ts";
+import { readConfig, withVae } from "../../engine/decode/small_vae.ts";
 
 /** `config.json` of madebyollin/taesd. */
 const TAESD = {

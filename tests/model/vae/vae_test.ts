@@ -3,7 +3,7 @@ import type { Weights } from "../../../src/assets/weights.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { describeVae, openVae, vaeTensors } from "../../../src/model/vae/vae.ts";
 import { parseVaeConfig } from "../../../src/model/vae/config.ts";
-import { readConfig, withVae } from "../../engine/small_vae.ts";
+import { readConfig, withVae } from "../../engine/decode/small_vae.ts";
 
 /** Weights with some shapes changed; `undefined` takes a tensor away. */
 function changed(

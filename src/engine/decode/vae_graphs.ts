@@ -4,17 +4,17 @@
  * @module
  */
 
-import type { Weights } from "../assets/weights.ts";
-import type { Backend, Value } from "../backend/backend.ts";
-import type { MiddleGraphs, UpStep, Vae } from "../model/vae/vae.ts";
-import { GIVEN, MEASURED, OWN } from "../model/vae/blocks.ts";
-import type { GraphBuilder } from "../onnx/graph.ts";
-import { type Tensor, zeros } from "../tensor/tensor.ts";
-import { attend, queriesAtOnce } from "./attend.ts";
-import { breather } from "./breathe.ts";
-import { Sessions } from "./sessions.ts";
+import type { Weights } from "../../assets/weights.ts";
+import type { Backend, Value } from "../../backend/backend.ts";
+import type { MiddleGraphs, UpStep, Vae } from "../../model/vae/vae.ts";
+import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
+import type { GraphBuilder } from "../../onnx/graph.ts";
+import { type Tensor, zeros } from "../../tensor/tensor.ts";
+import { attend, queriesAtOnce } from "./chunked_attention.ts";
+import { breather } from "../breathe.ts";
+import { Sessions } from "../sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
-import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "../transfer.ts";
 
 /** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
 export interface PartCall {

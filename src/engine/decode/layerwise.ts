@@ -8,9 +8,9 @@
  * @module
  */
 
-import type { UpStep } from "../model/vae/vae.ts";
-import { GIVEN } from "../model/vae/blocks.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { UpStep } from "../../model/vae/vae.ts";
+import { GIVEN } from "../../model/vae/blocks.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
 import { freeNumbers, RowStore } from "./row_store.ts";
 import type { PartCall, VaeGraphs } from "./vae_graphs.ts";

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { GIVEN } from "../model/vae/blocks.ts";
-import { type Tensor, zeros } from "../tensor/tensor.ts";
+import { GIVEN } from "../../model/vae/blocks.ts";
+import { type Tensor, zeros } from "../../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
 import * as tiles from "./tiles.ts";
 import type { VaeGraphs } from "./vae_graphs.ts";

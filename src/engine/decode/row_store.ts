@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /** Some rows of a picture, where they lie in a larger tensor `(1, C, rows, W)`. */
 export interface Rows {

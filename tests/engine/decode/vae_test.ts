@@ -1,17 +1,17 @@
 /** The autoencoder beside its arithmetic: sizes, scales, refusals, cancelling. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openBackend } from "../../src/backend/select.ts";
-import * as vaes from "../../src/engine/vae.ts";
-import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
-import { BackendError } from "../../src/errors.ts";
-import { crop } from "../../src/engine/tiles.ts";
-import { openVae } from "../../src/model/vae/vae.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
-import type { Weights } from "../../src/assets/weights.ts";
-import { assertClose } from "../conformance/compare.ts";
-import { requires } from "../_shim/requires.ts";
-import { interfere } from "./small_model.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import * as vaes from "../../../src/engine/decode/vae.ts";
+import { VaeGraphs } from "../../../src/engine/decode/vae_graphs.ts";
+import { BackendError } from "../../../src/errors.ts";
+import { crop } from "../../../src/engine/decode/tiles.ts";
+import { openVae } from "../../../src/model/vae/vae.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
+import type { Weights } from "../../../src/assets/weights.ts";
+import { assertClose } from "../../conformance/compare.ts";
+import { requires } from "../../_shim/requires.ts";
+import { interfere } from "../small_model.ts";
 import { largestDifference, readConfig, withGraphs, withVae } from "./small_vae.ts";
 
 const WASM = { name: "vae-16", provider: "wasm" } as const;

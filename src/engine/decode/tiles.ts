@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /** A stretch of one axis. */
 export interface Span {

@@ -1,8 +1,8 @@
 /** The autoencoder against diffusers, on its own numbers. */
 
-import { requires } from "../_shim/requires.ts";
-import { assertClose, relativeError } from "../conformance/compare.ts";
-import * as vaes from "../../src/engine/vae.ts";
+import { requires } from "../../_shim/requires.ts";
+import { assertClose, relativeError } from "../../conformance/compare.ts";
+import * as vaes from "../../../src/engine/decode/vae.ts";
 import { withGraphs } from "./small_vae.ts";
 
 /** Share of the largest reference number. Both sides are float32 with some 60 layers behind each other. */

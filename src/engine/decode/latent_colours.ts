@@ -4,8 +4,8 @@
  * @module
  */
 
-import { normalNoise } from "../tensor/random.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { normalNoise } from "../../tensor/random.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /** For each of red, green and blue a factor for every latent channel, then a constant. */
 export type LatentColours = readonly [Float64Array, Float64Array, Float64Array];

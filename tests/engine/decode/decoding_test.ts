@@ -1,17 +1,17 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { estimateMemory } from "../../src/engine/memory_report.ts";
-import { openBackend } from "../../src/backend/select.ts";
-import { Decoding } from "../../src/engine/decoding.ts";
-import { paintLatents } from "../../src/engine/latent_colours.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
-import { AssetError } from "../../src/errors.ts";
-import { openModel } from "../../src/model/open_model.ts";
-import { unpack } from "../../src/model/flux/scene.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
-import { fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";
-import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
-import * as vaes from "../../src/engine/vae.ts";
-import { interfere } from "./small_model.ts";
+import { estimateMemory } from "../../../src/engine/memory_report.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import { Decoding } from "../../../src/engine/decode/decoding.ts";
+import { paintLatents } from "../../../src/engine/decode/latent_colours.ts";
+import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { AssetError } from "../../../src/errors.ts";
+import { openModel } from "../../../src/model/open_model.ts";
+import { unpack } from "../../../src/model/flux/scene.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
+import { fluxPipelineFiles, pipelineFiles } from "../pipeline_files.ts";
+import { openLocalRenderer } from "../../../src/worker/local_renderer.ts";
+import * as vaes from "../../../src/engine/decode/vae.ts";
+import { interfere } from "../small_model.ts";
 import { vaeFiles, withGraphs } from "./small_vae.ts";
 
 Deno.test("a pipeline decodes its latents with the directory's autoencoder, and frees it", async () => {

@@ -10,8 +10,8 @@
  * @module
  */
 
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
-import { joinRows, sliceRows } from "../tensor/rows.ts";
+import { elementCount, type Tensor } from "../../tensor/tensor.ts";
+import { joinRows, sliceRows } from "../../tensor/rows.ts";
 import { fitColours, type LatentColours, sampleLatents } from "./latent_colours.ts";
 import { bytesBetweenLayers, decodeInBands } from "./layerwise.ts";
 import type { VaeGraphs } from "./vae_graphs.ts";

@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
-import { openBackend } from "../../src/backend/select.ts";
-import { attend, queriesAtOnce } from "../../src/engine/attend.ts";
-import { encodeModel } from "../../src/onnx/model_proto.ts";
-import { disposeAll, takeDown } from "../../src/engine/transfer.ts";
-import { describeVae } from "../../src/model/vae/vae.ts";
-import { parseVaeConfig } from "../../src/model/vae/config.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
-import { requires } from "../_shim/requires.ts";
-import * as host from "../conformance/host_operators.ts";
-import { assertClose } from "../conformance/compare.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import { attend, queriesAtOnce } from "../../../src/engine/decode/chunked_attention.ts";
+import { encodeModel } from "../../../src/onnx/model_proto.ts";
+import { disposeAll, takeDown } from "../../../src/engine/transfer.ts";
+import { describeVae } from "../../../src/model/vae/vae.ts";
+import { parseVaeConfig } from "../../../src/model/vae/config.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
+import { requires } from "../../_shim/requires.ts";
+import * as host from "../../conformance/host_operators.ts";
+import { assertClose } from "../../conformance/compare.ts";
 
 const VAE = describeVae(parseVaeConfig({ block_out_channels: [512] }));
 

@@ -1,14 +1,14 @@
 /** The golden autoencoders: three levels 16, 24 and 32 wide, random weights, with diffusers' results. */
 import { assertEquals } from "@std/assert";
-import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
-import { openDirectory } from "../../src/assets/source.ts";
-import { fileWeights, type Weights } from "../../src/assets/weights.ts";
-import type { Backend, BackendName } from "../../src/backend/backend.ts";
-import { openBackend } from "../../src/backend/select.ts";
-import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
-import { vaeOf } from "../../src/model/vae/autoencoder.ts";
-import type { Vae } from "../../src/model/vae/vae.ts";
+import { openSafetensors, type Safetensors } from "../../../src/assets/formats/safetensors.ts";
+import { openDirectory } from "../../../src/assets/source.ts";
+import { fileWeights, type Weights } from "../../../src/assets/weights.ts";
+import type { Backend, BackendName } from "../../../src/backend/backend.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import { VaeGraphs } from "../../../src/engine/decode/vae_graphs.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { vaeOf } from "../../../src/model/vae/autoencoder.ts";
+import type { Vae } from "../../../src/model/vae/vae.ts";
 
 /**
  * `vae` has 4 channels and quant convolutions, `vae-16` 16 channels and a shift; `tiny` is an AutoencoderTiny,
@@ -85,5 +85,5 @@ export function largestDifference(a: Tensor, b: Tensor): number {
 
 function folderOf(name: VaeName): URL {
   const folder = name.startsWith("vae") ? "dit-a-diffusers" : "vae-kinds";
-  return new URL(`../golden/${folder}/${name}/`, import.meta.url);
+  return new URL(`../../golden/${folder}/${name}/`, import.meta.url);
 }

@@ -1,7 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { fitColours, paintLatents, sampleLatents } from "../../src/engine/latent_colours.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import {
+  fitColours,
+  paintLatents,
+  sampleLatents,
+} from "../../../src/engine/decode/latent_colours.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
 
 const FACTORS = [[0.1, -0.2, 0.05, 0.02], [0, 0.1, 0.1, -0.1], [0.2, 0, -0.1, 0.3]] as const;
 

@@ -1,10 +1,10 @@
 import { assert } from "@std/assert";
-import { openBackend } from "../../src/backend/select.ts";
-import { Statistics } from "../../src/engine/group_statistics.ts";
-import { fadesOf, spansOf } from "../../src/engine/tiles.ts";
-import { decodeInTiles } from "../../src/engine/tilewise.ts";
-import { VaeGraphs } from "../../src/engine/vae_graphs.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import { Statistics } from "../../../src/engine/decode/group_statistics.ts";
+import { fadesOf, spansOf } from "../../../src/engine/decode/tiles.ts";
+import { decodeInTiles } from "../../../src/engine/decode/tilewise.ts";
+import { VaeGraphs } from "../../../src/engine/decode/vae_graphs.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
 import { withVae } from "./small_vae.ts";
 
 /** The issue's own bound, in a picture of [-1, 1]. */

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { bytesBetweenLayers } from "../../src/engine/layerwise.ts";
-import { describeVae } from "../../src/model/vae/vae.ts";
-import { parseVaeConfig } from "../../src/model/vae/config.ts";
+import { bytesBetweenLayers } from "../../../src/engine/decode/layerwise.ts";
+import { describeVae } from "../../../src/model/vae/vae.ts";
+import { parseVaeConfig } from "../../../src/model/vae/config.ts";
 
 Deno.test("a picture of the published decoders takes 1 KiB a pixel between layers: 256 channels, once", () => {
   const vae = describeVae(parseVaeConfig({

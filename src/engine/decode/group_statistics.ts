@@ -5,7 +5,7 @@
  */
 
 import type { Rows } from "./row_store.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /** Sums of one norm, by group. */
 interface Sums {

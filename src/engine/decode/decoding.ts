@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Backend } from "../backend/backend.ts";
-import type { Model } from "../model/model.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Backend } from "../../backend/backend.ts";
+import type { Model } from "../../model/model.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { type LatentColours, paintLatents } from "./latent_colours.ts";
 import { checkLatents, decode, fitPreview } from "./vae.ts";
 import { VaeGraphs } from "./vae_graphs.ts";
