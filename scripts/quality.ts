@@ -17,7 +17,7 @@
 import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backend/backend.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";
-import type { WeightPrecision } from "../src/engine/precision.ts";
+import type { WeightPrecision } from "../src/engine/precision/rounded_layers.ts";
 import type { Model } from "../src/model/model.ts";
 import { openJudge } from "./quality/judge.ts";
 import { readRealPictures, REAL_FOLDER, type RealPictures } from "./quality/real_pictures.ts";

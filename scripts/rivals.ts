@@ -4,7 +4,7 @@
  */
 import { uniformPlan } from "./uniform_plan.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
-import type { WeightPrecision } from "../src/engine/precision.ts";
+import type { WeightPrecision } from "../src/engine/precision/rounded_layers.ts";
 import { modelCost, planTarget } from "../src/engine/plan_target.ts";
 import type { Model } from "../src/model/model.ts";
 import { importCacheBook } from "../src/plan/cache_book/import.ts";

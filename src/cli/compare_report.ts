@@ -11,7 +11,7 @@ import type { Conditions } from "../calibrate/calibration.ts";
 import type { Comparison } from "../calibrate/comparison.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
-import type { WeightPrecision } from "../engine/precision.ts";
+import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanMeasurement } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";

@@ -17,7 +17,7 @@ import { coreCount, runtimeName } from "../backend/platform.ts";
 import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
-import { precisionMisfit } from "../engine/rounding.ts";
+import { precisionMisfit } from "../engine/precision/choose.ts";
 import { MODEL, WEIGHTS } from "./open.ts";
 import { text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";

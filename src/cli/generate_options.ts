@@ -5,7 +5,7 @@
  */
 
 import { z } from "zod";
-import { PRECISIONS } from "../engine/precision.ts";
+import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { AssetError } from "../errors.ts";
 import { TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../image/png.ts";

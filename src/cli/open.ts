@@ -5,7 +5,7 @@
  */
 
 import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
-import { PRECISIONS } from "../engine/precision.ts";
+import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { withDownloads } from "./download_progress.ts";
 import { oneOf, text, whole } from "./option_readers.ts";
 import { option, type Values } from "./options.ts";

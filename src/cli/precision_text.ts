@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { LayerPrecision } from "../engine/precision.ts";
-import type { PrecisionReport } from "../engine/rounding.ts";
+import type { LayerPrecision } from "../engine/precision/rounded_layers.ts";
+import type { PrecisionReport } from "../engine/precision/choose.ts";
 
 /** `int8 in 48 of 48 layers, rounding error 0.54 % on average, 0.64 % at most (…)`. */
 export function precisionText({ weights, layers }: PrecisionReport): string {

@@ -18,7 +18,7 @@ import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./breathe.ts";
 import type { FeatureCache } from "./feature_cache.ts";
-import type { RoundedLayers } from "./precision.ts";
+import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import * as segments from "./segment/segment.ts";
 import { Sessions } from "./sessions.ts";

@@ -11,9 +11,9 @@ import type { BackendName } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DecodingOptions } from "./decode/decoding.ts";
 import { type Generated, openPipeline as open } from "./pipeline.ts";
-import type { WeightPrecision } from "./precision.ts";
+import type { WeightPrecision } from "./precision/rounded_layers.ts";
 import type { PromptEncoder } from "./prompts.ts";
-import type { PrecisionReport } from "./rounding.ts";
+import type { PrecisionReport } from "./precision/choose.ts";
 import type { GenerateOptions } from "./request.ts";
 import type { StepReport } from "./run.ts";
 

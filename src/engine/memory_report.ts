@@ -16,8 +16,8 @@ import { drawingError } from "./decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
 import { EMBEDDED_MODEL } from "./pipeline.ts";
 import { featureSizes, sceneOfPlan } from "./plan_target.ts";
-import { roundedLowering, type WeightPrecision } from "./precision.ts";
-import { choosePrecision } from "./rounding.ts";
+import { roundedLowering, type WeightPrecision } from "./precision/rounded_layers.ts";
+import { choosePrecision } from "./precision/choose.ts";
 import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run_memory.ts";
 
 /** What a run is, as far as its memory depends on it. */

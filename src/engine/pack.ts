@@ -21,7 +21,7 @@ import { AssetError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { decodeFloat16, encodeFloat16, exactFloat16 } from "../tensor/half.ts";
 import { BLOCK, scaleName } from "../tensor/quantize.ts";
-import { type LayerPrecision, roundLayer } from "./precision.ts";
+import { type LayerPrecision, roundLayer } from "./precision/rounded_layers.ts";
 import { loweredLayers } from "./load_graph.ts";
 import { buildSegment, type Part } from "./segment/segment.ts";
 import { fullSteps, moduleParts } from "./segment/step_segments.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WeightPrecision } from "./precision.ts";
+import type { WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";

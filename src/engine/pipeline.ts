@@ -14,9 +14,18 @@ import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { memoryNeeds, misfitOf } from "./memory.ts";
 import { Decoding, type DecodingOptions } from "./decode/decoding.ts";
-import { type RoundedLayers, roundedLowering, type WeightPrecision } from "./precision.ts";
+import {
+  type RoundedLayers,
+  roundedLowering,
+  type WeightPrecision,
+} from "./precision/rounded_layers.ts";
 import { roomCheck } from "./room.ts";
-import { choosePrecision, precisionName, type PrecisionReport, roundLayers } from "./rounding.ts";
+import {
+  choosePrecision,
+  precisionName,
+  type PrecisionReport,
+  roundLayers,
+} from "./precision/choose.ts";
 import { WEIGHT_ADVICE } from "./run_memory.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";

@@ -10,7 +10,7 @@ import { BackendError } from "../errors.ts";
 import type { Node } from "../onnx/graph.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
-import type { RoundedLayers } from "./precision.ts";
+import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { Values } from "./transfer.ts";
 
 /** How weights are held, and sessions load. */

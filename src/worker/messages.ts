@@ -6,7 +6,7 @@
 
 import type { BackendName } from "../backend/backend.ts";
 import type { RuntimeFiles } from "../backend/runtime_files.ts";
-import type { WeightPrecision } from "../engine/precision.ts";
+import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";

@@ -6,7 +6,7 @@
 
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
-import type { WeightPrecision } from "../engine/precision.ts";
+import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";

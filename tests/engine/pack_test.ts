@@ -5,7 +5,7 @@ import type { Manifest } from "../../src/assets/manifest.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { PACKED_PRECISIONS, packModel, type PackTask } from "../../src/engine/pack.ts";
 import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
-import type { WeightPrecision } from "../../src/engine/precision.ts";
+import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import { AssetError } from "../../src/errors.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { decodeFloat16, encodeFloat16 } from "../../src/tensor/half.ts";

@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { Weights } from "../assets/weights.ts";
-import type { Backend, BackendName } from "../backend/backend.ts";
-import { AssetError, BackendError } from "../errors.ts";
+import type { Weights } from "../../assets/weights.ts";
+import type { Backend, BackendName } from "../../backend/backend.ts";
+import { AssetError, BackendError } from "../../errors.ts";
 import { exactByteType } from "./byte_product.ts";
 import {
   type LayerPrecision,
   PRECISIONS,
   RoundedLayers,
   type WeightPrecision,
-} from "./precision.ts";
+} from "./rounded_layers.ts";
 
 /** The precision of a pipeline's weights, and what rounding did to each layer. */
 export interface PrecisionReport {

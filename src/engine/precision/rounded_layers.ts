@@ -7,14 +7,14 @@
  * @module
  */
 
-import type { Weights } from "../assets/weights.ts";
-import type { Node } from "../onnx/graph.ts";
-import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
-import type { WeightNumbers } from "../onnx/model_proto.ts";
-import { halfLowering } from "../onnx/half_linear.ts";
-import { blockLowering, byteLowering, type ByteType } from "../onnx/quantized.ts";
-import { exactFloat16 } from "../tensor/half.ts";
-import { discard } from "../tensor/tensor.ts";
+import type { Weights } from "../../assets/weights.ts";
+import type { Node } from "../../onnx/graph.ts";
+import { type LinearLowering, plainLinear } from "../../onnx/linear.ts";
+import type { WeightNumbers } from "../../onnx/model_proto.ts";
+import { halfLowering } from "../../onnx/half_linear.ts";
+import { blockLowering, byteLowering, type ByteType } from "../../onnx/quantized.ts";
+import { exactFloat16 } from "../../tensor/half.ts";
+import { discard } from "../../tensor/tensor.ts";
 import {
   BLOCK,
   quantizeBlocks,
@@ -22,7 +22,7 @@ import {
   type QuantizedMatrix,
   roundingError,
   scaleName,
-} from "../tensor/quantize.ts";
+} from "../../tensor/quantize.ts";
 
 /** How the weights of linear layers in modules are held: `int8` computes in integers, `int4` does not. */
 export type WeightPrecision = "f32" | "int8" | "int4";

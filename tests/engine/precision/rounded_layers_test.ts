@@ -1,30 +1,30 @@
 /** Weights in integers, through the whole engine. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import type { Weights } from "../../src/assets/weights.ts";
-import type { Backend, Session, Value } from "../../src/backend/backend.ts";
-import { openBackend } from "../../src/backend/select.ts";
-import { findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
-import { exactByteType } from "../../src/engine/byte_product.ts";
-import { Executor } from "../../src/engine/executor.ts";
-import { memoryNeeds } from "../../src/engine/memory.ts";
-import { openPipeline, type PipelineOptions } from "../../src/engine/pipeline.ts";
+import type { Weights } from "../../../src/assets/weights.ts";
+import type { Backend, Session, Value } from "../../../src/backend/backend.ts";
+import { openBackend } from "../../../src/backend/select.ts";
+import { findPlan, loadPlan } from "../../../src/engine/bundled_plans.ts";
+import { exactByteType } from "../../../src/engine/precision/byte_product.ts";
+import { Executor } from "../../../src/engine/executor.ts";
+import { memoryNeeds } from "../../../src/engine/memory.ts";
+import { openPipeline, type PipelineOptions } from "../../../src/engine/pipeline.ts";
 import {
   ERROR_LIMITS,
   type LayerPrecision,
   RoundedLayers,
   roundedLowering,
   type WeightPrecision,
-} from "../../src/engine/precision.ts";
-import { roundLayers } from "../../src/engine/rounding.ts";
-import { fullSteps } from "../../src/engine/segment/step_segments.ts";
-import { BackendError } from "../../src/errors.ts";
-import { sliceRows } from "../../src/tensor/rows.ts";
-import { requires } from "../_shim/requires.ts";
-import { relativeError } from "../conformance/compare.ts";
-import { FULL, interfere, openSmallModel, runOf } from "./small_model.ts";
+} from "../../../src/engine/precision/rounded_layers.ts";
+import { roundLayers } from "../../../src/engine/precision/choose.ts";
+import { fullSteps } from "../../../src/engine/segment/step_segments.ts";
+import { BackendError } from "../../../src/errors.ts";
+import { sliceRows } from "../../../src/tensor/rows.ts";
+import { requires } from "../../_shim/requires.ts";
+import { relativeError } from "../../conformance/compare.ts";
+import { FULL, interfere, openSmallModel, runOf } from "../small_model.ts";
 
-const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 
 for (const backend of ["wasm", "native"] as const) {
   const options = await requires(
@@ -261,7 +261,7 @@ Deno.test("memoryNeeds() of rounded weights are a quarter and an eighth, scales 
 });
 
 async function last(run: Awaited<ReturnType<typeof runOf>>): Promise<Float32Array> {
-  const { runSteps } = await import("../../src/engine/run.ts");
+  const { runSteps } = await import("../../../src/engine/run.ts");
   const steps = runSteps(run);
   for (let next = await steps.next();; next = await steps.next()) {
     if (next.done === true) return next.value.latents.data;
