@@ -33,9 +33,9 @@ export {
   estimateMemory,
   type MemoryReport,
   type MemoryRequest,
-} from "./src/engine/memory_report.ts";
-export type { MemoryNeeds } from "./src/engine/memory.ts";
-export type { BackendMemory, RunNeeds } from "./src/engine/run_memory.ts";
+} from "./src/engine/memory/report.ts";
+export type { MemoryNeeds } from "./src/engine/memory/needs.ts";
+export type { BackendMemory, RunNeeds } from "./src/engine/memory/run.ts";
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/image/picture.ts";
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export type { LayerPrecision, WeightPrecision } from "./src/engine/precision/rounded_layers.ts";

@@ -17,7 +17,7 @@ import { loadPlan } from "../src/engine/bundled_plans.ts";
 import { computeConditioning } from "../src/engine/conditioning.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
-import { memoryNeeds } from "../src/engine/memory.ts";
+import { memoryNeeds } from "../src/engine/memory/needs.ts";
 import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../src/engine/pipeline.ts";
 import { roundedLowering, type WeightPrecision } from "../src/engine/precision/rounded_layers.ts";
 import { roundLayers } from "../src/engine/precision/choose.ts";

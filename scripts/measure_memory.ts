@@ -10,7 +10,7 @@ import { openNative } from "../src/backend/native.ts";
 import { openWasm } from "../src/backend/wasm.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
-import { memoryReport } from "../src/engine/memory_report.ts";
+import { memoryReport } from "../src/engine/memory/report.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { runSteps } from "../src/engine/run.ts";

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import type { BackendName } from "../src/backend/backend.ts";
 import { openBackend } from "../src/backend/select.ts";
 import { uniformPlan } from "./uniform_plan.ts";
-import { gibibytes, memoryNeeds } from "../src/engine/memory.ts";
+import { gibibytes, memoryNeeds } from "../src/engine/memory/needs.ts";
 import { planTarget } from "../src/engine/plan_target.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { buildSegment } from "../src/engine/segment/segment.ts";

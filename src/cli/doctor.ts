@@ -7,9 +7,9 @@
 import { totalmem } from "node:os";
 import process from "node:process";
 import type { BackendName } from "../backend/backend.ts";
-import { gibibytes, type MemoryLimits, misfitOf } from "../engine/memory.ts";
-import { estimateMemory, type MemoryReport } from "../engine/memory_report.ts";
-import { type BackendMemory, misfitOn, partsText } from "../engine/run_memory.ts";
+import { gibibytes, type MemoryLimits, misfitOf } from "../engine/memory/needs.ts";
+import { estimateMemory, type MemoryReport } from "../engine/memory/report.ts";
+import { type BackendMemory, misfitOn, partsText } from "../engine/memory/run.ts";
 import { BackendError } from "../errors.ts";
 import { findAdapter, findBufferLimit } from "../backend/adapter.ts";
 import { findNative, NATIVE_ADVICE } from "../backend/native.ts";

@@ -12,21 +12,21 @@ import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { BackendError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { memoryNeeds, misfitOf } from "./memory.ts";
+import { memoryNeeds, misfitOf } from "./memory/needs.ts";
 import { Decoding, type DecodingOptions } from "./decode/decoding.ts";
 import {
   type RoundedLayers,
   roundedLowering,
   type WeightPrecision,
 } from "./precision/rounded_layers.ts";
-import { roomCheck } from "./room.ts";
+import { roomCheck } from "./memory/check.ts";
 import {
   choosePrecision,
   precisionName,
   type PrecisionReport,
   roundLayers,
 } from "./precision/choose.ts";
-import { WEIGHT_ADVICE } from "./run_memory.ts";
+import { WEIGHT_ADVICE } from "./memory/run.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { prepareRun } from "./prepare.ts";

@@ -5,7 +5,7 @@ import { openSafetensors } from "../../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../../src/assets/source.ts";
 import type { WritableTensor } from "../../../src/assets/formats/safetensors_writer.ts";
 import type { StoredWeights } from "../../../src/assets/weights.ts";
-import { estimateMemory } from "../../../src/engine/memory_report.ts";
+import { estimateMemory } from "../../../src/engine/memory/report.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import { file, ramp } from "../files.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { estimateMemory } from "../../../src/engine/memory_report.ts";
+import { estimateMemory } from "../../../src/engine/memory/report.ts";
 import { openBackend } from "../../../src/backend/select.ts";
 import { Decoding } from "../../../src/engine/decode/decoding.ts";
 import { paintLatents } from "../../../src/engine/decode/latent_colours.ts";

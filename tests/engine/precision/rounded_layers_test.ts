@@ -7,7 +7,7 @@ import { openBackend } from "../../../src/backend/select.ts";
 import { findPlan, loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { exactByteType } from "../../../src/engine/precision/byte_product.ts";
 import { Executor } from "../../../src/engine/executor.ts";
-import { memoryNeeds } from "../../../src/engine/memory.ts";
+import { memoryNeeds } from "../../../src/engine/memory/needs.ts";
 import { openPipeline, type PipelineOptions } from "../../../src/engine/pipeline.ts";
 import {
   ERROR_LIMITS,

@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { Backend } from "../backend/backend.ts";
-import { BackendError } from "../errors.ts";
-import type { Model } from "../model/model.ts";
-import type { LinearLowering } from "../onnx/linear.ts";
-import { peakLiveBytes } from "../plan/cost.ts";
-import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
-import { featureSizes } from "./plan_target.ts";
-import type { PreparedRun } from "./prepare.ts";
-import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run_memory.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { BackendError } from "../../errors.ts";
+import type { Model } from "../../model/model.ts";
+import type { LinearLowering } from "../../onnx/linear.ts";
+import { peakLiveBytes } from "../../plan/cost.ts";
+import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
+import { featureSizes } from "../plan_target.ts";
+import type { PreparedRun } from "../prepare.ts";
+import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
 
 /**
  * Makes the check of a model's runs, its linear layers as `lowering` has them; what its graphs hold is found out once for each size of picture.

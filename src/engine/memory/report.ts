@@ -4,21 +4,21 @@
  * @module
  */
 
-import type { ModelLocation } from "../assets/location.ts";
-import type { BackendName } from "../backend/backend.ts";
-import type { Model } from "../model/model.ts";
-import { openModel } from "../model/open_model.ts";
-import type { Transformer } from "../model/module_graph.ts";
-import { compilePlan } from "../plan/compile.ts";
-import { peakLiveBytes } from "../plan/cost.ts";
-import type { Plan } from "../plan/plan.ts";
-import { drawingError } from "./decode/decoding.ts";
-import { type MemoryNeeds, memoryNeeds } from "./memory.ts";
-import { EMBEDDED_MODEL } from "./pipeline.ts";
-import { featureSizes, sceneOfPlan } from "./plan_target.ts";
-import { roundedLowering, type WeightPrecision } from "./precision/rounded_layers.ts";
-import { choosePrecision } from "./precision/choose.ts";
-import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run_memory.ts";
+import type { ModelLocation } from "../../assets/location.ts";
+import type { BackendName } from "../../backend/backend.ts";
+import type { Model } from "../../model/model.ts";
+import { openModel } from "../../model/open_model.ts";
+import type { Transformer } from "../../model/module_graph.ts";
+import { compilePlan } from "../../plan/compile.ts";
+import { peakLiveBytes } from "../../plan/cost.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { drawingError } from "../decode/decoding.ts";
+import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
+import { EMBEDDED_MODEL } from "../pipeline.ts";
+import { featureSizes, sceneOfPlan } from "../plan_target.ts";
+import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
+import { choosePrecision } from "../precision/choose.ts";
+import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run.ts";
 
 /** What a run is, as far as its memory depends on it. */
 export interface MemoryRequest {

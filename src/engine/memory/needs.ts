@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { Transformer } from "../model/module_graph.ts";
-import { type ElementType, GraphBuilder } from "../onnx/graph.ts";
-import type { LinearLowering } from "../onnx/linear.ts";
-import { buildSegment, type Part } from "./segment/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./segment/step_segments.ts";
+import type { Transformer } from "../../model/module_graph.ts";
+import { type ElementType, GraphBuilder } from "../../onnx/graph.ts";
+import type { LinearLowering } from "../../onnx/linear.ts";
+import { buildSegment, type Part } from "../segment/segment.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../segment/step_segments.ts";
 
 /** Bytes; in float32 unless layers are rounded. */
 export interface MemoryNeeds {

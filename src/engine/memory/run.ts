@@ -7,13 +7,13 @@
  * @module
  */
 
-import type { BackendName } from "../backend/backend.ts";
-import type { Transformer } from "../model/module_graph.ts";
-import { CONDITIONING_PASS_BYTES } from "./conditioning.ts";
-import type { LinearLowering } from "../onnx/linear.ts";
-import { gibibytes, type MemoryNeeds } from "./memory.ts";
-import { buildSegment, type Part } from "./segment/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "./segment/step_segments.ts";
+import type { BackendName } from "../../backend/backend.ts";
+import type { Transformer } from "../../model/module_graph.ts";
+import { CONDITIONING_PASS_BYTES } from "../conditioning.ts";
+import type { LinearLowering } from "../../onnx/linear.ts";
+import { gibibytes, type MemoryNeeds } from "./needs.ts";
+import { buildSegment, type Part } from "../segment/segment.ts";
+import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../segment/step_segments.ts";
 import { workingSet } from "./working_set.ts";
 
 /** What a run takes besides weights, in bytes. */

@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { gibibytes, memoryNeeds, misfitOf } from "../../src/engine/memory.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
-import { parseFluxConfig } from "../../src/model/flux/config.ts";
-import { fluxModel } from "../../src/model/flux/open.ts";
-import { encodeHeader } from "../../src/assets/formats/safetensors_writer.ts";
-import { fluxTensors } from "../../src/model/flux/tensors.ts";
-import { elementCount } from "../../src/tensor/tensor.ts";
-import { BackendError } from "../../src/errors.ts";
-import { openSmallModel } from "./small_model.ts";
+import { gibibytes, memoryNeeds, misfitOf } from "../../../src/engine/memory/needs.ts";
+import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { parseFluxConfig } from "../../../src/model/flux/config.ts";
+import { fluxModel } from "../../../src/model/flux/open.ts";
+import { encodeHeader } from "../../../src/assets/formats/safetensors_writer.ts";
+import { fluxTensors } from "../../../src/model/flux/tensors.ts";
+import { elementCount } from "../../../src/tensor/tensor.ts";
+import { BackendError } from "../../../src/errors.ts";
+import { openSmallModel } from "../small_model.ts";
 
 Deno.test("memoryNeeds() of FLUX.1-dev are its modules' weights, conditioning apart", () => {
   const { transformer } = fluxModel(parseFluxConfig({ guidance_embeds: true }));

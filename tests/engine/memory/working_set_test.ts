@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { rowSets } from "../../src/engine/run_memory.ts";
-import { workingSet } from "../../src/engine/working_set.ts";
-import { dit } from "../../src/model/dit/dit.ts";
-import { parseDitConfig } from "../../src/model/dit/config.ts";
-import { fluxModel } from "../../src/model/flux/open.ts";
-import { parseFluxConfig } from "../../src/model/flux/config.ts";
-import { GraphBuilder } from "../../src/onnx/graph.ts";
-import { add, attention, linear, reshape, silu } from "../../src/onnx/operators.ts";
+import { rowSets } from "../../../src/engine/memory/run.ts";
+import { workingSet } from "../../../src/engine/memory/working_set.ts";
+import { dit } from "../../../src/model/dit/dit.ts";
+import { parseDitConfig } from "../../../src/model/dit/config.ts";
+import { fluxModel } from "../../../src/model/flux/open.ts";
+import { parseFluxConfig } from "../../../src/model/flux/config.ts";
+import { GraphBuilder } from "../../../src/onnx/graph.ts";
+import { add, attention, linear, reshape, silu } from "../../../src/onnx/operators.ts";
 
 Deno.test("workingSet() holds inputs all along, values to their last use, results to the end", () => {
   const graph = new GraphBuilder("g");

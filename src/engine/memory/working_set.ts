@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Dim, ElementType, GraphBuilder, Operation } from "../onnx/graph.ts";
-import { productOf, sizeOf } from "../onnx/sizes.ts";
+import type { Dim, ElementType, GraphBuilder, Operation } from "../../onnx/graph.ts";
+import { productOf, sizeOf } from "../../onnx/sizes.ts";
 
 /** Sizes that shapes name, the batch `"N"` among them. */
 export type Sizes = Readonly<Record<string, number>>;
