@@ -17,7 +17,7 @@ import { findNative } from "../src/backend/native.ts";
 import { openBackend } from "../src/backend/select.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
-import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
+import { featureSizes, modelCost } from "../src/engine/plan_facts.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { conditionRun, sampleFrom } from "../src/engine/run.ts";
 import { fullSteps } from "../src/engine/segment/step_segments.ts";

@@ -14,7 +14,7 @@ import { findNative } from "../src/backend/native.ts";
 import { openBackend } from "../src/backend/select.ts";
 import { Executor } from "../src/engine/executor.ts";
 import { FeatureCache } from "../src/engine/feature_cache.ts";
-import { featureSizes, modelCost } from "../src/engine/plan_target.ts";
+import { featureSizes, modelCost } from "../src/engine/plan_facts.ts";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
 import { resolveRequest } from "../src/engine/request.ts";
 import { type RunResult, runSteps, type StepReport } from "../src/engine/run.ts";

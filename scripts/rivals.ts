@@ -5,7 +5,7 @@
 import { uniformPlan } from "./uniform_plan.ts";
 import { loadPlan } from "../src/engine/bundled_plans.ts";
 import type { WeightPrecision } from "../src/engine/precision/rounded_layers.ts";
-import { modelCost, planTarget } from "../src/engine/plan_target.ts";
+import { modelCost, planTarget } from "../src/engine/plan_facts.ts";
 import type { Model } from "../src/model/model.ts";
 import { importCacheBook } from "../src/plan/cache_book/import.ts";
 import { compilePlan } from "../src/plan/compile.ts";

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { EMBEDDED_MODEL } from "../src/engine/pipeline.ts";
-import { planTarget } from "../src/engine/plan_target.ts";
+import { planTarget } from "../src/engine/plan_facts.ts";
 import { makeSampler } from "../src/sampler/solvers.ts";
 import type { Model } from "../src/model/model.ts";
 import { openModel } from "../src/model/open_model.ts";

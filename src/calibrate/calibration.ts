@@ -5,7 +5,7 @@
  */
 
 import type { Pipeline } from "../engine/pipeline.ts";
-import { planTarget } from "../engine/plan_target.ts";
+import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { type ResolvedRequest, resolveRequest } from "../engine/request.ts";
 import type { TextConditions } from "../model/scene.ts";

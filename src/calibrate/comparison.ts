@@ -7,7 +7,7 @@
 import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { drawingError } from "../engine/decode/decoding.ts";
 import { resolveRequest } from "../engine/request.ts";
-import { featureSizes, modelCost } from "../engine/plan_target.ts";
+import { featureSizes, modelCost } from "../engine/plan_facts.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";

@@ -13,7 +13,7 @@ import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
-import { takeDown } from "../engine/transfer.ts";
+import { takeDown } from "../engine/device_values.ts";
 import { kindsOf, type Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";
 import type { FullStep } from "../plan/compile.ts";

@@ -12,7 +12,7 @@
 import { FeatureCache } from "../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
-import { disposeAll, type Values } from "../engine/transfer.ts";
+import { disposeAll, type Values } from "../engine/device_values.ts";
 import type { FullStep, MixedStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "./trials.ts";

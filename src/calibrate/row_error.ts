@@ -7,7 +7,7 @@
 
 import { FeatureCache } from "../engine/feature_cache.ts";
 import { constantsOf } from "../engine/run.ts";
-import { disposeAll, type Values } from "../engine/transfer.ts";
+import { disposeAll, type Values } from "../engine/device_values.ts";
 import type { ModuleAction, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RowShares } from "./expected_error.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { modelCost } from "../engine/plan_target.ts";
+import { modelCost } from "../engine/plan_facts.ts";
 import { type ModelCost, rowMacs } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { modelCost } from "../engine/plan_target.ts";
+import { modelCost } from "../engine/plan_facts.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import { featureSizes, modelCost, sceneOfPlan } from "../engine/plan_target.ts";
+import { featureSizes, modelCost, sceneOfPlan } from "../engine/plan_facts.ts";
 import type { Model } from "../model/model.ts";
 import { rowsPerPicture } from "../model/scene.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";

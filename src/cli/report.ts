@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import type { Generated, Pipeline } from "../engine/pipeline.ts";
-import { modelCost } from "../engine/plan_target.ts";
+import { modelCost } from "../engine/plan_facts.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";

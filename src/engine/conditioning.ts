@@ -14,7 +14,7 @@ import type { Condition, Conditioning, ModulationGroup } from "../model/module_g
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { loadWithWeights } from "./load_graph.ts";
-import { takeDown, whileAlive } from "./transfer.ts";
+import { takeDown, whileAlive } from "./device_values.ts";
 
 /** Results of one pass stay below this. */
 export const CONDITIONING_PASS_BYTES = 64 << 20;

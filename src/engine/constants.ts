@@ -10,7 +10,7 @@ import type { Preparation } from "../model/module_graph.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { loadWithWeights } from "./load_graph.ts";
-import { takeDown, type Values, whileAlive } from "./transfer.ts";
+import { takeDown, type Values, whileAlive } from "./device_values.ts";
 
 /** What constants are made with. */
 export interface ConstantsTask {

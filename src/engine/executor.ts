@@ -16,7 +16,7 @@ import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { breather } from "./breathe.ts";
+import { breather } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
@@ -30,7 +30,7 @@ import {
   moduleParts,
   type TrunkRunStep,
 } from "./segment/step_segments.ts";
-import { disposeAll, takeDown, type Values, whileAlive } from "./transfer.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.ts";
 
 /** A step's inputs and the model call that it is. */
 interface Call extends StepInputs {

@@ -9,7 +9,7 @@ import type { Model } from "../model/model.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
-import { planTarget } from "./plan_target.ts";
+import { planTarget } from "./plan_facts.ts";
 import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 

@@ -22,7 +22,7 @@ import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { StepInputs } from "./step_inputs.ts";
-import { disposeAll, type Values } from "./transfer.ts";
+import { disposeAll, type Values } from "./device_values.ts";
 
 /** What one step came to. */
 export interface StepReport extends StepTime {

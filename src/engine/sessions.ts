@@ -11,7 +11,7 @@ import type { Node } from "../onnx/graph.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
-import type { Values } from "./transfer.ts";
+import type { Values } from "./device_values.ts";
 
 /** How weights are held, and sessions load. */
 export interface SessionsOptions extends LoadOptions {

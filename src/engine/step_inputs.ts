@@ -8,7 +8,7 @@ import type { Condition, Transformer } from "../model/module_graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { ConditioningTable } from "./conditioning.ts";
 import type { FeatureCache } from "./feature_cache.ts";
-import type { Values } from "./transfer.ts";
+import type { Values } from "./device_values.ts";
 
 /** What one step computes with. */
 export interface StepInputs {

@@ -7,7 +7,7 @@
 import { pictureShape } from "../engine/decode/decoding.ts";
 import type { PipelineOptions } from "../engine/library.ts";
 import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
-import { modelCost } from "../engine/plan_target.ts";
+import { modelCost } from "../engine/plan_facts.ts";
 import type { Scene } from "../model/scene.ts";
 import { zeros } from "../tensor/tensor.ts";
 import type { Tensor } from "../tensor/tensor.ts";

@@ -13,7 +13,7 @@ import type { RatesByKind, ReuseChoice } from "../../src/calibrate/invardiff.ts"
 import { recordReference, referencePlan } from "../../src/calibrate/reference.ts";
 import { calibrateSearch } from "../../src/calibrate/search_mode.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import type { Mask } from "../../src/plan/cache_book/layout.ts";
 import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { exportCacheBook } from "../../src/plan/cache_book/export.ts";

@@ -4,7 +4,7 @@ import type { CalibrationTask } from "../../src/calibrate/calibration.ts";
 import { provisionalChoice, type RatesByKind } from "../../src/calibrate/invardiff.ts";
 import { recordReference, referencePlan } from "../../src/calibrate/reference.ts";
 import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import { PlanError } from "../../src/errors.ts";
 import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { bindPlan } from "../../src/plan/fit.ts";

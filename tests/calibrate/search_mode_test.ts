@@ -5,7 +5,7 @@ import { measureRows } from "../../src/calibrate/row_error.ts";
 import { calibrateSearch, type SearchTask } from "../../src/calibrate/search_mode.ts";
 import { measureOn } from "../../src/calibrate/search_trials.ts";
 import { openTrials, type Trials } from "../../src/calibrate/trials.ts";
-import { modelCost } from "../../src/engine/plan_target.ts";
+import { modelCost } from "../../src/engine/plan_facts.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { predictSpeedup } from "../../src/plan/cost.ts";

@@ -3,7 +3,7 @@ import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { AssetError, PlanError } from "../../src/errors.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";

@@ -4,7 +4,7 @@ import type { Backend, Value } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { featureSizes, planTarget } from "../../src/engine/plan_target.ts";
+import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";

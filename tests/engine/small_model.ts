@@ -2,7 +2,7 @@
 import type { Executor } from "../../src/engine/executor.ts";
 import type { Backend, Session } from "../../src/backend/backend.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import { type GenerateOptions, resolveRequest } from "../../src/engine/request.ts";
 import type { Run } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";

@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { featureSizes, modelCost } from "../../src/engine/plan_target.ts";
+import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
 import { parseFluxConfig } from "../../src/model/flux/config.ts";
 import { fluxModel } from "../../src/model/flux/open.ts";
 import { compilePlan } from "../../src/plan/compile.ts";

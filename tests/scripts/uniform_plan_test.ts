@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { uniformPlan } from "../../scripts/uniform_plan.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { checkPlanFits } from "../../src/plan/fit.ts";

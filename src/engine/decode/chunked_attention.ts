@@ -6,7 +6,7 @@
 
 import type { Backend, Value } from "../../backend/backend.ts";
 import { zeros } from "../../tensor/tensor.ts";
-import { takeDown, type Values, whileAlive } from "../transfer.ts";
+import { takeDown, type Values, whileAlive } from "../device_values.ts";
 
 /**
  * Most products of queries, pixels and channels in one run. ONNX Runtime counts twice as many in an integer,

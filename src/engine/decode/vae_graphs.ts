@@ -11,10 +11,10 @@ import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import { type Tensor, zeros } from "../../tensor/tensor.ts";
 import { attend, queriesAtOnce } from "./chunked_attention.ts";
-import { breather } from "../breathe.ts";
+import { breather } from "../yield_to_events.ts";
 import { Sessions } from "../sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
-import { disposeAll, takeDown, type Values, whileAlive } from "../transfer.ts";
+import { disposeAll, takeDown, type Values, whileAlive } from "../device_values.ts";
 
 /** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
 export interface PartCall {

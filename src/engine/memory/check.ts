@@ -11,7 +11,7 @@ import type { Model } from "../../model/model.ts";
 import type { LinearLowering } from "../../onnx/linear.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
-import { featureSizes } from "../plan_target.ts";
+import { featureSizes } from "../plan_facts.ts";
 import type { PreparedRun } from "../prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
 

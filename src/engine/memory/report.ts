@@ -15,7 +15,7 @@ import type { Plan } from "../../plan/plan.ts";
 import { drawingError } from "../decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
 import { EMBEDDED_MODEL } from "../pipeline.ts";
-import { featureSizes, sceneOfPlan } from "../plan_target.ts";
+import { featureSizes, sceneOfPlan } from "../plan_facts.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
 import { choosePrecision } from "../precision/choose.ts";
 import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run.ts";

@@ -13,7 +13,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { GraphBuilder, type Node } from "../../onnx/graph.ts";
 import { encodeModel } from "../../onnx/model_proto.ts";
 import type { ByteType } from "../../onnx/quantized.ts";
-import { takeDown, whileAlive } from "../transfer.ts";
+import { takeDown, whileAlive } from "../device_values.ts";
 
 const [ROWS, DEPTH, COLUMNS] = [16, 64, 32]; // kernels of every width have a whole tile of work
 const [UINT8, FLOAT] = [2, 1]; // TensorProto.DataType

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { openBackend } from "../../../src/backend/select.ts";
 import { attend, queriesAtOnce } from "../../../src/engine/decode/chunked_attention.ts";
 import { encodeModel } from "../../../src/onnx/model_proto.ts";
-import { disposeAll, takeDown } from "../../../src/engine/transfer.ts";
+import { disposeAll, takeDown } from "../../../src/engine/device_values.ts";
 import { describeVae } from "../../../src/model/vae/vae.ts";
 import { parseVaeConfig } from "../../../src/model/vae/config.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openPipeline } from "../../src/engine/pipeline.ts";
-import { planTarget } from "../../src/engine/plan_target.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { PlanError } from "../../src/errors.ts";
 import { normalNoise } from "../../src/tensor/random.ts";

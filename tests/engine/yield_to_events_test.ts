@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { breather } from "../../src/engine/breathe.ts";
+import { breather } from "../../src/engine/yield_to_events.ts";
 
 Deno.test("breather() lets events through though the clock stands still", async () => {
   const { now } = performance;
