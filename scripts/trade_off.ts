@@ -9,7 +9,7 @@
  * (`--runs 40 --seed 1000`: half of them recorded, half held back).
  */
 import { parseArgs } from "node:util";
-import { seededConditions } from "../src/calibrate/calibration.ts";
+import { seededConditions } from "../src/calibrate/task.ts";
 import { meanPsnr } from "../src/image/psnr.ts";
 import { calibrateTradeOff } from "../src/calibrate/trade_off.ts";
 import { openPipeline } from "../src/engine/pipeline.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Transformer } from "../model/module_graph.ts";
-import { trajectoriesOf } from "./recorder.ts";
+import { trajectoriesOf } from "./record.ts";
 
 /**
  * Checks that there is a level for every kind of trajectory that a model has, and no other.

@@ -9,9 +9,9 @@ import { modelCost } from "../engine/plan_facts.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type CalibrationTask, requestOf, sliceConditions } from "./calibration.ts";
-import { type Drift, recordDrift } from "./drift.ts";
-import { type GuidedChoice, guidedChoice, guidedPlan, guidedSettings } from "./guided.ts";
+import { type CalibrationTask, requestOf, sliceConditions } from "./task.ts";
+import { type Drift, recordDrift } from "./guided/drift.ts";
+import { type GuidedChoice, guidedChoice, guidedPlan, guidedSettings } from "./guided/guided.ts";
 import { openTrials, psnrToFull, trial, type Trials } from "./trials.ts";
 
 /** A calibration that looks for its levels. */

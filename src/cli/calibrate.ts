@@ -11,11 +11,11 @@ import {
   type Conditions,
   type Mode,
   seededConditions,
-} from "../calibrate/calibration.ts";
-import { calibrateGuided } from "../calibrate/guided.ts";
+} from "../calibrate/task.ts";
+import { calibrateGuided } from "../calibrate/guided/guided.ts";
 import { checkLevels, levelsLike } from "../calibrate/levels.ts";
-import { calibrateReference } from "../calibrate/reference.ts";
-import { calibrateSearch } from "../calibrate/search_mode.ts";
+import { calibrateReference } from "../calibrate/reference/reference.ts";
+import { calibrateSearch } from "../calibrate/search/search_mode.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import type { Model } from "../model/model.ts";

@@ -5,13 +5,13 @@
  */
 
 import process from "node:process";
-import { type Conditions, seededConditions, sliceConditions } from "../calibrate/calibration.ts";
+import { type Conditions, seededConditions, sliceConditions } from "../calibrate/task.ts";
 import {
   comparedRuns,
   comparePlan,
   type Comparison,
   type ComparisonTask,
-} from "../calibrate/comparison.ts";
+} from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../image/png.ts";

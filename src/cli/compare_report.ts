@@ -7,8 +7,8 @@
 import { cpus } from "node:os";
 import process from "node:process";
 import { runtimeName } from "../backend/platform.ts";
-import type { Conditions } from "../calibrate/calibration.ts";
-import type { Comparison } from "../calibrate/comparison.ts";
+import type { Conditions } from "../calibrate/task.ts";
+import type { Comparison } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";

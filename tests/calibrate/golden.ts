@@ -2,8 +2,8 @@
 
 import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import type { Conditions } from "../../src/calibrate/calibration.ts";
-import type { RatesByKind } from "../../src/calibrate/invardiff.ts";
+import type { Conditions } from "../../src/calibrate/task.ts";
+import type { RatesByKind } from "../../src/calibrate/reference/invardiff.ts";
 import type { CacheBook } from "../../src/plan/cache_book/layout.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -1,16 +1,16 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { type CalibrationTask, seededConditions } from "../../src/calibrate/calibration.ts";
-import { driftBetween, recordDrift } from "../../src/calibrate/drift.ts";
-import { calibrateGuided } from "../../src/calibrate/guided.ts";
-import { checkLevels } from "../../src/calibrate/levels.ts";
-import { recordSteps, trajectoriesOf } from "../../src/calibrate/recorder.ts";
-import { calibrateTradeOff, type TradeOffPoint } from "../../src/calibrate/trade_off.ts";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { PlanError } from "../../src/errors.ts";
-import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
+import { type CalibrationTask, seededConditions } from "../../../src/calibrate/task.ts";
+import { driftBetween, recordDrift } from "../../../src/calibrate/guided/drift.ts";
+import { calibrateGuided } from "../../../src/calibrate/guided/guided.ts";
+import { checkLevels } from "../../../src/calibrate/levels.ts";
+import { recordSteps, trajectoriesOf } from "../../../src/calibrate/record.ts";
+import { calibrateTradeOff, type TradeOffPoint } from "../../../src/calibrate/trade_off.ts";
+import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { PlanError } from "../../../src/errors.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { parsePlan } from "../../../src/plan/plan.ts";
 
-const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 
 async function withTask(use: (task: CalibrationTask) => Promise<void>): Promise<void> {
   const pipeline = await openPipeline({ model: DIT_A, backend: "wasm" });

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { changeRates, type Rates } from "../../src/calibrate/change_rate.ts";
+import { changeRates, type Rates } from "../../../src/calibrate/reference/change_rate.ts";
 import {
   coupleMasks,
   finalChoice,
@@ -10,10 +10,10 @@ import {
   type RatesByKind,
   type ReuseChoice,
   warmupSteps,
-} from "../../src/calibrate/invardiff.ts";
-import { quantile } from "../../src/calibrate/quantile.ts";
-import { PlanError } from "../../src/errors.ts";
-import { importCacheBook } from "../../src/plan/cache_book/import.ts";
+} from "../../../src/calibrate/reference/invardiff.ts";
+import { quantile } from "../../../src/calibrate/reference/quantile.ts";
+import { PlanError } from "../../../src/errors.ts";
+import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 
 /** Scalar trajectory checked against the published analyzer (algorithms.md §1.3). */
 const trajectory = [0, 16, 32, 44, 50, 52, 53, 53.25, 55.25, 57.25, 60.25, 63.25, 64.25]
@@ -204,7 +204,7 @@ function read(name: string, file: string): string {
 }
 
 function fileUrl(name: string, file: string): URL {
-  return new URL(`../golden/books/${name}/${file}`, import.meta.url);
+  return new URL(`../../golden/books/${name}/${file}`, import.meta.url);
 }
 
 /** Reads the rates of one phase by kind and puts back rows 0 and T-1, which are 1. */

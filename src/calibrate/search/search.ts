@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type ModelCost, rowMacs } from "../plan/cost.ts";
+import { type ModelCost, rowMacs } from "../../plan/cost.ts";
 import { exchanges, type Move, type MoveKind, type Prospects, shift } from "./moves.ts";
 
 /** Rows and what they are worth. */

@@ -5,15 +5,15 @@
  * @module
  */
 
-import { FeatureCache } from "../engine/feature_cache.ts";
-import { constantsOf } from "../engine/run.ts";
-import { disposeAll, type Values } from "../engine/device_values.ts";
-import type { ModuleAction, Step } from "../plan/compile.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { FeatureCache } from "../../engine/feature_cache.ts";
+import { constantsOf } from "../../engine/run.ts";
+import { disposeAll, type Values } from "../../engine/device_values.ts";
+import type { ModuleAction, Step } from "../../plan/compile.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { RowShares } from "./expected_error.ts";
 import { predictNoise, reuseAll, rootMeanSquare, storeAll } from "./reuse_error.ts";
 import { partialRows } from "./row_options.ts";
-import { runOf, type Trials } from "./trials.ts";
+import { runOf, type Trials } from "../trials.ts";
 
 /** How to measure. */
 export interface RowErrorOptions {

@@ -5,7 +5,7 @@ import {
   changeDistance,
   changeRates,
   NO_FEATURES,
-} from "../../src/calibrate/change_rate.ts";
+} from "../../../src/calibrate/reference/change_rate.ts";
 
 Deno.test("changeRates() is the next change over the last change, at the row in between", () => {
   const features = [0, 16, 32, 44, 50].map((value) => Float32Array.of(value, -value));

@@ -1,10 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import type { Drift } from "../../src/calibrate/drift.ts";
-import { driftBetween, sampler } from "../../src/calibrate/drift.ts";
-import { guidedChoice, type GuidedSettings } from "../../src/calibrate/guided.ts";
-import { predictionWeights } from "../../src/sampler/ddim.ts";
-import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
-import { normalNoise } from "../../src/tensor/random.ts";
+import type { Drift } from "../../../src/calibrate/guided/drift.ts";
+import { driftBetween, sampler } from "../../../src/calibrate/guided/drift.ts";
+import { guidedChoice, type GuidedSettings } from "../../../src/calibrate/guided/guided.ts";
+import { predictionWeights } from "../../../src/sampler/ddim.ts";
+import { linearSchedule } from "../../../src/sampler/noise_schedule.ts";
+import { normalNoise } from "../../../src/tensor/random.ts";
 
 const STEPS = 7;
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { placeFullSteps } from "../../src/calibrate/placement.ts";
+import { placeFullSteps } from "../../../src/calibrate/search/placement.ts";
 
 /** Errors that grow with the distance of reuse and fade with the step, as real ones do. */
 function errorsOf(steps: number, longest: number): number[][] {

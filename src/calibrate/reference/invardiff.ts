@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { PlanError } from "../errors.ts";
-import type { Mask } from "../plan/cache_book/layout.ts";
-import { writeRow } from "../plan/row.ts";
+import { PlanError } from "../../errors.ts";
+import type { Mask } from "../../plan/cache_book/layout.ts";
+import { writeRow } from "../../plan/row.ts";
 import type { Rates } from "./change_rate.ts";
 import { quantile } from "./quantile.ts";
 

@@ -4,25 +4,25 @@
  * @module
  */
 
-import { modelCost } from "../engine/plan_facts.ts";
-import { type ModelCost, rowMacs } from "../plan/cost.ts";
-import type { Plan } from "../plan/plan.ts";
+import { modelCost } from "../../engine/plan_facts.ts";
+import { type ModelCost, rowMacs } from "../../plan/cost.ts";
+import type { Plan } from "../../plan/plan.ts";
 import {
   type CalibrationTask,
   type Conditions,
   planOf,
   requestOf,
   sliceConditions,
-} from "./calibration.ts";
-import { recordDrift } from "./drift.ts";
+} from "../task.ts";
+import { recordDrift } from "../guided/drift.ts";
 import { expectedError, type RowShares } from "./expected_error.ts";
 import { placeFullSteps } from "./placement.ts";
 import { measureReuse, type ReuseErrors } from "./reuse_error.ts";
 import { measureRows } from "./row_error.ts";
 import { type SearchProblem, searchRows } from "./search.ts";
 import { type MeasuredRows, measureOn } from "./search_trials.ts";
-import { guidedRows } from "./trade_off.ts";
-import { openTrials, type TrialSubject } from "./trials.ts";
+import { guidedRows } from "../trade_off.ts";
+import { openTrials, type TrialSubject } from "../trials.ts";
 
 /** A calibration that searches. */
 export interface SearchTask extends Omit<CalibrationTask, "levels" | "warmup"> {

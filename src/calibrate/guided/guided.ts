@@ -18,12 +18,12 @@
  * @module
  */
 
-import type { Plan } from "../plan/plan.ts";
-import { writeRow } from "../plan/row.ts";
-import { type CalibrationTask, planOf, requestOf } from "./calibration.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { writeRow } from "../../plan/row.ts";
+import { type CalibrationTask, planOf, requestOf } from "../task.ts";
 import { type Drift, recordDrift } from "./drift.ts";
-import { levelOf, warmupSteps } from "./invardiff.ts";
-import { levelParameters } from "./levels.ts";
+import { levelOf, warmupSteps } from "../reference/invardiff.ts";
+import { levelParameters } from "../levels.ts";
 
 /** Parameters of the choice. */
 export interface GuidedSettings {

@@ -11,9 +11,9 @@
  * @module
  */
 
-import { philox } from "../tensor/random.ts";
-import { type CalibrationTask, sliceConditions } from "./calibration.ts";
-import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "./recorder.ts";
+import { philox } from "../../tensor/random.ts";
+import { type CalibrationTask, sliceConditions } from "../task.ts";
+import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "../record.ts";
 
 /** Drift of one trajectory. */
 export interface Drift extends Trajectory {

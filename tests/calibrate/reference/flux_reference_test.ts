@@ -1,31 +1,31 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { BackendName } from "../../src/backend/backend.ts";
-import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
-import { openDirectory } from "../../src/assets/source.ts";
-import { calibrateGuided } from "../../src/calibrate/guided.ts";
+import type { BackendName } from "../../../src/backend/backend.ts";
+import { openSafetensors } from "../../../src/assets/formats/safetensors.ts";
+import { openDirectory } from "../../../src/assets/source.ts";
+import { calibrateGuided } from "../../../src/calibrate/guided/guided.ts";
 import {
   type CalibrationTask,
   type Conditions,
   requestOf,
   sliceConditions,
-} from "../../src/calibrate/calibration.ts";
-import type { RatesByKind, ReuseChoice } from "../../src/calibrate/invardiff.ts";
-import { recordReference, referencePlan } from "../../src/calibrate/reference.ts";
-import { calibrateSearch } from "../../src/calibrate/search_mode.ts";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { planTarget } from "../../src/engine/plan_facts.ts";
-import type { Mask } from "../../src/plan/cache_book/layout.ts";
-import { importCacheBook } from "../../src/plan/cache_book/import.ts";
-import { exportCacheBook } from "../../src/plan/cache_book/export.ts";
-import { bindPlan } from "../../src/plan/fit.ts";
-import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan, type Plan } from "../../src/plan/plan.ts";
-import { sliceRows } from "../../src/tensor/rows.ts";
-import { requires } from "../_shim/requires.ts";
-import { assertClose } from "../conformance/compare.ts";
-import { type GoldenBook, readGoldenBook } from "./golden.ts";
+} from "../../../src/calibrate/task.ts";
+import type { RatesByKind, ReuseChoice } from "../../../src/calibrate/reference/invardiff.ts";
+import { recordReference, referencePlan } from "../../../src/calibrate/reference/reference.ts";
+import { calibrateSearch } from "../../../src/calibrate/search/search_mode.ts";
+import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { planTarget } from "../../../src/engine/plan_facts.ts";
+import type { Mask } from "../../../src/plan/cache_book/layout.ts";
+import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
+import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
+import { bindPlan } from "../../../src/plan/fit.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { parsePlan, type Plan } from "../../../src/plan/plan.ts";
+import { sliceRows } from "../../../src/tensor/rows.ts";
+import { requires } from "../../_shim/requires.ts";
+import { assertClose } from "../../conformance/compare.ts";
+import { type GoldenBook, readGoldenBook } from "../golden.ts";
 
-const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
+const FLUX_A = new URL("../../golden/flux-a/", import.meta.url);
 const KINDS = [
   ...["step", "attn", "context_attn", "ff", "context_ff", "single_attn", "single_mlp"],
 ];

@@ -1,11 +1,15 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { exchanges, shift } from "../../src/calibrate/moves.ts";
-import { isFull, partialRows } from "../../src/calibrate/row_options.ts";
-import { type Measured, type SearchProblem, searchRows } from "../../src/calibrate/search.ts";
-import { compilePlan } from "../../src/plan/compile.ts";
-import { type ModelCost, predictSpeedup, rowMacs, stepMacs } from "../../src/plan/cost.ts";
-import type { Plan } from "../../src/plan/plan.ts";
+import { exchanges, shift } from "../../../src/calibrate/search/moves.ts";
+import { isFull, partialRows } from "../../../src/calibrate/search/row_options.ts";
+import {
+  type Measured,
+  type SearchProblem,
+  searchRows,
+} from "../../../src/calibrate/search/search.ts";
+import { compilePlan } from "../../../src/plan/compile.ts";
+import { type ModelCost, predictSpeedup, rowMacs, stepMacs } from "../../../src/plan/cost.ts";
+import type { Plan } from "../../../src/plan/plan.ts";
 
 const MODULES = ["0.attn", "0.mlp", "1.attn", "1.mlp"];
 const STEPS = 8;

@@ -11,11 +11,11 @@
  * @module
  */
 
-import { PlanError } from "../errors.ts";
-import type { Transformer } from "../model/module_graph.ts";
-import type { Mask } from "../plan/cache_book/layout.ts";
-import type { Plan } from "../plan/plan.ts";
-import { type CalibrationTask, planOf, sliceConditions } from "./calibration.ts";
+import { PlanError } from "../../errors.ts";
+import type { Transformer } from "../../model/module_graph.ts";
+import type { Mask } from "../../plan/cache_book/layout.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { type CalibrationTask, planOf, sliceConditions } from "../task.ts";
 import {
   advanceRate,
   averageRates,
@@ -32,8 +32,8 @@ import {
   type RatesByKind,
   type ReuseChoice,
 } from "./invardiff.ts";
-import { levelParameters } from "./levels.ts";
-import { partTrajectoriesOf, recordSteps, type Trajectory } from "./recorder.ts";
+import { levelParameters } from "../levels.ts";
+import { partTrajectoriesOf, recordSteps, type Trajectory } from "../record.ts";
 
 /** Everything that the two phases found. */
 export interface ReferenceRecord {

@@ -4,11 +4,11 @@
  * @module
  */
 
-import { compilePlan } from "../plan/compile.ts";
-import type { Plan } from "../plan/plan.ts";
+import { compilePlan } from "../../plan/compile.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { isFull } from "./row_options.ts";
 import type { Measured } from "./search.ts";
-import { psnrToFull, type Trajectory, trial, type Trials } from "./trials.ts";
+import { psnrToFull, type Trajectory, trial, type Trials } from "../trials.ts";
 
 /** Rows with the run that they gave. */
 export interface MeasuredRows extends Measured {

@@ -14,7 +14,7 @@ import type { Plan } from "../plan/plan.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Conditions, sliceConditions } from "./calibration.ts";
+import { type Conditions, sliceConditions } from "./task.ts";
 import { psnr } from "../image/psnr.ts";
 import { ssim } from "../image/ssim.ts";
 

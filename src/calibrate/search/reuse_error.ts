@@ -9,13 +9,13 @@
  * @module
  */
 
-import { FeatureCache } from "../engine/feature_cache.ts";
-import { constantsOf, guided, stepInputs } from "../engine/run.ts";
-import { fullSteps } from "../engine/segment/step_segments.ts";
-import { disposeAll, type Values } from "../engine/device_values.ts";
-import type { FullStep, MixedStep, Step } from "../plan/compile.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { runOf, trial, type Trials } from "./trials.ts";
+import { FeatureCache } from "../../engine/feature_cache.ts";
+import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
+import { fullSteps } from "../../engine/segment/step_segments.ts";
+import { disposeAll, type Values } from "../../engine/device_values.ts";
+import type { FullStep, MixedStep, Step } from "../../plan/compile.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { runOf, trial, type Trials } from "../trials.ts";
 
 /** Expected final error of reuse. */
 export interface ReuseErrors {

@@ -1,20 +1,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { BackendName } from "../../src/backend/backend.ts";
-import type { CalibrationTask } from "../../src/calibrate/calibration.ts";
-import { provisionalChoice, type RatesByKind } from "../../src/calibrate/invardiff.ts";
-import { recordReference, referencePlan } from "../../src/calibrate/reference.ts";
-import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { planTarget } from "../../src/engine/plan_facts.ts";
-import { PlanError } from "../../src/errors.ts";
-import { importCacheBook } from "../../src/plan/cache_book/import.ts";
-import { bindPlan } from "../../src/plan/fit.ts";
-import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan, type Plan } from "../../src/plan/plan.ts";
-import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
-import { requires } from "../_shim/requires.ts";
-import { type GoldenBook, type GoldenModel, readGoldenBook, readGoldenModel } from "./golden.ts";
+import type { BackendName } from "../../../src/backend/backend.ts";
+import type { CalibrationTask } from "../../../src/calibrate/task.ts";
+import { provisionalChoice, type RatesByKind } from "../../../src/calibrate/reference/invardiff.ts";
+import { recordReference, referencePlan } from "../../../src/calibrate/reference/reference.ts";
+import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { planTarget } from "../../../src/engine/plan_facts.ts";
+import { PlanError } from "../../../src/errors.ts";
+import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
+import { bindPlan } from "../../../src/plan/fit.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { parsePlan, type Plan } from "../../../src/plan/plan.ts";
+import { linearSchedule } from "../../../src/sampler/noise_schedule.ts";
+import { requires } from "../../_shim/requires.ts";
+import { type GoldenBook, type GoldenModel, readGoldenBook, readGoldenModel } from "../golden.ts";
 
-const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 /** Two float32 implementations differ by 8e-5 in their outputs; rates are ratios of differences. */
 const RATE_TOLERANCE = 3e-4;
 

@@ -1,19 +1,19 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { requestOf, seededConditions } from "../../src/calibrate/calibration.ts";
-import { expectedError } from "../../src/calibrate/expected_error.ts";
-import { measureRows } from "../../src/calibrate/row_error.ts";
-import { calibrateSearch, type SearchTask } from "../../src/calibrate/search_mode.ts";
-import { measureOn } from "../../src/calibrate/search_trials.ts";
-import { openTrials, type Trials } from "../../src/calibrate/trials.ts";
-import { modelCost } from "../../src/engine/plan_facts.ts";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
-import { compilePlan } from "../../src/plan/compile.ts";
-import { predictSpeedup } from "../../src/plan/cost.ts";
-import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { requestOf, seededConditions } from "../../../src/calibrate/task.ts";
+import { expectedError } from "../../../src/calibrate/search/expected_error.ts";
+import { measureRows } from "../../../src/calibrate/search/row_error.ts";
+import { calibrateSearch, type SearchTask } from "../../../src/calibrate/search/search_mode.ts";
+import { measureOn } from "../../../src/calibrate/search/search_trials.ts";
+import { openTrials, type Trials } from "../../../src/calibrate/trials.ts";
+import { modelCost } from "../../../src/engine/plan_facts.ts";
+import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { compilePlan } from "../../../src/plan/compile.ts";
+import { predictSpeedup } from "../../../src/plan/cost.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { parsePlan } from "../../../src/plan/plan.ts";
+import type { Tensor } from "../../../src/tensor/tensor.ts";
 
-const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 const FULL = "......";
 const REUSE = "rrrrrr";
 
