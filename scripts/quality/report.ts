@@ -3,7 +3,7 @@
  */
 import { psnr } from "../../src/image/psnr.ts";
 import { toPictures } from "../../src/image/picture.ts";
-import type { Variant } from "../rivals.ts";
+import type { Variant } from "../bench/rivals.ts";
 import { drawCounts, type Interval, intervalOf } from "./bootstrap.ts";
 import { type Distance, frechetTo, momentsOf } from "./frechet.ts";
 import { type Judge, realMoments, type Verdict } from "./judge.ts";

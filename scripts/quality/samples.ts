@@ -11,7 +11,7 @@ import { openDirectory } from "../../src/assets/source.ts";
 import type { Pipeline } from "../../src/engine/pipeline.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { type Variant, variantKey } from "../rivals.ts";
+import { type Variant, variantKey } from "../bench/rivals.ts";
 
 /** Which pictures to make. */
 export interface SampleTask {

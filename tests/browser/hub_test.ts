@@ -1,6 +1,6 @@
 /** Files of a hub in Debian's Chromium. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { fileOfBytes, startFakeHub } from "../../scripts/fake_hub.ts";
+import { fileOfBytes, startFakeHub } from "../assets/hub/fake_hub.ts";
 import { numbered } from "../assets/hub/hub_fixture.ts";
 import { withBundle } from "../_shim/bundled.ts";
 import { requires } from "../_shim/requires.ts";

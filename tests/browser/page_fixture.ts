@@ -1,6 +1,6 @@
 /** A real browser on the real page of a real server: the embedded model on one wasm thread. */
 import type { Browser, Page } from "playwright-core";
-import { buildPage } from "../../scripts/build_page.ts";
+import { buildPage } from "../../scripts/build/page.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
 import { directoryAssets } from "../../src/server/page_assets.ts";

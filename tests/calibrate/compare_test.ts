@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
 import { comparedRuns, comparePlan } from "../../src/calibrate/compare.ts";
-import { uniformPlan } from "../../scripts/uniform_plan.ts";
+import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { PlanError } from "../../src/errors.ts";
 

@@ -4,7 +4,7 @@ import {
   encodeSafetensors,
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
-import { uniformPlan } from "../../scripts/uniform_plan.ts";
+import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";

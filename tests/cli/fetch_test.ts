@@ -6,7 +6,7 @@ import {
   type FakeHub,
   fileOfBytes,
   startFakeHub,
-} from "../../scripts/fake_hub.ts";
+} from "../assets/hub/fake_hub.ts";
 import { NET } from "../assets/hub/hub_fixture.ts";
 import { concat } from "../assets/files.ts";
 import { FP16_SHARDS, inShards, pipelineFiles, TORCH_SHARDS } from "../engine/pipeline_files.ts";

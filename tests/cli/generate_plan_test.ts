@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { uniformPlan } from "../../scripts/uniform_plan.ts";
+import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { readPngText } from "../../src/image/png.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decode } from "fast-png";
-import { startServer } from "../../scripts/server/served.ts";
+import { startServer } from "../../scripts/bench/served.ts";
 import { capturedRun } from "./captured_run.ts";
 
 const ONE_THREAD = ["--backend", "wasm", "--threads", "1"];

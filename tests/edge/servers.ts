@@ -74,7 +74,7 @@ export async function withWorkerd<T>(
   const folder = await Deno.makeTempDir();
   try {
     const built = new URL(`file://${folder}/worker/`);
-    const build = new URL("scripts/build_edge.ts", ROOT).pathname;
+    const build = new URL("scripts/build/edge.ts", ROOT).pathname;
     await runWatched([Deno.execPath(), "run", "-A", build, built.href], { seconds: SECONDS });
     if (options.front !== undefined) await Deno.writeTextFile(`${folder}/front.js`, options.front);
     await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname, options));

@@ -1,6 +1,6 @@
 /** The package as it is published: a project that has nothing else makes the picture that we make. */
 import { assertEquals } from "@std/assert";
-import { listPublished } from "../../scripts/check_size.ts";
+import { listPublished } from "../../scripts/check/size.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import { findBun } from "../_shim/bundled.ts";
 import { requires } from "../_shim/requires.ts";

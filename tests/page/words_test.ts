@@ -10,7 +10,7 @@ import {
 } from "../../src/page/format.ts";
 import { BROWSER_MODELS, RUNTIME_FOLDER } from "../../src/page/contract.ts";
 import { ICON, renderShell } from "../../src/page/shell.ts";
-import { readDenoConfig } from "../../scripts/deno_config.ts";
+import { readDenoConfig } from "../../scripts/check/deno_config.ts";
 
 Deno.test("numbers are told as people read them", () => {
   assertEquals([0.4242, 12.34, 59.4, 125.4].map(formatSeconds), [

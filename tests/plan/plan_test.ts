@@ -177,7 +177,7 @@ Deno.test("a plan of 50 steps and 24 modules is smaller than 4 kB", () => {
   assert(formatPlan(examplePlan(rows)).length < 4000);
 });
 
-Deno.test("plans/plan.schema.json is what scripts/plan_schema.ts writes", async () => {
+Deno.test("plans/plan.schema.json is what scripts/make/plan_schema.ts writes", async () => {
   const file = new URL("../../plans/plan.schema.json", import.meta.url);
   assertEquals(await Deno.readTextFile(file), planJsonSchema());
 });

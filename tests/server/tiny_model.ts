@@ -2,7 +2,7 @@
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
-import { randomNumbers } from "../../scripts/random_weights.ts";
+import { randomNumbers } from "../../scripts/make/random_weights.ts";
 
 const CONFIG: DitConfig = {
   inputSize: 8,

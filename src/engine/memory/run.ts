@@ -2,7 +2,7 @@
  * What a run takes of memory beside its weights, and what all of it comes to on each backend.
  *
  * Bytes of values follow from shapes. What runtimes add was measured with onnxruntime 1.30 on DiT-S/2, B/4,
- * XL/2 and the embedded model (`scripts/measure_memory.ts`), and is said beside each number.
+ * XL/2 and the embedded model (`scripts/bench/measure_memory.ts`), and is said beside each number.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../../scripts/fake_hub.ts";
+import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "./fake_hub.ts";
 import { openCachedUrl } from "../../../src/assets/hub/cached_url.ts";
 import { openMemoryStore } from "../../../src/assets/store/chunk_store.ts";
 import { openModelDirectory } from "../../../src/assets/model_dir.ts";

@@ -7,7 +7,7 @@ import {
   fileOfBytes,
   startFakeHub,
   type Trouble,
-} from "../../../scripts/fake_hub.ts";
+} from "./fake_hub.ts";
 import { openMemoryStore } from "../../../src/assets/store/chunk_store.ts";
 import { blobKey } from "../../../src/assets/store/content_hash.ts";
 import { download, type RemoteBlob } from "../../../src/assets/hub/download.ts";

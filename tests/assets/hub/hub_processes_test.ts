@@ -1,6 +1,6 @@
 /** Processes that share a cache, and processes that die. */
 import { assert, assertEquals } from "@std/assert";
-import { type FakeHub, fileOfBytes, startFakeHub } from "../../../scripts/fake_hub.ts";
+import { type FakeHub, fileOfBytes, startFakeHub } from "./fake_hub.ts";
 import { openDiskStore } from "../../../src/assets/store/disk_store.ts";
 import { openHub } from "../../../src/assets/hub/hub_source.ts";
 import { fakeClock } from "../store/fake_clock.ts";

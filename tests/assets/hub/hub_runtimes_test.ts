@@ -1,6 +1,6 @@
 /** Node and Bun keep what Deno keeps. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { fileOfBytes, startFakeHub } from "../../../scripts/fake_hub.ts";
+import { fileOfBytes, startFakeHub } from "./fake_hub.ts";
 import { findBun, withBundle } from "../../_shim/bundled.ts";
 import { requires } from "../../_shim/requires.ts";
 import { numbered } from "./hub_fixture.ts";

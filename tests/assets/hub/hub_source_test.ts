@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "../../../scripts/fake_hub.ts";
+import { COMMIT, type FakeHub, fileOfBytes, startFakeHub } from "./fake_hub.ts";
 import type { BlobStore } from "../../../src/assets/store/blob_store.ts";
 import { openMemoryStore } from "../../../src/assets/store/chunk_store.ts";
 import { openHub } from "../../../src/assets/hub/hub_source.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import { modelOf, runPictures } from "../../../scripts/measure_memory.ts";
-import { watchMemories } from "../../../scripts/high_water.ts";
+import { modelOf, runPictures } from "../../../scripts/bench/measure_memory.ts";
+import { watchMemories } from "../../../scripts/bench/high_water.ts";
 import { openWasm } from "../../../src/backend/wasm.ts";
 import { loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { Executor } from "../../../src/engine/executor.ts";

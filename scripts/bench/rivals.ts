@@ -1,0 +1,111 @@
+/**
+ * Our plans and their rivals: the ways of making the same pictures that `trade_off.ts` and `quality.ts`
+ * compare.
+ */
+import { uniformPlan } from "./uniform_plan.ts";
+import { loadPlan } from "../../src/engine/bundled_plans.ts";
+import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
+import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
+import type { Model } from "../../src/model/model.ts";
+import { importCacheBook } from "../../src/plan/cache_book/import.ts";
+import { compilePlan } from "../../src/plan/compile.ts";
+import { predictSpeedup } from "../../src/plan/cost.ts";
+import { planDigest } from "../../src/plan/digest.ts";
+import { bindPlan } from "../../src/plan/fit.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
+
+/** One way of making pictures. */
+export interface Variant {
+  /** What it is one of. */
+  readonly series: string;
+  /** Which of them. */
+  readonly name: string;
+  /** How many times less arithmetic than all steps in full. */
+  readonly speedup: number;
+  /** Sampling steps. */
+  readonly steps: number;
+  /** What it reuses, if anything. */
+  readonly plan?: Plan;
+  /** Precision of the weights; `f32` unless given. */
+  readonly weights?: WeightPrecision;
+}
+
+/** Steps of full computation. */
+export const FULL_STEPS = 50;
+
+/** All steps, in full. */
+export function fullVariant(): Variant {
+  return { series: "DDIM, all steps in full", name: "50 steps", speedup: 1, steps: FULL_STEPS };
+}
+
+/** A way of making pictures with weights in another precision. */
+export function withWeights(variant: Variant, weights: WeightPrecision): Variant {
+  return { ...variant, series: `${weights}, ${variant.series}`, weights };
+}
+
+/** Bundled plans of the embedded model; names without the model's. */
+export function bundledVariants(model: Model, names: readonly string[]): Variant[] {
+  return names.map((name) => {
+    const plan = loadPlan(`fashion-dit.${name}`);
+    return planned(model, { series: "bundled plans (search)", name, plan });
+  });
+}
+
+/** Fewer steps, each in full. */
+export function ddimVariants(counts: readonly number[]): Variant[] {
+  return counts.map((steps) => ({
+    series: "DDIM with fewer steps",
+    name: `${steps} steps`,
+    speedup: FULL_STEPS / steps,
+    steps,
+  }));
+}
+
+/** Every k-th step in full; the others reuse its features, or its hidden state. */
+export async function uniformVariants(
+  model: Model,
+  everies: readonly number[],
+  reused: "features" | "the hidden state",
+): Promise<Variant[]> {
+  const series = `uniform reuse of ${reused}`;
+  const variants: Variant[] = [];
+  for (const every of everies) {
+    const plan = await uniformPlan(model, { steps: FULL_STEPS, every });
+    const rows = reused === "features"
+      ? plan.rows
+      : plan.rows.map((row, step) => step % every === 0 ? row : ["="]);
+    variants.push(planned(model, { series, name: `1 of ${every}`, plan: { ...plan, rows } }));
+  }
+  return variants;
+}
+
+/** Plans of the published calibration of the embedded model, levels .61/.2/.2 and .63/.22/.22. */
+export async function publishedVariants(model: Model): Promise<Variant[]> {
+  const { times } = linearSchedule(FULL_STEPS);
+  const target = await planTarget(model, { times, guidance: model.sampler.guidance });
+  const variants: Variant[] = [];
+  for (const name of ["slow", "fast"]) {
+    const path = `../tests/golden/books/fashion-dit-${name}/cache_books.json`;
+    const book = JSON.parse(await Deno.readTextFile(new URL(path, import.meta.url)));
+    const plan = bindPlan(importCacheBook(book, { name: "ddim", times }), target);
+    variants.push(planned(model, { series: "published calibration", name, plan }));
+  }
+  return variants;
+}
+
+/** A variant that follows a plan. */
+export function planned(
+  model: Model,
+  { series, name, plan }: { readonly series: string; readonly name: string; readonly plan: Plan },
+): Variant {
+  const steps = plan.sampler.times.length;
+  const reuse = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
+  return { series, name, speedup: reuse * FULL_STEPS / steps, steps, plan };
+}
+
+/** A short name for files; another plan, and another precision, has another. */
+export function variantKey({ steps, plan, weights }: Variant): string {
+  const followed = plan === undefined ? `full-${steps}` : `plan-${planDigest(plan).slice(7, 19)}`;
+  return weights === undefined ? followed : `${weights}-${followed}`;
+}

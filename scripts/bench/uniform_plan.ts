@@ -1,0 +1,64 @@
+/**
+ * The plainest policy: every k-th step runs in full, the steps between merge its kept features. As a script:
+ * `deno run --allow-read --allow-write scripts/bench/uniform_plan.ts --steps 50 --every 3 --out FILE [--model DIR]`.
+ */
+import { parseArgs } from "node:util";
+import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { planTarget } from "../../src/engine/plan_facts.ts";
+import { makeSampler } from "../../src/sampler/solvers.ts";
+import type { Model } from "../../src/model/model.ts";
+import { openModel } from "../../src/model/open_model.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+
+/** Which uniform plan. */
+export interface UniformOptions {
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Steps 0, every, 2 × every, … run in full; 1 reuses nothing. */
+  readonly every: number;
+}
+
+/**
+ * Makes a uniform plan for a model, bound to it.
+ *
+ * @throws {RangeError} When steps or every is not a whole number of at least 1.
+ */
+export async function uniformPlan(model: Model, { steps, every }: UniformOptions): Promise<Plan> {
+  if (!Number.isInteger(every) || every < 1) {
+    throw new RangeError(
+      `Cannot make uniform plan: every must be a whole number >= 1: current value is ${every}`,
+    );
+  }
+  const { times } = makeSampler(model.sampler, { steps, tokens: model.scene({}).tokens });
+  const { guidance } = model.sampler;
+  const target = await planTarget(model, { times, guidance });
+  return {
+    version: 1,
+    architecture: target.architecture,
+    fingerprints: [target.fingerprint],
+    modules: target.modules,
+    sampler: { name: target.sampler, times },
+    slots: ["joint"],
+    rows: times.map((_, step) => [(step % every === 0 ? "." : "r").repeat(target.modules.length)]),
+    context: { guidance, tokenGrid: model.tokenGrid, precision: "float32" },
+    policy: { name: "uniform", parameters: { every } },
+  };
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      model: { type: "string" },
+      steps: { type: "string", default: "50" },
+      every: { type: "string", default: "2" },
+      out: { type: "string" },
+    },
+  });
+  if (values.out === undefined) throw new TypeError("Cannot write plan: --out must be given");
+  const model = await openModel(values.model ?? EMBEDDED_MODEL);
+  const { steps, every } = values;
+  const plan = await uniformPlan(model, { steps: Number(steps), every: Number(every) });
+  await model.close();
+  await Deno.writeTextFile(values.out, formatPlan(plan));
+}

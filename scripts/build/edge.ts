@@ -1,0 +1,144 @@
+/**
+ * Builds the worker for Cloudflare and other hosts of workerd into `dist/worker`: script, WebAssembly, the
+ * model in parts as static assets, and the deploy configuration. Then says how large they are.
+ *
+ * Run: `deno task build:edge [folder URL]`. Exits with 1 when something is larger than the host takes.
+ *
+ * @module
+ */
+
+import { gzipSync } from "node:zlib";
+import { PARTS_INDEX, type PartsIndex } from "../../src/assets/parted_source.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const MODEL = new URL("models/fashion-dit/", ROOT);
+const MODEL_FILES = ["model.json", "weights.safetensors"] as const;
+/** Where weights go, these go too. */
+const MODEL_NOTICES = ["NOTICE", "DATA-LICENSE.txt"] as const;
+/** Half a MiB: what is held while weights are read; the embedded model's block is 1.3 MB. */
+const PART_BYTES = 1 << 19;
+/** Cloudflare's limits: script and modules gzipped (paid plan), one static asset. */
+const MAX_SCRIPT_GZ = 10 * 2 ** 20;
+const MAX_ASSET = 25 * 2 ** 20;
+
+/** What was built, in bytes. */
+export interface EdgeBuild {
+  /** Gzipped size of each module of the script. */
+  readonly scriptGz: Readonly<Record<string, number>>;
+  /** Size of each static asset. */
+  readonly assets: Readonly<Record<string, number>>;
+}
+
+/** Builds into a folder, which is emptied first. */
+export async function buildEdge(folder: URL): Promise<EdgeBuild> {
+  await Deno.remove(folder, { recursive: true }).catch(() => {}); // it may not be there
+  const assets = new URL("assets/model/", folder);
+  await Deno.mkdir(assets, { recursive: true });
+  const script = new URL("script/", folder);
+  await Deno.mkdir(script);
+  await bundle(new URL("worker.js", script));
+  await Deno.copyFile(findWasm(), new URL("ort.wasm", script));
+  await Deno.writeTextFile(new URL("wrangler.jsonc", folder), WRANGLER);
+  const sizes = await cutModel(assets);
+  const scriptGz: Record<string, number> = {};
+  for (const name of ["worker.js", "ort.wasm"]) {
+    scriptGz[name] = gzipSync(await Deno.readFile(new URL(name, script)), { level: 9 }).length;
+  }
+  return { scriptGz, assets: sizes };
+}
+
+/** Bundles the entry; its WebAssembly stays a module of its own, and encoders that workerd cannot compile stay out. */
+async function bundle(output: URL): Promise<void> {
+  const entry = new URL("entry.ts", output);
+  const workers = new URL("src/edge/workers.ts", ROOT).href;
+  await Deno.writeTextFile(
+    entry,
+    `import compiled from "../ort.wasm";\nimport { serveWorker } from "${workers}";\n\n` +
+      `export default serveWorker(compiled);\n`,
+  );
+  const external = ["*.wasm", "@jsquash/*"].flatMap((name) => ["--external", name]);
+  const config = ["--config", new URL("deno.json", ROOT).pathname];
+  const options = ["--quiet", "--platform", "browser", "--minify", ...config, ...external];
+  const args = ["bundle", ...options, "--output", output.pathname, entry.pathname];
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
+  await Deno.remove(entry);
+  if (!success) throw new Error(`Cannot bundle the worker: ${new TextDecoder().decode(stderr)}`);
+}
+
+function findWasm(): URL {
+  return new URL(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
+}
+
+/** Writes the model's files in parts, and their index. */
+async function cutModel(folder: URL): Promise<Record<string, number>> {
+  const files: Record<string, number> = {};
+  const written: Record<string, number> = {};
+  const write = async (name: string, bytes: Uint8Array): Promise<void> => {
+    written[name] = bytes.length;
+    await Deno.writeFile(new URL(name, folder), bytes);
+  };
+  for (const name of MODEL_FILES) {
+    const bytes = await Deno.readFile(new URL(name, MODEL));
+    files[name] = bytes.length;
+    for (let i = 0; i * PART_BYTES < bytes.length; i++) {
+      await write(`${name}.${i}`, bytes.subarray(i * PART_BYTES, (i + 1) * PART_BYTES));
+    }
+  }
+  for (const name of MODEL_NOTICES) await write(name, await Deno.readFile(new URL(name, MODEL)));
+  const index: PartsIndex = { format: 1, partBytes: PART_BYTES, files };
+  await write(PARTS_INDEX, new TextEncoder().encode(JSON.stringify(index)));
+  return written;
+}
+
+/** The deploy configuration: `npx wrangler deploy` in the folder. */
+const WRANGLER = `{
+  "name": "invardiff",
+  "main": "script/worker.js",
+  "compatibility_date": "2026-04-01",
+  "compatibility_flags": ["enable_request_signal"], // who leaves cancels
+  "no_bundle": true, // it is one already
+  "assets": { "directory": "assets", "binding": "ASSETS", "run_worker_first": true },
+  "limits": { "cpu_ms": 30000 }
+  // Keys: npx wrangler secret put API_KEYS
+}
+`;
+
+/** What is too large; empty when all is well. */
+export function findOversize({ scriptGz, assets }: EdgeBuild): string[] {
+  const script = sum(scriptGz);
+  return [
+    ...(script > MAX_SCRIPT_GZ
+      ? [`script must be <= ${mib(MAX_SCRIPT_GZ)} gzipped: current value is ${mib(script)}`]
+      : []),
+    ...Object.entries(assets).filter(([, size]) => size > MAX_ASSET).map(([name, size]) =>
+      `asset ${name} must be <= ${mib(MAX_ASSET)}: current value is ${mib(size)}`
+    ),
+  ];
+}
+
+/** The sizes as a table. */
+export function formatBuild({ scriptGz, assets }: EdgeBuild): string {
+  const sizes = Object.values(assets);
+  return [
+    ...Object.entries(scriptGz).map(([name, size]) => `${mib(size)} gzipped  ${name}`),
+    `${mib(sum(scriptGz))} gzipped  in all, limit ${mib(MAX_SCRIPT_GZ)}`,
+    `${mib(sum(assets))} in ${sizes.length} assets, the largest ${mib(Math.max(...sizes))}, ` +
+    `limit ${mib(MAX_ASSET)}`,
+  ].join("\n");
+}
+
+function sum(sizes: Readonly<Record<string, number>>): number {
+  return Object.values(sizes).reduce((total, size) => total + size, 0);
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+}
+
+if (import.meta.main) {
+  const build = await buildEdge(new URL(Deno.args[0] ?? "dist/worker/", ROOT));
+  console.log(formatBuild(build));
+  const faults = findOversize(build);
+  for (const fault of faults) console.error(`Cannot deploy: ${fault}`);
+  if (faults.length > 0) Deno.exit(1);
+}

@@ -1,0 +1,146 @@
+/**
+ * Builds the page's files.
+ *
+ * `deno task build:page` makes `dist/page/`: the engine for the browser with its worker, and onnxruntime-web's
+ * own files. `--once` does nothing when the folder is up to date; `deno task serve` begins with it.
+ * `deno task build:page --script` also bundles the page's own script into `src/server/page_script.ts`. That
+ * module is kept in the repository, so that the page is there without a build: for users of the package, for
+ * edge workers, and for `deno publish --dry-run` in a clean clone. A test fails when it is older than its sources.
+ *
+ * Deno's own bundler is used: esbuild, which is behind it, would be one more dependency for the same bytes.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { RUNTIME_FOLDER } from "../../src/page/contract.ts";
+import { findImports } from "../check/scan_source.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const OUT = new URL("dist/page/", ROOT);
+const MAIN = "src/page/main.ts";
+const SCRIPT = new URL("src/server/page_script.ts", ROOT);
+/** Files that a bundle is made of, by what it is called. */
+const BUNDLES: readonly {
+  readonly entry: string;
+  readonly name: string;
+  readonly split: boolean;
+}[] = [
+  { entry: MAIN, name: "main", split: false },
+  { entry: "src/page/engine.ts", name: "engine", split: false },
+  { entry: "src/worker/entry.ts", name: "worker", split: true }, // loads one of the runtime's builds
+];
+const RUNTIME_FILES = ["", ".jspi", ".asyncify"].flatMap((kind) =>
+  ["mjs", "wasm"].map((type) => `ort-wasm-simd-threaded${kind}.${type}`)
+);
+
+/** Builds the folder, unless `once` and it is up to date. Returns whether it was built. */
+export async function buildPage(
+  { once = false }: { readonly once?: boolean } = {},
+): Promise<boolean> {
+  const stamp = await digestOf(BUNDLES.map(({ entry }) => entry));
+  const stampFile = new URL("stamp.txt", OUT);
+  if (once && await readText(stampFile) === stamp) return false;
+  await Deno.remove(OUT, { recursive: true }).catch(ignoreMissing);
+  for (const { entry, name, split } of BUNDLES) await bundle(entry, { folder: OUT, name, split });
+  const runtime = new URL(RUNTIME_FOLDER, OUT);
+  await Deno.mkdir(runtime, { recursive: true });
+  for (const file of RUNTIME_FILES) {
+    await Deno.copyFile(
+      new URL(import.meta.resolve(`onnxruntime-web/${file}`)),
+      new URL(file, runtime),
+    );
+  }
+  await Deno.writeTextFile(stampFile, stamp);
+  return true;
+}
+
+/** The module that carries the page's script, from a fresh bundle. */
+export async function scriptModule(): Promise<string> {
+  const folder = new URL(`file://${await Deno.makeTempDir()}/`);
+  try {
+    await bundle(MAIN, { folder, name: "main", split: false });
+    const text = await Deno.readTextFile(new URL("main.js", folder));
+    return `/**
+ * The page's script, bundled by \`deno task build:page --script\`; not to be edited.
+ *
+ * @module
+ */
+
+/** Digest of its sources. */
+export const PAGE_SCRIPT_SOURCES = "${await digestOf([MAIN])}";
+
+/** \`/page/main.js\`. */
+export const PAGE_SCRIPT: string =
+  ${JSON.stringify(text.trim())};
+`;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** SHA-256 over modules and all code that they import by path, in the order of their paths. */
+export async function digestOf(entries: readonly string[]): Promise<string> {
+  const files = new Map<string, string>();
+  const waiting = [...entries];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (files.has(path)) continue;
+    const text = await Deno.readTextFile(new URL(path, ROOT));
+    files.set(path, text);
+    const found = path.endsWith(".ts") ? findImports(withoutTypes(text)) : [];
+    for (const { specifier } of found) {
+      if (specifier.startsWith(".")) {
+        waiting.push(relative(new URL(specifier, new URL(path, ROOT))));
+      }
+    }
+  }
+  const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, text]) =>
+    `${path}\n${text}`
+  );
+  return createHash("sha256").update(sorted.join("\0")).digest("hex");
+}
+
+/** Types leave no trace in a bundle. */
+function withoutTypes(source: string): string {
+  return source.replace(/\b(?:import|export)\s+type\b[^;]*;|\btypeof import\([^)]*\)/g, "");
+}
+
+function relative({ href }: URL): string {
+  return href.slice(ROOT.href.length);
+}
+
+async function bundle(
+  entry: string,
+  { folder, name, split }: { readonly folder: URL; readonly name: string; readonly split: boolean },
+): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const options = ["--quiet", "--platform", "browser", "--minify"];
+  const output = split
+    ? ["--code-splitting", "--outdir", folder.pathname]
+    : ["-o", `${folder.pathname}${name}.js`];
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["bundle", ...options, ...output, entry],
+    cwd: ROOT,
+    stderr: "inherit",
+  });
+  if (!(await command.output()).success) throw new Error(`Cannot bundle ${entry}: see above`);
+  const made = `${entry.split("/").at(-1)!.replace(/\.ts$/, "")}.js`; // a path has a last part
+  if (split && made !== `${name}.js`) {
+    await Deno.rename(new URL(made, folder), new URL(`${name}.js`, folder));
+  }
+}
+
+async function readText(file: URL): Promise<string | undefined> {
+  return await Deno.readTextFile(file).catch(ignoreMissing);
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof Deno.errors.NotFound) return undefined;
+  throw error;
+}
+
+if (import.meta.main) {
+  if (Deno.args.includes("--script")) await Deno.writeTextFile(SCRIPT, await scriptModule());
+  const built = await buildPage({ once: Deno.args.includes("--once") });
+  if (built) console.error("built dist/page: the engine for the browser");
+}
