@@ -14,7 +14,7 @@ import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import { takeDown } from "../engine/device_values.ts";
-import { kindsOf, type Transformer } from "../model/module_graph.ts";
+import type { Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";
 import type { FullStep } from "../plan/compile.ts";
 
@@ -41,7 +41,7 @@ export type Feature = readonly Float32Array[];
 export function trajectoriesOf({ modules }: Transformer): readonly Trajectory[] {
   const columns = new Map<string, number>();
   const ofModules = modules.map((module) => {
-    const kind = kindsOf(module)[0]!; // a module has a feature
+    const kind = module.kinds[0]!; // a module has a feature
     return { kind, column: nextColumn(columns, kind), name: module.name };
   });
   return [{ kind: "step", column: 0, name: "hidden" }, ...ofModules];
@@ -51,7 +51,7 @@ export function trajectoriesOf({ modules }: Transformer): readonly Trajectory[] 
 export function partTrajectoriesOf({ modules }: Transformer): readonly Trajectory[] {
   const columns = new Map<string, number>();
   const ofParts = modules.flatMap((module) =>
-    kindsOf(module).map((kind) => ({ kind, column: nextColumn(columns, kind), name: module.name }))
+    module.kinds.map((kind) => ({ kind, column: nextColumn(columns, kind), name: module.name }))
   );
   return [{ kind: "step", column: 0, name: "hidden" }, ...ofParts];
 }

@@ -38,9 +38,13 @@ export function selfAttention(graph: GraphBuilder, x: Node, name: string, heads:
   return dense(graph, mixed, `${name}.proj`, width);
 }
 
-/** Two Linear layers with tanh-GELU between; weights under `name`. */
-export function feedForward(graph: GraphBuilder, x: Node, name: string, hidden: number): Node {
-  const width = Number(x.dims.at(-1));
-  const raised = operators.geluTanh(graph, dense(graph, x, `${name}.fc1`, hidden)); // (N, T, 4D)
-  return dense(graph, raised, `${name}.fc2`, width);
+/** Two Linear layers of these names with tanh-GELU between. */
+export function feedForward(
+  graph: GraphBuilder,
+  x: Node,
+  [first, second]: readonly [string, string],
+  hidden: number,
+): Node {
+  const raised = operators.geluTanh(graph, dense(graph, x, first, hidden)); // (N, T, 4D)
+  return dense(graph, raised, second, Number(x.dims.at(-1)));
 }

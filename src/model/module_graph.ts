@@ -48,8 +48,8 @@ export interface Module {
   readonly modulation?: readonly ModulationPart[];
   /** Shapes of the features that `branch` returns. */
   readonly featureDims: readonly (readonly Dim[])[];
-  /** Kind of each feature, as calibrations name it; absent = the last part of the module's name. */
-  readonly kinds?: readonly string[];
+  /** Kind of each feature, as calibrations name it; the first is the module's. */
+  readonly kinds: readonly string[];
   /** The branch in halves, where its feature is not what published calibrations measure. */
   readonly halves?: BranchHalves;
   /** Streams behind it; absent = the transformer's. */
@@ -153,11 +153,6 @@ export interface Transformer {
   readonly preparation?: Preparation;
   /** Sizes that shapes name, the batch apart, as costs assume them; graphs run at any. */
   readonly sizes?: Readonly<Record<string, number>>;
-}
-
-/** Kind of each feature of a module. */
-export function kindsOf({ name, kinds }: Module): readonly string[] {
-  return kinds ?? [name.slice(name.lastIndexOf(".") + 1)];
 }
 
 /** Where a module's modulation vectors come from. */

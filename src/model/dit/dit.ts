@@ -8,11 +8,12 @@
  * @module
  */
 
-import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { type DitConfig, labelRows } from "./config.ts";
-import { TIME_WIDTH, timeFeatures } from "./embeddings.ts";
-import { dense, feedForward, gatedAdd, modulatedNorm, selfAttention } from "../layers.ts";
+import { type GatedModule, gatedModule, modulationGroup } from "../blocks/modulation.ts";
+import { embedder, TIME_WIDTH, timeFeatures } from "../blocks/time_features.ts";
+import { dense, feedForward, modulatedNorm, selfAttention } from "../layers.ts";
 import {
   type Conditioning,
   type Embedding,
@@ -64,44 +65,33 @@ function patchEmbedding(config: DitConfig, tokens: number): Embedding {
 function attentionModule(config: DitConfig, tokens: number, block: number): Module {
   const { hiddenSize: width, numHeads } = config;
   const name = `blocks.${block}.attn`;
-  const branchMacs = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
-  return {
-    ...gatedModule(name, tokens, width, branchMacs),
-    branch(graph, streams, [shift, scale]): Node[] {
-      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
-      return [selfAttention(graph, x, name, numHeads)];
-    },
-  };
+  const branch = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
+  return gatedModule(
+    { ...partsOf(tokens, width, branch), name, kind: "attn" },
+    (graph, x) => selfAttention(graph, x, name, numHeads),
+  );
 }
 
 function mlpModule(config: DitConfig, tokens: number, block: number): Module {
   const { hiddenSize: width, mlpRatio } = config;
   const name = `blocks.${block}.mlp`;
   const hidden = Math.trunc(width * mlpRatio);
-  return {
-    ...gatedModule(name, tokens, width, 2 * tokens * width * hidden),
-    branch(graph, streams, [shift, scale]): Node[] {
-      const x = modulatedNorm(graph, streams["x"]!, shift!, scale!); // this module's stream and rows
-      return [feedForward(graph, x, name, hidden)];
-    },
-  };
+  return gatedModule(
+    { ...partsOf(tokens, width, 2 * tokens * width * hidden), name, kind: "mlp" },
+    (graph, x) => feedForward(graph, x, [`${name}.fc1`, `${name}.fc2`], hidden),
+  );
 }
 
-/** What attention and MLP share: shift, scale, gate; one feature `(N, T, D)`; the gated merge. */
-function gatedModule(
-  name: string,
+/** What attention and MLP share: they change the only stream. */
+function partsOf(
   tokens: number,
   width: number,
-  branchMacs: number,
-): Omit<Module, "branch"> {
+  branch: number,
+): Pick<GatedModule, "stream" | "dims" | "macs"> {
   return {
-    name,
-    modulationRows: 3,
-    featureDims: [["N", tokens, width]],
-    macs: { branch: branchMacs, merge: tokens * width },
-    merge: (graph, streams, [, , gate], [feature]) => ({
-      x: gatedAdd(graph, streams["x"]!, gate!, feature!), // as declared just above
-    }),
+    stream: "x",
+    dims: ["N", tokens, width],
+    macs: { branch, merge: tokens * width },
   };
 }
 
@@ -131,8 +121,7 @@ function timeAndLabel(config: DitConfig): Conditioning {
     timeWidth: TIME_WIDTH,
     timeFeatures: (time) => timeFeatures(time, divisor),
     embed(graph, times, labels): Node {
-      const hidden = operators.silu(graph, dense(graph, times, "t_embedder.mlp.0", width));
-      const time = dense(graph, hidden, "t_embedder.mlp.2", width); // (R, D)
+      const time = embedder(graph, times, ["t_embedder.mlp.0", "t_embedder.mlp.2"], width);
       const table = graph.parameter("y_embedder.embedding_table.weight", [
         labelRows(config),
         width,
@@ -159,31 +148,4 @@ function modulationGroups(config: DitConfig): ModulationGroup[] {
     groups.push(modulationGroup(layers.slice(first, first + perGroup), width));
   }
   return groups;
-}
-
-interface ModulationLayer {
-  readonly weights: string;
-  readonly parts: ModulationGroup["parts"];
-}
-
-function modulationGroup(layers: readonly ModulationLayer[], width: number): ModulationGroup {
-  const parts = layers.flatMap((layer) => layer.parts);
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  return {
-    parts,
-    weightBytes: rows * width * (width + 1) * 4,
-    build: (graph, conditioning) =>
-      operators.concat(graph, layers.map((layer) => vectors(graph, conditioning, layer, width)), 1),
-  };
-}
-
-function vectors(
-  graph: GraphBuilder,
-  conditioning: Node,
-  layer: ModulationLayer,
-  width: number,
-): Node {
-  const rows = layer.parts.reduce((sum, part) => sum + part.rows, 0);
-  const flat = dense(graph, conditioning, layer.weights, rows * width); // (R, rows·D)
-  return operators.reshape(graph, flat, [flat.dims[0]!, rows, width]);
 }

@@ -6,16 +6,12 @@
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
-import {
-  type FluxGeometry,
-  mixingMacs,
-  project,
-  type ProjectionNames,
-  rotatedAttention,
-} from "./attention.ts";
+import { mixJointly, project, type ProjectionNames } from "../blocks/joint_attention.ts";
+import { gatedModule } from "../blocks/modulation.ts";
+import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
 import { fluxWidth } from "./config.ts";
 import { MLP_RATIO } from "./tensors.ts";
-import { dense, gatedAdd, modulatedNorm } from "../layers.ts";
+import { dense, feedForward, gatedAdd, modulatedNorm } from "../layers.ts";
 import type { Module } from "../module_graph.ts";
 
 /** Attention, then the MLP of the image, then that of the text. */
@@ -23,10 +19,10 @@ export function dualModules(geometry: FluxGeometry, block: number): readonly Mod
   const prefix = `transformer_blocks.${block}`;
   return [
     jointAttention(geometry, prefix),
-    sideMlp(geometry, { name: `${prefix}.ff`, weights: `${prefix}.ff`, stream: "x", size: "T" }),
-    sideMlp(geometry, {
-      name: `${prefix}.context_ff`,
-      weights: `${prefix}.ff_context`,
+    sideMlp(geometry, prefix, { kind: "ff", weights: "ff", stream: "x", size: "T" }),
+    sideMlp(geometry, prefix, {
+      kind: "context_ff",
+      weights: "ff_context",
       stream: "text",
       size: "M",
     }),
@@ -72,10 +68,9 @@ function mixSides(
   geometry: FluxGeometry,
 ): Node[] {
   const width = fluxWidth(geometry);
-  const image = project(graph, x, namesUnder(name, IMAGE), geometry.headDim);
-  const context = project(graph, text, namesUnder(name, CONTEXT), geometry.headDim);
-  const joined = (i: 0 | 1 | 2): Node => operators.concat(graph, [context[i], image[i]], 1);
-  const mixed = rotatedAttention(graph, [joined(0), joined(1), joined(2)], geometry);
+  const second = project(graph, x, namesUnder(name, IMAGE), geometry.numHeads);
+  const first = project(graph, text, namesUnder(name, CONTEXT), geometry.numHeads);
+  const mixed = mixJointly(graph, { first, second }, mixingOf(geometry));
   const [ofText, ofImage] = operators.splitTokens(graph, mixed, { like: text, rest: "T" });
   return [
     dense(graph, ofImage, `${name}.to_out.0`, width),
@@ -98,29 +93,24 @@ function namesUnder(
 }
 
 interface Side {
-  readonly name: string;
+  readonly kind: string;
   readonly weights: string;
   readonly stream: "x" | "text";
   readonly size: "T" | "M";
 }
 
-function sideMlp(geometry: FluxGeometry, { name, weights, stream, size }: Side): Module {
+function sideMlp(
+  geometry: FluxGeometry,
+  prefix: string,
+  { kind, weights, stream, size }: Side,
+): Module {
   const width = fluxWidth(geometry);
   const hidden = MLP_RATIO * width;
   const tokens = geometry.sizes[size];
-  return {
-    name,
-    modulationRows: 3,
-    featureDims: [["N", size, width]],
-    macs: { branch: 2 * tokens * width * hidden, merge: tokens * width },
-    branch(graph, streams, [shift, scale]): Node[] {
-      const x = modulatedNorm(graph, streams[stream]!, shift!, scale!); // as declared
-      const raised = operators.geluTanh(graph, dense(graph, x, `${weights}.net.0.proj`, hidden));
-      return [dense(graph, raised, `${weights}.net.2`, width)];
-    },
-    merge: (graph, streams, [, , gate], [feature]) => ({
-      ...streams,
-      [stream]: gatedAdd(graph, streams[stream]!, gate!, feature!), // as declared
-    }),
-  };
+  const macs = { branch: 2 * tokens * width * hidden, merge: tokens * width };
+  const layers = `${prefix}.${weights}.net`;
+  return gatedModule(
+    { name: `${prefix}.${kind}`, kind, stream, dims: ["N", size, width], macs },
+    (graph, x) => feedForward(graph, x, [`${layers}.0.proj`, `${layers}.2`], hidden),
+  );
 }

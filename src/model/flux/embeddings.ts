@@ -5,7 +5,7 @@
  */
 
 import type { Tensor } from "../../tensor/tensor.ts";
-import { timeFeatures } from "../dit/embeddings.ts";
+import { timeFeatures } from "../blocks/time_features.ts";
 
 /** *Source:* diffusers `FluxPosEmbed(theta=10000)`. */
 const THETA = 10000;

@@ -10,9 +10,9 @@
  * @module
  */
 
-import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
-import { TIME_WIDTH } from "../dit/embeddings.ts";
+import { embedder, TIME_WIDTH } from "../blocks/time_features.ts";
 import { dualModules } from "./dual.ts";
 import { type FluxConfig, type FluxSizes, fluxWidth } from "./config.ts";
 import { scaledTimeFeatures } from "./embeddings.ts";
@@ -104,20 +104,20 @@ function timeGuidanceAndText(config: FluxConfig): Conditioning {
     embed(graph, times, vectors): Node {
       const cut = (first: number, count: number): Node =>
         operators.slice(graph, vectors, { axis: 1, first, count });
-      let sum = embedder(graph, times, "timestep_embedder", width);
+      const embedded = (features: Node, name: string): Node =>
+        embedder(graph, features, layersOf(name), width);
+      let sum = embedded(times, "timestep_embedder");
       if (guidanceEmbeds) {
-        const guidance = embedder(graph, cut(pooledDim, TIME_WIDTH), "guidance_embedder", width);
+        const guidance = embedded(cut(pooledDim, TIME_WIDTH), "guidance_embedder");
         sum = operators.add(graph, sum, guidance);
       }
-      const pooled = embedder(graph, cut(0, pooledDim), "text_embedder", width);
+      const pooled = embedded(cut(0, pooledDim), "text_embedder");
       return operators.silu(graph, operators.add(graph, sum, pooled)); // every norm starts with it
     },
     groups: modulationGroups(config),
   };
 }
 
-function embedder(graph: GraphBuilder, x: Node, name: string, width: number): Node {
-  const prefix = `time_text_embed.${name}`;
-  const hidden = operators.silu(graph, dense(graph, x, `${prefix}.linear_1`, width));
-  return dense(graph, hidden, `${prefix}.linear_2`, width);
+function layersOf(name: string): readonly [string, string] {
+  return [`time_text_embed.${name}.linear_1`, `time_text_embed.${name}.linear_2`];
 }

@@ -4,21 +4,14 @@
  * @module
  */
 
-import type { GraphBuilder, Node } from "../../onnx/graph.ts";
-import * as operators from "../../onnx/operators.ts";
+import { modulationGroup, type ModulationLayer } from "../blocks/modulation.ts";
 import { type FluxConfig, fluxWidth } from "./config.ts";
 import { contextPart } from "./dual.ts";
-import { dense } from "../layers.ts";
 import { HEAD, type ModulationGroup, type ModulationPart } from "../module_graph.ts";
-
-interface ModulationLayer {
-  readonly weights: string;
-  readonly parts: readonly ModulationPart[];
-}
 
 /** One group for each layer: at the published width one layer has up to 227 MB of weights. */
 export function modulationGroups(config: FluxConfig): ModulationGroup[] {
-  return modulationLayers(config).map((layer) => modulationGroup(layer, fluxWidth(config)));
+  return modulationLayers(config).map((layer) => modulationGroup([layer], fluxWidth(config)));
 }
 
 function modulationLayers({ numLayers, numSingleLayers }: FluxConfig): readonly ModulationLayer[] {
@@ -44,16 +37,4 @@ function dualLayers(block: number): readonly ModulationLayer[] {
       parts: parts(contextPart(attention), "context_ff"),
     },
   ];
-}
-
-function modulationGroup({ weights, parts }: ModulationLayer, width: number): ModulationGroup {
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  return {
-    parts,
-    weightBytes: rows * width * (width + 1) * 4,
-    build(graph: GraphBuilder, conditioning: Node): Node {
-      const flat = dense(graph, conditioning, weights, rows * width); // (R, rows·D)
-      return operators.reshape(graph, flat, [flat.dims[0]!, rows, width]);
-    },
-  };
 }

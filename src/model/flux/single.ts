@@ -11,7 +11,8 @@
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { linearLayer } from "../../onnx/linear.ts";
 import * as operators from "../../onnx/operators.ts";
-import { type FluxGeometry, mixingMacs, project, rotatedAttention } from "./attention.ts";
+import { mix, project } from "../blocks/joint_attention.ts";
+import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
 import { fluxWidth } from "./config.ts";
 import { MLP_RATIO, shareName } from "./tensors.ts";
 import { dense, modulatedNorm } from "../layers.ts";
@@ -46,8 +47,7 @@ function attentionModule(geometry: FluxGeometry, prefix: string): Module {
     ...inHalves({
       inner(graph, streams, modulation): Node {
         const joint = normedTokens(graph, streams, modulation);
-        const projected = project(graph, joint, names, geometry.headDim);
-        return rotatedAttention(graph, projected, geometry);
+        return mix(graph, project(graph, joint, names, geometry.numHeads), mixingOf(geometry));
       },
       finish: (graph, mixed) => [shareOf(graph, mixed, prefix, "attn")],
     }),

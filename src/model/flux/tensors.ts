@@ -6,7 +6,7 @@
 
 import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";
 import { type FluxConfig, fluxWidth } from "./config.ts";
-import { TIME_WIDTH } from "../dit/embeddings.ts";
+import { TIME_WIDTH } from "../blocks/time_features.ts";
 import type { TensorPart } from "../tensor_parts.ts";
 
 /** Width of an MLP as a multiple of the streams' width. *Source:* diffusers `transformer_flux.py`. */

@@ -88,7 +88,7 @@ Deno.test("a request that does not fit FLUX is refused with wanted and got", () 
   assertEquals(resolveRequest(without, GIVEN).guidance, 1);
   refuses(
     { guidance: 3.5 },
-    "guidance must be 1 for a model without a guidance embedding: current value is 3.5",
+    "guidance must be at most 1 for a model without a guidance embedding: current value is 3.5",
     without,
   );
   const nan = tensor([2, 7], new Float32Array(14).fill(NaN));
