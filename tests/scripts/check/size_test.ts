@@ -9,7 +9,7 @@ async function withFiles(
   const root = new URL(`file://${folder}/`);
   try {
     for (const [path, text] of Object.entries(files)) {
-      await Deno.mkdir(new URL("../", new URL(path, root)), { recursive: true });
+      await Deno.mkdir(new URL("./", new URL(path, root)), { recursive: true });
       await Deno.writeTextFile(new URL(path, root), text);
     }
     await check(root);
