@@ -35,10 +35,18 @@ const UNAUTHORIZED = 401;
 /** How often a stream that broke is resumed, and milliseconds before that. */
 const RESUMES = [250, 1000, 3000] as const;
 
+/** Sends a request to a path of the server. */
+export type Send = (path: string, init: RequestInit) => Promise<Response>;
+
+/** The server may be under any path of its host; the page is at its root. */
+function sendFromPage(path: string, init: RequestInit): Promise<Response> {
+  return fetch(new URL(`.${path}`, document.baseURI), init);
+}
+
 /** Talks to the server that the page comes from. */
 export class Api {
   /** Makes it. */
-  constructor(readonly keys: KeyRing, readonly send: typeof fetch = (...to) => fetch(...to)) {}
+  constructor(readonly keys: KeyRing, readonly send: Send = sendFromPage) {}
 
   /** Asks for JSON. @throws {ApiError} When the answer is no success. */
   async json<T>(path: string, init: RequestInit = {}): Promise<T> {

@@ -67,7 +67,7 @@ export interface JobView {
   /** Seconds of its loop. */
   readonly seconds: number | null;
   /** Its pictures. */
-  readonly images: readonly { readonly url: string }[];
+  readonly images: readonly unknown[];
   /** Circumstances in which it differs from its plan's calibration. */
   readonly notices: readonly string[];
   /** Why it failed. */

@@ -185,7 +185,7 @@ export class Playground {
       const hasJobs = offer.capabilities.routes.includes("POST /v1/jobs");
       return hasJobs ? serverRunner(server) : streamRunner(server);
     }
-    const base = new URL("/page/", location.href).href;
+    const base = new URL("page/", document.baseURI).href;
     const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options
     return browser.runner({ model: id, fingerprint, backend: engine, base });
   }

@@ -17,9 +17,8 @@ export function serverRunner(context: ServerContext): Runner {
     const { api, backend, decode } = context;
     const { id } = await api.post<{ readonly id: string }>("/v1/jobs", bodyOf(request));
     const job = await follow(context, id, options);
-    const [image] = job.images;
-    if (image === undefined) throw new ApiError("The job ended without a picture.");
-    const png = await (await api.request(image.url)).blob();
+    if (job.images.length === 0) throw new ApiError("The job ended without a picture.");
+    const png = await (await api.request(`/v1/jobs/${id}/image`)).blob();
     const { seconds, notices } = job;
     return { pixels: await decode(png), png, seconds: seconds ?? 0, backend, notices };
   };

@@ -1,5 +1,6 @@
 /**
- * The page's HTML, without any script or style of its own: the policy of its headers allows none.
+ * The page's HTML, without any script or style of its own: the policy of its headers allows none. Its links
+ * are relative, so that a proxy may put the server under any path.
  *
  * @module
  */
@@ -25,9 +26,9 @@ export function renderShell({ version, browserModels }: PageFacts): string {
 <meta name="description" content="Diffusion transformers with precomputed cache plans.">
 <meta name="${BROWSER_MODELS}" content="${escaped(browserModels.join(" "))}">
 <title>InvarDiff</title>
-<link rel="icon" href="/page/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/page/style.css">
-<script type="module" src="/page/main.js"></script>
+<link rel="icon" href="page/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="page/style.css">
+<script type="module" src="page/main.js"></script>
 </head>
 <body>
 <a class="skip" href="#stage">Skip to the picture</a>
@@ -36,14 +37,14 @@ export function renderShell({ version, browserModels }: PageFacts): string {
 <p class="tagline">Pictures drawn in steps, most of which are reused.</p>
 </header>
 <noscript><p class="notice">This page draws pictures with JavaScript, which is switched off.
-The API works without: see <a href="/openapi.json">/openapi.json</a>.</p></noscript>
+The API works without: see <a href="openapi.json">/openapi.json</a>.</p></noscript>
 <main>
 ${FORM}
 ${STAGE}
 </main>
 ${GALLERY}
 ${KEY_DIALOG}
-<footer><p>InvarDiff ${escaped(version)} · <a href="/openapi.json">API</a></p></footer>
+<footer><p>InvarDiff ${escaped(version)} · <a href="openapi.json">API</a></p></footer>
 <p id="announcer" class="unseen" role="status" aria-live="polite"></p>
 </body>
 </html>

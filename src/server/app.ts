@@ -51,7 +51,7 @@ export interface AppOptions {
   readonly limits?: Partial<ServerLimits>;
   /** What the page needs to generate in the browser; without it the page generates on the server only. */
   readonly page?: PageAssets;
-  /** URL at which clients reach the server; that of each request unless given. */
+  /** URL at which clients reach the server, path included; that of each request unless given. */
   readonly publicUrl?: string;
   /** Called for each request. */
   readonly log?: (entry: AccessEntry) => void;
@@ -134,7 +134,7 @@ function newState(options: AppOptions, metrics: ServerMetrics): ServerState {
 
 /** What the server says of its routes. */
 function describe(
-  { jobs = true, apiKeys = [] }: AppOptions,
+  { jobs = true, apiKeys = [], publicUrl }: AppOptions,
   { schemas }: ServerState,
 ): { readonly features: ServerFeatures; readonly document: Readonly<Record<string, unknown>> } {
   const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
@@ -145,7 +145,7 @@ function describe(
       auth: bearer ? "bearer" : "none",
       version: VERSION,
     },
-    document: openApiDocument(routes, { schemas, version: VERSION, bearer }),
+    document: openApiDocument(routes, { schemas, version: VERSION, bearer, publicUrl }),
   };
 }
 

@@ -140,6 +140,23 @@ export function speedupOf(plan: ServedPlan, cost: ModelCost): number {
   return predictSpeedup(plan, cost);
 }
 
+/** The plan of a job, in brief. */
+export interface PlanView {
+  /** Its id. */
+  readonly id: string;
+  /** Equal for plans that make equal pictures. */
+  readonly digest: string;
+  /** How many times less arithmetic it takes on this model. */
+  readonly predicted_speedup: number;
+}
+
+/** A plan in brief; null when everything runs. */
+export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): PlanView | null {
+  if (plan === undefined) return null;
+  const { name: id, digest } = plan;
+  return { id, digest, predicted_speedup: speedupOf(plan, facts.cost) };
+}
+
 /** Multiply-accumulates of each step for one row of the batch. */
 export function stepCosts(
   cost: ModelCost,

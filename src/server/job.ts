@@ -9,9 +9,9 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { recordText } from "../engine/picture_record.ts";
+import { planView } from "./catalog.ts";
 import { encodePictures } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
-import { jobView, planView } from "./job_view.ts";
 
 /** State of a job; the last three are final. */
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
@@ -189,7 +189,7 @@ export class Job {
   #end(state: "completed" | "failed" | "cancelled"): void {
     this.#state = state;
     this.#times = { ...this.#times, finished: Date.now() };
-    this.log.append(state, jobView(this));
+    this.#append(state, {});
     this.log.end();
     this.onEnd();
     this.#resolveEnded();

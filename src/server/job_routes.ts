@@ -9,6 +9,7 @@ import { parseBody } from "./api.ts";
 import type { ServerState } from "./server_state.ts";
 import { resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
+import type { LoggedEvent } from "./event_log.ts";
 import type { Job, JobResult } from "./job.ts";
 import { jobView } from "./job_view.ts";
 import { readJson } from "./read_body.ts";
@@ -26,18 +27,18 @@ export function jobRoutes(server: ServerState): Hono {
     await expectFormat(spec.format);
     const job = queue.submit(spec);
     server.keep(job);
-    return context.json(jobView(job), 202, { location: `/v1/jobs/${job.id}` });
+    return context.json(viewOf(job), 202, { location: `${server.base}/v1/jobs/${job.id}` });
   });
-  app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context))));
+  app.get("/v1/jobs/:id", (context) => context.json(viewOf(jobOf(context))));
   app.delete("/v1/jobs/:id", (context) => {
     const job = jobOf(context);
     job.cancel();
-    return context.json(jobView(job));
+    return context.json(viewOf(job));
   });
   app.get("/v1/jobs/:id/events", (context) => {
     const job = jobOf(context);
     const last = lastEventId(context);
-    return sendEvents(context, (signal) => job.log.follow(last, signal));
+    return sendEvents(context, (signal) => eventsOf(job, last, signal));
   });
   app.get("/v1/jobs/:id/image", (context) => {
     const job = jobOf(context);
@@ -52,6 +53,20 @@ export function jobRoutes(server: ServerState): Hono {
     });
   });
   return app;
+
+  function viewOf(job: Job): Readonly<Record<string, unknown>> {
+    return jobView(job, server.base);
+  }
+
+  async function* eventsOf(
+    job: Job,
+    last: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<LoggedEvent, void, undefined> {
+    for await (const logged of job.log.follow(last, signal)) {
+      yield logged.event === job.state && !job.isOpen ? { ...logged, data: viewOf(job) } : logged;
+    }
+  }
 
   function jobOf(context: Context): Job {
     return server.job(context.req.param("id") ?? "");

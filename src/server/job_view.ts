@@ -4,30 +4,17 @@
  * @module
  */
 
-import { type ServedModel, type ServedPlan, speedupOf } from "./catalog.ts";
+import { planView } from "./catalog.ts";
 import { sizeOf } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import { refusalOf } from "./request_error.ts";
 
-/** The plan of a job, in brief. */
-export interface PlanView {
-  /** Its id. */
-  readonly id: string;
-  /** Equal for plans that make equal pictures. */
-  readonly digest: string;
-  /** How many times less arithmetic it takes on this model. */
-  readonly predicted_speedup: number;
-}
-
-/** A plan in brief; null when everything runs. */
-export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): PlanView | null {
-  if (plan === undefined) return null;
-  const { name: id, digest } = plan;
-  return { id, digest, predicted_speedup: speedupOf(plan, facts.cost) };
-}
-
-/** What `GET /v1/jobs/:id` answers, and what its last event says. */
-export function jobView(job: Job): Readonly<Record<string, unknown>> {
+/**
+ * What `GET /v1/jobs/:id` answers, and what its last event says.
+ *
+ * @param base Path under which clients reach the server, without a slash at the end.
+ */
+export function jobView(job: Job, base: string): Readonly<Record<string, unknown>> {
   const { id, state, step, batch, times, spec, result, place } = job;
   const { steps, plan, model, kinds } = spec;
   return {
@@ -46,7 +33,7 @@ export function jobView(job: Job): Readonly<Record<string, unknown>> {
     kinds,
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
-    images: result === undefined ? [] : imageViews(job),
+    images: result === undefined ? [] : imageViews(job, base),
     notices: noticesOf(job),
     error: job.error === undefined ? null : refusalOf(job.error).body.error,
   };
@@ -71,11 +58,11 @@ function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
   };
 }
 
-function imageViews({ id, spec: { pictures, model } }: Job): readonly unknown[] {
+function imageViews({ id, spec: { pictures, model } }: Job, base: string): readonly unknown[] {
   const { latent, picture = latent } = model.facts;
   const [, height, width] = picture;
   return pictures.map(({ label, seed }, i) => ({
-    url: `/v1/jobs/${id}/image?index=${i}`,
+    url: `${base}/v1/jobs/${id}/image?index=${i}`,
     seed,
     label,
     width,

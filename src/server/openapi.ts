@@ -69,10 +69,11 @@ export function routeName({ method, path }: RouteFacts): string {
 /** The document of a server with these routes. */
 export function openApiDocument(
   routes: readonly RouteFacts[],
-  { schemas, version, bearer }: {
+  { schemas, version, bearer, publicUrl }: {
     readonly schemas: BodySchemas;
     readonly version: string;
     readonly bearer: boolean;
+    readonly publicUrl: string | undefined;
   },
 ): Readonly<Record<string, unknown>> {
   const paths: Record<string, Record<string, unknown>> = {};
@@ -89,6 +90,7 @@ export function openApiDocument(
   return {
     openapi: "3.1.0",
     info: { title: "InvarDiff", version, summary: "Diffusion transformers with cache plans" },
+    ...(publicUrl !== undefined && { servers: [{ url: publicUrl.replace(/\/+$/, "") }] }),
     paths,
     components: {
       schemas: { ...Object.fromEntries(bodies), error: ERROR_SCHEMA },

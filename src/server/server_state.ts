@@ -73,6 +73,8 @@ export class ServerState {
   readonly defaults: SpecDefaults;
   /** Pictures that were answered as URLs, by file name. */
   readonly images: ExpiringMap<KeptImage>;
+  /** Path under which clients reach the server, without a slash at the end; empty at the root. */
+  readonly base: string;
   readonly #options: ServerStateOptions;
   readonly #open = new Map<string, Job>();
   readonly #finished: ExpiringMap<Job>;
@@ -84,6 +86,7 @@ export class ServerState {
     this.#options = options;
     this.queue = queue;
     this.limits = limits;
+    this.base = new URL(options.publicUrl ?? "http://localhost").pathname.replace(/\/+$/, "");
     this.schemas = bodySchemas(limits, options.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     this.images = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
@@ -176,6 +179,6 @@ export class ServerState {
   }): string {
     const name = `${crypto.randomUUID()}.${extension}`;
     this.images.set(name, image);
-    return new URL(`/v1/images/${name}`, this.#options.publicUrl ?? origin).href;
+    return new URL(`${this.base}/v1/images/${name}`, this.#options.publicUrl ?? origin).href;
   }
 }

@@ -29,6 +29,8 @@ export interface VisitOptions {
   readonly app?: Partial<AppOptions>;
   /** Whether the browser has WebGPU, in software. */
   readonly webgpu?: boolean;
+  /** Path under which a proxy has the server, with a slash at both ends; `/` unless given. */
+  readonly path?: string;
 }
 
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
@@ -45,7 +47,11 @@ export async function visit(
   const assets = directoryAssets(new URL("dist/page/", ROOT), { "fashion-dit": EMBEDDED_MODEL });
   const app = createApp({ renderers: [renderer], page: assets, ...options.app });
   await app.loaded;
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  const { path = "/" } = options;
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => app.fetch(withoutPath(request, path)),
+  );
   const browser = await openBrowser(options.webgpu === true);
   try {
     const page = await browser.newPage();
@@ -53,13 +59,20 @@ export async function visit(
     const complaints: string[] = [];
     page.on("console", (message) => void complaints.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", ({ message }) => void complaints.push(message));
-    const url = `http://127.0.0.1:${server.addr.port}/`;
+    const url = `http://127.0.0.1:${server.addr.port}${path}`;
     await use({ page, url, app, renderer, complaints });
   } finally {
     await browser.close();
     await server.shutdown();
     await renderer.close();
   }
+}
+
+/** As a proxy hands a request on; what is not under its path gets nowhere. */
+function withoutPath(request: Request, path: string): Request {
+  const url = new URL(request.url);
+  url.pathname = url.pathname.startsWith(path) ? url.pathname.slice(path.length - 1) : "/nowhere";
+  return path === "/" ? request : new Request(url, request);
 }
 
 /** Opens the page and waits until it can be used. */

@@ -143,6 +143,27 @@ Deno.test("the page, by hand and by keyboard", needs, async (test) => {
   });
 });
 
+Deno.test(
+  "the page under a path of a proxy draws on the server and in the browser",
+  needs,
+  async () => {
+    const path = "/draw/";
+    await visit({ path, app: { publicUrl: `https://x.example${path}` } }, async (opened) => {
+      const { page, complaints } = opened;
+      await openPage(opened);
+      await page.locator("#steps").fill("4");
+      await page.locator("#generate").click();
+      await untilStatus(page, /^4 steps in /);
+      await page.getByText("This browser", { exact: true }).click();
+      await page.locator("#engine").selectOption("wasm");
+      await page.locator("#generate").click();
+      await untilStatus(page, /^4 steps in /);
+      assertEquals(await page.locator("#cards li").count(), 2);
+      assertEquals(complaints, []);
+    });
+  },
+);
+
 Deno.test("the page asks for a key, again when it is wrong, and draws with it", needs, async () => {
   await visit({ app: { apiKeys: ["right"] } }, async (opened) => {
     const { page, url, complaints } = opened;

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { searchClasses } from "../../src/page/class_search.ts";
 import {
   fileName,
@@ -62,4 +62,14 @@ Deno.test("the runtime's folder has the version of onnxruntime-web in its name",
   const { imports } = await readDenoConfig(new URL("../../", import.meta.url));
   const version = imports["onnxruntime-web"]?.split("@").at(-1);
   assertEquals(RUNTIME_FOLDER, `ort-${version}/`);
+});
+
+Deno.test("the page's links are relative: a proxy may put the server under any path", () => {
+  const shell = renderShell({ version: "1", browserModels: [] });
+  const links = [...shell.matchAll(/\b(?:href|src)="([^"#]+)"/g)].map(([, link]) => link!);
+  assertEquals(links.length, 5);
+  for (const link of links) {
+    const { href } = new URL(link, "https://x.example/draw/");
+    assertStringIncludes(href, "https://x.example/draw/");
+  }
 });

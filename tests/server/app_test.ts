@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { AssetError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AccessEntry } from "../../src/server/server_metrics.ts";
-import { BROKEN, post, toyApp, ToyRenderer } from "./toy_renderer.ts";
+import { BROKEN, parseEvents, post, toyApp, ToyRenderer } from "./toy_renderer.ts";
 
 const KEYS = ["key-of-the-first-client", "key-of-the-second-client"];
 
@@ -165,6 +165,24 @@ Deno.test("every route of the capabilities and of the OpenAPI document answers",
     const text = await response.text();
     assert(!text.includes("there is no such route"), `${route}: ${text}`);
     assert(response.status < 500, `${route}: ${response.status}`);
+  }
+});
+
+Deno.test("a public URL keeps its path in the URLs of pictures, of jobs and of the OpenAPI document", async () => {
+  for (const publicUrl of ["https://x.example/draw/", "https://x.example/draw"]) {
+    const app = await toyApp([new ToyRenderer()], { publicUrl });
+    const body = { label: 0, response_format: "url" };
+    const { data: [{ url }] } = await (await post(app, "/v1/images/generations", body)).json();
+    assertMatch(url, /^https:\/\/x\.example\/draw\/v1\/images\/[\w-]{36}\.png$/);
+    const asked = await post(app, "/v1/jobs", { label: 0 });
+    const { id } = await asked.json();
+    assertEquals(asked.headers.get("location"), `/draw/v1/jobs/${id}`);
+    const events = parseEvents(await (await app.request(`/v1/jobs/${id}/events`)).text());
+    const told = await (await app.request(`/v1/jobs/${id}`)).json();
+    assertEquals(told.images[0].url, `/draw/v1/jobs/${id}/image?index=0`);
+    assertEquals(events.at(-1)?.data, told);
+    const { servers } = await (await app.request("/openapi.json")).json();
+    assertEquals(servers, [{ url: "https://x.example/draw" }]);
   }
 });
 
