@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
 /** How to guide. */
 export interface Guidance {
@@ -17,39 +17,31 @@ export interface Guidance {
 }
 
 /**
- * Guided noise `(n, C, H, W)` from predictions `(2n, C', H, W)` with C' ≥ C: channels beyond C (learned
+ * Guided noise `(n, C, …)` from predictions `(2n, C', …)` with C' ≥ C: channels beyond C (learned
  * variance) are left out, channels that are not guided are the conditional ones.
  */
 export function guide(prediction: Tensor, channels: number, guidance: Guidance): Tensor {
-  const [rows = 0, predicted = 0, height = 0, width = 0] = prediction.dims;
-  const n = rows / 2;
-  const plane = height * width;
-  const epsilon = new Float32Array(n * channels * plane);
-  for (let row = 0; row < n; row++) {
-    const scale = typeof guidance.scale === "number" ? guidance.scale : guidance.scale[row]!; // n of them
-    const conditional = prediction.data.subarray(row * predicted * plane);
-    const unconditional = prediction.data.subarray((n + row) * predicted * plane);
-    for (let i = 0; i < channels * plane; i++) {
-      const c = conditional[i]!; // both hold at least `channels` planes
-      const u = unconditional[i]!;
-      const guided = i < guidance.channels * plane;
-      epsilon[row * channels * plane + i] = guided
-        ? u + Math.fround(scale * Math.fround(c - u))
-        : c;
-    }
-  }
-  return { dims: [n, channels, height, width], data: epsilon };
+  const { dims: [rows = 0, , ...rest], data } = firstChannels(prediction, channels);
+  const row = data.length / rows;
+  const guided = row / channels * guidance.channels;
+  const nulls = data.subarray(data.length / 2);
+  const epsilon = data.slice(0, nulls.length).map((c, i) => {
+    if (i % row >= guided) return c;
+    const { scale } = guidance;
+    const own = typeof scale === "number" ? scale : scale[Math.floor(i / row)]!; // one for each picture
+    const u = nulls[i]!; // as many
+    return u + Math.fround(own * Math.fround(c - u));
+  });
+  return { dims: [rows / 2, channels, ...rest], data: epsilon };
 }
 
 /** The first `channels` channels of predictions `(n, C', …)`. */
 export function firstChannels(prediction: Tensor, channels: number): Tensor {
-  if (prediction.dims[1] === channels) return prediction;
-  const [n = 0, predicted = 0, height = 0, width = 0] = prediction.dims;
-  const plane = height * width;
-  const data = new Float32Array(n * channels * plane);
-  for (let row = 0; row < n; row++) {
-    const first = row * predicted * plane;
-    data.set(prediction.data.subarray(first, first + channels * plane), row * channels * plane);
-  }
-  return { dims: [n, channels, height, width], data };
+  const { dims: [n = 0, predicted = 0, ...rest], data } = prediction;
+  if (predicted === channels) return prediction;
+  const plane = elementCount(rest);
+  const rows = Array.from({ length: n }, (_, i) => i * predicted * plane);
+  const kept = new Float32Array(n * channels * plane);
+  rows.forEach((at, i) => kept.set(data.subarray(at, at + channels * plane), i * channels * plane));
+  return { dims: [n, channels, ...rest], data: kept };
 }

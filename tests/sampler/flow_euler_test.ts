@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { flowEuler } from "../../src/sampler/flow_euler.ts";
 import { evenSigmas, flowSchedule } from "../../src/sampler/flow_schedule.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
@@ -17,4 +17,20 @@ Deno.test("flowEuler() finds the picture when velocity is the true one, and fore
     assertClose(estimate, picture, { tolerance: 1e-6, what: "estimate" });
   }
   assertClose(steps.at(-1)!.state.latent, picture, { tolerance: 1e-6, what: "picture" });
+});
+
+Deno.test("the weights of flowEuler() are how far a change of the prediction by one moves the latent", () => {
+  const sampler = flowEuler(
+    flowSchedule(evenSigmas(5), { shift: { kind: "static", shift: 3 }, tokens: 1 }),
+  );
+  const latent = normalNoise([1, 3, 4], 1);
+  const velocity = normalNoise([1, 3, 4], 2);
+  const more = { dims: velocity.dims, data: velocity.data.map((v) => v + 1) };
+  for (const [index, weight] of sampler.weights.entries()) {
+    const state = { index, latent, history: [] };
+    const [one, other] = [velocity, more].map((given) =>
+      sampler.advance(state, given).state.latent.data
+    );
+    one!.forEach((value, i) => assertAlmostEquals(Math.abs(value - other![i]!), weight, 1e-6)); // float32
+  }
 });

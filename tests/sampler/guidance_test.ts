@@ -29,6 +29,24 @@ Deno.test("guide() guides every channel when it is told more than there are", ()
   assertEquals(guide(prediction, 2, { scale: 3, channels: 3 }).data, Float32Array.of(3, 6));
 });
 
+Deno.test("guide() and firstChannels() take predictions of any rank, and a scale for each picture", () => {
+  const flat = normalNoise([4, 6, 8], 3);
+  for (const rest of [[8], [2, 4], [2, 2, 2]]) {
+    const prediction = tensor([4, 6, ...rest], flat.data);
+    const guided = guide(prediction, 4, { scale: [2, 5], channels: 3 });
+    assertEquals(guided.dims, [2, 4, ...rest]);
+    assertEquals(guided.data, guide(flat, 4, { scale: [2, 5], channels: 3 }).data);
+    assertEquals(firstChannels(prediction, 4).dims, [4, 4, ...rest]);
+    for (const [row, scale] of [2, 5].entries()) {
+      const alone = guide(flat, 4, { scale, channels: 3 });
+      assertEquals(
+        guided.data.slice(row * 32, row * 32 + 32),
+        alone.data.slice(row * 32, row * 32 + 32),
+      );
+    }
+  }
+});
+
 Deno.test("guide() leaves its prediction as it is", () => {
   const prediction = normalNoise([2, 2, 2, 2], 5);
   const before = prediction.data.slice();

@@ -3,9 +3,9 @@ import {
   advanceRate,
   averageRates,
   changeDistance,
-  changeRates,
   NO_FEATURES,
 } from "../../../src/calibrate/reference/change_rate.ts";
+import { changeRates } from "./change_rates.ts";
 
 Deno.test("changeRates() is the next change over the last change, at the row in between", () => {
   const features = [0, 16, 32, 44, 50].map((value) => Float32Array.of(value, -value));

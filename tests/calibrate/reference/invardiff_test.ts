@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { changeRates, type Rates } from "../../../src/calibrate/reference/change_rate.ts";
+import type { Rates } from "../../../src/calibrate/reference/change_rate.ts";
 import {
   coupleMasks,
   finalChoice,
@@ -14,6 +14,7 @@ import {
 import { quantile } from "../../../src/calibrate/reference/quantile.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
+import { changeRates } from "./change_rates.ts";
 
 /** Scalar trajectory checked against the published analyzer (algorithms.md §1.3). */
 const trajectory = [0, 16, 32, 44, 50, 52, 53, 53.25, 55.25, 57.25, 60.25, 63.25, 64.25]
