@@ -5,7 +5,6 @@
  */
 
 import { basename } from "node:path";
-import process from "node:process";
 import {
   type CalibrationTask,
   type Conditions,
@@ -20,13 +19,15 @@ import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts
 import type { Pipeline } from "../engine/pipeline.ts";
 import type { Model } from "../model/model.ts";
 import { resolveRequest } from "../engine/request.ts";
+import { planDigest } from "../plan/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render/text.ts";
 import type { CalibrateCommand } from "./calibrate_options.ts";
 import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";
-import { openFor } from "./open.ts";
+import { openedText, openFor } from "./open.ts";
 import { formatOptions } from "./options.ts";
+import { announce, type Output, progressOutput, tell } from "./output.ts";
 import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
 import { type Progress, startProgress } from "./progress.ts";
@@ -34,18 +35,32 @@ import { type Progress, startProgress } from "./progress.ts";
 /** Runs the command. */
 export async function calibrate(command: CalibrateCommand, signal: AbortSignal): Promise<void> {
   await expectWritable(command.out);
-  const pipeline = await openFor(command, signal);
+  const pipeline = await openFor(command, { signal });
   try {
-    const { choice, backend, model } = pipeline;
-    process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
+    announce([openedText(pipeline)], command);
+    const began = performance.now();
     const points: TradeOffPoint[] = [];
-    const plan = await runMode(modeOf(command, points), await taskOf(pipeline, command, signal));
+    const task = await taskOf(pipeline, command, signal);
+    const plan = await runMode(modeOf(command, points), { task, output: command });
     const labelled = withProvenance(plan, { command, points, pipeline });
     await writePlan(command.out, labelled);
-    process.stdout.write(
-      curveOf(points) + renderText(labelled) + "\n" +
-        factsOf({ name: command.out, plan: labelled }, model),
-    );
+    const { backend, model } = pipeline;
+    const { sampler, policy, calibration, measured } = labelled;
+    const report = {
+      ...{ model: model.id, fingerprint: await model.fingerprint(), backend: backend.description },
+      plan: {
+        name: command.out,
+        digest: planDigest(labelled),
+        steps: sampler.times.length,
+        policy,
+      },
+      ...{ labels: calibration?.conditions, seeds: calibration?.seeds, measured, tradeOff: points },
+      seconds: (performance.now() - began) / 1000,
+    };
+    const facts = factsOf({ name: command.out, plan: labelled }, model);
+    const text = `${curveOf(points)}${renderText(labelled)}\n${facts}`;
+    const what = `a plan of ${sampler.times.length} steps`;
+    tell({ report, text, files: [{ path: command.out, what }] }, command);
   } finally {
     await pipeline.close();
   }
@@ -59,7 +74,7 @@ function modeOf(command: CalibrateCommand, points: TradeOffPoint[]): Mode {
   if (mode === "search") return (task) => calibrateSearch({ ...task, speedup, trials });
   const onTrial = (point: TradeOffPoint): void => {
     points.push(point);
-    process.stderr.write(`measured ${pointText(point)}\n`);
+    announce([`measured ${pointText(point)}`], command);
   };
   return (task) => calibrateTradeOff({ ...task, speedup, seconds, onTrial });
 }
@@ -111,13 +126,13 @@ async function conditionsOf(
 }
 
 /** Runs a mode behind a progress bar. */
-async function runMode(mode: Mode, task: CalibrationTask): Promise<Plan> {
+async function runMode(
+  mode: Mode,
+  { task, output }: { readonly task: CalibrationTask; readonly output: Output },
+): Promise<Plan> {
   let progress: Progress | undefined;
   const onProgress = (done: number, total: number): void => {
-    progress ??= startProgress(total, {
-      write: (text) => void process.stderr.write(text),
-      isTty: process.stderr.isTTY === true,
-    });
+    progress ??= startProgress(total, progressOutput(output));
     progress.step(done);
     if (done === total) progress.finish();
   };
@@ -147,7 +162,8 @@ function withProvenance(plan: Plan, { command, points, pipeline }: Provenance): 
   if (best === undefined) return { ...plan, policy };
   const values = { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) };
   const measured = {
-    command: ["deno task calibrate", ...formatOptions(command)].join(" "),
+    command: ["deno task calibrate", ...formatOptions({ ...command, json: false, quiet: false })]
+      .join(" "),
     machine: pipeline.backend.description,
     values,
   };

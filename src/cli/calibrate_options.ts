@@ -7,6 +7,7 @@
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, oneOf, text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
+import { OUTPUT_OPTIONS } from "./output.ts";
 
 const levels = list(
   text("KIND=LEVEL", (word) => /^[a-z_]+=(0?\.\d+|[01](\.0*)?)$/.test(word)),
@@ -53,6 +54,7 @@ export const CALIBRATE = table({
     runs: option(whole(1), "N  runs to record; run i has class i", { or: 16 }),
     seed: option(whole(), "S  run i has noise of S + i", { or: 42 }),
     conditions: option(file(), "FILE  noise and labels, instead of runs and seed; see below"),
+    ...OUTPUT_OPTIONS,
   },
   forbidden: [
     ["quantile", "in mode search, which chooses levels", ({ mode }) => mode === "search"],

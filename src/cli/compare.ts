@@ -4,7 +4,6 @@
  * @module
  */
 
-import process from "node:process";
 import { type Conditions, seededConditions, sliceConditions } from "../calibrate/task.ts";
 import {
   comparedRuns,
@@ -15,6 +14,7 @@ import {
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import { encodePng } from "../image/png.ts";
+import type { Model } from "../model/model.ts";
 import { PlanError } from "../errors.ts";
 import type { CompareCommand } from "./compare_options.ts";
 import {
@@ -29,7 +29,16 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, readWantedPlan } from "./plan_choice.ts";
 import { writePlan } from "./plan_file.ts";
-import { openFor } from "./open.ts";
+import { openedText, openFor } from "./open.ts";
+import {
+  announce,
+  counted,
+  type Output,
+  progressOutput,
+  tell,
+  warn,
+  type WrittenFile,
+} from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 import { startProgress } from "./progress.ts";
 
@@ -45,21 +54,23 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   const given = command.conditions === undefined
     ? undefined
     : await readConditions(command.conditions);
-  const pipeline = await openFor(command, signal);
+  const onModel = (model: Model): void => {
+    if (command.out !== undefined) expectPixels(model, command.out);
+  };
+  const pipeline = await openFor(command, { signal, onModel });
   try {
     const { named, reason } = await choosePlan(pipeline, { plan: command.plan, wanted });
     if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);
-    if (command.out !== undefined) expectPixels(pipeline.model, command.out);
     const conditions = conditionsOf(pipeline, command, given);
-    process.stderr.write(
-      `${pipeline.model.id} on ${pipeline.backend.description}: ${pipeline.choice.reason}\n` +
-        `weights ${precisionText(pipeline.precision)}\nplan ${named.name}: ${reason}\n`,
-    );
+    const weights = `weights ${precisionText(pipeline.precision)}`;
+    announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);
     const { rounds } = command;
-    const comparison = await measure({ pipeline, plan: named.plan, conditions, rounds, signal });
+    const task = { pipeline, plan: named.plan, conditions, rounds, signal };
+    const comparison = await measure(task, command);
     const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
-    await writeResults(command, { named, comparison, report });
-    process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describeComparison(report));
+    const files = await writeResults(command, { named, comparison, report });
+    warn(report.notices, command);
+    tell({ report, text: describeComparison(report), files }, command);
   } finally {
     await pipeline.close();
   }
@@ -76,12 +87,9 @@ function conditionsOf(
   return sliceConditions({ ...given, seeds: [] }, 0, count ?? given.labels.length);
 }
 
-async function measure(task: ComparisonTask): Promise<Comparison> {
+async function measure(task: ComparisonTask, output: Output): Promise<Comparison> {
   const steps = task.plan.sampler.times.length;
-  const progress = startProgress(comparedRuns(task) * steps, {
-    write: (text) => void process.stderr.write(text),
-    isTty: process.stderr.isTTY === true,
-  });
+  const progress = startProgress(comparedRuns(task) * steps, progressOutput(output));
   try {
     const comparison = await comparePlan({ ...task, onProgress: (done) => progress.step(done) });
     progress.finish();
@@ -102,12 +110,17 @@ interface Results {
 async function writeResults(
   command: CompareCommand,
   { named: { plan }, comparison: { pictures }, report }: Results,
-): Promise<void> {
+): Promise<WrittenFile[]> {
   const { out, record } = command;
+  const files: WrittenFile[] = [];
   if (out !== undefined) {
     await writeWhole(out, [await encodePng(contactSheet(pictures.full, pictures.planned))]);
+    const count = counted(report.labels.length, "picture");
+    files.push({ path: out, what: `${count}: in full, with the plan, difference × 4` });
   }
   if (record !== undefined) {
     await writePlan(record, { ...plan, measured: measurementOf(report, command) });
+    files.push({ path: record, what: "the plan with these numbers" });
   }
+  return files;
 }

@@ -6,7 +6,8 @@
 
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { file, text, whole } from "./option_readers.ts";
-import { type Asked, flag, option, table } from "./options.ts";
+import { type Asked, option, table } from "./options.ts";
+import { OUTPUT_OPTIONS } from "./output.ts";
 
 const plan = text("auto, or a plan's name or file", (word) => word !== "none");
 
@@ -26,7 +27,7 @@ export const COMPARE = table({
       "FILE.png  contact sheet: full, plan, difference × 4, and the next picture beside or below",
     ),
     record: option(file(), "FILE  the plan with the numbers in it"),
-    json: flag("the numbers as JSON on stdout"),
+    ...OUTPUT_OPTIONS,
   },
   notes: CONDITIONS_NOTE,
 });

@@ -88,7 +88,7 @@ export function measurementOf(
   report: ComparisonReport,
   { out: _out, record: _record, ...measured }: CompareCommand,
 ): PlanMeasurement {
-  const words = formatOptions({ ...measured, json: false });
+  const words = formatOptions({ ...measured, json: false, quiet: false });
   const { labels, measuredSpeedup, predictedSpeedup, endToEndSpeedup } = report;
   return {
     command: `deno task compare ${words.join(" ")}`,
@@ -115,7 +115,6 @@ export function describeComparison(report: ComparisonReport): string {
     `${report.labels.length} pictures of ${report.model}, ${report.steps} steps, ` +
     `guidance ${report.guidance}, in batches of ${report.batch}, medians of ${report.rounds} rounds`,
     `plan        ${report.plan.name}`,
-    ...report.notices.map((notice) => `notice      ${notice}`),
     `${"".padEnd(12)}${"full".padStart(9)}${"plan".padStart(9)}`,
     line("loop", "loopSeconds", loops),
     line("conditioning", "conditioningSeconds", ""),

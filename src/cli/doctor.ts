@@ -21,6 +21,7 @@ import { precisionMisfit } from "../engine/precision/choose.ts";
 import { MODEL, WEIGHTS } from "./open.ts";
 import { text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
+import { OUTPUT_OPTIONS, tell } from "./output.ts";
 import { readPlan } from "./plan_file.ts";
 
 const noModel = ({ model }: { readonly model?: string }): boolean => model === undefined;
@@ -34,6 +35,7 @@ export const DOCTOR = table({
     count: option(whole(1, 999_999), "N  pictures drawn together", { or: 1 }),
     plan: option(text("a plan"), "NAME|FILE  a cache plan, for what it keeps between steps"),
     weights: { ...WEIGHTS, help: "P  precision of weights: f32, int8 or int4 (the model's)" },
+    json: OUTPUT_OPTIONS.json,
   },
   forbidden: [
     ["count", "without --model", noModel],
@@ -44,7 +46,7 @@ export const DOCTOR = table({
 
 /** Runs the command; with `--model DIR` it says what a run of that model takes, and where it fits. */
 export async function doctor(
-  { model, count, plan, weights }: Asked<typeof DOCTOR>,
+  { model, count, plan, weights, json }: Asked<typeof DOCTOR>,
 ): Promise<void> {
   const memory = model === undefined ? undefined : await estimateMemory({
     model,
@@ -63,7 +65,8 @@ export async function doctor(
     ["auto", `${name}: ${reason}`],
     ...(memory === undefined ? [] : memoryLines(memory, await findBufferLimit(), count)),
   ] as const;
-  for (const [what, text] of lines) process.stdout.write(`${what.padEnd(12)}${text}\n`);
+  const text = lines.map(([what, text]) => `${what.padEnd(12)}${text}\n`).join("");
+  tell({ report: Object.fromEntries(lines), text }, { json, quiet: false });
 }
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */

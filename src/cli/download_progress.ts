@@ -4,8 +4,8 @@
  * @module
  */
 
-import process from "node:process";
 import type { DownloadEvent, DownloadProgress } from "../assets/hub/download_meter.ts";
+import { type Output, progressOutput } from "./output.ts";
 import { formatDuration, type ProgressOptions } from "./progress.ts";
 
 /** Shows downloads; ended once, after which it is silent. */
@@ -23,11 +23,9 @@ const REDRAW_MS = 100;
 /** Does work that may download, and shows on stderr how that goes. */
 export async function withDownloads<T>(
   work: (onDownload: Downloads["hear"]) => Promise<T>,
+  output?: Pick<Output, "quiet">,
 ): Promise<T> {
-  const downloads = startDownloads({
-    write: (text) => void process.stderr.write(text),
-    isTty: process.stderr.isTTY === true,
-  });
+  const downloads = startDownloads(progressOutput(output));
   try {
     return await work(downloads.hear);
   } finally {

@@ -14,6 +14,7 @@ import { openModel } from "../model/open_model.ts";
 import { expectSupported } from "../model/known_classes.ts";
 import { formatBytes, withDownloads } from "./download_progress.ts";
 import { text } from "./option_readers.ts";
+import { counted, OUTPUT_OPTIONS, type Result, tell } from "./output.ts";
 import { type Asked, flag, option, table } from "./options.ts";
 
 const location =
@@ -26,6 +27,7 @@ export const FETCH = table({
   options: {
     location: option(text("a location"), location, { operand: true }),
     dryRun: flag("only say which files, and their bytes; descriptions are read"),
+    ...OUTPUT_OPTIONS,
   },
   notes: `environment: HF_TOKEN, HF_ENDPOINT (a mirror), HF_HUB_OFFLINE or INVARDIFF_OFFLINE,
   INVARDIFF_CACHE (the folder; invardiff in the platform's cache folder)`,
@@ -33,11 +35,11 @@ export const FETCH = table({
 
 /** Runs the command. */
 export async function fetchModel(
-  { location, dryRun: dry }: Asked<typeof FETCH>,
+  { location, dryRun: dry, ...output }: Asked<typeof FETCH>,
   signal: AbortSignal,
 ): Promise<void> {
   const began = performance.now();
-  const report = await withDownloads(async (onDownload) => {
+  const result = await withDownloads(async (onDownload) => {
     // A URL is named as for any program that downloads; elsewhere it is read without being kept.
     const kept = locateKept(location.replace(/^https?:/i, "cached+$&"), { onDownload, signal });
     const { source, file } = kept ?? refuse(location);
@@ -53,8 +55,8 @@ export async function fetchModel(
     } finally {
       await source.close();
     }
-  });
-  process.stdout.write(report);
+  }, output);
+  tell(result, output);
 }
 
 /** Names the same files again, if a hub has them: at their commit. */
@@ -79,19 +81,20 @@ async function bring(
     readonly began: number;
     readonly signal: AbortSignal;
   },
-): Promise<string> {
-  const lines: string[] = [];
-  let bytes = 0;
+): Promise<Result> {
+  const files: { readonly path: string; readonly bytes: number }[] = [];
   for (const path of paths) {
-    const size = (await source.size(path))!; // it was found
-    bytes += size;
-    if (dry) lines.push(`${formatBytes(size).padStart(10)}  ${path}`);
-    else await source.fetch(path, signal);
+    files.push({ path, bytes: (await source.size(path))! }); // it was found
+    if (!dry) await source.fetch(path, signal);
   }
-  lines.push(`${name}: ${paths.length} files, ${formatBytes(bytes)}`);
-  const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  if (!dry) lines.push(`in ${await source.keptIn()} after ${seconds} s`);
-  return lines.map((line) => `${line}\n`).join("");
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const seconds = (performance.now() - began) / 1000;
+  const folder = dry ? undefined : await source.keptIn();
+  const list = files.map(({ path, bytes }) => `${formatBytes(bytes).padStart(10)}  ${path}\n`);
+  const kept = `in ${folder} after ${seconds.toFixed(1)} s\n`;
+  const summary = `${name}: ${counted(paths.length, "file")}, ${formatBytes(bytes)}\n`;
+  const text = dry ? list.join("") + summary : summary + kept;
+  return { report: { model: name, files, bytes, folder, seconds }, text };
 }
 
 function refuse(location: string): never {

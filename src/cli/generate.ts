@@ -4,7 +4,6 @@
  * @module
  */
 
-import process from "node:process";
 import { encodeSafetensors } from "../assets/formats/safetensors_writer.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid, toPictures } from "../image/picture.ts";
@@ -12,6 +11,9 @@ import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { encodePng } from "../image/png.ts";
 import { prepareRun } from "../engine/prepare.ts";
+import { resolveLabel } from "../engine/request.ts";
+import { precisionName } from "../engine/precision/choose.ts";
+import type { Model } from "../model/model.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -20,9 +22,10 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, type GenerateWords, withRecord } from "./generate_options.ts";
 import { expectPixels } from "./pixels.ts";
 import { choosePlan, type PlanChoice, readWantedPlan } from "./plan_choice.ts";
-import { openFor } from "./open.ts";
+import { openedText, openFor } from "./open.ts";
+import { announce, counted, progressOutput, tell, warn, type WrittenFile } from "./output.ts";
 import { startProgress } from "./progress.ts";
-import { type BatchResult, describe, type Report, summarise } from "./report.ts";
+import { type BatchResult, describeReport, type Report, summarise } from "./report.ts";
 
 /** Pictures of one batch: more gain no speed on a CPU and cost memory. */
 const MAX_BATCH = 10;
@@ -37,15 +40,14 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
   const conditions = command.conditions === undefined
     ? undefined
     : await readConditions(command.conditions);
-  const pipeline = await openFor(command, signal);
+  const onModel = (model: Model): Promise<void> => expectAble(model, command);
+  const pipeline = await openFor(command, { signal, onModel });
   try {
-    await expectSameModel(pipeline, command);
-    if (command.out !== undefined) expectPixels(pipeline.model, command.out);
     const choice = await choosePlan(pipeline, { ...command, wanted });
     const results = await runBatches(pipeline, { command, conditions, choice, signal });
     const { report } = results;
-    await writeResults(results, command);
-    process.stdout.write(command.json ? JSON.stringify(report) + "\n" : describe(report));
+    const files = await writeResults(results, command);
+    tell({ report, text: describeReport(report), files }, command);
   } finally {
     await pipeline.close();
   }
@@ -66,16 +68,20 @@ interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-async function expectSameModel(
-  pipeline: Pipeline,
-  { fingerprint }: GenerateCommand,
+/** Refuses, before sessions are loaded, what this model cannot do. */
+async function expectAble(
+  model: Model,
+  { fingerprint, labels = [], conditions, out }: GenerateCommand,
 ): Promise<void> {
-  const actual = await pipeline.model.fingerprint();
-  if (fingerprint === undefined || fingerprint === actual) return;
-  throw new AssetError(
-    `Cannot repeat the picture: the model must be ${fingerprint} (give it by --model): ` +
-      `current value is ${actual}`,
-  );
+  const actual = await model.fingerprint();
+  if (fingerprint !== undefined && fingerprint !== actual) {
+    throw new AssetError(
+      `Cannot repeat the picture: the model must be ${fingerprint} (give it by --model): ` +
+        `current value is ${actual}`,
+    );
+  }
+  if (out !== undefined) expectPixels(model, out);
+  if (conditions === undefined) { for (const label of labels) resolveLabel(model, label); }
 }
 
 /** One batch after another; pictures keep their place and their seed. */
@@ -95,13 +101,14 @@ async function runBatches(
   const { model } = pipeline;
   const noise = conditions?.noise;
   const asked = { ...wanted, labels, ...(noise !== undefined && { noise }) };
-  const { request: { steps, scene } } = await prepareRun(model, asked); // refuses before the work
-  announce(pipeline, run);
+  const precision = precisionName(pipeline.precision.weights);
+  const { request: { steps, scene }, notices } = await prepareRun(model, asked, precision);
+  const { named, reason } = choice;
+  const chosen = `plan ${named?.name ?? "none"}: ${reason}`;
+  announce([openedText(pipeline), chosen], command);
+  warn(notices, command);
   const batches = Math.ceil(labels.length / MAX_BATCH);
-  const progress = startProgress(steps * batches, {
-    write: (text) => void process.stderr.write(text),
-    isTty: process.stderr.isTTY === true,
-  });
+  const progress = startProgress(steps * batches, progressOutput(command));
   const results: BatchResult[] = [];
   const pictures: Tensor[] = [];
   try {
@@ -154,19 +161,11 @@ function wantedLabels(
   return Array.from({ length: count ?? cycle.length }, (_, i) => cycle[i % cycle.length]!); // not empty
 }
 
-function announce(
-  { model, choice, backend }: Pipeline,
-  { command, choice: { named, reason } }: RunOptions,
-): void {
-  if (command.json) return;
-  process.stderr.write(`${model.id} on ${backend.description}: ${choice.reason}\n`);
-  process.stderr.write(`plan ${named?.name ?? "none"}: ${reason}\n`);
-}
-
 async function writeResults(
   { latents, pictures, report }: Results,
   command: GenerateCommand,
-): Promise<void> {
+): Promise<WrittenFile[]> {
+  const files: WrittenFile[] = [];
   if (command.out !== undefined) {
     const { labels, seed, steps, guidance, fingerprint, model, precision } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
@@ -174,10 +173,17 @@ async function writeResults(
     const weights = precision.weights === "f32" ? undefined : precision.weights;
     const record = { model, fingerprint, labels, seed, steps, guidance, sampler, weights, plan };
     const text = recordText(record);
-    const picture = tileGrid(pictures.flatMap(toPictures));
-    await writeWhole(command.out, [await encodePng(picture, text)]);
+    const cells = pictures.flatMap(toPictures);
+    const grid = tileGrid(cells);
+    await writeWhole(command.out, [await encodePng(grid, text)]);
+    const { width, height } = cells[0]!; // at least one was asked for
+    const size = [counted(cells.length, "picture"), `${width} × ${height}`];
+    const what = [...size, ...(grid.scale > 1 ? [`enlarged × ${grid.scale}`] : [])].join(", ");
+    files.push({ path: command.out, what });
   }
   if (command.latents !== undefined) {
     await writeWhole(command.latents, encodeSafetensors(new Map([["latents", latents]])));
+    files.push({ path: command.latents, what: `latents ${latents.dims.join(" × ")}` });
   }
+  return files;
 }

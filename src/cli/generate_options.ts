@@ -12,7 +12,8 @@ import { readPngText } from "../image/png.ts";
 import { readWhole } from "./files.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";
-import { type Asked, flag, option, table } from "./options.ts";
+import { type Asked, option, table } from "./options.ts";
+import { OUTPUT_OPTIONS } from "./output.ts";
 
 const steps = "T  sampling steps, 1 … 1000 (the plan's that is named, or the model's)";
 const plan =
@@ -43,7 +44,7 @@ export const GENERATE = table({
     ),
     conditions: option(file(), "FILE  noise and labels, instead of seed and label; see below"),
     from: option(file(), "FILE.png  repeat a picture from its own text; other options change it"),
-    json: flag("report as JSON on stdout"),
+    ...OUTPUT_OPTIONS,
   },
   notes: CONDITIONS_NOTE,
 });

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { openPipeline, type Pipeline, type PipelineOptions } from "../engine/pipeline.ts";
 import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { withDownloads } from "./download_progress.ts";
+import type { Output } from "./output.ts";
 import { oneOf, text, whole } from "./option_readers.ts";
 import { option, type Values } from "./options.ts";
 
@@ -46,9 +47,13 @@ export const CONDITIONS_NOTE: string =
 export type ModelOptions = Values<typeof MODEL_OPTIONS>;
 
 /** Opens it; the caller closes it. */
-export async function openFor(command: ModelOptions, signal: AbortSignal): Promise<Pipeline> {
-  return await withDownloads((onDownload) =>
-    openPipeline({ ...pipelineOptions(command), signal, onDownload })
+export async function openFor(
+  command: ModelOptions & Output,
+  options: Pick<PipelineOptions, "signal" | "onModel">,
+): Promise<Pipeline> {
+  return await withDownloads(
+    (onDownload) => openPipeline({ ...pipelineOptions(command), ...options, onDownload }),
+    command,
   );
 }
 
@@ -63,4 +68,9 @@ export function pipelineOptions(
     ...(threads !== undefined && { threads }),
     ...(weights !== undefined && { weights }),
   };
+}
+
+/** Which model was opened, where, and why there. */
+export function openedText({ model, backend, choice }: Pipeline): string {
+  return `${model.id} on ${backend.description}: ${choice.reason}`;
 }

@@ -21,6 +21,7 @@ import { openModel } from "../model/open_model.ts";
 import { MODEL } from "./open.ts";
 import { oneOf, text } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
+import { OUTPUT_OPTIONS, tell } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 
 /** The table of `pack`. */
@@ -37,12 +38,13 @@ export const PACK = table({
       { or: "int8" },
     ),
     model: MODEL,
+    ...OUTPUT_OPTIONS,
   },
 });
 
 /** Runs the command. */
 export async function pack(
-  { out, weights: precision, model: location }: Asked<typeof PACK>,
+  { out, weights: precision, model: location, ...output }: Asked<typeof PACK>,
   signal: AbortSignal,
 ): Promise<void> {
   await expectAbsent(out);
@@ -53,9 +55,9 @@ export async function pack(
     const layers = precision === "f16"
       ? precision
       : precisionText({ weights: precision, layers: packed.layers });
-    process.stdout.write(
-      `${out}: ${(bytes / 2 ** 20).toFixed(2)} MiB (${bytes} bytes), ${layers}\n`,
-    );
+    const report = { model: model.id, weights: precision, bytes, layers: packed.layers };
+    const what = `${(bytes / 2 ** 20).toFixed(2)} MiB, ${bytes} bytes`;
+    tell({ report, text: `weights ${layers}\n`, files: [{ path: out, what }] }, output);
   } finally {
     await model.close();
   }

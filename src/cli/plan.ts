@@ -66,9 +66,11 @@ async function show({ plan: name, model, svg }: Asked<typeof SHOW>): Promise<voi
   const facts = model === undefined
     ? factsOf(named)
     : await withModel(model, samplerFor(named.plan), (opened) => factsOf(named, opened));
-  if (svg !== undefined) await writeText(svg, renderSvg(named.plan));
   const colors = process.stdout.isTTY === true && !process.env["NO_COLOR"] ? "ansi" : "plain";
   print(renderText(named.plan, { colors }) + "\n" + facts);
+  if (svg === undefined) return;
+  await writeText(svg, renderSvg(named.plan));
+  print(`wrote ${svg} (the heat-map)\n`);
 }
 
 async function check({ plan: name, model, json }: Asked<typeof CHECK>): Promise<void> {
@@ -90,21 +92,21 @@ async function importBook(command: Asked<typeof IMPORT>): Promise<void> {
   const plan = { ...book, context: { ...(command.grid && { tokenGrid: command.grid }) } };
   compilePlan(plan);
   await writePlan(out, model === undefined ? plan : await bound(plan, model));
-  print(`${out}: ${model === undefined ? 'unbound; "plan bind" makes it run' : `bound`}\n`);
+  print(`wrote ${out} (${model === undefined ? 'unbound; "plan bind" makes it run' : "bound"})\n`);
 }
 
 async function bind({ plan: name, model, out }: Asked<typeof BIND>): Promise<void> {
   const { plan } = await readPlan(name);
   compilePlan(plan);
   await writePlan(out, await bound(plan, model));
-  print(`${out}: bound\n`);
+  print(`wrote ${out} (bound)\n`);
 }
 
 async function exportBook({ plan: name, out }: Asked<typeof EXPORT>): Promise<void> {
   const { plan } = await readPlan(name);
   compilePlan(plan);
   await writeText(out, JSON.stringify(exportCacheBook(plan)) + "\n");
-  print(`${out}: a cache book for ${plan.architecture}\n`);
+  print(`wrote ${out} (a cache book for ${plan.architecture})\n`);
 }
 
 /** Steps mean the original's, or those of the model that is given; any other sampler must name its times. */

@@ -13,6 +13,7 @@ import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanChoice } from "./plan_choice.ts";
+import { counted } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 
 /** The result of one batch. */
@@ -51,6 +52,8 @@ export interface Report {
   readonly labels: readonly number[];
   /** Seed of the first picture; absent when noise was given. */
   readonly seed?: number;
+  /** Seed of each picture; empty when noise was given. */
+  readonly seeds: readonly number[];
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale. */
@@ -96,6 +99,7 @@ export async function summarise(
     precision,
     labels,
     ...(seed !== undefined && { seed }),
+    seeds: seed === undefined ? [] : labels.map((_, i) => seed + i),
     steps,
     guidance,
     ...(plan !== undefined && { plan }),
@@ -134,15 +138,15 @@ function fullMacs({ transformer }: Scene): number {
 }
 
 /** The report in words, ending with a newline. */
-export function describe(report: Report): string {
-  const pictures = report.labels.length === 1 ? "1 picture" : `${report.labels.length} pictures`;
+export function describeReport(report: Report): string {
   return [
-    `${pictures} of ${report.model}, ${report.steps} steps, guidance ${report.guidance}` +
+    `${
+      counted(report.labels.length, "picture")
+    } of ${report.model}, ${report.steps} steps, guidance ${report.guidance}` +
     (report.seed === undefined ? "" : `, seed ${report.seed}`),
     `backend      ${report.backend} (${report.reason})`,
     `weights      ${precisionText(report.precision)}`,
     `plan         ${describePlan(report)}`,
-    ...report.notices.map((notice) => `notice       ${notice}`),
     `loop         ${report.seconds.toFixed(2)} s, ${report.msPerStep.toFixed(1)} ms per step, ` +
     `${report.gflopPerSecond.toFixed(1)} GFLOP/s, ${report.runsPerStep} runs per step`,
     `conditioning ${report.conditioningSeconds.toFixed(2)} s, ahead of the loop`,

@@ -54,6 +54,8 @@ export interface PipelineOptions extends BackendOptions {
   readonly weights?: WeightPrecision;
   /** Encodes prompts, for a model of text; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
+  /** Sees the model before its sessions are loaded: what it throws ends the opening. */
+  readonly onModel?: (model: Model) => void | Promise<void>;
   /** Hears of each session as it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
   /** Hears of files that come from a hub (`hf://`), and of what its cache answers. */
@@ -110,6 +112,7 @@ export async function openPipeline(options: PipelineOptions = {}): Promise<Pipel
   const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
   const opened: { backend?: Backend; executor?: Executor } = {};
   try {
+    await options.onModel?.(model);
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
     const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { CALIBRATE } from "../../src/cli/calibrate_options.ts";
 import { parseOptions } from "../../src/cli/options.ts";
+import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/plan.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
@@ -61,7 +62,8 @@ for (const mode of ["guided", "reference"]) {
       assertEquals(plan.policy.parameters["level.step"], 0.5);
       assertEquals(plan.policy.parameters["warmup"], 0.2);
       assertStringIncludes(err, mode === "guided" ? "step 12/12" : "step 24/24");
-      for (const words of ["× predicted", "staleness  at most", "full"]) {
+      const wrote = `wrote ${path} (a plan of 6 steps)\n`;
+      for (const words of ["× predicted", "staleness  at most", "full", wrote]) {
         assertStringIncludes(out, words);
       }
     });
@@ -148,16 +150,20 @@ Deno.test("calibrate refuses a level of an unknown kind before it records", asyn
   });
 });
 
-Deno.test("calibrate takes the levels of its mode on the kinds of the model", async () => {
+Deno.test("calibrate takes the levels of its mode on the kinds of the model; --json reports them", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/plan.json`;
-    const { code, err } = await calibrate(
-      ...[...COMMON, "--out", path, "--mode", "reference", "--runs", "1"],
+    const { code, out, err } = await calibrate(
+      ...[...COMMON, "--out", path, "--mode", "reference", "--runs", "1", "--json", "--quiet"],
     );
     assertEquals(code, 0, err);
-    const { parameters } = parsePlan(await Deno.readTextFile(path)).policy;
-    const levels = ["step", "attn", "mlp"].map((kind) => parameters[`level.${kind}`]);
+    assert(!err.includes("step "), err);
+    const { plan, files, seeds, seconds, model } = JSON.parse(out);
+    const levels = ["step", "attn", "mlp"].map((kind) => plan.policy.parameters[`level.${kind}`]);
     assertEquals(levels, [0.61, 0.2, 0.2]);
+    assertEquals([plan.name, plan.steps, files, seeds, model], [path, 6, [path], [42], "dit-a"]);
+    assertEquals(plan.digest, planDigest(parsePlan(await Deno.readTextFile(path))));
+    assert(seconds > 0);
   });
 });
 

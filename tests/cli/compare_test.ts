@@ -23,6 +23,8 @@ Deno.test("compare measures a plan and writes sheet, numbers and the plan with t
     const files = ["--out", sheet!, "--record", record!];
     const { code, stdout, stderr } = await compare(...asked, ...files);
     assertEquals(code, 0, stderr);
+    const wrote = `wrote ${sheet} (2 pictures: in full, with the plan, difference × 4)\n`;
+    assert(stdout.endsWith(`${wrote}wrote ${record} (the plan with these numbers)\n`), stdout);
     assertMatch(
       stdout,
       /^loop +[\d.]+ s +[\d.]+ s +[\d.]+ ×; predicted [\d.]+ ×, of which \d+ %$/m,

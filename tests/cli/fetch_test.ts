@@ -129,6 +129,14 @@ Deno.test(
         named.stdout,
         "    0.1 kB  config.json\n  302.8 kB  weights.safetensors\n",
       );
+      const json = await run(shared, ["fetch", `cached+${url}`, "--dry-run", "--json"]);
+      const { model, files, bytes } = JSON.parse(json.stdout);
+      assertEquals(model, `cached+${url}`);
+      assertEquals(
+        files.map(({ path }: { path: string }) => path).sort(),
+        ["config.json", "weights.safetensors"],
+      );
+      assert(bytes > 302_000);
       hub.requests.length = 0;
       const offline = { write: false, env: { INVARDIFF_OFFLINE: "1" } };
       const doctor = await run(shared, ["doctor", "--model", `cached+${url}`], offline);

@@ -42,7 +42,7 @@ Deno.test("plan import, bind and show, and generate take FLUX as they take DiT",
       ...["plan", "import", `${BOOK.pathname}cache_books.json`, "--sampler", "flow-euler"],
       ...["--steps", "28", "--grid", "6x4", "--model", MODEL, "--out", plan],
     );
-    assertEquals([imported.code, imported.stdout], [0, `${plan}: bound\n`], imported.stderr);
+    assertEquals([imported.code, imported.stdout], [0, `wrote ${plan} (bound)\n`], imported.stderr);
     const shown = await capturedRun("plan", "show", plan, "--model", MODEL);
     assertEquals(shown.code, 0, shown.stderr);
     assertStringIncludes(shown.stdout, "flux, 12 modules, flow-euler, 28 steps");
@@ -118,6 +118,10 @@ Deno.test("doctor says before loading what of a model fits on which backend, and
   assertMatch(stdout, /^model +flux-a: 0\.3 MiB of weights, 14 graphs, at most /m);
   assertMatch(stdout, /^on wasm +fits: about /m);
   assertMatch(stdout, /^on native +fits: about /m);
+  const { stdout: json } = await capturedRun("doctor", "--model", MODEL, "--json");
+  const report = JSON.parse(json);
+  assertMatch(report.model, /^flux-a: 0\.3 MiB of weights/);
+  assertMatch(report["on wasm"], /^fits: about /);
   const refused = await capturedRun("doctor", "--models");
   assertEquals(refused.code, 2);
   assertStringIncludes(refused.stderr, "--models is none of its options; the nearest is --model");

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { pack } from "../../src/cli/pack.ts";
 import { dirname } from "node:path";
 import { openModel } from "../../src/model/open_model.ts";
@@ -14,9 +14,13 @@ Deno.test("pack writes a directory that generate opens, with the plans of its so
     assertEquals(packed.code, 0, packed.stderr);
     assertMatch(
       packed.stdout,
-      /packed: [\d.]+ MiB \(\d+ bytes\), int8 in 48 of 48 layers, rounding/,
+      /^weights int8 in 48 of 48 layers, rounding.*\nwrote .*packed \([\d.]+ MiB, \d+ bytes\)\n$/,
     );
     assertEquals(namesIn(folder), ["packed"]);
+    const json = await capturedRun("pack", "--model", DIT_A, "--out", `${folder}/a`, "--json");
+    const { model, weights, bytes, files } = JSON.parse(json.stdout);
+    assertEquals([model, weights, files], ["dit-a", "int8", [`${folder}/a`]]);
+    assert(bytes > 1000);
     assertEquals(namesIn(out), ["model.json", "weights.safetensors"]);
     const draw = (...more: string[]): ReturnType<typeof capturedRun> =>
       capturedRun(
@@ -33,7 +37,10 @@ Deno.test("pack writes a directory that generate opens, with the plans of its so
     const fromPacked = await draw("--model", out, "--latents", a);
     assertEquals(fromPacked.code, 0, fromPacked.stderr);
     assertStringIncludes(fromPacked.stdout, "weights      int8 in 48 of 48 layers, as packed");
-    assertStringIncludes(fromPacked.stdout, "made for precision float32; this run has int8");
+    assertStringIncludes(
+      fromPacked.stderr,
+      "note: The plan was made for precision float32; this run has int8",
+    );
     assertEquals((await draw("--weights", "int8", "--latents", b)).code, 0);
     assertEquals(await Deno.readFile(a), await Deno.readFile(b));
   });
@@ -54,7 +61,7 @@ Deno.test("a picture of int8 weights says so and is repeated in int8", async () 
 Deno.test("pack leaves nothing behind when it is interrupted or fails", async () => {
   await withFolder(async (folder) => {
     const stopped = await pack(
-      { model: DIT_A, out: `${folder}/a`, weights: "int8" },
+      { model: DIT_A, out: `${folder}/a`, weights: "int8", json: false, quiet: false },
       AbortSignal.abort(),
     )
       .then(

@@ -53,7 +53,7 @@ Deno.test("a published book binds to a pipeline for the original's sampler, and 
     const imported = await capturedRun(
       ...["plan", "import", LAYERS, "--steps", "20", "--model", model, "--out", plan],
     );
-    assertEquals([imported.code, imported.stdout], [0, `${plan}: bound\n`], imported.stderr);
+    assertEquals([imported.code, imported.stdout], [0, `wrote ${plan} (bound)\n`], imported.stderr);
     const compare = ["compare", "--model", model, "--plan", plan, "--count", "1", ...WASM];
     const misfit = await capturedRun(...compare, "--rounds", "1");
     assertEquals(misfit.code !== 0, true);

@@ -137,8 +137,14 @@ Deno.test("doctor tells what a run takes on each backend, and why it does not fi
   assertMatch(rounded.stdout, /^on wasm +fits: .*5\.3 MiB weights/m);
   assertMatch(rounded.stdout, /^on webgpu +weights must be f32 or int4/m);
   const strange = await capturedRun(...model, "--weights", "int2");
-  assertStringIncludes(strange.stderr, "--weights must be f32, int8, int4: current value is int2");
+  assertStringIncludes(
+    strange.stderr,
+    "--weights must be f32, int8 or int4: current value is int2",
+  );
   const refused = await capturedRun("doctor", "--count", "0");
   assertEquals(refused.code, 2);
-  assertStringIncludes(refused.stderr, "--count must be a number of pictures, beside --model");
+  assertStringIncludes(
+    refused.stderr,
+    "--count must be a whole number in 1 … 999999: current value is 0",
+  );
 });

@@ -1,0 +1,76 @@
+/**
+ * What a command says: its result on stdout; on stderr how it gets there, and warnings.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { flag, type Values } from "./options.ts";
+import type { ProgressOptions } from "./progress.ts";
+
+/** How much a command says. */
+export const OUTPUT_OPTIONS = {
+  json: flag("the report as one JSON object on stdout"),
+  quiet: flag("no progress and no report; errors and warnings only"),
+};
+
+/** How much was asked for. */
+export type Output = Values<typeof OUTPUT_OPTIONS>;
+
+/** A file that a command wrote. */
+export interface WrittenFile {
+  /** Where. */
+  readonly path: string;
+  /** What is in it, in a few words. */
+  readonly what: string;
+}
+
+/** What a command has to say in the end. */
+export interface Result {
+  /** Facts, for `--json`. */
+  readonly report: object;
+  /** The same in words, whole lines. */
+  readonly text: string;
+  /** What was written. */
+  readonly files?: readonly WrittenFile[];
+}
+
+/** Says the result on stdout, and where files were written. */
+export function tell({ report, text, files = [] }: Result, { json, quiet }: Output): void {
+  const paths = files.map(({ path }) => path);
+  if (json) print(JSON.stringify({ ...report, ...(files.length > 0 && { files: paths }) }) + "\n");
+  else if (!quiet) print(text + files.map(wroteText).join(""));
+}
+
+/** Says on stderr what goes on; a report in JSON says it itself. */
+export function announce(lines: readonly string[], { json, quiet }: Output): void {
+  if (!json && !quiet) { for (const line of lines) process.stderr.write(`${line}\n`); }
+}
+
+/** Says on stderr what the user should know of a result, however quiet; JSON carries it. */
+export function warn(notices: readonly string[], { json }: Output): void {
+  if (!json) { for (const notice of notices) process.stderr.write(`note: ${notice}\n`); }
+}
+
+/** Where progress is shown: on stderr. */
+export function progressOutput(
+  { quiet }: Pick<Output, "quiet"> = { quiet: false },
+): ProgressOptions {
+  return {
+    write: (text) => void (quiet || process.stderr.write(text)),
+    isTty: process.stderr.isTTY === true,
+  };
+}
+
+/** `1 picture`, `2 pictures`. */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
+
+function wroteText({ path, what }: WrittenFile): string {
+  return `wrote ${path} (${what})\n`;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
