@@ -46,16 +46,18 @@ export type { GenerateOptions } from "./src/engine/request.ts";
 export type { RunResult, StepReport } from "./src/engine/run.ts";
 export { AssetError, BackendError, PlanError } from "./src/errors.ts";
 export type { TextConditions } from "./src/model/scene.ts";
+export type { Cell, State } from "./src/plan/cells.ts";
 export type { StepKind } from "./src/plan/compile.ts";
 export { formatPlan } from "./src/plan/format.ts";
-export {
-  parsePlan,
-  type Plan,
-  type PlanCalibration,
-  type PlanContext,
-  type PlanMeasurement,
-  type PlanPolicy,
-  type PlanSampler,
+export { parsePlan } from "./src/plan/parse.ts";
+export type {
+  Plan,
+  PlanCalibration,
+  PlanContext,
+  PlanMeasurement,
+  PlanPolicy,
+  PlanSampler,
 } from "./src/plan/plan.ts";
+export type { ModuleRow, Row, StateRow } from "./src/plan/row.ts";
 export type { SamplerState, StepTime } from "./src/sampler/sampler.ts";
 export type { Tensor } from "./src/tensor/tensor.ts";

@@ -13,6 +13,7 @@ import { predictSpeedup } from "../../src/plan/cost.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { STATE_ROWS } from "../../src/plan/row.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 
 /** One way of making pictures. */
@@ -74,7 +75,7 @@ export async function uniformVariants(
     const plan = await uniformPlan(model, { steps: FULL_STEPS, every });
     const rows = reused === "features"
       ? plan.rows
-      : plan.rows.map((row, step) => step % every === 0 ? row : ["="]);
+      : plan.rows.map((row, step) => step % every === 0 ? row : [STATE_ROWS.hidden]);
     variants.push(planned(model, { series, name: `1 of ${every}`, plan: { ...plan, rows } }));
   }
   return variants;

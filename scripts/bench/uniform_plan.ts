@@ -9,7 +9,9 @@ import { makeSampler } from "../../src/sampler/solvers.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { formatPlan } from "../../src/plan/format.ts";
+import { makePlan } from "../../src/plan/make_plan.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { evenRow } from "../../src/plan/row.ts";
 
 /** Which uniform plan. */
 export interface UniformOptions {
@@ -31,19 +33,10 @@ export async function uniformPlan(model: Model, { steps, every }: UniformOptions
     );
   }
   const { times } = makeSampler(model.sampler, { steps, tokens: model.scene({}).tokens });
-  const { guidance } = model.sampler;
-  const target = await planTarget(model, { times, guidance });
-  return {
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [target.fingerprint],
-    modules: target.modules,
-    sampler: { name: target.sampler, times },
-    slots: ["joint"],
-    rows: times.map((_, step) => [(step % every === 0 ? "." : "r").repeat(target.modules.length)]),
-    context: { guidance, tokenGrid: model.tokenGrid, precision: "float32" },
-    policy: { name: "uniform", parameters: { every } },
-  };
+  const target = await planTarget(model, { times, guidance: model.sampler.guidance });
+  const { length } = target.modules;
+  const rows = times.map((_, step) => evenRow(step % every === 0 ? "run" : "reuse", length));
+  return makePlan(target, rows, { policy: { name: "uniform", parameters: { every } } });
 }
 
 if (import.meta.main) {

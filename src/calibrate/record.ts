@@ -108,7 +108,7 @@ function recordingSteps(steps: number, modules: number): readonly FullStep[] {
   return fullSteps(steps, modules).map((step) => ({
     ...step,
     storeHidden: true,
-    actions: step.actions.map(({ kind }) => ({ kind, store: true })),
+    actions: step.actions.map(({ kind }) => ({ kind, keep: 1 })),
   }));
 }
 

@@ -9,7 +9,9 @@ import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { type ResolvedRequest, resolveRequest } from "../engine/request.ts";
 import type { TextConditions } from "../model/scene.ts";
+import { makePlan } from "../plan/make_plan.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
+import type { Row } from "../plan/row.ts";
 import { normalRows } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
@@ -106,7 +108,7 @@ export function requestOf(
 /** What a mode decided. */
 export interface Choice {
   /** One row for each step. */
-  readonly rows: readonly string[];
+  readonly rows: readonly Row[];
   /** Guidance scale of the recorded runs. */
   readonly guidance: number;
   /** The rule that chose the rows. */
@@ -125,25 +127,9 @@ export async function planOf(task: CalibrationTask, choice: Choice): Promise<Pla
     precision: precisionName(task.pipeline.precision.weights),
   };
   const target = await planTarget(task.pipeline.model, run);
-  const { architecture, fingerprint, modules, sampler, guidance, tokenGrid, precision } = target;
-  return {
-    version: 1,
-    architecture,
-    fingerprints: [fingerprint],
-    modules,
-    sampler: { name: sampler, times },
-    slots: ["joint"],
-    rows: choice.rows.map((row) => [row]),
-    context: {
-      ...(guidance !== undefined && { guidance }),
-      ...(tokenGrid !== undefined && { tokenGrid }),
-      ...(precision !== undefined && { precision }),
-    },
+  const { labels, seeds } = task.conditions;
+  return makePlan(target, choice.rows, {
     policy: choice.policy,
-    calibration: {
-      ...choice.calibration,
-      conditions: task.conditions.labels,
-      seeds: task.conditions.seeds,
-    },
-  };
+    calibration: { ...choice.calibration, conditions: labels, seeds },
+  });
 }

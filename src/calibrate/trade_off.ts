@@ -8,7 +8,8 @@
 import { modelCost } from "../engine/plan_facts.ts";
 import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan, PlanRows } from "../plan/plan.ts";
+import { type Row, textOf } from "../plan/row.ts";
 import { type CalibrationTask, requestOf, sliceConditions } from "./task.ts";
 import { type Drift, recordDrift } from "./guided/drift.ts";
 import { type GuidedChoice, guidedChoice, guidedPlan, guidedSettings } from "./guided/guided.ts";
@@ -49,7 +50,7 @@ export async function calibrateTradeOff(task: TradeOffTask): Promise<Plan> {
   const started = performance.now();
   const elapsed = (): number => (performance.now() - started) / 1000;
   const { drifts, heldBack } = await prepare(task);
-  const [first, ...others] = await candidatesOf(task, drifts);
+  const [first, ...others] = candidatesOf(task, drifts);
   let best = await measure(first!, heldBack, task); // there is at least one, and it is fast enough
   let longest = 0;
   for (const candidate of others) {
@@ -66,20 +67,19 @@ export async function calibrateTradeOff(task: TradeOffTask): Promise<Plan> {
  * Rows that guided calibration chooses for at least this speed-up, with none to some of the modules
  * of computed steps reused; empty when it does not come that far.
  */
-export async function guidedRows(
+export function guidedRows(
   task: CalibrationTask,
   drifts: readonly Drift[],
   speedup: number,
-): Promise<readonly (readonly string[])[]> {
-  const template = await templateOf(task);
-  return MODULE_LEVELS.map((level) => slowestAbove(speedup, level, { task, drifts, template }))
+): readonly (readonly Row[])[] {
+  return MODULE_LEVELS.map((level) => slowestAbove(speedup, level, { task, drifts }))
     .flatMap((candidate) => candidate === undefined ? [] : [candidate.choice.rows]);
 }
 
 interface Candidate {
   readonly levels: Readonly<Record<string, number>>;
   readonly choice: GuidedChoice;
-  readonly compiled: CompiledPlan;
+  readonly compiled: CompiledPlan<PlanRows>;
   readonly predicted: number;
 }
 
@@ -109,17 +109,16 @@ async function prepare(
 }
 
 /** Distinct choices, those that are tried for the wanted speed-up first. */
-async function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Promise<Candidate[]> {
-  const template = await templateOf(task);
+function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Candidate[] {
   const wanted = [
     ...MODULE_LEVELS.map((level) => [task.speedup, level] as const),
     ...CURVE.map((factor) => [task.speedup * factor, 0] as const),
   ];
   const found = new Map<string, Candidate>();
   for (const [speedup, level] of wanted) {
-    const candidate = slowestAbove(speedup, level, { task, drifts, template });
+    const candidate = slowestAbove(speedup, level, { task, drifts });
     if (candidate === undefined) continue;
-    const key = candidate.choice.rows.join();
+    const key = textOf(candidate.choice.rows);
     if (!found.has(key)) found.set(key, candidate);
   }
   const candidates = [...found.values()].filter(({ predicted }) => predicted > 1);
@@ -131,32 +130,28 @@ async function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Promi
   );
 }
 
-/** A plan without rows. */
-function templateOf(task: Omit<CalibrationTask, "levels">): Promise<Plan> {
-  return guidedPlan({ ...task, levels: {} }, { thresholds: {}, rows: [] });
-}
-
 interface SpeedOptions {
   readonly task: Omit<CalibrationTask, "levels">;
   readonly drifts: readonly Drift[];
-  /** A plan but for its rows. */
-  readonly template: Plan;
 }
 
 /** The choice of the smallest level of steps that is fast enough. */
 function slowestAbove(
   speedup: number,
   moduleLevel: number,
-  { task, drifts, template }: SpeedOptions,
+  { task, drifts }: SpeedOptions,
 ): Candidate | undefined {
-  const cost = modelCost(requestOf(task).scene.transformer);
+  const { transformer } = requestOf(task).scene;
+  const cost = modelCost(transformer);
+  const modules = transformer.modules.map(({ name }) => name);
   for (let reused = 0; reused < task.steps; reused++) {
     const step = reused / Math.max(1, task.steps - 1);
     const levels = Object.fromEntries(
       drifts.map(({ kind }) => [kind, kind === "step" ? step : moduleLevel]),
     );
     const choice = guidedChoice(drifts, guidedSettings({ ...task, levels }));
-    const compiled = compilePlan({ ...template, rows: choice.rows.map((row) => [row]) });
+    const rows = choice.rows.map((row) => [row]);
+    const compiled = compilePlan({ modules, slots: ["joint"], rows });
     const predicted = predictSpeedup(compiled, cost);
     if (predicted >= speedup) return { levels, choice, compiled, predicted };
   }

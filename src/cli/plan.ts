@@ -13,7 +13,6 @@ import type { Model, ModelChoice } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { importCacheBook } from "../plan/cache_book/import.ts";
 import { exportCacheBook } from "../plan/cache_book/export.ts";
-import { compilePlan } from "../plan/compile.ts";
 import { bindPlan, checkPlanFits, type PlanTarget } from "../plan/fit.ts";
 import type { Plan, PlanSampler } from "../plan/plan.ts";
 import { renderSvg } from "../plan/render/svg.ts";
@@ -77,7 +76,6 @@ async function check({ plan: name, model, json }: Asked<typeof CHECK>): Promise<
   const { plan } = await readPlan(name);
   await withModel(model, samplerFor(plan), async (opened) => {
     const notices = checkPlanFits(plan, await targetFor(plan, opened));
-    compilePlan(plan);
     const report = { plan: name, model: opened.id, fits: true, notices };
     print(
       (json ? [JSON.stringify(report)] : [`${name} fits ${opened.id}`, ...notices]).join("\n") +
@@ -90,21 +88,18 @@ async function importBook(command: Asked<typeof IMPORT>): Promise<void> {
   const { plan: file, model, out } = command;
   const book = importCacheBook(await readBook(file), await samplerOf(command));
   const plan = { ...book, context: { ...(command.grid && { tokenGrid: command.grid }) } };
-  compilePlan(plan);
   await writePlan(out, model === undefined ? plan : await bound(plan, model));
   print(`wrote ${out} (${model === undefined ? 'unbound; "plan bind" makes it run' : "bound"})\n`);
 }
 
 async function bind({ plan: name, model, out }: Asked<typeof BIND>): Promise<void> {
   const { plan } = await readPlan(name);
-  compilePlan(plan);
   await writePlan(out, await bound(plan, model));
   print(`wrote ${out} (bound)\n`);
 }
 
 async function exportBook({ plan: name, out }: Asked<typeof EXPORT>): Promise<void> {
   const { plan } = await readPlan(name);
-  compilePlan(plan);
   await writeText(out, JSON.stringify(exportCacheBook(plan)) + "\n");
   print(`wrote ${out} (a cache book for ${plan.architecture})\n`);
 }

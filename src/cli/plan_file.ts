@@ -9,7 +9,8 @@ import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.
 import { AssetError, PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
 import { formatPlan } from "../plan/format.ts";
-import { MAX_PLAN_LENGTH, parsePlan, type Plan } from "../plan/plan.ts";
+import { MAX_PLAN_LENGTH, parsePlan } from "../plan/parse.ts";
+import type { Plan } from "../plan/plan.ts";
 import { readText, writeWhole } from "./files.ts";
 
 /**

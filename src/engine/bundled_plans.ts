@@ -10,7 +10,8 @@ import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "
 import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
 import { PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
-import { type Plan, planFromJson } from "../plan/plan.ts";
+import { planFromJson } from "../plan/parse.ts";
+import type { Plan } from "../plan/plan.ts";
 import { mayVisit } from "../sampler/solvers.ts";
 import type { ModelFacts } from "./library.ts";
 

@@ -14,6 +14,7 @@ import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
+import { CELLS, type State } from "../plan/cells.ts";
 import type { ReuseStep, Step } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./yield_to_events.ts";
@@ -35,6 +36,8 @@ import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.t
 /** A step's inputs and the model call that it is. */
 interface Call extends StepInputs {
   readonly slot: string;
+  /** By module: how many features are kept after it. */
+  readonly keep: readonly number[];
 }
 
 /** How to load sessions. */
@@ -83,7 +86,8 @@ export class Executor {
   /** The model's prediction `(N, C', H, W)`. */
   async runStep(step: Step, inputs: StepInputs): Promise<Tensor> {
     inputs.signal?.throwIfAborted();
-    const call = { ...inputs, slot: step.slot };
+    const keep = step.kind === "reuse" ? [] : step.actions.map((action) => action.keep);
+    const call = { ...inputs, slot: step.slot, keep };
     const prediction = step.kind === "reuse"
       ? await this.#runReused(step, call)
       : await this.#runTrunk(step, call);
@@ -202,12 +206,14 @@ export class Executor {
     return this.#sessions.get(recipe, signal);
   }
 
-  #keepFeatures(segment: segments.Segment, results: Values, { features, slot }: Call): Values {
+  #keepFeatures(segment: segments.Segment, results: Values, call: Call): Values {
+    const { features, slot, keep } = call;
     const rest = { ...results };
     for (const part of segment) {
       if (part.kind !== "module" || !part.store) continue;
       const names = this.#featureNames(part.index);
-      features.store(this.#cacheName(slot, part.index), names.map((name) => results[name]!)); // asked
+      const values = names.map((name) => results[name]!); // asked
+      features.store(this.#cacheName(slot, part.index), values, keep[part.index]);
       for (const name of names) delete rest[name];
       if (!part.probe) continue;
       const inner = segments.innerName(this.transformer.modules[part.index]!.name); // as above
@@ -223,8 +229,11 @@ export class Executor {
       if (part.kind !== "module" || part.action === "run") return [];
       const shapes = this.transformer.modules[part.index]!.featureDims // parts are of this model
         .map((dims) => this.#shapeOf(dims, call));
-      const values = features.load(this.#cacheName(slot, part.index), shapes);
-      return this.#featureNames(part.index).map((name, i) => [name, values[i]!] as const);
+      const ages = Array.from({ length: CELLS[part.action].loads }, (_, age) => age);
+      return ages.flatMap((age) => {
+        const values = features.load(this.#cacheName(slot, part.index), shapes, age);
+        return this.#featureNames(part.index, age).map((name, i) => [name, values[i]!] as const);
+      });
     });
     return Object.fromEntries(entries);
   }
@@ -233,7 +242,7 @@ export class Executor {
     return segments.withBatch(dims, batch.length, sizes);
   }
 
-  #keptStreams(state: "hidden" | "residual", call: Call): Values {
+  #keptStreams(state: State, call: Call): Values {
     const streams = segments.stateStreams(this.transformer);
     const shapes = streams.map(({ dims }) => this.#shapeOf(dims, call));
     const values = call.features.load(`${call.slot} ${state}`, shapes);
@@ -255,11 +264,12 @@ export class Executor {
 
   #dropAfter(step: Step, features: FeatureCache): void {
     if (step.kind === "reuse") {
-      if (step.drop) features.drop(`${step.slot} ${step.load}`);
+      if (step.drop) features.trim(`${step.slot} ${step.load}`, 0);
       return;
     }
     step.actions.forEach((action, index) => {
-      if (action.kind === "reuse" && action.drop) features.drop(this.#cacheName(step.slot, index));
+      if (CELLS[action.kind].loads === 0) return;
+      features.trim(this.#cacheName(step.slot, index), action.keep);
     });
   }
 
@@ -271,9 +281,9 @@ export class Executor {
     return `${slot} ${this.transformer.modules[index]!.name}`; // indices are of this model
   }
 
-  #featureNames(index: number): string[] {
+  #featureNames(index: number, age = 0): string[] {
     const { name, featureDims } = this.transformer.modules[index]!; // indices are of this model
-    return featureDims.map((_, i) => segments.featureName(name, i));
+    return featureDims.map((_, i) => segments.featureName(name, i, age));
   }
 }
 

@@ -9,9 +9,12 @@
 
 import type { Value } from "../backend/backend.ts";
 
-/** Values by name; an entry is a list, for a joint attention keeps one feature a stream. */
+/** Tensors of one result: one, or one for each stream of a joint attention. */
+type Result = readonly Value[];
+
+/** A short history of results by name, the latest first. */
 export class FeatureCache {
-  readonly #entries = new Map<string, readonly Value[]>();
+  readonly #histories = new Map<string, readonly Result[]>();
   #bytes = 0;
   #peakBytes = 0;
 
@@ -25,21 +28,22 @@ export class FeatureCache {
     return this.#peakBytes;
   }
 
-  /** Takes values over; what was kept under the name is disposed of. */
-  store(name: string, values: readonly Value[]): void {
-    this.drop(name);
-    this.#entries.set(name, values);
-    this.#bytes += sizeOf(values);
+  /** Takes a result over; of those under the name the latest `keep` stay, this one included. */
+  store(name: string, result: Result, keep = 1): void {
+    this.trim(name, keep - 1);
+    this.#histories.set(name, [result, ...this.#historyOf(name)]);
+    this.#bytes += sizeOf(result);
     this.#peakBytes = Math.max(this.#peakBytes, this.#bytes);
   }
 
   /**
-   * The values kept under a name; they stay the cache's own.
+   * A result kept under a name; it stays the cache's own.
    *
-   * @throws {Error} When there are none, or of another shape: a fault of ours, never of the caller's.
+   * @param age How many later results there must be: 0 for the latest.
+   * @throws {Error} When there is none, or of another shape: a fault of ours, never of the caller's.
    */
-  load(name: string, shapes: readonly (readonly number[])[]): readonly Value[] {
-    const values = this.#entries.get(name);
+  load(name: string, shapes: readonly (readonly number[])[], age = 0): Result {
+    const values = this.#historyOf(name)[age];
     if (values === undefined) {
       throw new Error(`Internal error: ${name} is loaded but was not stored`);
     }
@@ -52,25 +56,34 @@ export class FeatureCache {
     );
   }
 
-  /** Hands over what is kept under a name; the caller disposes of it. */
-  take(name: string): readonly Value[] {
-    const values = this.#entries.get(name) ?? [];
-    this.#entries.delete(name);
-    this.#bytes -= sizeOf(values);
-    return values;
+  /** Hands over the latest result under a name, if there is one; the caller disposes of it. */
+  take(name: string): Result {
+    const [latest = [], ...older] = this.#historyOf(name);
+    this.#histories.set(name, older);
+    this.#bytes -= sizeOf(latest);
+    return latest;
   }
 
-  /** Disposes of what is kept under a name, if anything is. */
-  drop(name: string): void {
-    for (const value of this.take(name)) value.dispose();
+  /** Disposes of all results under a name but the latest `keep`. */
+  trim(name: string, keep: number): void {
+    const history = this.#historyOf(name);
+    this.#histories.set(name, history.slice(0, keep));
+    for (const result of history.slice(keep)) {
+      this.#bytes -= sizeOf(result);
+      for (const value of result) value.dispose();
+    }
   }
 
   /** Disposes of everything. */
   dispose(): void {
-    for (const name of [...this.#entries.keys()]) this.drop(name);
+    for (const name of this.#histories.keys()) this.trim(name, 0);
+  }
+
+  #historyOf(name: string): readonly Result[] {
+    return this.#histories.get(name) ?? [];
   }
 }
 
-function sizeOf(values: readonly Value[]): number {
-  return values.reduce((sum, { byteLength }) => sum + byteLength, 0);
+function sizeOf(result: Result): number {
+  return result.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

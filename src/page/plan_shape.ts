@@ -7,6 +7,7 @@
 import type { StepKind } from "../plan/compile.ts";
 import { heatMap } from "../plan/render/heat_map.ts";
 import type { PlanFile } from "../plan/plan_schema.ts";
+import { readRow } from "../plan/row.ts";
 
 /** A plan as columns of cells. */
 export interface PlanShape {
@@ -25,9 +26,12 @@ const MOST_ROWS = 64;
 
 /** The shape of a plan's JSON, which the server has checked; the first of its model calls. */
 export function planShape(file: PlanFile): PlanShape {
-  const slots = file.slots ?? ["joint"];
-  const rows = file.rows.map((row) => typeof row === "string" ? slots.map(() => row) : row);
-  const map = heatMap({ ...file, slots, rows, context: {} }, { slot: 0, mostRows: MOST_ROWS });
+  const { modules } = file;
+  const rows = file.rows.map((row, step) => {
+    const text = typeof row === "string" ? row : row[0]!; // a row for each call
+    return [readRow(text, modules, `step ${step}`)];
+  });
+  const map = heatMap({ modules, slots: ["joint"], rows }, { slot: 0, mostRows: MOST_ROWS });
   const computed = map.rows.flatMap(({ shares }, row) =>
     shares.flatMap((share, step) => share < 1 ? [[step, row] as const] : [])
   );

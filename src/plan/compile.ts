@@ -4,28 +4,23 @@
  *
  * @module
  */
-import { PlanError } from "../errors.ts";
-import { type Lifetime, lifetime, type Use } from "./liveness.ts";
-import type { Plan } from "./plan.ts";
-import { readRow, type Row, writeRow } from "./row.ts";
+import { type Cell, CELLS, type State } from "./cells.ts";
+import { type Lifetime, lifetime } from "./liveness.ts";
+import type { Plan, PlanRows } from "./plan.ts";
+import { isFull, type Row } from "./row.ts";
+import { usesOfModule, usesOfState } from "./uses.ts";
 
 /** What a step does with one module. The merge into the residual stream always runs. */
-export type ModuleAction = RunAction | ReuseAction;
-
-/** Runs the branch of a module. */
-export interface RunAction {
-  /** Always `"run"`. */
-  readonly kind: "run";
-  /** Keep the feature: a later step loads it. */
-  readonly store: boolean;
+export interface ModuleAction {
+  /** Runs the branch, or makes the feature of kept ones. */
+  readonly kind: Cell;
+  /** How many of the module's latest features to keep after this step: those that a later one loads. */
+  readonly keep: number;
 }
 
-/** Loads the kept feature of a module instead of running its branch. */
-export interface ReuseAction {
-  /** Always `"reuse"`. */
-  readonly kind: "reuse";
-  /** Drop the kept feature after this step: no later step loads it. */
-  readonly drop: boolean;
+/** Whether the module makes a feature that is kept. */
+export function stores({ kind, keep }: ModuleAction): boolean {
+  return keep > 0 && CELLS[kind].loads === 0;
 }
 
 /** One call of the model, by what it reuses. */
@@ -47,7 +42,7 @@ export interface ReuseStep extends StepPosition {
   /** Always `"reuse"`. */
   readonly kind: "reuse";
   /** `hidden`: the kept hidden state as it is; `residual`: the fresh embedding + the kept residual. */
-  readonly load: "hidden" | "residual";
+  readonly load: State;
   /** Drop what was loaded after this step. */
   readonly drop: boolean;
 }
@@ -58,28 +53,26 @@ export interface TrunkStep extends StepPosition {
   readonly storeHidden: boolean;
   /** Keep the trunk residual (trunk output − embedding): a later step loads it. */
   readonly storeResidual: boolean;
+  /** One action per module, in execution order. */
+  readonly actions: readonly ModuleAction[];
 }
 
 /** Runs every module. */
 export interface FullStep extends TrunkStep {
   /** Always `"full"`. */
   readonly kind: "full";
-  /** One action per module, in execution order. */
-  readonly actions: readonly RunAction[];
 }
 
 /** Reuses at least one module (perhaps all); the embedding and every merge run. */
 export interface MixedStep extends TrunkStep {
   /** Always `"mixed"`. */
   readonly kind: "mixed";
-  /** One action per module, in execution order. */
-  readonly actions: readonly ModuleAction[];
 }
 
-/** A plan that is proven to load only what was stored before. */
-export interface CompiledPlan {
+/** A plan as steps that load only what was stored before. */
+export interface CompiledPlan<P extends PlanRows = Plan> {
   /** The plan it was compiled from. */
-  readonly plan: Plan;
+  readonly plan: P;
   /**
    * One entry per model call, in call order: all slots of step 0, then of step 1, … With one slot,
    * `steps[i]` is step `i`. Each slot has its own kept results; nothing is kept after the last step.
@@ -94,11 +87,8 @@ export interface CompiledPlan {
  *
  * Kept states come from the last step that ran the trunk: `=` and `+` leave them, and the features
  * of modules, as they are. A later `r` may therefore load a feature from before a reused step.
- *
- * @throws {PlanError} When the first step of a slot does not run every module (then, and only then,
- * a step could load what was never stored), or a row does not fit the modules.
  */
-export function compilePlan(plan: Plan): CompiledPlan {
+export function compilePlan<P extends PlanRows>(plan: P): CompiledPlan<P> {
   const perSlot = plan.slots.map((slot, s) => compileSlot(plan, slot, s));
   return {
     plan,
@@ -115,18 +105,15 @@ interface Lifetimes {
 }
 
 function compileSlot(
-  plan: Plan,
+  plan: PlanRows,
   slot: string,
   s: number,
 ): { readonly steps: readonly Step[]; readonly maxStaleness: number } {
-  const rows = plan.rows.map((row, step) =>
-    readRow(row[s]!, plan.modules, `step ${step} (slot ${slot})`)
-  );
-  checkFirst(rows[0]!, plan.modules, slot);
+  const rows = plan.rows.map((row) => row[s]!); // a row for each slot
   const lives: Lifetimes = {
-    hidden: lifetime(rows.map((row) => useOfState(row, "hidden"))),
-    residual: lifetime(rows.map((row) => useOfState(row, "residual"))),
-    modules: plan.modules.map((_, m) => lifetime(rows.map((row) => useOfModule(row, m)))),
+    hidden: lifetime(usesOfState(rows, "hidden")),
+    residual: lifetime(usesOfState(rows, "residual")),
+    modules: plan.modules.map((_, m) => lifetime(usesOfModule(rows, m))),
   };
   return {
     steps: rows.map((row, index) => compileRow(row, { index, slot }, lives)),
@@ -135,42 +122,16 @@ function compileSlot(
   };
 }
 
-function useOfState(row: Row, state: "hidden" | "residual"): Use {
-  if (row.kind === "modules") return "make";
-  return row.kind === state ? "load" : "none";
-}
-
-function useOfModule(row: Row, m: number): Use {
-  if (row.kind !== "modules") return "none";
-  return row.reuse[m] ? "load" : "make";
-}
-
-/** A first step that runs every module makes whatever any later step may load. */
-function checkFirst(row: Row, modules: readonly string[], slot: string): void {
-  const reused = row.kind === "modules"
-    ? modules.filter((_, m) => row.reuse[m]).map((name) => `module ${name}`)[0]
-    : { hidden: "hidden state", residual: "trunk residual" }[row.kind];
-  if (reused === undefined) return;
-  throw new PlanError(
-    `Cannot compile plan: step 0 (slot ${slot}), ${reused} must be computed, for nothing is ` +
-      `stored before the first step: current value is "${writeRow(row)}"`,
-  );
-}
-
 function compileRow(row: Row, at: StepPosition, lives: Lifetimes): Step {
-  if (row.kind !== "modules") {
-    return { kind: "reuse", ...at, load: row.kind, drop: !lives[row.kind].keptAfter[at.index]! };
+  const keepsState = (state: State): boolean => lives[state].keptAfter[at.index]! > 0;
+  if (row.kind === "state") {
+    return { kind: "reuse", ...at, load: row.state, drop: !keepsState(row.state) };
   }
-  const states = {
-    storeHidden: lives.hidden.keptAfter[at.index]!,
-    storeResidual: lives.residual.keptAfter[at.index]!,
+  return {
+    kind: isFull(row) ? "full" : "mixed",
+    ...at,
+    storeHidden: keepsState("hidden"),
+    storeResidual: keepsState("residual"),
+    actions: row.cells.map((kind, m) => ({ kind, keep: lives.modules[m]!.keptAfter[at.index]! })),
   };
-  const kept = lives.modules.map(({ keptAfter }) => keptAfter[at.index]!);
-  if (row.reuse.includes(true)) {
-    const actions = kept.map((keep, m): ModuleAction =>
-      row.reuse[m] ? { kind: "reuse", drop: !keep } : { kind: "run", store: keep }
-    );
-    return { kind: "mixed", ...at, ...states, actions };
-  }
-  return { kind: "full", ...at, ...states, actions: kept.map((store) => ({ kind: "run", store })) };
 }

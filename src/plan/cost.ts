@@ -4,7 +4,10 @@
  * @module
  */
 import { PlanError } from "../errors.ts";
-import type { CompiledPlan, Step } from "./compile.ts";
+import { type Cell, CELLS, type State, STATES } from "./cells.ts";
+import { type CompiledPlan, type Step, stores } from "./compile.ts";
+import type { PlanRows } from "./plan.ts";
+import type { Row } from "./row.ts";
 
 /** Multiply-accumulates (MACs) of one model call; conditioning is computed ahead, so not included. */
 export interface ModelCost {
@@ -39,24 +42,22 @@ export interface FeatureSizes {
  *
  * @throws {PlanError} When the cost is for another number of modules.
  */
-export function predictSpeedup(compiled: CompiledPlan, cost: ModelCost): number {
+export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost): number {
   checkCount(compiled, cost.modules.length);
-  const full = trunkMacs(cost, cost.modules.map(() => true));
+  const full = trunkMacs(cost.modules.map(() => "run"), cost);
   const planned = sum(compiled.steps.map((step) => stepMacs(step, cost)));
   return compiled.steps.length * full / planned;
 }
 
 /** MACs of one step: head; unless it reuses the hidden state the embedding; merges; run branches. */
 export function stepMacs(step: Step, cost: ModelCost): number {
-  if (step.kind !== "reuse") return trunkMacs(cost, step.actions.map(({ kind }) => kind === "run"));
-  return step.load === "hidden" ? cost.head : cost.embed + cost.head;
+  if (step.kind === "reuse") return stateMacs(step.load, cost);
+  return trunkMacs(step.actions.map(({ kind }) => kind), cost);
 }
 
 /** MACs of a step with this row of a plan: what {@linkcode stepMacs} says of it compiled. */
-export function rowMacs(row: string, cost: ModelCost): number {
-  if (row === "=") return cost.head;
-  if (row === "+") return cost.embed + cost.head;
-  return trunkMacs(cost, Array.from(row, (mark) => mark === "."));
+export function rowMacs(row: Row, cost: ModelCost): number {
+  return row.kind === "state" ? stateMacs(row.state, cost) : trunkMacs(row.cells, cost);
 }
 
 /**
@@ -68,7 +69,7 @@ export function rowMacs(row: string, cost: ModelCost): number {
  * @throws {PlanError} When the sizes are for another number of modules.
  */
 export function peakLiveBytes(
-  compiled: Pick<CompiledPlan, "plan" | "steps">,
+  compiled: Pick<CompiledPlan<PlanRows>, "plan" | "steps">,
   sizes: FeatureSizes,
 ): number {
   checkCount(compiled, sizes.modules.length);
@@ -85,22 +86,29 @@ export function peakLiveBytes(
 function storedBytes(step: Step, sizes: FeatureSizes): number {
   if (step.kind === "reuse") return 0;
   return (step.storeHidden ? sizes.hidden : 0) + (step.storeResidual ? sizes.residual : 0) +
-    sum(step.actions.map((act, m) => act.kind === "run" && act.store ? sizes.modules[m]! : 0));
+    sum(step.actions.map((action, m) => stores(action) ? sizes.modules[m]! : 0));
 }
 
 function droppedBytes(step: Step, sizes: FeatureSizes): number {
   if (step.kind === "reuse") return step.drop ? sizes[step.load] : 0;
   return sum(
-    step.actions.map((act, m) => act.kind === "reuse" && act.drop ? sizes.modules[m]! : 0),
+    step.actions.map(({ kind, keep }, m) =>
+      Math.max(0, CELLS[kind].loads - keep) * sizes.modules[m]! // nothing more was kept before
+    ),
   );
 }
 
-function trunkMacs(cost: ModelCost, runs: readonly boolean[]): number {
-  const modules = cost.modules.map(({ branch, merge }, m) => merge + (runs[m] ? branch : 0));
-  return cost.embed + sum(modules) + cost.head;
+function stateMacs(state: State, { embed, head }: ModelCost): number {
+  return STATES[state].embeds * embed + head;
 }
 
-function checkCount(compiled: Pick<CompiledPlan, "plan">, count: number): void {
+function trunkMacs(cells: readonly Cell[], { embed, modules, head }: ModelCost): number {
+  const branches = modules.map(({ branch, merge }, m) => merge + CELLS[cells[m]!].branch * branch // as many cells
+  );
+  return embed + sum(branches) + head;
+}
+
+function checkCount(compiled: Pick<CompiledPlan<PlanRows>, "plan">, count: number): void {
   const wanted = compiled.plan.modules.length;
   if (count === wanted) return;
   throw new PlanError(`Cannot price plan: modules must be ${wanted}: current value is ${count}`);

@@ -13,6 +13,7 @@ import type { Plan } from "./plan.ts";
  * Provenance, measurements and the list of models do not enter: they change no picture.
  */
 export function planDigest({ modules, slots, rows, sampler: { name, times } }: Plan): string {
-  const text = JSON.stringify([modules, slots, rows, name, times]);
+  const texts = rows.map((row) => row.map(({ text }) => text));
+  const text = JSON.stringify([modules, slots, texts, name, times]);
   return `sha256:${bytesToHex(sha256(new TextEncoder().encode(text)))}`;
 }

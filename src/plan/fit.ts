@@ -33,8 +33,8 @@ const ONE_SLOT = "one, for no model here is called more than once in a step";
 /**
  * Checks that a plan may run for this model and sampler.
  *
- * A sampler may shift its times by the token grid. Then the times must agree as they are on the grid
- * of the plan: the schedule before the shift is the same, and the shift is a circumstance.
+ * A sampler may shift its times by the token grid. Then they may also agree as they are on the grid of
+ * the plan: the schedule before the shift is the same, and the shift is a circumstance.
  *
  * @returns One sentence for each recorded circumstance (guidance, token grid with its times,
  * precision) that is known on both sides and differs; empty when all agree.
@@ -90,16 +90,16 @@ function checkSampler(plan: Plan, target: PlanTarget): void {
   if (target.times.length !== times.length) {
     misfit("use", "steps", times.length, target.times.length);
   }
-  const { tokenGrid } = plan.context;
-  const given = (tokenGrid && target.timesOn?.(tokenGrid)) ?? target.times;
-  const step = differentStep(times, given);
-  if (step !== undefined) misfit("use", `time of step ${step}`, times[step], given[step]);
+  const step = differentStep(times, target.times);
+  const shifted = plan.context.tokenGrid && target.timesOn?.(plan.context.tokenGrid);
+  if (step === undefined || (shifted && differentStep(times, shifted) === undefined)) return;
+  misfit("use", `time of step ${step}`, times[step], target.times[step]);
 }
 
 /** The first step whose times differ. */
 function differentStep(made: readonly number[], given: readonly number[]): number | undefined {
-  const step = made.findIndex((time, i) => !(Math.abs(given[i]! - time) <= TIME_TOLERANCE * time) // as many
-  );
+  const agree = (a: number, b: number): boolean => Math.abs(b - a) <= TIME_TOLERANCE * a;
+  const step = made.findIndex((time, i) => !agree(time, given[i]!)); // as many
   return step < 0 ? undefined : step;
 }
 

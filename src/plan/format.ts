@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { readModuleName } from "./module_name.ts";
 import type { Plan } from "./plan.ts";
+import type { Row } from "./row.ts";
 
 /**
  * Writes a plan in its canonical form; `formatPlan(parsePlan(text)) === text` for canonical text.
@@ -34,8 +36,9 @@ export function formatPlan(plan: Plan): string {
   return `{\n${present.map(([name, text]) => `  "${name}": ${text}`).join(",\n")}\n}\n`;
 }
 
-function formatRow(row: readonly string[]): string {
-  return inline(row.every((text) => text === row[0]) ? row[0] : row);
+function formatRow(rows: readonly Row[]): string {
+  const texts = rows.map(({ text }) => text);
+  return inline(texts.every((text) => text === texts[0]) ? texts[0] : texts);
 }
 
 function formatCalibration(from: NonNullable<Plan["calibration"]>): string {
@@ -60,7 +63,7 @@ function byBlock(modules: readonly string[]): readonly (readonly string[])[] {
   const blocks: string[][] = [];
   let last: string | undefined;
   for (const name of modules) {
-    const block = name.slice(0, Math.max(name.lastIndexOf("."), 0));
+    const { block } = readModuleName(name);
     if (block === last) blocks.at(-1)!.push(name);
     else blocks.push([name]);
     last = block;

@@ -5,39 +5,51 @@
  * @module
  */
 
-/** What one step does with one result: makes it anew, loads the kept one, or neither. */
-export type Use = "make" | "load" | "none";
+/** What one step does with one result: makes it anew, or loads so many of the latest; 0 for neither. */
+export type Use = "make" | number;
 
 /** What liveness says about one result over all steps. */
 export interface Lifetime {
-  /** `keptAfter[step]`: a later step loads what is there now. After a make: store; after a load: keep. */
-  readonly keptAfter: readonly boolean[];
-  /** Largest number of steps between a load and the make that it loads; 0 without loads. */
+  /** `keptAfter[step]`: how many of the latest results a later step loads. */
+  readonly keptAfter: readonly number[];
+  /** Largest number of steps between a load and the oldest make that it loads; 0 without loads. */
   readonly staleness: number;
 }
 
-/** Finds out when to keep one result, from how the steps use it; a make comes before any load. */
+/** Finds out how long to keep results, from how the steps use them; no load may come short. */
 export function lifetime(uses: readonly Use[]): Lifetime {
   return { keptAfter: keptAfter(uses), staleness: staleness(uses) };
 }
 
-/** Goes backwards: a load needs what is there before it, a make does not. */
-function keptAfter(uses: readonly Use[]): readonly boolean[] {
-  const kept: boolean[] = new Array(uses.length);
-  let needed = false;
-  for (let step = uses.length - 1; step >= 0; step--) {
+/** The first step that loads more results than there are, and how many were made before it. */
+export function shortage(
+  uses: readonly Use[],
+): { readonly step: number; readonly made: number } | undefined {
+  let made = 0;
+  for (const [step, use] of uses.entries()) {
+    if (use === "make") made++;
+    else if (use > made) return { step, made };
+  }
+  return undefined;
+}
+
+/** Goes backwards: a load needs results before it, a make supplies one of those that are needed. */
+function keptAfter(uses: readonly Use[]): readonly number[] {
+  const kept: number[] = new Array(uses.length);
+  let needed = 0;
+  for (const [step, use] of [...uses.entries()].reverse()) {
     kept[step] = needed;
-    if (uses[step] !== "none") needed = uses[step] === "load";
+    needed = use === "make" ? Math.max(0, needed - 1) : Math.max(needed, use);
   }
   return kept;
 }
 
 function staleness(uses: readonly Use[]): number {
-  let made = 0;
+  const made: number[] = [];
   let oldest = 0;
   for (const [step, use] of uses.entries()) {
-    if (use === "make") made = step;
-    if (use === "load") oldest = Math.max(oldest, step - made);
+    if (use === "make") made.push(step);
+    else if (use > 0) oldest = Math.max(oldest, step - made.at(-use)!); // it was made
   }
   return oldest;
 }

@@ -4,9 +4,7 @@
  *
  * @module
  */
-import { PlanError } from "../errors.ts";
-import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
-import { readRow } from "./row.ts";
+import type { Row } from "./row.ts";
 
 /** A parsed plan, version 1. Steps are in inference order: 0 is the noisiest. */
 export interface Plan {
@@ -22,8 +20,8 @@ export interface Plan {
   readonly sampler: PlanSampler;
   /** Names of the model calls of one step, in call order; `["joint"]` for one call. */
   readonly slots: readonly string[];
-  /** `rows[step][slot]`: `=`, `+`, or one mark per module, `.` run or `r` reuse. */
-  readonly rows: readonly (readonly string[])[];
+  /** `rows[step][slot]`: a kept state is loaded, or each module runs or is reused. */
+  readonly rows: readonly (readonly Row[])[];
   /** Circumstances that are recorded and give a notice when they differ. */
   readonly context: PlanContext;
   /** The rule that chose the rows. */
@@ -33,6 +31,9 @@ export interface Plan {
   /** What to expect from it, measured. */
   readonly measured?: PlanMeasurement;
 }
+
+/** What of a plan decides what its steps do. */
+export type PlanRows = Pick<Plan, "modules" | "slots" | "rows">;
 
 /** A sampler and the times at which it calls the model. */
 export interface PlanSampler {
@@ -80,93 +81,4 @@ export interface PlanMeasurement {
   readonly machine: string;
   /** Numbers by name; the unit belongs into the name, for example `psnrDb`. */
   readonly values: Readonly<Record<string, number>>;
-}
-
-/** Longest plan text that is parsed, in UTF-16 code units. */
-export const MAX_PLAN_LENGTH = 4_000_000;
-
-/**
- * Reads a plan from JSON text.
- *
- * @throws {PlanError} When the text is longer than 4 MB, is not JSON, has
- * unknown keys or another version, or when a row does not fit the modules.
- */
-export function parsePlan(text: string): Plan {
-  if (text.length > MAX_PLAN_LENGTH) {
-    throw new PlanError(
-      `Cannot read plan: its text must be at most ${MAX_PLAN_LENGTH} characters: ` +
-        `current value is ${text.length}`,
-    );
-  }
-  return planFromJson(parseJson(text));
-}
-
-/**
- * Reads a plan from parsed JSON, for example a JSON module.
- *
- * @throws {PlanError} As {@linkcode parsePlan}.
- */
-export function planFromJson(value: unknown): Plan {
-  return planOf(checkPlanFile(value));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new PlanError(
-      `Cannot read plan: its text must be JSON: current value is ${start(text)}`,
-      { cause },
-    );
-  }
-}
-
-/** Checks what spans several fields and fills in what the file may leave out. */
-function planOf(file: PlanFile): Plan {
-  const slots = file.slots ?? ["joint"];
-  checkDistinct("modules", file.modules);
-  checkDistinct("slots", slots);
-  checkDistinct("fingerprints", file.fingerprints);
-  if (file.rows.length !== file.sampler.times.length) {
-    throw new PlanError(
-      `Cannot read plan: rows must be ${file.sampler.times.length} (one per time of the ` +
-        `sampler): current value is ${file.rows.length}`,
-    );
-  }
-  const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
-  return { ...file, slots, rows, context: file.context ?? {} };
-}
-
-function readEntry(
-  entry: string | readonly string[],
-  step: number,
-  slots: readonly string[],
-  modules: readonly string[],
-): readonly string[] {
-  const rows = typeof entry === "string" ? slots.map(() => entry) : entry;
-  if (rows.length !== slots.length) {
-    throw new PlanError(
-      `Cannot read plan: step ${step} must have ${slots.length} rows (one per slot): ` +
-        `current value is ${rows.length}`,
-    );
-  }
-  rows.forEach((row, s) => readRow(row, modules, `step ${step} (slot ${slots[s]})`));
-  return rows;
-}
-
-function checkDistinct(what: string, names: readonly string[]): void {
-  const seen = new Set<string>();
-  for (const name of names) {
-    if (seen.has(name)) {
-      throw new PlanError(
-        `Cannot read plan: ${what} must be distinct: current value is "${name}" twice`,
-      );
-    }
-    seen.add(name);
-  }
-}
-
-/** The start of a text, short enough for a message. */
-function start(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }

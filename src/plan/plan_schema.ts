@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { PlanError } from "../errors.ts";
+import { CELL_NAMES, CELLS, STATE_NAMES, STATES } from "./cells.ts";
 import type { Plan } from "./plan.ts";
 
 /** A plan as its file says it: rows may be one string for all slots, slots may be absent. */
@@ -20,7 +21,7 @@ export interface PlanFile extends Omit<Plan, "rows" | "slots" | "context"> {
 const name = z.string().max(200).regex(/^[A-Za-z0-9_][\w.:-]*$/);
 const key = z.string().max(200).regex(/^[A-Za-z][\w.-]*$/); // no __proto__, no integer-like keys
 const numbers = z.record(key, z.number());
-const row = z.string().min(1).meta({ pattern: "^(=|\\+|[.r]+)$" }); // row.ts says it in words
+const row = z.string().min(1).meta({ pattern: rowPattern() }); // row.ts says it in words
 
 /** Checks the shape only; what spans several fields is checked in `plan.ts`. */
 const planSchema: z.ZodType<PlanFile> = z.strictObject({
@@ -75,6 +76,12 @@ export function checkPlanFile(value: unknown): PlanFile {
   throw new PlanError(`Cannot read plan: ${complaint(checked.error.issues[0]!)}`, {
     cause: checked.error,
   });
+}
+
+/** The grammar of a row as a regular expression. */
+function rowPattern(): string {
+  const states = STATE_NAMES.map((name) => STATES[name].mark.replace(/[+*?^$|.()[\]{}\\]/, "\\$&"));
+  return `^(${states.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
 }
 
 /** Says what is not built or not known yet before zod calls it merely unknown. */

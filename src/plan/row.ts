@@ -1,26 +1,81 @@
 /**
- * One row of a plan: what one call of the model does at one step, as a short string.
+ * One row of a plan: what one call of the model does at one step.
  *
  * @module
  */
 import { PlanError } from "../errors.ts";
+import {
+  type Cell,
+  CELL_NAMES,
+  CELLS,
+  RESERVED,
+  type State,
+  STATE_NAMES,
+  STATES,
+} from "./cells.ts";
 
-/** What a row says: reuse the kept hidden state, the kept trunk residual, or single modules. */
-export type Row =
-  | { readonly kind: "hidden" }
-  | { readonly kind: "residual" }
-  | {
-    readonly kind: "modules";
-    /** One entry per module in execution order; `true` = reuse the kept feature. */
-    readonly reuse: readonly boolean[];
-  };
+/** What a row says: load a kept state and run no module, or something for each module. */
+export type Row = StateRow | ModuleRow;
 
-/** Marks that later policies will use; refused by name until they are built. */
-const RESERVED: Readonly<Record<string, string>> = {
-  "~": "forecast step",
-  "x": "forecast cell",
-  "p": "partial",
+/** A row that loads a kept state; only the head runs, and the embedding where the state wants it. */
+export interface StateRow {
+  /** Always `"state"`. */
+  readonly kind: "state";
+  /** What is loaded. */
+  readonly state: State;
+  /** Its mark: equal rows have equal text. */
+  readonly text: string;
+}
+
+/** A row that runs the trunk. */
+export interface ModuleRow {
+  /** Always `"modules"`. */
+  readonly kind: "modules";
+  /** One for each module, in execution order. */
+  readonly cells: readonly Cell[];
+  /** Their marks: equal rows have equal text. */
+  readonly text: string;
+}
+
+/** The rows that load a kept state. */
+export const STATE_ROWS: Readonly<Record<State, StateRow>> = {
+  hidden: stateRow("hidden"),
+  residual: stateRow("residual"),
 };
+
+/** The row that says this of each module. */
+export function moduleRow(cells: readonly Cell[]): ModuleRow {
+  return { kind: "modules", cells, text: cells.map((cell) => CELLS[cell].mark).join("") };
+}
+
+/** The row that runs every module but those to reuse. */
+export function reuseRow(reuse: readonly boolean[]): ModuleRow {
+  return moduleRow(reuse.map((reused) => reused ? "reuse" : "run"));
+}
+
+/** The row that says the same of so many modules. */
+export function evenRow(cell: Cell, modules: number): ModuleRow {
+  return moduleRow(Array.from({ length: modules }, () => cell));
+}
+
+/** A text that is equal for equal rows. */
+export function textOf(rows: readonly Row[]): string {
+  return rows.map(({ text }) => text).join();
+}
+
+/** Whether a row runs any module. */
+export function computes(row: Row): boolean {
+  return row.kind === "modules" && row.cells.some((cell) => CELLS[cell].branch > 0);
+}
+
+/** Whether a row runs every module. */
+export function isFull(row: Row): boolean {
+  return row.kind === "modules" && row.cells.every((cell) => CELLS[cell].loads === 0);
+}
+
+const BY_MARK: ReadonlyMap<string, Cell> = new Map(
+  CELL_NAMES.map((cell) => [CELLS[cell].mark, cell]),
+);
 
 /**
  * Reads one row: `=`, `+`, or one mark per module, `.` run or `r` reuse.
@@ -30,29 +85,26 @@ const RESERVED: Readonly<Record<string, string>> = {
  */
 export function readRow(text: string, modules: readonly string[], where: string): Row {
   refuseReserved(text, modules, where);
-  if (text === "=") return { kind: "hidden" };
-  if (text === "+") return { kind: "residual" };
+  const state = STATE_NAMES.find((name) => STATES[name].mark === text);
+  if (state !== undefined) return STATE_ROWS[state];
   if (text.length !== modules.length) {
+    const states = STATE_NAMES.map((name) => `"${STATES[name].mark}"`).join(", ");
     throw new PlanError(
-      `Cannot read plan: ${where} must be "=", "+" or one mark for each of ${modules.length} ` +
+      `Cannot read plan: ${where} must be ${states} or one mark for each of ${modules.length} ` +
         `modules: current value is ${text.length} marks`,
     );
   }
-  return { kind: "modules", reuse: modules.map((name, m) => readMark(text[m], name, where)) };
+  const cells = modules.map((name, m) => readMark(text[m]!, `${where}, module ${name}`)); // as many
+  return { kind: "modules", cells, text };
 }
 
-/** Writes a row; the opposite of {@linkcode readRow}. */
-export function writeRow(row: Row): string {
-  if (row.kind === "hidden") return "=";
-  if (row.kind === "residual") return "+";
-  return row.reuse.map((reuse) => reuse ? "r" : ".").join("");
-}
-
-function readMark(mark: string | undefined, name: string, where: string): boolean {
-  if (mark === "." || mark === "r") return mark === "r";
+function readMark(mark: string, where: string): Cell {
+  const cell = BY_MARK.get(mark);
+  if (cell !== undefined) return cell;
   throw new PlanError(
-    `Cannot read plan: ${where}, module ${name} must be "." or "r": ` +
-      `current value is ${JSON.stringify(mark)}`,
+    `Cannot read plan: ${where} must be ${
+      [...BY_MARK.keys()].map((known) => `"${known}"`).join(" or ")
+    }: current value is ${JSON.stringify(mark)}`,
   );
 }
 
@@ -66,4 +118,8 @@ function refuseReserved(text: string, modules: readonly string[], where: string)
         `current value is "${mark}" (${meaning}, not built yet)`,
     );
   }
+}
+
+function stateRow(state: State): StateRow {
+  return { kind: "state", state, text: STATES[state].mark };
 }

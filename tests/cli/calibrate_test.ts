@@ -3,7 +3,7 @@ import { CALIBRATE } from "../../src/cli/calibrate_options.ts";
 import { parseOptions } from "../../src/cli/options.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { file } from "../assets/files.ts";
 

@@ -9,7 +9,7 @@ import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
+import { STATE_ROWS } from "../../src/plan/row.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 
 const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
@@ -215,10 +216,16 @@ Deno.test("plan export refuses what a cache book cannot say", async () => {
   await withFolder(async (folder) => {
     const plan = loadPlan(NAME);
     const file = `${folder}/plan.json`;
-    await Deno.writeTextFile(file, formatPlan({ ...plan, rows: plan.rows.with(1, ["+"]) }));
+    await Deno.writeTextFile(
+      file,
+      formatPlan({ ...plan, rows: plan.rows.with(1, [STATE_ROWS.residual]) }),
+    );
     const { code, stderr } = await capturedRun("plan", "export", file, "--out", `${folder}/b.json`);
     assertEquals(code, 5);
-    assertStringIncludes(stderr, 'step 1 must be "=" or marks of modules: current value is "+"');
+    assertStringIncludes(
+      stderr,
+      'step 1 must be "=" or marks "." and "r" of modules: current value is "+"',
+    );
     assertEquals(namesIn(folder), ["plan.json"]);
   });
 });

@@ -15,7 +15,8 @@ import {
   type PipelineOptions,
 } from "../../src/engine/pipeline.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { parsePlan, type Plan } from "../../src/plan/plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";

@@ -10,6 +10,8 @@ import { resolveRequest } from "../../src/engine/request.ts";
 import { constantsOf, runSteps, stepInputs } from "../../src/engine/run.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
+import { makePlan } from "../../src/plan/make_plan.ts";
+import { rowsOf } from "../plan/example_plans.ts";
 import { interfere } from "./small_model.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
@@ -248,17 +250,7 @@ async function planOf(
   rows: readonly string[],
 ): Promise<Plan> {
   const target = await targetOf(model, given);
-  return bindPlan({
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [],
-    modules: target.modules,
-    sampler: { name: target.sampler, times: target.times },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: {},
-    policy: { name: "hand", parameters: {} },
-  }, target);
+  return makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });
 }
 
 function targetOf(model: Model, given: GenerateOptions): Promise<PlanTarget> {

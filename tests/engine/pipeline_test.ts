@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { AssetError, PlanError } from "../../src/errors.ts";
-import { bindPlan } from "../../src/plan/fit.ts";
+import { makePlan } from "../../src/plan/make_plan.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
+import { rowsOf } from "../plan/example_plans.ts";
 
 const MODEL = new URL("../golden/dit-a/", import.meta.url);
 const FULL = ".".repeat(6);
@@ -222,16 +223,5 @@ async function withPipeline(fn: (pipeline: Pipeline) => Promise<void>): Promise<
 async function planOf({ model }: Pipeline, rows: readonly string[]): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: 4 });
-  const plan: Plan = {
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [],
-    modules: target.modules,
-    sampler: { name: target.sampler, times },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: { guidance: 4 },
-    policy: { name: "hand", parameters: {} },
-  };
-  return bindPlan(plan, target);
+  return makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });
 }

@@ -11,8 +11,11 @@ import type { Model } from "../../src/model/model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan, type Plan } from "../../src/plan/plan.ts";
+import { makePlan } from "../../src/plan/make_plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
+import { rowsOf } from "../plan/example_plans.ts";
 import { FULL, openSmallModel } from "./small_model.ts";
 
 /** Any rows behind a full first one: those are what `compilePlan()` accepts. */
@@ -57,17 +60,7 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
 async function planOf(model: Model, rows: readonly string[]): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: model.sampler.guidance });
-  return {
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [target.fingerprint],
-    modules: target.modules,
-    sampler: { name: target.sampler, times },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: {},
-    policy: { name: "hand", parameters: {} },
-  };
+  return makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });
 }
 
 /** A backend that counts the bytes of the values that it gave out and that are not disposed of. */

@@ -8,8 +8,9 @@ import type { Run } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan, type Step } from "../../src/plan/compile.ts";
-import { bindPlan } from "../../src/plan/fit.ts";
+import { makePlan } from "../../src/plan/make_plan.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
+import { rowsOf } from "../plan/example_plans.ts";
 
 /** Marks of a row in which all six modules run. */
 export const FULL = "......";
@@ -23,17 +24,7 @@ export function openSmallModel(): Promise<Model> {
 export async function stepsOf(model: Model, rows: readonly string[]): Promise<readonly Step[]> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: 1 });
-  const plan = bindPlan({
-    version: 1,
-    architecture: target.architecture,
-    fingerprints: [],
-    modules: target.modules,
-    sampler: { name: target.sampler, times },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: {},
-    policy: { name: "hand", parameters: {} },
-  }, target);
+  const plan = makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });
   return compilePlan(plan).steps;
 }
 

@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
-import { type CompiledPlan, compilePlan, type MixedStep } from "../../src/plan/compile.ts";
+import { compilePlan, type MixedStep } from "../../src/plan/compile.ts";
 import {
   type FeatureSizes,
   type ModelCost,
@@ -10,8 +10,9 @@ import {
   stepMacs,
 } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
-import { anyPlan, examplePlan } from "./example_plans.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { anyPlanOrNone, examplePlan } from "./example_plans.ts";
 import { runCompiled, runNaive } from "./toy.ts";
 
 const at = { slot: "joint" };
@@ -26,28 +27,28 @@ Deno.test("compilePlan() stores only what a later step loads and drops it after 
       ...at,
       index: 0,
       ...keep,
-      actions: [{ kind: "run", store: true }, { kind: "run", store: false }],
+      actions: [{ kind: "run", keep: 1 }, { kind: "run", keep: 0 }],
     },
     {
       kind: "mixed",
       ...at,
       index: 1,
       ...keep,
-      actions: [{ kind: "reuse", drop: false }, { kind: "run", store: false }],
+      actions: [{ kind: "reuse", keep: 1 }, { kind: "run", keep: 0 }],
     },
     {
       kind: "mixed",
       ...at,
       index: 2,
       ...keep,
-      actions: [{ kind: "reuse", drop: true }, { kind: "run", store: false }],
+      actions: [{ kind: "reuse", keep: 0 }, { kind: "run", keep: 0 }],
     },
     {
       kind: "full",
       ...at,
       index: 3,
       ...keep,
-      actions: [{ kind: "run", store: false }, { kind: "run", store: false }],
+      actions: [{ kind: "run", keep: 0 }, { kind: "run", keep: 0 }],
     },
   ]);
 });
@@ -81,25 +82,6 @@ Deno.test("compilePlan() takes the hidden state from a mixed step too", () => {
   assertEquals(compilePlan(examplePlan(["..", ".r", "="])).maxStaleness, 1);
 });
 
-Deno.test("compilePlan() refuses a first step that reuses, and names step and module", () => {
-  const refusal = (row: string) =>
-    assertThrows(
-      () => compilePlan(examplePlan([row, ".."], { modules: ["a", "b"] })),
-      PlanError,
-    ).message;
-  assertStringIncludes(refusal("="), "step 0 (slot joint), hidden state must be computed");
-  assertStringIncludes(refusal("+"), "step 0 (slot joint), trunk residual must be computed");
-  assertStringIncludes(refusal(".r"), "step 0 (slot joint), module b must be computed");
-});
-
-Deno.test("compilePlan() refuses rows that do not fit the modules", () => {
-  assertThrows(
-    () => compilePlan(examplePlan(["..", "."], { modules: ["a", "b"] })),
-    PlanError,
-    "step 1 (slot joint) must be",
-  );
-});
-
 Deno.test("compilePlan() keeps slots apart and gives their calls in order", () => {
   const plan = examplePlan(["..", "="], {
     slots: ["cond", "uncond"],
@@ -111,11 +93,6 @@ Deno.test("compilePlan() keeps slots apart and gives their calls in order", () =
     [[0, "cond", "full"], [0, "uncond", "full"], [1, "cond", "reuse"], [1, "uncond", "mixed"]],
   );
   assertEquals(peakLiveBytes(compiled, sizes), 101);
-  assertThrows(
-    () => compilePlan({ ...plan, rows: [["..", "="], ["=", "r."]] }),
-    PlanError,
-    "step 0 (slot uncond), hidden state",
-  );
 });
 
 Deno.test("peakLiveBytes() counts what a step stores while what it loads is still kept", () => {
@@ -147,13 +124,13 @@ Deno.test("prices are refused for another number of modules", () => {
   assertThrows(() => predictSpeedup(compiled, cost), PlanError, message);
 });
 
-Deno.test("any plan that parses is refused by compilePlan() or runs to its end, loads after stores", () => {
+Deno.test("any plan runs to its end, loads after stores, unless parsePlan() refuses its first step", () => {
   let ran = 0;
   fc.assert(
-    fc.property(anyPlan, (plan) => {
-      const parsed = parsePlan(formatPlan(plan));
-      const compiled = compileOrRefuse(parsed);
-      if (compiled === undefined) return;
+    fc.property(anyPlanOrNone, (plan) => {
+      const parsed = parseOrRefuse(formatPlan(plan));
+      if (parsed === undefined) return;
+      const compiled = compilePlan(parsed);
       const sizes = {
         modules: parsed.modules.map((_, m) => 2 ** m),
         hidden: 2 ** 20,
@@ -168,13 +145,13 @@ Deno.test("any plan that parses is refused by compilePlan() or runs to its end, 
     }),
     { numRuns: 1000 },
   );
-  assert(ran > 300, `only ${ran} of 1000 plans compiled`);
+  assert(ran > 300, `only ${ran} of 1000 plans parsed`);
 });
 
 /** Refused only when a first row reuses: after a full first row everything was once stored. */
-function compileOrRefuse(plan: ReturnType<typeof parsePlan>): CompiledPlan | undefined {
-  const fullFirst = plan.rows[0]!.every((row) => /^\.+$/.test(row));
-  if (fullFirst) return compilePlan(plan);
-  assertThrows(() => compilePlan(plan), PlanError, "step 0 (slot");
+function parseOrRefuse(text: string): Plan | undefined {
+  const rows: readonly (string | readonly string[])[] = JSON.parse(text).rows;
+  if ([rows[0]!].flat().every((row) => /^\.+$/.test(row))) return parsePlan(text);
+  assertThrows(() => parsePlan(text), PlanError, "step 0 (slot");
   return undefined;
 }

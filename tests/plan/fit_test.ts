@@ -63,7 +63,7 @@ Deno.test("checkPlanFits() gives a notice for recorded circumstances that differ
 
 Deno.test("checkPlanFits() refuses a plan for more than one call of the model in a step", () => {
   const rows = [["..", ".."], ["=", "r."], ["=", "="]];
-  const plan = { ...bound, slots: ["cond", "uncond"], rows };
+  const plan = examplePlan([], { ...{ ...bound, rows }, slots: ["cond", "uncond"] });
   const { message } = assertThrows(() => checkPlanFits(plan, target), PlanError);
   assertStringIncludes(message, "Cannot use plan: slots must be one");
   assertStringIncludes(message, "current value is cond, uncond");

@@ -2,9 +2,9 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/plan.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
 import { planJsonSchema } from "../../src/plan/plan_schema.ts";
-import { anyPlan, examplePlan } from "./example_plans.ts";
+import { anyPlan, examplePlan, textsOf } from "./example_plans.ts";
 
 const canonical = `{
   "version": 1,
@@ -74,7 +74,7 @@ Deno.test("parsePlan() takes one joint slot and an empty context where the file 
   const { slots: _, context: __, ...file } = JSON.parse(canonical);
   const plan = parsePlan(JSON.stringify({ ...file, rows: ["....", "=", "+", "r..r"] }));
   assertEquals(plan.slots, ["joint"]);
-  assertEquals(plan.rows, [["...."], ["="], ["+"], ["r..r"]]);
+  assertEquals(textsOf(plan), [["...."], ["="], ["+"], ["r..r"]]);
   assertEquals(plan.context, {});
 });
 
@@ -150,6 +150,19 @@ Deno.test("parsePlan() wants one row per time of the sampler and per slot", () =
     refusal(fileWith({ rows: ["....", ["="], "=", "="] })),
     "step 1 must have 2 rows (one per slot): current value is 1",
   );
+});
+
+Deno.test("parsePlan() refuses a first step that reuses, and names step, slot and what is loaded", () => {
+  const first = (row: unknown) => refusal(fileWith({ rows: [row, "....", "=", "="] }));
+  assertStringIncludes(
+    first("="),
+    "step 0 (slot cond), hidden state must be computed, for nothing is",
+  );
+  assertStringIncludes(
+    first(["....", "+"]),
+    "step 0 (slot uncond), trunk residual must be computed",
+  );
+  assertStringIncludes(first(".r.."), "step 0 (slot cond), module blocks.0.mlp must be computed");
 });
 
 Deno.test("parsePlan() refuses names that occur twice", () => {

@@ -5,6 +5,7 @@ import { fluxModel } from "../../src/model/flux/open.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { type ModelCost, peakLiveBytes, predictSpeedup } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { rowsOf } from "./example_plans.ts";
 import {
   FLUX_MODES,
   publishedDitPlan,
@@ -35,12 +36,13 @@ const fluxShares: Readonly<Record<string, number>> = {
 function cells(plan: Plan, ending: string): number {
   return plan.rows.reduce((sum, [row]) =>
     sum +
-    plan.modules.filter((name, m) => name.endsWith(ending) && row![m] === "r").length, 0);
+    plan.modules.filter((name, m) => name.endsWith(ending) && row!.text[m] === "r").length, 0);
 }
 
 /** The same plan with every module of a computed step run. */
 function stepsOnly(plan: Plan): Plan {
-  return { ...plan, rows: plan.rows.map(([row]) => [row!.replaceAll("r", ".")]) };
+  const rows = plan.rows.map(([row]) => rowsOf([row!.text.replaceAll("r", ".")], plan.modules));
+  return { ...plan, rows };
 }
 
 Deno.test("predictSpeedup() gives 2.963 for the structure of DiT fast, 2.5 for its steps alone", () => {
@@ -123,5 +125,5 @@ Deno.test("the structure of DiT fast keeps at most 54 results at once, the oldes
 Deno.test("a published structure at another depth keeps its steps and shares of cells", () => {
   const plan = publishedDitPlan("fast", 12);
   assertEquals(plan.modules.length, 24);
-  assertEquals(plan.rows[20]![0]!.match(/r/g)?.length, 23);
+  assertEquals(plan.rows[20]![0]!.text.match(/r/g)?.length, 23);
 });

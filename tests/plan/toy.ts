@@ -3,7 +3,8 @@
  * and keeps only what it is told to keep; the other follows the rows and keeps everything.
  */
 import { assert } from "@std/assert";
-import type { CompiledPlan, Step } from "../../src/plan/compile.ts";
+import { type Cell, CELLS, STATES } from "../../src/plan/cells.ts";
+import { type CompiledPlan, type Step, stores } from "../../src/plan/compile.ts";
 import type { FeatureSizes } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 
@@ -25,9 +26,9 @@ interface Tagged {
   readonly madeAt: number;
 }
 
-/** Kept values by slot and name; fails on a load without a store and on a store over a store. */
+/** Kept values by slot and name, the latest first; fails on a load or a drop of what is not kept. */
 class StrictCache {
-  readonly #kept = new Map<string, Tagged>();
+  readonly #kept = new Map<string, readonly Tagged[]>();
   readonly #bytes: (name: string) => number;
   peakBytes = 0;
   oldest = 0;
@@ -37,25 +38,28 @@ class StrictCache {
   }
 
   get left(): readonly string[] {
-    return [...this.#kept.keys()];
+    return [...this.#kept].flatMap(([name, values]) => values.map(() => name));
   }
 
-  store(slot: string, name: string, value: Tagged): void {
-    assert(!this.#kept.has(`${slot} ${name}`), `${slot} ${name} is stored twice`);
-    this.#kept.set(`${slot} ${name}`, value);
+  store(slot: string, name: string, value: Tagged, keep = 1): void {
+    const before = this.#kept.get(`${slot} ${name}`) ?? [];
+    assert(before.length === keep - 1, `${slot} ${name} is kept for nothing, or dropped too early`);
+    this.#kept.set(`${slot} ${name}`, [value, ...before]);
     const bytes = this.left.reduce((sum, key) => sum + this.#bytes(key.split(" ")[1]!), 0);
     this.peakBytes = Math.max(this.peakBytes, bytes);
   }
 
-  load(slot: string, name: string, step: number): number {
-    const kept = this.#kept.get(`${slot} ${name}`);
+  load(slot: string, name: string, step: number, age = 0): number {
+    const kept = this.#kept.get(`${slot} ${name}`)?.[age];
     assert(kept !== undefined, `${slot} ${name} is loaded but not kept`);
     this.oldest = Math.max(this.oldest, step - kept.madeAt);
     return kept.value;
   }
 
-  drop(slot: string, name: string): void {
-    assert(this.#kept.delete(`${slot} ${name}`), `${slot} ${name} is dropped but not kept`);
+  trim(slot: string, name: string, keep: number): void {
+    const kept = this.#kept.get(`${slot} ${name}`) ?? [];
+    assert(kept.length >= keep, `${slot} ${name} is kept on but was dropped`);
+    this.#kept.set(`${slot} ${name}`, kept.slice(0, keep));
   }
 }
 
@@ -82,9 +86,9 @@ function reuseState(
   latent: number,
   cache: StrictCache,
 ): number {
-  const name = step.load === "hidden" ? "=" : "+";
+  const name = STATES[step.load].mark;
   const kept = cache.load(step.slot, name, step.index);
-  if (step.drop) cache.drop(step.slot, name);
+  if (step.drop) cache.trim(step.slot, name, 0);
   return step.load === "hidden" ? kept : (mix(latent, step.index) + kept) >>> 0;
 }
 
@@ -99,11 +103,11 @@ function runTrunk(
   const embedded = mix(latent, index);
   let hidden = embedded;
   for (const [m, action] of step.actions.entries()) {
-    const feature = action.kind === "reuse"
-      ? cache.load(slot, `${m}`, index)
-      : mix(hidden, m, index);
-    if (action.kind === "run" && action.store) {
-      cache.store(slot, `${m}`, { value: feature, madeAt: index });
+    const feature = action.kind === "run"
+      ? mix(hidden, m, index)
+      : mix(...loaded(action.kind, (age) => cache.load(slot, `${m}`, index, age)));
+    if (stores(action)) {
+      cache.store(slot, `${m}`, { value: feature, madeAt: index }, action.keep);
     }
     hidden = mix(hidden, feature, index);
   }
@@ -111,25 +115,35 @@ function runTrunk(
   if (step.storeHidden) cache.store(slot, "=", { value: hidden, madeAt: index });
   if (step.storeResidual) cache.store(slot, "+", { value: residual, madeAt: index });
   for (const [m, action] of step.actions.entries()) {
-    if (action.kind === "reuse" && action.drop) cache.drop(slot, `${m}`);
+    if (action.kind !== "run") cache.trim(slot, `${m}`, action.keep);
   }
   return hidden;
+}
+
+/** What a cell loads, the latest first. */
+function loaded(cell: Cell, load: (age: number) => number): readonly number[] {
+  return Array.from({ length: CELLS[cell].loads }, (_, age) => load(age));
 }
 
 /** Follows the rows of a plan, keeps the latest of everything for ever. */
 export function runNaive(plan: Plan): readonly number[] {
   const kept = new Map<string, number>();
+  const made = new Map<string, readonly number[]>();
   let latent = 1;
   return plan.rows.flatMap((rows, index) =>
     rows.map((row, s) => {
       const embedded = mix(latent, index);
       let hidden = embedded;
-      if (row === "=") hidden = kept.get(`${s} =`)!;
-      else if (row === "+") hidden = (embedded + kept.get(`${s} +`)!) >>> 0;
-      else {
-        for (let m = 0; m < row.length; m++) {
-          if (row[m] === ".") kept.set(`${s} ${m}`, mix(hidden, m, index));
-          hidden = mix(hidden, kept.get(`${s} ${m}`)!, index);
+      if (row.text === "=") hidden = kept.get(`${s} =`)!;
+      else if (row.text === "+") hidden = (embedded + kept.get(`${s} +`)!) >>> 0;
+      else if (row.kind === "modules") {
+        for (const [m, cell] of row.cells.entries()) {
+          const all = made.get(`${s} ${m}`) ?? [];
+          const feature = cell === "run"
+            ? mix(hidden, m, index)
+            : mix(...loaded(cell, (age) => all[age]!));
+          if (cell === "run") made.set(`${s} ${m}`, [feature, ...all]);
+          hidden = mix(hidden, feature, index);
         }
         kept.set(`${s} =`, hidden).set(`${s} +`, (hidden - embedded) >>> 0);
       }

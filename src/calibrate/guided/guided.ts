@@ -19,7 +19,7 @@
  */
 
 import type { Plan } from "../../plan/plan.ts";
-import { writeRow } from "../../plan/row.ts";
+import { reuseRow, type Row } from "../../plan/row.ts";
 import { type CalibrationTask, planOf, requestOf } from "../task.ts";
 import { type Drift, recordDrift } from "./drift.ts";
 import { levelOf, warmupSteps } from "../reference/invardiff.ts";
@@ -45,7 +45,7 @@ export interface GuidedChoice {
   /** By kind: what weighted errors must stay below, added up since the last computed step. */
   readonly thresholds: Readonly<Record<string, number>>;
   /** One row for each step. */
-  readonly rows: readonly string[];
+  readonly rows: readonly Row[];
 }
 
 /**
@@ -99,7 +99,7 @@ export function guidedChoice(drifts: readonly Drift[], settings: GuidedSettings)
     members.forEach((member, i) => masks.set(member, chosen[i]!)); // one for each
   }
   const rows = settings.weights.map((_, t) =>
-    writeRow({ kind: "modules", reuse: modules.map((module) => masks.get(module)![t]!) }) // set above
+    reuseRow(modules.map((module) => masks.get(module)![t]!)) // set above
   );
   return { thresholds, rows };
 }

@@ -8,7 +8,7 @@
  */
 import { PlanError } from "../../errors.ts";
 import type { Mask } from "../../plan/cache_book/layout.ts";
-import { writeRow } from "../../plan/row.ts";
+import { reuseRow, type Row, STATE_ROWS } from "../../plan/row.ts";
 import type { Rates } from "./change_rate.ts";
 import { quantile } from "./quantile.ts";
 
@@ -111,12 +111,11 @@ export function coupleMasks(masks: Readonly<Record<string, Mask>>): Readonly<Rec
 export function maskRows(
   masks: Readonly<Record<string, Mask>>,
   modules: readonly MaskedModule[],
-): readonly string[] {
+): readonly Row[] {
   return masks["step"]!.map(([reused], t) =>
-    reused ? "=" : writeRow({
-      kind: "modules",
-      reuse: modules.map(({ kinds, column }) => kinds.every((kind) => masks[kind]![t]![column]!)),
-    })
+    reused ? STATE_ROWS.hidden : reuseRow(
+      modules.map(({ kinds, column }) => kinds.every((kind) => masks[kind]![t]![column]!)),
+    )
   );
 }
 

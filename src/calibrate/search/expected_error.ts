@@ -5,11 +5,11 @@
  * @module
  */
 
+import { computes, isFull, type Row } from "../../plan/row.ts";
 import type { ReuseErrors } from "./reuse_error.ts";
-import { computes, isFull } from "./row_options.ts";
 
 /**
- * `shares[step].get(row)`: the error that a row leaves at a step, as a share of what reusing every
+ * `shares[step].get(row.text)`: the error that a row leaves at a step, as a share of what reusing every
  * feature would leave there. 1 where it was not measured.
  */
 export type RowShares = readonly ReadonlyMap<string, number>[];
@@ -22,7 +22,7 @@ export type RowShares = readonly ReadonlyMap<string, number>[];
  * leaves features that are partly fresh: as much of the older error stays in them as in the step itself.
  */
 export function expectedError(
-  rows: readonly string[],
+  rows: readonly Row[],
   errors: ReuseErrors,
   shares: RowShares,
 ): number {
@@ -31,7 +31,7 @@ export function expectedError(
   let run = 0; // sum since the last computed step
   for (const [step, row] of rows.entries()) {
     if (step === 0) continue; // full
-    const share = isFull(row) ? 0 : shares[step]?.get(row) ?? 1;
+    const share = isFull(row) ? 0 : shares[step]?.get(row.text) ?? 1;
     if (computes(row)) {
       total += run ** 2;
       run = 0;

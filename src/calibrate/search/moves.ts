@@ -4,7 +4,8 @@
  * @module
  */
 
-import { computes, isFull, loadsState, partialRows } from "./row_options.ts";
+import { computes, evenRow, isFull, type Row, textOf } from "../../plan/row.ts";
+import { partialRows } from "./row_options.ts";
 
 /** What a move changes: where a step is computed, a kept state, single cells, or whole steps. */
 export type MoveKind = "shift" | "state" | "cells" | "steps";
@@ -14,21 +15,21 @@ export interface Move {
   /** What was changed. */
   readonly kind: MoveKind;
   /** All rows. */
-  readonly rows: readonly string[];
+  readonly rows: readonly Row[];
 }
 
 /** What a change is worth, before it is measured. */
 export interface Prospects {
   /** Price of a row in multiply-accumulates. */
-  readonly price: (row: string) => number;
+  readonly price: (row: Row) => number;
   /** The most that all rows may cost together. */
   readonly budget: number;
   /** Expected final error of rows. */
-  readonly expected: (rows: readonly string[]) => number;
+  readonly expected: (rows: readonly Row[]) => number;
 }
 
 /** The row of `step` changes places with a neighbour, if one of the two computes and the other does not. */
-export function shift(rows: readonly string[], step: number, by: -1 | 1): Move | undefined {
+export function shift(rows: readonly Row[], step: number, by: -1 | 1): Move | undefined {
   const [row, neighbour] = [rows[step]!, rows[step + by]]; // a step of the plan
   if (step < 1 || step + by < 1 || neighbour === undefined) return undefined;
   if (!computes(row) || computes(neighbour)) return undefined;
@@ -41,7 +42,7 @@ export function shift(rows: readonly string[], step: number, by: -1 | 1): Move |
  * kept states alone, or by the one row that covers the price.
  */
 export function exchanges(
-  rows: readonly string[],
+  rows: readonly Row[],
   modules: readonly string[],
   prospects: Prospects,
 ): readonly Move[] {
@@ -50,16 +51,16 @@ export function exchanges(
   const spare = budget - rows.reduce((sum, row) => sum + price(row), 0);
   const savings = changes.filter(({ saved }) => saved > 0)
     .toSorted((a, b) => a.harm / a.saved - b.harm / b.saved);
-  const states = savings.filter(({ row }) => loadsState(row));
+  const states = savings.filter(({ row }) => row.kind === "state");
   const moves = new Map<string, Move>(
     changes.filter(({ saved }) => saved <= 0).flatMap((change) =>
       waysToPay(change, { spare, savings, states }).map((paid) => moveOf(rows, paid))
-    ).map((move) => [move.rows.join(), move]),
+    ).map((move) => [textOf(move.rows), move]),
   );
   const better = oneEach(savings.filter(({ harm }) => harm < 0));
   for (const cheaper of [better, ...savings.map((saving) => [saving])]) {
     const move = moveOf(rows, cheaper);
-    moves.set(move.rows.join(), move);
+    moves.set(textOf(move.rows), move);
   }
   const ranked = [...moves.values()]
     .map((move) => ({ move, error: expected(move.rows) }))
@@ -78,7 +79,7 @@ function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
 /** One row that becomes another. */
 interface Change {
   readonly step: number;
-  readonly row: string;
+  readonly row: Row;
   /** Multiply-accumulates less than before; negative when it costs more. */
   readonly saved: number;
   /** How much more error is expected. */
@@ -86,14 +87,15 @@ interface Change {
 }
 
 function changesOf(
-  rows: readonly string[],
+  rows: readonly Row[],
   modules: readonly string[],
   { price, expected }: Prospects,
 ): Change[] {
   const before = expected(rows);
-  const options = [".".repeat(modules.length), "r".repeat(modules.length), ...partialRows(modules)];
+  const { length } = modules;
+  const options = [evenRow("run", length), evenRow("reuse", length), ...partialRows(modules)];
   return rows.flatMap((current, step) =>
-    step === 0 ? [] : options.filter((row) => row !== current).map((row) => ({
+    step === 0 ? [] : options.filter(({ text }) => text !== current.text).map((row) => ({
       step,
       row,
       saved: price(current) - price(row),
@@ -144,12 +146,12 @@ function oneEach(changes: readonly Change[]): Change[] {
   return [...first.values()];
 }
 
-function moveOf(rows: readonly string[], changes: readonly Change[]): Move {
+function moveOf(rows: readonly Row[], changes: readonly Change[]): Move {
   const changed = changes.reduce((all, { step, row }) => all.with(step, row), rows);
   return { kind: kindOf(changes), rows: changed };
 }
 
 function kindOf(changes: readonly Change[]): MoveKind {
-  if (changes.some(({ row }) => loadsState(row))) return "state";
+  if (changes.some(({ row }) => row.kind === "state")) return "state";
   return changes.some(({ row }) => computes(row) && !isFull(row)) ? "cells" : "steps";
 }

@@ -13,7 +13,7 @@ import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
 import { fullSteps } from "../../engine/segment/step_segments.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
-import type { FullStep, MixedStep, Step } from "../../plan/compile.ts";
+import type { FullStep, MixedStep, ModuleAction, Step } from "../../plan/compile.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "../trials.ts";
 
@@ -84,7 +84,7 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
 /** A step that runs every module and keeps every feature. */
 export function storeAll(modules: number): FullStep {
   const [full] = fullSteps(1, modules);
-  return { ...full!, actions: full!.actions.map(() => ({ kind: "run", store: true })) }; // one was asked for
+  return { ...full!, actions: full!.actions.map(() => ({ kind: "run", keep: 1 })) }; // one was asked for
 }
 
 /** The noise that one step predicts from the latents of the full run, with what the cache keeps. */
@@ -108,7 +108,7 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
   const steps: Step[] = [...fullSteps(trials.times.length, modules)];
   const before = steps[j - 1]!; // j ≥ 1
   if (before.kind === "full") {
-    steps[j - 1] = { ...before, actions: before.actions.map(() => ({ kind: "run", store: true })) };
+    steps[j - 1] = { ...before, actions: before.actions.map(() => ({ kind: "run", keep: 1 })) };
   }
   steps[j] = reuseAll(modules, "drop");
   const trajectory = await trial(trials, steps, { first: j - 1, before: trials.full });
@@ -117,15 +117,14 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
 
 /** A step that runs no branch and merges every kept feature. */
 export function reuseAll(modules: number, after: "drop" | "keep" = "keep"): MixedStep {
-  const action = { kind: "reuse", drop: after === "drop" } as const;
-  return {
-    kind: "mixed",
-    index: 0,
-    slot: "joint",
-    storeHidden: false,
-    storeResidual: false,
-    actions: Array.from({ length: modules }, () => action),
-  };
+  const action: ModuleAction = { kind: "reuse", keep: after === "keep" ? 1 : 0 };
+  return mixedStep(Array.from({ length: modules }, () => action));
+}
+
+/** A step of these actions that keeps no state. */
+export function mixedStep(actions: readonly ModuleAction[]): MixedStep {
+  const at = { index: 0, slot: "joint" };
+  return { kind: "mixed", ...at, storeHidden: false, storeResidual: false, actions };
 }
 
 /** Root mean square difference. */

@@ -8,10 +8,12 @@
 import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf } from "../../engine/run.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
-import type { ModuleAction, Step } from "../../plan/compile.ts";
+import { CELLS } from "../../plan/cells.ts";
+import type { Step } from "../../plan/compile.ts";
+import type { Row } from "../../plan/row.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { RowShares } from "./expected_error.ts";
-import { predictNoise, reuseAll, rootMeanSquare, storeAll } from "./reuse_error.ts";
+import { mixedStep, predictNoise, reuseAll, rootMeanSquare, storeAll } from "./reuse_error.ts";
 import { partialRows } from "./row_options.ts";
 import { runOf, type Trials } from "../trials.ts";
 
@@ -71,7 +73,7 @@ async function sharesAt(
     readonly index: number;
     readonly constants: Values;
     readonly exact: Tensor;
-    readonly rows: readonly string[];
+    readonly rows: readonly Row[];
   },
 ): Promise<Map<string, number>> {
   const errorOf = async (step: Step): Promise<number> =>
@@ -79,19 +81,13 @@ async function sharesAt(
   const reused = reuseAll(trials.subject.model.transformer.modules.length);
   const whole = Math.max(await errorOf(reused), Number.MIN_VALUE);
   const shares = new Map<string, number>();
-  for (const row of rows) shares.set(row, await errorOf(stepOf(row)) / whole);
+  for (const row of rows) shares.set(row.text, await errorOf(stepOf(row)) / whole);
   return shares;
 }
 
 /** A step that keeps nothing new and drops nothing. */
-function stepOf(row: string): Step {
-  const at = { index: 0, slot: "joint", drop: false } as const;
-  if (row === "=") return { kind: "reuse", ...at, load: "hidden" };
-  if (row === "+") return { kind: "reuse", ...at, load: "residual" };
-  const actions = Array.from(
-    row,
-    (mark): ModuleAction =>
-      mark === "r" ? { kind: "reuse", drop: false } : { kind: "run", store: false },
-  );
-  return { ...reuseAll(row.length), actions };
+function stepOf(row: Row): Step {
+  const at = { index: 0, slot: "joint" };
+  if (row.kind === "state") return { kind: "reuse", ...at, load: row.state, drop: false };
+  return mixedStep(row.cells.map((kind) => ({ kind, keep: CELLS[kind].loads })));
 }

@@ -11,12 +11,13 @@
  */
 
 import { type ModelCost, rowMacs } from "../../plan/cost.ts";
+import { evenRow, type Row, textOf } from "../../plan/row.ts";
 import { exchanges, type Move, type MoveKind, type Prospects, shift } from "./moves.ts";
 
 /** Rows and what they are worth. */
 export interface Measured {
   /** One row per step. */
-  readonly rows: readonly string[];
+  readonly rows: readonly Row[];
   /** Mean PSNR in dB to the full run on the held-back conditions. */
   readonly psnr: number;
 }
@@ -28,11 +29,11 @@ export interface SearchProblem<M extends Measured> {
   /** What is paid for them. */
   readonly cost: ModelCost;
   /** Plans to begin with, by name; those beyond the budget are passed over. */
-  readonly starts: ReadonlyMap<string, readonly string[]>;
+  readonly starts: ReadonlyMap<string, readonly Row[]>;
   /** Expected final error: decides what is measured first. */
-  readonly expected: (rows: readonly string[]) => number;
+  readonly expected: (rows: readonly Row[]) => number;
   /** Measures rows; `known` was measured before. */
-  readonly measure: (rows: readonly string[], known: M | undefined) => Promise<M>;
+  readonly measure: (rows: readonly Row[], known: M | undefined) => Promise<M>;
 }
 
 /** How to search. */
@@ -100,11 +101,11 @@ async function begin<M extends Measured>(
   const measured = new Set<string>();
   let best: { readonly start: string; readonly found: M } | undefined;
   for (const [start, rows] of problem.starts) {
-    if (!affordable(rows, prospects) || measured.has(rows.join()) || spent(measured, options)) {
+    if (!affordable(rows, prospects) || measured.has(textOf(rows)) || spent(measured, options)) {
       continue;
     }
     const found = await problem.measure(rows, undefined);
-    measured.add(rows.join());
+    measured.add(textOf(rows));
     if (best === undefined || found.psnr > best.found.psnr) best = { start, found };
     options.onProgress?.(measured.size, options.trials, best.found.psnr);
   }
@@ -138,7 +139,7 @@ async function exchangePass<M extends Measured>(search: Search<M>): Promise<bool
   const before = search.best;
   for (let improved = true; improved;) {
     const fresh = exchanges(search.best.rows, modules, prospects)
-      .filter(({ rows }) => !measured.has(rows.join()) && affordable(rows, prospects));
+      .filter(({ rows }) => !measured.has(textOf(rows)) && affordable(rows, prospects));
     improved = false;
     for (const move of fresh.slice(0, EXCHANGES)) {
       improved = await measureMove(search, move);
@@ -154,9 +155,9 @@ async function measureMove<M extends Measured>(
   { kind, rows }: Move,
 ): Promise<boolean> {
   const { problem, options, measured, moves, tried } = search;
-  if (measured.has(rows.join()) || spent(measured, options)) return false;
+  if (measured.has(textOf(rows)) || spent(measured, options)) return false;
   const found = await problem.measure(rows, search.best);
-  measured.add(rows.join());
+  measured.add(textOf(rows));
   tried[kind]++;
   const better = found.psnr > search.best.psnr;
   if (better) {
@@ -171,7 +172,7 @@ function spent(measured: ReadonlySet<string>, { trials }: SearchOptions): boolea
   return measured.size >= trials;
 }
 
-function affordable(rows: readonly string[], { price, budget }: Prospects): boolean {
+function affordable(rows: readonly Row[], { price, budget }: Prospects): boolean {
   return rows.reduce((sum, row) => sum + price(row), 0) <= budget;
 }
 
@@ -179,7 +180,7 @@ function prospectsOf<M extends Measured>(
   { modules, cost, starts, expected }: SearchProblem<M>,
   speedup: number,
 ): Prospects {
-  const price = (row: string): number => rowMacs(row, cost);
+  const price = (row: Row): number => rowMacs(row, cost);
   const [rows = []] = starts.values();
-  return { price, budget: rows.length * price(".".repeat(modules.length)) / speedup, expected };
+  return { price, budget: rows.length * price(evenRow("run", modules.length)) / speedup, expected };
 }

@@ -7,6 +7,7 @@
 import { modelCost } from "../../engine/plan_facts.ts";
 import { type ModelCost, rowMacs } from "../../plan/cost.ts";
 import type { Plan } from "../../plan/plan.ts";
+import { evenRow, type Row, STATE_ROWS } from "../../plan/row.ts";
 import {
   type CalibrationTask,
   type Conditions,
@@ -109,7 +110,7 @@ async function problemOf(task: SearchTask, report: Report): Promise<SearchProble
   const age = Math.max(1, Math.round(steps / Math.max(1, count)) - 1);
   const shares = await measureRows(recorded, { age, onProgress: report("rows") });
   const heldBack = await openTrials(subjectOf(task, sliceConditions(conditions, half, half)));
-  const guided = await guidedRows({ ...task, levels: {}, warmup: 0 }, drifts, speedup);
+  const guided = guidedRows({ ...task, levels: {}, warmup: 0 }, drifts, speedup);
   return {
     modules: transformer.modules.map(({ name }) => name),
     cost,
@@ -124,8 +125,8 @@ async function problemOf(task: SearchTask, report: Report): Promise<SearchProble
 
 /** The largest number of full steps that is fast enough, the others reusing every feature. */
 function fullStepCount(cost: ModelCost, steps: number, speedup: number): number {
-  const full = rowMacs(".".repeat(cost.modules.length), cost);
-  const reuse = rowMacs("r".repeat(cost.modules.length), cost);
+  const full = rowMacs(evenRow("run", cost.modules.length), cost);
+  const reuse = rowMacs(evenRow("reuse", cost.modules.length), cost);
   return Math.floor((steps * full / speedup - steps * reuse) / (full - reuse));
 }
 
@@ -141,16 +142,18 @@ interface StartOptions {
 function fullStepStarts(errors: ReuseErrors, options: StartOptions): readonly Start[] {
   const { steps, count, modules, shares } = options;
   if (count < 1) return [];
-  const features = Array.from({ length: steps }, () => "r".repeat(modules));
-  const states = features.map((row, step) => leastOf([row, "=", "+"], shares[step]!)); // each has shares
-  const withFull = (rows: readonly string[], full: readonly number[]): readonly string[] =>
-    rows.map((row, step) => full.includes(step) ? ".".repeat(modules) : row);
+  const [run, reuse] = [evenRow("run", modules), evenRow("reuse", modules)];
+  const features = Array.from({ length: steps }, () => reuse);
+  const cheap = [reuse, STATE_ROWS.hidden, STATE_ROWS.residual];
+  const states = shares.map((known) => leastOf(cheap, known)); // one for each step
+  const withFull = (rows: readonly Row[], full: readonly number[]): readonly Row[] =>
+    rows.map((row, step) => full.includes(step) ? run : row);
   const evenly = Array.from({ length: count }, (_, i) => Math.floor(i * steps / count));
   const starts: Start[] = [["uniform", withFull(features, evenly)]];
   if (count * (errors.longest + 1) < steps) return starts;
   const least = {
     ...errors,
-    final: errors.final.map((row) => row.map((e, j) => e * (shares[j]!.get(states[j]!) ?? 1))),
+    final: errors.final.map((row) => row.map((e, j) => e * (shares[j]!.get(states[j]!.text) ?? 1))),
   };
   return [
     ["placed", withFull(features, placeFullSteps(errors, steps, count))],
@@ -160,11 +163,11 @@ function fullStepStarts(errors: ReuseErrors, options: StartOptions): readonly St
 }
 
 /** A plan to begin with, and its name. */
-type Start = readonly [string, readonly string[]];
+type Start = readonly [string, readonly Row[]];
 
 /** The row of least error; a row without a share has 1. */
-function leastOf(rows: readonly string[], shares: ReadonlyMap<string, number>): string {
-  const shareOf = (row: string): number => shares.get(row) ?? 1;
+function leastOf(rows: readonly Row[], shares: ReadonlyMap<string, number>): Row {
+  const shareOf = ({ text }: Row): number => shares.get(text) ?? 1;
   return rows.reduce((best, row) => shareOf(row) < shareOf(best) ? row : best);
 }
 

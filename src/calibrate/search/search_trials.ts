@@ -5,8 +5,7 @@
  */
 
 import { compilePlan } from "../../plan/compile.ts";
-import type { Plan } from "../../plan/plan.ts";
-import { isFull } from "./row_options.ts";
+import { isFull, type Row } from "../../plan/row.ts";
 import type { Measured } from "./search.ts";
 import { psnrToFull, type Trajectory, trial, type Trials } from "../trials.ts";
 
@@ -22,10 +21,11 @@ export interface MeasuredRows extends Measured {
  */
 export async function measureOn(
   heldBack: Trials,
-  rows: readonly string[],
+  rows: readonly Row[],
   known: MeasuredRows | undefined,
 ): Promise<MeasuredRows> {
-  const { steps } = compilePlan(planOf(heldBack, rows));
+  const modules = heldBack.subject.model.transformer.modules.map(({ name }) => name);
+  const { steps } = compilePlan({ modules, slots: ["joint"], rows: rows.map((row) => [row]) });
   const first = known === undefined ? 0 : lastFullShared(rows, known.rows);
   const before = known?.trajectory ?? heldBack.full;
   const trajectory = await trial(heldBack, steps, { first, before });
@@ -33,24 +33,8 @@ export async function measureOn(
 }
 
 /** The last full step up to the first row that differs. */
-function lastFullShared(rows: readonly string[], known: readonly string[]): number {
-  const different = rows.findIndex((row, step) => row !== known[step]);
+function lastFullShared(rows: readonly Row[], known: readonly Row[]): number {
+  const different = rows.findIndex(({ text }, step) => text !== known[step]?.text);
   const shared = rows.slice(0, different < 0 ? rows.length : different + 1);
   return Math.max(0, shared.findLastIndex(isFull));
-}
-
-/** A bare plan, for compiling only. */
-function planOf({ subject: { model }, times }: Trials, rows: readonly string[]): Plan {
-  const { architecture, modules } = model.transformer;
-  return {
-    version: 1,
-    architecture,
-    fingerprints: [],
-    modules: modules.map(({ name }) => name),
-    sampler: { name: model.sampler.name, times },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: {},
-    policy: { name: "search", parameters: {} },
-  };
 }

@@ -11,6 +11,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { type Dim, GraphBuilder, type Node } from "../../onnx/graph.ts";
 import type { LinearLowering } from "../../onnx/linear.ts";
 import { add, identity, slice, subtract } from "../../onnx/operators.ts";
+import { type Cell, CELLS } from "../../plan/cells.ts";
 import {
   HEAD,
   modulationOf,
@@ -29,8 +30,8 @@ export type Part =
     readonly kind: "module";
     /** Index in execution order. */
     readonly index: number;
-    /** Run the branch, or merge a feature that an earlier step kept. */
-    readonly action: "run" | "reuse";
+    /** Run the branch, or merge what is made of features that earlier steps kept. */
+    readonly action: Cell;
     /** Whether the feature is a result of the graph. */
     readonly store: boolean;
     /** Whether what lies between the halves of the branch is a result too: for calibration only. */
@@ -62,9 +63,9 @@ export function stateStreams({ streams, head: { reads } }: Transformer): readonl
   return reads === undefined ? streams : streams.filter(({ name }) => reads.includes(name));
 }
 
-/** Name of a module's feature as graph input or output. */
-export function featureName(module: string, index: number): string {
-  return `feature.${module}.${index}`;
+/** Name of a module's feature as graph input or output; `age` counts those that are newer. */
+export function featureName(module: string, index: number, age = 0): string {
+  return `feature.${module}.${index}${age === 0 ? "" : `.before.${age}`}`;
 }
 
 /** Name of what lies between the halves of a module's branch, as graph output. */
@@ -117,7 +118,7 @@ export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
     const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}`;
-    return `${part.index}${part.action === "run" ? "." : "r"}${results}`;
+    return `${part.index}${CELLS[part.action].mark}${results}`;
   });
   return marks.join(" ");
 }
@@ -165,9 +166,33 @@ function addModule(
   const modulation = takeModulation(module.modulationRows);
   const features = part.action === "run"
     ? runBranch(graph, module, { streams, modulation, probe: part.probe ?? false })
-    : module.featureDims.map((dims, i) => graph.input(featureName(module.name, i), dims));
+    : FROM_KEPT[part.action](graph, keptInputs(graph, module, CELLS[part.action].loads));
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
+}
+
+/** A cell that loads kept features instead of running the branch. */
+type LoadingCell = Exclude<Cell, "run">;
+
+/** What a module's feature is made of: its kept ones, the latest first. */
+const FROM_KEPT: Readonly<
+  Record<LoadingCell, (graph: GraphBuilder, kept: readonly Feature[]) => Feature>
+> = {
+  reuse: (_, [latest]) => latest!, // it loads one
+};
+
+/** Tensors of a module's feature: one, or one for each stream. */
+type Feature = readonly Node[];
+
+function keptInputs(
+  graph: GraphBuilder,
+  { name, featureDims }: Module,
+  count: number,
+): readonly Feature[] {
+  return Array.from(
+    { length: count },
+    (_, age) => featureDims.map((dims, i) => graph.input(featureName(name, i, age), dims)),
+  );
 }
 
 /** Features of a module; with `probe` what lies between the halves of its branch is a result. */

@@ -5,7 +5,7 @@
  */
 
 import type { Backend } from "../../backend/backend.ts";
-import type { FullStep, ReuseStep, Step } from "../../plan/compile.ts";
+import { type FullStep, type ReuseStep, type Step, stores } from "../../plan/compile.ts";
 import type { Part, Segment } from "./segment.ts";
 
 /** A step that runs the embedding, all merges and the head. */
@@ -22,7 +22,7 @@ export function moduleParts(step: TrunkRunStep): readonly Part[] {
     kind: "module",
     index,
     action: action.kind,
-    store: action.kind === "run" && action.store,
+    store: stores(action),
   }));
 }
 
@@ -43,12 +43,12 @@ export function cutSegments(parts: readonly Part[], weights: Backend["weights"])
 }
 
 function isReused(part: Part | undefined): boolean {
-  return part?.kind === "module" && part.action === "reuse";
+  return part?.kind === "module" && part.action !== "run";
 }
 
 /** The steps of a run without a plan: everything runs, nothing is kept. */
 export function fullSteps(steps: number, modules: number): readonly FullStep[] {
-  const actions = Array.from({ length: modules }, () => ({ kind: "run", store: false } as const));
+  const actions = Array.from({ length: modules }, () => ({ kind: "run", keep: 0 } as const));
   const kept = { storeHidden: false, storeResidual: false };
   return Array.from({ length: steps }, (_, index) => (
     { kind: "full", index, slot: "joint", ...kept, actions }

@@ -6,6 +6,7 @@
 import { PlanError } from "../../errors.ts";
 import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";
 import type { Plan } from "../plan.ts";
+import type { Row } from "../row.ts";
 
 /**
  * Writes a DiT or FLUX plan as a cache book that the published code would run the same way.
@@ -21,12 +22,10 @@ export function exportCacheBook(plan: Plan): CacheBook {
     refuseExport("architecture", "dit or flux", plan.architecture);
   }
   if (plan.slots.length !== 1) refuseExport("slots", "one", plan.slots.length);
-  const residual = plan.rows.findIndex(([row]) => row === "+");
-  if (residual >= 0) refuseExport(`step ${residual}`, '"=" or marks of modules', '"+"');
   checkNames(plan, layout);
-  const rows = plan.rows.map(([row]) => row!);
+  const rows = plan.rows.map(([row], step) => maskOf(row!, step)); // one slot
   return Object.assign(
-    { [layout.step[0]!]: rows.map((row) => row === "=") },
+    { [layout.step[0]!]: rows.map((reused) => reused === undefined) },
     ...layout.groups.map((group) => {
       const masks = writeGroup(plan.modules, rows, group);
       return group.key === undefined ? masks : { [group.key]: masks };
@@ -34,14 +33,27 @@ export function exportCacheBook(plan: Plan): CacheBook {
   );
 }
 
-function writeGroup(modules: readonly string[], rows: readonly string[], group: Group): CacheBook {
+/** What a row reuses, as a book can say it: by module, or the hidden state for `undefined`. */
+function maskOf(row: Row, step: number): readonly boolean[] | undefined {
+  if (row.kind === "modules" && row.cells.every((cell) => cell === "run" || cell === "reuse")) {
+    return row.cells.map((cell) => cell === "reuse");
+  }
+  if (row.kind === "state" && row.state === "hidden") return undefined;
+  refuseExport(`step ${step}`, '"=" or marks "." and "r" of modules', `"${row.text}"`);
+}
+
+function writeGroup(
+  modules: readonly string[],
+  rows: readonly (readonly boolean[] | undefined)[],
+  group: Group,
+): CacheBook {
   const columns = (part: string): readonly number[] =>
     modules.flatMap((name, m) =>
       name.startsWith(`${group.prefix}.`) && name.endsWith(`.${part}`) ? [m] : []
     );
   const masks: Record<string, Mask> = {};
   for (const [part, keys] of Object.entries(group.parts)) {
-    const mask = rows.map((row) => columns(part).map((m) => row === "=" || row[m] === "r"));
+    const mask = rows.map((reused) => columns(part).map((m) => reused?.[m] ?? true));
     for (const key of keys) masks[key] = mask;
   }
   if (group.copy !== undefined) masks[group.copy[0]] = masks[group.copy[1]]!;

@@ -6,7 +6,8 @@
 import { PlanError } from "../../errors.ts";
 import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";
 import type { Plan, PlanSampler } from "../plan.ts";
-import { writeRow } from "../row.ts";
+import { evenRow, reuseRow, STATE_ROWS } from "../row.ts";
+import { checkLoads } from "../uses.ts";
 
 /**
  * Makes an unbound plan of a published cache book, recognised by its content.
@@ -17,7 +18,8 @@ import { writeRow } from "../row.ts";
  * @param book Parsed JSON.
  * @param sampler The sampler that the book was made for, which it does not say itself.
  * @throws {PlanError} When the layout is unknown, a key is unknown or absent, a mask is empty,
- * ragged, not boolean or of another size than the others; names mask, row and column.
+ * ragged, not boolean or of another size than the others; names mask, row and column. Also when the
+ * first step reuses anything.
  */
 export function importCacheBook(book: unknown, sampler: PlanSampler): Plan {
   const root = objectAt(book, "book");
@@ -30,10 +32,10 @@ export function importCacheBook(book: unknown, sampler: PlanSampler): Plan {
     ...layout.groups.flatMap(({ key, parts }) => key ?? Object.values(parts).flat()),
   ]);
   const rows = step.map((reused, t) => {
-    if (t === 0 && layout.guardsFirst) return ".".repeat(parts.length);
-    return reused ? "=" : writeRow({ kind: "modules", reuse: parts.map(({ reuse }) => reuse[t]!) });
+    if (t === 0 && layout.guardsFirst) return evenRow("run", parts.length);
+    return reused ? STATE_ROWS.hidden : reuseRow(parts.map(({ reuse }) => reuse[t]!));
   });
-  return {
+  const plan: Plan = {
     version: 1,
     architecture: layout.architecture,
     fingerprints: [],
@@ -44,6 +46,8 @@ export function importCacheBook(book: unknown, sampler: PlanSampler): Plan {
     context: {},
     policy: { name: "imported", parameters: { layout: layout.architecture } },
   };
+  checkLoads(plan, "import cache book");
+  return plan;
 }
 
 function layoutOf(root: CacheBook): Layout {

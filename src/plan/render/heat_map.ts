@@ -3,15 +3,16 @@
  *
  * @module
  */
-import type { Plan } from "../plan.ts";
-import { readRow } from "../row.ts";
+import { type Cell, CELLS, type State } from "../cells.ts";
+import { readModuleName } from "../module_name.ts";
+import type { PlanRows } from "../plan.ts";
 
 /** A plan as a table of shares. */
 export interface HeatMap {
   /** Top to bottom. */
   readonly rows: readonly HeatRow[];
   /** By step: the state that is reused as a whole; `undefined` where the trunk runs. */
-  readonly states: readonly ("=" | "+" | undefined)[];
+  readonly states: readonly (State | undefined)[];
 }
 
 /** One line: one module, or all modules of a kind. */
@@ -20,6 +21,8 @@ export interface HeatRow {
   readonly label: string;
   /** By step: share of its modules that is reused, 0 … 1; 1 where a state is reused. */
   readonly shares: readonly number[];
+  /** By step: what all of its modules do; `undefined` where they differ, or a state is reused. */
+  readonly cells: readonly (Cell | undefined)[];
 }
 
 /** What to make a table of. */
@@ -31,31 +34,34 @@ export interface HeatMapOptions {
 }
 
 /** Makes the table of one slot of a plan. */
-export function heatMap(plan: Plan, options: HeatMapOptions): HeatMap {
-  const slot = plan.slots[options.slot];
-  const steps = plan.rows.map((row, t) =>
-    readRow(row[options.slot]!, plan.modules, `step ${t} (slot ${slot})`)
-  );
-  const lines = plan.modules.length > options.mostRows
-    ? byKind(plan.modules)
-    : plan.modules.map((label, m) => ({ label, members: [m] }));
+export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMapOptions): HeatMap {
+  const steps = rows.map((row) => row[slot]!); // a row for each slot
+  const lines = modules.length > mostRows
+    ? byForm(modules)
+    : modules.map((label, m) => ({ label, members: [m] }));
   return {
-    states: steps.map(({ kind }) =>
-      kind === "hidden" ? "=" : kind === "residual" ? "+" : undefined
-    ),
-    rows: lines.map(({ label, members }) => ({
-      label,
-      shares: steps.map((step) =>
-        step.kind === "modules" ? members.filter((m) => step.reuse[m]).length / members.length : 1
-      ),
-    })),
+    states: steps.map((step) => step.kind === "state" ? step.state : undefined),
+    rows: lines.map(({ label, members }) => {
+      const cells = steps.map((step) =>
+        step.kind === "state" ? [] : members.map((m) => step.cells[m]!) // a cell for each module
+      );
+      return {
+        label,
+        shares: cells.map((all) =>
+          all.length === 0 ? 1 : all.filter((cell) => CELLS[cell].branch === 0).length / all.length
+        ),
+        cells: cells.map(([first, ...others]) =>
+          others.every((cell) => cell === first) ? first : undefined
+        ),
+      };
+    }),
   };
 }
 
 /** Modules whose names differ only in numbers. */
-function byKind(
+function byForm(
   modules: readonly string[],
 ): readonly { readonly label: string; readonly members: readonly number[] }[] {
-  const kinds = Map.groupBy(modules.keys(), (m) => modules[m]!.replace(/\.\d+\./g, ".*."));
-  return [...kinds].map(([kind, members]) => ({ label: `${kind} ×${members.length}`, members }));
+  const forms = Map.groupBy(modules.keys(), (m) => readModuleName(modules[m]!).form);
+  return [...forms].map(([form, members]) => ({ label: `${form} ×${members.length}`, members }));
 }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { type Cell, CELL_NAMES, CELLS, STATES } from "../cells.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
+import { readModuleName } from "../module_name.ts";
 import type { Plan } from "../plan.ts";
 
 /** What to draw besides the plan. */
@@ -26,25 +28,29 @@ const FONT = 10;
 const LEGEND = 26;
 const SLOT_HEAD = 34;
 const TICKS = 20;
+/** What a column is filled with before other kinds of cells are drawn over it. */
+const BACKGROUND: Cell = "reuse";
 
-/** Colours with the same order of lightness in light and dark, so that they work without hue. */
+/** Every kind of cell and of state, with the name of its style. */
+const KINDS = Object.entries({ ...CELLS, ...STATES });
+
+/** Colours have the same order of lightness in light and dark, so that they work without hue. */
 const STYLE = `
 .plan-map { font: ${FONT}px ui-sans-serif, system-ui, sans-serif; }
 .plan-map text { fill: #333; }
-.plan-map .reuse { fill: #e2e6ea; }
-.plan-map .run { fill: #1f5fa8; }
-.plan-map .hidden { fill: #f5c27a; }
-.plan-map .residual { fill: #cf9fe0; }
+${fills("light")}
 .plan-map .now { fill: none; stroke: #c2185b; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
 .plan-map text { fill: #ddd; }
-.plan-map .reuse { fill: #2b3036; }
-.plan-map .run { fill: #6fb1f5; }
-.plan-map .hidden { fill: #8a5a14; }
-.plan-map .residual { fill: #744487; }
+${fills("dark")}
 .plan-map .now { stroke: #ff6fa5; }
 }
 `;
+
+function fills(scheme: "light" | "dark"): string {
+  return KINDS.map(([name, { look }]) => `.plan-map .${name} { fill: ${look.fill[scheme]}; }`)
+    .join("\n");
+}
 
 /**
  * Draws a plan as a stand-alone SVG document: one column per step, one line per module, one picture
@@ -100,32 +106,35 @@ function picture(map: HeatMap, grid: Grid, head: string): string {
   return [
     text(0, -22, head, "start"),
     ...columns(map, grid),
-    `<path class="run" d="${runCells(map, grid)}"/>`,
+    ...CELL_NAMES.filter((cell) => cell !== BACKGROUND).map((cell) =>
+      `<path class="${cell}" d="${cellsOf(cell, map, grid)}"/>`
+    ),
     ...map.states.map((state, t) =>
       state === undefined || grid.cellWidth < 7
         ? ""
-        : text((t + 0.5) * grid.cellWidth, -4, state, "middle")
+        : text((t + 0.5) * grid.cellWidth, -4, STATES[state].mark, "middle")
     ),
     ...ticks(grid),
     ...rowLabels(map.rows, grid),
   ].join("");
 }
 
-/** A column for each step: reused as a whole, or as far as nothing that runs is drawn over it. */
+/** A column for each step: reused as a whole, or as far as no other kind of cell is drawn over it. */
 function columns(map: HeatMap, grid: Grid): readonly string[] {
   return map.states.map((state, t) => {
-    const style = state === undefined ? "reuse" : state === "=" ? "hidden" : "residual";
-    return `<rect class="${style}" x="${t * grid.cellWidth}" width="${grid.cellWidth - GAP}" ` +
+    return `<rect class="${state ?? BACKGROUND}" x="${t * grid.cellWidth}" width="${
+      grid.cellWidth - GAP
+    }" ` +
       `height="${grid.height}"/>`;
   });
 }
 
-/** One path for all cells that run; neighbours below each other become one rectangle. */
-function runCells(map: HeatMap, grid: Grid): string {
+/** One path for all cells of a kind; neighbours below each other become one rectangle. */
+function cellsOf(cell: Cell, map: HeatMap, grid: Grid): string {
   const { cellWidth, cellHeight } = grid;
   const gap = cellHeight < 8 ? 0 : GAP;
   return map.states.flatMap((_, t) =>
-    stacks(map.rows.map(({ shares }) => shares[t] === 0), gap > 0).map(([from, to]) => {
+    stacks(map.rows.map(({ cells }) => cells[t] === cell), gap > 0).map(([from, to]) => {
       const height = (to - from) * cellHeight - gap;
       return `M${t * cellWidth} ${from * cellHeight}h${cellWidth - GAP}v${height}h${
         GAP - cellWidth
@@ -161,7 +170,7 @@ function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly str
   let last: string | undefined;
   let free = 0;
   return rows.map(({ label }, m) => {
-    const block = label.slice(0, Math.max(label.lastIndexOf("."), 0)) || label;
+    const block = readModuleName(label).block || label;
     const first = block !== last;
     last = block;
     const top = m * cellHeight;
@@ -179,17 +188,14 @@ function now(step: number | undefined, { cellWidth, height }: Grid): string {
 }
 
 function legend(top: number): string {
-  const entries = [
-    ["run", "runs"],
-    ["reuse", "reused"],
-    ["hidden", "= hidden state reused"],
-    ["residual", "+ residual reused"],
-  ];
-  const lefts = [10, 70, 140, 280];
-  return entries.map(([style, words], i) =>
-    `<rect class="${style}" x="${lefts[i]}" y="${top + 6}" width="10" height="10"/>` +
-    text(lefts[i]! + 15, top + 15, words!, "start")
-  ).join("");
+  let left = 10;
+  return KINDS.map(([style, { mark, words }]) => {
+    const said = Object.hasOwn(STATES, style) ? `${mark} ${words}` : words;
+    const x = left;
+    left += 40 + Math.ceil(said.length * FONT * 0.5);
+    return `<rect class="${style}" x="${x}" y="${top + 6}" width="10" height="10"/>` +
+      text(x + 15, top + 15, said, "start");
+  }).join("");
 }
 
 function titleOf(plan: Plan): string {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { CELLS, STATES } from "../cells.ts";
 import type { Plan } from "../plan.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 
@@ -12,18 +13,17 @@ export interface TextOptions {
   readonly colors?: "ansi" | "plain";
 }
 
-/** Shades from nothing reused to everything reused. */
-const SHADES = ["█", "▓", "▒", "░", "·"] as const;
-/** Colours of the 256-colour palette that read on black and on white. */
-const CODES: Readonly<Record<string, number>> = {
-  "█": 33,
-  "▓": 33,
-  "▒": 37,
-  "░": 37,
-  "·": 244,
-  "=": 208,
-  "+": 170,
-};
+/** Shades of lines whose modules differ, from few to many that are reused. */
+const PARTLY = ["▓", "▒", "░"] as const;
+/** Every kind of cell and of state. */
+const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
+/** Colours of the 256-colour palette, by character. */
+const CODES: ReadonlyMap<string, number> = new Map([
+  ...KINDS.map(({ look: { shade, code } }) => [shade, code] as const),
+  ["▓", CELLS.run.look.code],
+  ["▒", 37],
+  ["░", 37],
+]);
 /** Most lines of single modules; beyond it, modules of one kind share a line. */
 const MOST_LINES = 32;
 
@@ -42,9 +42,13 @@ export function renderText(plan: Plan, options: TextOptions = {}): string {
   return [
     `${plan.architecture}, ${plan.modules.length} modules, ${name}, ${times.length} steps`,
     ...pictures.flat(),
-    `${paint("█")} runs  ${paint("▓▒░")} partly  ${paint("·")} reused  ` +
-    `${paint("=")} hidden state reused  ${paint("+")} residual reused`,
+    legend(paint),
   ].join("\n") + "\n";
+}
+
+function legend(paint: (text: string) => string): string {
+  const [first, ...others] = KINDS.map(({ look, words }) => `${paint(look.shade)} ${words}`);
+  return [first, `${paint(PARTLY.join(""))} partly`, ...others].join("  ");
 }
 
 function picture(map: HeatMap, paint: (text: string) => string): readonly string[] {
@@ -55,12 +59,12 @@ function picture(map: HeatMap, paint: (text: string) => string): readonly string
   ];
 }
 
-function marks(map: HeatMap, row: HeatRow): string {
-  return row.shares.map((share, t) => {
-    const state = map.states[t];
-    if (state !== undefined) return state;
-    if (share === 0 || share === 1) return SHADES[4 * share];
-    return SHADES[Math.min(3, 1 + Math.floor(share * 3))];
+function marks({ states }: HeatMap, { shares, cells }: HeatRow): string {
+  return shares.map((share, t) => {
+    const [state, cell] = [states[t], cells[t]];
+    if (state !== undefined) return STATES[state].look.shade;
+    if (cell !== undefined) return CELLS[cell].look.shade;
+    return PARTLY[Math.min(2, Math.floor(share * 3))];
   }).join("");
 }
 
@@ -73,7 +77,7 @@ function ruler(steps: number): string {
 /** Colours runs of equal marks. */
 function colored(text: string): string {
   return text.replace(/(.)\1*/gu, (run, mark: string) => {
-    const code = CODES[mark];
+    const code = CODES.get(mark);
     return code === undefined ? run : `\x1b[38;5;${code}m${run}\x1b[0m`;
   });
 }

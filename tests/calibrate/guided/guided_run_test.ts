@@ -8,7 +8,8 @@ import { calibrateTradeOff, type TradeOffPoint } from "../../../src/calibrate/tr
 import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
-import { parsePlan } from "../../../src/plan/plan.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
+import { textsOf } from "../../plan/example_plans.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 
@@ -82,7 +83,7 @@ Deno.test("guided calibration gives a bound plan that reads back and runs", asyn
     assertEquals(plan.policy.name, "guided");
     assertEquals(plan.context.guidance, 4);
     assertEquals(plan.calibration?.seeds, [3, 4]);
-    assertEquals(plan.rows.filter(([row]) => row === "rrrrrr").length, 3); // half of 5, rounded
+    assertEquals(plan.rows.filter(([row]) => row?.text === "rrrrrr").length, 3); // half of 5, rounded
     const { notices, latents } = await task.pipeline.generate({ plan, labels: [1], guidance: 4 });
     assertEquals(notices, []);
     assert(latents.data.every(Number.isFinite));
@@ -105,7 +106,7 @@ Deno.test("guided calibration of one to three steps and one run gives plans that
     for (const steps of [1, 2, 3]) {
       const levels = { step: 1, attn: 1, mlp: 1 };
       const plan = await calibrateGuided({ ...task, conditions, steps, levels });
-      assertEquals(plan.rows.map(([row]) => row), ["......", "rrrrrr", "rrrrrr"].slice(0, steps));
+      assertEquals(textsOf(plan).flat(), ["......", "rrrrrr", "rrrrrr"].slice(0, steps));
       await task.pipeline.generate({ plan, labels: [0] });
     }
   });
@@ -172,7 +173,7 @@ Deno.test("calibrateTradeOff() of two and three steps gives plans, of one step s
   await withTask(async (task) => {
     for (const steps of [2, 3]) {
       const plan = await calibrateTradeOff({ ...task, steps, speedup: 1.3, seconds: 0 });
-      assertEquals(plan.rows[0], ["......"]);
+      assertEquals(textsOf(plan)[0], ["......"]);
       await task.pipeline.generate({ plan, labels: [0] });
     }
     await assertRejects(

@@ -1,7 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import type { Drift } from "../../../src/calibrate/guided/drift.ts";
 import { driftBetween, sampler } from "../../../src/calibrate/guided/drift.ts";
-import { guidedChoice, type GuidedSettings } from "../../../src/calibrate/guided/guided.ts";
+import {
+  type GuidedChoice,
+  guidedChoice,
+  type GuidedSettings,
+} from "../../../src/calibrate/guided/guided.ts";
 import { predictionWeights } from "../../../src/sampler/ddim.ts";
 import { linearSchedule } from "../../../src/sampler/noise_schedule.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";
@@ -24,20 +28,24 @@ function settings(changes: Partial<GuidedSettings> = {}): GuidedSettings {
   return { levels, warmup: 0, weights: new Array(STEPS).fill(1), ...changes };
 }
 
+function marks({ rows }: Pick<GuidedChoice, "rows">): readonly string[] {
+  return rows.map(({ text }) => text);
+}
+
 const even = new Array<number>(STEPS).fill(1);
 const model = [driftOf("step", 0, even), driftOf("attn", 0, even)];
 
 Deno.test("guidedChoice() reuses the share of steps that the level says, evenly for even drift", () => {
-  const { rows, thresholds } = guidedChoice(model, settings());
-  assertEquals(rows, [".", "r", ".", "r", ".", "r", "."]);
+  const { thresholds, ...choice } = guidedChoice(model, settings());
+  assertEquals(marks(choice), [".", "r", ".", "r", ".", "r", "."]);
   assert(thresholds["step"]! > 1 && thresholds["step"]! <= 3); // 1 is reused, 1 + 2 is not
 });
 
 Deno.test("guidedChoice() reuses where the drift is small, and where the sampler moves little", () => {
   const slowEnd = [driftOf("step", 0, [1, 1, 1, 1, .1, .1, .1]), model[1]!];
-  assertEquals(guidedChoice(slowEnd, settings()).rows, [".", ".", ".", ".", "r", "r", "r"]);
+  assertEquals(marks(guidedChoice(slowEnd, settings())), [".", ".", ".", ".", "r", "r", "r"]);
   const weights = [1, .1, .1, .1, 1, 1, 1];
-  assertEquals(guidedChoice(model, settings({ weights })).rows, [
+  assertEquals(marks(guidedChoice(model, settings({ weights }))), [
     ".",
     "r",
     "r",
@@ -51,40 +59,40 @@ Deno.test("guidedChoice() reuses where the drift is small, and where the sampler
 Deno.test("guidedChoice() counts a module's error also in steps that are reused as a whole", () => {
   const levels = { step: 0.5, attn: 0.5 };
   const still = driftOf("attn", 1, new Array(STEPS).fill(0.01));
-  const { rows } = guidedChoice([...model, still], settings({ levels }));
-  assertEquals(rows, ["..", "rr", ".r", "rr", ".r", "rr", ".r"]);
+  const choice = guidedChoice([...model, still], settings({ levels }));
+  assertEquals(marks(choice), ["..", "rr", ".r", "rr", ".r", "rr", ".r"]);
 });
 
 Deno.test("guidedChoice() with level 0 never reuses, with level 1 all but the protected", () => {
   const none = guidedChoice(model, settings({ levels: { step: 0, attn: 0 } }));
-  assertEquals(none.rows, even.map(() => "."));
+  assertEquals(marks(none), even.map(() => "."));
   const all = guidedChoice(model, settings({ levels: { step: 1, attn: 0 }, warmup: 0.5 }));
-  assertEquals(all.rows, [".", ".", ".", "r", "r", "r", "r"]);
+  assertEquals(marks(all), [".", ".", ".", "r", "r", "r", "r"]);
   const modules = guidedChoice(model, settings({ levels: { step: 0, attn: 1 } }));
-  assertEquals(modules.rows, [".", "r", "r", "r", "r", "r", "r"]);
+  assertEquals(marks(modules), [".", "r", "r", "r", "r", "r", "r"]);
 });
 
 Deno.test("guidedChoice() of features that never change reuses nothing below level 1", () => {
   const still = new Array<number>(STEPS).fill(0);
   const unmoved = [driftOf("step", 0, still), driftOf("attn", 0, still)];
-  assertEquals(guidedChoice(unmoved, settings()).rows, even.map(() => "."));
+  assertEquals(marks(guidedChoice(unmoved, settings())), even.map(() => "."));
   const all = guidedChoice(unmoved, settings({ levels: { step: 1, attn: 0 } }));
-  assertEquals(all.rows, [".", "r", "r", "r", "r", "r", "r"]);
+  assertEquals(marks(all), [".", "r", "r", "r", "r", "r", "r"]);
 });
 
 Deno.test("guidedChoice() with a warm-up of all steps or one step reuses nothing", () => {
   const levels = { step: 1, attn: 1 };
-  assertEquals(guidedChoice(model, settings({ levels, warmup: 1 })).rows, even.map(() => "."));
+  assertEquals(marks(guidedChoice(model, settings({ levels, warmup: 1 }))), even.map(() => "."));
   const single = [driftOf("step", 0, [1]), driftOf("attn", 0, [1])];
-  assertEquals(guidedChoice(single, settings({ levels, weights: [1] })).rows, ["."]);
+  assertEquals(marks(guidedChoice(single, settings({ levels, weights: [1] }))), ["."]);
 });
 
 Deno.test("guidedChoice() loads nothing older than the longest reuse, not even across whole steps", () => {
   const levels = { step: 1, attn: 1 };
   const capped = guidedChoice(model, settings({ levels, longest: 2 }));
-  assertEquals(capped.rows, [".", "r", "r", ".", "r", "r", "."]);
+  assertEquals(marks(capped), [".", "r", "r", ".", "r", "r", "."]);
   const half = guidedChoice(model, settings({ levels: { step: 0.5, attn: 1 }, longest: 2 }));
-  assertEquals(half.rows, [".", "r", ".", "r", ".", "r", "r"]); // 2 is kept for 3, 4 for 5 and 6
+  assertEquals(marks(half), [".", "r", ".", "r", ".", "r", "r"]); // 2 is kept for 3, 4 for 5 and 6
 });
 
 Deno.test("guidedChoice() refuses a level that is absent or not in 0 … 1", () => {

@@ -19,10 +19,12 @@ import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
 import { bindPlan } from "../../../src/plan/fit.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
-import { parsePlan, type Plan } from "../../../src/plan/plan.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
+import type { Plan } from "../../../src/plan/plan.ts";
 import { sliceRows } from "../../../src/tensor/rows.ts";
 import { requires } from "../../_shim/requires.ts";
 import { assertClose } from "../../conformance/compare.ts";
+import { textsOf } from "../../plan/example_plans.ts";
 import { type GoldenBook, readGoldenBook } from "../golden.ts";
 
 const FLUX_A = new URL("../../golden/flux-a/", import.meta.url);
@@ -66,7 +68,7 @@ Deno.test("guided and search calibrate FLUX on features as they are kept, its sa
     const guided = await calibrateGuided(task);
     assertEquals(guided.sampler.name, "flow-euler");
     assertEquals(guided.context, { guidance: 3.5, tokenGrid: [6, 4], precision: "float32" });
-    const reused = guided.rows.flat().join("").split("").filter((mark) => mark === "r").length;
+    const reused = textsOf(guided).join("").split("").filter((mark) => mark === "r").length;
     assert(reused > 0);
     const found = await calibrateSearch({
       ...task,

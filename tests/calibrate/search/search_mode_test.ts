@@ -10,8 +10,9 @@ import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
 import { compilePlan } from "../../../src/plan/compile.ts";
 import { predictSpeedup } from "../../../src/plan/cost.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
-import { parsePlan } from "../../../src/plan/plan.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { rowsOf, textsOf } from "../../plan/example_plans.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 const FULL = "......";
@@ -91,7 +92,7 @@ Deno.test("a search of two and three steps gives plans that run", async () => {
   await withTask(async (task) => {
     for (const steps of [2, 3]) {
       const plan = await calibrateSearch({ ...task, steps, speedup: 1.3 });
-      assertEquals(plan.rows[0], [FULL]);
+      assertEquals(textsOf(plan)[0], [FULL]);
       await task.pipeline.generate({ plan, labels: [0] });
     }
   });
@@ -100,8 +101,8 @@ Deno.test("a search of two and three steps gives plans that run", async () => {
 Deno.test("measureOn() reruns nothing before the first difference, to the same latents", async () => {
   await withTask(async (task) => {
     const trials = await trialsOf(task.pipeline, task);
-    const known = [FULL, "=", FULL, REUSE, "r.r.r.", "+", FULL, REUSE];
-    const rows = [FULL, "=", FULL, REUSE, "r.r.r.", "=", FULL, REUSE];
+    const known = rowsOf([FULL, "=", FULL, REUSE, "r.r.r.", "+", FULL, REUSE]);
+    const rows = rowsOf([FULL, "=", FULL, REUSE, "r.r.r.", "=", FULL, REUSE]);
     const before = await measureOn(trials, known, undefined);
     const resumed = await measureOn(trials, rows, before);
     const anew = await measureOn(trials, rows, undefined);
@@ -119,7 +120,7 @@ Deno.test("measureRows() gives the error that a row leaves, relative to reusing 
     assertEquals([shares.length, shares[0]!.size], [8, 0]);
     // DDIM is linear in the prediction: errors of the latents behind a step are as those of predictions.
     const errorOf = async (row: string): Promise<number> => {
-      const rows = Array.from({ length: 8 }, () => FULL).with(3, row);
+      const rows = rowsOf(Array.from({ length: 8 }, () => FULL).with(3, row));
       const { trajectory } = await measureOn(trials, rows, undefined);
       return rms(trajectory[4]!.latent, trials.full[4]!.latent);
     };
@@ -135,13 +136,13 @@ Deno.test("expectedError() adds errors of one run of reuse and squares those of 
   const final = [[0, 2, 3, 5], [0, 0, 1, 2], [0, 0, 0, 4], []];
   const errors = { final, longest: 3 };
   const none = [0, 1, 2, 3].map(() => new Map<string, number>());
-  assertEquals(expectedError(["..", "rr", "rr", "rr"], errors, none), (2 + 3 + 5) ** 2);
-  assertEquals(expectedError(["..", "rr", "..", "rr"], errors, none), 2 ** 2 + 4 ** 2);
-  assertEquals(expectedError(["..", "..", "..", ".."], errors, none), 0);
+  assertEquals(expectedError(rowsOf(["..", "rr", "rr", "rr"]), errors, none), (2 + 3 + 5) ** 2);
+  assertEquals(expectedError(rowsOf(["..", "rr", "..", "rr"]), errors, none), 2 ** 2 + 4 ** 2);
+  assertEquals(expectedError(rowsOf(["..", "..", "..", ".."]), errors, none), 0);
   const shares = [new Map(), new Map([["=", 0.5]]), new Map([["r.", 0.25]]), new Map()];
   // A quarter of the older features' error stays after step 2, in it and in what it keeps.
   const mixed = 0.25 * 3 + (0.25 * 5 + 0.75 * 4);
-  assertEquals(expectedError(["..", "=", "r.", "rr"], errors, shares), 1 + mixed ** 2);
+  assertEquals(expectedError(rowsOf(["..", "=", "r.", "rr"]), errors, shares), 1 + mixed ** 2);
   const short = { final: [[0, 2], [0, 0, 3], [0, 0, 0, 1], []], longest: 1 };
-  assertEquals(expectedError(["..", "rr", "rr", ".."], short, none), (2 + 2 * 3) ** 2);
+  assertEquals(expectedError(rowsOf(["..", "rr", "rr", ".."]), short, none), (2 + 2 * 3) ** 2);
 });

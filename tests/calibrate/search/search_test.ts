@@ -1,20 +1,23 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { exchanges, shift } from "../../../src/calibrate/search/moves.ts";
-import { isFull, partialRows } from "../../../src/calibrate/search/row_options.ts";
+import { partialRows } from "../../../src/calibrate/search/row_options.ts";
 import {
   type Measured,
   type SearchProblem,
   searchRows,
 } from "../../../src/calibrate/search/search.ts";
-import { compilePlan } from "../../../src/plan/compile.ts";
+import { type CompiledPlan, compilePlan } from "../../../src/plan/compile.ts";
 import { type ModelCost, predictSpeedup, rowMacs, stepMacs } from "../../../src/plan/cost.ts";
-import type { Plan } from "../../../src/plan/plan.ts";
+import { isFull, type Row, textOf } from "../../../src/plan/row.ts";
+import { examplePlan, rowsOf } from "../../plan/example_plans.ts";
 
 const MODULES = ["0.attn", "0.mlp", "1.attn", "1.mlp"];
 const STEPS = 8;
-const FULL = "....";
-const REUSE = "rrrr";
+const [FULL, REUSE, HIDDEN, RESIDUAL, MLP, THREE] = rowsOf(
+  ["....", "rrrr", "=", "+", "r.r.", "r.rr"],
+  MODULES,
+) as [Row, Row, Row, Row, Row, Row]; // as many as there are texts
 /** Costly merges, so that a kept state is much cheaper than kept features. */
 const COST: ModelCost = {
   embed: 1,
@@ -25,7 +28,7 @@ const COST: ModelCost = {
 /** A world in which a plan's error is a sum over its steps. */
 interface World {
   /** Error of a step that reuses something. */
-  readonly errorOf: (row: string, step: number) => number;
+  readonly errorOf: (row: Row, step: number) => number;
   /** Plans to begin with. */
   readonly starts: SearchProblem<Measured>["starts"];
   /** Whether expectations are right; else they say nothing. */
@@ -34,12 +37,12 @@ interface World {
 
 interface Watched extends SearchProblem<Measured> {
   /** All rows that were measured, in order. */
-  readonly heard: (readonly string[])[];
+  readonly heard: (readonly Row[])[];
 }
 
 function problemOf({ errorOf, starts, foreseen }: World): Watched {
-  const heard: (readonly string[])[] = [];
-  const errorOfAll = (rows: readonly string[]): number =>
+  const heard: (readonly Row[])[] = [];
+  const errorOfAll = (rows: readonly Row[]): number =>
     rows.reduce((sum, row, step) => sum + (isFull(row) ? 0 : errorOf(row, step)), 1e-3);
   return {
     modules: MODULES,
@@ -54,38 +57,28 @@ function problemOf({ errorOf, starts, foreseen }: World): Watched {
   };
 }
 
-function evenly(every: number): readonly string[] {
+function evenly(every: number): readonly Row[] {
   return Array.from({ length: STEPS }, (_, step) => step % every === 0 ? FULL : REUSE);
 }
 
-function planOf(rows: readonly string[]): Plan {
-  return {
-    version: 1,
-    architecture: "toy",
-    fingerprints: [],
-    modules: MODULES,
-    sampler: { name: "ddim", times: rows.map((_, step) => rows.length - step) },
-    slots: ["joint"],
-    rows: rows.map((row) => [row]),
-    context: {},
-    policy: { name: "search", parameters: {} },
-  };
+function speedupOf(rows: readonly Row[]): number {
+  return predictSpeedup(compiled(rows), COST);
 }
 
-function speedupOf(rows: readonly string[]): number {
-  return predictSpeedup(compilePlan(planOf(rows)), COST);
+function compiled(rows: readonly Row[]): CompiledPlan {
+  return compilePlan(examplePlan(rows.map(({ text }) => text), { modules: MODULES }));
 }
 
 Deno.test("rowMacs() is stepMacs() of the compiled row", () => {
-  for (const row of [FULL, REUSE, "r.r.", "=", "+"]) {
-    const { steps } = compilePlan(planOf([FULL, row]));
+  for (const row of [FULL, REUSE, MLP, HIDDEN, RESIDUAL]) {
+    const { steps } = compiled([FULL, row]);
     assertEquals(rowMacs(row, COST), stepMacs(steps[1]!, COST));
   }
 });
 
 Deno.test("partialRows() has kept states, kinds and stretches of the depth, each once", () => {
   assertEquals(
-    partialRows(MODULES).toSorted(),
+    partialRows(MODULES).map(({ text }) => text).toSorted(),
     [
       "+",
       "=",
@@ -104,13 +97,13 @@ Deno.test("partialRows() has kept states, kinds and stretches of the depth, each
     ]
       .toSorted(),
   );
-  assertEquals(partialRows(["0.attn"]), ["=", "+"]);
+  assertEquals(partialRows(["0.attn"]), [HIDDEN, RESIDUAL]);
 });
 
 Deno.test("shift() moves computed steps to steps that compute nothing, never the first", () => {
-  const rows = [FULL, "=", "r.rr", REUSE, FULL];
-  assertEquals(shift(rows, 2, -1), { kind: "shift", rows: [FULL, "r.rr", "=", REUSE, FULL] });
-  assertEquals(shift(rows, 2, 1)?.rows, [FULL, "=", REUSE, "r.rr", FULL]);
+  const rows = [FULL, HIDDEN, THREE, REUSE, FULL];
+  assertEquals(shift(rows, 2, -1), { kind: "shift", rows: [FULL, THREE, HIDDEN, REUSE, FULL] });
+  assertEquals(shift(rows, 2, 1)?.rows, [FULL, HIDDEN, REUSE, THREE, FULL]);
   const none = [
     shift(rows, 1, -1),
     shift(rows, 1, 1),
@@ -131,18 +124,18 @@ Deno.test("a kept state that is as good as kept features pays for another full s
   const speedup = speedupOf(start);
   const found = await searchRows(problem, { speedup, trials: 100 });
   assert(found.rows.filter(isFull).length > start.filter(isFull).length);
-  assert(found.rows.includes("=") && found.moves.state > 0);
+  assert(found.rows.includes(HIDDEN) && found.moves.state > 0);
   assert(speedupOf(found.rows) >= speedup);
 });
 
 Deno.test("modules whose reuse costs nothing pay for steps that run the others", async () => {
   const start = evenly(2);
-  const errorOf = (row: string): number => row === "r.r." ? 0.01 : 1; // only mlp must be fresh
+  const errorOf = ({ text }: Row): number => text === MLP.text ? 0.01 : 1; // only mlp must be fresh
   const problem = problemOf({ errorOf, starts: new Map([["start", start]]), foreseen: true });
   const speedup = speedupOf(start);
   const found = await searchRows(problem, { speedup, trials: 100 });
-  assert(found.rows.includes("r.r.") && found.moves.cells > 0);
-  assert(found.rows.filter((row) => row === REUSE).length < 4);
+  assert(found.rows.some(({ text }) => text === MLP.text) && found.moves.cells > 0);
+  assert(found.rows.filter(({ text }) => text === REUSE.text).length < 4);
   assert(speedupOf(found.rows) >= speedup);
 });
 
@@ -166,14 +159,14 @@ Deno.test("no search measures a plan twice, over the budget, or after its last t
       fc.integer({ min: 1, max: 60 }),
       async (errors, foreseen, trials) => {
         const options = [REUSE, ...partialRows(MODULES)];
-        const errorOf = (row: string, step: number): number =>
-          (errors[options.indexOf(row)] ?? 1) * (1 + step);
+        const errorOf = ({ text }: Row, step: number): number =>
+          (errors[options.findIndex((row) => row.text === text)] ?? 1) * (1 + step);
         const starts = new Map([["a", evenly(4)], ["b", evenly(3)]]);
         const speedup = speedupOf(evenly(3));
         const problem = problemOf({ errorOf, starts, foreseen });
         const found = await searchRows(problem, { speedup, trials });
         assert(problem.heard.length <= trials);
-        assertEquals(new Set(problem.heard.map(String)).size, problem.heard.length);
+        assertEquals(new Set(problem.heard.map(textOf)).size, problem.heard.length);
         for (const rows of problem.heard) assert(speedupOf(rows) >= speedup); // and compiles
         const best = Math.max(
           ...await Promise.all(
@@ -193,10 +186,11 @@ Deno.test("no search measures a plan twice, over the budget, or after its last t
 });
 
 Deno.test("exchanges() takes turns between kinds of moves, the most promising of each first", () => {
-  const expected = (rows: readonly string[]): number =>
-    rows.reduce((sum, row) => sum + (isFull(row) ? 0 : row === "=" ? 3 : row === REUSE ? 2 : 1), 0);
+  const worth = new Map([[FULL.text, 0], [HIDDEN.text, 3], [REUSE.text, 2]]);
+  const expected = (rows: readonly Row[]): number =>
+    rows.reduce((sum, row) => sum + (worth.get(row.text) ?? 1), 0);
   const rows = evenly(2);
-  const price = (row: string): number => rowMacs(row, COST);
+  const price = (row: Row): number => rowMacs(row, COST);
   const budget = rows.reduce((sum, row) => sum + price(row), 0);
   const moves = exchanges(rows, MODULES, { price, budget, expected });
   assertEquals(

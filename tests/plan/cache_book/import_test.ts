@@ -5,8 +5,9 @@ import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
 import { compilePlan } from "../../../src/plan/compile.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
-import { parsePlan, type PlanSampler } from "../../../src/plan/plan.ts";
-import { examplePlan } from "../example_plans.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
+import type { PlanSampler } from "../../../src/plan/plan.ts";
+import { examplePlan, textsOf } from "../example_plans.ts";
 import { publishedFluxFastPlan } from "../published_plans.ts";
 
 const BOOKS: Readonly<Record<string, { readonly steps: number; readonly reused: number }>> = {
@@ -37,7 +38,7 @@ for (const [name, { steps, reused }] of Object.entries(BOOKS)) {
   Deno.test(`importCacheBook() reads ${name} as a plan that compiles and is unbound`, () => {
     const plan = importCacheBook(readBook(name), sampler(steps));
     assertEquals(plan.fingerprints, []);
-    assertEquals(plan.rows.filter(([row]) => row === "=").length, reused);
+    assertEquals(plan.rows.filter(([row]) => row?.text === "=").length, reused);
     assertEquals(compilePlan(plan).steps.length, steps);
     assertEquals(parsePlan(formatPlan(plan)), plan);
   });
@@ -54,7 +55,7 @@ Deno.test("importCacheBook() reads cell by cell what a DiT book says of computed
   const book = readBook("dit-a-layers");
   const plan = importCacheBook(book, sampler(20));
   assertEquals(plan.modules.slice(0, 3), ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn"]);
-  for (const [t, [row]] of plan.rows.entries()) {
+  for (const [t, [row]] of textsOf(plan).entries()) {
     if (book.step_cache_book[t]) assertEquals(row, "=");
     else {
       for (let b = 0; b < 3; b++) {
@@ -77,7 +78,7 @@ Deno.test("importCacheBook() reuses FLUX joint attention only where both of its 
   ]);
   const { attn, context_attn } = book.transformer_cache_book;
   let disagree = 0;
-  for (const [t, [row]] of plan.rows.entries()) {
+  for (const [t, [row]] of textsOf(plan).entries()) {
     for (const b of row === "=" ? [] : [0, 1]) {
       assertEquals(row![3 * b] === "r", attn[t][b] && context_attn[t][b]);
       disagree += attn[t][b] === context_attn[t][b] ? 0 : 1;
@@ -94,7 +95,7 @@ Deno.test("importCacheBook() gives both Wan calls the same rows and computes row
   }, sampler(3));
   assertEquals(plan.slots, ["cond", "uncond"]);
   assertEquals(plan.modules, ["blocks.0.self_attn", "blocks.0.cross_attn", "blocks.0.ffn"]);
-  assertEquals(plan.rows, [["...", "..."], ["=", "="], ["rr.", "rr."]]);
+  assertEquals(textsOf(plan), [["...", "..."], ["=", "="], ["rr.", "rr."]]);
   assertEquals(compilePlan(plan).steps.length, 6);
 });
 
@@ -104,7 +105,7 @@ Deno.test("importCacheBook() takes the other key of Wan's step mask", () => {
     step_cache_book: [false, false],
     module_cache_book: { self_attn: mask, cross_attn: mask, ffn: mask },
   };
-  assertEquals(importCacheBook(book, sampler(2)).rows[1], ["rrr", "rrr"]);
+  assertEquals(textsOf(importCacheBook(book, sampler(2)))[1], ["rrr", "rrr"]);
 });
 
 const dit = {
@@ -114,7 +115,7 @@ const dit = {
 };
 
 Deno.test("importCacheBook() names mask, row and column of what is ragged, empty or not boolean", () => {
-  assertEquals(importCacheBook(dit, sampler(2)).rows, [["...."], ["rrr."]]);
+  assertEquals(textsOf(importCacheBook(dit, sampler(2))), [["...."], ["rrr."]]);
   assertStringIncludes(
     refusal({ ...dit, mlp_cache_book: [[false, false], [true]] }),
     "mlp_cache_book, row 1 must be 2 long: current value is 1",
@@ -187,13 +188,13 @@ Deno.test("exportCacheBook() writes FLUX plans with three equal masks of joint a
 Deno.test("exportCacheBook() refuses what a book cannot say, by name", () => {
   const refused = (changes: Parameters<typeof examplePlan>[1], message: string) =>
     assertThrows(
-      () => exportCacheBook({ ...examplePlan(["..", "="]), ...changes }),
+      () => exportCacheBook(examplePlan(["..", "="], changes)),
       PlanError,
       message,
     );
   refused(
     { rows: [[".."], ["+"]] },
-    'step 1 must be "=" or marks of modules: current value is "+"',
+    'step 1 must be "=" or marks "." and "r" of modules: current value is "+"',
   );
   refused({ architecture: "wan" }, "architecture must be dit or flux: current value is wan");
   refused({ slots: ["a", "b"] }, "slots must be one: current value is 2");

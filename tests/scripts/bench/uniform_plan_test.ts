@@ -5,8 +5,9 @@ import { openModel } from "../../../src/model/open_model.ts";
 import { compilePlan } from "../../../src/plan/compile.ts";
 import { checkPlanFits } from "../../../src/plan/fit.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
-import { parsePlan } from "../../../src/plan/plan.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
 import { linearSchedule } from "../../../src/sampler/noise_schedule.ts";
+import { textsOf } from "../../plan/example_plans.ts";
 
 Deno.test("uniformPlan() runs every k-th step in full and fits its model", async () => {
   const model = await openModel(new URL("../../golden/dit-a/", import.meta.url));
@@ -19,7 +20,7 @@ Deno.test("uniformPlan() runs every k-th step in full and fits its model", async
     assertEquals(checkPlanFits(plan, target), []);
     assertEquals(parsePlan(formatPlan(plan)), plan);
     const full = await uniformPlan(model, { steps: 2, every: 1 });
-    assertEquals(full.rows, [["......"], ["......"]]);
+    assertEquals(textsOf(full), [["......"], ["......"]]);
     for (const every of [0, 1.5, NaN]) {
       await assertRejects(() => uniformPlan(model, { steps: 7, every }), RangeError, "every");
     }

@@ -1,0 +1,101 @@
+/**
+ * Reads plans: the only way from JSON to a {@linkcode Plan}, so that nothing behind it checks again.
+ *
+ * @module
+ */
+import { PlanError } from "../errors.ts";
+import type { Plan } from "./plan.ts";
+import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
+import { readRow, type Row } from "./row.ts";
+import { checkLoads } from "./uses.ts";
+
+/** Longest plan text that is parsed, in UTF-16 code units. */
+export const MAX_PLAN_LENGTH = 4_000_000;
+
+/**
+ * Reads a plan from JSON text.
+ *
+ * @throws {PlanError} When the text is longer than 4 MB, is not JSON, has
+ * unknown keys or another version, when a row does not fit the modules, or a step loads what no step
+ * before it has stored.
+ */
+export function parsePlan(text: string): Plan {
+  if (text.length > MAX_PLAN_LENGTH) {
+    throw new PlanError(
+      `Cannot read plan: its text must be at most ${MAX_PLAN_LENGTH} characters: ` +
+        `current value is ${text.length}`,
+    );
+  }
+  return planFromJson(parseJson(text));
+}
+
+/**
+ * Reads a plan from parsed JSON, for example a JSON module.
+ *
+ * @throws {PlanError} As {@linkcode parsePlan}.
+ */
+export function planFromJson(value: unknown): Plan {
+  return planOf(checkPlanFile(value));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new PlanError(
+      `Cannot read plan: its text must be JSON: current value is ${start(text)}`,
+      { cause },
+    );
+  }
+}
+
+/** Checks what spans several fields and fills in what the file may leave out. */
+function planOf(file: PlanFile): Plan {
+  const slots = file.slots ?? ["joint"];
+  checkDistinct("modules", file.modules);
+  checkDistinct("slots", slots);
+  checkDistinct("fingerprints", file.fingerprints);
+  if (file.rows.length !== file.sampler.times.length) {
+    throw new PlanError(
+      `Cannot read plan: rows must be ${file.sampler.times.length} (one per time of the ` +
+        `sampler): current value is ${file.rows.length}`,
+    );
+  }
+  const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
+  const plan = { ...file, slots, rows, context: file.context ?? {} };
+  checkLoads(plan, "read plan");
+  return plan;
+}
+
+function readEntry(
+  entry: string | readonly string[],
+  step: number,
+  slots: readonly string[],
+  modules: readonly string[],
+): readonly Row[] {
+  const rows = typeof entry === "string" ? slots.map(() => entry) : entry;
+  if (rows.length !== slots.length) {
+    throw new PlanError(
+      `Cannot read plan: step ${step} must have ${slots.length} rows (one per slot): ` +
+        `current value is ${rows.length}`,
+    );
+  }
+  return rows.map((row, s) => readRow(row, modules, `step ${step} (slot ${slots[s]})`));
+}
+
+function checkDistinct(what: string, names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) {
+      throw new PlanError(
+        `Cannot read plan: ${what} must be distinct: current value is "${name}" twice`,
+      );
+    }
+    seen.add(name);
+  }
+}
+
+/** The start of a text, short enough for a message. */
+function start(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
