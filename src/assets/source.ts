@@ -71,6 +71,8 @@ export function openDirectory(directory: string | URL): Source {
 }
 
 interface OpenFile {
+  /** For messages. */
+  readonly thing: string;
   readonly handle: FileHandle;
   readonly size: number;
 }
@@ -89,10 +91,8 @@ class DirectorySource implements Source {
   }
 
   async read(path: string, range: ByteRange): Promise<Uint8Array> {
-    const thing = `${path} in ${this.name}`;
-    const file = await this.#open(path) ?? fail(thing, "it must exist");
-    checkRange(thing, range, file.size);
-    return await fill(new Uint8Array(range.length), file, { thing, range });
+    const file = await this.#existing(path, range);
+    return await fill(new Uint8Array(range.length), file, range);
   }
 
   /** One buffer serves all blocks: the engine would not hurry to free one for each. */
@@ -101,13 +101,9 @@ class DirectorySource implements Source {
     range: ByteRange,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const thing = `${path} in ${this.name}`;
-    const file = await this.#open(path) ?? fail(thing, "it must exist");
-    checkRange(thing, range, file.size);
+    const file = await this.#existing(path, range);
     const buffer = new Uint8Array(Math.min(BLOCK_BYTES, range.length));
-    const read = (part: ByteRange): Promise<Uint8Array> =>
-      fill(buffer.subarray(0, part.length), file, { thing, range: part });
-    yield* blocks(range, read, signal);
+    yield* blocks(range, (part) => fill(buffer.subarray(0, part.length), file, part), signal);
   }
 
   async list(folder?: string): Promise<readonly string[]> {
@@ -129,6 +125,13 @@ class DirectorySource implements Source {
     for (const file of files) if (file.status === "fulfilled") await file.value?.handle.close();
   }
 
+  /** The file, which has this range. */
+  async #existing(path: string, range: ByteRange): Promise<OpenFile> {
+    const file = await this.#open(path) ?? fail(`${path} in ${this.name}`, "it must exist");
+    checkRange(file.thing, range, file.size);
+    return file;
+  }
+
   async #open(path: string): Promise<OpenFile | undefined> {
     checkedPath(path);
     if (this.#closed) fail(`${path} in ${this.name}`, "it must be read before it is closed");
@@ -145,7 +148,7 @@ class DirectorySource implements Source {
       const location = await this.#locate(path);
       const status = await stat(location); // before open, which waits forever on a pipe
       if (!status.isFile()) fail(thing, "it must be a file");
-      return { handle: await open(location, "r"), size: status.size };
+      return { thing, handle: await open(location, "r"), size: status.size };
     } catch (cause) {
       return isMissing(cause) ? undefined : unreadable(thing, cause);
     }
@@ -194,8 +197,8 @@ export function fail(thing: string, why: string, cause?: unknown): never {
 /** Reads exactly the range, as long as the bytes that it fills. */
 async function fill(
   bytes: Uint8Array,
-  { handle }: OpenFile,
-  { thing, range }: { readonly thing: string; readonly range: ByteRange },
+  { handle, thing }: OpenFile,
+  range: ByteRange,
 ): Promise<Uint8Array> {
   let done = 0;
   while (done < range.length) {

@@ -8,14 +8,15 @@
  */
 
 import {
-  body,
   checkContentRange,
   collect,
   contentRange,
+  inBlocks,
   join,
   received,
   refuse,
   request,
+  urlBelow,
 } from "./store/ranged_response.ts";
 import {
   BLOCK_BYTES,
@@ -77,7 +78,7 @@ class UrlSource implements Source {
     const response = await request(url, { range, signal });
     if (response.status !== 206) await refuse(url, response);
     await checkContentRange(url, response, { ...range, size: file.size });
-    yield* body(url, response, { length, signal });
+    yield* inBlocks(received(url, response, signal), url, length);
   }
 
   list(): Promise<undefined> {
@@ -96,10 +97,7 @@ class UrlSource implements Source {
   }
 
   #locate(path: string): URL {
-    const url = new URL(this.prefix);
-    const names = checkedPath(path).split("/").map(encodeURIComponent);
-    url.pathname = [url.pathname.replace(/\/$/, ""), ...names].join("/");
-    return url;
+    return urlBelow(this.prefix, checkedPath(path).split("/"));
   }
 }
 
@@ -110,7 +108,10 @@ async function probe(url: URL): Promise<RemoteFile | undefined> {
   if (response.status === 206 && range?.size !== undefined) {
     const length = Math.min(HEAD_BYTES, range.size);
     await checkContentRange(url, response, { offset: 0, length, size: range.size });
-    return { size: range.size, head: await collect(body(url, response, { length })) };
+    return {
+      size: range.size,
+      head: await collect(inBlocks(received(url, response), url, length)),
+    };
   }
   if (response.status === 206) return await refuse(url, response);
   await response.body?.cancel();

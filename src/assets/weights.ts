@@ -64,13 +64,7 @@ export function fileWeights(
     dims: (name) => file.tensors.get(name)?.dims,
     dtype: (name) => file.tensors.get(name)?.dtype,
     sample: (name, indices) => file.sample(name, indices),
-    read: (name, signal) => {
-      const sha256 = hashes?.get(name);
-      return file.readFloat32(name, {
-        ...(sha256 !== undefined && { sha256 }),
-        ...(signal !== undefined && { signal }),
-      });
-    },
+    read: (name, signal) => file.readFloat32(name, { sha256: hashes?.get(name), signal }),
   };
 }
 

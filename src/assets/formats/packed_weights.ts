@@ -9,6 +9,7 @@
 
 import { AssetError } from "../../errors.ts";
 import { BLOCK, dequantize, type QuantizedMatrix, scaleName } from "../../tensor/quantize.ts";
+import { checkIndices } from "./element_samples.ts";
 import type { Safetensors } from "./safetensors.ts";
 import type { TensorEntry } from "./safetensors_header.ts";
 import { fileWeights, type QuantizedWeights, type Weights } from "../weights.ts";
@@ -36,7 +37,8 @@ export function packedWeights(
     sample: async (name, indices) => {
       if (!shapes.has(name)) return await stored.sample(name, indices);
       const { data } = await read(name);
-      return Float32Array.from(indices, (index) => elementOf(name, data, index));
+      checkIndices(name, indices, data.length);
+      return Float32Array.from(indices, (index) => data[index]!); // just checked
     },
     quantized,
   };
@@ -98,16 +100,13 @@ function quantizedWeights(
     readonly shapes: ReadonlyMap<string, Shape>;
   },
 ): QuantizedWeights {
-  const checked = (name: string, signal: AbortSignal | undefined) => ({
-    sha256: hashes.get(name)!, // every tensor of the file has one
-    ...(signal !== undefined && { signal }),
-  });
   return {
     precision,
     names: new Set(shapes.keys()),
     read: async (name, signal) => {
-      const bytes = await file.readBytes(name, checked(name, signal));
-      const scales = await file.readFloat32(scaleName(name), checked(scaleName(name), signal));
+      const scale = scaleName(name); // every tensor of the file has a hash
+      const bytes = await file.readBytes(name, { sha256: hashes.get(name), signal });
+      const scales = await file.readFloat32(scale, { sha256: hashes.get(scale), signal });
       return {
         bits: precision === "int8" ? 8 : 4,
         dims: shapes.get(name)!, // asked of those only
@@ -116,14 +115,4 @@ function quantizedWeights(
       };
     },
   };
-}
-
-function elementOf(name: string, data: Float32Array, index: number): number {
-  if (Number.isInteger(index) && index >= 0 && index < data.length) {
-    return data[index]!; // checked
-  }
-  throw new RangeError(
-    `Cannot sample ${name}: an index must be an integer from 0 to ${data.length - 1}: ` +
-      `current value is ${index}`,
-  );
 }

@@ -28,7 +28,6 @@ export type PickleValue =
 
 /** A Python tuple. */
 export interface PickleTuple {
-  /** Always `"tuple"`. */
   readonly kind: "tuple";
   /** Its items. */
   readonly items: readonly PickleValue[];
@@ -36,7 +35,6 @@ export interface PickleTuple {
 
 /** A Python list. */
 export interface PickleList {
-  /** Always `"list"`. */
   readonly kind: "list";
   /** Its items, to which the pickle appends. */
   readonly items: PickleValue[];
@@ -44,7 +42,6 @@ export interface PickleList {
 
 /** A `dict` or `OrderedDict`; its keys are strings or numbers. */
 export interface PickleDict {
-  /** Always `"dict"`. */
   readonly kind: "dict";
   /** Its entries, to which the pickle adds. */
   readonly entries: Map<string | number, PickleValue>;
@@ -52,7 +49,6 @@ export interface PickleDict {
 
 /** The name of a class or function. */
 export interface PickleGlobal {
-  /** Always `"global"`. */
   readonly kind: "global";
   /** Module and name, one of a closed list. */
   readonly name: string;
@@ -60,7 +56,6 @@ export interface PickleGlobal {
 
 /** A stretch of elements in an entry of its own. */
 export interface PickleStorage {
-  /** Always `"storage"`. */
   readonly kind: "storage";
   /** Name of its entry below `data/`. */
   readonly key: string;
@@ -72,7 +67,6 @@ export interface PickleStorage {
 
 /** A view of a storage, proved to lie inside of it. */
 export interface PickleTensor {
-  /** Always `"tensor"`. */
   readonly kind: "tensor";
   /** Where its elements are. */
   readonly storage: PickleStorage;
@@ -86,7 +80,6 @@ export interface PickleTensor {
 
 /** An object whose contents were dropped. */
 export interface PickleOpaque {
-  /** Always `"opaque"`. */
   readonly kind: "opaque";
 }
 

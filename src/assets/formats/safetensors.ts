@@ -12,50 +12,15 @@ import { AssetError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { checkIndices, SAMPLE_WHOLE, sampleEach } from "./element_samples.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
-import { parseHeader, parseMetadata, type TensorEntry } from "./safetensors_header.ts";
+import { type Header, parseHeader, type TensorEntry } from "./safetensors_header.ts";
 import type { Source } from "../source.ts";
 
 /** What a tensor's bytes are checked against while they are read, and how to stop. */
 export interface ReadOptions {
   /** Lower-case hex sha256 of the stored bytes. */
-  readonly sha256?: string;
+  readonly sha256?: string | undefined;
   /** Stops the reading. */
-  readonly signal?: AbortSignal;
-}
-
-/** An opened file: what it holds is known, its numbers are read on demand. */
-export interface Safetensors {
-  /** Name of the file. */
-  readonly path: string;
-  /** Its tensors by name. */
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  /** What the file says of itself. */
-  readonly metadata: ReadonlyMap<string, string>;
-  /**
-   * Reads a tensor of floats, of 64 to 8 bits, as float32, in blocks: its stored bytes are never all held.
-   *
-   * @throws {AssetError} When it is absent, unreadable, of another type or not what was hashed.
-   */
-  readFloat32(name: string, options?: ReadOptions): Promise<Tensor>;
-  /**
-   * Reads the stored bytes of a tensor, whatever its type.
-   *
-   * @throws {AssetError} When it is absent, unreadable or not what was hashed.
-   */
-  readBytes(name: string, options?: ReadOptions): Promise<Uint8Array>;
-  /**
-   * Reads an I32 or I64 tensor as numbers.
-   *
-   * @throws {AssetError} When it is absent, unreadable, of another type, or a number is not safe.
-   */
-  readIntegers(name: string): Promise<number[]>;
-  /**
-   * Reads single elements of a float tensor, by flat row-major index.
-   *
-   * @throws {RangeError} When an index is outside of the tensor.
-   * @throws {AssetError} As `readFloat32()`.
-   */
-  sample(name: string, indices: readonly number[]): Promise<Float32Array>;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Headers above this size are refused, as by the format's own library: 100 MB. */
@@ -84,23 +49,32 @@ export async function openSafetensors(source: Source, path: string): Promise<Saf
     );
   }
   const header = await source.read(path, { offset: 8, length });
-  const tensors = parseHeader(header, { path, dataBegin: 8 + length, dataEnd: size });
-  return new SafetensorsFile(source, path, { tensors, metadata: parseMetadata(header, path) });
+  const area = { path, dataBegin: 8 + length, dataEnd: size };
+  return new Safetensors(source, path, parseHeader(header, area));
 }
 
-class SafetensorsFile implements Safetensors {
+/** An opened file: what it holds is known, its numbers are read on demand. */
+export class Safetensors implements Header {
+  /** Its tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;
 
+  /** `path` is the name of the file. */
   constructor(
     readonly source: Source,
     readonly path: string,
-    { tensors, metadata }: Pick<Safetensors, "tensors" | "metadata">,
+    { tensors, metadata }: Header,
   ) {
     this.tensors = tensors;
     this.metadata = metadata;
   }
 
+  /**
+   * Reads a tensor of floats, of 64 to 8 bits, as float32, in blocks: its stored bytes are never all held.
+   *
+   * @throws {AssetError} When it is absent, unreadable, of another type or not what was hashed.
+   */
   async readFloat32(name: string, options: ReadOptions = {}): Promise<Tensor> {
     const entry = this.#entry(name);
     const { decode, width } = floatDecoder(name, entry.dtype);
@@ -112,6 +86,11 @@ class SafetensorsFile implements Safetensors {
     return { dims: entry.dims, data };
   }
 
+  /**
+   * Reads the stored bytes of a tensor, whatever its type.
+   *
+   * @throws {AssetError} When it is absent, unreadable or not what was hashed.
+   */
   async readBytes(name: string, options: ReadOptions = {}): Promise<Uint8Array> {
     const { begin, end } = this.#entry(name);
     const bytes = new Uint8Array(end - begin);
@@ -119,6 +98,11 @@ class SafetensorsFile implements Safetensors {
     return bytes;
   }
 
+  /**
+   * Reads an I32 or I64 tensor as numbers.
+   *
+   * @throws {AssetError} When it is absent, unreadable, of another type, or a number is not safe.
+   */
   async readIntegers(name: string): Promise<number[]> {
     const entry = this.#entry(name);
     const numbers: number[] = [];
@@ -128,6 +112,12 @@ class SafetensorsFile implements Safetensors {
     return numbers;
   }
 
+  /**
+   * Reads single elements of a float tensor, by flat row-major index.
+   *
+   * @throws {RangeError} When an index is outside of the tensor.
+   * @throws {AssetError} As `readFloat32()`.
+   */
   async sample(name: string, indices: readonly number[]): Promise<Float32Array> {
     const entry = this.#entry(name);
     checkIndices(name, indices, elementCount(entry.dims));

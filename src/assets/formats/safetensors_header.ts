@@ -50,16 +50,21 @@ const entrySchema = z.strictObject({
   data_offsets: z.tuple([size, size]),
 });
 
+/** What a header says. */
+export interface Header {
+  /** Its tensors by name. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** What the file says of itself. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
 /**
  * Parses a header and proves that its tensors tile the data: in range, of the right size, without
  * overlap and without gaps.
  *
- * @throws {AssetError} Naming the first tensor at fault.
+ * @throws {AssetError} Naming the first tensor at fault, or where metadata is not text by text.
  */
-export function parseHeader(
-  header: Uint8Array,
-  area: TensorArea,
-): ReadonlyMap<string, TensorEntry> {
+export function parseHeader(header: Uint8Array, area: TensorArea): Header {
   const json = parseHeaderObject(header, area.path);
   const entries = new Map<string, TensorEntry>();
   for (const [name, value] of Object.entries(json)) {
@@ -67,19 +72,9 @@ export function parseHeader(
   }
   checkTiling(entries, area);
   checkUnique(header, json, area);
-  return entries;
-}
-
-/**
- * What a header that was parsed says of its file.
- *
- * @throws {AssetError} When it is not text by text.
- */
-export function parseMetadata(header: Uint8Array, path: string): ReadonlyMap<string, string> {
-  const json: object = parseHeaderObject(header, path);
-  const metadata = Object.entries(json).find(([name]) => name === METADATA)?.[1];
-  if (metadata === undefined) return new Map();
-  return new Map(Object.entries(checkJson(metadata, metadataSchema, `${METADATA} of ${path}`)));
+  const notes = json[METADATA] ?? {};
+  const metadata = checkJson(notes, metadataSchema, `${METADATA} of ${area.path}`);
+  return { tensors: entries, metadata: new Map(Object.entries(metadata)) };
 }
 
 function parseHeaderObject(header: Uint8Array, path: string): Readonly<Record<string, unknown>> {

@@ -10,11 +10,10 @@ import { z } from "zod";
 import { AssetError } from "../../errors.ts";
 import { blobKey, type ContentHash } from "../store/content_hash.ts";
 import { type RemoteBlob, strongEtag } from "./download.ts";
-import { AbsentError, type Answer, ask, PATIENCE_MS, plain } from "./hub_request.ts";
-import { checkJson, parseJson } from "../json.ts";
+import { AbsentError, type Answer } from "./hub_request.ts";
 import { type HubOptions, KeptFiles, type KeptSource } from "./kept_files.ts";
-import { contentRange } from "../store/ranged_response.ts";
-import { Interruption, persist, watching } from "../store/retry.ts";
+import { contentRange, plain, urlBelow } from "../store/ranged_response.ts";
+import { Interruption } from "../store/retry.ts";
 import { checkedPath } from "../source.ts";
 
 /** Opens a URL prefix, `http:` or `https:`; a query is kept for every file. Nothing is asked yet. */
@@ -58,12 +57,10 @@ class CachedFiles {
 
   /** Asks what the file is now; what it was last, when nobody answers or nobody may be asked. */
   async #findFirst(path: string): Promise<RemoteBlob | undefined> {
-    const url = new URL(this.prefix);
-    const names = checkedPath(path).split("/").map(encodeURIComponent);
-    url.pathname = [url.pathname.replace(/\/$/, ""), ...names].join("/");
-    const { store, offline } = await this.kept.open();
+    const url = urlBelow(this.prefix, checkedPath(path).split("/"));
+    const { offline } = await this.kept.open();
     const place = `urls/${hashOf(url.href)}.json`;
-    const known = parseRemembered(await store.readText(place));
+    const known = await this.kept.recall(place, remembered);
     const file = offline ? known : await this.#probe(url, place, known);
     if (file === undefined) return undefined;
     const hash: ContentHash | undefined = file.sha256 === undefined
@@ -78,14 +75,12 @@ class CachedFiles {
     place: string,
     known: Remembered | undefined,
   ): Promise<Remembered | undefined> {
-    const { access: { clock } } = await this.kept.open();
-    const { signal } = this.kept;
+    const range = { offset: 0, length: 1 }; // one byte tells size and etag of the whole
+    const tries = known === undefined ? undefined : 1; // there is something to fall back on
     try {
-      // Once, where there is something to fall back on.
-      const tries = known === undefined ? {} : { tries: 1 };
-      const file = await persist(() => this.#ask(url), { clock, signal, ...tries });
+      const file = await this.kept.ask(url, describe, { range, tries });
       const same = known?.etag === file.etag && known.size === file.size;
-      if (!same) await this.#remember(place, file);
+      if (!same) await this.kept.remember(place, JSON.stringify(file));
       return file;
     } catch (error) {
       if (error instanceof AbsentError) return undefined;
@@ -94,32 +89,9 @@ class CachedFiles {
       return known;
     }
   }
-
-  /** One byte tells size and etag of the whole. */
-  async #ask(url: URL): Promise<Remembered> {
-    const { access } = await this.kept.open();
-    const { signal } = this.kept;
-    const range = { offset: 0, length: 1 };
-    const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
-    return await watching(watched, async (watch) => {
-      const answer = await ask(url, { ...access, range, signal: watch.signal });
-      await answer.response.body?.cancel();
-      return describe(url, answer);
-    });
-  }
-
-  async #remember(place: string, file: Remembered): Promise<void> {
-    const { store } = await this.kept.open();
-    try {
-      await store.writeText(place, JSON.stringify(file));
-    } catch (error) {
-      if (!(error instanceof AssetError)) throw error;
-      this.kept.tell(place, error.message); // a read-only cache: it is asked for again next time
-    }
-  }
 }
 
-function describe(url: URL, { response, linkedHash }: Answer): Remembered {
+function describe({ url, response, linkedHash }: Answer): Remembered {
   const etag = strongEtag(response);
   const length = response.headers.get("content-length");
   const whole = response.status === 200 && length !== null ? Number(length) : undefined;
@@ -134,18 +106,6 @@ function describe(url: URL, { response, linkedHash }: Answer): Remembered {
   }
   const sha256 = /^[0-9a-f]{64}$/.test(linkedHash ?? "") ? { sha256: linkedHash } : {};
   return { format: 1, size, etag, ...sha256 };
-}
-
-/** A damaged one counts as none. */
-function parseRemembered(text: string | undefined): Remembered | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const bytes = new TextEncoder().encode(text);
-    return checkJson(parseJson(bytes, "the cache"), remembered, "the cache");
-  } catch (error) {
-    if (error instanceof AssetError) return undefined;
-    throw error;
-  }
 }
 
 function hashOf(text: string): string {

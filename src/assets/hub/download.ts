@@ -9,17 +9,9 @@ import { AssetError } from "../../errors.ts";
 import { type BlobStore, type PartialBlob, TakenError } from "../store/blob_store.ts";
 import { type ContentHash, type RunningHash, startHash } from "../store/content_hash.ts";
 import { type DownloadEvent, DownloadMeter } from "./download_meter.ts";
-import {
-  type Answer,
-  ask,
-  bodyOf,
-  type HubAccess,
-  PATIENCE_MS,
-  plain,
-  RangeRefusedError,
-} from "./hub_request.ts";
-import { contentRange } from "../store/ranged_response.ts";
-import { Interruption, persist, watching } from "../store/retry.ts";
+import { type Answer, asking, type HubAccess, RangeRefusedError } from "./hub_request.ts";
+import { contentRange, plain } from "../store/ranged_response.ts";
+import { Interruption, persist } from "../store/retry.ts";
 
 /** A file that is wanted, known before it is asked for. */
 export interface RemoteBlob {
@@ -93,8 +85,7 @@ async function fill(filling: Filling, tell: (text: string) => void): Promise<voi
       clock: access.clock,
       signal,
       reached: () => filling.length,
-      onRetry: ({ message }, milliseconds) =>
-        tell(`${message}; trying again in ${(milliseconds / 1000).toFixed(1)} s`),
+      onRetry: tell,
     });
     const actual = filling.hex();
     if (blob.hash === undefined || actual === blob.hash.hex) return;
@@ -178,24 +169,19 @@ async function receive(filling: Filling): Promise<void> {
   const { blob: { url, size }, options: { access, signal } } = filling;
   if (filling.length >= size) return;
   const range = { offset: filling.length, length: size - filling.length };
-  const watched = { what: plain(url), clock: access.clock, patience: PATIENCE_MS, signal };
-  await watching(watched, async (watch) => {
-    const answer = await ask(url, { ...access, range, signal: watch.signal })
-      .catch(async (cause: unknown) => {
-        if (!(cause instanceof RangeRefusedError) || range.offset === 0) throw cause;
-        await filling.misplaced();
-        throw new Interruption(cause.message, { cause });
-      });
-    try {
+  try {
+    await asking(url, { ...access, range, signal }, async (answer, body) => {
       await place(filling, answer);
-      for await (const part of bodyOf(url, answer.response, watch)) {
+      for await (const part of body) {
         await filling.append(part.subarray(0, size - filling.length));
         if (filling.length === size) return; // more than that is of no use
       }
-    } finally {
-      if (!answer.response.bodyUsed) await answer.response.body?.cancel().catch(() => undefined);
-    }
-  });
+    });
+  } catch (cause) {
+    if (!(cause instanceof RangeRefusedError) || range.offset === 0) throw cause;
+    await filling.misplaced();
+    throw new Interruption(cause.message, { cause });
+  }
   if (filling.length === size) return;
   throw new Interruption(
     `Cannot read ${

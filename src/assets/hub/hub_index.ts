@@ -6,13 +6,13 @@
 
 import { z } from "zod";
 import { AssetError } from "../../errors.ts";
-import type { BlobStore } from "../store/blob_store.ts";
 import type { ContentHash } from "../store/content_hash.ts";
-import type { DownloadEvent } from "./download_meter.ts";
-import { encodeRevision, type HubLocation, isCommit } from "./hub_location.ts";
-import { askJson, type HubAccess } from "./hub_request.ts";
-import { checkJson, parseJson } from "../json.ts";
-import { Interruption, persist } from "../store/retry.ts";
+import { type HubLocation, isCommit } from "./hub_location.ts";
+import { readJsonAnswer } from "./hub_request.ts";
+import { checkJson } from "../json.ts";
+import type { KeptFiles } from "./kept_files.ts";
+import { urlBelow } from "../store/ranged_response.ts";
+import { Interruption } from "../store/retry.ts";
 
 /** A file of a repository. */
 export interface HubFile {
@@ -30,20 +30,6 @@ export interface HubIndex {
   readonly commit: string;
   /** Its files by path. */
   readonly files: ReadonlyMap<string, HubFile>;
-}
-
-/** How it is found. */
-export interface IndexOptions {
-  /** How the hub is reached. */
-  readonly access: HubAccess;
-  /** Only what is remembered. */
-  readonly offline: boolean;
-  /** Where it is remembered. */
-  readonly store: BlobStore;
-  /** Hears of retries and of answers that come from the cache. */
-  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
-  /** Stops it. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Listings have a page for every thousand files. */
@@ -77,65 +63,67 @@ const remembered = z.strictObject({
  *
  * @throws {AssetError} When it is not there, may not be read, or nobody answers and nothing is remembered.
  */
-export async function findIndex(location: HubLocation, options: IndexOptions): Promise<HubIndex> {
-  const commit = await findCommit(location, options);
-  const path = `index/${folderOf(location, options)}/${commit}.json`;
-  const known = await recall(path, options);
-  if (known !== undefined) return { commit, files: known };
-  if (options.offline) throw missing(location, `the files of commit ${commit}`);
-  const files = await listFiles(location, commit, options);
-  await remember(path, JSON.stringify({ format: 1, files: [...files.values()] }), options);
-  return { commit, files };
+export async function findIndex(location: HubLocation, kept: KeptFiles): Promise<HubIndex> {
+  const { access: { endpoint }, offline } = await kept.open();
+  const repository = { ...location, endpoint, offline };
+  const commit = await findCommit(repository, kept);
+  const path = `index/${folderOf(repository)}/${commit}.json`;
+  const known = await kept.recall(path, remembered);
+  if (known === undefined && offline) missing(location, `the files of commit ${commit}`);
+  const files = known?.files ?? await listFiles(repository, commit, kept);
+  if (known === undefined) await kept.remember(path, JSON.stringify({ format: 1, files }));
+  return { commit, files: new Map(files.map((file) => [file.path, file])) };
 }
 
-async function findCommit(location: HubLocation, options: IndexOptions): Promise<string> {
-  const { revision, owner, name } = location;
+/** A location on the hub that is asked, if it may be. */
+interface Repository extends HubLocation {
+  readonly endpoint: URL;
+  readonly offline: boolean;
+}
+
+async function findCommit(repository: Repository, kept: KeptFiles): Promise<string> {
+  const { revision, owner, name } = repository;
   if (isCommit(revision)) return revision;
-  const path = `refs/${folderOf(location, options)}/${encodeRevision(revision)}`;
-  const text = (await options.store.readText(path))?.trim();
+  const path = `refs/${folderOf(repository)}/${encodeURIComponent(revision)}`;
+  const text = (await kept.readText(path))?.trim();
   const known = text !== undefined && isCommit(text) ? text : undefined;
-  if (options.offline) return known ?? fail(missing(location, `revision ${revision}`));
-  const url = apiUrl(options, owner, name, "revision", revision);
+  if (repository.offline) return known ?? missing(repository, `revision ${revision}`);
+  const url = apiUrl(repository, "revision", revision);
   try {
     // Once, where there is something to fall back on: nobody waits half a minute on a train.
-    const { json } = await persistently(url, options, known === undefined ? undefined : 1);
+    const tries = known === undefined ? undefined : 1;
+    const { json } = await kept.ask(url, readJsonAnswer, { tries });
     const { sha } = checkJson(json, commitOf, `revision ${revision} of ${owner}/${name}`);
-    if (sha !== known) await remember(path, sha, options);
+    if (sha !== known) await kept.remember(path, sha);
     return sha;
   } catch (error) {
     if (known === undefined || !(error instanceof Interruption)) throw error;
-    notice(
-      options,
-      `${owner}/${name}`,
-      `${error.message}; using commit ${known} of ${revision}, which is in the cache`,
-    );
+    const text = `${error.message}; using commit ${known} of ${revision}, which is in the cache`;
+    kept.tell(`${owner}/${name}`, text);
     return known;
   }
 }
 
 async function listFiles(
-  { owner, name }: HubLocation,
+  repository: Repository,
   commit: string,
-  options: IndexOptions,
-): Promise<ReadonlyMap<string, HubFile>> {
-  const files = new Map<string, HubFile>();
-  let url: URL | undefined = apiUrl(options, owner, name, "tree", commit);
+  kept: KeptFiles,
+): Promise<readonly HubFile[]> {
+  const thing = `${repository.owner}/${repository.name}`;
+  const files: HubFile[] = [];
+  let url: URL | undefined = apiUrl(repository, "tree", commit);
   url.searchParams.set("recursive", "1");
   for (let pages = 0; url !== undefined; pages++) {
     if (pages === MOST_PAGES) {
-      throw new AssetError(
-        `Cannot list ${owner}/${name}: it must have at most ${MOST_PAGES} pages`,
-      );
+      throw new AssetError(`Cannot list ${thing}: it must have at most ${MOST_PAGES} pages`);
     }
-    const { json, answer } = await persistently(url, options);
-    for (
-      const { type, path, size, oid, lfs } of checkJson(json, page, `files of ${owner}/${name}`)
-    ) {
+    const { json, response } = await kept.ask(url, readJsonAnswer);
+    for (const { type, path, size, oid, lfs } of checkJson(json, page, `files of ${thing}`)) {
       if (type !== "file") continue;
       const hash: ContentHash = lfs ? { kind: "sha256", hex: lfs.oid } : { kind: "git", hex: oid };
-      files.set(path, { path, size: lfs?.size ?? size, hash });
+      files.push({ path, size: lfs?.size ?? size, hash });
     }
-    url = nextPage(url, answer.response.headers.get("link"));
+    url = nextPage(url, response.headers.get("link"));
   }
   return files;
 }
@@ -152,79 +140,18 @@ function nextPage(from: URL, link: string | null): URL | undefined {
   );
 }
 
-async function persistently(
-  url: URL,
-  options: IndexOptions,
-  tries?: number,
-): ReturnType<typeof askJson> {
-  const { access, signal } = options;
-  return await persist(() => askJson(url, { ...access, signal }), {
-    clock: access.clock,
-    signal,
-    ...(tries !== undefined && { tries }),
-    onRetry: ({ message }, milliseconds) =>
-      notice(
-        options,
-        url.pathname,
-        `${message}; trying again in ${(milliseconds / 1000).toFixed(1)} s`,
-      ),
-  });
-}
-
-/** A route below the endpoint; every part is one part of the path. */
-export function hubUrl(endpoint: URL, ...parts: readonly string[]): URL {
-  const url = new URL(endpoint);
-  url.pathname = [url.pathname.replace(/\/$/, ""), ...parts.map(encodeURIComponent)].join("/");
-  return url;
-}
-
-function apiUrl({ access }: IndexOptions, owner: string, name: string, ...parts: string[]): URL {
-  return hubUrl(access.endpoint, "api", "models", owner, name, ...parts);
+function apiUrl({ endpoint, owner, name }: Repository, ...parts: readonly string[]): URL {
+  return urlBelow(endpoint, ["api", "models", owner, name, ...parts]);
 }
 
 /** By endpoint too: what one mirror says of a commit is not what another says. */
-function folderOf({ owner, name }: HubLocation, { access: { endpoint } }: IndexOptions): string {
+function folderOf({ endpoint, owner, name }: Repository): string {
   return `${encodeURIComponent(endpoint.host)}/${owner}/${name}`;
 }
 
-/** A listing that was kept; a damaged one counts as none. */
-async function recall(
-  path: string,
-  { store }: IndexOptions,
-): Promise<HubIndex["files"] | undefined> {
-  const text = await store.readText(path);
-  if (text === undefined) return undefined;
-  try {
-    const json = parseJson(new TextEncoder().encode(text), path);
-    const { files } = checkJson(json, remembered, path);
-    return new Map(files.map((file) => [file.path, file]));
-  } catch (error) {
-    if (error instanceof AssetError) return undefined;
-    throw error;
-  }
-}
-
-/** What a read-only cache cannot take is asked for again next time. */
-async function remember(path: string, text: string, options: IndexOptions): Promise<void> {
-  try {
-    await options.store.writeText(path, text);
-  } catch (error) {
-    if (!(error instanceof AssetError)) throw error;
-    notice(options, path, error.message);
-  }
-}
-
-function notice({ onDownload }: IndexOptions, path: string, text: string): void {
-  onDownload?.({ kind: "notice", path, text });
-}
-
-function missing({ owner, name }: HubLocation, what: string): AssetError {
-  return new AssetError(
+function missing({ owner, name }: HubLocation, what: string): never {
+  throw new AssetError(
     `Cannot read ${what} of ${owner}/${name} offline: it must be in the cache: ` +
       "current value is absent",
   );
-}
-
-function fail(error: AssetError): never {
-  throw error;
 }

@@ -59,14 +59,9 @@ export function parseHubLocation(text: string): HubLocation {
 
 /** The text of a location; `main` is left out. */
 export function formatHubLocation({ owner, name, revision, folder, file }: HubLocation): string {
-  const at = revision === "main" ? "" : `@${encodeRevision(revision)}`;
+  const at = revision === "main" ? "" : `@${encodeURIComponent(revision)}`;
   return ["hf://" + owner, name + at, ...(folder ? [folder] : []), ...(file ? [file] : [])]
     .join("/");
-}
-
-/** A revision as one part of a URL's path. */
-export function encodeRevision(revision: string): string {
-  return encodeURIComponent(revision);
 }
 
 /** Whether a revision is a whole commit, which always means the same files. */

@@ -7,7 +7,7 @@
 
 import { AssetError } from "../../errors.ts";
 import { parseJson } from "../json.ts";
-import { type Fetch, join, received } from "../store/ranged_response.ts";
+import { type Fetch, join, plain, received, request } from "../store/ranged_response.ts";
 import { type Clock, Interruption, retryAfterOf, type Watch, watching } from "../store/retry.ts";
 import type { ByteRange } from "../source.ts";
 
@@ -26,20 +26,23 @@ export interface HubAccess {
 /** What is asked. */
 export interface Question extends HubAccess {
   /** A part of it; the whole unless given. */
-  readonly range?: ByteRange;
-  /** Method; GET unless given. */
-  readonly method?: "GET" | "HEAD";
+  readonly range?: ByteRange | undefined;
   /** Stops it. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A good answer: 200 or 206. */
 export interface Answer {
-  /** The last response; its body is the caller's to read or cancel. */
+  /** What was asked for; a redirect may have led elsewhere. */
+  readonly url: URL;
+  /** The last response. */
   readonly response: Response;
   /** The sha256 that the hub says the file has, in whichever answer of the chain it said so. */
   readonly linkedHash?: string | undefined;
 }
+
+/** Reads an answer and its body. */
+export type UseOf<T> = (answer: Answer, body: AsyncIterable<Uint8Array>) => T | Promise<T>;
 
 /** Milliseconds without a byte after which an answer is given up. */
 export const PATIENCE_MS = 30_000;
@@ -52,19 +55,38 @@ const LINKED_ETAG = "x-linked-etag";
 const JSON_LIMIT = 1 << 24;
 
 /**
- * Asks, and follows to where the answer is.
+ * Asks, follows to where the answer is, and hands it on with its body, while the server is watched for signs
+ * of life; a body that is not read is cancelled.
  *
  * @throws {Interruption} When trying again may help.
- * @throws {AssetError} When it would not.
+ * @throws {AssetError} When it would not; the signal's reason when it is aborted.
  */
-export async function ask(url: URL, question: Question): Promise<Answer> {
+export async function asking<T>(
+  url: URL,
+  question: Question,
+  use: UseOf<T>,
+): Promise<T> {
+  const { clock, signal } = question;
+  const watched = { what: plain(url), clock, patience: PATIENCE_MS, signal };
+  return await watching(watched, async (watch) => {
+    const answer = await ask(url, { ...question, signal: watch.signal });
+    const { response } = answer;
+    try {
+      return await use(answer, watchedBody(url, response, watch));
+    } finally {
+      if (!response.bodyUsed) await response.body?.cancel().catch(() => undefined); // it broke
+    }
+  });
+}
+
+async function ask(url: URL, question: Question): Promise<Answer> {
   let linkedHash: string | undefined;
   let target = url;
   let token = url.origin === question.endpoint.origin ? question.token : undefined;
   for (let hop = 0; hop <= MOST_HOPS; hop++) {
     const response = await send(target, { ...question, token });
     linkedHash ??= response.headers.get(LINKED_ETAG)?.replaceAll('"', "");
-    if (response.ok) return { response, linkedHash };
+    if (response.ok) return { url, response, linkedHash };
     await response.body?.cancel();
     if (!REDIRECTS.includes(response.status)) {
       throw refusal(target, response, { question, asked: url });
@@ -77,77 +99,47 @@ export async function ask(url: URL, question: Question): Promise<Answer> {
 }
 
 /**
- * Reads JSON and the answer it came with.
+ * Reads the JSON of an answer.
  *
- * @throws {Interruption | AssetError} As `ask()`; also when it is not JSON or too large.
+ * @throws {AssetError} When it is not JSON or too large.
  */
-export async function askJson(
-  url: URL,
-  question: Question,
-): Promise<{ readonly json: unknown; readonly answer: Answer }> {
-  const { clock, signal } = question;
-  return await watching(
-    { what: plain(url), clock, patience: PATIENCE_MS, signal },
-    async (watch) => {
-      const answer = await ask(url, { ...question, signal: watch.signal });
-      const parts: Uint8Array[] = [];
-      let size = 0;
-      for await (const part of bodyOf(url, answer.response, watch)) {
-        parts.push(part);
-        size += part.length;
-        if (size <= JSON_LIMIT) continue;
-        throw new AssetError(`Cannot read ${plain(url)}: it must have at most ${JSON_LIMIT} bytes`);
-      }
-      return { json: parseJson(join(parts, size), plain(url)), answer };
-    },
-  );
+export async function readJsonAnswer(
+  { response, url }: Answer,
+  body: AsyncIterable<Uint8Array>,
+): Promise<{ readonly json: unknown; readonly response: Response }> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body) {
+    parts.push(part);
+    size += part.length;
+    if (size <= JSON_LIMIT) continue;
+    throw new AssetError(`Cannot read ${plain(url)}: it must have at most ${JSON_LIMIT} bytes`);
+  }
+  return { json: parseJson(join(parts, size), plain(url)), response };
 }
 
-/** The body as it comes; a broken one is an `Interruption`, an aborted one its signal's reason. */
-export async function* bodyOf(
+async function* watchedBody(
   url: URL,
   response: Response,
   watch: Watch,
 ): AsyncGenerator<Uint8Array> {
-  const parts = received(url, response, watch.signal);
-  try {
-    for (;;) {
-      const { done, value } = await parts.next().catch((cause: unknown) => {
-        watch.signal.throwIfAborted();
-        throw broken(url, cause);
-      });
-      if (done === true) return;
-      watch.touch();
-      yield value;
-    }
-  } finally {
-    await parts.return(undefined);
+  for await (const part of received(url, response, watch.signal)) {
+    watch.touch();
+    yield part;
   }
 }
 
-/** The URL without its query, which may be a signature. */
-export function plain({ origin, pathname }: URL): string {
-  return origin + pathname;
-}
-
-async function send(target: URL, question: Question): Promise<Response> {
-  const { token, range, signal, fetch = globalThis.fetch, method = "GET" } = question;
+async function send(target: URL, { token, range, signal, fetch }: Question): Promise<Response> {
   const headers = {
     "accept-encoding": "identity", // a range counts the bytes of the file
-    ...(range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
-  const cache = "no-store" as const; // a browser would keep large files twice
-  const init = { method, headers, cache, ...(signal !== undefined && { signal }) };
-  try {
-    const response = await fetch(target, { ...init, redirect: "manual" });
-    if (response.type !== "opaqueredirect") return response;
-    await response.body?.cancel();
-    return await fetch(target, init); // a browser: it hides redirects, and drops the token by itself
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw broken(target, cause);
-  }
+  const init = { cache: "no-store" } as const; // a browser would keep large files twice
+  const options = { signal, fetch, headers, range };
+  const response = await request(target, { ...options, init: { ...init, redirect: "manual" } });
+  if (response.type !== "opaqueredirect") return response;
+  await response.body?.cancel();
+  return await request(target, { ...options, init }); // a browser: it hides redirects, and drops the token by itself
 }
 
 function redirectTarget(from: URL, response: Response): URL {
@@ -192,22 +184,4 @@ function refusal(
   }
   const Refusal = status === 416 ? RangeRefusedError : AssetError;
   return new Refusal(`${must}the server must answer 200 or 206: ${got}`);
-}
-
-function broken(url: URL, cause: unknown): AssetError {
-  if (cause instanceof Error && cause.name === "NotCapable") { // Deno's, by its name
-    return new AssetError(
-      `Cannot read ${plain(url)}: the process must have permission to use the network ` +
-        `(Deno: --allow-net=${url.host})`,
-      { cause },
-    );
-  }
-  const root = cause instanceof AssetError ? cause.cause : cause; // received() wraps it
-  const why = root instanceof Error ? `${root.name}: ${root.message}` : String(root);
-  return new Interruption(
-    `Cannot read ${plain(url)}: the server must answer to the end: current value is ${
-      why.split("\n", 1)[0]
-    }`,
-    { cause },
-  );
 }

@@ -7,9 +7,10 @@
 
 import { blobKey } from "../store/content_hash.ts";
 import type { RemoteBlob } from "./download.ts";
-import { findIndex, type HubIndex, hubUrl } from "./hub_index.ts";
+import { findIndex, type HubIndex } from "./hub_index.ts";
 import { formatHubLocation, parseHubLocation } from "./hub_location.ts";
 import { type HubOptions, KeptFiles, type KeptSource } from "./kept_files.ts";
+import { urlBelow } from "../store/ranged_response.ts";
 import { checkedPath, namesIn } from "../source.ts";
 
 /**
@@ -24,12 +25,10 @@ export function openHub(text: string, options: HubOptions = {}): KeptSource {
   const below = (path: string): string => folder === "" ? path : `${folder}/${path}`;
   let found: Promise<HubIndex> | undefined;
   const index = async (): Promise<HubIndex> => {
-    const { onDownload } = options;
-    const { signal } = kept;
-    found ??= kept.open().then((opened) => findIndex(location, { ...opened, onDownload, signal }));
+    found ??= findIndex(location, kept);
     found.catch(() => found = undefined); // the next caller may have better luck
     const index = await found;
-    signal.throwIfAborted();
+    kept.signal.throwIfAborted();
     return index;
   };
   const find = async (path: string): Promise<RemoteBlob | undefined> => {
@@ -38,7 +37,7 @@ export function openHub(text: string, options: HubOptions = {}): KeptSource {
     const file = files.get(whole);
     if (file === undefined) return undefined;
     const { access: { endpoint } } = await kept.open();
-    const url = hubUrl(endpoint, owner, name, "resolve", commit, ...whole.split("/"));
+    const url = urlBelow(endpoint, [owner, name, "resolve", commit, ...whole.split("/")]);
     return { ...file, url, key: blobKey(file.hash) };
   };
   return kept.source({

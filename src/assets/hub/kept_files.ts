@@ -4,14 +4,16 @@
  * @module
  */
 
+import type { z } from "zod";
 import { AssetError } from "../../errors.ts";
 import type { BlobStore } from "../store/blob_store.ts";
 import { download, type RemoteBlob } from "./download.ts";
 import type { DownloadEvent } from "./download_meter.ts";
-import { ask, bodyOf, type HubAccess, PATIENCE_MS, plain } from "./hub_request.ts";
+import { asking, type HubAccess, type Question, type UseOf } from "./hub_request.ts";
 import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_settings.ts";
+import { checkJson, parseJson } from "../json.ts";
 import { collect, type Fetch, inBlocks } from "../store/ranged_response.ts";
-import { abortable, CLOCK, type Clock, persist, watching } from "../store/retry.ts";
+import { abortable, CLOCK, type Clock, persist, type RetryOptions } from "../store/retry.ts";
 import { blocks, type ByteRange, checkRange, fail, type Source } from "../source.ts";
 
 /** How files are fetched and kept. */
@@ -150,9 +152,54 @@ export class KeptFiles {
     };
   }
 
-  /** Tells whoever listens. */
+  /** Tells what a person may want to know of a file or repository. */
   tell(path: string, text: string): void {
     this.options.onDownload?.({ kind: "notice", path, text });
+  }
+
+  /**
+   * Asks for a file, and again after interruptions; `use` reads the answer.
+   *
+   * @throws {AssetError} When there is no answer, or the wrong one; the signal's reason when it is aborted.
+   */
+  async ask<T>(
+    url: URL,
+    use: UseOf<T>,
+    { range, tries }: Pick<Question, "range"> & Pick<RetryOptions, "tries"> = {},
+  ): Promise<T> {
+    const { access } = await this.open();
+    const { signal } = this;
+    return await persist(() => asking(url, { ...access, range, signal }, use), {
+      ...{ clock: access.clock, signal, tries },
+      onRetry: (text) => this.tell(url.pathname, text),
+    });
+  }
+
+  /** A short text that was kept; `undefined` when there is none. */
+  async readText(path: string): Promise<string | undefined> {
+    return await (await this.open()).store.readText(path);
+  }
+
+  /** What was kept as JSON; `undefined` when there is none, or none of use. */
+  async recall<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const text = await this.readText(path);
+    if (text === undefined) return undefined;
+    try {
+      return checkJson(parseJson(new TextEncoder().encode(text), path), schema, path);
+    } catch (error) {
+      if (error instanceof AssetError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Keeps a short text; a cache that cannot be written to is told of, and asked for it again next time. */
+  async remember(path: string, text: string): Promise<void> {
+    try {
+      await (await this.open()).store.writeText(path, text);
+    } catch (error) {
+      if (!(error instanceof AssetError)) throw error;
+      this.tell(path, error.message);
+    }
   }
 
   /** Stops downloads and closes the store. */
@@ -183,21 +230,12 @@ export class KeptFiles {
     range: ByteRange,
   ): Promise<Uint8Array | undefined> {
     if (range.length === 0) return new Uint8Array();
-    const { access } = await this.open();
-    const { clock } = access;
-    const { signal } = this;
-    const watched = { what: plain(url), clock, patience: PATIENCE_MS, signal };
-    const attempt = (): Promise<Uint8Array | undefined> =>
-      watching(watched, async (watch) => {
-        const { response } = await ask(url, { ...access, range, signal: watch.signal });
-        const same = hash !== undefined || response.headers.get("etag") === etag;
-        if (response.status === 206 && same) {
-          return await collect(inBlocks(bodyOf(url, response, watch), url, range.length));
-        }
-        await response.body?.cancel();
-        return undefined;
-      });
-    return await persist(attempt, { clock, signal });
+    const read: UseOf<Uint8Array | undefined> = async ({ response }, body) => {
+      const same = hash !== undefined || response.headers.get("etag") === etag;
+      if (response.status !== 206 || !same) return undefined;
+      return await collect(inBlocks(body, url, range.length));
+    };
+    return await this.ask(url, read, { range });
   }
 
   async #openFirst(): Promise<OpenedStore> {
@@ -205,7 +243,6 @@ export class KeptFiles {
     const full = "the browser has no room: what comes is kept until the model is closed";
     const store = this.options.store ??
       await openPlatformStore(() => this.tell(this.name, full));
-    const { endpoint, token, offline } = settings;
-    return { store, offline, access: { endpoint, token, fetch, clock } };
+    return { store, offline: settings.offline, access: { ...settings, fetch, clock } };
   }
 }

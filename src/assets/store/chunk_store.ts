@@ -121,7 +121,7 @@ class ChunkStore implements BlobStore {
       const part = chunk?.subarray(from, from + length - done) ?? new Uint8Array();
       if (part.length === 0) { // browsers evict what they like: it comes again next time
         await this.shelf.drop(`${key}/whole`);
-        throw lost(key, this.name);
+        lost(key, this.name);
       }
       bytes.set(part, done);
       done += part.length;
@@ -190,8 +190,8 @@ async function lockTabs(key: string, held: Promise<void>): Promise<void> {
   });
 }
 
-function lost(key: string, name: string): AssetError {
-  return new AssetError(`Cannot read ${key} in ${name}: all of its chunks must be there`);
+function lost(key: string, name: string): never {
+  throw new AssetError(`Cannot read ${key} in ${name}: all of its chunks must be there`);
 }
 
 interface PartialOptions {
@@ -223,7 +223,7 @@ class PartialChunks implements PartialBlob {
   async *content(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let i = 0; i < this.#chunks; i++) {
       signal?.throwIfAborted();
-      yield await this.shelf.get(this.#name(i)) ?? fail(this.options.key, this.shelf.name);
+      yield await this.shelf.get(this.#name(i)) ?? lost(this.options.key, this.shelf.name);
     }
     yield this.#last.subarray(0, this.#filled);
   }
@@ -269,8 +269,4 @@ class PartialChunks implements PartialBlob {
   #name(index: number): string {
     return `${this.options.key}/${index}`;
   }
-}
-
-function fail(key: string, name: string): never {
-  throw lost(key, name);
 }

@@ -5,6 +5,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
+import { Interruption } from "./retry.ts";
 import { BLOCK_BYTES, type ByteRange, fail } from "../source.ts";
 
 /** What a `content-range` header says, as far as it does. */
@@ -20,14 +21,30 @@ export interface ContentRange {
 /** What fetches: the global function, or that of a binding. */
 export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
 
+/** The URL without its query, which may be a signature. */
+export function plain({ origin, pathname }: URL): string {
+  return origin + pathname;
+}
+
+/** A route below a base, whose query is kept; every part is one part of the path. */
+export function urlBelow(base: URL, parts: readonly string[]): URL {
+  const url = new URL(base);
+  url.pathname = [url.pathname.replace(/\/$/, ""), ...parts.map(encodeURIComponent)].join("/");
+  return url;
+}
+
 /** How a file is asked for. */
 export interface RequestOptions {
   /** A part of it; the whole unless given. */
-  readonly range?: ByteRange;
+  readonly range?: ByteRange | undefined;
   /** Stops it. */
   readonly signal?: AbortSignal | undefined;
   /** What fetches; the global function unless given. */
   readonly fetch?: Fetch | undefined;
+  /** What else is sent. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What is done with redirects and caches. */
+  readonly init?: Pick<RequestInit, "redirect" | "cache">;
 }
 
 /**
@@ -36,33 +53,18 @@ export interface RequestOptions {
  * @throws {AssetError} When there is no answer; the signal's reason when it is aborted.
  */
 export async function request(url: URL, options: RequestOptions = {}): Promise<Response> {
-  const { range, signal, fetch = globalThis.fetch } = options;
+  const { range, signal, fetch = globalThis.fetch, headers, init } = options;
+  const part = range && { range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
   try {
     return await fetch(url, {
-      ...(range !== undefined && { headers: { range: rangeHeader(range) } }),
+      ...init,
+      ...((headers ?? part) && { headers: { ...headers, ...part } }),
       ...(signal !== undefined && { signal }),
     });
   } catch (cause) {
     signal?.throwIfAborted();
-    throw unreachable(url, cause);
+    throw unanswered(url, cause);
   }
-}
-
-function rangeHeader({ offset, length }: ByteRange): string {
-  return `bytes=${offset}-${offset + length - 1}`;
-}
-
-/**
- * The body, which must be of exactly this length, in blocks of `BLOCK_BYTES`.
- *
- * @throws {AssetError} When it is shorter or longer.
- */
-export async function* body(
-  url: URL,
-  response: Response,
-  { length, signal }: { readonly length: number; readonly signal?: AbortSignal | undefined },
-): AsyncGenerator<Uint8Array> {
-  yield* inBlocks(received(url, response, signal), url, length);
 }
 
 /**
@@ -108,7 +110,7 @@ export async function* received(
     for (;;) {
       const { done, value } = await reader.read().catch((cause: unknown) => {
         signal?.throwIfAborted();
-        throw unreachable(url, cause);
+        throw unanswered(url, cause);
       });
       if (done) return;
       yield value;
@@ -184,16 +186,20 @@ export function join(parts: readonly Uint8Array[], size: number): Uint8Array<Arr
   return bytes;
 }
 
-function unreachable(url: URL, cause: unknown): AssetError {
+/** No answer, or a broken one: the next may be better, unless none may be asked for. */
+function unanswered(url: URL, cause: unknown): AssetError {
+  if (cause instanceof Error && cause.name === "NotCapable") { // Deno's, by its name
+    return new AssetError(
+      `Cannot read ${plain(url)}: the process must have permission to use the network ` +
+        `(Deno: --allow-net=${url.host})`,
+      { cause },
+    );
+  }
   const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-  const denied = cause instanceof Error && cause.name === "NotCapable"; // Deno's, by its name
-  return new AssetError(
-    denied
-      ? `Cannot read ${url.href}: the process must have permission to use the network ` +
-        `(Deno: --allow-net=${url.host})`
-      : `Cannot read ${url.href}: the server must answer: current value is ${
-        why.split("\n", 1)[0]
-      }`,
+  return new Interruption(
+    `Cannot read ${plain(url)}: the server must answer to the end: current value is ${
+      why.split("\n", 1)[0]
+    }`,
     { cause },
   );
 }

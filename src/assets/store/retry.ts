@@ -49,11 +49,11 @@ export interface RetryOptions {
   /** Waits between tries. */
   readonly clock: Clock;
   /** Tries in a row that got nothing; 6 unless given. */
-  readonly tries?: number;
+  readonly tries?: number | undefined;
   /** How far it got: a try that got further than all before it counts as none. */
   readonly reached?: () => number;
-  /** Hears why, and after how many milliseconds it tries again. */
-  readonly onRetry?: (why: Interruption, milliseconds: number) => void;
+  /** Told why, and after how many seconds it tries again. */
+  readonly onRetry?: (text: string) => void;
   /** Stops trying. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -82,7 +82,7 @@ export async function persist<T>(attempt: () => Promise<T>, options: RetryOption
       best = Math.max(best, reached());
       if (failed >= tries) throw error;
       const delay = delayAfter(failed, error.retryAfter);
-      onRetry?.(error, delay);
+      onRetry?.(`${error.message}; trying again in ${(delay / 1000).toFixed(1)} s`);
       await clock.sleep(delay, signal);
     }
   }

@@ -12,7 +12,7 @@ import { openMemoryStore } from "../../../src/assets/store/chunk_store.ts";
 import { blobKey } from "../../../src/assets/store/content_hash.ts";
 import { download, type RemoteBlob } from "../../../src/assets/hub/download.ts";
 import type { DownloadEvent } from "../../../src/assets/hub/download_meter.ts";
-import { hubUrl } from "../../../src/assets/hub/hub_index.ts";
+import { urlBelow } from "../../../src/assets/store/ranged_response.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { type FakeClock, fakeClock } from "../store/fake_clock.ts";
 import { NET, numbered } from "./hub_fixture.ts";
@@ -58,7 +58,7 @@ async function downloaded(
 
 function remote({ endpoint }: FakeHub, { size, sha256, git }: FakeFile): RemoteBlob {
   const path = "a/weights.bin";
-  const url = hubUrl(endpoint, "owner", "name", "resolve", COMMIT, ...path.split("/"));
+  const url = urlBelow(endpoint, ["owner", "name", "resolve", COMMIT, ...path.split("/")]);
   const hash = sha256 === undefined
     ? { kind: "git", hex: git } as const
     : { kind: "sha256", hex: sha256 } as const;
