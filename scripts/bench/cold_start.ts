@@ -8,7 +8,7 @@
  *
  * Runtimes alternate; medians are printed.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { Client, json } from "../../tests/edge/client.ts";
 import { SERVER_NEEDS, type ServerName, withServer } from "../../tests/edge/servers.ts";
 import { isHere } from "../../tests/_shim/requires.ts";

@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { openDiskStore } from "../../src/assets/store/disk_store.ts";
 import { openHub } from "../../src/assets/hub/hub_source.ts";
 import { CLOCK, type Clock } from "../../src/assets/store/retry.ts";

@@ -11,7 +11,7 @@
  * which then runs in every step of the trunk, as in the published code.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { findNative } from "../../src/backend/native.ts";
 import { openBackend } from "../../src/backend/select.ts";

@@ -7,7 +7,7 @@
  * Fails when a request is lost, when a picture is not the one that its seed gives alone (float32 latents,
  * bit for bit), or when the 95th percentile of `/healthz` is above 50 ms.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { percentile, type Served, startServer } from "./served.ts";

@@ -5,7 +5,7 @@
  *     deno task measure-memory --model DiT-B/4 --backend wasm --count 1,4,16
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { openNative } from "../../src/backend/native.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";

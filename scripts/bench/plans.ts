@@ -8,7 +8,7 @@
  * the others), scaled to the model's depth. Full and planned loops of one guided picture alternate;
  * medians are compared. `loop` is the sampler's loop, `all` has the conditioning ahead of it too.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { findNative } from "../../src/backend/native.ts";
 import { openBackend } from "../../src/backend/select.ts";

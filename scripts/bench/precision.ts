@@ -9,7 +9,7 @@
  * PSNR of the embedded model is that of pictures after 50 steps; of random weights it is that of one
  * prediction, its largest number as peak, which says what rounding adds and nothing about pictures.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { psnr } from "../../src/image/psnr.ts";

@@ -8,7 +8,7 @@
  * - pictures a second of four clients at once ÷ of one
  * - pictures a second of a batch of n ÷ one by one, in the library
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { encodePictures } from "../../src/server/encode.ts";

@@ -7,7 +7,7 @@
  * Fails when a request fails, or when device values or sessions are not at the end what they were after
  * the first pictures. The slope of resident memory is told: least squares over the second half.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { readMetric, startServer } from "./served.ts";
 
 const { values } = parseArgs({

@@ -11,7 +11,7 @@
  * - `plain`: one graph that computes conditioning inside of the step, as an export does.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { Backend, BackendName, Session, Value } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";

@@ -5,7 +5,7 @@
  *     deno run -A scripts/bench/stream_model.ts --model /tmp/flux-dev --backend native
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { uniformPlan } from "./uniform_plan.ts";

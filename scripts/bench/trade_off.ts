@@ -8,7 +8,7 @@
  * .61/.2/.2 and .63/.22/.22). Mode `guided` chooses its levels on the conditions that `fast` was searched on
  * (`--runs 40 --seed 1000`: half of them recorded, half held back).
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { seededConditions } from "../../src/calibrate/task.ts";
 import { meanPsnr } from "../../src/image/psnr.ts";
 import { calibrateTradeOff } from "../../src/calibrate/trade_off.ts";

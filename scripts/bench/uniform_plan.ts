@@ -2,7 +2,7 @@
  * The plainest policy: every k-th step runs in full, the steps between merge its kept features. As a script:
  * `deno run --allow-read --allow-write scripts/bench/uniform_plan.ts --steps 50 --every 3 --out FILE [--model DIR]`.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { makeSampler } from "../../src/sampler/solvers.ts";

@@ -9,7 +9,7 @@
  * `preview` is what a preview costs after the fit of its map, whose seconds are in brackets.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { findNative } from "../../src/backend/native.ts";
 import { openBackend } from "../../src/backend/select.ts";

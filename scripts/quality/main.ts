@@ -14,7 +14,7 @@
  * Seconds are medians over batches, which are made in turn; on a machine that does other work only the ratio
  * in brackets counts.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
