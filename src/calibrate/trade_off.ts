@@ -164,7 +164,7 @@ async function measure(
   { onTrial }: TradeOffTask,
 ): Promise<Measured> {
   const { steps } = candidate.compiled;
-  const trajectory = await trial(heldBack, steps, { first: 0, before: heldBack.full });
+  const trajectory = await trial(heldBack, steps);
   const measured = { ...candidate, psnr: psnrToFull(heldBack, trajectory) };
   onTrial?.(measured);
   return measured;

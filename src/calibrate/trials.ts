@@ -53,18 +53,16 @@ export async function openTrials(subject: TrialSubject): Promise<Trials> {
 }
 
 /**
- * Runs the conditions under other steps, from step `first` on where the state before it is known.
+ * Runs the conditions under other steps, from the last of the states that are known.
  *
  * @returns All states of the trial, `steps + 1`.
  */
 export async function trial(
-  { subject, table }: Trials,
+  { subject, table, full }: Trials,
   steps: readonly Step[],
-  { first, before }: { readonly first: number; readonly before: Trajectory },
+  known: Trajectory = full.slice(0, 1),
 ): Promise<Trajectory> {
-  const head = before.slice(0, first + 1);
-  const start = { table, state: head[first]! }; // a trajectory has every step
-  return [...head, ...await collect(runOf(subject, steps), start)];
+  return [...known, ...await collect(runOf(subject, steps), { table, state: known.at(-1)! })];
 }
 
 /** Mean PSNR in dB of a trial's final latents to those of the full run. */

@@ -111,7 +111,7 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
     steps[j - 1] = { ...before, actions: before.actions.map(() => ({ kind: "run", keep: 1 })) };
   }
   steps[j] = reuseAll(modules, "drop");
-  const trajectory = await trial(trials, steps, { first: j - 1, before: trials.full });
+  const trajectory = await trial(trials, steps, trials.full.slice(0, j));
   return rootMeanSquare(trajectory.at(-1)!.latent, trials.full.at(-1)!.latent);
 }
 

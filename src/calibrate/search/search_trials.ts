@@ -26,9 +26,8 @@ export async function measureOn(
 ): Promise<MeasuredRows> {
   const modules = heldBack.subject.model.transformer.modules.map(({ name }) => name);
   const { steps } = compilePlan({ modules, slots: ["joint"], rows: rows.map((row) => [row]) });
-  const first = known === undefined ? 0 : lastFullShared(rows, known.rows);
-  const before = known?.trajectory ?? heldBack.full;
-  const trajectory = await trial(heldBack, steps, { first, before });
+  const shared = known?.trajectory.slice(0, lastFullShared(rows, known.rows) + 1);
+  const trajectory = await trial(heldBack, steps, shared);
   return { rows, trajectory, psnr: psnrToFull(heldBack, trajectory) };
 }
 
