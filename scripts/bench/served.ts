@@ -10,12 +10,15 @@ export interface Served {
   readonly url: string;
   /** Its process. */
   readonly pid: number;
-  /** Tells it to stop and waits until it has. */
-  stop(): Promise<{ readonly code: number; readonly stderr: string }>;
+  /** Tells it to stop, by SIGTERM unless given, and waits until it has. */
+  stop(signal?: "SIGTERM" | "SIGINT"): Promise<{ readonly code: number; readonly stderr: string }>;
 }
 
-/** Starts `serve` with these options on a free loopback port and waits until it is ready. */
-export async function startServer(args: readonly string[]): Promise<Served> {
+/** Starts `serve` with these options on a free port, and waits until it is ready, or only listens. */
+export async function startServer(
+  args: readonly string[],
+  { until = "ready" }: { readonly until?: "ready" | "listening" } = {},
+): Promise<Served> {
   const root = new URL("../../", import.meta.url);
   const permissions = ["read", "env", "sys", "ffi", "net"].map((name) => `--allow-${name}`);
   const child = new Deno.Command(Deno.execPath(), {
@@ -37,13 +40,14 @@ export async function startServer(args: readonly string[]): Promise<Served> {
   const lines = new Lines(child.stderr);
   const address = await lines.find(/listening on (http:\S+)\//);
   if (address === undefined) throw new Error(`the server did not start: ${lines.text}`);
-  const ready = await lines.find(/ on (wasm|native|webgpu).*: /);
-  if (ready === undefined) throw new Error(`the server did not load: ${lines.text}`);
+  if (until === "ready" && await lines.find(/ on (wasm|native|webgpu).*: /) === undefined) {
+    throw new Error(`the server did not load: ${lines.text}`);
+  }
   return {
     url: address[1]!, // the pattern has a group
     pid: child.pid,
-    async stop(): Promise<{ code: number; stderr: string }> {
-      child.kill("SIGTERM");
+    async stop(signal = "SIGTERM"): Promise<{ code: number; stderr: string }> {
+      child.kill(signal);
       const [{ code }] = await Promise.all([child.status, lines.rest()]);
       return { code, stderr: lines.text };
     },

@@ -14,6 +14,15 @@ export interface AdapterFacts {
   readonly float16: boolean;
 }
 
+/**
+ * For programs without a desktop's session, before they look for an adapter: on Linux, Mesa asks for the Wayland
+ * display, and its library complains on stderr where no folder is named in which a display might be.
+ */
+export function silenceWayland(): void {
+  const { process } = globalThis;
+  if (process.platform === "linux") process.env["XDG_RUNTIME_DIR"] ??= "/nonexistent";
+}
+
 /** The adapter that `webgpu` would use; `undefined` when there is none. */
 export async function findAdapter(): Promise<AdapterFacts | undefined> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();

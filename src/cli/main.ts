@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { silenceWayland } from "../backend/adapter.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import { nearestNames } from "../nearest_names.ts";
 import { VERSION } from "../version.ts";
@@ -24,11 +25,13 @@ const EXIT_CODES: readonly (readonly [new (...args: never[]) => Error, number])[
 ];
 
 if (import.meta.main) {
-  process.exitCode = await run(process.argv.slice(2));
+  const code = await run(process.argv.slice(2));
+  process.stdout.write("", () => process.exit(code)); // when all is written; threads that are left end, too
 }
 
 /** Runs one command line and returns its exit code; errors become one line on stderr. */
 export async function run(args: readonly string[]): Promise<number> {
+  silenceWayland();
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort(new DOMException("Interrupted", "AbortError"));
   process.on("SIGINT", onInterrupt);

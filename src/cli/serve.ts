@@ -9,6 +9,7 @@ import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { openAddress } from "../server/address.ts";
 import { type App, type AppOptions, createApp } from "../server/app.ts";
 import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
@@ -23,33 +24,46 @@ import type { ServeCommand } from "./serve_options.ts";
 /** Seconds that running jobs have when the server is told to stop. */
 const GRACE_SECONDS = 30;
 
-/** Runs the command; returns when the server was told to stop and everything is put away. */
+/** Runs the command; returns when the server was told to stop and what it began is done. */
 export async function serve(command: ServeCommand, signal: AbortSignal): Promise<void> {
   const apiKeys = await readKeys(command.apiKeyFile);
   const { plans, defaultPlan } = await plansOf(command);
   const conditions = command.conditions === undefined
     ? undefined
     : await readPictureConditions(command.conditions);
+  const address = await openAddress(command); // before models are loaded in vain
   const fleet = new Fleet(command, conditions);
-  const renderers = fleet.open();
-  const app = createApp({
-    renderers,
-    reopen: (failed) => fleet.replace(failed),
-    plans,
-    defaultPlan,
-    apiKeys,
-    ...builtPage(),
-    ...boundsOf(command),
-    log: (entry) => {
-      if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
-    },
-    onError: (error, id) => void process.stderr.write(`error in request ${id}: ${told(error)}\n`),
-  });
+  const stopped = stopSignal(signal);
   try {
-    await listen(app, { command, renderers, signal });
+    const renderers = fleet.open();
+    const app = createApp({
+      renderers,
+      reopen: (failed) => fleet.replace(failed),
+      plans,
+      defaultPlan,
+      apiKeys,
+      ...builtPage(),
+      ...boundsOf(command),
+      log: (entry) => {
+        if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
+      },
+      onError: (error, id) => void process.stderr.write(`error in request ${id}: ${told(error)}\n`),
+    });
+    address.answer(app.fetch);
+    say(`listening on ${address.url}`);
+    if (apiKeys.length === 0 && !isLoopback(command.host)) say(OPEN_TO_ALL);
+    await untilStopped(app, { renderers, stopped: stopped.promise });
   } finally {
-    await fleet.close();
+    stopped.forget();
+    await address.close();
   }
+}
+
+const OPEN_TO_ALL = "warning: whoever reaches this address may draw; --api-key-file sets keys";
+
+/** Addresses that only this machine reaches. */
+function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host);
 }
 
 /** The engine for the browser, where `deno task build:page` made it; a package from a registry has none. */
@@ -86,34 +100,21 @@ async function plansOf(
   return { plans: known ? bundled : [...bundled, named], defaultPlan: named.name };
 }
 
-interface ListenOptions {
-  readonly command: ServeCommand;
+interface Running {
   readonly renderers: Promise<readonly Renderer[]>;
-  readonly signal: AbortSignal;
+  readonly stopped: Promise<void>;
 }
 
-/** Answers requests until a signal; then finishes what was begun. */
-async function listen(app: App, { command, renderers, signal }: ListenOptions): Promise<void> {
-  const { port, host: hostname } = command;
-  const onListen = ({ port }: Deno.NetAddr): void => {
-    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    process.stderr.write(`listening on http://${host}:${port}/\n`);
-  };
-  const server = Deno.serve({ port, hostname, onListen }, app.fetch);
-  const stopped = stopSignal(signal);
-  try {
-    const [first] = await Promise.race([renderers, stopped.promise.then(() => [])]);
-    if (first !== undefined) {
-      const { id, backend } = first.facts;
-      process.stderr.write(`${id} on ${backend.description}: ${backend.reason}\n`);
-    }
-    await stopped.promise;
-    process.stderr.write("stopping: no new jobs; waiting for those that were begun\n");
-    await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
-  } finally {
-    stopped.forget();
-    await server.shutdown();
+/** Tells what draws; after the signal, finishes what was begun. */
+async function untilStopped(app: App, { renderers, stopped }: Running): Promise<void> {
+  const [first] = await Promise.race([renderers, stopped.then(() => [])]);
+  if (first !== undefined) {
+    const { id, backend } = first.facts;
+    say(`${id} on ${backend.description}: ${backend.reason}`);
   }
+  await stopped;
+  say("stopping: no new jobs; waiting for those that were begun");
+  await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
 }
 
 /** Resolves on SIGTERM, or when the signal is aborted (SIGINT). */
@@ -133,10 +134,11 @@ function stopSignal(
   };
 }
 
-/** The renderers of a server: opened, made anew, closed. */
+/**
+ * The renderers of a server: opened, and made anew. They are not closed: their threads end with the process,
+ * since a thread that unloads its GPU driver while the process ends makes it crash now and then.
+ */
 class Fleet {
-  readonly #open = new Set<Renderer>();
-
   constructor(
     readonly command: ServeCommand,
     readonly conditions: PictureConditions | undefined,
@@ -152,25 +154,22 @@ class Fleet {
 
   /** Closes a renderer that failed and opens another. */
   async replace(failed: Renderer): Promise<Renderer> {
-    this.#open.delete(failed);
     await failed.close().catch(() => {}); // it failed: what it says now is of no use
     return await this.#openOne(Math.max(1, this.command.workers));
-  }
-
-  async close(): Promise<void> {
-    for (const renderer of this.#open) await renderer.close();
   }
 
   async #openOne(count: number): Promise<Renderer> {
     const { workers } = this.command;
     const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
     const options = { ...pipelineOptions(this.command), conditions: this.conditions, threads };
-    const renderer = workers > 0 && canStartWorkers()
+    return workers > 0 && canStartWorkers()
       ? await openRemoteRenderer(options)
       : await openLocalRenderer(options);
-    this.#open.add(renderer);
-    return renderer;
   }
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function told(error: unknown): string {

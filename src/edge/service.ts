@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { silenceWayland } from "../backend/adapter.ts";
 import type { BackendName } from "../backend/backend.ts";
 import { BACKENDS } from "../backend/select.ts";
 import { type App, createApp } from "../server/app.ts";
@@ -29,6 +30,7 @@ const GRACE_SECONDS = 4;
  * @throws {AssetError} When a key is not one.
  */
 export function startService(): App {
+  silenceWayland();
   const { INVARDIFF_MODEL: model, INVARDIFF_CONDITIONS: file } = process.env;
   const { INVARDIFF_BACKEND, INVARDIFF_API_KEYS } = process.env;
   const apiKeys = parseKeys(INVARDIFF_API_KEYS, "INVARDIFF_API_KEYS");
@@ -38,20 +40,18 @@ export function startService(): App {
     const options = { backend, conditions, ...(model && { model }) };
     return await (canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options));
   };
-  let renderer = open();
   const app = createApp({
-    renderers: renderer.then((one) => [one]),
+    renderers: open().then((one) => [one]),
     reopen: async (failed) => {
       await failed.close().catch(() => {}); // it failed: what it says now is of no use
-      return await (renderer = open());
+      return await open();
     },
     apiKeys,
     onError: (error, id) => console.error(`error in request ${id}:`, error),
   });
   const stop = async (): Promise<void> => {
     await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
-    await renderer.then((one) => one.close()).catch(() => {}); // it may never have opened
-    process.exit(0);
+    process.exit(0); // with the renderer's memory; one that still loads is not waited for
   };
   process.once("SIGTERM", () => void stop());
   process.once("SIGINT", () => void stop());

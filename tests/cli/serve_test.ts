@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { decode } from "fast-png";
 import { startServer } from "../../scripts/bench/served.ts";
 import { capturedRun } from "./captured_run.ts";
@@ -86,6 +92,61 @@ Deno.test("serve ends when its keys, its plan or its model cannot be had", async
     assertEquals(code, wanted, `${args.join(" ")}: ${stderr}`);
     assertStringIncludes(stderr, words);
     assert(!stderr.includes("secret"), "keys are never shown");
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("serve says which address it cannot have, and ends", async () => {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr as Deno.NetAddr; // of TCP
+  const { code, stderr } = await capturedRun("serve", "--port", `${port}`);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, `127.0.0.1:${port}: something listens there already.`);
+  taken.close();
+  for (
+    const [host, words] of [
+      ["192.0.2.1", "listen on 192.0.2.1:0: this machine does not have that address."],
+      ["no.such.host.invalid", "there is no host of that name."],
+    ] as const
+  ) {
+    await assertRejects(() => startServer(["--host", host]), Error, words); // when it has ended
+  }
+});
+
+Deno.test("serve ends in a moment when it is told to stop while its model loads", async () => {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    for (const workers of ["1", "2"]) {
+      const server = await startServer([...ONE_THREAD, "--workers", workers], {
+        until: "listening",
+      });
+      const { code, stderr } = await server.stop(signal);
+      assertEquals(code, 0, stderr);
+      assert(!stderr.includes(" on wasm"), "it had not loaded");
+    }
+  }
+});
+
+Deno.test("serve names an address that works, IPv6 too, and warns where others can reach it", async () => {
+  const dir = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${dir}/keys`, "a-key-of-sixteen-letters\n");
+  const keys = ["--api-key-file", `${dir}/keys`];
+  for (
+    const [args, url, warns] of [
+      [["--host", "[::1]"], /^http:\/\/\[::1\]:\d+$/, false],
+      [["--host", "::1"], /^http:\/\/\[::1\]:\d+$/, false],
+      [["--host", "localhost"], /^http:\/\/localhost:\d+$/, false],
+      [["--host", "0.0.0.0"], /^http:\/\/0\.0\.0\.0:\d+$/, true],
+      [["--host", "0.0.0.0", ...keys], /^http:\/\/0\.0\.0\.0:\d+$/, false],
+    ] as const
+  ) {
+    const server = await startServer([...args, ...ONE_THREAD], { until: "listening" });
+    assertMatch(server.url, url);
+    const asked = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", `console.log((await fetch("${server.url}/healthz")).status)`],
+    }).output(); // may ask beyond 127.0.0.1, as this process may not
+    assertEquals(new TextDecoder().decode(asked.stdout).trim(), "200", args.join(" "));
+    const { code, stderr } = await server.stop();
+    assertEquals([code, stderr.includes("warning:")], [0, warns], stderr);
   }
   await Deno.remove(dir, { recursive: true });
 });

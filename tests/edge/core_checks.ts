@@ -126,10 +126,10 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
     check: async (client) => {
       const cases = [
         [{ ...REQUEST, n: 0 }, 400, "n"],
-        [{ ...REQUEST, style: "vivid" }, 400, "style"],
+        [{ ...REQUEST, colour: "red" }, 400, "colour"],
         [{ ...REQUEST, plan: "none-such" }, 404, "plan"],
         [{ prompt: "a castle" }, 400, "prompt"],
-        [{ ...REQUEST, size: "512x512" }, 400, "size"],
+        [{ ...REQUEST, size: "large" }, 400, "size"],
       ] as const;
       for (const [body, status, param] of cases) {
         const answer = await client.post("/v1/images/generations", body);
@@ -159,6 +159,23 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
     },
   },
   {
+    tag: "watches",
+    name: "it stops drawing for a client that leaves, however its request came",
+    check: async (client) => {
+      const short = { ...REQUEST, steps: 3 };
+      const begun = performance.now();
+      await client.generate(short);
+      const usual = performance.now() - begun;
+      for (const at of ["whole", "after the head", "in the body", "540 bytes"]) {
+        await leavePlain(client, { ...REQUEST, n: 2, steps: 200 }, at);
+        const left = performance.now();
+        await client.generate(short);
+        const after = performance.now() - left;
+        assert(after < 20 * usual + 1000, `${at}: ${after} ms after, else ${usual} ms`);
+      }
+    },
+  },
+  {
     tag: "core",
     name: "it answers for its health while it draws",
     check: async (client) => {
@@ -177,6 +194,23 @@ async function leaveEarly(client: Client, body: unknown): Promise<void> {
   assertEquals(response.status, 200);
   stop.abort();
   await response.body?.cancel().catch(() => {}); // it was aborted
+}
+
+/** Asks for a plain answer in one or two packets, and goes while it is drawn. */
+async function leavePlain(client: Client, body: unknown, split: string): Promise<void> {
+  const { hostname, port } = client.base;
+  const text = JSON.stringify(body);
+  const bare = "POST /v1/images/generations HTTP/1.1\r\nhost: localhost\r\n" +
+    `content-type: application/json\r\ncontent-length: ${text.length}\r\nx-fill: \r\n\r\n`;
+  const fill = split === "540 bytes" ? 540 - bare.length - text.length : 1;
+  const head = bare.replace("x-fill: ", `x-fill: ${"a".repeat(fill)}`);
+  const at = { "after the head": head.length, "in the body": head.length + 9 }[split] ?? 1e9;
+  const connection = await Deno.connect({ hostname, port: Number(port) });
+  for (const part of [(head + text).slice(0, at), (head + text).slice(at)]) {
+    await connection.write(new TextEncoder().encode(part));
+    await new Promise((resolve) => setTimeout(resolve, 100)); // a packet of its own; then it is drawn
+  }
+  connection.close();
 }
 
 let pixels: Promise<readonly number[]> | undefined;

@@ -3,11 +3,12 @@ import { findBun, withBundle } from "../_shim/bundled.ts";
 import type { Need } from "../_shim/requires.ts";
 import { ROOT, runWatched } from "../_shim/watched.ts";
 
-/** Runtimes that serve. */
-export type ServerName = "deno" | "bun" | "node" | "workerd";
+/** What serves: our own command, and runtimes. */
+export type ServerName = "serve" | "deno" | "bun" | "node" | "workerd";
 
 /** What each needs beside Deno. */
 export const SERVER_NEEDS: Readonly<Record<ServerName, readonly Need[]>> = {
+  serve: [],
   deno: [],
   bun: ["bun", "packages"],
   node: ["node", "packages", "bundler"],
@@ -35,6 +36,8 @@ export async function withServer<T>(
   env: Readonly<Record<string, string>> = {},
 ): Promise<T> {
   switch (name) {
+    case "serve":
+      return await listening([Deno.execPath(), ...OWN_SERVE], use, { env });
     case "deno":
       return await listening([Deno.execPath(), ...DENO_SERVE], use, { env });
     case "bun": {
@@ -50,6 +53,11 @@ export async function withServer<T>(
   }
 }
 
+// deno-fmt-ignore
+const OWN_SERVE = [
+  "run", "--no-prompt", "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "--allow-net",
+  "src/cli/main.ts", "serve", "--port=0", "--quiet",
+] as const;
 // deno-fmt-ignore
 const DENO_SERVE = [
   "serve", "--no-prompt", "--host=127.0.0.1", "--port=0",

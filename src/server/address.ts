@@ -1,0 +1,75 @@
+/**
+ * An address that an app answers at, through `node:http`, which Deno and Bun have too.
+ *
+ * `Deno.serve` (2.9) watches a connection only until the request's body was read, unless the body came in one
+ * piece with its head. Most clients send the two apart, so a client that leaves would not be noticed and its
+ * pictures would be drawn for nobody. `node:http` watches to the end.
+ *
+ * @module
+ */
+
+import { createServer, type Server } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+
+/** Where to listen. */
+export interface AddressOptions {
+  /** Port; 0 takes a free one. */
+  readonly port: number;
+  /** Name or address of an interface of this machine; IPv6 with brackets or without. */
+  readonly host: string;
+}
+
+/** An address that is ours. */
+export interface Address {
+  /** For people and clients, with a slash at the end. */
+  readonly url: string;
+  /** Begins to answer; requests that came before it wait. */
+  answer(fetch: (request: Request) => Response | Promise<Response>): void;
+  /** Takes nothing new; resolves when what was begun is sent, at the latest after 5 s. */
+  close(): Promise<void>;
+}
+
+const CUT_SECONDS = 5; // for clients that do not read their answers
+
+/**
+ * Takes an address.
+ *
+ * @throws {Error} When it cannot be had; the message names it.
+ */
+export async function openAddress({ port, host: given }: AddressOptions): Promise<Address> {
+  const server = createServer();
+  const host = given.replace(/^\[(.*)\]$/, "$1");
+  const name = host.includes(":") ? `[${host}]` : host;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => {
+      const why = REASONS[String(Reflect.get(cause, "code"))] ?? cause.message;
+      reject(new Error(`Cannot listen on ${name}:${port}: ${why}.`, { cause }));
+    });
+    server.listen(port, host, resolve);
+  });
+  const bound = server.address();
+  return {
+    url: `http://${name}:${typeof bound === "object" && bound !== null ? bound.port : port}/`,
+    answer(fetch): void {
+      server.on("request", getRequestListener(fetch, { overrideGlobalObjects: false }));
+    },
+    close: () => closeServer(server),
+  };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "something listens there already",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  EINVAL: "this machine does not have that address", // as Deno says it
+  EACCES: "this user may not listen there",
+  ENOTFOUND: "there is no host of that name",
+};
+
+async function closeServer(server: Server): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), CUT_SECONDS * 1000);
+  await new Promise((resolve) => {
+    server.close(resolve);
+    server.closeIdleConnections();
+  });
+  clearTimeout(cut);
+}
