@@ -53,7 +53,7 @@ async function bundle(output: URL): Promise<void> {
   const workers = new URL("src/edge/workers.ts", ROOT).href;
   await Deno.writeTextFile(
     entry,
-    `import compiled from "../ort.wasm";\nimport { serveWorker } from "${workers}";\n\n` +
+    `import compiled from "./ort.wasm";\nimport { serveWorker } from "${workers}";\n\n` +
       `export default serveWorker(compiled);\n`,
   );
   const external = ["*.wasm", "@jsquash/*"].flatMap((name) => ["--external", name]);
