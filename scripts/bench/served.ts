@@ -14,25 +14,30 @@ export interface Served {
   stop(signal?: "SIGTERM" | "SIGINT"): Promise<{ readonly code: number; readonly stderr: string }>;
 }
 
+const ROOT = new URL("../../", import.meta.url);
+
 /** Starts `serve` with these options on a free port, and waits until it is ready, or only listens. */
 export async function startServer(
   args: readonly string[],
-  { until = "ready" }: { readonly until?: "ready" | "listening" } = {},
+  { until = "ready", cwd = ROOT }: {
+    readonly until?: "ready" | "listening";
+    /** Where it runs: what is installed in the nearest node_modules is found. */
+    readonly cwd?: URL;
+  } = {},
 ): Promise<Served> {
-  const root = new URL("../../", import.meta.url);
   const permissions = ["read", "env", "sys", "ffi", "net"].map((name) => `--allow-${name}`);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--no-prompt",
       ...permissions,
-      "src/cli/main.ts",
+      new URL("src/cli/main.ts", ROOT).pathname,
       "serve",
       "--port",
       "0",
       ...args,
     ],
-    cwd: root,
+    cwd,
     stdin: "null",
     stdout: "null",
     stderr: "piped",

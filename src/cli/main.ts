@@ -26,7 +26,13 @@ const EXIT_CODES: readonly (readonly [new (...args: never[]) => Error, number])[
 
 if (import.meta.main) {
   const code = await run(process.argv.slice(2));
-  process.stdout.write("", () => process.exit(code)); // when all is written; threads that are left end, too
+  process.stdout.write("", () => end(code)); // when all is written
+}
+
+/** Ends the process, whatever threads there are. After SIGINT by SIGINT: one may be loading, and bears no clearing up. */
+function end(code: number): void {
+  if (code === INTERRUPTED) process.kill(process.pid, "SIGINT");
+  else process.exit(code);
 }
 
 /** Runs one command line and returns its exit code; errors become one line on stderr. */

@@ -10,7 +10,7 @@ import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { openAddress } from "../server/address.ts";
-import { type App, type AppOptions, createApp } from "../server/app.ts";
+import { type AppOptions, createApp } from "../server/app.ts";
 import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
@@ -33,7 +33,6 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
     : await readPictureConditions(command.conditions);
   const address = await openAddress(command); // before models are loaded in vain
   const fleet = new Fleet(command, conditions);
-  const stopped = stopSignal(signal);
   try {
     const renderers = fleet.open();
     const app = createApp({
@@ -52,9 +51,13 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
     address.answer(app.fetch);
     say(`listening on ${address.url}`);
     if (apiKeys.length === 0 && !isLoopback(command.host)) say(OPEN_TO_ALL);
-    await untilStopped(app, { renderers, stopped: stopped.promise });
+    const { id, backend } = (await loaded(renderers, signal)).facts;
+    const stopped = toldToStop(signal); // before anyone hears that it is ready
+    say(`${id} on ${backend.description}: ${backend.reason}`);
+    await stopped;
+    say("stopping: no new jobs; waiting for those that were begun");
+    await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
   } finally {
-    stopped.forget();
     await address.close();
   }
 }
@@ -100,38 +103,27 @@ async function plansOf(
   return { plans: known ? bundled : [...bundled, named], defaultPlan: named.name };
 }
 
-interface Running {
-  readonly renderers: Promise<readonly Renderer[]>;
-  readonly stopped: Promise<void>;
-}
-
-/** Tells what draws; after the signal, finishes what was begun. */
-async function untilStopped(app: App, { renderers, stopped }: Running): Promise<void> {
-  const [first] = await Promise.race([renderers, stopped.then(() => [])]);
-  if (first !== undefined) {
-    const { id, backend } = first.facts;
-    say(`${id} on ${backend.description}: ${backend.reason}`);
-  }
-  await stopped;
-  say("stopping: no new jobs; waiting for those that were begun");
-  await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
+/**
+ * The first of the renderers, when all are there. Until then SIGTERM is not ours and ends the process on the
+ * spot: a thread cannot be stopped in the middle of loading, and does not bear that the process is cleared up.
+ */
+async function loaded(
+  renderers: Promise<readonly Renderer[]>,
+  signal: AbortSignal,
+): Promise<Renderer> {
+  const interrupted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  const [first] = await Promise.race([renderers, interrupted]);
+  return first!; // there is at least one
 }
 
 /** Resolves on SIGTERM, or when the signal is aborted (SIGINT). */
-function stopSignal(
-  signal: AbortSignal,
-): { readonly promise: Promise<void>; forget(): void } {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = (): void => resolve();
-  process.on("SIGTERM", stop);
-  signal.addEventListener("abort", stop, { once: true });
-  return {
-    promise,
-    forget(): void {
-      process.off("SIGTERM", stop);
-      signal.removeEventListener("abort", stop);
-    },
-  };
+function toldToStop(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /**

@@ -51,10 +51,12 @@ export function startService(): App {
   });
   const stop = async (): Promise<void> => {
     await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
-    process.exit(0); // with the renderer's memory; one that still loads is not waited for
+    process.exit(0); // with the renderer and its thread
   };
-  process.once("SIGTERM", () => void stop());
-  process.once("SIGINT", () => void stop());
+  void app.loaded.then(() => { // before, they end the process on the spot: nothing was begun
+    process.once("SIGTERM", () => void stop());
+    process.once("SIGINT", () => void stop());
+  });
   return app;
 }
 

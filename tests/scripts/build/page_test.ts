@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { digestOf } from "../../../scripts/build/page.ts";
 import { PAGE_SCRIPT, PAGE_SCRIPT_SOURCES } from "../../../src/server/page_script.ts";
 
@@ -16,4 +16,24 @@ Deno.test("digestOf() follows imports of code, and not of types", async () => {
 Deno.test("the page's script is one module that imports nothing by a name that only a build resolves", () => {
   assertEquals(/\bimport\s*(?:[\w*{]|["'])/.exec(PAGE_SCRIPT), null);
   assert(PAGE_SCRIPT.length < 60_000); // it is loaded by every visitor
+});
+
+Deno.test("a clone that cannot be written to serves without the engine for the browser, and says so in a line", async () => {
+  const clone = await Deno.makeTempDir();
+  try {
+    for (const name of ["deno.json", "deno.lock", "src", "scripts"]) {
+      await new Deno.Command("cp", { args: ["-r", name, clone] }).output();
+    }
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: "run --no-prompt --allow-read --allow-run --allow-env scripts/build/page.ts --once"
+        .split(" "), // nothing that it may write
+      cwd: clone,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const said = new TextDecoder().decode(stderr);
+    assertEquals([code, said.trim().split("\n").length], [0, 1], said);
+    assertMatch(said, /^the page draws on the server only: dist\/page cannot be built \(.*\)\n$/);
+  } finally {
+    await Deno.remove(clone, { recursive: true });
+  }
 });
