@@ -170,7 +170,7 @@ async function writeResults(
     const { labels, seed, steps, guidance, fingerprint, model, precision } = report;
     const plan = report.plan && { name: report.plan.name, digest: report.plan.digest };
     const { sampler } = command;
-    const weights = precision.weights === "f32" ? undefined : precision.weights;
+    const { weights } = precision;
     const record = { model, fingerprint, labels, seed, steps, guidance, sampler, weights, plan };
     const text = recordText(record);
     const cells = pictures.flatMap(toPictures);

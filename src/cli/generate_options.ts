@@ -4,10 +4,8 @@
  * @module
  */
 
-import { z } from "zod";
-import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { AssetError } from "../errors.ts";
-import { TEXT_KEYWORD } from "../engine/picture_record.ts";
+import { parseRecord, TEXT_KEYWORD } from "../engine/picture_record.ts";
 import { readPngText } from "../image/png.ts";
 import { readWhole } from "./files.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
@@ -66,18 +64,6 @@ export interface GenerateCommand extends Omit<GenerateWords, "label" | "from"> {
   readonly fingerprint?: string;
 }
 
-/** The parameters that a picture carries; enough to make it again. */
-const recordSchema = z.object({
-  fingerprint: z.string(),
-  labels: z.array(z.number().int()),
-  sampler: z.literal("original").optional(),
-  seed: z.number().int().optional(),
-  steps: z.number().int(),
-  guidance: z.number(),
-  weights: z.enum(PRECISIONS).default("f32"),
-  plan: z.object({ name: z.string(), digest: z.string() }).optional(),
-});
-
 /**
  * Joins what was asked for with what the picture of `--from` says.
  *
@@ -98,22 +84,21 @@ export async function withRecord(
 }
 
 async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
-  const text = readPngText(await readWhole(path))[TEXT_KEYWORD];
-  const parsed = recordSchema.safeParse(text === undefined ? undefined : parseJson(text));
-  if (!parsed.success) {
+  const record = parseRecord(readPngText(await readWhole(path)));
+  if (record === undefined) {
     throw new AssetError(
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { labels, seed, steps, guidance, fingerprint, weights, plan, sampler } = parsed.data;
+  const { labels, seed, steps, guidance, fingerprint, weights, plan, sampler } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
   const planned = plan === undefined
     ? { plan: "none" } // what was made in full is repeated in full
     : { plan: plan.name, planDigest: plan.digest };
-  const recorded = { labels, seed, steps, guidance, fingerprint, weights, ...planned };
-  return sampler === undefined ? recorded : { ...recorded, sampler };
+  const choices = { ...(weights && { weights }), ...(sampler && { sampler }) };
+  return { labels, seed, steps, guidance, fingerprint, ...choices, ...planned };
 }
 
 /** Another plan than the recorded one need not be the same, and brings its own steps. */
@@ -125,12 +110,4 @@ function withoutPlan(
   const { planDigest: _, steps, ...rest } = record;
   const keepsSteps = plan === "auto" || plan === "none";
   return { ...rest, ...(keepsSteps && steps !== undefined && { steps }) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // not ours
-  }
 }

@@ -4,13 +4,22 @@
  * @module
  */
 
-import type { WeightPrecision } from "./precision/rounded_layers.ts";
+import { z } from "zod";
+import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";
 
+/** What is chosen when a model is opened, as far as pictures depend on it. */
+export interface ModelChoices {
+  /** `original` where the directory's own sampler was not used. */
+  readonly sampler?: "original" | undefined;
+  /** Precision of the weights; absent is `f32`. */
+  readonly weights?: WeightPrecision | undefined;
+}
+
 /** Parameters of a picture, or of a grid of pictures with seeds one after another. */
-export interface PictureRecord {
+export interface PictureRecord extends ModelChoices {
   /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
@@ -23,15 +32,35 @@ export interface PictureRecord {
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
-  /** `original` where the directory's own sampler was not used. */
-  readonly sampler?: "original" | undefined;
-  /** Precision of the weights; absent is `f32`. */
-  readonly weights?: WeightPrecision | undefined;
   /** The plan, if there was one. */
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }
 
+const schema = z.object({
+  model: z.string().default(""),
+  fingerprint: z.string(),
+  labels: z.array(z.number().int()),
+  sampler: z.literal("original").optional(),
+  seed: z.number().int().optional(),
+  steps: z.number().int(),
+  guidance: z.number(),
+  weights: z.enum(PRECISIONS).default("f32"),
+  plan: z.object({ name: z.string(), digest: z.string() }).optional(),
+});
+
 /** The text chunk of a PNG that says how it was made. */
-export function recordText(record: PictureRecord): Readonly<Record<string, string>> {
-  return { [TEXT_KEYWORD]: JSON.stringify(record) };
+export function recordText(
+  { weights, ...record }: PictureRecord,
+): Readonly<Record<string, string>> {
+  const rounded = weights === "f32" ? undefined : weights;
+  return { [TEXT_KEYWORD]: JSON.stringify({ ...record, weights: rounded }) };
+}
+
+/** The record in the text chunks of a PNG; `undefined` when there is none, or it is not as we write it. */
+export function parseRecord(text: Readonly<Record<string, string>>): PictureRecord | undefined {
+  try {
+    return schema.safeParse(JSON.parse(text[TEXT_KEYWORD] ?? "null")).data;
+  } catch {
+    return undefined; // no JSON
+  }
 }

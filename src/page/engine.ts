@@ -7,6 +7,7 @@
 
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
+import { recordText } from "../engine/picture_record.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { toPictures } from "../image/picture.ts";
@@ -46,8 +47,6 @@ export interface BrowserEngine {
   close(): Promise<void>;
 }
 
-/** Keyword of the PNG text that `deno task generate --from` reads. */
-const TEXT_KEYWORD = "invardiff";
 const STORE = "invardiff-1";
 
 /** Fetches model and runtime, then opens them in a worker. */
@@ -134,16 +133,14 @@ class Engine implements BrowserEngine {
     request: RunRequest,
     plan: Plan | undefined,
   ): Promise<RunResult> {
-    const { id: model, fingerprint } = this.renderer.facts;
-    const { label, seed, steps, guidance, plan: name } = request;
-    const used = plan && { name, digest: planDigest(plan) };
-    const record = { model, fingerprint, labels: [label], seed, steps, guidance, plan: used };
+    const { id: model, fingerprint, chosen } = this.renderer.facts;
+    const { label, seed, steps, guidance, plan: name = "" } = request;
     if (pictures === undefined) {
-      throw new RangeError(`Cannot draw: latents of ${model} need an autoencoder`);
+      throw new RangeError(`Cannot generate: latents of ${model} need an autoencoder`);
     }
-    const png = await encodePng(toPictures(pictures)[0]!, {
-      [TEXT_KEYWORD]: JSON.stringify(record),
-    });
+    const used = plan && { name, digest: planDigest(plan) };
+    const made = { model, fingerprint, ...chosen, labels: [label], seed, steps, guidance };
+    const png = await encodePng(toPictures(pictures)[0]!, recordText({ ...made, plan: used }));
     return {
       pixels: pixelsOf(pictures),
       png: new Blob([png], { type: "image/png" }),

@@ -8,11 +8,12 @@
 
 import { type Context, Hono } from "hono";
 import { type ImagesBody, parseBody } from "./api.ts";
+import { toBase64 } from "./base64.ts";
 import { planView } from "./catalog.ts";
 import type { ServerState } from "./server_state.ts";
 import { type JobSpec, resolveSpec, sizeOf } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
-import { type Job, toBase64 } from "./job.ts";
+import type { Job } from "./job.ts";
 import { noticesOf } from "./job_view.ts";
 import { readJson } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";

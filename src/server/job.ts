@@ -10,6 +10,7 @@ import type { Rendered, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { recordText } from "../engine/picture_record.ts";
 import { planView } from "./catalog.ts";
+import { toBase64 } from "./base64.ts";
 import { encodePictures } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
 
@@ -219,16 +220,7 @@ function recordOf(
     seed,
     steps,
     guidance,
-    weights: facts.weights,
+    ...facts.chosen,
     plan: plan && { name: plan.name, digest: plan.digest },
   });
-}
-
-/** Bytes in base64; `btoa` takes text, and text of limited length at once. */
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return btoa(text);
 }

@@ -37,5 +37,6 @@ export type { RateLimit } from "./access.ts";
 export type { AccessEntry } from "./server_metrics.ts";
 export type { Port, WorkerOptions } from "../worker/messages.ts";
 export type { PipelineOptions } from "../engine/library.ts";
+export type { ModelChoices } from "../engine/picture_record.ts";
 export type { ModelCost, ModuleCost } from "../plan/cost.ts";
 export type { RuntimeFiles } from "../backend/runtime_files.ts";

@@ -33,7 +33,7 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
     const scene = pipeline.model.scene(options.conditions ?? {}); // what every batch is about
-    const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
+    const facts = await factsOf(pipeline, { scene, options });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });
   } catch (error) {
     await pipeline.close();
@@ -110,7 +110,7 @@ class LocalRenderer implements Renderer {
 
 async function factsOf(
   { model, backend, choice, precision: { weights } }: Pipeline,
-  { scene, names }: { readonly scene: Scene; readonly names: readonly string[] },
+  { scene, options }: { readonly scene: Scene; readonly options: LocalOptions },
 ): Promise<RendererFacts> {
   const { id, classes, classNames, nullLabel, sampler } = model;
   const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
@@ -124,11 +124,11 @@ async function factsOf(
     latent: [channels, rows, columns],
     ...(picture !== undefined && { picture }),
     classes: scene.conditions ?? classes,
-    classNames: scene.conditions === undefined ? classNames : names,
+    classNames: scene.conditions === undefined ? classNames : options.conditions?.names ?? [],
     guidable: nullLabel !== undefined || model.embedsGuidance === true,
     sampler,
     fingerprint: await model.fingerprint(),
-    ...(weights !== "f32" && { weights }),
+    chosen: { weights, ...(options.sampler && { sampler: options.sampler }) },
     backend: { name: backend.name, description: backend.description, reason: choice.reason },
   };
 }

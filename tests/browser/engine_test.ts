@@ -3,6 +3,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { BrowserBackend, BrowserEngine } from "../../src/page/engine.ts";
 import type { Batch, Renderer } from "../../src/worker/renderer.ts";
 import { requires } from "../_shim/requires.ts";
+import { withFolder } from "../cli/captured_run.ts";
+import { expectRepeated } from "../cli/repeated.ts";
 import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
 
 const needs = await requires("the engine in a browser", "chromium", "bundler");
@@ -28,6 +30,19 @@ Deno.test("this browser draws on WebAssembly what the server draws", needs, asyn
     await test.step("to the last bit", async () => {
       // The same WebAssembly on both sides: the sums are the same ones, whatever the number of threads.
       assertEquals(await distance(opened, "wasm", { steps: 4, guidance: 2 }), 0);
+    });
+    await test.step("and what it draws, `generate --from` draws again", async () => {
+      await page.locator("#steps").fill("25"); // along the plan that fits
+      await page.locator("#generate").click();
+      await untilStatus(page, /^25 steps in/);
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.locator("#download").click(),
+      ]);
+      await withFolder(async (folder) => {
+        await download.saveAs(`${folder}/one.png`);
+        await expectRepeated(`${folder}/one.png`);
+      });
     });
     await test.step("until it is stopped, and along a plan", async () => {
       await page.locator("#steps").fill("250");

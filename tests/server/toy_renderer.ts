@@ -23,6 +23,7 @@ export const TOY_FACTS: RendererFacts = {
   guidable: true,
   sampler: { name: "ddim", steps: 4, guidance: 2 },
   fingerprint: "sha256:toy",
+  chosen: {},
   backend: { name: "wasm", description: "toy, 1 thread", reason: "asked for" },
 };
 

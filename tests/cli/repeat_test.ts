@@ -1,0 +1,54 @@
+/** Pictures of a server, made again by `generate --from`. */
+import { assert, assertEquals } from "@std/assert";
+import { readPngText } from "../../src/image/png.ts";
+import { createApp } from "../../src/server/app.ts";
+import { type LocalOptions, openLocalRenderer } from "../../src/worker/local_renderer.ts";
+import { pipelineFiles } from "../engine/pipeline_files.ts";
+import { post } from "../server/toy_renderer.ts";
+import { withFolder } from "./captured_run.ts";
+import { expectRepeated } from "./repeated.ts";
+
+const WASM = { backend: "wasm", threads: 1 } as const;
+
+Deno.test("--from repeats the picture of a server with the original's sampler and int8 weights, bit for bit", async () => {
+  await withFolder(async (folder) => {
+    const model = `${folder}/model`;
+    for (const [path, bytes] of await pipelineFiles()) {
+      await Deno.mkdir(`${model}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+      await Deno.writeFile(`${model}/${path}`, bytes);
+    }
+    const body = { label: 3, seed: 9, steps: 4, guidance_scale: 1.5 };
+    const plain = await pictureOf({ ...WASM, model }, body);
+    const chosen = { sampler: "original", weights: "int8" } as const;
+    const png = await pictureOf({ ...WASM, ...chosen, model }, body);
+    assert(`${png}` !== `${plain}`, "sampler and precision make another picture");
+    for (const [name, bytes] of [["plain", plain], ["chosen", png]] as const) {
+      await Deno.writeFile(`${folder}/${name}.png`, bytes);
+      await expectRepeated(`${folder}/${name}.png`, ["--model", model]);
+    }
+    const { sampler, weights } = JSON.parse(readPngText(png)["invardiff"]!);
+    assertEquals({ sampler, weights }, chosen);
+  });
+});
+
+Deno.test("--from repeats a picture of the embedded model along its plan, of any place in a request", async () => {
+  await withFolder(async (folder) => {
+    const png = await pictureOf(WASM, { prompt: "sandal", seed: 30, n: 2, steps: 25 }, 1);
+    await Deno.writeFile(`${folder}/one.png`, png);
+    const { seed, plan } = JSON.parse(readPngText(png)["invardiff"]!);
+    assertEquals([seed, plan.name], [31, "fashion-dit.ddim25.fast"]);
+    await expectRepeated(`${folder}/one.png`, []);
+  });
+});
+
+async function pictureOf(options: LocalOptions, body: object, index = 0): Promise<Uint8Array> {
+  const renderer = await openLocalRenderer(options);
+  try {
+    const app = createApp({ renderers: [renderer] });
+    await app.loaded;
+    const { data } = await (await post(app, "/v1/images/generations", body)).json();
+    return Uint8Array.from(atob(data[index].b64_json), (letter) => letter.charCodeAt(0));
+  } finally {
+    await renderer.close();
+  }
+}
