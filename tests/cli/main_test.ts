@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COMMANDS } from "../../src/cli/commands.ts";
+import { parseOptions } from "../../src/cli/options.ts";
 import { VERSION } from "../../src/version.ts";
 import { capturedRun } from "./captured_run.ts";
 
@@ -37,4 +38,33 @@ Deno.test("an unknown command is answered with the nearest, in one line", async 
     stderr,
     'error: Cannot run genrate: there is no such command; the nearest is generate ("invardiff --help" lists them)\n',
   );
+});
+
+/** Command lines that the README has shown at one time or another. */
+const SHOWN = [
+  "calibrate --model flux-dir --conditions given.safetensors --mode reference --warmup .1 " +
+  "--quantile step=.61,dual_attn=.2 --out plan.json",
+  "compare --plan fashion-dit.ddim50.fast --count 10 --seed 100000 --out sheet.png",
+  "compare --plan NAME --count 16 --seed 100000 --backend native",
+  "doctor --model DIR --count 10 --plan NAME --weights int8",
+  "doctor",
+  "fetch hf://OWNER/NAME",
+  "generate --from file.png",
+  "generate --model flux-dir --conditions given.safetensors --latents out.safetensors",
+  "generate --model xl --label 207 --count 1 --backend wasm --weights int8",
+  "generate --model xl.safetensors --label 207 --steps 3 --latents xl.safetensors --backend wasm",
+  "generate --plan none --sampler original",
+  "pack --weights int8 --out DIR",
+  "plan import cache_books.json --sampler flow-euler --steps 28 --grid 64x64 --model DIR --out p",
+  "plan show NAME --svg FILE.svg --model DIR",
+  "serve --host 0.0.0.0 --rate 60 --workers 2 --api-key-file FILE",
+  "serve --model flux-dir --conditions prompts.safetensors",
+];
+
+Deno.test("every command line that the README ever showed is still understood", () => {
+  for (const line of SHOWN) {
+    const found = COMMANDS.find(({ table: { name } }) => `${line} `.startsWith(`${name} `))!;
+    const words = line.slice(found.table.name.length).split(" ").filter((word) => word !== "");
+    parseOptions(found.table, words);
+  }
 });
