@@ -18,11 +18,9 @@ import { findModel, type FindOptions, type FoundPart, readJson } from "./model_f
 import { packedWeights } from "./formats/packed_weights.ts";
 import { abortable } from "./store/retry.ts";
 import { openSafetensors } from "./formats/safetensors.ts";
-import { openShards } from "./formats/shards.ts";
+import { openShards, openWeightFile } from "./formats/shards.ts";
 import { isMissing, type Source } from "./source.ts";
-import { openTorchCheckpoint } from "./formats/torch_checkpoint.ts";
-import { weightFormat } from "./weight_files.ts";
-import { fileWeights, type Weights } from "./weights.ts";
+import type { Weights } from "./weights.ts";
 
 /** An opened model; its weights are read when they are asked for. */
 export interface ModelDirectory {
@@ -117,9 +115,9 @@ async function openWeights(
   { folder, weights: path, shards }: FoundPart,
   manifest?: Manifest,
 ): Promise<Weights> {
+  if (manifest?.weights !== undefined) {
+    return packedWeights(await openSafetensors(folder, path), manifest.weights, manifest.sha256);
+  }
   if (shards !== undefined) return ownWeights(await openShards(folder, path, shards));
-  if (weightFormat(path) === "torch") return ownWeights(await openTorchCheckpoint(folder, path));
-  const stored = await openSafetensors(folder, path);
-  if (manifest?.weights === undefined) return ownWeights(fileWeights(stored, manifest?.sha256));
-  return packedWeights(stored, manifest.weights, manifest.sha256);
+  return ownWeights(await openWeightFile(folder, path, manifest?.sha256));
 }

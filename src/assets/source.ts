@@ -112,7 +112,7 @@ class DirectorySource implements Source {
       return await readdir(await this.#locate(folder === undefined ? "." : checkedPath(folder)));
     } catch (cause) {
       if (isKind(cause, "ENOTDIR", "NotADirectory")) {
-        fail(this.name, "it must be a directory", cause);
+        fail(this.name, "it must be a directory or a file of weights, told by its name", cause);
       }
       return unreadable(this.name, cause);
     }

@@ -7,12 +7,12 @@
  * @module
  */
 
+import { joinBytes } from "../tensor/bytes.ts";
 import {
   checkContentRange,
   collect,
   contentRange,
   inBlocks,
-  join,
   received,
   refuse,
   request,
@@ -138,5 +138,5 @@ async function whole(url: URL, response: Response): Promise<RemoteFile> {
   if (told !== null && response.headers.get("content-encoding") === null && size !== Number(told)) {
     fail(url.href, `it must have ${told} bytes: current value is ${size} bytes`);
   }
-  return { size, head: join(parts, size) };
+  return { size, head: joinBytes(parts) };
 }

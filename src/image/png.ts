@@ -7,6 +7,7 @@
  */
 
 import { AssetError } from "../errors.ts";
+import { joinBytes } from "../tensor/bytes.ts";
 import type { Picture } from "./picture.ts";
 import { filterRows } from "./png_filter.ts";
 
@@ -28,7 +29,7 @@ export async function encodePng(
   checkPicture(image);
   const texts = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
   const compressed = await deflate(filterRows(image));
-  return concat([
+  return joinBytes([
     SIGNATURE,
     chunk("IHDR", headerBody(image)),
     ...texts,
@@ -98,7 +99,7 @@ function textChunk(keyword: string, text: string): Uint8Array {
   }
   const latin = Uint8Array.from(keyword, (letter) => letter.charCodeAt(0));
   // after the keyword's NUL: not compressed, method 0, no language, no translated keyword (§11.3.3.4)
-  return chunk("iTXt", concat([latin, new Uint8Array(5), new TextEncoder().encode(text)]));
+  return chunk("iTXt", joinBytes([latin, new Uint8Array(5), new TextEncoder().encode(text)]));
 }
 
 /** §11.3.3.2: printable Latin-1, 1 to 79 long, no leading, trailing or doubled space. */
@@ -119,16 +120,6 @@ function chunk(type: string, body: Uint8Array): Uint8Array {
 async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const zlib = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(zlib).arrayBuffer());
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }
 
 // --- reading

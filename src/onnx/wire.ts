@@ -9,6 +9,8 @@
  * @module
  */
 
+import { joinBytes } from "../tensor/bytes.ts";
+
 const VARINT = 0;
 const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
@@ -48,7 +50,7 @@ export class MessageWriter {
 
   /** A packed repeated varint field. */
   integers(field: number, values: readonly number[]): this {
-    return this.bytes(field, concatenate(values.map(varint)));
+    return this.bytes(field, joinBytes(values.map(varint)));
   }
 
   /** A nested message field, its parts kept by reference. */
@@ -60,7 +62,7 @@ export class MessageWriter {
 
   /** The message in one piece. */
   finish(): Uint8Array<ArrayBuffer> {
-    return concatenate(this.#parts);
+    return joinBytes(this.#parts);
   }
 
   #push(part: Uint8Array): this {
@@ -83,14 +85,4 @@ function varint(value: number): Uint8Array {
   }
   bytes.push(Number(rest));
   return Uint8Array.from(bytes);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { join } from "../assets/store/ranged_response.ts";
+import { joinBytes } from "../tensor/bytes.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Bounds of a body. */
@@ -79,7 +79,7 @@ export async function readBounded(
     clearTimeout(timer);
   }
   if (late !== undefined) throw late;
-  return join(chunks, size);
+  return joinBytes(chunks);
 }
 
 function tooLarge(most: number, size: number): RequestError {

@@ -68,10 +68,19 @@ export async function openShards(
   };
 }
 
-/** Opens one file, read as its name says. @throws {AssetError} When it is absent or not what it claims to be. */
-async function openWeightFile(source: Source, path: string): Promise<StoredWeights> {
+/**
+ * Opens one file, read as its name says.
+ *
+ * @param hashes As `fileWeights()` takes them.
+ * @throws {AssetError} When it is absent or not what it claims to be.
+ */
+export async function openWeightFile(
+  source: Source,
+  path: string,
+  hashes?: ReadonlyMap<string, string>,
+): Promise<StoredWeights> {
   if (weightFormat(path) === "torch") return await openTorchCheckpoint(source, path);
-  return fileWeights(await openSafetensors(source, path));
+  return fileWeights(await openSafetensors(source, path), hashes);
 }
 
 function checkPlaces(

@@ -6,8 +6,9 @@
  */
 
 import { AssetError } from "../../errors.ts";
+import { joinBytes } from "../../tensor/bytes.ts";
 import { parseJson } from "../json.ts";
-import { type Fetch, join, plain, received, request } from "../store/ranged_response.ts";
+import { type Fetch, plain, received, request } from "../store/ranged_response.ts";
 import { type Clock, Interruption, retryAfterOf, type Watch, watching } from "../store/retry.ts";
 import type { ByteRange } from "../source.ts";
 
@@ -115,7 +116,7 @@ export async function readJsonAnswer(
     if (size <= JSON_LIMIT) continue;
     throw new AssetError(`Cannot read ${plain(url)}: it must have at most ${JSON_LIMIT} bytes`);
   }
-  return { json: parseJson(join(parts, size), plain(url)), response };
+  return { json: parseJson(joinBytes(parts), plain(url)), response };
 }
 
 async function* watchedBody(

@@ -5,6 +5,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
+import { joinBytes } from "../../tensor/bytes.ts";
 import { Interruption } from "./retry.ts";
 import { BLOCK_BYTES, type ByteRange, fail } from "../source.ts";
 
@@ -172,18 +173,7 @@ export async function refuse(
 export async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const all: Uint8Array[] = [];
   for await (const part of parts) all.push(part);
-  return join(all, all.reduce((sum, part) => sum + part.length, 0));
-}
-
-/** Parts of `size` bytes in all as one. */
-export function join(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes(all);
 }
 
 /** No answer, or a broken one: the next may be better, unless none may be asked for. */
