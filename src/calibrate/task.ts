@@ -7,8 +7,7 @@
 import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
-import { type ResolvedRequest, resolveRequest } from "../engine/request.ts";
-import type { TextConditions } from "../model/scene.ts";
+import { type ConditionOptions, type ResolvedRequest, resolveRequest } from "../engine/request.ts";
 import { makePlan } from "../plan/make_plan.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
 import type { Row } from "../plan/row.ts";
@@ -47,7 +46,7 @@ export interface Conditions {
   /** Noise `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly noise: Tensor;
   /** What labels choose from, for a model of text. */
-  readonly given?: TextConditions;
+  readonly given?: ConditionOptions;
   /** Seeds that the noise was made of; empty when it was given. */
   readonly seeds: readonly number[];
 }

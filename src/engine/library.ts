@@ -61,7 +61,7 @@ export interface ModelFacts {
   /** Short name. */
   readonly id: string;
   /** Latent shape `[C, H, W]`. */
-  readonly latent: readonly [number, number, number];
+  readonly latent: readonly number[];
   /** Number of classes; labels are 0 … classes − 1. */
   readonly classes: number;
   /** Name of each class, in label order; empty when unknown. */

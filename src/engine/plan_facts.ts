@@ -23,7 +23,7 @@ export interface SamplerRun {
   /** Guidance scale. */
   readonly guidance: number;
   /** Rows and columns of tokens; the model's own unless given. */
-  readonly tokenGrid?: readonly [number, number] | undefined;
+  readonly tokenGrid?: readonly number[] | undefined;
   /** Precision of the weights; `float32` unless given. */
   readonly precision?: string | undefined;
 }
@@ -48,9 +48,7 @@ export function featureSizes(transformer: Transformer, rows: number): FeatureSiz
 
 /** The model at the grid that a plan was made for; at its own where it has no other or the plan does not say. */
 export function sceneOfPlan(plan: Plan | undefined, model: Model): Scene {
-  const [rows, columns] = plan?.context.tokenGrid ?? [];
-  const known = model.resizes === true && rows !== undefined && columns !== undefined;
-  return model.scene({ grid: known ? [rows, columns] : undefined });
+  return model.scene({ grid: model.resizes ? plan?.context.tokenGrid : undefined });
 }
 
 /** What a plan must fit, for this model and this run. */

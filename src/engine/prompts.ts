@@ -4,24 +4,16 @@
  * @module
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Conditions } from "../model/scene.ts";
 import type { GenerateOptions } from "./request.ts";
-
-/** What prompts become: a row for each. */
-export interface EncodedPrompts {
-  /** Text features `(n, M, W)`. */
-  readonly text: Tensor;
-  /** Pooled text features `(n, P)`. */
-  readonly pooled: Tensor;
-}
 
 /** Encodes prompts for a model. It belongs to whoever made it. */
 export interface PromptEncoder {
-  /** Encodes each prompt; all with as many tokens. */
+  /** Encodes each prompt, a row for each in the model's conditions, such as `text` and `pooled`. */
   encode(
     prompts: readonly string[],
     options: { readonly signal?: AbortSignal | undefined },
-  ): Promise<EncodedPrompts>;
+  ): Promise<Conditions>;
 }
 
 /**
@@ -38,9 +30,12 @@ export async function withEncodedPrompts(
   if (encoder === undefined) {
     throw new TypeError("Cannot generate: prompts need a promptEncoder of the pipeline");
   }
-  if (options.text !== undefined || options.pooled !== undefined) {
-    throw new TypeError("Cannot generate: prompts must not be given together with text or pooled");
+  const encoded = await encoder.encode(prompts, { signal });
+  const given = { text: options.text, pooled: options.pooled, ...options.conditions };
+  if (Object.keys(encoded).some((name) => Reflect.get(given, name) !== undefined)) {
+    const names = Object.keys(encoded).join(" or ");
+    throw new TypeError(`Cannot generate: prompts must not be given together with ${names}`);
   }
-  const { text, pooled } = await encoder.encode(prompts, { signal });
-  return { ...rest, ...(signal !== undefined && { signal }), text, pooled };
+  const conditions = { ...options.conditions, ...encoded };
+  return { ...rest, ...(signal !== undefined && { signal }), conditions };
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Model } from "../model/model.ts";
-import type { Scene, TextConditions } from "../model/scene.ts";
+import type { Conditions, Scene } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import type { Sampler } from "../sampler/sampler.ts";
@@ -13,8 +13,22 @@ import { makeSampler } from "../sampler/solvers.ts";
 import { normalRows } from "../tensor/random.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
+/** What pictures are conditioned on, for models whose conditions are not labels. Labels choose rows. */
+export interface ConditionOptions {
+  /** Tensors by the names that files and the model's family have for them. */
+  readonly conditions?: Conditions | undefined;
+  /** Text features `(n, M, W)`: short for the condition `text`. */
+  readonly text?: Tensor | undefined;
+  /** Pooled text features `(n, P)`: short for the condition `pooled`. */
+  readonly pooled?: Tensor | undefined;
+  /** Position of every token of a picture `(T, axes)`, else a grid's: short for the condition `image_ids`. */
+  readonly imageIds?: Tensor | undefined;
+  /** Size of a picture in tokens, such as rows and columns; absent = the noise's or the model's own. */
+  readonly grid?: readonly number[] | undefined;
+}
+
 /** What to generate; what is left out is the model's default. */
-export interface GenerateOptions extends TextConditions {
+export interface GenerateOptions extends ConditionOptions {
   /**
    * One class index or name for each picture; the first ten classes unless given. Of a model of text, the
    * row of text; every row once unless given.
@@ -69,8 +83,8 @@ export interface ResolvedRequest {
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
-  const { noise, sigmas, text, pooled, imageIds, grid } = options;
-  const scene = model.scene({ text, pooled, imageIds, grid, noiseDims: noise?.dims });
+  const { sigmas } = options;
+  const scene = sceneOf(model, options);
   const labels = resolveLabels(model, options, scene);
   const steps = options.steps ?? options.plan?.sampler.times.length ?? sigmas?.length ??
     model.sampler.steps;
@@ -86,6 +100,24 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     scene,
     sampler: makeSampler(model.sampler, { steps, sigmas, tokens: scene.tokens }),
   };
+}
+
+/**
+ * What a run under these options is about.
+ *
+ * @throws {RangeError} When conditions do not fit the model or each other.
+ */
+export function sceneOf(
+  model: Model,
+  { conditions = {}, text, pooled, imageIds, grid, noise }: ConditionOptions & {
+    readonly noise?: Tensor;
+  },
+): Scene {
+  const all: Record<string, Tensor> = { ...conditions };
+  for (const [name, tensor] of Object.entries({ text, pooled, image_ids: imageIds })) {
+    if (tensor !== undefined) all[name] = tensor;
+  }
+  return model.scene({ conditions: all, grid, noiseDims: noise?.dims });
 }
 
 /** Seeds are checked even where noise is given; then there are none. */

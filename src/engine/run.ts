@@ -146,7 +146,8 @@ export function constantsOf(
   { model, executor: { backend }, request, signal }: Run,
 ): Promise<Values> {
   const { transformer: { preparation }, weights } = model;
-  const inputs = request.scene.inputs(request.labels);
+  const [time = 0] = request.sampler.times; // rows are the same at all
+  const inputs = request.scene.inputs(batchOf({ request }, time));
   return makeConstants(inputs, { backend, preparation, weights, signal });
 }
 
@@ -197,7 +198,8 @@ export function stepInputs(
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
 export function guided(prediction: Tensor, { model, request }: Run): Tensor {
   const { labels, guidance, scales = guidance } = request;
-  const [channels = 0] = request.scene.latentDims;
+  const { latentDims, channelAxis: axis } = request.scene;
+  const channels = { axis, count: latentDims[axis - 1] ?? 0 };
   if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
   const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
   return guide(prediction, channels, { scale: scales, channels: guidedChannels });
@@ -206,7 +208,10 @@ export function guided(prediction: Tensor, { model, request }: Run): Tensor {
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-function batchOf({ request: { labels, guidance, scales, scene } }: Run, time: number): Condition[] {
+function batchOf(
+  { request: { labels, guidance, scales, scene } }: Pick<Run, "request">,
+  time: number,
+): Condition[] {
   return scene.batch(labels, { time, guidance, scales });
 }
 

@@ -21,10 +21,10 @@ export interface Model extends Decodable {
   readonly transformer: Transformer;
   /** Its weights, with computed buffers filled in. */
   readonly weights: Weights;
-  /** Latent shape `[C, H, W]`; of a picture of the model's own size, where it can make others. */
-  readonly latent: readonly [number, number, number];
-  /** Rows and columns of tokens. */
-  readonly tokenGrid: readonly [number, number];
+  /** Shape of a latent as planes, channels first, `[C, H, W]`; of the model's own size, where it can make others. */
+  readonly latent: readonly number[];
+  /** Size of such a picture in tokens, such as rows and columns. */
+  readonly tokenGrid: readonly number[];
   /** Number of classes; labels are 0 … classes − 1. 0 where conditions are given with each request. */
   readonly classes: number;
   /** The label that stands for "no label"; absent when the model has none and cannot be guided. */
@@ -65,7 +65,10 @@ export interface Family {
   readonly title: string;
   /** Classes that descriptions give it: of the transformer, the usual one first, and of the pipeline around it. */
   readonly classes: readonly string[];
-  /** Tensors of conditions that it takes, as files name them, such as `text`; none where conditions are labels. */
+  /**
+   * Tensors that it is conditioned on, as files name them, such as `text`; the first has a row for each
+   * condition. None where conditions are labels.
+   */
   readonly conditions: readonly string[];
   /** Whether a configuration, or names of tensors where there is none that says it, are a model's of this kind. */
   claims(config: unknown, names: ReadonlySet<string>): boolean;

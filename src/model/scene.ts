@@ -9,20 +9,15 @@
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { Condition, Transformer } from "./module_graph.ts";
 
-/** Conditions as tensors, for models that are conditioned on text. Labels choose rows of them. */
-export interface TextConditions {
-  /** Text features `(n, M, W)`. */
-  readonly text?: Tensor | undefined;
-  /** Pooled text features `(n, P)`. */
-  readonly pooled?: Tensor | undefined;
-  /** Position of every token of a picture `(T, axes)`; absent = a grid's. */
-  readonly imageIds?: Tensor | undefined;
-  /** Rows and columns of tokens; absent = the noise's or the model's own. */
-  readonly grid?: readonly [rows: number, columns: number] | undefined;
-}
+/** Tensors that pictures are conditioned on, by the names that the family has for them; labels choose rows. */
+export type Conditions = Readonly<Record<string, Tensor>>;
 
 /** What a request gives, as far as a scene depends on it. */
-export interface SceneRequest extends TextConditions {
+export interface SceneRequest {
+  /** What labels choose from; absent = nothing, or the model's classes. */
+  readonly conditions?: Conditions | undefined;
+  /** Size of a picture in tokens, such as rows and columns; absent = the noise's or the model's own. */
+  readonly grid?: readonly number[] | undefined;
   /** Shape of the starting noise, if it is given. */
   readonly noiseDims?: readonly number[] | undefined;
 }
@@ -43,18 +38,20 @@ export interface Scene {
   readonly transformer: Transformer;
   /** Shape of one picture's latents. */
   readonly latentDims: readonly number[];
+  /** The axis of a batch of latents whose parts are channels: what is guided, or predicted beside the noise. */
+  readonly channelAxis: number;
   /** Tokens of a picture. */
   readonly tokens: number;
-  /** Rows and columns of tokens, where they form a grid. */
-  readonly tokenGrid?: readonly [number, number];
+  /** Size of a picture in tokens, such as rows and columns, where they form a grid. */
+  readonly tokenGrid?: readonly number[];
   /** How many conditions the request gave: labels are 0 … conditions − 1; absent = the model's classes. */
   readonly conditions?: number;
   /** Conditions of a batch at a time: one for each label; with guidance by halves the null half behind. */
   batch(labels: readonly number[], at: BatchMoment): Condition[];
   /** Latents as planes `(n, C, H, W)`. */
   planes(latents: Tensor): Tensor;
-  /** Inputs of the preparation, and constants that need none, for the pictures of these labels. */
-  inputs(labels: readonly number[]): Readonly<Record<string, Tensor>>;
+  /** Inputs of the preparation, and constants that need none, for a batch: a row for each of its rows. */
+  inputs(batch: readonly Condition[]): Readonly<Record<string, Tensor>>;
 }
 
 /** What a scene of labels is made of. */
@@ -63,8 +60,8 @@ export interface LabelledModel {
   readonly transformer: Transformer;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly number[];
-  /** Rows and columns of tokens. */
-  readonly tokenGrid: readonly [number, number];
+  /** Size of a picture in tokens. */
+  readonly tokenGrid: readonly number[];
   /** The label that stands for "no label". */
   readonly nullLabel?: number;
 }
@@ -75,7 +72,8 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
   const scene: Scene = {
     transformer,
     latentDims: latent,
-    tokens: tokenGrid[0] * tokenGrid[1],
+    channelAxis: 1,
+    tokens: elementCount(tokenGrid),
     tokenGrid,
     batch(labels, { time, guidance }): Condition[] {
       const conditional = labels.map((label) => ({ time, label }));
@@ -85,13 +83,10 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
     planes: (latents) => latents,
     inputs: () => ({}),
   };
-  return ({ text, pooled, imageIds, grid }) => {
-    const given = Object.entries({ text, pooled, imageIds }).find(([, value]) =>
-      value !== undefined
-    );
-    if (given !== undefined) {
+  return ({ conditions = {}, grid }) => {
+    for (const name of Object.keys(conditions)) {
       throw new RangeError(
-        `Cannot generate: ${given[0]} must not be given to a model whose conditions are labels`,
+        `Cannot generate: ${name} must not be given to a model whose conditions are labels`,
       );
     }
     if (grid === undefined || `${grid}` === `${tokenGrid}`) return scene;

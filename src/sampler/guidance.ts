@@ -8,6 +8,14 @@
 
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
+/** Where the channels of a batch lie. */
+export interface Channels {
+  /** Their axis: 1 of `(N, C, H, W)`, 2 of `(N, T, C)`. */
+  readonly axis: number;
+  /** How many a latent has; a prediction may have more. */
+  readonly count: number;
+}
+
 /** How to guide. */
 export interface Guidance {
   /** 1 is the conditional prediction itself; larger follows the label more. One for all rows, or one for each. */
@@ -17,31 +25,29 @@ export interface Guidance {
 }
 
 /**
- * Guided noise `(n, C, …)` from predictions `(2n, C', …)` with C' ≥ C: channels beyond C (learned
- * variance) are left out, channels that are not guided are the conditional ones.
+ * Guided noise of n rows from predictions of 2n: channels that a latent has not (learned variance) are left
+ * out, channels that are not guided are the conditional ones.
  */
-export function guide(prediction: Tensor, channels: number, guidance: Guidance): Tensor {
-  const { dims: [rows = 0, , ...rest], data } = firstChannels(prediction, channels);
-  const row = data.length / rows;
-  const guided = row / channels * guidance.channels;
+export function guide(prediction: Tensor, channels: Channels, guidance: Guidance): Tensor {
+  const { dims: [rows = 0, ...rest], data } = firstChannels(prediction, channels);
+  const row = elementCount(rest);
+  const plane = elementCount(rest.slice(channels.axis));
   const nulls = data.subarray(data.length / 2);
   const epsilon = data.slice(0, nulls.length).map((c, i) => {
-    if (i % row >= guided) return c;
+    if (Math.floor(i / plane) % channels.count >= guidance.channels) return c;
     const { scale } = guidance;
     const own = typeof scale === "number" ? scale : scale[Math.floor(i / row)]!; // one for each picture
     const u = nulls[i]!; // as many
     return u + Math.fround(own * Math.fround(c - u));
   });
-  return { dims: [rows / 2, channels, ...rest], data: epsilon };
+  return { dims: [rows / 2, ...rest], data: epsilon };
 }
 
-/** The first `channels` channels of predictions `(n, C', …)`. */
-export function firstChannels(prediction: Tensor, channels: number): Tensor {
-  const { dims: [n = 0, predicted = 0, ...rest], data } = prediction;
-  if (predicted === channels) return prediction;
-  const plane = elementCount(rest);
-  const rows = Array.from({ length: n }, (_, i) => i * predicted * plane);
-  const kept = new Float32Array(n * channels * plane);
-  rows.forEach((at, i) => kept.set(data.subarray(at, at + channels * plane), i * channels * plane));
-  return { dims: [n, channels, ...rest], data: kept };
+/** The first channels of predictions, as many as a latent has. */
+export function firstChannels(prediction: Tensor, { axis, count }: Channels): Tensor {
+  const { dims, data } = prediction;
+  if (dims[axis] === count) return prediction;
+  const kept = dims.with(axis, count);
+  const [all, first] = [dims, kept].map((sizes) => elementCount(sizes.slice(axis)));
+  return { dims: kept, data: data.filter((_, i) => i % all! < first!) }; // two were mapped
 }

@@ -7,6 +7,7 @@
 import { pictureShape } from "../engine/decode/decoding.ts";
 import type { PipelineOptions } from "../engine/library.ts";
 import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import { sceneOf } from "../engine/request.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { Scene } from "../model/scene.ts";
 import { zeros } from "../tensor/tensor.ts";
@@ -32,7 +33,7 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
   try {
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
-    const scene = pipeline.model.scene(options.conditions ?? {}); // what every batch is about
+    const scene = sceneOf(pipeline.model, options.conditions ?? {}); // what every batch is about
     const facts = await factsOf(pipeline, { scene, options });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });
   } catch (error) {
@@ -57,9 +58,8 @@ class LocalRenderer implements Renderer {
   async render(batch: Batch, options: RenderOptions = {}): Promise<Rendered> {
     const { conditions } = this.opened;
     const { signal } = options;
-    const { text, pooled, imageIds, grid } = conditions ?? {};
     const run = this.pipeline.steps({
-      ...(conditions !== undefined && { text, pooled, imageIds, grid }),
+      ...conditions,
       labels: batch.pictures.map(({ label }) => label),
       guidance: batch.pictures.map(({ guidance }) => guidance),
       seed: batch.pictures.map(({ seed }) => seed),

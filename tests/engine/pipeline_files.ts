@@ -3,7 +3,7 @@
 import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory, openMemory } from "../../src/assets/source.ts";
-import type { TextConditions } from "../../src/model/scene.ts";
+import type { ConditionOptions } from "../../src/engine/request.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { concat } from "../assets/files.ts";
 import { checkpoint } from "../assets/formats/zips.ts";
@@ -107,7 +107,7 @@ export async function fluxPipelineFiles(): Promise<Map<string, Uint8Array>> {
 }
 
 /** The golden FLUX's conditions: three rows of text, and positions of 6 × 4 tokens. */
-export async function fluxConditions(): Promise<TextConditions> {
+export async function fluxConditions(): Promise<ConditionOptions> {
   const source = openDirectory(new URL("flux-a/", GOLDEN));
   const file = await openSafetensors(source, "golden.safetensors");
   const conditions = {

@@ -24,10 +24,17 @@ Deno.test("prompts give the pictures that their features give, through the pipel
   const { latents } = await pipeline.generate({ ...options, prompts });
   assertEquals(latents, wanted.latents);
   await assertRejects(
-    () => pipeline.generate({ ...options, prompts, text: encoded.text }),
+    () => pipeline.generate({ ...options, prompts, text: encoded["text"] }),
     TypeError,
     "prompts must not be given together with text or pooled",
   );
+  await assertRejects(
+    () => pipeline.generate({ ...options, prompts, conditions: encoded }),
+    TypeError,
+    "prompts must not be given together with text or pooled",
+  );
+  const named = await pipeline.generate({ ...options, conditions: encoded });
+  assertEquals(named.latents, wanted.latents);
   await pipeline.close();
 });
 

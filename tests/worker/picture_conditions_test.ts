@@ -28,20 +28,17 @@ async function reading(
 
 Deno.test("readPictureConditions() reads text, pooled text and what people call them", async () => {
   assertEquals(await reading({ text: TEXT, pooled: POOLED }, ["a", "b"]), {
-    text: TEXT,
-    pooled: POOLED,
+    conditions: { text: TEXT, pooled: POOLED },
     names: ["a", "b"],
   });
   const imageIds: Tensor = { dims: [1, 3], data: Float32Array.of(0, 1, 2) };
   assertEquals(await reading({ text: TEXT, pooled: POOLED, image_ids: imageIds }), {
-    text: TEXT,
-    pooled: POOLED,
-    imageIds,
+    conditions: { text: TEXT, pooled: POOLED, image_ids: imageIds },
     names: [],
   });
 });
 
-Deno.test("readPictureConditions() refuses names that are not one for each row, and a missing tensor", async () => {
+Deno.test("readPictureConditions() refuses names that are not one for each row, and a file without conditions", async () => {
   const both = { text: TEXT, pooled: POOLED };
   await assertRejects(
     () => reading(both, ["a"]),
@@ -49,6 +46,10 @@ Deno.test("readPictureConditions() refuses names that are not one for each row, 
     "prompts must be 2, one for each row of text: current value is 1",
   );
   await assertRejects(() => reading(both, "a"), AssetError, "it must be of type array");
-  await assertRejects(() => reading({ text: TEXT }), AssetError, "pooled");
+  await assertRejects(
+    () => reading({ noise: TEXT }),
+    AssetError,
+    "it must have text, pooled, image_ids",
+  );
   await assertRejects(() => readPictureConditions("nowhere/c.safetensors"), AssetError);
 });

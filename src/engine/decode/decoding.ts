@@ -13,8 +13,8 @@ import { VaeGraphs } from "./vae_graphs.ts";
 
 /** How latents become pictures. */
 export interface DecodingOptions {
-  /** Rows and columns of tokens of packed latents; the model's own unless given. */
-  readonly grid?: readonly [rows: number, columns: number] | undefined;
+  /** Size of a picture in tokens, where latents are packed; the model's own unless given. */
+  readonly grid?: readonly number[] | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -87,7 +87,7 @@ export function pictureShape(
   [rows, columns]: readonly [number, number],
 ): readonly [number, number, number] | undefined {
   if (drawingError(model) !== undefined) return undefined;
-  const { autoencoder, latent: [channels] } = model;
+  const { autoencoder, latent: [channels = 0] } = model;
   if (autoencoder === undefined) return [channels, rows, columns];
   const { scale } = autoencoder.vae;
   return [3, rows * scale, columns * scale];

@@ -12,7 +12,7 @@ import type { SamplerDefaults } from "../../sampler/config.ts";
 import { openAutoencoder } from "../vae/autoencoder.ts";
 import { type FluxConfig, formatFluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
 import { underDiffusersNames } from "./original.ts";
-import { DEFAULT_GRID, fluxScene } from "./scene.ts";
+import { CONDITIONS, DEFAULT_GRID, fluxScene } from "./scene.ts";
 import { checkFluxTensors, fluxTensors, isInShares, projectionShares } from "./tensors.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
 import { originOf } from "../model_origin.ts";
@@ -27,7 +27,7 @@ export const FLUX: Family = {
   architecture: "flux",
   title: "FLUX.1",
   classes: [CLASS_NAME, "FluxPipeline"],
-  conditions: ["text", "pooled", "image_ids"],
+  conditions: CONDITIONS,
   claims: (config, names) =>
     textAt(config, "_class_name") === CLASS_NAME ||
     names.has("single_transformer_blocks.0.norm.linear.weight") ||

@@ -23,14 +23,14 @@ export const DEFAULT_TEXT_TOKENS = 512;
  * @throws {RangeError} When shapes do not fit the model or each other; names which, wanted and given.
  */
 export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
-  const { text, pooled } = request;
-  checkText(config, request);
+  const { text, pooled } = textOf(config, request);
   const { ids, grid } = positionsOf(config, request);
   const [tokens = 0] = ids.dims;
   const [, textTokens] = text?.dims ?? [0, DEFAULT_TEXT_TOKENS];
   return {
     transformer: flux(config, { T: tokens, M: textTokens! }), // text has rank 3
     latentDims: [tokens, config.inChannels],
+    channelAxis: 2,
     tokens,
     ...(grid !== undefined && { tokenGrid: grid }),
     conditions: text?.dims[0] ?? 0,
@@ -40,14 +40,14 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
         return { time, label, scale, vector: vectorOf(config, pooled, { label, scale }) };
       }),
     planes: (latents) => unpack(latents, grid ?? [1, tokens]),
-    inputs(labels): Readonly<Record<string, Tensor>> {
+    inputs(batch): Readonly<Record<string, Tensor>> {
       if (text === undefined) refuse("text", `given: (n, M, ${config.jointDim})`, "none");
       const { cos, sin } = rotationTables(ids, {
         axesDims: config.axesDims,
         textTokens: textTokens!,
       });
       return {
-        [TEXT_FEATURES]: chooseRows(text, labels),
+        [TEXT_FEATURES]: chooseRows(text, batch.map(({ label }) => label)),
         [ROTATION.cos]: cos,
         [ROTATION.sin]: sin,
       };
@@ -95,22 +95,37 @@ function vectorOf(
   return vector;
 }
 
-function checkText({ jointDim, pooledDim }: FluxConfig, { text, pooled }: SceneRequest): void {
-  if (text !== undefined) {
-    const [rows = 0, tokens = 0, width] = text.dims;
-    if (text.dims.length !== 3 || rows < 1 || tokens < 1 || width !== jointDim) {
-      refuse("text", `(n, M, ${jointDim})`, `[${text.dims}]`);
-    }
-    if (pooled === undefined) refuse("pooled", `given with text: (${rows}, ${pooledDim})`, "none");
-    checkFinite("text", text);
+/** Names of the tensors that FLUX is conditioned on, as files have them; the first has a row for each condition. */
+export const CONDITIONS = ["text", "pooled", "image_ids"] as const;
+
+interface Text {
+  /** Text features `(n, M, W)`. */
+  readonly text?: Tensor;
+  /** Pooled text features `(n, P)`. */
+  readonly pooled?: Tensor;
+}
+
+function textOf({ jointDim, pooledDim }: FluxConfig, { conditions = {} }: SceneRequest): Text {
+  const strange = Object.keys(conditions).find((name) => !CONDITIONS.some((it) => it === name));
+  if (strange !== undefined) refuse("conditions", CONDITIONS.join(", "), strange);
+  const { text, pooled } = conditions;
+  if (text === undefined && pooled === undefined) return {};
+  if (text === undefined) {
+    return refuse("text", `given with pooled: (${pooled!.dims[0]}, M, ${jointDim})`, "none");
   }
-  if (pooled === undefined) return;
-  const [rows, width] = pooled.dims;
-  if (text === undefined) refuse("text", `given with pooled: (${rows}, M, ${jointDim})`, "none");
-  if (pooled.dims.length !== 2 || rows !== text.dims[0] || width !== pooledDim) {
-    refuse("pooled", `[${text.dims[0]},${pooledDim}], a row for each of text`, `[${pooled.dims}]`);
+  const [rows = 0, tokens = 0, width] = text.dims;
+  if (text.dims.length !== 3 || rows < 1 || tokens < 1 || width !== jointDim) {
+    refuse("text", `(n, M, ${jointDim})`, `[${text.dims}]`);
   }
+  if (pooled === undefined) {
+    return refuse("pooled", `given with text: (${rows}, ${pooledDim})`, "none");
+  }
+  if (`${pooled.dims}` !== `${[rows, pooledDim]}`) {
+    refuse("pooled", `[${rows},${pooledDim}], a row for each of text`, `[${pooled.dims}]`);
+  }
+  checkFinite("text", text);
   checkFinite("pooled", pooled);
+  return { text, pooled };
 }
 
 interface Positions {
@@ -122,9 +137,9 @@ interface Positions {
 
 /** Positions as given, else a grid's: the one that is given, the only one of its height, or the default. */
 function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
-  const { imageIds, grid, noiseDims } = request;
+  const { conditions: { image_ids: imageIds } = {}, noiseDims } = request;
   const axes = config.axesDims.length;
-  if (grid !== undefined) checkGrid(grid);
+  const grid = request.grid && pairOf(request.grid);
   if (imageIds === undefined) {
     const own = grid ?? DEFAULT_GRID;
     checkTokens("grid", own[0] * own[1], noiseDims);
@@ -150,9 +165,11 @@ function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
   return { ids: imageIds, grid: grid ?? found };
 }
 
-function checkGrid(grid: readonly [number, number]): void {
-  if (grid.length === 2 && grid.every((size) => Number.isInteger(size) && size >= 1)) return;
-  refuse("grid", "rows and columns of at least 1", grid.join(" × "));
+function pairOf(grid: readonly number[]): readonly [rows: number, columns: number] {
+  const [rows = 0, columns = 0, ...more] = grid;
+  const isPair = more.length === 0 && grid.every((size) => Number.isInteger(size) && size >= 1);
+  if (isPair && columns > 0) return [rows, columns];
+  return refuse("grid", "rows and columns of at least 1", grid.join(" × "));
 }
 
 function checkTokens(

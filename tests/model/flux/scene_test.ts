@@ -39,7 +39,10 @@ Deno.test("labels of FLUX choose rows of text, some twice", () => {
     noise,
     labels: [1, 1, 0],
   });
-  const inputs = scene.inputs(labels);
+  const batch = scene.batch(labels, { time: 1, guidance: 1 });
+  const inputs = scene.inputs(batch);
+  // Inputs are of the batch, not of the pictures: a null half would have rows of its own.
+  assertEquals(scene.inputs([...batch, ...batch])["text.features"]?.dims, [6, 1, 10]);
   assertEquals(inputs["text.features"]?.dims, [3, 1, 10]);
   assertEquals([...inputs["text.features"]!.data].filter((_, i) => i % 10 === 0), [10, 10, 0]);
 });
@@ -65,6 +68,12 @@ Deno.test("a request that does not fit FLUX is refused with wanted and got", () 
     { text: undefined, pooled: undefined },
     "text and pooled must be given to small: current value is none",
   );
+  refuses(
+    { conditions: { mask: zeros([2, 3]) } },
+    "conditions must be text, pooled, image_ids: current value is mask",
+  );
+  refuses({ grid: [2] }, "grid must be rows and columns of at least 1: current value is 2");
+  refuses({ grid: [2, 3, 1] }, "grid must be rows and columns of at least 1");
   refuses({ grid: [2, 4] }, "grid must be of 6 tokens, as noise has: current value is 8 tokens");
   refuses({ grid: [0, 6] }, "grid must be rows and columns of at least 1: current value is 0 × 6");
   refuses(
