@@ -9,7 +9,7 @@ import { makeSampler } from "../../src/sampler/solvers.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { makePlan } from "../../src/plan/make_plan.ts";
+import { makePlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { evenRow } from "../../src/plan/row.ts";
 

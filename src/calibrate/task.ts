@@ -8,7 +8,7 @@ import type { Pipeline } from "../engine/pipeline.ts";
 import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { type ConditionOptions, type ResolvedRequest, resolveRequest } from "../engine/request.ts";
-import { makePlan } from "../plan/make_plan.ts";
+import { makePlan } from "../plan/fit.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
 import type { Row } from "../plan/row.ts";
 import { normalRows } from "../tensor/random.ts";

@@ -5,10 +5,9 @@
  * @module
  */
 import { type Cell, CELLS, type State } from "./cells.ts";
-import { type Lifetime, lifetime } from "./liveness.ts";
+import { type Lifetime, lifetime, usesOfModule, usesOfState } from "./liveness.ts";
 import type { Plan, PlanRows } from "./plan.ts";
 import { isFull, type Row } from "./row.ts";
-import { usesOfModule, usesOfState } from "./uses.ts";
 
 /** What a step does with one module. The merge into the residual stream always runs. */
 export interface ModuleAction {

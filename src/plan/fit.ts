@@ -1,10 +1,13 @@
 /**
- * Does a plan fit this model and this request? Identity must match; circumstances give a notice.
+ * Plans and what they are for: made for a model and a run, bound to further models, and checked against
+ * both. Identity must match; circumstances give a notice.
  *
  * @module
  */
 import { PlanError } from "../errors.ts";
-import type { Plan, PlanContext } from "./plan.ts";
+import { checkLoads } from "./liveness.ts";
+import type { Plan, PlanCalibration, PlanContext, PlanPolicy } from "./plan.ts";
+import type { Row } from "./row.ts";
 
 /** What a model is, as far as a plan cares. */
 export interface PlanModel {
@@ -24,6 +27,43 @@ export interface PlanTarget extends PlanModel, PlanContext {
   readonly times: readonly number[];
   /** The times of this run on another token grid; absent where the sampler does not depend on it. */
   readonly timesOn?: ((tokenGrid: readonly number[]) => readonly number[]) | undefined;
+}
+
+/** Where the rows come from. */
+export interface PlanOrigin {
+  /** The rule that chose them. */
+  readonly policy: PlanPolicy;
+  /** What the rule was given. */
+  readonly calibration?: PlanCalibration;
+}
+
+/**
+ * Makes a plan for one call of the model in each step, bound to the target's model and made under its
+ * circumstances.
+ *
+ * @param rows One for each time of the target.
+ * @throws {PlanError} When a step loads what no step before it has stored.
+ */
+export function makePlan(target: PlanTarget, rows: readonly Row[], origin: PlanOrigin): Plan {
+  const { architecture, fingerprint, modules, sampler, times } = target;
+  const { guidance, tokenGrid, precision } = target;
+  const plan: Plan = {
+    version: 1,
+    architecture,
+    fingerprints: [fingerprint],
+    modules,
+    sampler: { name: sampler, times },
+    slots: ["joint"],
+    rows: rows.map((row) => [row]),
+    context: {
+      ...(guidance !== undefined && { guidance }),
+      ...(tokenGrid !== undefined && { tokenGrid }),
+      ...(precision !== undefined && { precision }),
+    },
+    ...origin,
+  };
+  checkLoads(plan, "make plan");
+  return plan;
 }
 
 /** Times may differ by this ratio: fractional times come from float32 arithmetic elsewhere. */

@@ -7,7 +7,7 @@ import { PlanError } from "../errors.ts";
 import type { Plan } from "./plan.ts";
 import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
 import { readRow, type Row } from "./row.ts";
-import { checkLoads } from "./uses.ts";
+import { checkLoads } from "./liveness.ts";
 
 /** Longest plan text that is parsed, in UTF-16 code units. */
 export const MAX_PLAN_LENGTH = 4_000_000;

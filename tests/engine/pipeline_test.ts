@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
 import { AssetError, PlanError } from "../../src/errors.ts";
-import { makePlan } from "../../src/plan/make_plan.ts";
+import { makePlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";

@@ -11,7 +11,7 @@ import type { Model } from "../../src/model/model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { makePlan } from "../../src/plan/make_plan.ts";
+import { makePlan } from "../../src/plan/fit.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";

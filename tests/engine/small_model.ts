@@ -8,7 +8,7 @@ import type { Run } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan, type Step } from "../../src/plan/compile.ts";
-import { makePlan } from "../../src/plan/make_plan.ts";
+import { makePlan } from "../../src/plan/fit.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 import { rowsOf } from "../plan/example_plans.ts";
 

@@ -7,7 +7,7 @@ import { PlanError } from "../../errors.ts";
 import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";
 import type { Plan, PlanSampler } from "../plan.ts";
 import { evenRow, reuseRow, STATE_ROWS } from "../row.ts";
-import { checkLoads } from "../uses.ts";
+import { checkLoads } from "../liveness.ts";
 
 /**
  * Makes an unbound plan of a published cache book, recognised by its content.

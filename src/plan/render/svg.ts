@@ -8,12 +8,6 @@ import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 import { readModuleName } from "../module_name.ts";
 import type { Plan } from "../plan.ts";
 
-/** What to draw besides the plan. */
-export interface SvgOptions {
-  /** Step to mark, for showing progress. */
-  readonly currentStep?: number;
-}
-
 /** Sizes in pixels. */
 interface Grid {
   readonly left: number;
@@ -39,33 +33,22 @@ const STYLE = `
 .plan-map { font: ${FONT}px ui-sans-serif, system-ui, sans-serif; }
 .plan-map text { fill: #333; }
 ${fills("light")}
-.plan-map .now { fill: none; stroke: #c2185b; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
 .plan-map text { fill: #ddd; }
 ${fills("dark")}
-.plan-map .now { stroke: #ff6fa5; }
 }
 `;
 
 function fills(scheme: "light" | "dark"): string {
-  return KINDS.map(([name, { look }]) => `.plan-map .${name} { fill: ${look.fill[scheme]}; }`)
+  return KINDS.map(([name, { fill }]) => `.plan-map .${name} { fill: ${fill[scheme]}; }`)
     .join("\n");
 }
 
 /**
  * Draws a plan as a stand-alone SVG document: one column per step, one line per module, one picture
  * per slot. Follows the light or dark scheme of the reader; needs no other file.
- *
- * @throws {RangeError} When `currentStep` is not a step of the plan.
  */
-export function renderSvg(plan: Plan, options: SvgOptions = {}): string {
-  const { currentStep } = options;
-  if (currentStep !== undefined && plan.rows[currentStep] === undefined) {
-    throw new RangeError(
-      `Cannot draw plan: currentStep must be 0 … ${plan.rows.length - 1}: ` +
-        `current value is ${currentStep}`,
-    );
-  }
+export function renderSvg(plan: Plan): string {
   const grid = gridOf(plan);
   const slotHeight = SLOT_HEAD + grid.height + TICKS;
   const total = {
@@ -81,7 +64,7 @@ export function renderSvg(plan: Plan, options: SvgOptions = {}): string {
     `<style>${STYLE}</style>`,
     ...maps.map((map, s) =>
       `<g transform="translate(${grid.left} ${s * slotHeight + SLOT_HEAD})">` +
-      `${picture(map, grid, headOf(plan, s))}${now(currentStep, grid)}</g>`
+      `${picture(map, grid, headOf(plan, s))}</g>`
     ),
     legend(plan.slots.length * slotHeight),
     "</svg>\n",
@@ -178,13 +161,6 @@ function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly str
     free = top + FONT + 3;
     return text(-5, top + Math.min(cellHeight, FONT) / 2 + FONT * 0.35, all ? label : block, "end");
   });
-}
-
-function now(step: number | undefined, { cellWidth, height }: Grid): string {
-  return step === undefined
-    ? ""
-    : `<rect class="now" x="${step * cellWidth - 1.5}" y="-1.5" width="${cellWidth + 2}" ` +
-      `height="${height + 3}"/>`;
 }
 
 function legend(top: number): string {

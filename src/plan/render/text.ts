@@ -19,8 +19,8 @@ const PARTLY = ["▓", "▒", "░"] as const;
 const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
 /** Colours of the 256-colour palette, by character. */
 const CODES: ReadonlyMap<string, number> = new Map([
-  ...KINDS.map(({ look: { shade, code } }) => [shade, code] as const),
-  ["▓", CELLS.run.look.code],
+  ...KINDS.map(({ shade, code }) => [shade, code] as const),
+  ["▓", CELLS.run.code],
   ["▒", 37],
   ["░", 37],
 ]);
@@ -47,7 +47,7 @@ export function renderText(plan: Plan, options: TextOptions = {}): string {
 }
 
 function legend(paint: (text: string) => string): string {
-  const [first, ...others] = KINDS.map(({ look, words }) => `${paint(look.shade)} ${words}`);
+  const [first, ...others] = KINDS.map(({ shade, words }) => `${paint(shade)} ${words}`);
   return [first, `${paint(PARTLY.join(""))} partly`, ...others].join("  ");
 }
 
@@ -62,8 +62,8 @@ function picture(map: HeatMap, paint: (text: string) => string): readonly string
 function marks({ states }: HeatMap, { shares, cells }: HeatRow): string {
   return shares.map((share, t) => {
     const [state, cell] = [states[t], cells[t]];
-    if (state !== undefined) return STATES[state].look.shade;
-    if (cell !== undefined) return CELLS[cell].look.shade;
+    if (state !== undefined) return STATES[state].shade;
+    if (cell !== undefined) return CELLS[cell].shade;
     return PARTLY[Math.min(2, Math.floor(share * 3))];
   }).join("");
 }

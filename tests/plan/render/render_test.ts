@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { renderSvg } from "../../../src/plan/render/svg.ts";
 import { renderText } from "../../../src/plan/render/text.ts";
@@ -62,15 +62,6 @@ Deno.test("renderSvg() says in words what it shows and follows the reader's sche
   );
   assertStringIncludes(svg, "@media (prefers-color-scheme: dark)");
   assert(!/(href|src|url\(|@import)/.test(svg), "needs no other file");
-});
-
-Deno.test("renderSvg() marks the current step and refuses one that is not there", () => {
-  const plan = examplePlan(["..", "="]);
-  assert(!renderSvg(plan).includes('class="now"'));
-  assertStringIncludes(renderSvg(plan, { currentStep: 1 }), 'class="now" x="16.5"');
-  for (const currentStep of [-1, 2, 0.5, NaN]) {
-    assertThrows(() => renderSvg(plan, { currentStep }), RangeError, "currentStep must be 0 … 1");
-  }
 });
 
 Deno.test("renderSvg() escapes names, for a plan made in code may have any", () => {
