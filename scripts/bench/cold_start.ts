@@ -12,6 +12,7 @@ import { parseArgs } from "../parse_args.ts";
 import { Client, json } from "../../tests/edge/client.ts";
 import { SERVER_NEEDS, type ServerName, withServer } from "../../tests/edge/servers.ts";
 import { isHere } from "../../tests/_shim/requires.ts";
+import { median } from "../../src/calibrate/median.ts";
 
 /** Previews behind each of the first three steps. */
 const REQUEST = { label: 7, seed: 7, steps: 4, plan: "none", stream: true, partial_images: 3 };
@@ -74,8 +75,4 @@ async function secondsToStep(client: Client): Promise<number> {
     await response.body?.cancel();
     await new Promise((resolve) => setTimeout(resolve, 10)); // the model needs the cores more than we do
   }
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!; // at least one round
 }

@@ -33,6 +33,7 @@ import { startOf } from "../../src/sampler/sampler.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { FLUX_MODES, publishedFluxPlan } from "../../tests/plan/published_plans.ts";
 import { randomTensors } from "../make/random_weights.ts";
+import { median } from "../../src/calibrate/median.ts";
 
 const CONFIG = parseFluxConfig({
   num_layers: 5,
@@ -218,8 +219,4 @@ async function started(
   const run = { model, executor, request, steps, features: new FeatureCache() };
   const latents = request.noise;
   return sampleFrom(run, { table: await conditionRun(run), state: { ...startOf(latents), index } });
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!; // never empty
 }

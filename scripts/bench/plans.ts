@@ -25,6 +25,7 @@ import { compilePlan, type Step } from "../../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../../src/plan/cost.ts";
 import { publishedDitPlan } from "../../tests/plan/published_plans.ts";
 import { randomModel } from "../make/random_weights.ts";
+import { median } from "../../src/calibrate/median.ts";
 
 const MODELS = ["fashion-dit", "DiT-S/2", "DiT-B/4"];
 
@@ -115,8 +116,4 @@ function stepShare({ planned }: { readonly planned: readonly Timed[] }): string 
       ),
     );
   return `${(100 * secondsOf("reuse") / secondsOf("full")).toFixed(1)} %`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!; // never empty
 }

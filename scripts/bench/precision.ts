@@ -24,7 +24,7 @@ import {
   type WeightPrecision,
 } from "../../src/engine/precision/rounded_layers.ts";
 import { roundLayers } from "../../src/engine/precision/choose.ts";
-import { fullSteps } from "../../src/engine/segment/step_segments.ts";
+import { fullStep } from "../../src/engine/segment/step_segments.ts";
 import { dit } from "../../src/model/dit/dit.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
@@ -127,14 +127,14 @@ async function measureSteps(
   const table = await computeConditioning(batch, { backend, weights, conditioning });
   const dims = [rows, ...shape];
   const data = randomNumbers(elementCount(dims), 1).map((number) => number * 20); // ±1
-  const [step] = fullSteps(1, transformer.modules.length);
+  const step = fullStep(transformer.modules.length);
   const executors: Executor[] = [];
   for (const precision of precisions) {
     const rounded = await roundLayers({ id, weights }, backend, precision);
     executors.push(new Executor(backend, transformer, weights, rounded));
   }
   const run = (executor: Executor): Promise<Tensor> =>
-    executor.runStep(step!, { latent: { dims, data }, batch, table, features: new FeatureCache() });
+    executor.runStep(step, { latent: { dims, data }, batch, table, features: new FeatureCache() });
   const [outputs, ms] = await inTurn(executors, run);
   for (const executor of executors) await executor.dispose();
   return precisions.map((precision, i) => ({

@@ -17,7 +17,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../src/engine/segment/step_segments.ts";
+import { EMBEDDING, fullStep, HEAD, moduleParts } from "../../src/engine/segment/step_segments.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { buildSegment, modulated } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
@@ -142,8 +142,8 @@ async function measure(
   const dims = [rows, ...subject.latent];
   const latent: Tensor = { dims, data: randomNumbers(elementCount(dims), 1) };
   const executor = new Executor(backend, transformer, weights);
-  const [step] = fullSteps(1, transformer.modules.length);
-  const modules = moduleParts(step!); // one step was asked for
+  const step = fullStep(transformer.modules.length);
+  const modules = moduleParts(step);
   const all = [EMBEDDING, ...modules, HEAD];
   const strict = await loadWithWeights(backend, buildSegment(transformer, all), weights);
   const plain = await loadWithWeights(backend, plainGraph(transformer), weights);
@@ -163,7 +163,7 @@ async function measure(
     modulation: { dims: [rows, 6, width], data: randomNumbers(rows * 6 * width, 3) },
   };
   const [segmentsMs, strictMs, plainMs, blockMs] = await medians(rounds, [
-    () => executor.runStep(step!, { latent, batch, table, features: new FeatureCache() }),
+    () => executor.runStep(step, { latent, batch, table, features: new FeatureCache() }),
     () => runGraph(backend, strict, { latent, modulation }, "prediction"),
     () =>
       runGraph(backend, plain, {

@@ -14,7 +14,7 @@ import { planTarget } from "../../src/engine/plan_facts.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
 import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../../src/engine/segment/step_segments.ts";
+import { fullStep, stepParts } from "../../src/engine/segment/step_segments.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { checkPlanFits } from "../../src/plan/fit.ts";
 
@@ -31,8 +31,7 @@ checkPlanFits(plan, await planTarget(model, { times, guidance: model.sampler.gui
 const planned = (performance.now() - began) / 1000;
 const { backend } = await openBackend({ backend: values.backend as BackendName }); // it refuses others
 const before = process.resourceUsage().maxRSS * 1024;
-const [full] = fullSteps(1, transformer.modules.length);
-const parts = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
+const parts = stepParts(fullStep(transformer.modules.length));
 const started = performance.now();
 for (const part of parts) {
   const session = await loadWithWeights(backend, buildSegment(transformer, [part]), weights);

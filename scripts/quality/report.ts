@@ -9,6 +9,7 @@ import { type Distance, frechetTo, momentsOf } from "./frechet.ts";
 import { type Judge, realMoments, type Verdict } from "./judge.ts";
 import { type RealPictures, splitBalanced } from "./real_pictures.ts";
 import type { Samples } from "./samples.ts";
+import { median } from "../../src/calibrate/median.ts";
 
 /** A number with its 95 % interval and the resamples that gave it; those of one seed are paired. */
 export interface Estimate extends Interval {
@@ -115,10 +116,4 @@ function drawsOf(count: number, resamples: number): Uint16Array[] {
 
 function estimate(value: number, resamples: readonly number[]): Estimate {
   return { value, resamples, ...intervalOf(value, resamples) };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2; // not empty
 }

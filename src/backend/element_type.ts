@@ -4,12 +4,13 @@
  * @module
  */
 
+import { ELEMENT_BYTES } from "../onnx/graph.ts";
 import type { HostNumbers } from "./backend.ts";
 
 /** A type that we upload. */
 export type UploadedType = "float32" | "float16" | "uint8";
 
-const BYTES: Readonly<Record<string, number>> = { float32: 4, float16: 2, uint8: 1 };
+const BYTES: Readonly<Record<string, number>> = ELEMENT_BYTES; // the runtime's words are ONNX's
 
 /** The type of these numbers. */
 export function elementType({ data }: HostNumbers): UploadedType {

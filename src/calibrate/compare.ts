@@ -17,6 +17,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { type Conditions, sliceConditions } from "./task.ts";
 import { psnr } from "../image/psnr.ts";
 import { ssim } from "../image/ssim.ts";
+import { median } from "./median.ts";
 
 /** What to compare, on what. */
 export interface ComparisonTask {
@@ -208,10 +209,4 @@ function timingOf(pairs: readonly (readonly Pair[])[], way: keyof Pair): Timing 
     conditioningSeconds: total(({ generated }) => generated.conditioningSeconds),
     endToEndSeconds: total(({ endToEndSeconds }) => endToEndSeconds),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -26,9 +26,10 @@ import { Sessions } from "./sessions.ts";
 import {
   cutSegments,
   EMBEDDING,
-  fullSteps,
+  fullStep,
   HEAD,
   moduleParts,
+  stepParts,
   type TrunkRunStep,
 } from "./segment/step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.ts";
@@ -69,13 +70,12 @@ export class Executor {
 
   /** How many graphs a step runs that keeps and reuses nothing. */
   get runsPerStep(): number {
-    const [full] = fullSteps(1, this.transformer.modules.length);
-    return this.#cut([EMBEDDING, ...moduleParts(full!), HEAD]).length; // one step was asked for
+    return this.#cut(stepParts(fullStep(this.transformer.modules.length))).length;
   }
 
   /** Loads the sessions of a step that runs the trunk and keeps no state. */
   async load(step: TrunkRunStep, options: LoadOptions = {}): Promise<void> {
-    const all = this.#cut([EMBEDDING, ...moduleParts(step), HEAD]);
+    const all = this.#cut(stepParts(step));
     for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
       await this.#session(segment, options.signal);

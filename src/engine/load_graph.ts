@@ -6,8 +6,8 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, LoadOptions, Session } from "../backend/backend.ts";
-import type { GraphBuilder, Node } from "../onnx/graph.ts";
-import { type LinearLowering, plainLinear } from "../onnx/linear.ts";
+import type { GraphBuilder, LinearLowering, Node } from "../onnx/graph.ts";
+import { plainLinear } from "../onnx/linear.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
 

@@ -24,7 +24,7 @@ import { BLOCK, scaleName } from "../tensor/quantize.ts";
 import { type LayerPrecision, roundLayer } from "./precision/rounded_layers.ts";
 import { loweredLayers } from "./load_graph.ts";
 import { buildSegment, type Part } from "./segment/segment.ts";
-import { fullSteps, moduleParts } from "./segment/step_segments.ts";
+import { fullStep, moduleParts } from "./segment/step_segments.ts";
 
 /** Every precision that models can be packed in. */
 export const PACKED_PRECISIONS = ["f16", "int8", "int4"] as const;
@@ -71,8 +71,8 @@ export async function packModel(task: PackTask): Promise<Packed> {
 
 /** Names of the weights of linear layers in modules. */
 function moduleLayers({ transformer }: Model): ReadonlySet<string> {
-  const [full] = fullSteps(1, transformer.modules.length);
-  const parts: readonly Part[] = moduleParts(full!); // one step was asked for
+  const full = fullStep(transformer.modules.length);
+  const parts: readonly Part[] = moduleParts(full);
   return loweredLayers((lowering) => buildSegment(transformer, parts, lowering));
 }
 

@@ -5,10 +5,18 @@
  * @module
  */
 
-import type { LinearLowering } from "./linear.ts";
-
 /** Element types that our graphs use. */
 export type ElementType = "float32" | "float16" | "int64" | "int32" | "int8" | "uint8";
+
+/** Bytes of one element. */
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
+  int64: 8,
+  float32: 4,
+  int32: 4,
+  float16: 2,
+  int8: 1,
+  uint8: 1,
+};
 
 /** A size, or the name of a size that is known only when the graph runs (such as the batch, `"N"`). */
 export type Dim = number | string;
@@ -55,6 +63,19 @@ export interface OperationOptions {
   /** Element type of the results; that of the first input unless told otherwise. */
   readonly type?: ElementType;
 }
+
+/** A Linear layer as PyTorch has it: W `(out, in)`, b `(out)`. */
+export interface LinearLayer {
+  /** Name of its weight. */
+  readonly weight: string;
+  /** Name of its bias; absent = none. */
+  readonly bias?: string;
+  /** Width of its result. */
+  readonly out: number;
+}
+
+/** Adds a layer to a graph: x `(…, in)` to `(…, out)`. */
+export type LinearLowering = (graph: GraphBuilder, x: Node, layer: LinearLayer) => Node;
 
 /** Collects a graph; every value's shape is checked as it is added. */
 export class GraphBuilder {

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { biasOf, type LinearLowering } from "./linear.ts";
+import type { LinearLowering } from "./graph.ts";
+import { biasOf } from "./linear.ts";
 import { linear } from "./operators.ts";
 
 const FLOAT = 1; // TensorProto.DataType

@@ -4,21 +4,8 @@
  * @module
  */
 
-import type { GraphBuilder, Node } from "./graph.ts";
+import type { GraphBuilder, LinearLayer, Node } from "./graph.ts";
 import { linear } from "./operators.ts";
-
-/** A Linear layer as PyTorch has it: W `(out, in)`, b `(out)`. */
-export interface LinearLayer {
-  /** Name of its weight. */
-  readonly weight: string;
-  /** Name of its bias; absent = none. */
-  readonly bias?: string;
-  /** Width of its result. */
-  readonly out: number;
-}
-
-/** Adds a layer to a graph: x `(…, in)` to `(…, out)`. */
-export type LinearLowering = (graph: GraphBuilder, x: Node, layer: LinearLayer) => Node;
 
 /** Adds a layer as the graph wants its layers just now. */
 export function linearLayer(graph: GraphBuilder, x: Node, layer: LinearLayer): Node {

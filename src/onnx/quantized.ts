@@ -7,8 +7,8 @@
  */
 
 import { scaleName } from "../tensor/quantize.ts";
-import type { GraphBuilder, Node } from "./graph.ts";
-import { biasOf, type LinearLayer, type LinearLowering } from "./linear.ts";
+import type { GraphBuilder, LinearLayer, LinearLowering, Node } from "./graph.ts";
+import { biasOf } from "./linear.ts";
 import * as operators from "./operators.ts";
 
 /** How the elements of an 8-bit weight are stored: signed, or plus 128. */

@@ -4,11 +4,12 @@ import {
   encodeSafetensors,
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { type ByteRange, openMemory, type Source } from "../../src/assets/source.ts";
 
 /** A whole file in memory. */
 export function file(tensors: Readonly<Record<string, WritableTensor>>): Uint8Array<ArrayBuffer> {
-  return concat([...encodeSafetensors(new Map(Object.entries(tensors)))]);
+  return joinBytes([...encodeSafetensors(new Map(Object.entries(tensors)))]);
 }
 
 /** A file of the given header text, behind its true length. */
@@ -16,18 +17,7 @@ export function fileOf(header: string, dataBytes = 0): Uint8Array<ArrayBuffer> {
   const json = new TextEncoder().encode(header);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(json.length), true);
-  return concat([length, json, new Uint8Array(dataBytes)]);
-}
-
-/** The arrays as one. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return joinBytes([length, json, new Uint8Array(dataBytes)]);
 }
 
 /** Numbers with all kinds of fractions, the same on every call. */

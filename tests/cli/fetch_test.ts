@@ -8,7 +8,7 @@ import {
   startFakeHub,
 } from "../assets/hub/fake_hub.ts";
 import { NET } from "../assets/hub/hub_fixture.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { FP16_SHARDS, inShards, pipelineFiles, TORCH_SHARDS } from "../engine/pipeline_files.ts";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
@@ -279,7 +279,7 @@ Deno.test(
       "FLUX.2 (class Flux2Transformer2DModel)": (await pipelineFiles())
         .set("transformer/config.json", json({ _class_name: "Flux2Transformer2DModel" })),
       "Stable Diffusion 3, as its tensors are called,": new Map([
-        ["sd3.safetensors", concat([...encodeSafetensors(new Map(Object.entries(tensors)))])],
+        ["sd3.safetensors", joinBytes([...encodeSafetensors(new Map(Object.entries(tensors)))])],
       ]),
     };
     for (const [what, files] of Object.entries(models)) {

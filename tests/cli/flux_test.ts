@@ -7,7 +7,7 @@ import {
 import { openDirectory } from "../../src/assets/source.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 
@@ -29,7 +29,7 @@ async function writeConditions(
     const { dims, data } = await file.readFloat32("image_ids");
     tensors.set("image_ids", { dtype: "I64", dims, data: [...data] });
     for (const [name, tensor] of Object.entries(change)) tensors.set(name, tensor);
-    await Deno.writeFile(path, concat([...encodeSafetensors(tensors)]));
+    await Deno.writeFile(path, joinBytes([...encodeSafetensors(tensors)]));
   });
 }
 

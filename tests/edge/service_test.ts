@@ -1,7 +1,7 @@
 /** What the environment tells the service, and how it ends. */
 import { assertEquals } from "@std/assert";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { fluxConditions, fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { ROOT } from "../_shim/watched.ts";
 import { Client } from "./client.ts";
@@ -36,7 +36,7 @@ Deno.test("the service draws a model of text by the conditions of a file", async
     const { text, pooled, imageIds } = await fluxConditions();
     const tensors = new Map([["text", text!], ["pooled", pooled!], ["image_ids", imageIds!]]);
     const prompts = JSON.stringify(["a tower", "two boats", "fog"]);
-    const file = concat([...encodeSafetensors(tensors, { prompts })]);
+    const file = joinBytes([...encodeSafetensors(tensors, { prompts })]);
     await Deno.writeFile(`${folder}/conditions.safetensors`, file);
     await withServer("deno", async ({ base, stop }) => {
       const client = new Client(base);

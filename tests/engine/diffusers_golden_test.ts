@@ -7,7 +7,7 @@ import type { BackendName } from "../../src/backend/backend.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { openPipeline } from "../../src/engine/pipeline.ts";
-import { fullSteps } from "../../src/engine/segment/step_segments.ts";
+import { fullStep } from "../../src/engine/segment/step_segments.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
@@ -98,8 +98,8 @@ async function forward(location: ModelLocation, backend: BackendName): Promise<T
     conditioning,
     weights,
   });
-  const [step] = fullSteps(1, modules.length);
-  const output = await executor.runStep(step!, { // one step was asked for
+  const step = fullStep(modules.length);
+  const output = await executor.runStep(step, {
     latent: sliceRows(await inputs.read("calibration.noise"), 0, 4),
     batch,
     table,

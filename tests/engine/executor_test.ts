@@ -4,7 +4,7 @@ import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { runSteps } from "../../src/engine/run.ts";
-import { fullSteps } from "../../src/engine/segment/step_segments.ts";
+import { fullStep } from "../../src/engine/segment/step_segments.ts";
 import type { Model } from "../../src/model/model.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { FULL, interfere, type Interference, openSmallModel, runOf } from "./small_model.ts";
@@ -105,9 +105,9 @@ Deno.test("an executor loads each graph once, however many steps and runs use it
 Deno.test("load() loads a full step's graphs, hears of each, and leaves none for the step", async () => {
   const loaded: string[] = [];
   await withExecutor({ onLoad: (name) => loaded.push(name) }, async (model, executor) => {
-    const [full] = fullSteps(1, model.transformer.modules.length);
+    const full = fullStep(model.transformer.modules.length);
     const heard: string[] = [];
-    await executor.load(full!, { onLoaded: (done, total) => heard.push(`${done}/${total}`) });
+    await executor.load(full, { onLoaded: (done, total) => heard.push(`${done}/${total}`) });
     assertEquals(heard, Array.from({ length: 8 }, (_, i) => `${i + 1}/8`));
     assertEquals(executor.backend.live, { values: 0, sessions: 8 });
     const before = loaded.length;
@@ -120,12 +120,12 @@ Deno.test("load() loads a full step's graphs, hears of each, and leaves none for
 Deno.test("load() stops between sessions when it is told to", async () => {
   await withExecutor({}, async (model, executor) => {
     const stop = new AbortController();
-    const [full] = fullSteps(1, model.transformer.modules.length);
+    const full = fullStep(model.transformer.modules.length);
     const onLoaded = (done: number): void => {
       if (done === 3) stop.abort();
     };
     const { signal } = stop;
-    const error = await assertRejects(() => executor.load(full!, { signal, onLoaded }));
+    const error = await assertRejects(() => executor.load(full, { signal, onLoaded }));
     assertEquals(error.name, "AbortError");
     assertEquals(executor.backend.live.sessions, 3);
   });

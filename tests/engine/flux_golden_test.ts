@@ -12,7 +12,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { rowsOf } from "../plan/example_plans.ts";
 import { interfere } from "./small_model.ts";
-import { fullSteps } from "../../src/engine/segment/step_segments.ts";
+import { fullStep, fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
@@ -201,7 +201,7 @@ async function forward(pipeline: Pipeline, file: Safetensors): Promise<Tensor> {
     labels: [0, 1],
     guidance: GUIDANCE,
   });
-  const [step] = fullSteps(1, model.transformer.modules.length);
+  const step = fullStep(model.transformer.modules.length);
   const run = { model, executor, request, steps: [step!], features: new FeatureCache() };
   const batch = request.labels.flatMap((label, i) =>
     request.scene.batch([label], { time: times[i]!, guidance: GUIDANCE })
@@ -215,7 +215,7 @@ async function forward(pipeline: Pipeline, file: Safetensors): Promise<Tensor> {
   const constants = await constantsOf(run);
   try {
     const inputs = stepInputs(run, { table, latent: request.noise!, time: times[0]! });
-    return await executor.runStep(step!, { ...inputs, batch, constants });
+    return await executor.runStep(step, { ...inputs, batch, constants });
   } finally {
     disposeAll(constants);
   }

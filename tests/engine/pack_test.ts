@@ -10,7 +10,7 @@ import { AssetError } from "../../src/errors.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { decodeFloat16, encodeFloat16 } from "../../src/tensor/half.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { fluxConditions } from "./pipeline_files.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
@@ -155,7 +155,7 @@ async function pack(
     const write = async (bytes: Uint8Array): Promise<void> =>
       void parts.push(await Promise.resolve(bytes));
     const { manifest, bytes } = await packModel({ model, precision, write });
-    const weights = concat(parts);
+    const weights = joinBytes(parts);
     assertEquals(weights.length, bytes);
     const json = new TextEncoder().encode(manifest);
     return new Map([["model.json", json], ["weights.safetensors", weights]]);

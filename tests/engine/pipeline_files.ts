@@ -5,7 +5,7 @@ import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.t
 import { openDirectory, openMemory } from "../../src/assets/source.ts";
 import type { ConditionOptions } from "../../src/engine/request.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { checkpoint } from "../assets/formats/zips.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url);
@@ -87,7 +87,7 @@ export async function inShards(
     });
     const bytes = name.endsWith(".bin")
       ? checkpoint(new Map(torch))
-      : concat([...encodeSafetensors(tensors)]);
+      : joinBytes([...encodeSafetensors(tensors)]);
     cut.set(`transformer/${name}`, bytes);
   }
   return cut.set(`transformer/${index}`, bytesOf({ metadata: {}, weight_map: places }));

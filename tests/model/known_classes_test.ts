@@ -6,7 +6,7 @@ import { openModel } from "../../src/model/open_model.ts";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 import { fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
-import { concat } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 
 const SUPPORTED =
   "is not supported; supported are DiT (DiTTransformer2DModel), FLUX.1 (FluxTransformer2DModel)";
@@ -95,7 +95,7 @@ Deno.test("a pipeline of another class is refused before its weights are read", 
 
 Deno.test("a file of weights alone is told by its tensors, with ComfyUI's prefix as without", async () => {
   const name = "model.diffusion_model.distilled_guidance_layer.in_proj.weight";
-  const weights = concat([...encodeSafetensors(new Map([[name, zeros([2])]]))]);
+  const weights = joinBytes([...encodeSafetensors(new Map([[name, zeros([2])]]))]);
   await assertRejects(
     () => openModel(new Map([["chroma.safetensors", weights]])),
     AssetError,

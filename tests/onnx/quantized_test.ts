@@ -5,7 +5,8 @@ import type { Backend } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { exactByteType } from "../../src/engine/precision/byte_product.ts";
 import { GraphBuilder, type Node } from "../../src/onnx/graph.ts";
-import { linearLayer, type LinearLowering } from "../../src/onnx/linear.ts";
+import type { LinearLowering } from "../../src/onnx/graph.ts";
+import { linearLayer } from "../../src/onnx/linear.ts";
 import { encodeModel, type WeightNumbers } from "../../src/onnx/model_proto.ts";
 import { blockLowering, byteLowering } from "../../src/onnx/quantized.ts";
 import {

@@ -3,7 +3,8 @@ import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.t
 import { AssetError } from "../../src/errors.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { readPictureConditions } from "../../src/worker/picture_conditions.ts";
-import { concat, ramp } from "../assets/files.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
+import { ramp } from "../assets/files.ts";
 import { withFolder } from "../cli/captured_run.ts";
 
 const TEXT: Tensor = { dims: [2, 3, 4], data: ramp(24) };
@@ -19,7 +20,7 @@ async function reading(
     const metadata = prompts === undefined ? undefined : { prompts: JSON.stringify(prompts) };
     await Deno.writeFile(
       path,
-      concat([...encodeSafetensors(new Map(Object.entries(tensors)), metadata)]),
+      joinBytes([...encodeSafetensors(new Map(Object.entries(tensors)), metadata)]),
     );
     found = await readPictureConditions(path);
   });

@@ -14,6 +14,7 @@
 import { philox } from "../../tensor/random.ts";
 import { type CalibrationTask, sliceConditions } from "../task.ts";
 import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "../record.ts";
+import { median } from "../median.ts";
 
 /** Drift of one trajectory. */
 export interface Drift extends Trajectory {
@@ -127,11 +128,4 @@ function medianTables(tables: readonly (readonly Float32Array[])[]): readonly Fl
   return tables[0]!.map((row, held) =>
     row.map((_, step) => median(tables.map((table) => table[held]![step]!))) // all of one shape
   );
-}
-
-/** The middle value; the mean of the two middle ones when there is none. */
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2; // not empty
 }

@@ -11,7 +11,7 @@
 
 import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
-import { fullSteps } from "../../engine/segment/step_segments.ts";
+import { fullStep, fullSteps } from "../../engine/segment/step_segments.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
 import type { FullStep, MixedStep, ModuleAction, Step } from "../../plan/compile.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -83,8 +83,8 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
 
 /** A step that runs every module and keeps every feature. */
 export function storeAll(modules: number): FullStep {
-  const [full] = fullSteps(1, modules);
-  return { ...full!, actions: full!.actions.map(() => ({ kind: "run", keep: 1 })) }; // one was asked for
+  const full = fullStep(modules);
+  return { ...full, actions: full.actions.map(() => ({ kind: "run", keep: 1 })) };
 }
 
 /** The noise that one step predicts from the latents of the full run, with what the cache keeps. */

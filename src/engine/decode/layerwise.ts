@@ -10,9 +10,9 @@
 
 import type { UpStep } from "../../model/vae/vae.ts";
 import { GIVEN } from "../../model/vae/blocks.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { discard, type Tensor } from "../../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
-import { freeNumbers, RowStore } from "./row_store.ts";
+import { RowStore } from "./row_store.ts";
 import type { PartCall, VaeGraphs } from "./vae_graphs.ts";
 
 /** How to decode in bands. */
@@ -64,7 +64,7 @@ async function runInBands(
     const reach = [first - top, top + count + below] as const;
     const given = { x: x.read(...reach), ...(used && { skip: used.read(...reach) }) };
     const results = await graphs.runStep(step, given, call);
-    Object.values(given).forEach(freeNumbers);
+    for (const { data } of Object.values(given)) discard(data);
     const factor = kind === "double" ? 2 : 1;
     const own = { first: top * factor, count: count * factor };
     made.append({ tensor: results.x, ...own });

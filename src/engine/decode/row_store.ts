@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Tensor } from "../../tensor/tensor.ts";
+import { discard, type Tensor } from "../../tensor/tensor.ts";
 
 /** Some rows of a picture, where they lie in a larger tensor `(1, C, rows, W)`. */
 export interface Rows {
@@ -65,12 +65,7 @@ export class RowStore {
   /** Frees bands that lie wholly in front of a row. */
   release(before: number): void {
     const isOver = ({ at, count }: Band): boolean => at + count <= before;
-    this.#bands.filter(isOver).forEach(({ tensor }) => freeNumbers(tensor));
+    this.#bands.filter(isOver).forEach(({ tensor }) => discard(tensor.data));
     this.#bands = this.#bands.filter((band) => !isOver(band));
   }
-}
-
-/** Gives the memory of numbers back at once, which a garbage collector may put off; they are gone. */
-export function freeNumbers({ data: { buffer } }: Tensor): void {
-  if (buffer instanceof ArrayBuffer && "transfer" in buffer) buffer.transfer(0); // not in old runtimes
 }

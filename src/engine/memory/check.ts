@@ -8,7 +8,7 @@
 import type { Backend } from "../../backend/backend.ts";
 import { BackendError } from "../../errors.ts";
 import type { Model } from "../../model/model.ts";
-import type { LinearLowering } from "../../onnx/linear.ts";
+import type { LinearLowering } from "../../onnx/graph.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
 import { featureSizes } from "../plan_facts.ts";

@@ -5,10 +5,9 @@
  */
 
 import type { Transformer } from "../../model/module_graph.ts";
-import { type ElementType, GraphBuilder } from "../../onnx/graph.ts";
-import type { LinearLowering } from "../../onnx/linear.ts";
-import { buildSegment, type Part } from "../segment/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../segment/step_segments.ts";
+import { ELEMENT_BYTES, GraphBuilder, type LinearLowering } from "../../onnx/graph.ts";
+import { buildSegment } from "../segment/segment.ts";
+import { fullStep, stepParts } from "../segment/step_segments.ts";
 
 /** Bytes; in float32 unless layers are rounded. */
 export interface MemoryNeeds {
@@ -26,8 +25,7 @@ export interface MemoryNeeds {
 
 /** Needs of a model, the linear layers of its modules as `lowering` has them. */
 export function memoryNeeds(transformer: Transformer, lowering?: LinearLowering): MemoryNeeds {
-  const [full] = fullSteps(1, transformer.modules.length);
-  const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
+  const parts = stepParts(fullStep(transformer.modules.length));
   const graphs = parts.map((part) => tensorBytes(buildSegment(transformer, [part], lowering)));
   const sums = graphs.map(sum);
   const { groups, width } = transformer.conditioning;
@@ -73,15 +71,6 @@ export function gibibytes(bytes: number): string {
   if (bytes < 0.1 * 2 ** 30) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
-
-const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
-  float32: 4,
-  float16: 2,
-  int64: 8,
-  int32: 4,
-  int8: 1,
-  uint8: 1,
-};
 
 function tensorBytes(graph: GraphBuilder): readonly number[] {
   return graph.parameters.map(({ dims, type }) =>

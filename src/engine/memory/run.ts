@@ -10,10 +10,10 @@
 import type { BackendName } from "../../backend/backend.ts";
 import type { Transformer } from "../../model/module_graph.ts";
 import { CONDITIONING_PASS_BYTES } from "../conditioning.ts";
-import type { LinearLowering } from "../../onnx/linear.ts";
+import type { LinearLowering } from "../../onnx/graph.ts";
 import { gibibytes, type MemoryNeeds } from "./needs.ts";
-import { buildSegment, type Part } from "../segment/segment.ts";
-import { EMBEDDING, fullSteps, HEAD, moduleParts } from "../segment/step_segments.ts";
+import { buildSegment } from "../segment/segment.ts";
+import { fullStep, stepParts } from "../segment/step_segments.ts";
 import { workingSet } from "./working_set.ts";
 
 /** What a run takes besides weights, in bytes. */
@@ -62,8 +62,7 @@ export interface RowSets {
 
 /** Builds the graphs of a step, linear layers as `lowering` has them, and adds up what they hold. */
 export function rowSets(transformer: Transformer, lowering?: LinearLowering): RowSets {
-  const [full] = fullSteps(1, transformer.modules.length);
-  const parts: readonly Part[] = [EMBEDDING, ...moduleParts(full!), HEAD]; // one step was asked for
+  const parts = stepParts(fullStep(transformer.modules.length));
   const sizes = { ...transformer.sizes, N: 1 };
   const sets = parts.map((part) => workingSet(buildSegment(transformer, [part], lowering), sizes));
   return {

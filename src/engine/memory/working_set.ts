@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Dim, ElementType, GraphBuilder, Operation } from "../../onnx/graph.ts";
+import { type Dim, ELEMENT_BYTES, type GraphBuilder, type Operation } from "../../onnx/graph.ts";
 import { productOf, sizeOf } from "../../onnx/sizes.ts";
 
 /** Sizes that shapes name, the batch `"N"` among them. */
@@ -22,7 +22,7 @@ export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   for (const [name, last] of lastUses(graph, owner)) ending[last]!.push(name); // an operation's index
   const types = new Map([...graph.inputs, ...graph.values].map(({ name, type }) => [name, type]));
   const bytesOf = (name: string): number =>
-    BYTES[types.get(name) ?? "float32"] * (counts.get(name) ?? 0);
+    ELEMENT_BYTES[types.get(name) ?? "float32"] * (counts.get(name) ?? 0);
   let live = graph.inputs.reduce((sum, { name }) => sum + bytesOf(name), 0);
   let most = live;
   for (const [at, operation] of graph.operations.entries()) {
@@ -34,15 +34,6 @@ export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
   }
   return most;
 }
-
-const BYTES: Readonly<Record<ElementType, number>> = {
-  int64: 8,
-  float32: 4,
-  int32: 4,
-  float16: 2,
-  int8: 1,
-  uint8: 1,
-};
 
 /** Operators whose result lies where their operand does. */
 const RESHAPING: ReadonlySet<string> = new Set(["Reshape"]);

@@ -8,8 +8,8 @@
  */
 
 import type { Weights } from "../../assets/weights.ts";
-import type { Node } from "../../onnx/graph.ts";
-import { type LinearLowering, plainLinear } from "../../onnx/linear.ts";
+import type { LinearLowering, Node } from "../../onnx/graph.ts";
+import { plainLinear } from "../../onnx/linear.ts";
 import type { WeightNumbers } from "../../onnx/model_proto.ts";
 import { halfLowering } from "../../onnx/half_linear.ts";
 import { blockLowering, byteLowering, type ByteType } from "../../onnx/quantized.ts";

@@ -9,7 +9,7 @@
 
 import type { Backend } from "../../backend/backend.ts";
 import { type Dim, GraphBuilder, type Node } from "../../onnx/graph.ts";
-import type { LinearLowering } from "../../onnx/linear.ts";
+import type { LinearLowering } from "../../onnx/graph.ts";
 import { add, identity, slice, subtract } from "../../onnx/operators.ts";
 import { type Cell, CELLS } from "../../plan/cells.ts";
 import {

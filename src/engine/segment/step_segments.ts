@@ -26,6 +26,11 @@ export function moduleParts(step: TrunkRunStep): readonly Part[] {
   }));
 }
 
+/** The parts of a step that keeps no state, first to last. */
+export function stepParts(step: TrunkRunStep): readonly Part[] {
+  return [EMBEDDING, ...moduleParts(step), HEAD];
+}
+
 /**
  * Cuts parts into segments: all parts in one where weights are shared. Where a session owns its weights
  * each part is alone, for a module may be in one session only; but neighbours that are reused have no
@@ -46,11 +51,13 @@ function isReused(part: Part | undefined): boolean {
   return part?.kind === "module" && part.action !== "run";
 }
 
-/** The steps of a run without a plan: everything runs, nothing is kept. */
-export function fullSteps(steps: number, modules: number): readonly FullStep[] {
+/** A step in which everything runs and nothing is kept. */
+export function fullStep(modules: number, index = 0): FullStep {
   const actions = Array.from({ length: modules }, () => ({ kind: "run", keep: 0 } as const));
-  const kept = { storeHidden: false, storeResidual: false };
-  return Array.from({ length: steps }, (_, index) => (
-    { kind: "full", index, slot: "joint", ...kept, actions }
-  ));
+  return { kind: "full", index, slot: "joint", storeHidden: false, storeResidual: false, actions };
+}
+
+/** The steps of a run without a plan. */
+export function fullSteps(steps: number, modules: number): readonly FullStep[] {
+  return Array.from({ length: steps }, (_, index) => fullStep(modules, index));
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { unpickle } from "../../../src/assets/formats/pickle.ts";
 import { isKind, type PickleValue } from "../../../src/assets/formats/pickle_values.ts";
 import { AssetError } from "../../../src/errors.ts";
-import { concat } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 import { integer, numbers, opcodes, tensorOpcodes, text } from "./zips.ts";
 
 const VIEW = { storage: "FloatStorage", count: 6, offset: 1, dims: [2, 2], strides: [2, 1] };
@@ -237,7 +237,7 @@ for (const [what, [parts, message]] of Object.entries(REFUSED)) {
 
 Deno.test("unpickle() refuses other protocols, and what is no pickle", () => {
   for (const head of [[0x80, 1], [0x80, 6], [0x28, 0x2e]]) {
-    const bytes = concat([Uint8Array.from(head), opcodes("N.")]);
+    const bytes = joinBytes([Uint8Array.from(head), opcodes("N.")]);
     assertThrows(() => unpickle(bytes, "p"), AssetError, "protocol must be 2 to 5");
   }
   assertThrows(() => unpickle(new Uint8Array(), "p"), AssetError, "it must have 1 bytes at byte 0");

@@ -2,7 +2,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { openSafetensors, type Safetensors } from "../../../src/assets/formats/safetensors.ts";
 import { openMemory } from "../../../src/assets/source.ts";
 import { AssetError } from "../../../src/errors.ts";
-import { concat, file, fileOf, ramp } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
+import { file, fileOf, ramp } from "../files.ts";
 
 function open(bytes: Uint8Array): Promise<Safetensors> {
   return openSafetensors(openMemory(new Map([["f", bytes]])), "f");
@@ -17,7 +18,7 @@ const REFUSED: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   "an empty file": [new Uint8Array(), "must have at least 8 bytes: current value is 0"],
   "less than a header length": [new Uint8Array(7), "current value is 7"],
   "a header length beyond the file": [
-    concat([new Uint8Array([200, 0, 0, 0, 0, 0, 0, 0]), new Uint8Array(20)]),
+    joinBytes([new Uint8Array([200, 0, 0, 0, 0, 0, 0, 0]), new Uint8Array(20)]),
     "its header must have at most 20 bytes: current value is 200",
   ],
   "a header length of 2^64 − 1": [
@@ -27,7 +28,7 @@ const REFUSED: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   "a header of no bytes": [new Uint8Array(8), "must be JSON in UTF-8"],
   "a header that is not JSON": [fileOf("{'a': 1}"), "must be JSON in UTF-8"],
   "a header that is not UTF-8": [
-    concat([new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0]), new Uint8Array([0xff, 0xfe])]),
+    joinBytes([new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0]), new Uint8Array([0xff, 0xfe])]),
     "must be JSON in UTF-8",
   ],
   "a header that is a list": [fileOf("[]"), "it must be an object: current value is an array of 0"],

@@ -2,7 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { openSafetensors, type Safetensors } from "../../../src/assets/formats/safetensors.ts";
 import { encodeHeader, encodeSafetensors } from "../../../src/assets/formats/safetensors_writer.ts";
 import { openMemory } from "../../../src/assets/source.ts";
-import { concat, file, ramp } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
+import { file, ramp } from "../files.ts";
 
 function open(bytes: Uint8Array): Promise<Safetensors> {
   return openSafetensors(openMemory(new Map([["f", bytes]])), "f");
@@ -69,6 +70,6 @@ Deno.test("encodeHeader() lays tensors out in the given order, for numbers that 
       dims: [2],
     }]]),
   );
-  const { tensors } = await open(concat([header, new Uint8Array(12)]));
+  const { tensors } = await open(joinBytes([header, new Uint8Array(12)]));
   assertEquals([...tensors.values()].map(({ begin, end }) => end - begin), [4, 8]);
 });

@@ -12,7 +12,8 @@ import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import { ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
 import { elementCount } from "../../../src/tensor/tensor.ts";
-import { concat, counting, ramp } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
+import { counting, ramp } from "../files.ts";
 import {
   archive,
   checkpoint,
@@ -96,7 +97,7 @@ const entries = (...parts: readonly (string | number | Uint8Array)[]): Uint8Arra
 
 const BY_HAND: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   "a tar": [
-    concat([new Uint8Array(257), opcodes("ustar")]),
+    joinBytes([new Uint8Array(257), opcodes("ustar")]),
     "current value is a tar, the format before 0.1.10",
   ],
   "a text": [opcodes("hello"), "current value is something else"],

@@ -4,7 +4,7 @@ import { type ByteRange, openMemory, type Source } from "../../../src/assets/sou
 import { openTorchCheckpoint } from "../../../src/assets/formats/torch_checkpoint.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { elementCount } from "../../../src/tensor/tensor.ts";
-import { concat } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 import { archive, numbers, opcodes } from "./zips.ts";
 
 const SEED = { seed: 20261124, numRuns: 2000 };
@@ -103,7 +103,7 @@ function spliced(
   { at, lose, piece }: { readonly at: number; readonly lose: number; readonly piece: Uint8Array },
 ): Uint8Array<ArrayBuffer> {
   const rest = bytes.subarray(Math.min(bytes.length, at + lose));
-  return concat([bytes.subarray(0, at), piece, rest]);
+  return joinBytes([bytes.subarray(0, at), piece, rest]);
 }
 
 Deno.test(`${CASES} damaged checkpoints are a typed error or a valid one, and none executes anything`, async () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { openMemory } from "../../../src/assets/source.ts";
 import { locateEntry, readZipDirectory } from "../../../src/assets/formats/zip_directory.ts";
 import { AssetError } from "../../../src/errors.ts";
-import { concat } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 import { type EntryFields, LARGE, zip, zip64Field, type ZipOptions } from "./zips.ts";
 
 const FILES = [["a/data.pkl", Uint8Array.of(1, 2, 3)], ["a/data/0", Uint8Array.of(4, 5)]] as const;
@@ -25,7 +25,7 @@ Deno.test("readZipDirectory() finds what is stored, with zip64 records or withou
     stored: LARGE,
     plain: LARGE,
     begin: LARGE,
-    extra: concat([
+    extra: joinBytes([
       Uint8Array.of(0x46, 0x42, 1, 0, 9), // another field goes first
       zip64Field(fields.plain, fields.stored, fields.begin),
     ]),
@@ -46,7 +46,10 @@ Deno.test("readZipDirectory() finds what is stored, with zip64 records or withou
 const REFUSED: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   "an empty file": [new Uint8Array(), "it must be a whole zip file"],
   "a cut file": [zip(FILES).subarray(0, -1), "it must be a whole zip file"],
-  "bytes behind the end": [concat([zip(FILES), Uint8Array.of(0)]), "it must be a whole zip file"],
+  "bytes behind the end": [
+    joinBytes([zip(FILES), Uint8Array.of(0)]),
+    "it must be a whole zip file",
+  ],
   "a compressed entry": [
     zip(FILES, { entry: (_, fields) => ({ ...fields, method: 8, plain: 1 << 30 }) }),
     "a/data.pkl must be stored without compression: current value is method 8",
@@ -112,7 +115,7 @@ const REFUSED: Readonly<Record<string, readonly [Uint8Array, string]>> = {
   ],
   "two zip64 fields": [
     zip(FILES, {
-      entry: (_, fields) => ({ ...fields, extra: concat([zip64Field(3), zip64Field(3)]) }),
+      entry: (_, fields) => ({ ...fields, extra: joinBytes([zip64Field(3), zip64Field(3)]) }),
     }),
     "it must have one zip64 field",
   ],

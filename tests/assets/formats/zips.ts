@@ -1,6 +1,6 @@
 /** Zip files and PyTorch checkpoints by hand: right ones, and wrong in one place. */
 
-import { concat } from "../files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 
 /** What a zip holds, and how it lies about that. */
 export interface ZipOptions {
@@ -65,16 +65,16 @@ export function zip(
   const entries: Uint8Array[] = [];
   let at = 0;
   for (const [name, bytes] of files) {
-    const local = concat([localHeader(name, options.padding ?? 0), bytes]);
+    const local = joinBytes([localHeader(name, options.padding ?? 0), bytes]);
     const hole = options.hole?.[0] === name ? options.hole[1] : 0;
     const fields = entryFields(bytes.length + hole, at);
     entries.push(directoryEntry(name, options.entry?.(name, fields) ?? fields));
     locals.push(local);
     at += local.length + hole;
   }
-  const directory = concat(entries);
+  const directory = joinBytes(entries);
   const end = { count: files.length, size: directory.length, offset: at };
-  return concat([...locals, directory, ...ends(end, at + directory.length, options)]);
+  return joinBytes([...locals, directory, ...ends(end, at + directory.length, options)]);
 }
 
 function entryFields(size: number, begin: number): EntryFields {
@@ -98,7 +98,7 @@ export function zip64Field(...values: readonly number[]): Uint8Array {
 function localHeader(name: string, padding: number): Uint8Array {
   const text = new TextEncoder().encode(name);
   const fixed = numbers([4, 0x04034b50], [2, 45], [2, 0x800], [2, 0], [8, 0], [8, 0], [4, 0]);
-  return concat([
+  return joinBytes([
     fixed.subarray(0, 26),
     numbers([2, text.length], [2, padding]),
     text,
@@ -109,7 +109,7 @@ function localHeader(name: string, padding: number): Uint8Array {
 function directoryEntry(name: string, fields: EntryFields): Uint8Array {
   const text = new TextEncoder().encode(name);
   const { flags, method, stored, plain, disk, begin, extra } = fields;
-  return concat([
+  return joinBytes([
     numbers([4, 0x02014b50], [4, 0], [2, flags], [2, method], [8, 0], [4, stored], [4, plain]),
     numbers([2, text.length], [2, extra.length], [2, 0], [2, disk], [2, 0], [4, 0], [4, begin]),
     text,
@@ -159,7 +159,7 @@ export interface CheckpointTensor {
 
 /** Pickle opcodes as text and numbers, `"cposix\nsystem\n"` or `0x80`. */
 export function opcodes(...parts: readonly (string | number | Uint8Array)[]): Uint8Array {
-  return concat(
+  return joinBytes(
     parts.map((part) =>
       typeof part === "string"
         ? new TextEncoder().encode(part)
@@ -173,12 +173,12 @@ export function opcodes(...parts: readonly (string | number | Uint8Array)[]): Ui
 /** BINUNICODE. */
 export function text(value: string): Uint8Array {
   const bytes = new TextEncoder().encode(value);
-  return concat([opcodes("X"), numbers([4, bytes.length]), bytes]);
+  return joinBytes([opcodes("X"), numbers([4, bytes.length]), bytes]);
 }
 
 /** BININT. */
 export function integer(value: number): Uint8Array {
-  return concat([opcodes("J"), numbers([4, value])]);
+  return joinBytes([opcodes("J"), numbers([4, value])]);
 }
 
 /** A call of `_rebuild_tensor_v2`. */

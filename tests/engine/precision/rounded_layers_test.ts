@@ -17,7 +17,7 @@ import {
   type WeightPrecision,
 } from "../../../src/engine/precision/rounded_layers.ts";
 import { roundLayers } from "../../../src/engine/precision/choose.ts";
-import { fullSteps } from "../../../src/engine/segment/step_segments.ts";
+import { fullStep, fullSteps } from "../../../src/engine/segment/step_segments.ts";
 import { BackendError } from "../../../src/errors.ts";
 import { sliceRows } from "../../../src/tensor/rows.ts";
 import { requires } from "../../_shim/requires.ts";
@@ -97,7 +97,7 @@ Deno.test("layers are rounded as their module is loaded, never the whole model a
   const watched = interfere(backend, { onLoad });
   const rounded = new RoundedLayers(weights, { precision: "int8", byteType: "int8" });
   const executor = new Executor(watched, model.transformer, weights, rounded);
-  await executor.load(fullSteps(1, 6)[0]!);
+  await executor.load(fullStep(6));
   assertEquals(most.slice(1, -1), [4, 4, 4, 4, 4, 4]); // two matrices, two biases, before each load
   assertEquals(rounded.layers.length, 12);
   assert(rounded.layers.every(({ name }) => /^blocks\.\d\.(attn|mlp)\./.test(name)));
@@ -119,7 +119,7 @@ Deno.test("where weights are inputs each rounded layer is uploaded before the ne
     most.push(rounded.held.length);
   };
   const executor = new Executor(inputs, model.transformer, model.weights, rounded);
-  await executor.load(fullSteps(1, 6)[0]!);
+  await executor.load(fullStep(6));
   assertEquals(most, new Array(12).fill(2)); // integers and scales of one layer
   assertEquals(rounded.held, []);
   await executor.dispose();

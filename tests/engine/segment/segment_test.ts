@@ -10,9 +10,9 @@ import {
 import {
   cutSegments,
   EMBEDDING,
-  fullSteps,
+  fullStep,
   HEAD,
-  moduleParts,
+  stepParts,
 } from "../../../src/engine/segment/step_segments.ts";
 import { dit } from "../../../src/model/dit/dit.ts";
 import { parseDitConfig } from "../../../src/model/dit/config.ts";
@@ -68,8 +68,7 @@ Deno.test("a module that is reused takes its feature and needs no weights", () =
 });
 
 Deno.test("a whole step is latents to prediction with the modulation of all its parts", () => {
-  const [full] = fullSteps(1, 4);
-  const segment = [EMBEDDING, ...moduleParts(full!), HEAD];
+  const segment = stepParts(fullStep(4));
   const graph = buildSegment(TRANSFORMER, segment);
   assertEquals(inputsOf(graph), [
     ["modulation", ["N", 4 * 3 + 2, 48]],

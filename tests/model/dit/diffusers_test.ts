@@ -6,7 +6,7 @@ import { parseDitConfig } from "../../../src/model/dit/config.ts";
 import { parseDiffusersDit } from "../../../src/model/dit/diffusers.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
-import { concat } from "../../assets/files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 import { type Changes, pipelineFiles } from "../../engine/pipeline_files.ts";
 
 const ORIGINAL = new URL("../../golden/dit-a/", import.meta.url);
@@ -135,7 +135,7 @@ async function withTensor(
     const kept = each === name ? change(tensor) : tensor;
     if (kept !== undefined) tensors.set(each, kept);
   }
-  return files.set(WEIGHTS, concat([...encodeSafetensors(tensors)]));
+  return files.set(WEIGHTS, joinBytes([...encodeSafetensors(tensors)]));
 }
 
 Deno.test("parseDiffusersDit() reads the keys that published files have, whose defaults were another class's", () => {

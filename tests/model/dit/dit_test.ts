@@ -1,11 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { buildSegment } from "../../../src/engine/segment/segment.ts";
-import {
-  EMBEDDING,
-  fullSteps,
-  HEAD,
-  moduleParts,
-} from "../../../src/engine/segment/step_segments.ts";
+import { fullStep, stepParts } from "../../../src/engine/segment/step_segments.ts";
 import { dit } from "../../../src/model/dit/dit.ts";
 import { type DitConfig, ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
 import { GraphBuilder, type Node } from "../../../src/onnx/graph.ts";
@@ -27,8 +22,7 @@ const SMALL = parseDitConfig({
 function parametersOf(config: DitConfig): readonly Node[] {
   const transformer = dit(config);
   const { conditioning } = transformer;
-  const [full] = fullSteps(1, transformer.modules.length);
-  const step = buildSegment(transformer, [EMBEDDING, ...moduleParts(full!), HEAD]);
+  const step = buildSegment(transformer, stepParts(fullStep(transformer.modules.length)));
   const embedding = new GraphBuilder("conditioning");
   const times = embedding.input("times", ["R", conditioning.timeWidth]);
   conditioning.embed(embedding, times, embedding.input("labels", ["R"]));

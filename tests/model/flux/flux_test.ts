@@ -2,12 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { openPipeline } from "../../../src/engine/pipeline.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
 import { buildSegment } from "../../../src/engine/segment/segment.ts";
-import {
-  EMBEDDING,
-  fullSteps,
-  HEAD,
-  moduleParts,
-} from "../../../src/engine/segment/step_segments.ts";
+import { fullStep, stepParts } from "../../../src/engine/segment/step_segments.ts";
 import { flux } from "../../../src/model/flux/flux.ts";
 import { type FluxConfig, parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { gridIds } from "../../../src/model/flux/embeddings.ts";
@@ -85,8 +80,7 @@ for (const { name, guidance, grid, textTokens, batch } of CASES) {
 function parametersOf(config: FluxConfig): readonly Node[] {
   const transformer = flux(config, { T: 6, M: 2 });
   const { conditioning, preparation } = transformer;
-  const [full] = fullSteps(1, transformer.modules.length);
-  const step = buildSegment(transformer, [EMBEDDING, ...moduleParts(full!), HEAD]);
+  const step = buildSegment(transformer, stepParts(fullStep(transformer.modules.length)));
   const embedding = new GraphBuilder("conditioning");
   const times = embedding.input("times", ["R", conditioning.timeWidth]);
   conditioning.embed(embedding, times, embedding.input("labels", ["R", conditioning.vectorWidth!]));

@@ -4,7 +4,7 @@ import { parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { fluxTensors } from "../../../src/model/flux/tensors.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
-import { concat } from "../../assets/files.ts";
+import { joinBytes } from "../../../src/tensor/bytes.ts";
 
 /** Sizes that differ from each other wherever they may. */
 export const SMALL_FLUX = {
@@ -40,6 +40,6 @@ export function fluxFiles(
 ): ReadonlyMap<string, Uint8Array> {
   return new Map([
     ["config.json", new TextEncoder().encode(JSON.stringify(config))],
-    ["diffusion_pytorch_model.safetensors", concat([...encodeSafetensors(tensors)])],
+    ["diffusion_pytorch_model.safetensors", joinBytes([...encodeSafetensors(tensors)])],
   ]);
 }

@@ -1,0 +1,12 @@
+/**
+ * The median.
+ *
+ * @module
+ */
+
+/** The middle value of at least one; the mean of the two middle ones of an even count. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle) - 1]!) / 2; // not empty
+}
