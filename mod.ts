@@ -40,7 +40,8 @@ export { type GridOptions, type Picture, tileGrid, toPictures } from "./src/imag
 export { EMBEDDED_MODEL, type Generated } from "./src/engine/pipeline.ts";
 export type { LayerPrecision, WeightPrecision } from "./src/engine/precision/rounded_layers.ts";
 export type { PrecisionReport } from "./src/engine/precision/choose.ts";
-export { encodePng, readPngText } from "./src/image/png.ts";
+export { encodePng } from "./src/image/png.ts";
+export { readPngText } from "./src/image/png_text.ts";
 export type { PromptEncoder } from "./src/engine/prompts.ts";
 export type { ConditionOptions, GenerateOptions } from "./src/engine/request.ts";
 export type { RunResult, StepReport } from "./src/engine/run.ts";

@@ -9,7 +9,8 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { elementType } from "./element_type.ts";
-import { ortBackend, type OrtModule } from "./ort.ts";
+import { ortBackend } from "./ort.ts";
+import type { OrtModule } from "./ort_provider.ts";
 import { coreCount, hasNodeModules } from "./platform.ts";
 
 /** Settings of the native provider. */

@@ -6,43 +6,12 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { BackendError } from "../errors.ts";
-import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Backend, BackendName, HostNumbers, LoadOptions, Session, Value } from "./backend.ts";
-import { elementBytes } from "./element_type.ts";
-
-/** The part of an ONNX Runtime module that we call. */
-export interface OrtModule {
-  /** Session factory. */
-  readonly InferenceSession: typeof InferenceSession;
-  /** Tensor constructor. */
-  readonly Tensor: typeof OrtTensor;
-}
-
-/** What differs between providers. */
-export interface OrtProvider {
-  /** Which provider. */
-  readonly name: BackendName;
-  /** For people. */
-  readonly description: string;
-  /** See {@link Backend.weights}. */
-  readonly weights: Backend["weights"];
-  /** Options of every session; an explicit execution provider is always among them. */
-  readonly sessionOptions: InferenceSession.SessionOptions;
-  /** See {@link Backend.halfWeights}. */
-  readonly halfWeights?: boolean;
-  /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
-  readonly weightLimit?: number;
-  /** See {@link Backend.memoryLimit}. */
-  readonly memoryLimit?: number;
-  /** Whether a session that failed to run would give the inputs of that run to the next one. */
-  readonly failureSpoilsSession?: boolean;
-  /** Makes a device tensor of host numbers. */
-  upload(numbers: HostNumbers): OrtTensor;
-  /** Runs create and run calls; WebGPU needs them one after another. */
-  schedule<T>(task: () => Promise<T>): Promise<T>;
-}
+import { type OrtModule, type OrtProvider, reason } from "./ort_provider.ts";
+import { byteLength, OrtSession, whilePending } from "./ort_session.ts";
+import { OrtValue } from "./ort_value.ts";
 
 /** Makes a backend of a provider. */
 export function ortBackend(ort: OrtModule, provider: OrtProvider): Backend {
@@ -158,141 +127,9 @@ class OrtBackend implements Backend {
   }
 }
 
-class OrtValue implements Value {
-  readonly dims: readonly number[];
-  readonly byteLength: number;
-  #disposed = false;
-
-  constructor(readonly native: OrtTensor, readonly onDispose: () => void) {
-    this.dims = native.dims;
-    this.byteLength = elementCount(native.dims) * elementBytes(native.type);
-  }
-
-  dispose(): void {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.native.dispose();
-    this.onDispose();
-  }
-}
-
-class OrtSession implements Session {
-  readonly name: string;
-  readonly weightBytes: number;
-  readonly #inputs: ReadonlyMap<string, readonly Dim[]>;
-  readonly #outputs: ReadonlySet<string>;
-  readonly #running = new Set<Promise<Record<string, Value>>>();
-  #disposed = false;
-  #spoilt = false;
-
-  constructor(
-    readonly backend: OrtBackend,
-    model: OnnxModel,
-    readonly native: InferenceSession,
-    readonly onDispose: () => void,
-  ) {
-    this.name = model.name;
-    this.weightBytes = byteLength(model);
-    this.#inputs = new Map(
-      native.inputMetadata.map((input) => [input.name, input.isTensor ? input.shape : []]),
-    );
-    this.#outputs = new Set(native.outputNames);
-  }
-
-  async run(
-    inputs: Readonly<Record<string, Value>>,
-    outputs: readonly string[],
-  ): Promise<Record<string, Value>> {
-    const feeds = this.#feeds(inputs);
-    this.#refuseUnknown(outputs);
-    return await whilePending(this.#running, this.#runNow(feeds, outputs));
-  }
-
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    this.onDispose();
-    await Promise.allSettled(this.#running); // a session that is freed while it runs hangs on wasm
-    await this.backend.provider.schedule(() => this.native.release());
-  }
-
-  async #runNow(
-    feeds: Record<string, OrtTensor>,
-    outputs: readonly string[],
-  ): Promise<Record<string, Value>> {
-    try {
-      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
-      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
-    } catch (cause) {
-      this.#spoilt = this.backend.provider.failureSpoilsSession === true;
-      throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
-    }
-  }
-
-  #feeds(inputs: Readonly<Record<string, Value>>): Record<string, OrtTensor> {
-    if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it must not be disposed`);
-    if (this.#spoilt) {
-      throw new BackendError(`Cannot run ${this.name}: it must be loaded anew after a failed run`);
-    }
-    return Object.fromEntries(
-      [...this.#inputs].map(([name, dims]) => [name, this.#feed(name, dims, inputs)]),
-    );
-  }
-
-  #feed(
-    name: string,
-    dims: readonly Dim[],
-    inputs: Readonly<Record<string, Value>>,
-  ): OrtTensor {
-    const value = inputs[name];
-    if (value !== undefined && fits(value.dims, dims)) {
-      return this.backend.native(value, `run ${this.name} with input ${name}`);
-    }
-    throw new BackendError(
-      `Cannot run ${this.name}: input ${name} must be [${dims}]: ` +
-        `current value is ${value === undefined ? "missing" : `[${value.dims}]`}`,
-    );
-  }
-
-  #refuseUnknown(outputs: readonly string[]): void {
-    const unknown = outputs.find((name) => !this.#outputs.has(name));
-    if (unknown === undefined && outputs.length > 0) return;
-    throw new BackendError(
-      `Cannot run ${this.name}: outputs must be among ${[...this.#outputs].join(", ")}: ` +
-        `current value is ${unknown ?? "none"}`,
-    );
-  }
-}
-
-/** Whether a shape is one that the graph declares; names stand for any size. */
-function fits(dims: readonly number[], declared: readonly Dim[]): boolean {
-  return dims.length === declared.length &&
-    declared.every((size, i) => typeof size === "string" || size === dims[i]);
-}
-
-/** Waits for a task, which is in the set meanwhile. */
-async function whilePending<T>(pending: Set<Promise<T>>, task: Promise<T>): Promise<T> {
-  pending.add(task);
-  try {
-    return await task;
-  } finally {
-    pending.delete(task);
-  }
-}
-
-function byteLength(model: OnnxModel): number {
-  return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
-}
-
 function float32(numbers: OrtTensor["data"]): Float32Array {
   if (numbers instanceof Float32Array) return numbers;
   throw new BackendError("Cannot download a value: its elements must be float32");
-}
-
-/** First line of what the runtime said: the rest is a stack of file names of its build. */
-export function reason(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return message.split("\n")[0] ?? message;
 }
 
 function megabytes(bytes: number): string {

@@ -10,7 +10,7 @@ import { GraphBuilder } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";
 import { add } from "../onnx/operators.ts";
 import type { BackendName } from "./backend.ts";
-import { type OrtModule, reason } from "./ort.ts";
+import { type OrtModule, reason } from "./ort_provider.ts";
 
 /**
  * Loads a trivial graph.

@@ -6,7 +6,7 @@
 
 import { AssetError } from "../errors.ts";
 import { parseRecord, TEXT_KEYWORD } from "../engine/picture_record.ts";
-import { readPngText } from "../image/png.ts";
+import { readPngText } from "../image/png_text.ts";
 import { readWhole } from "./files.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import type { Backend } from "../../src/backend/backend.ts";
-import { ortBackend, type OrtModule, type OrtProvider } from "../../src/backend/ort.ts";
+import { ortBackend } from "../../src/backend/ort.ts";
+import type { OrtModule, OrtProvider } from "../../src/backend/ort_provider.ts";
 import { BackendError } from "../../src/errors.ts";
 import type { OnnxModel } from "../../src/onnx/model_proto.ts";
 

@@ -1,7 +1,7 @@
 /** The page in Debian's Chromium: drawn on the server, seen, compared, cancelled, by hand and by keyboard. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { planShape, shapeWords } from "../../src/page/plan_shape.ts";
 import { requires } from "../_shim/requires.ts";

@@ -5,7 +5,7 @@ import {
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -1,6 +1,6 @@
 /** The commands on diffusers pipeline directories. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { pipelineFiles } from "../engine/pipeline_files.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 

@@ -1,6 +1,6 @@
 /** Pictures of a server, made again by `generate --from`. */
 import { assert, assertEquals } from "@std/assert";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { createApp } from "../../src/server/app.ts";
 import { type LocalOptions, openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { pipelineFiles } from "../engine/pipeline_files.ts";

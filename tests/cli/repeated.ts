@@ -1,7 +1,7 @@
 /** Proves that `generate --from` makes a picture again. */
 import { assertEquals } from "@std/assert";
 import { decode } from "fast-png";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { capturedRun } from "./captured_run.ts";
 
 /** Repeats the PNG of a path on one wasm thread and compares pixels and record. */

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import fc from "fast-check";
 import { decode, encode, hasPngSignature } from "fast-png";
 import type { Picture } from "../../src/image/picture.ts";
-import { encodePng, readPngText } from "../../src/image/png.ts";
+import { encodePng } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { AssetError } from "../../src/errors.ts";
 
 const pixel: Picture = { width: 1, height: 1, channels: 1, pixels: Uint8Array.of(7) };

@@ -3,7 +3,7 @@ import { decode } from "fast-png";
 import OpenAI from "openai";
 import { toPictures } from "../../src/image/picture.ts";
 import { TEXT_KEYWORD } from "../../src/engine/picture_record.ts";
-import { readPngText } from "../../src/image/png.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { previewSteps } from "../../src/server/job_spec.ts";
 import { parseEvents, post, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
 

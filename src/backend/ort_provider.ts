@@ -1,0 +1,46 @@
+/**
+ * What a backend over ONNX Runtime is made of: the runtime's module, and what differs between providers.
+ *
+ * @module
+ */
+
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import type { Backend, BackendName, HostNumbers } from "./backend.ts";
+
+/** The part of an ONNX Runtime module that we call. */
+export interface OrtModule {
+  /** Session factory. */
+  readonly InferenceSession: typeof InferenceSession;
+  /** Tensor constructor. */
+  readonly Tensor: typeof OrtTensor;
+}
+
+/** What differs between providers. */
+export interface OrtProvider {
+  /** Which provider. */
+  readonly name: BackendName;
+  /** For people. */
+  readonly description: string;
+  /** See {@link Backend.weights}. */
+  readonly weights: Backend["weights"];
+  /** Options of every session; an explicit execution provider is always among them. */
+  readonly sessionOptions: InferenceSession.SessionOptions;
+  /** See {@link Backend.halfWeights}. */
+  readonly halfWeights?: boolean;
+  /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
+  readonly weightLimit?: number;
+  /** See {@link Backend.memoryLimit}. */
+  readonly memoryLimit?: number;
+  /** Whether a session that failed to run would give the inputs of that run to the next one. */
+  readonly failureSpoilsSession?: boolean;
+  /** Makes a device tensor of host numbers. */
+  upload(numbers: HostNumbers): OrtTensor;
+  /** Runs create and run calls; WebGPU needs them one after another. */
+  schedule<T>(task: () => Promise<T>): Promise<T>;
+}
+
+/** First line of what the runtime said: the rest is a stack of file names of its build. */
+export function reason(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return message.split("\n")[0] ?? message;
+}

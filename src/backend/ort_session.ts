@@ -1,0 +1,132 @@
+/**
+ * A session of ONNX Runtime as one of ours.
+ *
+ * @module
+ */
+
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import { BackendError } from "../errors.ts";
+import type { Dim } from "../onnx/graph.ts";
+import type { OnnxModel } from "../onnx/model_proto.ts";
+import type { Session, Value } from "./backend.ts";
+import { type OrtProvider, reason } from "./ort_provider.ts";
+
+/** The backend of a session, as far as it needs it. */
+export interface SessionHost {
+  /** How runs are scheduled. */
+  readonly provider: OrtProvider;
+  /** Takes a tensor of the runtime into the backend's count. */
+  adopt(native: OrtTensor): Value;
+  /** The runtime's tensor of a value that is alive and the backend's. */
+  native(value: Value, verb: string): OrtTensor;
+}
+
+/** A session of the runtime whose inputs and outputs are checked before it runs. */
+export class OrtSession implements Session {
+  readonly name: string;
+  readonly weightBytes: number;
+  readonly #inputs: ReadonlyMap<string, readonly Dim[]>;
+  readonly #outputs: ReadonlySet<string>;
+  readonly #running = new Set<Promise<Record<string, Value>>>();
+  #disposed = false;
+  #spoilt = false;
+
+  constructor(
+    readonly backend: SessionHost,
+    model: OnnxModel,
+    readonly native: InferenceSession,
+    readonly onDispose: () => void,
+  ) {
+    this.name = model.name;
+    this.weightBytes = byteLength(model);
+    this.#inputs = new Map(
+      native.inputMetadata.map((input) => [input.name, input.isTensor ? input.shape : []]),
+    );
+    this.#outputs = new Set(native.outputNames);
+  }
+
+  async run(
+    inputs: Readonly<Record<string, Value>>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Value>> {
+    const feeds = this.#feeds(inputs);
+    this.#refuseUnknown(outputs);
+    return await whilePending(this.#running, this.#runNow(feeds, outputs));
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.onDispose();
+    await Promise.allSettled(this.#running); // a session that is freed while it runs hangs on wasm
+    await this.backend.provider.schedule(() => this.native.release());
+  }
+
+  async #runNow(
+    feeds: Record<string, OrtTensor>,
+    outputs: readonly string[],
+  ): Promise<Record<string, Value>> {
+    try {
+      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
+      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
+    } catch (cause) {
+      this.#spoilt = this.backend.provider.failureSpoilsSession === true;
+      throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
+    }
+  }
+
+  #feeds(inputs: Readonly<Record<string, Value>>): Record<string, OrtTensor> {
+    if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it must not be disposed`);
+    if (this.#spoilt) {
+      throw new BackendError(`Cannot run ${this.name}: it must be loaded anew after a failed run`);
+    }
+    return Object.fromEntries(
+      [...this.#inputs].map(([name, dims]) => [name, this.#feed(name, dims, inputs)]),
+    );
+  }
+
+  #feed(
+    name: string,
+    dims: readonly Dim[],
+    inputs: Readonly<Record<string, Value>>,
+  ): OrtTensor {
+    const value = inputs[name];
+    if (value !== undefined && fits(value.dims, dims)) {
+      return this.backend.native(value, `run ${this.name} with input ${name}`);
+    }
+    throw new BackendError(
+      `Cannot run ${this.name}: input ${name} must be [${dims}]: ` +
+        `current value is ${value === undefined ? "missing" : `[${value.dims}]`}`,
+    );
+  }
+
+  #refuseUnknown(outputs: readonly string[]): void {
+    const unknown = outputs.find((name) => !this.#outputs.has(name));
+    if (unknown === undefined && outputs.length > 0) return;
+    throw new BackendError(
+      `Cannot run ${this.name}: outputs must be among ${[...this.#outputs].join(", ")}: ` +
+        `current value is ${unknown ?? "none"}`,
+    );
+  }
+}
+
+/** Whether a shape is one that the graph declares; names stand for any size. */
+function fits(dims: readonly number[], declared: readonly Dim[]): boolean {
+  return dims.length === declared.length &&
+    declared.every((size, i) => typeof size === "string" || size === dims[i]);
+}
+
+/** Waits for a task, which is in the set meanwhile. */
+export async function whilePending<T>(pending: Set<Promise<T>>, task: Promise<T>): Promise<T> {
+  pending.add(task);
+  try {
+    return await task;
+  } finally {
+    pending.delete(task);
+  }
+}
+
+/** Bytes of a graph and of what lies beside it. */
+export function byteLength(model: OnnxModel): number {
+  return model.externalData.reduce((sum, { data }) => sum + data.length, model.bytes.length);
+}
