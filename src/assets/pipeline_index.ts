@@ -58,7 +58,7 @@ function inOrder(labels: Readonly<Record<string, string>>): readonly string[] {
     throw new AssetError(
       `Cannot read ${PIPELINE_INDEX}: id2label must name every class from 0 to ${
         count - 1
-      }: current value is absent for ${label}`,
+      }: there is none of ${label}`,
     );
   });
 }

@@ -28,7 +28,7 @@ Deno.test("parsePipelineIndex() refuses what is no index, and labels with a gap"
   assertThrows(
     () => parsePipelineIndex({ ...NAMED, id2label: { "0": "a", "2": "b" } }),
     AssetError,
-    "id2label must name every class from 0 to 1: current value is absent for 1",
+    "id2label must name every class from 0 to 1: there is none of 1",
   );
   assertThrows(() => parsePipelineIndex({ ...NAMED, id2label: { first: "a" } }), AssetError);
 });

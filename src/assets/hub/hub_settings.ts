@@ -65,7 +65,7 @@ export function cacheFolder(
     : [env["XDG_CACHE_HOME"] || under(env["HOME"], ".cache"), "XDG_CACHE_HOME or HOME"];
   if (base) return `${base}/invardiff`;
   throw new AssetError(
-    `Cannot keep downloads: INVARDIFF_CACHE or ${wanted} must be set: current value is absent`,
+    `Cannot keep downloads: INVARDIFF_CACHE or ${wanted} must be set`,
   );
 }
 
