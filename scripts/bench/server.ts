@@ -11,7 +11,8 @@
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { encodePictures } from "../../src/server/encode.ts";
+import { toPictures } from "../../src/image/picture.ts";
+import { encodePng } from "../../src/image/png.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { percentile, startServer } from "./served.ts";
 
@@ -96,7 +97,7 @@ async function byLibrary(count: number, seed: number): Promise<void> {
     guidance: 2,
   }));
   const { latents } = await renderer.render({ pictures, steps, plan });
-  await encodePictures(latents, { format: "png" });
+  await Promise.all(toPictures(latents).map((picture) => encodePng(picture)));
 }
 
 async function byHttp(seed: number): Promise<void> {

@@ -17,7 +17,8 @@
 
 import { openParts } from "../assets/parted_source.ts";
 import type { Fetch } from "../assets/store/ranged_response.ts";
-import { type App, createApp, DEFAULT_LIMITS } from "../server/app.ts";
+import { type App, createApp } from "../server/app.ts";
+import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { parseKeys } from "../server/key_list.ts";
 import { readBounded } from "../server/read_body.ts";
 import { refusalOf, RequestError } from "../server/request_error.ts";

@@ -9,55 +9,18 @@ import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
-import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
-import type { Renderer } from "../worker/renderer.ts";
-import { limitRate, type RateLimit, requireKey } from "./access.ts";
-import { RESPONSE_FORMATS } from "./api.ts";
+import { limitRate, requireKey } from "./access.ts";
+import type { AppOptions } from "./app_options.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
-import { type ServerLimits, ServerState } from "./server_state.ts";
+import { ServerState } from "./server_state.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
-import { type AccessEntry, ServerMetrics } from "./server_metrics.ts";
-import type { PageAssets } from "./page_assets.ts";
+import { ServerMetrics } from "./server_metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
-import { openApiDocument, routeName, ROUTES } from "./openapi.ts";
+import { isJobRoute, openApiDocument, routeName, ROUTES } from "./openapi.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { allowedMethods, routePath, sizeHead } from "./routing.ts";
 import { VERSION } from "../version.ts";
-import { BatchQueue } from "./batch_queue.ts";
-
-/** What a server serves, and within which bounds. */
-export interface AppOptions {
-  /** What generates; several of one model share its requests. While they open, the server answers 503. */
-  readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
-  /** Reopens a renderer whose device or worker failed. */
-  readonly reopen?: (failed: Renderer) => Promise<Renderer>;
-  /** Cache plans; the bundled ones unless given. */
-  readonly plans?: readonly NamedPlan[];
-  /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
-  readonly defaultPlan?: string;
-  /**
-   * Whether the server keeps jobs, and pictures that are answered as URLs, between requests; true unless
-   * given. False where requests reach isolates that share no memory.
-   */
-  readonly jobs?: boolean;
-  /** Keys, one of which a client must send; without any, no key is needed. */
-  readonly apiKeys?: readonly string[];
-  /** How often each key may ask. */
-  readonly rateLimit?: RateLimit;
-  /** Origins whose pages may ask; none but our own unless given. */
-  readonly corsOrigins?: readonly string[];
-  /** Bounds; each has a default. */
-  readonly limits?: Partial<ServerLimits>;
-  /** What the page needs to generate in the browser; without it the page generates on the server only. */
-  readonly page?: PageAssets;
-  /** URL at which clients reach the server, path included; that of each request unless given. */
-  readonly publicUrl?: string;
-  /** Called for each request. */
-  readonly log?: (entry: AccessEntry) => void;
-  /** Called for each error of the server with the request's id; refusals, such as of a full queue, are none. */
-  readonly onError?: (error: unknown, id: string) => void;
-}
 
 /** A Hono app that can be shut down. */
 export interface App extends Hono {
@@ -66,18 +29,6 @@ export interface App extends Hono {
   /** Refuses new work and waits for what was begun; a signal cancels that. Renderers are the caller's to close. */
   drain(signal?: AbortSignal): Promise<void>;
 }
-
-/** Default bounds. */
-export const DEFAULT_LIMITS: ServerLimits = {
-  steps: 250,
-  n: 10,
-  queue: 32,
-  batch: 8,
-  body: { bytes: 64 * 1024, seconds: 10 },
-  deadlineSeconds: 600,
-  kept: 200,
-  keptSeconds: 600,
-};
 
 /** HTTPS is the business of whoever terminates it: a plain server must not ask browsers for it. */
 const SECURITY = { strictTransportSecurity: false };
@@ -92,8 +43,9 @@ const SECURITY = { strictTransportSecurity: false };
  */
 export function createApp(options: AppOptions): App {
   const metrics = new ServerMetrics();
-  const server = newState(options, metrics);
-  const loaded = server.load(Promise.resolve(options.renderers));
+  const server = new ServerState(options, metrics);
+  metrics.watch(server.queue);
+  const loaded = server.load(options);
   const app = new Hono({ getPath: routePath });
   app.use(requestId(), metrics.requests(options.log), secureHeaders(SECURITY), sizeHead());
   if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
@@ -113,31 +65,12 @@ export function createApp(options: AppOptions): App {
   return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => queue.drain(signal) });
 }
 
-function newState(options: AppOptions, metrics: ServerMetrics): ServerState {
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const queue = new BatchQueue({
-    queueLimit: limits.queue,
-    maxBatch: limits.batch,
-    deadlineSeconds: limits.deadlineSeconds,
-    reopen: options.reopen,
-    onStep: (step, spec) => metrics.countStep(step, spec),
-    onEnd: (job) => metrics.countJob(job),
-  });
-  metrics.watch(queue);
-  const { defaultPlan = "auto", publicUrl } = options;
-  const plans = options.plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-  const responseFormats = options.jobs === false
-    ? RESPONSE_FORMATS.filter((format) => format !== "url")
-    : RESPONSE_FORMATS;
-  return new ServerState({ queue, limits, plans, defaultPlan, responseFormats, publicUrl });
-}
-
 /** What the server says of its routes. */
 function describe(
   { jobs = true, apiKeys = [], publicUrl }: AppOptions,
   { schemas }: ServerState,
 ): { readonly features: ServerFeatures; readonly document: Readonly<Record<string, unknown>> } {
-  const routes = ROUTES.filter(({ tag }) => jobs || tag !== "jobs");
+  const routes = ROUTES.filter((route) => jobs || !isJobRoute(route));
   const bearer = apiKeys.length > 0;
   return {
     features: {
@@ -153,8 +86,8 @@ function healthRoutes(server: ServerState): Hono {
   return new Hono()
     .get("/healthz", (context) => context.json({ status: "ok" }))
     .get("/readyz", (context) => {
-      const { ready, state } = server.readiness;
-      return context.json({ status: state }, ready ? 200 : 503);
+      const { status } = server;
+      return context.json({ status }, status === "ready" ? 200 : 503);
     });
 }
 

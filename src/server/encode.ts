@@ -10,18 +10,10 @@
 import { type Picture, toPictures } from "../image/picture.ts";
 import { encodePng } from "../image/png.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { recordText } from "../engine/picture_record.ts";
 import type { OutputFormat } from "./api.ts";
+import type { JobSpec } from "./job_spec.ts";
 import { RequestError } from "./request_error.ts";
-
-/** How to encode. */
-export interface EncodeOptions {
-  /** File format. */
-  readonly format: OutputFormat;
-  /** Quality of JPEG and WebP, 0 … 100; the encoder's own unless given. */
-  readonly quality?: number | undefined;
-  /** Text chunks of the PNG of picture i. */
-  readonly text?: (index: number) => Readonly<Record<string, string>>;
-}
 
 /** Media type of each format. */
 export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
@@ -30,17 +22,35 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
   webp: "image/webp",
 };
 
-/** Encodes each of the pictures `(n, 1 or 3, H, W)`. */
-export async function encodePictures(
+/** Encodes each of a job's pictures `(n, 1 or 3, H, W)`; a PNG says how it was made. */
+export async function encodeResult(spec: JobSpec, pictures: Tensor): Promise<EncodedPicture[]> {
+  const { model: { facts }, steps, plan, pictures: asked } = spec;
+  const { id: model, fingerprint, chosen } = facts;
+  return await encode(spec, pictures, (i) => {
+    const { label, seed, guidance } = asked[i]!; // one for each row
+    const made = { model, fingerprint, ...chosen, labels: [label], seed, steps, guidance };
+    return recordText({ ...made, plan: plan && { name: plan.name, digest: plan.digest } });
+  });
+}
+
+/** Encodes each of a job's previews `(n, 1 or 3, h, w)`. */
+export async function encodePreview(spec: JobSpec, previews: Tensor): Promise<EncodedPicture[]> {
+  return await encode(spec, previews, () => ({}));
+}
+
+/** The bytes of a file. */
+type EncodedPicture = Uint8Array<ArrayBuffer>;
+
+async function encode(
+  { format, compression }: JobSpec,
   pictures: Tensor,
-  options: EncodeOptions,
-): Promise<Uint8Array<ArrayBuffer>[]> {
-  const { format, quality, text = () => ({}) } = options;
+  text: (i: number) => Readonly<Record<string, string>>,
+): Promise<EncodedPicture[]> {
   return await Promise.all(
     toPictures(pictures).map(async (picture, i) =>
       format === "png"
         ? new Uint8Array(await encodePng(picture, text(i)))
-        : await encodeLossy(picture, format, quality)
+        : await encodeLossy(picture, format, compression)
     ),
   );
 }

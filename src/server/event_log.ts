@@ -12,6 +12,8 @@ export interface LoggedEvent {
   readonly event: string;
   /** JSON. */
   readonly data: unknown;
+  /** Events of which only the newest matters have the same. */
+  readonly topic?: string | undefined;
 }
 
 /** An append-only log with an end. */
@@ -21,12 +23,10 @@ export class EventLog {
   #ended = false;
   readonly #readers = new Set<() => void>();
 
-  /** Adds an event; one that takes the place of earlier ones of its kind keeps the log small. */
-  append(event: string, data: unknown, { replaces }: {
-    readonly replaces?: (earlier: LoggedEvent) => boolean;
-  } = {}): void {
-    if (replaces !== undefined) this.#events = this.#events.filter((earlier) => !replaces(earlier));
-    this.#events.push({ id: ++this.#last, event, data });
+  /** Adds an event; one with a topic replaces the earlier one of that topic, which keeps the log small. */
+  append(event: string, data: unknown, topic?: string): void {
+    if (topic !== undefined) this.#events = this.#events.filter((one) => one.topic !== topic);
+    this.#events.push({ id: ++this.#last, event, data, topic });
     this.#wake();
   }
 

@@ -8,10 +8,9 @@ import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
-import { recordText } from "../engine/picture_record.ts";
 import { planView } from "./catalog.ts";
 import { toBase64 } from "./base64.ts";
-import { encodePictures } from "./encode.ts";
+import { encodePreview, encodeResult } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
 
 /** State of a job; the last three are final. */
@@ -112,7 +111,7 @@ export class Job {
   /** Logs its place in the queue. */
   logPosition(): void {
     const position = this.place.position(this);
-    this.#append("queued", { queue_position: position ?? null }, (event) => event === "queued");
+    this.#log("queued", { queue_position: position ?? null }, "queued");
   }
 
   /** Marks it as running in a batch of `batch` pictures. */
@@ -121,23 +120,16 @@ export class Job {
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
     const { steps, kinds, plan, model } = this.spec;
-    this.#append("started", { steps, kinds, batch, plan: planView(plan, model) });
+    this.#log("started", { steps, kinds, batch, plan: planView(plan, model) });
   }
 
   /** Counts a finished step; its own pictures begin at row `first` of the batch. */
   advance({ index, steps, kind, seconds, preview }: RenderStep, first: number): void {
     if (!this.isOpen) return;
     this.#step = index + 1;
-    const elapsed = (Date.now() - (this.#times.started ?? 0)) / 1000;
-    const eta = this.place.eta(this) ?? null;
-    this.#append("step", {
-      index,
-      steps,
-      kind,
-      seconds,
-      elapsed_seconds: elapsed,
-      eta_seconds: eta,
-    });
+    const elapsed_seconds = (Date.now() - (this.#times.started ?? 0)) / 1000;
+    const eta_seconds = this.place.eta(this) ?? null;
+    this.#log("step", { index, steps, kind, seconds, elapsed_seconds, eta_seconds });
     if (preview === undefined || !this.spec.previewSteps.has(index)) return;
     const rows = sliceRows(preview, first, this.spec.pictures.length);
     this.#previews = this.#previews.then(() => this.#preview(rows, index));
@@ -146,12 +138,10 @@ export class Job {
   /** Encodes its pictures and completes it. */
   async complete({ latents, pictures: all, ...rest }: Rendered, first: number): Promise<void> {
     if (!this.isOpen) return;
-    const { pictures, format, compression: quality } = this.spec;
-    const own = (batch: Tensor): Tensor => sliceRows(batch, first, pictures.length);
+    const own = (batch: Tensor): Tensor => sliceRows(batch, first, this.spec.pictures.length);
     try {
       await this.#previews;
-      const text = (i: number): Readonly<Record<string, string>> => recordOf(this.spec, i);
-      const images = await encodePictures(own(all!), { format, quality, text }); // models without pictures are refused before
+      const images = await encodeResult(this.spec, own(all!)); // models without pictures are refused before
       if (this.isOpen) {
         this.#result = { ...rest, latents: own(latents), images };
         this.#end("completed");
@@ -174,53 +164,24 @@ export class Job {
   }
 
   async #preview(rows: Tensor, index: number): Promise<void> {
-    const { format, compression: quality } = this.spec;
-    const images = await encodePictures(rows, { format, quality });
+    const images = await encodePreview(this.spec, rows);
     if (!this.isOpen) return;
     for (const [i, bytes] of images.entries()) {
       const preview = { index, image_index: i, b64_json: toBase64(bytes) };
-      this.#append(
-        "preview",
-        preview,
-        (event, data) => event === "preview" && Reflect.get(Object(data), "image_index") === i,
-      );
+      this.#log("preview", preview, `preview ${i}`);
     }
   }
 
   #end(state: "completed" | "failed" | "cancelled"): void {
     this.#state = state;
     this.#times = { ...this.#times, finished: Date.now() };
-    this.#append(state, {});
+    this.#log(state, {});
     this.log.end();
     this.onEnd();
     this.#resolveEnded();
   }
 
-  #append(
-    event: string,
-    data: Readonly<Record<string, unknown>>,
-    replaces: (event: string, data: unknown) => boolean = () => false,
-  ): void {
-    this.log.append(event, { job: this.id, ...data }, {
-      replaces: (earlier) => replaces(earlier.event, earlier.data),
-    });
+  #log(event: string, data: Readonly<Record<string, unknown>>, topic?: string): void {
+    this.log.append(event, { job: this.id, ...data }, topic);
   }
-}
-
-/** What the PNG of picture i says of how it was made. */
-function recordOf(
-  { model: { facts }, pictures, steps, plan }: JobSpec,
-  i: number,
-): Readonly<Record<string, string>> {
-  const { label, seed, guidance } = pictures[i]!; // one for each row
-  return recordText({
-    model: facts.id,
-    fingerprint: facts.fingerprint,
-    labels: [label],
-    seed,
-    steps,
-    guidance,
-    ...facts.chosen,
-    plan: plan && { name: plan.name, digest: plan.digest },
-  });
 }

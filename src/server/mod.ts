@@ -28,9 +28,9 @@ export type {
   RenderOptions,
   RenderStep,
 } from "../worker/renderer.ts";
-export { type App, type AppOptions, createApp, DEFAULT_LIMITS } from "./app.ts";
+export { type App, createApp } from "./app.ts";
+export { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
 export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
-export type { ServerLimits } from "./server_state.ts";
 export type { RequestLimits } from "./api.ts";
 export type { BodyBounds } from "./read_body.ts";
 export type { RateLimit } from "./access.ts";

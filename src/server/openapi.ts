@@ -11,59 +11,62 @@ import type { BodySchemas } from "./api.ts";
 
 /** One route. */
 export interface RouteFacts {
-  /** HTTP method. */
-  readonly method: "get" | "post" | "delete";
-  /** Path with `{parameters}`. */
-  readonly path: string;
+  /** `METHOD /path/{parameter}`. */
+  readonly route: string;
   /** What it does. */
   readonly summary: string;
-  /** Which part of the server it belongs to. */
-  readonly tag: "core" | "jobs" | "health";
   /** Whether it answers without a key where keys are set. */
   readonly open?: boolean;
   /** Schema of its body. */
   readonly body?: keyof BodySchemas;
-  /** Status and media type of success. */
-  readonly success: readonly [number, string];
+  /** Status of success; 200 unless given. */
+  readonly status?: number;
+  /** Media type of success; JSON unless given. */
+  readonly type?: string;
 }
 
 const JSON_TYPE = "application/json";
+const LATENTS = "A job's latents, float32 little-endian";
+const PICTURE = "A picture that was answered as a URL";
+const PLAN = "A plan as its JSON file; with .svg after the id, a heat-map";
 
 /** Every route that a server may have. */
 export const ROUTES: readonly RouteFacts[] = [
-  core("post", "/v1/images/generations", "Make pictures, at once or as a stream", {
-    body: "images",
-  }),
-  core("get", "/v1/images/{name}", "A picture that was answered as a URL", {
-    success: [200, "image/*"],
-    open: true,
-  }),
-  core("get", "/v1/models", "All models"),
-  core("get", "/v1/models/{id}", "A model"),
-  core("get", "/v1/plans", "All cache plans"),
-  core("get", "/v1/plans/{id}", "A plan as its JSON file; with .svg after the id, a heat-map"),
-  core("get", "/v1/capabilities", "Limits, backends, samplers, and which routes exist here"),
-  job("post", "/v1/jobs", "Submit a job", { body: "job", success: [202, JSON_TYPE] }),
-  job("get", "/v1/jobs/{id}", "State of a job"),
-  job("delete", "/v1/jobs/{id}", "Cancel a job"),
-  job("get", "/v1/jobs/{id}/events", "Watch a job", { success: [200, "text/event-stream"] }),
-  job("get", "/v1/jobs/{id}/image", "A job's picture", { success: [200, "image/*"] }),
-  job("get", "/v1/jobs/{id}/latents", "A job's latents, float32 little-endian", {
-    success: [200, "application/octet-stream"],
-  }),
-  health("/healthz", "Whether the process answers"),
-  health("/readyz", "Whether it can generate; 503 while loading or draining"),
   {
-    ...health("/metrics", "Counters and gauges for Prometheus"),
-    success: [200, "text/plain"],
-    open: false,
+    route: "POST /v1/images/generations",
+    summary: "Make pictures, at once or as a stream",
+    body: "images",
   },
-  { ...health("/openapi.json", "This document"), open: false },
+  { route: "GET /v1/images/{name}", summary: PICTURE, type: "image/*", open: true },
+  { route: "GET /v1/models", summary: "All models" },
+  { route: "GET /v1/models/{id}", summary: "A model" },
+  { route: "GET /v1/plans", summary: "All cache plans" },
+  { route: "GET /v1/plans/{id}", summary: PLAN },
+  { route: "GET /v1/capabilities", summary: "Limits, backends, samplers, and which routes exist" },
+  { route: "POST /v1/jobs", summary: "Submit a job", body: "job", status: 202 },
+  { route: "GET /v1/jobs/{id}", summary: "State of a job" },
+  { route: "DELETE /v1/jobs/{id}", summary: "Cancel a job" },
+  { route: "GET /v1/jobs/{id}/events", summary: "Watch a job", type: "text/event-stream" },
+  { route: "GET /v1/jobs/{id}/image", summary: "A job's picture", type: "image/*" },
+  { route: "GET /v1/jobs/{id}/latents", summary: LATENTS, type: "application/octet-stream" },
+  { route: "GET /healthz", summary: "Whether the process answers", open: true },
+  {
+    route: "GET /readyz",
+    summary: "Whether it can generate; 503 while loading or draining",
+    open: true,
+  },
+  { route: "GET /metrics", summary: "Counters and gauges for Prometheus", type: "text/plain" },
+  { route: "GET /openapi.json", summary: "This document" },
 ];
 
 /** `METHOD /path/:parameter`, as routers write it. */
-export function routeName({ method, path }: RouteFacts): string {
-  return `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`;
+export function routeName({ route }: RouteFacts): string {
+  return route.replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+/** Whether it is one of the routes of jobs. */
+export function isJobRoute({ route }: RouteFacts): boolean {
+  return route.includes(" /v1/jobs");
 }
 
 /** The document of a server with these routes. */
@@ -77,11 +80,9 @@ export function openApiDocument(
   },
 ): Readonly<Record<string, unknown>> {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of routes) {
-    paths[route.path] = {
-      ...paths[route.path],
-      [route.method]: operation(route, bearer),
-    };
+  for (const facts of routes) {
+    const [method = "", path = ""] = facts.route.split(" ");
+    paths[path] = { ...paths[path], [method.toLowerCase()]: operation(facts, path, bearer) };
   }
   const bodies = Object.entries(schemas).map(([name, schema]) => [
     name,
@@ -116,53 +117,26 @@ const ERROR_SCHEMA = {
   },
 } as const;
 
-function operation(route: RouteFacts, bearer: boolean): Readonly<Record<string, unknown>> {
-  const [status, type] = route.success;
-  const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: "path",
-    required: true,
-    schema: { type: "string" },
-  }));
-  const error = { $ref: "#/components/schemas/error" };
+function operation(
+  { route, summary, open = false, body, status = 200, type = JSON_TYPE }: RouteFacts,
+  path: string,
+  bearer: boolean,
+): Readonly<Record<string, unknown>> {
+  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => (
+    { name, in: "path", required: true, schema: { type: "string" } }
+  ));
+  const content = (name: string): unknown => ({
+    [JSON_TYPE]: { schema: { $ref: `#/components/schemas/${name}` } },
+  });
   return {
-    summary: route.summary,
-    tags: [route.tag],
+    summary,
+    tags: [isJobRoute({ route, summary }) ? "jobs" : path.startsWith("/v1") ? "core" : "health"],
     ...(parameters.length > 0 && { parameters }),
-    ...(route.body !== undefined && {
-      requestBody: {
-        required: true,
-        content: { [JSON_TYPE]: { schema: { $ref: `#/components/schemas/${route.body}` } } },
-      },
-    }),
+    ...(body !== undefined && { requestBody: { required: true, content: content(body) } }),
     responses: {
       [status]: { description: "It worked", content: { [type]: {} } },
-      default: { description: "It did not", content: { [JSON_TYPE]: { schema: error } } },
+      default: { description: "It did not", content: content("error") },
     },
-    ...(bearer && route.open !== true && { security: [{ key: [] }] }),
+    ...(bearer && !open && { security: [{ key: [] }] }),
   };
-}
-
-type Rest = Partial<Omit<RouteFacts, "method" | "path" | "summary" | "tag">>;
-
-function core(
-  method: RouteFacts["method"],
-  path: string,
-  summary: string,
-  rest: Rest = {},
-): RouteFacts {
-  return { method, path, summary, tag: "core", success: [200, JSON_TYPE], ...rest };
-}
-
-function job(
-  method: RouteFacts["method"],
-  path: string,
-  summary: string,
-  rest: Rest = {},
-): RouteFacts {
-  return { ...core(method, path, summary, rest), tag: "jobs" };
-}
-
-function health(path: string, summary: string): RouteFacts {
-  return { ...core("get", path, summary, { open: true }), tag: "health" };
 }

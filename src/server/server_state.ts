@@ -4,16 +4,16 @@
  * @module
  */
 
-import type { NamedPlan } from "../engine/bundled_plans.ts";
-import type { Renderer } from "../worker/renderer.ts";
-import { type BodySchemas, bodySchemas, type RequestLimits, type ResponseFormat } from "./api.ts";
+import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
+import { type BodySchemas, bodySchemas, RESPONSE_FORMATS, type ResponseFormat } from "./api.ts";
+import { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
+import { BatchQueue } from "./batch_queue.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
 import type { Job } from "./job.ts";
-import type { BodyBounds } from "./read_body.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
+import type { ServerMetrics } from "./server_metrics.ts";
 import { ExpiringMap } from "./expiring_map.ts";
-import type { BatchQueue } from "./batch_queue.ts";
 
 /** A picture that a URL leads to. */
 export interface KeptImage {
@@ -23,47 +23,15 @@ export interface KeptImage {
   readonly type: string;
 }
 
-/** Bounds of a server. */
-export interface ServerLimits extends RequestLimits {
-  /** Jobs that may wait. */
-  readonly queue: number;
-  /** Pictures of a batch of several jobs. */
-  readonly batch: number;
-  /** A request's body. */
-  readonly body: BodyBounds;
-  /** Seconds from request to pictures. */
-  readonly deadlineSeconds: number;
-  /** Most finished jobs, and most pictures answered as URLs, that are kept. */
-  readonly kept: number;
-  /** Seconds that they are kept. */
-  readonly keptSeconds: number;
-}
-
 /** Models as they load. */
 type Loading =
   | { readonly kind: "loading" }
   | { readonly kind: "ready"; readonly catalog: Catalog }
   | { readonly kind: "failed"; readonly error: unknown };
 
-/** What the state is made of. */
-export interface ServerStateOptions {
-  /** Draws. */
-  readonly queue: BatchQueue;
-  /** Bounds. */
-  readonly limits: ServerLimits;
-  /** Cache plans. */
-  readonly plans: readonly NamedPlan[];
-  /** `auto`, `none` or a plan's id. */
-  readonly defaultPlan: string;
-  /** How pictures are answered. */
-  readonly responseFormats: readonly ResponseFormat[];
-  /** URL at which clients reach the server; that of each request unless given. */
-  readonly publicUrl: string | undefined;
-}
-
 /** The shared state. */
 export class ServerState {
-  /** Draws. */
+  /** Runs jobs. */
   readonly queue: BatchQueue;
   /** Bounds. */
   readonly limits: ServerLimits;
@@ -75,29 +43,41 @@ export class ServerState {
   readonly images: ExpiringMap<KeptImage>;
   /** Path under which clients reach the server, without a slash at the end; empty at the root. */
   readonly base: string;
-  readonly #options: ServerStateOptions;
+  /** How pictures are answered. */
+  readonly responseFormats: readonly ResponseFormat[];
+  readonly #publicUrl: string | undefined;
   readonly #open = new Map<string, Job>();
   readonly #finished: ExpiringMap<Job>;
   #loading: Loading = { kind: "loading" };
 
   /** Makes the state of a server that still loads its models. */
-  constructor(options: ServerStateOptions) {
-    const { queue, limits, defaultPlan } = options;
-    this.#options = options;
-    this.queue = queue;
+  constructor(options: AppOptions, metrics: ServerMetrics) {
+    const { reopen, jobs = true, defaultPlan = "auto", publicUrl } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.queue = new BatchQueue({
+      queueLimit: limits.queue,
+      maxBatch: limits.batch,
+      deadlineSeconds: limits.deadlineSeconds,
+      reopen,
+      onStep: (step, spec) => metrics.countStep(step, spec),
+      onEnd: (job) => metrics.countJob(job),
+    });
     this.limits = limits;
-    this.base = new URL(options.publicUrl ?? "http://localhost").pathname.replace(/\/+$/, "");
-    this.schemas = bodySchemas(limits, options.responseFormats);
+    this.base = new URL(publicUrl ?? "http://localhost").pathname.replace(/\/+$/, "");
+    this.#publicUrl = publicUrl;
+    this.responseFormats = RESPONSE_FORMATS.filter((format) => jobs || format !== "url");
+    this.schemas = bodySchemas(limits, this.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     this.images = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
     this.#finished = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
   }
 
   /** Waits for the models; if they fail, requests are answered with the reason. */
-  async load(renderers: Promise<readonly Renderer[]>): Promise<void> {
+  async load({ renderers, plans }: AppOptions): Promise<void> {
     try {
       const opened = await renderers;
-      const catalog = makeCatalog(opened.map(({ facts }) => facts), this.#options.plans);
+      const named = plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
+      const catalog = makeCatalog(opened.map(({ facts }) => facts), named);
       this.#loading = { kind: "ready", catalog };
       this.queue.add(opened);
     } catch (error) {
@@ -105,12 +85,11 @@ export class ServerState {
     }
   }
 
-  /** Whether jobs can run, and if not, why. */
-  get readiness(): { readonly ready: boolean; readonly state: string } {
-    if (this.queue.draining) return { ready: false, state: "draining" };
-    if (this.#loading.kind !== "ready") return { ready: false, state: this.#loading.kind };
-    const works = this.queue.renderers.length > 0;
-    return { ready: works, state: works ? "ready" : "failed" };
+  /** Whether jobs can run: `ready`, or why not. */
+  get status(): "ready" | "loading" | "failed" | "draining" {
+    if (this.queue.draining) return "draining";
+    const { kind } = this.#loading;
+    return kind === "ready" && this.queue.renderers.length === 0 ? "failed" : kind;
   }
 
   /**
@@ -121,29 +100,16 @@ export class ServerState {
   get catalog(): Catalog {
     const loading = this.#loading;
     if (loading.kind === "ready") return loading.catalog;
-    const failed = loading.kind === "failed";
-    const why = failed ? `: ${refusalOf(loading.error).body.error.message}` : "";
-    throw new RequestError(
-      failed
-        ? `Cannot generate: the model could not be loaded${why}`
-        : "The model is still loading",
-      {
-        status: 503,
-        code: failed ? "model_failed" : "model_loading",
-        headers: { "retry-after": "2" },
-        ...(failed && { cause: loading.error }),
-      },
-    );
-  }
-
-  /** How pictures are answered. */
-  get responseFormats(): readonly ResponseFormat[] {
-    return this.#options.responseFormats;
-  }
-
-  /** Plans, known before any model is loaded. */
-  get plans(): readonly NamedPlan[] {
-    return this.#options.plans;
+    const waiting = { status: 503, headers: { "retry-after": "2" } };
+    if (loading.kind === "loading") {
+      throw new RequestError("The model is still loading", { ...waiting, code: "model_loading" });
+    }
+    const { message } = refusalOf(loading.error).body.error;
+    throw new RequestError(`Cannot generate: the model could not be loaded: ${message}`, {
+      ...waiting,
+      code: "model_failed",
+      cause: loading.error,
+    });
   }
 
   /** Keeps a job so that clients can ask about it. */
@@ -163,13 +129,11 @@ export class ServerState {
   job(id: string): Job {
     const job = this.#open.get(id) ?? this.#finished.get(id);
     if (job !== undefined) return job;
-    throw new RequestError(
-      `No such job here; finished jobs are kept for ${this.limits.keptSeconds} s`,
-      {
-        status: 404,
-        code: "job_not_found",
-      },
-    );
+    const seconds = this.limits.keptSeconds;
+    throw new RequestError(`No such job here; finished jobs are kept for ${seconds} s`, {
+      status: 404,
+      code: "job_not_found",
+    });
   }
 
   /** Keeps a picture for a while and returns its URL. */
@@ -179,6 +143,6 @@ export class ServerState {
   }): string {
     const name = `${crypto.randomUUID()}.${extension}`;
     this.images.set(name, image);
-    return new URL(`${this.base}/v1/images/${name}`, this.#options.publicUrl ?? origin).href;
+    return new URL(`${this.base}/v1/images/${name}`, this.#publicUrl ?? origin).href;
   }
 }

@@ -2,7 +2,8 @@
 import type { Browser, Page } from "playwright-core";
 import { buildPage } from "../../scripts/build/page.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
-import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
+import { type App, createApp } from "../../src/server/app.ts";
+import type { AppOptions } from "../../src/server/app_options.ts";
 import { directoryAssets } from "../../src/server/page_assets.ts";
 import { openRemoteRenderer } from "../../src/worker/remote_renderer.ts";
 import type { Renderer } from "../../src/worker/renderer.ts";

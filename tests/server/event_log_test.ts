@@ -30,10 +30,10 @@ Deno.test("follow() ends when its reader leaves, and lets the others be", async 
   assertEquals(await staying, ["1 a 1", "2 b 2"]);
 });
 
-Deno.test("append() may replace what is no longer of use; ids go on", async () => {
+Deno.test("append() replaces the earlier event of a topic; ids go on", async () => {
   const log = new EventLog();
   for (const data of [1, 2, 3]) {
-    log.append("preview", data, { replaces: ({ event }) => event === "preview" });
+    log.append("preview", data, "preview");
     log.append("step", data);
   }
   log.end();

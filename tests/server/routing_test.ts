@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { openAddress } from "../../src/server/address.ts";
 import type { AccessEntry } from "../../src/server/server_metrics.ts";
 import { routePath } from "../../src/server/routing.ts";
 import { BROKEN, post, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
@@ -86,16 +87,17 @@ Deno.test("HEAD has the headers of GET, the length too, and no body", async () =
 
 Deno.test("HEAD says its length over a connection too", async () => {
   const app = await toyApp();
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  const address = await openAddress({ port: 0, host: "127.0.0.1" });
+  address.answer(app.fetch);
   try {
-    const url = `http://127.0.0.1:${server.addr.port}/healthz`;
+    const url = `${address.url}healthz`;
     const head = await fetch(url, { method: "HEAD" });
     assertEquals(
       head.headers.get("content-length"),
       `${(await (await fetch(url)).bytes()).length}`,
     );
   } finally {
-    await server.shutdown();
+    await address.close();
   }
 });
 

@@ -1,6 +1,7 @@
 /** A renderer that draws at once, or step by step when a test says so, and remembers what it was asked. */
 import { BackendError } from "../../src/errors.ts";
-import { type App, type AppOptions, createApp } from "../../src/server/app.ts";
+import { type App, createApp } from "../../src/server/app.ts";
+import type { AppOptions } from "../../src/server/app_options.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type {

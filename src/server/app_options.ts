@@ -1,0 +1,74 @@
+/**
+ * What a server is made of.
+ *
+ * @module
+ */
+
+import type { NamedPlan } from "../engine/bundled_plans.ts";
+import type { Renderer } from "../worker/renderer.ts";
+import type { RateLimit } from "./access.ts";
+import type { RequestLimits } from "./api.ts";
+import type { PageAssets } from "./page_assets.ts";
+import type { BodyBounds } from "./read_body.ts";
+import type { AccessEntry } from "./server_metrics.ts";
+
+/** What a server serves, and within which bounds. */
+export interface AppOptions {
+  /** What generates; several of one model share its requests. While they open, the server answers 503. */
+  readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
+  /** Reopens a renderer whose device or worker failed. */
+  readonly reopen?: (failed: Renderer) => Promise<Renderer>;
+  /** Cache plans; the bundled ones unless given. */
+  readonly plans?: readonly NamedPlan[];
+  /** Plan of requests that name none: `auto` (unless given), `none` or a plan's id. */
+  readonly defaultPlan?: string;
+  /**
+   * Whether the server keeps jobs, and pictures that are answered as URLs, between requests; true unless
+   * given. False where requests reach isolates that share no memory.
+   */
+  readonly jobs?: boolean;
+  /** Keys, one of which a client must send; without any, no key is needed. */
+  readonly apiKeys?: readonly string[];
+  /** How often each key may ask. */
+  readonly rateLimit?: RateLimit;
+  /** Origins whose pages may ask; none but our own unless given. */
+  readonly corsOrigins?: readonly string[];
+  /** Bounds; each has a default. */
+  readonly limits?: Partial<ServerLimits>;
+  /** What the page needs to generate in the browser; without it the page generates on the server only. */
+  readonly page?: PageAssets;
+  /** URL at which clients reach the server, path included; that of each request unless given. */
+  readonly publicUrl?: string;
+  /** Called for each request. */
+  readonly log?: (entry: AccessEntry) => void;
+  /** Called for each error of the server with the request's id; refusals, such as of a full queue, are none. */
+  readonly onError?: (error: unknown, id: string) => void;
+}
+
+/** Bounds of a server. */
+export interface ServerLimits extends RequestLimits {
+  /** Jobs that may wait. */
+  readonly queue: number;
+  /** Pictures of a batch of several jobs. */
+  readonly batch: number;
+  /** A request's body. */
+  readonly body: BodyBounds;
+  /** Seconds from request to pictures. */
+  readonly deadlineSeconds: number;
+  /** Most finished jobs, and most pictures answered as URLs, that are kept. */
+  readonly kept: number;
+  /** Seconds that they are kept. */
+  readonly keptSeconds: number;
+}
+
+/** Default bounds. */
+export const DEFAULT_LIMITS: ServerLimits = {
+  steps: 250,
+  n: 10,
+  queue: 32,
+  batch: 8,
+  body: { bytes: 64 * 1024, seconds: 10 },
+  deadlineSeconds: 600,
+  kept: 200,
+  keptSeconds: 600,
+};
