@@ -18,12 +18,12 @@ import { checkedPath } from "../source.ts";
 
 /** Opens a URL prefix, `http:` or `https:`; a query is kept for every file. Nothing is asked yet. */
 export function openCachedUrl(prefix: string | URL, options: HubOptions = {}): KeptSource {
-  const files = new CachedFiles(new URL(prefix), options);
-  return files.kept.source({
-    find: (path) => files.find(path),
+  const base = new URL(prefix);
+  const kept = new KeptFiles(plain(base), options);
+  return kept.source({
+    find: (path) => findFile(path, urlBelow(base, checkedPath(path).split("/")), kept),
     list: () => Promise.resolve(undefined),
     commit: () => Promise.resolve(undefined),
-    settled: () => files.settled(),
   });
 }
 
@@ -35,59 +35,41 @@ const remembered = z.strictObject({
 });
 type Remembered = z.infer<typeof remembered>;
 
-class CachedFiles {
-  readonly kept: KeptFiles;
-  readonly #files = new Map<string, Promise<RemoteBlob | undefined>>();
+/** Asks what the file is now; what it was last, when nobody answers or nobody may be asked. */
+async function findFile(
+  path: string,
+  url: URL,
+  kept: KeptFiles,
+): Promise<RemoteBlob | undefined> {
+  const { offline } = await kept.open();
+  const place = `urls/${hashOf(url.href)}.json`;
+  const known = await kept.recall(place, remembered);
+  const file = offline ? known : await probe(url, kept, { place, known });
+  if (file === undefined) return undefined;
+  const hash: ContentHash | undefined = file.sha256 === undefined
+    ? undefined
+    : { kind: "sha256", hex: file.sha256 };
+  const key = hash ? blobKey(hash) : `url-${hashOf(`${url.href}\n${file.etag}\n${file.size}`)}`;
+  return { url, path, size: file.size, key, hash, etag: file.etag };
+}
 
-  constructor(readonly prefix: URL, options: HubOptions) {
-    this.kept = new KeptFiles(plain(prefix), options);
-  }
-
-  async find(path: string): Promise<RemoteBlob | undefined> {
-    this.kept.signal.throwIfAborted();
-    const file = this.#files.get(path) ?? this.#findFirst(path);
-    this.#files.set(path, file);
-    file.catch(() => this.#files.delete(path)); // the next caller may have better luck
-    return await file;
-  }
-
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#files.values());
-  }
-
-  /** Asks what the file is now; what it was last, when nobody answers or nobody may be asked. */
-  async #findFirst(path: string): Promise<RemoteBlob | undefined> {
-    const url = urlBelow(this.prefix, checkedPath(path).split("/"));
-    const { offline } = await this.kept.open();
-    const place = `urls/${hashOf(url.href)}.json`;
-    const known = await this.kept.recall(place, remembered);
-    const file = offline ? known : await this.#probe(url, place, known);
-    if (file === undefined) return undefined;
-    const hash: ContentHash | undefined = file.sha256 === undefined
-      ? undefined
-      : { kind: "sha256", hex: file.sha256 };
-    const key = hash ? blobKey(hash) : `url-${hashOf(`${url.href}\n${file.etag}\n${file.size}`)}`;
-    return { url, path, size: file.size, key, hash, etag: file.etag };
-  }
-
-  async #probe(
-    url: URL,
-    place: string,
-    known: Remembered | undefined,
-  ): Promise<Remembered | undefined> {
-    const range = { offset: 0, length: 1 }; // one byte tells size and etag of the whole
-    const tries = known === undefined ? undefined : 1; // there is something to fall back on
-    try {
-      const file = await this.kept.ask(url, describe, { range, tries });
-      const same = known?.etag === file.etag && known.size === file.size;
-      if (!same) await this.kept.remember(place, JSON.stringify(file));
-      return file;
-    } catch (error) {
-      if (error instanceof AbsentError) return undefined;
-      if (known === undefined || !(error instanceof Interruption)) throw error;
-      this.kept.tell(plain(url), `${error.message}; using what is in the cache`);
-      return known;
-    }
+async function probe(
+  url: URL,
+  kept: KeptFiles,
+  { place, known }: { readonly place: string; readonly known: Remembered | undefined },
+): Promise<Remembered | undefined> {
+  const range = { offset: 0, length: 1 }; // one byte tells size and etag of the whole
+  const tries = known === undefined ? undefined : 1; // there is something to fall back on
+  try {
+    const file = await kept.ask(url, describe, { range, tries });
+    const same = known?.etag === file.etag && known.size === file.size;
+    if (!same) await kept.remember(place, JSON.stringify(file));
+    return file;
+  } catch (error) {
+    if (error instanceof AbsentError) return undefined;
+    if (known === undefined || !(error instanceof Interruption)) throw error;
+    kept.tell(plain(url), `${error.message}; using what is in the cache`);
+    return known;
   }
 }
 

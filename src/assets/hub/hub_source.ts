@@ -20,24 +20,23 @@ import { checkedPath, namesIn } from "../source.ts";
  */
 export function openHub(text: string, options: HubOptions = {}): KeptSource {
   const location = parseHubLocation(text);
-  const { owner, name, folder, file: _, ...rest } = location;
-  const kept = new KeptFiles(formatHubLocation({ owner, name, folder, ...rest }), options);
+  const { file: _, ...whole } = location;
+  const { owner, name, folder } = whole;
+  const kept = new KeptFiles(formatHubLocation(whole), options);
   const below = (path: string): string => folder === "" ? path : `${folder}/${path}`;
   let found: Promise<HubIndex> | undefined;
   const index = async (): Promise<HubIndex> => {
     found ??= findIndex(location, kept);
     found.catch(() => found = undefined); // the next caller may have better luck
-    const index = await found;
-    kept.signal.throwIfAborted();
-    return index;
+    return await found;
   };
   const find = async (path: string): Promise<RemoteBlob | undefined> => {
-    const whole = below(checkedPath(path));
+    const inside = below(checkedPath(path));
     const { commit, files } = await index();
-    const file = files.get(whole);
+    const file = files.get(inside);
     if (file === undefined) return undefined;
     const { access: { endpoint } } = await kept.open();
-    const url = urlBelow(endpoint, [owner, name, "resolve", commit, ...whole.split("/")]);
+    const url = urlBelow(endpoint, [owner, name, "resolve", commit, ...inside.split("/")]);
     return { ...file, url, key: blobKey(file.hash) };
   };
   return kept.source({
@@ -47,6 +46,5 @@ export function openHub(text: string, options: HubOptions = {}): KeptSource {
       return namesIn(files.keys(), inner === undefined ? folder : below(inner));
     },
     commit: async () => (await index()).commit,
-    settled: async () => void await found?.catch(() => undefined), // it was stopped
   });
 }

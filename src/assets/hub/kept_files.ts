@@ -54,8 +54,6 @@ export interface KeptSource extends Source {
 export interface Finding extends Pick<KeptSource, "list" | "commit"> {
   /** Finds a file; `undefined` when there is none. */
   find(path: string): Promise<RemoteBlob | undefined>;
-  /** Resolves when no question is open any more. */
-  settled(): Promise<unknown>;
 }
 
 /** What was opened for the first file. */
@@ -78,6 +76,7 @@ export class KeptFiles {
   /** Aborted when the source is closed, or by its caller. */
   readonly signal: AbortSignal;
   readonly #closed = new AbortController();
+  readonly #found = new Map<string, Promise<RemoteBlob | undefined>>();
   readonly #downloads = new Map<string, Promise<void>>();
   #opened: Promise<OpenedStore> | undefined;
 
@@ -133,22 +132,26 @@ export class KeptFiles {
   }
 
   /** The source of the files that are found so. */
-  source({ find, list, commit, settled }: Finding): KeptSource {
+  source({ find, list, commit }: Finding): KeptSource {
+    const findOnce = async (path: string): Promise<RemoteBlob | undefined> => {
+      this.signal.throwIfAborted();
+      const found = this.#found.get(path) ?? find(path);
+      this.#found.set(path, found);
+      found.catch(() => this.#found.delete(path)); // the next caller may have better luck
+      return await found;
+    };
     const existing = async (path: string): Promise<RemoteBlob> =>
-      await find(path) ?? fail(`${path} in ${this.name}`, "it must exist");
+      await findOnce(path) ?? fail(`${path} in ${this.name}`, "it must exist");
     return {
       name: this.name,
       list,
       commit,
-      size: async (path) => (await find(path))?.size,
+      size: async (path) => (await findOnce(path))?.size,
       read: async (path, range) => await this.read(await existing(path), range),
       stream: (path, range, signal) => this.stream(() => existing(path), range, signal),
       fetch: async (path, signal) => await this.bring(await existing(path), signal),
       keptIn: async () => (await this.open()).store.name,
-      close: async () => {
-        await this.close();
-        await settled();
-      },
+      close: () => this.close(),
     };
   }
 
@@ -207,7 +210,7 @@ export class KeptFiles {
     this.#closed.abort(
       new AssetError(`Cannot read ${this.name}: it must be read before it is closed`),
     );
-    await Promise.allSettled(this.#downloads.values());
+    await Promise.allSettled([...this.#downloads.values(), ...this.#found.values()]);
     await (await this.#opened?.catch(() => undefined))?.store.close();
   }
 

@@ -9,6 +9,7 @@ import { estimateMemory } from "../../../src/engine/memory/report.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import { file, ramp } from "../files.ts";
+import { checkpoint, type CheckpointTensor } from "./zips.ts";
 
 const OFFICIAL = new URL("../../golden/dit-a/", import.meta.url);
 const CONFIG = await Deno.readFile(new URL("config.json", OFFICIAL));
@@ -102,6 +103,24 @@ Deno.test("ownWeights() refuses two tensors of one name, and integers, by name",
     "Cannot read x: its dtype must be one of F64, F32, F16, BF16, F8_E4M3, F8_E5M2: " +
       "current value is I8",
   );
+});
+
+Deno.test("a FLUX under its original's names opens from PyTorch's file as from safetensors", async () => {
+  const folder = new URL("../../golden/flux-a-bfl/", import.meta.url);
+  const source = openDirectory(folder);
+  const stored = await openSafetensors(source, "flux.safetensors");
+  const tensors = new Map<string, CheckpointTensor>();
+  for (const name of stored.tensors.keys()) {
+    const { dims, data } = await stored.readFloat32(name);
+    const bytes = new Uint8Array(data.buffer);
+    tensors.set(name, { storage: "FloatStorage", dims, bytes, width: 4 });
+  }
+  await source.close();
+  const config = await Deno.readFile(new URL("config.json", folder));
+  const files = new Map([["config.json", config], ["flux.pt", checkpoint(tensors)]]);
+  const [safe, torch] = [await openModel(folder), await openModel(files)];
+  assertEquals(await torch.fingerprint(), await safe.fingerprint());
+  await safe.close();
 });
 
 /** The file with the numbers of every matrix as one byte each, of a type of that width. */
