@@ -5,7 +5,7 @@
  */
 
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
-import { decimal, file, list, oneOf, text, whole } from "./option_readers.ts";
+import { choice, decimal, file, list, text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS } from "./output.ts";
 
@@ -24,7 +24,7 @@ export const CALIBRATE = table({
   options: {
     out: option(file(), "FILE  plan to write", { required: true }),
     mode: option(
-      oneOf(["guided", "search", "reference"]),
+      choice(["guided", "search", "reference"]),
       "NAME  guided, search, or reference: as published",
       { or: "guided" },
     ),

@@ -7,7 +7,7 @@
 import process from "node:process";
 import { silenceWayland } from "../backend/adapter.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
-import { nearestNames } from "../nearest_names.ts";
+import { oneOf } from "../nearest_names.ts";
 import { VERSION } from "../version.ts";
 import { COMMANDS } from "./commands.ts";
 import type { Command } from "./options.ts";
@@ -61,9 +61,7 @@ function answerOf(args: readonly string[]): string | undefined {
   if (!asked && name !== "help") return undefined;
   const words = args.filter((arg) => arg !== "help" && !arg.startsWith("-"));
   const found = findCommand(words);
-  if (found !== undefined) return usageOf(found.table);
-  const group = tables().filter(({ name }) => name.startsWith(`${words[0]} `));
-  return generalUsage(group.length > 0 ? group : tables());
+  return found === undefined ? generalUsage(groupOf(words)) : usageOf(found.table);
 }
 
 async function runCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
@@ -71,20 +69,11 @@ async function runCommand(args: readonly string[], signal: AbortSignal): Promise
   if (found !== undefined) {
     return await found.run(args.slice(found.table.name.split(" ").length), signal);
   }
-  const [first, second] = args;
-  const names = tables().map(({ name }) => name);
-  const group = names.filter((name) => name.startsWith(`${first} `));
-  if (group.length > 0) {
-    throw new TypeError(
-      `Cannot run ${first}: its command must be one of ${group.join(", ")}: ` +
-        `current value is ${second ?? "none"}`,
-    );
-  }
+  const group = groupOf(args).map(({ name }) => name);
+  const words = args.slice(0, group.length < COMMANDS.length ? 2 : 1).join(" ");
   throw new TypeError(
-    `Cannot run ${first}: there is no such command; the nearest is ${
-      nearestNames(`${first}`, names)[0]
-    } ` +
-      `("invardiff --help" lists them)`,
+    `Cannot run invardiff: the command must be ${oneOf(group, words)} (--help lists them): ` +
+      `current value is ${words}`,
   );
 }
 
@@ -93,8 +82,11 @@ function findCommand(args: readonly string[]): Command | undefined {
   return COMMANDS.find(({ table: { name } }) => `${args.join(" ")} `.startsWith(`${name} `));
 }
 
-function tables(): readonly Command["table"][] {
-  return COMMANDS.map(({ table }) => table);
+/** The commands of two words that the first word begins, else all. */
+function groupOf([first]: readonly string[]): readonly Command["table"][] {
+  const tables = COMMANDS.map(({ table }) => table);
+  const group = tables.filter(({ name }) => name.startsWith(`${first} `));
+  return group.length > 0 ? group : tables;
 }
 
 function generalUsage(listed: readonly Command["table"][]): string {

@@ -8,7 +8,7 @@ import { openPipeline, type Pipeline, type PipelineOptions } from "../engine/pip
 import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { withDownloads } from "./download_progress.ts";
 import type { Output } from "./output.ts";
-import { oneOf, text, whole } from "./option_readers.ts";
+import { choice, text, whole } from "./option_readers.ts";
 import { option, type Values } from "./options.ts";
 
 /** The model. */
@@ -20,7 +20,7 @@ export const MODEL = option(
 
 /** Precision of its weights. */
 export const WEIGHTS = option(
-  oneOf(PRECISIONS),
+  choice(PRECISIONS),
   "P  precision of weights: f32, int8 or int4 (f32, or as the model was packed)",
 );
 
@@ -30,10 +30,10 @@ const BACKENDS = ["auto", "webgpu", "native", "wasm"] as const;
 export const MODEL_OPTIONS = {
   model: MODEL,
   sampler: option(
-    oneOf(["original"]),
+    choice(["original"]),
     "original  sampled as by the model's authors (as its scheduler_config.json says)",
   ),
-  backend: option(oneOf(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
+  backend: option(choice(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
   threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),
   weights: WEIGHTS,
 };

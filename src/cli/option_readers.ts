@@ -41,7 +41,7 @@ export function file(ending: string = ""): Reader<string> {
 }
 
 /** One of a few words. */
-export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
+export function choice<const T extends string>(words: readonly T[]): Reader<T> {
   const wanted = words.join(", ").replace(/, ([^,]*)$/, " or $1");
   return reader(wanted, (word) => words.find((known) => known === word));
 }

@@ -19,7 +19,7 @@ import {
 import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
 import { openModel } from "../model/open_model.ts";
 import { MODEL } from "./open.ts";
-import { oneOf, text } from "./option_readers.ts";
+import { choice, text } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS, tell } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
@@ -33,7 +33,7 @@ export const PACK = table({
       required: true,
     }),
     weights: option(
-      oneOf(PACKED_PRECISIONS),
+      choice(PACKED_PRECISIONS),
       "P  f16 rounds every tensor; int8 and int4 linear layers of modules",
       { or: "int8" },
     ),

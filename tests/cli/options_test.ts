@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { decimal, file, list, oneOf, text, webUrl, whole } from "../../src/cli/option_readers.ts";
+import { choice, decimal, file, list, text, webUrl, whole } from "../../src/cli/option_readers.ts";
 import {
   type CommandTable,
   dashed,
@@ -21,7 +21,7 @@ const TABLE = table({
     source: option(text("a location"), "LOCATION  where it lies", { operand: true }),
     maxSteps: option(whole(1, 1000), "T  most steps", { or: 250 }),
     guidance: option(decimal(), "G  guidance scale (the model's)"),
-    backend: option(oneOf(["auto", "wasm"]), "NAME  provider", { or: "auto" }),
+    backend: option(choice(["auto", "wasm"]), "NAME  provider", { or: "auto" }),
     names: option(list(text("a name"), "names"), "NAME,…  classes"),
     out: option(file(".png"), "FILE.png  picture to write", { required: true }),
     url: option(webUrl(), "URL  address"),

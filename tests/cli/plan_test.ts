@@ -233,8 +233,8 @@ Deno.test("plan export refuses what a cache book cannot say", async () => {
 Deno.test("plan refuses wrong words with exit code 2 and names what is wrong", async () => {
   const book = bookOf("dit-a-layers");
   const cases: readonly (readonly [readonly string[], string])[] = [
-    [[], "its command must be one of plan list, plan show,"],
-    [["frobnicate"], "plan export: current value is frobnicate"],
+    [[], "the command must be one of 6 names such as plan "],
+    [["frobnicate"], "(--help lists them): current value is plan frobnicate"],
     [["show"], "PLAN must be given (PLAN: a file, or a bundled plan's name)"],
     [["show", "a", "b"], "its words must be options and one PLAN (--help lists them): current"],
     [["show", NAME, "--svg", "a.png"], "--svg must be a file name that ends in .svg: current"],
