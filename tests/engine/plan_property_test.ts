@@ -8,21 +8,26 @@ import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
+import { CELL_NAMES } from "../../src/plan/cells.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { makePlan } from "../../src/plan/fit.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { evenRow, moduleRow, type Row, STATE_ROWS } from "../../src/plan/row.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
-import { rowsOf } from "../plan/example_plans.ts";
-import { FULL, openSmallModel } from "./small_model.ts";
+import { runnable } from "../plan/example_plans.ts";
+import { openSmallModel } from "./small_model.ts";
 
-/** Any rows behind a full first one: those are what `compilePlan()` accepts. */
+/** Any rows that parse, of six modules. */
 const anyRows = fc.array(
-  fc.oneof(fc.constantFrom("=", "+", FULL, "rrrrrr"), fc.stringMatching(/^[.r]{6}$/)),
+  fc.oneof(
+    fc.constantFrom(...Object.values(STATE_ROWS), evenRow("reuse", 6)),
+    fc.array(fc.constantFrom(...CELL_NAMES), { minLength: 6, maxLength: 6 }).map(moduleRow),
+  ),
   { minLength: 1, maxLength: 6 },
-).map((rows) => [FULL, ...rows]);
+).map((rows) => runnable([evenRow("run", 6), ...rows], 6));
 
 Deno.test("any plan runs on the device with every load behind its store, and keeps what is predicted", async () => {
   const model = await openSmallModel();
@@ -57,10 +62,10 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
   }
 });
 
-async function planOf(model: Model, rows: readonly string[]): Promise<Plan> {
+async function planOf(model: Model, rows: readonly Row[]): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: model.sampler.guidance });
-  return makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });
+  return makePlan(target, rows, { policy: { name: "hand", parameters: {} } });
 }
 
 /** A backend that counts the bytes of the values that it gave out and that are not disposed of. */

@@ -1,6 +1,6 @@
 /** Plans that tests make: short ones by hand, any one by fast-check. */
 import fc from "fast-check";
-import { CELL_NAMES } from "../../src/plan/cells.ts";
+import { CELL_NAMES, CELLS } from "../../src/plan/cells.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { evenRow, moduleRow, readRow, type Row, STATE_ROWS } from "../../src/plan/row.ts";
 
@@ -62,13 +62,28 @@ function anyRow(modules: number): fc.Arbitrary<Row> {
   );
 }
 
+/** The rows of a slot, but what would load more than was made runs instead. */
+export function runnable(rows: readonly Row[], modules: number): readonly Row[] {
+  const made = new Array<number>(modules).fill(0);
+  return rows.map((row, step) => {
+    if (row.kind === "state") {
+      if (step > 0) return row;
+      made.fill(1);
+      return evenRow("run", modules);
+    }
+    const cells = row.cells.map((cell, m) => CELLS[cell].loads > made[m]! ? "run" : cell);
+    for (const [m, cell] of cells.entries()) if (CELLS[cell].loads === 0) made[m]!++;
+    return moduleRow(cells);
+  });
+}
+
 /** Any well-formed plan: one that parses. */
 export const anyPlan: fc.Arbitrary<Plan> = anyRows(true);
 
-/** Any plan, of which the first step may load what nothing has stored. */
+/** Any plan, of which a step may load what nothing has stored. */
 export const anyPlanOrNone: fc.Arbitrary<Plan> = fc.boolean().chain(anyRows);
 
-function anyRows(fullFirst: boolean): fc.Arbitrary<Plan> {
+function anyRows(runs: boolean): fc.Arbitrary<Plan> {
   return fc.record({
     modules: fc.uniqueArray(name, { minLength: 1, maxLength: 5 }),
     slots: fc.uniqueArray(name, { minLength: 1, maxLength: 3 }),
@@ -84,9 +99,7 @@ function anyRows(fullFirst: boolean): fc.Arbitrary<Plan> {
       rows: fc.array(
         fc.array(anyRow(modules.length), { minLength: slots.length, maxLength: slots.length }),
         { minLength: times.length, maxLength: times.length },
-      ).map((rows) =>
-        fullFirst ? [slots.map(() => evenRow("run", modules.length)), ...rows.slice(1)] : rows
-      ),
+      ).map((rows) => runs ? eachSlot(rows, (column) => runnable(column, modules.length)) : rows),
       context: fc.record({
         guidance: number,
         tokenGrid: fc.array(fc.integer({ min: 1, max: 99 }), { minLength: 1, maxLength: 3 }),
@@ -119,4 +132,13 @@ function anyRows(fullFirst: boolean): fc.Arbitrary<Plan> {
       ],
     }).map((plan): Plan => JSON.parse(JSON.stringify(plan))) // plain objects, no -0
   );
+}
+
+/** Changes the rows of each slot. */
+function eachSlot(
+  rows: readonly (readonly Row[])[],
+  change: (column: readonly Row[]) => readonly Row[],
+): readonly (readonly Row[])[] {
+  const columns = rows[0]!.map((_, slot) => change(rows.map((row) => row[slot]!)));
+  return rows.map((_, step) => columns.map((column) => column[step]!));
 }

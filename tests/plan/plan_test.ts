@@ -127,13 +127,13 @@ Deno.test("parsePlan() names step, slot and module of a mark that is unknown or 
   const rows = (row: string) => fileWith({ rows: ["....", row, "=", "="] });
   assertStringIncludes(refusal(rows("..#.")), "step 1 (slot cond), module blocks.1.attn must be");
   assertStringIncludes(
-    refusal(rows(".x..")),
+    refusal(rows(".p..")),
     "step 1 (slot cond), module blocks.0.mlp must be without reserved marks: " +
-      'current value is "x" (forecast cell, not built yet)',
+      'current value is "p" (partial, not built yet)',
   );
   assertStringIncludes(refusal(rows("~")), '"~" (forecast step, not built yet)');
-  assertStringIncludes(refusal(rows("...p")), '"p" (partial, not built yet)');
-  assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r": current value is "="');
+  assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r"');
+  assertStringIncludes(refusal(rows(".=..")), 'current value is "="');
 });
 
 Deno.test("parsePlan() names the step whose row has the wrong length", () => {
