@@ -11,7 +11,7 @@ import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { memoryReport } from "../../src/engine/memory/report.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";

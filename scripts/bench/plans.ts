@@ -15,7 +15,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { type RunResult, runSteps, type StepReport } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";

@@ -13,12 +13,12 @@ import { parseArgs } from "../parse_args.ts";
 import type { Backend, BackendName } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { psnr } from "../../src/image/psnr.ts";
-import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { memoryNeeds } from "../../src/engine/memory/needs.ts";
-import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import {
   roundedLowering,
   type WeightPrecision,
@@ -183,8 +183,8 @@ async function picturePsnr(
   const labels = backend === "webgpu" ? [8] : undefined; // a software adapter takes a minute for one
   const latents: Tensor[] = [];
   for (const weights of precisions) {
-    const pipeline = await openPipeline({ backend, weights });
-    const options = { seed: 100_000, ...(labels && { labels }) };
+    const pipeline = await openEngine({ backend, weights });
+    const options = { seed: 100_000, plan: "none", ...(labels && { labels }) };
     latents.push((await pipeline.generate(options)).latents);
     await pipeline.close();
   }
@@ -196,15 +196,15 @@ async function measurePictures(count: number): Promise<void> {
   const plans = [undefined, "ddim50.slow", "ddim50.fast", "ddim50.turbo"];
   for (const backend of await usableBackends()) {
     if (backend === "webgpu") continue;
-    const pipelines: Pipeline[] = [];
+    const pipelines: Engine[] = [];
     for (const weights of ["f32", "int8"] as const) {
-      pipelines.push(await openPipeline({ backend, weights }));
+      pipelines.push(await openEngine({ backend, weights }));
     }
     const ways = plans.flatMap((plan) => pipelines.map((pipeline) => ({ plan, pipeline })));
     const labels = Array.from({ length: count }, (_, i) => i % 10);
     const [latents, ms] = await inTurn(ways, async ({ plan, pipeline }) => {
-      const named = plan === undefined ? {} : { plan: loadPlan(`fashion-dit.${plan}`) };
-      return (await pipeline.generate({ labels, seed: 100_000, ...named })).latents;
+      const way = { labels, seed: 100_000, plan: plan ? `fashion-dit.${plan}` : "none" };
+      return (await pipeline.generate({ ...way, output: "latents" })).latents;
     });
     for (const pipeline of pipelines) await pipeline.close();
     for (const [i, { plan = "50 full steps", pipeline }] of ways.entries()) {

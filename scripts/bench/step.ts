@@ -18,7 +18,7 @@ import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { EMBEDDING, fullStep, HEAD, moduleParts } from "../../src/engine/segment/step_segments.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { buildSegment, modulated } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { dit } from "../../src/model/dit/dit.ts";

@@ -11,7 +11,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { uniformPlan } from "./uniform_plan.ts";
 import { gibibytes, memoryNeeds } from "../../src/engine/memory/needs.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { fullStep, stepParts } from "../../src/engine/segment/step_segments.ts";

@@ -12,7 +12,7 @@ import { parseArgs } from "../parse_args.ts";
 import { seededConditions } from "../../src/calibrate/task.ts";
 import { meanPsnr } from "../../src/image/psnr.ts";
 import { calibrateTradeOff } from "../../src/calibrate/trade_off.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import {
@@ -50,7 +50,7 @@ const { values } = parseArgs({
     out: { type: "string", default: "plans/trade-off.svg" },
   },
 });
-const pipeline = await openPipeline();
+const pipeline = await openEngine();
 const { model } = pipeline;
 const variants = [
   ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo"]),
@@ -102,7 +102,8 @@ async function sample({ steps, plan }: Variant): Promise<Tensor> {
     const size = Math.min(BATCH, count - first);
     const labels = Array.from({ length: size }, (_, i) => (first + i) % model.classes);
     const seed = Number(values.seed) + first;
-    batches.push((await pipeline.generate({ steps, labels, seed, plan })).latents);
+    const { latents } = await pipeline.generate({ steps, labels, seed, plan: plan ?? "none" });
+    batches.push(latents);
   }
   return joinRows(batches);
 }

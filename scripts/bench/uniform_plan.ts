@@ -3,7 +3,7 @@
  * `deno run --allow-read --allow-write scripts/bench/uniform_plan.ts --steps 50 --every 3 --out FILE [--model DIR]`.
  */
 import { parseArgs } from "../parse_args.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { makeSampler } from "../../src/sampler/solvers.ts";
 import type { Model } from "../../src/model/model.ts";

@@ -16,7 +16,7 @@
  */
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openJudge } from "./judge.ts";
@@ -129,8 +129,8 @@ async function main(): Promise<void> {
   });
   const backend = values.backend as BackendName; // which refuses others
   const weights = values.weights as WeightPrecision | undefined; // so does this
-  const pipeline = await openPipeline({ backend });
-  const rounded = weights && await openPipeline({ backend, weights });
+  const pipeline = await openEngine({ backend });
+  const rounded = weights && await openEngine({ backend, weights });
   try {
     const report = await reportQuality({
       pipeline,

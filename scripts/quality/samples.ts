@@ -8,17 +8,20 @@ import {
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import type { Pipeline } from "../../src/engine/pipeline.ts";
+import type { Engine } from "../../src/engine/engine.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Variant, variantKey } from "../bench/rivals.ts";
 
+/** What pictures are made by. */
+export type PictureMaker = Pick<Engine, "model" | "backend" | "precision" | "generate" | "close">;
+
 /** Which pictures to make. */
 export interface SampleTask {
   /** The model on its backend. */
-  readonly pipeline: Pipeline;
+  readonly pipeline: PictureMaker;
   /** The same with weights in another precision, for variants that want it. */
-  readonly rounded?: Pipeline | undefined;
+  readonly rounded?: PictureMaker | undefined;
   /** Ways of making them. */
   readonly variants: readonly Variant[];
   /** Picture i has class i mod classes and the noise of seed + i. */
@@ -89,7 +92,8 @@ async function makeBatch(
     labels,
     seed: seed + first,
     steps,
-    plan,
+    plan: plan ?? "none",
+    output: "latents",
   });
   const seconds = (loopSeconds + conditioningSeconds) / size;
   const tensors = new Map<string, WritableTensor>([
@@ -102,7 +106,7 @@ async function makeBatch(
   return { latents, seconds: [seconds] };
 }
 
-function pipelineOf({ pipeline, rounded }: SampleTask, { weights = "f32" }: Variant): Pipeline {
+function pipelineOf({ pipeline, rounded }: SampleTask, { weights = "f32" }: Variant): PictureMaker {
   const fitting = [pipeline, rounded].find((each) => each?.precision.weights === weights);
   if (fitting !== undefined) return fitting;
   throw new RangeError(`Cannot make pictures: a pipeline must have ${weights} weights`);

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { Generated, GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import type { Generated } from "../engine/generated.ts";
+import type { GenerateOptions } from "../engine/request.ts";
+import { type Engine, MAX_BATCH } from "../engine/engine.ts";
 import { drawingError } from "../engine/decode/decoding.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_facts.ts";
@@ -22,7 +24,7 @@ import { median } from "./median.ts";
 /** What to compare, on what. */
 export interface ComparisonTask {
   /** The model on its backend. */
-  readonly pipeline: Pipeline;
+  readonly pipeline: Engine;
   /** The plan; its number of steps is run. */
   readonly plan: Plan;
   /** One picture for each row. */
@@ -72,9 +74,6 @@ export interface Comparison {
   /** Circumstances in which the runs differ from the plan's calibration. */
   readonly notices: readonly string[];
 }
-
-/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
-const MAX_BATCH = 10;
 
 /**
  * Makes all pictures without and with the plan, batch by batch in turn, round by round. One picture
@@ -195,8 +194,12 @@ function driver(
       steps,
       ...(guidance !== undefined && { guidance }),
       ...(signal !== undefined && { signal }),
+      output: "latents" as const, // pictures are decoded once, after the last round
     };
-    return { full: await run(options), planned: await run({ ...options, plan }) };
+    return {
+      full: await run({ ...options, plan: "none" }),
+      planned: await run({ ...options, plan }),
+    };
   };
 }
 

@@ -9,7 +9,8 @@
  */
 
 import { FeatureCache } from "../engine/feature_cache.ts";
-import type { GenerateOptions, Pipeline } from "../engine/pipeline.ts";
+import type { GenerateOptions } from "../engine/request.ts";
+import type { Engine } from "../engine/engine.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
@@ -75,7 +76,7 @@ export interface RecordOptions {
  * @throws {RangeError} When an option is out of range.
  */
 export async function* recordSteps(
-  pipeline: Pipeline,
+  pipeline: Engine,
   options: Omit<GenerateOptions, "plan">,
   { probe = false }: RecordOptions = {},
 ): AsyncGenerator<RecordedStep, void, undefined> {

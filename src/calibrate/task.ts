@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Pipeline } from "../engine/pipeline.ts";
+import type { Engine } from "../engine/engine.ts";
 import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { type ConditionOptions, type ResolvedRequest, resolveRequest } from "../engine/request.ts";
@@ -20,7 +20,7 @@ export type Mode = (task: CalibrationTask) => Promise<Plan>;
 /** What to calibrate, on what, and how much to reuse. */
 export interface CalibrationTask {
   /** The model on its backend. */
-  readonly pipeline: Pipeline;
+  readonly pipeline: Engine;
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale that pictures will be made with. */
@@ -53,7 +53,7 @@ export interface Conditions {
 
 /** Conditions from seeds: run i has class `i mod classes` and noise of `seed + i`. */
 export function seededConditions(
-  { model }: Pipeline,
+  { model }: Engine,
   { runs, seed }: { readonly runs: number; readonly seed: number },
 ): Conditions {
   if (model.classes === 0) {

@@ -16,7 +16,7 @@ import { checkLevels, levelsLike } from "../calibrate/levels.ts";
 import { calibrateReference } from "../calibrate/reference/reference.ts";
 import { calibrateSearch } from "../calibrate/search/search_mode.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
-import type { Pipeline } from "../engine/pipeline.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Model } from "../model/model.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -80,7 +80,7 @@ function modeOf(command: CalibrateCommand, points: TradeOffPoint[]): Mode {
 }
 
 async function taskOf(
-  pipeline: Pipeline,
+  pipeline: Engine,
   command: CalibrateCommand,
   signal: AbortSignal,
 ): Promise<CalibrationTask> {
@@ -118,7 +118,7 @@ const DEFAULT_LEVELS = {
 };
 
 async function conditionsOf(
-  pipeline: Pipeline,
+  pipeline: Engine,
   { conditions, runs, seed }: CalibrateCommand,
 ): Promise<Conditions> {
   if (conditions === undefined) return seededConditions(pipeline, { runs, seed });
@@ -147,7 +147,7 @@ async function runMode(
 interface Provenance {
   readonly command: CalibrateCommand;
   readonly points: readonly TradeOffPoint[];
-  readonly pipeline: Pipeline;
+  readonly pipeline: Engine;
 }
 
 /** Adds the file of conditions, and what was measured of the plan. */

@@ -12,8 +12,9 @@ import {
   type ComparisonTask,
 } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import type { Pipeline } from "../engine/pipeline.ts";
+import type { Engine } from "../engine/engine.ts";
 import { encodePng } from "../image/png.ts";
+import { resolvePlan } from "../engine/prepare.ts";
 import type { Model } from "../model/model.ts";
 import { PlanError } from "../errors.ts";
 import type { CompareCommand } from "./compare_options.ts";
@@ -27,7 +28,7 @@ import { type GivenConditions, readConditions } from "./conditions.ts";
 import { contactSheet } from "./contact_sheet.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
-import { choosePlan, readWantedPlan } from "./plan_choice.ts";
+import { readWantedPlan } from "./plan_choice.ts";
 import { writePlan } from "./plan_file.ts";
 import { openedText, openFor } from "./open.ts";
 import {
@@ -59,7 +60,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   };
   const pipeline = await openFor(command, { signal, onModel });
   try {
-    const { named, reason } = await choosePlan(pipeline, { plan: command.plan, wanted });
+    const { named, reason } = await resolvePlan(pipeline.model, { plan: wanted ?? command.plan });
     if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);
     const conditions = conditionsOf(pipeline, command, given);
     const weights = `weights ${precisionText(pipeline.precision)}`;
@@ -77,7 +78,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
 }
 
 function conditionsOf(
-  pipeline: Pipeline,
+  pipeline: Engine,
   { count, seed }: CompareCommand,
   given: GivenConditions | undefined,
 ): Conditions {

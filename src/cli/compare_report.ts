@@ -10,7 +10,7 @@ import { runtimeName } from "../backend/platform.ts";
 import type { Conditions } from "../calibrate/task.ts";
 import type { Comparison } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import type { Pipeline } from "../engine/pipeline.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanMeasurement } from "../plan/plan.ts";
@@ -50,7 +50,7 @@ export interface ComparisonReport extends Omit<Comparison, "pictures"> {
 /** What a comparison was about. */
 export interface ComparisonSubject {
   /** The model on its backend. */
-  readonly pipeline: Pipeline;
+  readonly pipeline: Engine;
   /** The plan. */
   readonly named: NamedPlan;
   /** The pictures. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { openPipeline, type Pipeline, type PipelineOptions } from "../engine/pipeline.ts";
+import { type Engine, type EngineOptions, openEngine } from "../engine/engine.ts";
 import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { withDownloads } from "./download_progress.ts";
 import type { Output } from "./output.ts";
@@ -49,10 +49,10 @@ export type ModelOptions = Values<typeof MODEL_OPTIONS>;
 /** Opens it; the caller closes it. */
 export async function openFor(
   command: ModelOptions & Output,
-  options: Pick<PipelineOptions, "signal" | "onModel">,
-): Promise<Pipeline> {
+  options: Pick<EngineOptions, "signal" | "onModel">,
+): Promise<Engine> {
   return await withDownloads(
-    (onDownload) => openPipeline({ ...pipelineOptions(command), ...options, onDownload }),
+    (onDownload) => openEngine({ ...pipelineOptions(command), ...options, onDownload }),
     command,
   );
 }
@@ -71,6 +71,6 @@ export function pipelineOptions(
 }
 
 /** Which model was opened, where, and why there. */
-export function openedText({ model, backend, choice }: Pipeline): string {
+export function openedText({ model, backend, choice }: Engine): string {
   return `${model.id} on ${backend.description}: ${choice.reason}`;
 }

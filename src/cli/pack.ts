@@ -16,7 +16,7 @@ import {
   packModel,
   type PackTask,
 } from "../engine/pack.ts";
-import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { openModel } from "../model/open_model.ts";
 import { MODEL } from "./open.ts";
 import { choice, text } from "./option_readers.ts";

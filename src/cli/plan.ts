@@ -7,7 +7,7 @@
 import process from "node:process";
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
-import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { planTarget, sceneOfPlan } from "../engine/plan_facts.ts";
 import type { Model, ModelChoice } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { findPlan, type NamedPlan } from "../engine/bundled_plans.ts";
-import type { Pipeline } from "../engine/pipeline.ts";
+import type { NamedPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
 import { planDigest } from "../plan/digest.ts";
 import { readPlan } from "./plan_file.ts";
@@ -18,20 +17,6 @@ export interface PlanWish {
   readonly planDigest?: string;
   /** Sampling steps; absent is the plan's or the model's number. */
   readonly steps?: number;
-}
-
-/** What {@linkcode readWantedPlan} read. */
-export interface Wanted {
-  /** Absent for `auto` and `none`. */
-  readonly wanted: NamedPlan | undefined;
-}
-
-/** The plan of a run, if any, and why. */
-export interface PlanChoice {
-  /** Absent when everything runs. */
-  readonly named?: NamedPlan;
-  /** Half a sentence. */
-  readonly reason: string;
 }
 
 /**
@@ -49,16 +34,4 @@ export async function readWantedPlan(
   throw new PlanError(
     `Cannot repeat the picture: plan ${word} must have digest ${wanted}: current value is ${digest}`,
   );
-}
-
-/** Decides, now that the model is known. */
-export async function choosePlan(
-  { model }: Pipeline,
-  { plan: word, steps = model.sampler.steps, wanted }: PlanWish & Wanted,
-): Promise<PlanChoice> {
-  if (wanted !== undefined) return { named: wanted, reason: "asked for" };
-  if (word === "none") return { reason: "asked for" };
-  const named = await findPlan(model, steps);
-  if (named !== undefined) return { named, reason: "the bundled plan that fits" };
-  return { reason: `no bundled plan fits ${model.id}, ${model.sampler.name}, ${steps} steps` };
 }

@@ -5,22 +5,17 @@
  */
 
 import process from "node:process";
-import type { Generated, Pipeline } from "../engine/pipeline.ts";
+import type { Generated } from "../engine/generated.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { PreparedRun } from "../engine/prepare.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
-import type { PlanChoice } from "./plan_choice.ts";
 import { counted } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
-
-/** The result of one batch. */
-export interface BatchResult extends Generated {
-  /** What each step did. */
-  readonly kinds: readonly StepKind[];
-}
 
 /** The plan that a run followed. */
 export interface PlanReport {
@@ -28,7 +23,7 @@ export interface PlanReport {
   readonly name: string;
   /** Equal for plans that make equal pictures. */
   readonly digest: string;
-  /** Steps of each kind that a batch ran. */
+  /** Steps of each kind. */
   readonly steps: Readonly<Record<StepKind, number>>;
   /** How many times less arithmetic than full steps. */
   readonly predictedSpeedup: number;
@@ -78,17 +73,16 @@ export interface Report {
   readonly peakMemoryMiB: number;
 }
 
-/** Adds batches up. */
-export async function summarise(
-  pipeline: Pipeline,
-  batches: readonly BatchResult[],
-  { choice, scene }: { readonly choice: PlanChoice; readonly scene: Scene },
+/** The report of a run. */
+export async function reportOf(
+  engine: Engine,
+  prepared: PreparedRun,
+  generated: Generated,
 ): Promise<Report> {
-  const { model, backend, choice: { reason }, runsPerStep, precision } = pipeline;
-  const { steps, guidance, seeds: [seed], notices } = batches[0]!; // at least one picture was asked for
-  const labels = batches.flatMap((batch) => batch.labels);
-  const seconds = sum(batches, ({ loopSeconds }) => loopSeconds);
-  const plan = reportPlan(scene, batches, choice);
+  const { model, backend, choice: { reason }, runsPerStep, precision } = engine;
+  const { request: { scene } } = prepared;
+  const { labels, seeds, steps, guidance, planReason, notices, loopSeconds } = generated;
+  const plan = reportPlan(scene, generated);
   const rows = labels.length * rowsPerPicture(scene, guidance);
   const macs = fullMacs(scene) * rows * steps / (plan?.predictedSpeedup ?? 1);
   return {
@@ -98,36 +92,34 @@ export async function summarise(
     reason,
     precision,
     labels,
-    ...(seed !== undefined && { seed }),
-    seeds: seed === undefined ? [] : labels.map((_, i) => seed + i),
+    ...(seeds[0] !== undefined && { seed: seeds[0] }),
+    seeds,
     steps,
     guidance,
     ...(plan !== undefined && { plan }),
-    planReason: choice.reason,
+    planReason,
     notices,
     runsPerStep,
-    seconds,
-    conditioningSeconds: sum(batches, (batch) => batch.conditioningSeconds),
-    msPerStep: seconds * 1000 / (steps * batches.length),
-    gflopPerSecond: 2 * macs / seconds / 1e9,
+    seconds: loopSeconds,
+    conditioningSeconds: generated.conditioningSeconds,
+    msPerStep: loopSeconds * 1000 / engine.stepsOf(prepared),
+    gflopPerSecond: 2 * macs / loopSeconds / 1e9,
     peakMemoryMiB: process.resourceUsage().maxRSS / 1024,
   };
 }
 
 function reportPlan(
   { transformer }: Scene,
-  batches: readonly BatchResult[],
-  { named }: PlanChoice,
+  { plan, kinds, peakFeatureBytes }: Generated,
 ): PlanReport | undefined {
-  if (named === undefined) return undefined;
-  const { kinds } = batches[0]!; // all batches follow one plan
+  if (plan === undefined) return undefined;
   const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
   return {
-    name: named.name,
-    digest: planDigest(named.plan),
+    name: plan.name,
+    digest: planDigest(plan.plan),
     steps: { full: count("full"), mixed: count("mixed"), reuse: count("reuse") },
-    predictedSpeedup: predictSpeedup(compilePlan(named.plan), modelCost(transformer)),
-    peakFeatureBytes: Math.max(...batches.map(({ peakFeatureBytes }) => peakFeatureBytes)),
+    predictedSpeedup: predictSpeedup(compilePlan(plan.plan), modelCost(transformer)),
+    peakFeatureBytes,
   };
 }
 

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";

@@ -7,7 +7,7 @@
  *
  * ```ts ignore
  * import compiled from "./ort.wasm";
- * import { serveWorker } from "@invardiff/edge/workers";
+ * import { serveWorker } from "@invardiff/edge/cloudflare";
  *
  * export default serveWorker(compiled);
  * ```

@@ -10,10 +10,13 @@ import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "
 import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
 import { PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
+import { choosePlan, type PlanOffer } from "../plan/choose.ts";
+import { hasOneSlot } from "../plan/fit.ts";
 import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import { mayVisit } from "../sampler/solvers.ts";
-import type { ModelFacts } from "./library.ts";
+import type { ModelFacts } from "./pipeline.ts";
 
 /** A plan and what it is called. */
 export interface NamedPlan {
@@ -29,9 +32,6 @@ const FILES: Readonly<Record<string, unknown>> = {
   "fashion-dit.ddim50.slow": ddim50Slow,
   "fashion-dit.ddim50.turbo": ddim50Turbo,
 };
-
-/** The level that {@linkcode findPlan} takes. */
-const DEFAULT_LEVEL = "fast";
 
 /** Names of the bundled plans. */
 export const bundledPlans: readonly string[] = Object.keys(FILES);
@@ -56,14 +56,8 @@ export function loadPlan(name: string): Plan {
 }
 
 /**
- * Finds the bundled plan for a model: made for its weights, its sampler and this many steps, and of
- * level `fast`. The other levels are for those who name them.
- *
- * ```ts ignore
- * const pipeline = await openPipeline();
- * const found = await findPlan(pipeline.model);
- * const { latents } = await pipeline.generate({ seed: 7, plan: found?.plan }); // in full if none fits
- * ```
+ * Finds the bundled plan that `plan: "auto"` follows: made for a model's weights, its sampler and this many
+ * steps, of level `fast` if there is one.
  *
  * @param steps Sampling steps; the model's own unless given.
  * @returns `undefined` when no bundled plan fits.
@@ -72,12 +66,22 @@ export async function findPlan(
   model: Pick<ModelFacts, "sampler" | "fingerprint">,
   steps: number = model.sampler.steps,
 ): Promise<NamedPlan | undefined> {
-  const fingerprint = await model.fingerprint();
-  return bundledPlans
-    .filter((name) => name.endsWith(`.${DEFAULT_LEVEL}`))
-    .map((name) => ({ name, plan: loadPlan(name) }))
-    .find(({ plan: { fingerprints, sampler } }) =>
-      fingerprints.includes(fingerprint) && sampler.name === model.sampler.name &&
-      sampler.times.length === steps && mayVisit(model.sampler, sampler.times)
-    );
+  const facts = { sampler: model.sampler, fingerprint: await model.fingerprint() };
+  const fitting = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }))
+    .filter(({ plan }) => suits(plan, facts));
+  return choosePlan(fitting, { word: "auto", steps, offerOf });
+}
+
+/** Whether a plan was made for these weights and this sampler; its number of steps is another matter. */
+export function suits(
+  plan: Plan,
+  { fingerprint, sampler }: { readonly fingerprint: string; readonly sampler: SamplerDefaults },
+): boolean {
+  return plan.fingerprints.includes(fingerprint) && plan.sampler.name === sampler.name &&
+    hasOneSlot(plan) && mayVisit(sampler, plan.sampler.times);
+}
+
+/** What the rule of choice looks at. */
+export function offerOf({ name, plan }: NamedPlan): PlanOffer {
+  return { name, steps: plan.sampler.times.length };
 }

@@ -1,223 +1,117 @@
 /**
- * From labels and a seed to latents: the loop that ties model, backend and sampler together.
+ * A pipeline as its users see it: what it does, without how it is built.
  *
  * @module
  */
 
 import type { DownloadEvent } from "../assets/hub/download_meter.ts";
 import type { ModelLocation } from "../assets/location.ts";
-import type { Backend } from "../backend/backend.ts";
-import { type BackendChoice, type BackendOptions, openBackend } from "../backend/select.ts";
-import type { Model } from "../model/model.ts";
-import { openModel } from "../model/open_model.ts";
-import { BackendError } from "../errors.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
+import type { BackendName } from "../backend/backend.ts";
+import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { memoryNeeds, misfitOf } from "./memory/needs.ts";
-import { Decoding, type DecodingOptions } from "./decode/decoding.ts";
-import {
-  type RoundedLayers,
-  roundedLowering,
-  type WeightPrecision,
-} from "./precision/rounded_layers.ts";
-import { roomCheck } from "./memory/check.ts";
-import {
-  choosePrecision,
-  precisionName,
-  type PrecisionReport,
-  roundLayers,
-} from "./precision/choose.ts";
-import { WEIGHT_ADVICE } from "./memory/run.ts";
-import { Executor } from "./executor.ts";
-import { FeatureCache } from "./feature_cache.ts";
-import { prepareRun } from "./prepare.ts";
-import { type PromptEncoder, withEncodedPrompts } from "./prompts.ts";
+import type { DecodingOptions } from "./decode/decoding.ts";
+import type { Generated } from "./generated.ts";
+import type { WeightPrecision } from "./precision/rounded_layers.ts";
+import type { PromptEncoder } from "./prompts.ts";
+import type { PrecisionReport } from "./precision/choose.ts";
 import type { GenerateOptions } from "./request.ts";
-import { type RunResult, runSteps, type StepReport } from "./run.ts";
-import { fullSteps } from "./segment/step_segments.ts";
-
-export type { GenerateOptions } from "./request.ts";
-export type { StepReport } from "./run.ts";
+import type { StepReport } from "./run.ts";
 
 /** What to open. */
-export interface PipelineOptions extends BackendOptions {
+export interface PipelineOptions {
   /**
    * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, .safetensors or .pt file, or files in
    * memory; the embedded model unless given.
    */
   readonly model?: ModelLocation;
-  /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
-  readonly sampler?: "original";
+  /**
+   * Execution provider. `auto`, unless given, is WebGPU on a hardware adapter, else native where a local
+   * `node_modules` has onnxruntime-node, else wasm.
+   */
+  readonly backend?: BackendName | "auto";
+  /** Threads of wasm and native; all cores unless given. */
+  readonly threads?: number;
   /**
    * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
    * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
    */
   readonly weights?: WeightPrecision;
-  /** Encodes prompts, for a model of text; the caller's own. */
+  /**
+   * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
+   * (workerd). With it, `auto` is wasm, on one thread.
+   */
+  readonly compiledModule?: WebAssembly.Module;
+  /**
+   * Where a browser finds onnxruntime-web's own `.mjs` and `.wasm` files, which a bundle does not contain;
+   * beside the script unless given.
+   */
+  readonly runtimeFiles?: RuntimeFiles;
+  /**
+   * `original` samples as the model's authors do, whatever the directory's `scheduler_config.json` says:
+   * for DiT their respacing of steps, and guidance on the first three channels.
+   */
+  readonly sampler?: "original";
+  /** Encodes prompts, for a text-conditioned model; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
-  /** Sees the model before its sessions are loaded: what it throws ends the opening. */
-  readonly onModel?: (model: Model) => void | Promise<void>;
-  /** Hears of each session as it is loaded. */
+  /** Called after each session is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
-  /** Hears of files that come from a hub (`hf://`), and of what its cache answers. */
+  /** Called with the progress of files that come from a hub (`hf://`), and with what its cache answers. */
   readonly onDownload?: (event: DownloadEvent) => void;
   /** Stops opening. */
   readonly signal?: AbortSignal;
 }
 
-/** The finished run. */
-export interface Generated extends RunResult {
-  /** Circumstances in which this run differs from its plan's calibration, in sentences. */
-  readonly notices: readonly string[];
+/** What an opened model is. */
+export interface ModelFacts {
+  /** Short name. */
+  readonly id: string;
+  /** Latent shape, such as `[C, H, W]`; of a picture of the model's own size, where it can make others. */
+  readonly latent: readonly number[];
+  /** Number of classes; labels are 0 … classes − 1. */
+  readonly classes: number;
+  /** Name of each class, in label order; empty when unknown. */
+  readonly classNames: readonly string[];
+  /** How it is sampled unless the caller wants it otherwise. */
+  readonly sampler: SamplerDefaults;
+  /** Identity that plans bind to: equal for the same weights however they are packed. */
+  fingerprint(): Promise<string>;
 }
 
-/** A model on a backend, ready to generate. One run at a time uses its device memory best. */
+/** A model on a backend, ready to generate. */
 export interface Pipeline {
   /** The opened model. */
-  readonly model: Model;
-  /** The backend that runs it. */
-  readonly backend: Backend;
-  /** Why this backend was chosen. */
-  readonly choice: BackendChoice;
-  /** Runs single steps; for those who drive a run themselves. */
-  readonly executor: Executor;
-  /** Precision of its weights. */
+  readonly model: ModelFacts;
+  /** What runs it, in words such as `wasm, 2 threads`. */
+  readonly backend: { readonly name: BackendName; readonly description: string };
+  /** Precision of its weights, and what rounding did to each layer. */
   readonly precision: PrecisionReport;
-  /** Graphs that run in a step without a plan. */
-  readonly runsPerStep: number;
-  /** Pictures `(n, 1 or 3, H, W)` of final latents. */
-  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
-  /** A rough look at latents on the way, `(n, 1 or 3, h, w)`. */
-  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
-  /** Runs to the end. @throws {RangeError | TypeError} When an option is out of range. */
+  /**
+   * Generates pictures; several batches where there are many.
+   *
+   * ```ts ignore
+   * const { pictures } = await pipeline.generate({ label: "Sneaker", seed: 7 });
+   * await Deno.writeFile("sneaker.png", await pictures[0].png());
+   * ```
+   *
+   * @throws {RangeError | TypeError} When an option is out of range.
+   * @throws {PlanError} When the plan does not fit.
+   */
   generate(options?: GenerateOptions): Promise<Generated>;
-  /** Runs step by step; leaving the loop early frees everything. */
+  /** Runs step by step; leaving the loop early frees what the run held. */
   steps(options?: GenerateOptions): AsyncGenerator<StepReport, Generated, undefined>;
+  /**
+   * Pictures `(n, 1 or 3, H, W)` in about [-1, 1] of final latents, for {@linkcode toPictures}: by the
+   * autoencoder of the model's pipeline directory, or as they are where latents are pixels.
+   *
+   * @throws {RangeError} When latents do not fit the model, or it has nothing to decode them with.
+   */
+  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
+  /**
+   * A rough look at latents on the way, such as {@linkcode StepReport.estimate}: `(n, 1 or 3, h, w)` at a
+   * small part of a step's cost. The first one of an autoencoder takes longer.
+   */
+  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
   /** Frees sessions, weights, backend and files. */
   close(): Promise<void>;
-}
-
-/**
- * Opens a model on a backend and loads its sessions.
- *
- * ```ts ignore
- * const pipeline = await openPipeline();
- * const { latents } = await pipeline.generate({ labels: ["Sneaker"], seed: 7 });
- * await pipeline.close();
- * ```
- *
- * @throws {AssetError} When the model cannot be opened.
- * @throws {BackendError} When the backend cannot be opened or has no room for the model.
- */
-export async function openPipeline(options: PipelineOptions = {}): Promise<Pipeline> {
-  const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
-  const opened: { backend?: Backend; executor?: Executor } = {};
-  try {
-    await options.onModel?.(model);
-    const { backend, choice } = await openBackend(options);
-    opened.backend = backend;
-    const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
-    expectRoom(model, backend, rounded);
-    opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
-    const [full] = fullSteps(1, model.transformer.modules.length);
-    await opened.executor.load(full!, options); // one step was asked for
-    return new ModelPipeline({ model, choice, executor: opened.executor }, options.promptEncoder);
-  } catch (error) {
-    await opened.executor?.dispose();
-    await opened.backend?.dispose();
-    await model.close();
-    throw error;
-  }
-}
-
-/** Refuses, before loading, a model whose weights a backend cannot hold. */
-function expectRoom(
-  { id, transformer }: Model,
-  { description, weightLimit }: Backend,
-  rounded: RoundedLayers | undefined,
-): void {
-  if (weightLimit === undefined) return;
-  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
-  const misfit = misfitOf(needs, { weights: weightLimit });
-  if (misfit !== undefined) {
-    throw new BackendError(
-      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
-    );
-  }
-}
-
-/** Where the embedded model lies, relative to this module. */
-export const EMBEDDED_MODEL: URL = new URL(
-  "../../models/fashion-dit/",
-  import.meta.url ?? "file:///", // workerd's modules lie nowhere; models are given there
-);
-
-class ModelPipeline implements Pipeline {
-  readonly model: Model;
-  readonly choice: BackendChoice;
-  readonly executor: Executor;
-  readonly #decoding: Decoding;
-  readonly #expectRoom: ReturnType<typeof roomCheck>;
-
-  constructor(
-    { model, choice, executor }: Pick<Pipeline, "model" | "choice" | "executor">,
-    readonly promptEncoder: PromptEncoder | undefined,
-  ) {
-    this.model = model;
-    this.choice = choice;
-    this.executor = executor;
-    this.#decoding = new Decoding(model, executor.backend);
-    const { rounded } = executor;
-    this.#expectRoom = roomCheck(
-      model,
-      executor.backend,
-      rounded && roundedLowering(rounded.options),
-    );
-  }
-
-  get backend(): Backend {
-    return this.executor.backend;
-  }
-
-  get precision(): PrecisionReport {
-    const { rounded } = this.executor;
-    const held = rounded?.options.precision ?? "f32";
-    return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
-  }
-
-  get runsPerStep(): number {
-    return this.executor.runsPerStep;
-  }
-
-  async generate(options: GenerateOptions = {}): Promise<Generated> {
-    const run = this.steps(options);
-    for (let next = await run.next();; next = await run.next()) {
-      if (next.done === true) return next.value;
-    }
-  }
-
-  async *steps(given: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
-    const { model, executor } = this;
-    const options = await withEncodedPrompts(given, this.promptEncoder);
-    const prepared = await prepareRun(model, options, precisionName(this.precision.weights));
-    this.#expectRoom(prepared);
-    const features = new FeatureCache();
-    const { signal } = options;
-    const run = runSteps({ ...prepared, model, executor, features, signal });
-    return { ...yield* run, notices: prepared.notices };
-  }
-
-  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
-    return this.#decoding.decode(latents, options);
-  }
-
-  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
-    return this.#decoding.preview(latents, options);
-  }
-
-  async close(): Promise<void> {
-    await this.#decoding.dispose();
-    await this.executor.dispose();
-    await this.backend.dispose();
-    await this.model.close();
-  }
 }

@@ -8,7 +8,7 @@
 import type { Model } from "../model/model.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
-import type { Plan } from "../plan/plan.ts";
+import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import { planTarget } from "./plan_facts.ts";
 import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { fullSteps } from "./segment/step_segments.ts";
@@ -17,8 +17,8 @@ import { fullSteps } from "./segment/step_segments.ts";
 export interface PreparedRun {
   /** What to generate, about what, sampled how. */
   readonly request: ResolvedRequest;
-  /** What to reuse; absent = nothing. */
-  readonly plan?: Plan | undefined;
+  /** The plan, if there is one, and why. */
+  readonly choice: PlanChoice;
   /** What each step does, one for each time of the sampler. */
   readonly steps: readonly Step[];
   /** A sentence for each circumstance in which the run differs from its plan's calibration. */
@@ -37,14 +37,51 @@ export async function prepareRun(
   options: GenerateOptions,
   precision?: string,
 ): Promise<PreparedRun> {
-  const { plan } = options;
-  const request = resolveRequest(model, options);
+  const choice = await resolvePlan(model, options);
+  const plan = choice.named?.plan;
+  const request = resolveRequest(model, { ...options, plan });
   const { sampler: { times }, guidance, scene: { tokenGrid }, sigmas } = request;
   if (plan === undefined) {
     const steps = fullSteps(times.length, model.transformer.modules.length);
-    return { request, steps, notices: [] };
+    return { request, choice, steps, notices: [] };
   }
   const target = await planTarget(model, { times, sigmas, guidance, tokenGrid, precision });
   const notices = checkPlanFits(plan, target);
-  return { request, plan, steps: compilePlan(plan).steps, notices };
+  return { request, choice, steps: compilePlan(plan).steps, notices };
+}
+
+/** A plan, if there is one, and why. */
+export interface PlanChoice {
+  /** Absent when every step is computed in full. */
+  readonly named?: NamedPlan;
+  /** Half a sentence. */
+  readonly reason: string;
+}
+
+/**
+ * The plan that options ask for.
+ *
+ * @throws {PlanError} When no bundled plan has that name.
+ * @throws {TypeError} When it is neither a word nor a plan.
+ */
+export async function resolvePlan(
+  model: Model,
+  { plan = "auto", steps, sigmas }: Pick<GenerateOptions, "plan" | "steps" | "sigmas">,
+): Promise<PlanChoice> {
+  const reason = "asked for";
+  if (plan === "none") return { reason };
+  if (plan === "auto") {
+    const length = steps ?? sigmas?.length ?? model.sampler.steps;
+    const named = await findPlan(model, length);
+    if (named !== undefined) return { named, reason: "the bundled plan that fits" };
+    return { reason: `no bundled plan fits ${model.id}, ${model.sampler.name}, ${length} steps` };
+  }
+  if (typeof plan === "string") return { named: { name: plan, plan: loadPlan(plan) }, reason };
+  const isObject = typeof plan === "object" && plan !== null; // callers in JavaScript have no types
+  if (isObject && "plan" in plan) return { named: plan, reason };
+  if (isObject && "modules" in plan) return { named: { name: "given", plan }, reason };
+  throw new TypeError(
+    'Cannot generate: plan must be "auto", "none", the name of a bundled plan or a plan that was read: ' +
+      `current value is ${JSON.stringify(plan)?.slice(0, 60)}`,
+  );
 }

@@ -7,6 +7,7 @@
 import type { Model } from "../model/model.ts";
 import type { Conditions, Scene } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { NamedPlan } from "./bundled_plans.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { makeSampler } from "../sampler/solvers.ts";
@@ -29,15 +30,21 @@ export interface ConditionOptions {
 
 /** What to generate; what is left out is the model's default. */
 export interface GenerateOptions extends ConditionOptions {
+  /** Class index or name; of a text-conditioned model, the row of text. */
+  readonly label?: number | string;
   /**
-   * One class index or name for each picture; the first ten classes unless given. Of a model of text, the
-   * row of text; every row once unless given.
+   * One label for each picture; the first ten classes unless given, or every row of text once. With `count`
+   * they are taken in turn.
    */
   readonly labels?: readonly (number | string)[];
   /** Prompts instead of text features, for a pipeline with an encoder. */
   readonly prompts?: readonly string[];
-  /** Noise of picture i comes from `seed + i`, 0 unless given; or a seed for each picture. */
-  readonly seed?: number | readonly number[];
+  /** How many pictures; one for each label, or for each of `seeds`, unless given. */
+  readonly count?: number;
+  /** Noise of picture i comes from `seed + i`; 0 unless given. */
+  readonly seed?: number;
+  /** A seed for each picture, instead of `seed`. */
+  readonly seeds?: readonly number[];
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */
   readonly noise?: Tensor;
   /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
@@ -49,8 +56,13 @@ export interface GenerateOptions extends ConditionOptions {
    * them above 1, or none.
    */
   readonly guidance?: number | readonly number[];
-  /** What to reuse at which step; without a plan everything runs. */
-  readonly plan?: Plan | undefined;
+  /**
+   * What to reuse at which step: `auto`, unless given, is the bundled plan that fits model and steps, if one
+   * does; `none` computes every step in full; else the name of a bundled plan, or a plan.
+   */
+  readonly plan?: "auto" | "none" | (string & Record<never, never>) | Plan | NamedPlan | undefined;
+  /** `latents` leaves decoding out; `pictures` unless given. */
+  readonly output?: "pictures" | "latents";
   /** Stops before the next graph; nothing is left behind. */
   readonly signal?: AbortSignal;
 }
@@ -78,7 +90,7 @@ export interface ResolvedRequest {
 }
 
 /**
- * Fills in the model's defaults.
+ * Fills in the model's defaults; of the plan it takes only the number of steps.
  *
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
  */
@@ -86,8 +98,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
   const { sigmas } = options;
   const scene = sceneOf(model, options);
   const labels = resolveLabels(model, options, scene);
-  const steps = options.steps ?? options.plan?.sampler.times.length ?? sigmas?.length ??
-    model.sampler.steps;
+  const steps = options.steps ?? planSteps(options.plan) ?? sigmas?.length ?? model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
   const seeds = resolveSeeds(options, labels.length);
   return {
@@ -120,20 +131,27 @@ export function sceneOf(
   return model.scene({ conditions: all, grid, noiseDims: noise?.dims });
 }
 
+/** Steps of a plan that was read; of one that is only named, who reads it passes it on. */
+function planSteps(plan: GenerateOptions["plan"]): number | undefined {
+  return typeof plan !== "object"
+    ? undefined
+    : "plan" in plan
+    ? planSteps(plan.plan)
+    : plan.sampler.times.length;
+}
+
 /** Seeds are checked even where noise is given; then there are none. */
-function resolveSeeds({ seed = 0, noise }: GenerateOptions, pictures: number): number[] {
-  const given = typeof seed === "number" ? undefined : seed;
-  if (given !== undefined && given.length !== pictures) {
+function resolveSeeds({ seed = 0, seeds, noise }: GenerateOptions, pictures: number): number[] {
+  if (seeds !== undefined && seeds.length !== pictures) {
     throw new RangeError(
       `Cannot generate: seeds must be ${pictures}, one for each picture: ` +
-        `current value is ${given.length}`,
+        `current value is ${seeds.length}`,
     );
   }
-  const first = typeof seed === "number" ? seed : 0;
-  checkWithin("seed", first, 0, Number.MAX_SAFE_INTEGER - pictures);
-  for (const each of given ?? []) checkWithin("seed", each, 0, Number.MAX_SAFE_INTEGER);
+  checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - pictures);
+  for (const each of seeds ?? []) checkWithin("seed", each, 0, Number.MAX_SAFE_INTEGER);
   if (noise !== undefined) return [];
-  return given === undefined ? Array.from({ length: pictures }, (_, i) => first + i) : [...given];
+  return seeds === undefined ? Array.from({ length: pictures }, (_, i) => seed + i) : [...seeds];
 }
 
 /** The one place where noise is made: picture i's from seed i alone. */
@@ -166,9 +184,12 @@ export function resolveLabel(
 
 function resolveLabels(
   model: Model,
-  options: GenerateOptions,
+  { label, labels, count: wanted, seeds }: GenerateOptions,
   { conditions }: Scene,
 ): number[] {
+  if (label !== undefined && labels !== undefined) {
+    throw new TypeError("Cannot generate: label must not be given together with labels");
+  }
   const count = conditions ?? model.classes;
   if (count === 0) {
     throw new RangeError(
@@ -177,12 +198,20 @@ function resolveLabels(
   }
   const length = conditions ?? Math.min(model.classes, 10);
   const first = Array.from({ length }, (_, label) => label);
-  const labels = options.labels?.map((label) => resolveLabel(model, label, count)) ?? first;
-  if (labels.length > 0) return labels;
-  throw new RangeError(
-    "Cannot generate: labels must name at least one class: current value is none",
-  );
+  const given = label === undefined ? labels : [label];
+  const cycle = given?.map((each) => resolveLabel(model, each, count)) ?? first;
+  if (cycle.length === 0) {
+    throw new RangeError(
+      "Cannot generate: labels must name at least one class: current value is none",
+    );
+  }
+  const pictures = wanted ?? (label === undefined ? cycle.length : seeds?.length ?? 1);
+  checkWithin("count", pictures, 1, MAX_PICTURES);
+  return Array.from({ length: pictures }, (_, i) => cycle[i % cycle.length]!);
 }
+
+/** Pictures of one call. */
+const MAX_PICTURES = 100_000;
 
 function resolveGuidance(
   model: Model,

@@ -28,6 +28,12 @@ import { disposeAll, type Values } from "./device_values.ts";
 export interface StepReport extends StepTime {
   /** Steps of the run. */
   readonly steps: number;
+  /** Index of the first picture of `latents`: pictures are made in batches. */
+  readonly first: number;
+  /** Steps of all batches that are finished. */
+  readonly done: number;
+  /** Steps of all batches. */
+  readonly total: number;
   /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
   readonly latents: Tensor;
   /** Where the loop is after this step: all that it would need to go on from here. */
@@ -42,18 +48,10 @@ export interface StepReport extends StepTime {
   readonly keptBytes: number;
 }
 
-/** A finished run. */
+/** A finished batch. */
 export interface RunResult {
   /** Final latents `(n, C, H, W)`. */
   readonly latents: Tensor;
-  /** Label of each picture. */
-  readonly labels: readonly number[];
-  /** Seed of each picture; empty where noise was given. */
-  readonly seeds: readonly number[];
-  /** Sampling steps. */
-  readonly steps: number;
-  /** Guidance scale. */
-  readonly guidance: number;
   /** Seconds of the loop, the sum of its steps. */
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loop. */
@@ -78,16 +76,29 @@ export interface Run {
   readonly probe?: boolean | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
+  /** Which batch of how many this is, and its first picture; the only one unless given. */
+  readonly place?: BatchPlace | undefined;
 }
+
+/** Where a batch stands among those of one call. */
+export interface BatchPlace {
+  /** Its first picture. */
+  readonly first: number;
+  /** Batches before it. */
+  readonly batch: number;
+  /** All batches. */
+  readonly batches: number;
+}
+
+const ONLY_BATCH: BatchPlace = { first: 0, batch: 0, batches: 1 };
 
 /** Runs step by step; leaving the loop early frees everything. */
 export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult, undefined> {
-  const { request, steps, features } = run;
-  const { noise, seeds, labels, guidance } = request;
+  const { request, features } = run;
   const started = performance.now();
   const table = await conditionRun(run);
   const conditioned = performance.now();
-  let latents = noise;
+  let latents = request.noise;
   let loopSeconds = 0;
   for await (const report of sampleFrom(run, { table, state: startOf(latents) })) {
     latents = report.latents;
@@ -96,10 +107,6 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
   }
   return {
     latents,
-    labels,
-    seeds,
-    steps: steps.length,
-    guidance,
     loopSeconds,
     conditioningSeconds: (conditioned - started) / 1000,
     peakFeatureBytes: features.peakBytes,
@@ -119,7 +126,8 @@ export async function* sampleFrom(
   run: Run,
   { table, state: start }: StartingPoint,
 ): AsyncGenerator<StepReport, void, undefined> {
-  const { request: { sampler }, steps, features } = run;
+  const { request: { sampler }, steps, features, place = ONLY_BATCH } = run;
+  const { first, batch, batches } = place;
   const constants = await constantsOf(run);
   const denoise = denoiser(run, { table, constants });
   let before = performance.now();
@@ -130,6 +138,9 @@ export async function* sampleFrom(
         latents: step.state.latent,
         kind: steps[step.index]!.kind, // one step for each time
         steps: steps.length,
+        first,
+        done: batch * steps.length + step.index + 1,
+        total: batches * steps.length,
         seconds: (performance.now() - before) / 1000,
         keptBytes: features.bytes,
       };

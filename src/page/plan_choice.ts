@@ -4,24 +4,20 @@
  * @module
  */
 
+import { choosePlan, type PlanOffer } from "../plan/choose.ts";
 import type { PlanView } from "./contract.ts";
 import { formatFactor } from "./format.ts";
 
 /** A choice of the form: `auto`, `none`, or a plan's id. */
 export type PlanChoice = string;
 
-/** The level that `auto` prefers; the server does as well. */
-const DEFAULT_LEVEL = ".fast";
-
 /** The plan of a choice for so many steps; `undefined` when everything is computed. */
 export function resolvePlan(
   choice: PlanChoice,
   { steps, plans }: { readonly steps: number; readonly plans: readonly PlanView[] },
 ): PlanView | undefined {
-  if (choice === "none") return undefined;
-  if (choice !== "auto") return plans.find(({ id }) => id === choice);
-  const fitting = plans.filter((plan) => plan.steps === steps);
-  return fitting.find(({ id }) => id.endsWith(DEFAULT_LEVEL)) ?? fitting[0];
+  const offerOf = ({ id, steps }: PlanView): PlanOffer => ({ name: id, steps });
+  return choosePlan(plans, { word: choice, steps, offerOf });
 }
 
 /** A line of the list. */

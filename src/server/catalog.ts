@@ -5,13 +5,12 @@
  */
 
 import { PlanError } from "../errors.ts";
-import type { NamedPlan } from "../engine/bundled_plans.ts";
+import { type NamedPlan, offerOf, suits } from "../engine/bundled_plans.ts";
+import { choosePlan } from "../plan/choose.ts";
 import { oneOf } from "../nearest_names.ts";
-import { mayVisit } from "../sampler/solvers.ts";
 import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
 import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
-import { hasOneSlot } from "../plan/fit.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -41,9 +40,6 @@ export interface Catalog {
   readonly created: number;
 }
 
-/** The level that `auto` prefers. */
-const DEFAULT_LEVEL = ".fast";
-
 /** Makes the catalog of these models and plans. */
 export function makeCatalog(
   models: readonly RendererFacts[],
@@ -54,7 +50,7 @@ export function makeCatalog(
   return {
     models: [...distinct.values()].map((facts) => ({
       facts,
-      plans: served.filter(({ plan }) => fits(plan, facts)),
+      plans: served.filter(({ plan }) => suits(plan, facts)),
     })),
     plans: served,
     created: Math.floor(Date.now() / 1000),
@@ -64,12 +60,6 @@ export function makeCatalog(
 function servedPlan({ name, plan }: NamedPlan): ServedPlan {
   const { steps, maxStaleness } = compilePlan(plan);
   return { name, plan, digest: planDigest(plan), steps, maxStaleness };
-}
-
-function fits(plan: NamedPlan["plan"], facts: RendererFacts): boolean {
-  const { fingerprints, sampler } = plan;
-  return fingerprints.includes(facts.fingerprint) && sampler.name === facts.sampler.name &&
-    hasOneSlot(plan) && mayVisit(facts.sampler, sampler.times);
 }
 
 /**
@@ -108,17 +98,13 @@ export function findServedPlan({ plans }: Pick<Catalog, "plans">, id: string): S
  *
  * @throws {RequestError} 404 when there is none of that id, 400 when it does not fit the model or the steps.
  */
-export function choosePlan(
+export function requestedPlan(
   catalog: Catalog,
   { facts, plans }: ServedModel,
   { word, steps }: { readonly word: string; readonly steps: number | undefined },
 ): ServedPlan | undefined {
-  if (word === "none") return undefined;
-  if (word === "auto") {
-    const fitting = plans.filter(({ steps: { length } }) =>
-      length === (steps ?? facts.sampler.steps)
-    );
-    return fitting.find(({ name }) => name.endsWith(DEFAULT_LEVEL)) ?? fitting[0];
+  if (word === "none" || word === "auto") {
+    return choosePlan(plans, { word, steps: steps ?? facts.sampler.steps, offerOf });
   }
   const plan = findServedPlan(catalog, word);
   if (!plans.includes(plan)) {

@@ -8,9 +8,9 @@ import { Hono } from "hono";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";
 import {
-  choosePlan,
   findModel,
   findServedPlan,
+  requestedPlan,
   type ServedModel,
   type ServedPlan,
   speedupOf,
@@ -61,7 +61,7 @@ function modelView(server: ServerState, model: ServedModel): Readonly<Record<str
   const { facts, plans } = model;
   const word = server.defaults.plan;
   const fits = word === "auto" || word === "none" || plans.some(({ name }) => name === word);
-  const standard = choosePlan(server.catalog, model, {
+  const standard = requestedPlan(server.catalog, model, {
     word: fits ? word : "none",
     steps: undefined,
   });

@@ -9,8 +9,8 @@ import type { PictureRequest } from "../worker/renderer.ts";
 import { type GenerationBody, ignoredFields, type OutputFormat } from "./api.ts";
 import {
   type Catalog,
-  choosePlan,
   findModel,
+  requestedPlan,
   type ServedModel,
   type ServedPlan,
   stepCosts,
@@ -68,7 +68,10 @@ export function resolveSpec(
   const model = findModel(catalog, body.model);
   expectPixels(model);
   expectClasses(model);
-  const plan = choosePlan(catalog, model, { word: body.plan ?? defaults.plan, steps: body.steps });
+  const plan = requestedPlan(catalog, model, {
+    word: body.plan ?? defaults.plan,
+    steps: body.steps,
+  });
   const steps = body.steps ?? plan?.steps.length ?? model.facts.sampler.steps;
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
   const label = labelOf(body, model);

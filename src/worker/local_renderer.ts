@@ -5,8 +5,9 @@
  */
 
 import { pictureShape } from "../engine/decode/decoding.ts";
-import type { PipelineOptions } from "../engine/library.ts";
-import { type Generated, openPipeline, type Pipeline } from "../engine/pipeline.ts";
+import type { PipelineOptions } from "../engine/pipeline.ts";
+import type { Generated } from "../engine/generated.ts";
+import { type Engine, openEngine } from "../engine/engine.ts";
 import { sceneOf } from "../engine/request.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { Scene } from "../model/scene.ts";
@@ -25,11 +26,11 @@ export interface LocalOptions extends PipelineOptions {
 /**
  * Opens a model for rendering on this thread.
  *
- * @throws {AssetError | BackendError} As {@linkcode openPipeline}.
+ * @throws {AssetError | BackendError} As {@linkcode openEngine}.
  * @throws {RangeError} When conditions do not fit the model.
  */
 export async function openLocalRenderer(options: LocalOptions = {}): Promise<Renderer> {
-  const pipeline = await openPipeline(options);
+  const pipeline = await openEngine(options);
   try {
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
@@ -51,7 +52,7 @@ interface Opened {
 class LocalRenderer implements Renderer {
   readonly facts: RendererFacts;
 
-  constructor(readonly pipeline: Pipeline, readonly opened: Opened) {
+  constructor(readonly pipeline: Engine, readonly opened: Opened) {
     this.facts = opened.facts;
   }
 
@@ -62,9 +63,10 @@ class LocalRenderer implements Renderer {
       ...conditions,
       labels: batch.pictures.map(({ label }) => label),
       guidance: batch.pictures.map(({ guidance }) => guidance),
-      seed: batch.pictures.map(({ seed }) => seed),
+      seeds: batch.pictures.map(({ seed }) => seed),
       steps: batch.steps,
-      plan: batch.plan,
+      plan: batch.plan ?? "none",
+      output: "latents",
       ...(signal !== undefined && { signal }),
     });
     for (let next = await run.next();; next = await run.next()) {
@@ -109,7 +111,7 @@ class LocalRenderer implements Renderer {
 }
 
 async function factsOf(
-  { model, backend, choice, precision: { weights } }: Pipeline,
+  { model, backend, choice, precision: { weights } }: Engine,
   { scene, options }: { readonly scene: Scene; readonly options: LocalOptions },
 ): Promise<RendererFacts> {
   const { id, classes, classNames, nullLabel, sampler } = model;

@@ -7,7 +7,7 @@
  */
 import type { Backend } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { buildSegment, type Segment, segmentOutputs } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import type { Model } from "../../src/model/model.ts";

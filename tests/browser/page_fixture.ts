@@ -1,7 +1,7 @@
 /** A real browser on the real page of a real server: the embedded model on one wasm thread. */
 import type { Browser, Page } from "playwright-core";
 import { buildPage } from "../../scripts/build/page.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
 import { directoryAssets } from "../../src/server/page_assets.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
 import { comparedRuns, comparePlan } from "../../src/calibrate/compare.ts";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { PlanError } from "../../src/errors.ts";
 
 Deno.test("comparePlan() of a plan without reuse finds equal pictures and nothing kept", async () => {
@@ -56,9 +56,9 @@ Deno.test("comparePlan() refuses a plan for another model, and rounds below 1", 
   });
 });
 
-async function withPipeline(use: (pipeline: Pipeline) => Promise<void>): Promise<void> {
+async function withPipeline(use: (pipeline: Engine) => Promise<void>): Promise<void> {
   const model = new URL("../golden/dit-a/", import.meta.url);
-  const pipeline = await openPipeline({ model, backend: "wasm" });
+  const pipeline = await openEngine({ model, backend: "wasm" });
   try {
     await use(pipeline);
   } finally {

@@ -5,7 +5,7 @@ import {
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";

@@ -4,7 +4,8 @@
  *     deno run -A tests/conformance/digest_run.ts
  */
 import process from "node:process";
-import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { tileGrid, toPictures } from "../../src/image/picture.ts";
 import { encodePng } from "../../src/image/png.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -16,7 +17,7 @@ async function sha256(numbers: Float32Array | Uint8Array): Promise<string> {
 }
 
 async function latentsOf(model: URL, labels: readonly number[]): Promise<Tensor> {
-  const pipeline = await openPipeline({ model, backend: "wasm", threads: 1 });
+  const pipeline = await openEngine({ model, backend: "wasm", threads: 1 });
   const { latents } = await pipeline.generate({ labels, seed: 7, steps: 4 });
   await pipeline.close();
   return latents;

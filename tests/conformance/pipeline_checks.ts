@@ -1,7 +1,8 @@
 /** What whole pipelines must hold on every backend: interleaving and cancelling. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Backend } from "../../src/backend/backend.ts";
-import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { GraphBuilder } from "../../src/onnx/graph.ts";
 import { encodeModel } from "../../src/onnx/model_proto.ts";
 import { add, multiply } from "../../src/onnx/operators.ts";
@@ -29,8 +30,8 @@ export const PIPELINE_CHECKS: readonly BackendCheck[] = [
 const request: GenerateOptions = { labels: [1, 2], seed: 7, steps: 4 };
 const otherRequest: GenerateOptions = { labels: [3, 4, 5], seed: 8, steps: 5 };
 
-function open(backend: Backend): Promise<Pipeline> {
-  return openPipeline({ model: DIT_A, backend: backend.name });
+function open(backend: Backend): Promise<Engine> {
+  return openEngine({ model: DIT_A, backend: backend.name });
 }
 
 async function checkOverlap(backend: Backend): Promise<void> {

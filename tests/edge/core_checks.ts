@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertMatch } from "@std/assert";
 import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
 import { toPictures } from "../../src/image/picture.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { type Client, json, pixelsOf } from "./client.ts";
 import type { HttpCheck } from "./http_check.ts";
@@ -218,7 +218,7 @@ let pixels: Promise<readonly number[]> | undefined;
 /** The picture of `REQUEST`, drawn here on one wasm thread. */
 function libraryPixels(): Promise<readonly number[]> {
   pixels ??= (async () => {
-    const pipeline = await openPipeline({ backend: "wasm", threads: 1 });
+    const pipeline = await openEngine({ backend: "wasm", threads: 1 });
     const { latents } = await pipeline.generate({ labels: [7], seed: 7, steps: 10 });
     await pipeline.close();
     return [...toPictures(latents)[0]!.pixels]; // one label was asked for

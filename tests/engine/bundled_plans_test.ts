@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { bundledPlans, findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
 import { PlanError } from "../../src/errors.ts";
 import type { Model } from "../../src/model/model.ts";

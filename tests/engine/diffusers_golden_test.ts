@@ -6,7 +6,7 @@ import { openDirectory } from "../../src/assets/source.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { fullStep } from "../../src/engine/segment/step_segments.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { openModel } from "../../src/model/open_model.ts";
@@ -54,7 +54,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
     const rows = backend === "webgpu" ? 1 : 8;
     const noise = sliceRows(await (await golden("dit-a")).read("sample.noise"), 0, rows);
     const labels = (await (await golden("dit-a")).integers("sample.label")).slice(0, rows);
-    const pipeline = await openPipeline({ backend, model: await pipelineFiles(DIFFUSERS) });
+    const pipeline = await openEngine({ backend, model: await pipelineFiles(DIFFUSERS) });
     const { latents } = await pipeline.generate({ labels, noise, steps: 20, guidance: 4 });
     await pipeline.close();
     const wanted = sliceRows(
@@ -90,7 +90,7 @@ async function forward(location: ModelLocation, backend: BackendName): Promise<T
   const labels = (await inputs.integers("calibration.label")).slice(0, 4);
   const times = await inputs.integers("forward.t");
   const batch = times.map((time, i) => ({ time, label: labels[i]! })); // four of each
-  const pipeline = await openPipeline({ backend, model: location });
+  const pipeline = await openEngine({ backend, model: location });
   const { model, executor } = pipeline;
   const { transformer: { conditioning, modules }, weights } = model;
   const table = await computeConditioning(batch, {

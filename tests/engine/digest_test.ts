@@ -8,12 +8,9 @@ import { assertEquals } from "@std/assert";
 import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import { toPictures } from "../../src/image/picture.ts";
-import {
-  type GenerateOptions,
-  openPipeline,
-  type Pipeline,
-  type PipelineOptions,
-} from "../../src/engine/pipeline.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
+import type { PipelineOptions } from "../../src/engine/pipeline.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -138,11 +135,15 @@ const CASES: Readonly<Record<string, Case>> = {
 for (const [name, { open = {}, generate, rows, digests }] of Object.entries(CASES)) {
   Deno.test(`${name}: the bits are those that were recorded`, async () => {
     const opening = typeof open === "function" ? await open() : open;
-    const pipeline = await openPipeline({ backend: "wasm", threads: 1, ...opening });
+    const pipeline = await openEngine({ backend: "wasm", threads: 1, ...opening });
     try {
       const asked = typeof generate === "function" ? await generate() : generate;
       const plan = rows && await planFor(pipeline, asked, rows);
-      const { latents } = await pipeline.generate({ ...asked, ...(plan && { plan }) });
+      const { latents } = await pipeline.generate({
+        plan: "none",
+        ...asked,
+        ...(plan && { plan }),
+      });
       const found = [await digest(latents.data)];
       if (digests.length > 1) found.push(await digestPictures(pipeline, latents, asked));
       assertEquals(found, [...digests]);
@@ -153,14 +154,16 @@ for (const [name, { open = {}, generate, rows, digests }] of Object.entries(CASE
 }
 
 async function planFor(
-  pipeline: Pipeline,
+  pipeline: Engine,
   asked: GenerateOptions,
   rowsOf: (modules: number) => readonly string[],
 ): Promise<Plan> {
   const { architecture, modules } = pipeline.model.transformer;
   const rows = rowsOf(modules.length);
   const times: number[] = [];
-  for await (const { time } of pipeline.steps({ ...asked, steps: rows.length })) times.push(time);
+  for await (const { time } of pipeline.steps({ ...asked, steps: rows.length, plan: "none" })) {
+    times.push(time);
+  }
   return parsePlan(JSON.stringify({
     version: 1,
     architecture,
@@ -175,7 +178,7 @@ async function planFor(
 }
 
 async function digestPictures(
-  pipeline: Pipeline,
+  pipeline: Engine,
   latents: Tensor,
   { grid }: GenerateOptions,
 ): Promise<string> {

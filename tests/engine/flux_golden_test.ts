@@ -5,7 +5,8 @@ import { openSafetensors, type Safetensors } from "../../src/assets/formats/safe
 import { openDirectory } from "../../src/assets/source.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
-import { type GenerateOptions, openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { constantsOf, runSteps, stepInputs } from "../../src/engine/run.ts";
 import { openBackend } from "../../src/backend/select.ts";
@@ -52,7 +53,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   for (const [name, model] of [["flux-a", FLUX_A], ["flux-a-bfl", FLUX_A_BFL]] as const) {
     Deno.test(`a forward pass of ${name} is diffusers' on ${backend}`, options, async () => {
       await withGolden(async (file) => {
-        const pipeline = await openPipeline({ backend, model });
+        const pipeline = await openEngine({ backend, model });
         const output = await forward(pipeline, file);
         const { live } = pipeline.backend;
         assertEquals(live.values, backend === "webgpu" ? live.values : 0);
@@ -72,7 +73,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   const options = await requires(`FLUX samples on ${backend}`, ...needs);
   Deno.test(`latents of flux-a are diffusers' on ${backend}`, options, async () => {
     await withGolden(async (file) => {
-      const pipeline = await openPipeline({ backend, model: FLUX_A });
+      const pipeline = await openEngine({ backend, model: FLUX_A });
       const rows = backend === "webgpu" ? 1 : 2; // for time's sake: pictures do not mix
       const { latents } = await pipeline.generate(await sampleOptions(file, rows));
       assertEquals(
@@ -94,7 +95,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   for (const name of ["flux-a-published", "flux-a-layers"]) {
     Deno.test(`the imported book ${name} gives its latents on ${backend}`, options, async () => {
       await withGolden(async (file) => {
-        const pipeline = await openPipeline({ backend, model: FLUX_A });
+        const pipeline = await openEngine({ backend, model: FLUX_A });
         const rows = backend === "webgpu" ? 1 : 2;
         const given = await sampleOptions(file, rows);
         const plan = await importedBook(pipeline, given, name);
@@ -127,7 +128,7 @@ for (const [backend, weights, tolerance] of ROUNDED) {
     options,
     async () => {
       await withGolden(async (file) => {
-        const pipeline = await openPipeline({ backend, model: FLUX_A, weights });
+        const pipeline = await openEngine({ backend, model: FLUX_A, weights });
         const output = await forward(pipeline, file);
         const { layers } = pipeline.precision;
         await pipeline.close();
@@ -143,7 +144,7 @@ for (const [backend, weights, tolerance] of ROUNDED) {
 
 Deno.test("a plan of FLUX that reuses the trunk residual or everything but the head runs to the end", async () => {
   await withGolden(async (file) => {
-    const pipeline = await openPipeline({ backend: "wasm", model: FLUX_A });
+    const pipeline = await openEngine({ backend: "wasm", model: FLUX_A });
     const given = { ...await sampleOptions(file, 1), steps: 4 };
     const modules = pipeline.model.transformer.modules.length;
     const plan = await planOf(pipeline, given, [
@@ -190,7 +191,7 @@ Deno.test("a FLUX model has one fingerprint under both kinds of names", async ()
 });
 
 /** One plain forward pass of two pictures, each at a time of its own. */
-async function forward(pipeline: Pipeline, file: Safetensors): Promise<Tensor> {
+async function forward(pipeline: Engine, file: Safetensors): Promise<Tensor> {
   const { model, executor } = pipeline;
   const times = [...(await file.readFloat32("forward.timestep")).data];
   const request = resolveRequest(model, {
@@ -234,7 +235,7 @@ async function sampleOptions(file: Safetensors, rows: number): Promise<GenerateO
 
 /** The plan of a published book for this model. */
 async function importedBook(
-  { model }: Pipeline,
+  { model }: Engine,
   given: GenerateOptions,
   name: string,
 ): Promise<Plan> {
@@ -244,7 +245,7 @@ async function importedBook(
 }
 
 async function planOf(
-  { model }: Pipeline,
+  { model }: Engine,
   given: GenerateOptions,
   rows: readonly string[],
 ): Promise<Plan> {

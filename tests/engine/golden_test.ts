@@ -3,7 +3,8 @@
 import type { BackendName } from "../../src/backend/backend.ts";
 import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { fullStep } from "../../src/engine/segment/step_segments.ts";
@@ -57,7 +58,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 
 async function checkForward(golden: Golden, backend: BackendName): Promise<void> {
   await withGolden(golden, async (read) => {
-    const pipeline = await openPipeline({ backend, model: golden.model });
+    const pipeline = await openEngine({ backend, model: golden.model });
     const { model, executor } = pipeline;
     const labels = (await read.integers("calibration.label")).slice(0, 4);
     const times = await read.integers("forward.t");
@@ -90,8 +91,8 @@ async function checkSample(
     assertEquals(linearSchedule(steps).times, await read.integers("timesteps"));
     const labels = (await read.integers("sample.label")).slice(0, pictures);
     const noise = firstRows(await read.floats("sample.noise"), labels.length);
-    const pipeline = await openPipeline({ backend, model: golden.model });
-    const { latents } = await pipeline.generate({ labels, noise, steps, guidance });
+    const pipeline = await openEngine({ backend, model: golden.model });
+    const { latents } = await pipeline.generate({ labels, noise, steps, guidance, plan: "none" });
     await pipeline.close();
     const wanted = firstRows(await read.floats("sample.full"), labels.length);
     const tolerance = ALLOWED[backend].sample;

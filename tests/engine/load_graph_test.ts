@@ -3,7 +3,7 @@ import type { Weights } from "../../src/assets/weights.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 
 /** Large enough for its weights to lie beside the graph. */

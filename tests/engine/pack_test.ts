@@ -4,7 +4,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import type { Manifest } from "../../src/assets/manifest.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { PACKED_PRECISIONS, packModel, type PackTask } from "../../src/engine/pack.ts";
-import { EMBEDDED_MODEL, openPipeline } from "../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import { AssetError } from "../../src/errors.ts";
 import { openModel } from "../../src/model/open_model.ts";
@@ -71,7 +72,7 @@ Deno.test("the embedded model's bytes do not grow where float16 loses nothing", 
 Deno.test("a packed model in another precision, or packed twice, is refused", async () => {
   const packed = await pack(DIT_A, "int8");
   for (const weights of ["f32", "int4"] as const) {
-    const opening = () => openPipeline({ model: packed, backend: "wasm", weights });
+    const opening = () => openEngine({ model: packed, backend: "wasm", weights });
     const error = await assertRejects(opening, AssetError);
     assertStringIncludes(
       error.message,
@@ -169,7 +170,7 @@ async function draw(model: ModelLocation, weights?: WeightPrecision): Promise<{
   readonly fingerprint: string;
   readonly precision: string;
 }> {
-  const pipeline = await openPipeline({ model, backend: "wasm", ...(weights && { weights }) });
+  const pipeline = await openEngine({ model, backend: "wasm", ...(weights && { weights }) });
   try {
     const conditions = pipeline.model.classes === 0 ? await fluxConditions() : {};
     const options = { ...conditions, labels: [1, 2], seed: 8, steps: 2 };

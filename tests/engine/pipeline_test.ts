@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { openPipeline, type Pipeline } from "../../src/engine/pipeline.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { AssetError, PlanError } from "../../src/errors.ts";
 import { makePlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -41,7 +41,7 @@ Deno.test("picture i comes from seed + i, whatever its neighbours", async () => 
     assertEquals(given.latents.data, second.latents.data);
     assertEquals(given.seeds, []);
     assertEquals(both.seeds, [8, 9]);
-    const apart = await pipeline.generate({ labels: [2, 2], steps: 3, seed: [9, 5] });
+    const apart = await pipeline.generate({ labels: [2, 2], steps: 3, seeds: [9, 5] });
     assertEquals(apart.latents.data.slice(0, size), second.latents.data);
   });
 });
@@ -162,7 +162,7 @@ Deno.test("two runs of one pipeline at once do not mix", async () => {
 });
 
 Deno.test("close() frees sessions and values", async () => {
-  const pipeline = await openPipeline({ backend: "wasm", model: MODEL });
+  const pipeline = await openEngine({ backend: "wasm", model: MODEL });
   await pipeline.generate({ labels: [1], steps: 2 });
   await pipeline.close();
   assertEquals(pipeline.backend.live, { values: 0, sessions: 0 });
@@ -200,18 +200,23 @@ Deno.test("a plan for other steps or another model is refused", async () => {
     );
     const unbound = { ...plan, fingerprints: [] };
     await assertRejects(() => pipeline.generate({ plan: unbound }), PlanError, "plan bind");
-    const { notices } = await pipeline.generate({ plan, guidance: 2.5, labels: [0] });
+    const { notices } = await pipeline.generate({
+      plan,
+      guidance: 2.5,
+      label: 0,
+      output: "latents",
+    });
     assertEquals(notices.length, 1);
     assert(notices[0]!.includes("guidance"));
   });
 });
 
 Deno.test("a model that is not there is an AssetError", async () => {
-  await assertRejects(() => openPipeline({ backend: "wasm", model: "/nowhere" }), AssetError);
+  await assertRejects(() => openEngine({ backend: "wasm", model: "/nowhere" }), AssetError);
 });
 
-async function withPipeline(fn: (pipeline: Pipeline) => Promise<void>): Promise<void> {
-  const pipeline = await openPipeline({ backend: "wasm", model: MODEL });
+async function withPipeline(fn: (pipeline: Engine) => Promise<void>): Promise<void> {
+  const pipeline = await openEngine({ backend: "wasm", model: MODEL });
   try {
     await fn(pipeline);
     assertEquals(pipeline.backend.live.values, 0);
@@ -220,7 +225,7 @@ async function withPipeline(fn: (pipeline: Pipeline) => Promise<void>): Promise<
   }
 }
 
-async function planOf({ model }: Pipeline, rows: readonly string[]): Promise<Plan> {
+async function planOf({ model }: Engine, rows: readonly string[]): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: 4 });
   return makePlan(target, rowsOf(rows), { policy: { name: "hand", parameters: {} } });

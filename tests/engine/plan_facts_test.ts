@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { PlanError } from "../../src/errors.ts";
@@ -10,7 +10,7 @@ const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 const STEPS = 3;
 
 Deno.test("a plan of one token grid runs on another, whose times a shift has moved", async () => {
-  const pipeline = await openPipeline({ backend: "wasm", model: FLUX_A });
+  const pipeline = await openEngine({ backend: "wasm", model: FLUX_A });
   const { model } = pipeline;
   const grid = [2, 3] as const;
   const sigmas = [1, 0.7, 0.2];

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import type { PromptEncoder } from "../../src/engine/prompts.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
@@ -16,7 +16,7 @@ const encoder: PromptEncoder = {
 };
 
 Deno.test("prompts give the pictures that their features give, through the pipeline's encoder", async () => {
-  const pipeline = await openPipeline({ backend: "wasm", model: FLUX_A, promptEncoder: encoder });
+  const pipeline = await openEngine({ backend: "wasm", model: FLUX_A, promptEncoder: encoder });
   const prompts = ["a cat", "a dog on a boat"];
   const options = { grid: [2, 3] as const, steps: 2, seed: 5 };
   const encoded = await encoder.encode(prompts, {});
@@ -39,7 +39,7 @@ Deno.test("prompts give the pictures that their features give, through the pipel
 });
 
 Deno.test("prompts without an encoder are refused", async () => {
-  const pipeline = await openPipeline({ backend: "wasm", model: FLUX_A });
+  const pipeline = await openEngine({ backend: "wasm", model: FLUX_A });
   await assertRejects(
     () => pipeline.generate({ prompts: ["a cat"] }),
     TypeError,

@@ -53,7 +53,7 @@ Deno.test("resolveRequest() keeps what was asked for", () => {
   const { scene: _, sampler, ...rest } = resolveRequest(modelWith(), options);
   assertEquals(rest, { labels: [2, 1], seeds: [], steps: 7, guidance: 1.5, noise });
   assertEquals(sampler.times.length, 7);
-  const seeds = resolveRequest(modelWith(), { labels: [1, 1], seed: [7, 3] });
+  const seeds = resolveRequest(modelWith(), { labels: [1, 1], seeds: [7, 3] });
   assertEquals(seeds.seeds, [7, 3]);
   assertEquals(seeds.noise, normalRows([1, 4, 4], [7, 3]));
 });
@@ -93,8 +93,8 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
     [{ labels: [0.5] }, "current value is 0.5"],
     [{ seed: 0.5 }, "seed must be an integer in 0 … "],
     [{ seed: Number.MAX_SAFE_INTEGER }, `current value is ${Number.MAX_SAFE_INTEGER}`],
-    [{ labels: [1], seed: [] }, "seeds must be 1, one for each picture: current value is 0"],
-    [{ labels: [1], seed: [-1] }, "seed must be an integer in 0 … "],
+    [{ labels: [1], seeds: [] }, "seeds must be 1, one for each picture: current value is 0"],
+    [{ labels: [1], seeds: [-1] }, "seed must be an integer in 0 … "],
     [{ steps: 0 }, "steps must be an integer in 1 … 1000: current value is 0"],
     [{ steps: 1001 }, "current value is 1001"],
     [{ steps: 2.5 }, "current value is 2.5"],

@@ -1,7 +1,7 @@
 /** The package as it is published: a project that has nothing else makes the picture that we make. */
 import { assertEquals } from "@std/assert";
 import { listPublished } from "../../scripts/check/size.ts";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { findBun } from "../_shim/bundled.ts";
 import { requires } from "../_shim/requires.ts";
 import { ROOT, runWatched } from "../_shim/watched.ts";
@@ -59,7 +59,7 @@ async function copy(from: URL, to: URL): Promise<void> {
 
 async function expectOurPicture(command: [string, ...string[]], cwd: URL): Promise<void> {
   const printed = await runWatched(command, { seconds: SECONDS, cwd });
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openEngine({ backend: "wasm" });
   const { latents } = await pipeline.generate({ labels: [7], seed: 7, steps: 4 });
   await pipeline.close();
   assertEquals(JSON.parse(printed), {

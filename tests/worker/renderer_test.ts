@@ -1,6 +1,6 @@
 /** One suite for every renderer: on this thread, and in a worker. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { openPipeline } from "../../src/engine/pipeline.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { AssetError, BackendError, PlanError } from "../../src/errors.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
@@ -19,7 +19,7 @@ const OPENERS = { local: openLocalRenderer, remote: openRemoteRenderer } as cons
 
 for (const [name, open] of Object.entries(OPENERS)) {
   Deno.test(`a ${name} renderer draws what the pipeline draws for each seed alone`, async () => {
-    const pipeline = await openPipeline({ model: MODEL, backend: "wasm" });
+    const pipeline = await openEngine({ model: MODEL, backend: "wasm" });
     const wanted: number[] = [];
     for (const { label, seed, guidance } of BATCH.pictures) {
       const { latents } = await pipeline.generate({ labels: [label], seed, guidance, steps: 3 });

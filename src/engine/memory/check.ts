@@ -29,7 +29,7 @@ export function roomCheck(
   let known:
     | { readonly sizes: string; readonly needs: MemoryNeeds; readonly sets: RowSets }
     | undefined;
-  return ({ request, plan, steps }) => {
+  return ({ request, choice: { named }, steps }) => {
     if (memoryLimit === undefined) return;
     const { scene } = request;
     const { transformer } = scene;
@@ -43,7 +43,8 @@ export function roomCheck(
     }
     const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
     const rows = batch.length;
-    const kept = plan && peakLiveBytes({ plan, steps }, featureSizes(transformer, rows));
+    const kept = named &&
+      peakLiveBytes({ plan: named.plan, steps }, featureSizes(transformer, rows));
     const run = runNeeds(transformer, known.sets, {
       rows,
       conditions: request.steps * new Set(batch.map(({ label }) => label)).size,

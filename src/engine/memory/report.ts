@@ -14,7 +14,7 @@ import { peakLiveBytes } from "../../plan/cost.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { drawingError } from "../decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
-import { EMBEDDED_MODEL } from "../pipeline.ts";
+import { EMBEDDED_MODEL } from "../embedded_model.ts";
 import { featureSizes, sceneOfPlan } from "../plan_facts.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
 import { choosePrecision } from "../precision/choose.ts";

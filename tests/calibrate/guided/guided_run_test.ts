@@ -5,7 +5,7 @@ import { calibrateGuided } from "../../../src/calibrate/guided/guided.ts";
 import { checkLevels } from "../../../src/calibrate/levels.ts";
 import { recordSteps, trajectoriesOf } from "../../../src/calibrate/record.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "../../../src/calibrate/trade_off.ts";
-import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
 import { parsePlan } from "../../../src/plan/parse.ts";
@@ -14,7 +14,7 @@ import { textsOf } from "../../plan/example_plans.ts";
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 
 async function withTask(use: (task: CalibrationTask) => Promise<void>): Promise<void> {
-  const pipeline = await openPipeline({ model: DIT_A, backend: "wasm" });
+  const pipeline = await openEngine({ model: DIT_A, backend: "wasm" });
   try {
     await use(taskOf(pipeline));
     assertEquals(pipeline.backend.live.values, 0);
@@ -23,7 +23,7 @@ async function withTask(use: (task: CalibrationTask) => Promise<void>): Promise<
   }
 }
 
-function taskOf(pipeline: Pipeline): CalibrationTask {
+function taskOf(pipeline: Engine): CalibrationTask {
   const conditions = seededConditions(pipeline, { runs: 2, seed: 3 });
   const levels = { step: 0.5, attn: 0.2, mlp: 0.2 };
   return { pipeline, steps: 6, guidance: 4, conditions, levels, warmup: 0 };
@@ -32,7 +32,7 @@ function taskOf(pipeline: Pipeline): CalibrationTask {
 Deno.test("recordSteps() yields every feature of every step and the latents of a plain run", async () => {
   await withTask(async ({ pipeline, steps, guidance, conditions: { labels, noise } }) => {
     const { modules } = pipeline.model.transformer;
-    const { latents } = await pipeline.generate({ labels, noise, steps, guidance });
+    const { latents } = await pipeline.generate({ labels, noise, steps, guidance, plan: "none" });
     let last: Float32Array | undefined;
     for await (const step of recordSteps(pipeline, { labels, noise, steps, guidance })) {
       assertEquals(step.features.length, 1 + modules.length);
@@ -95,7 +95,7 @@ Deno.test("a guided plan of levels 0 makes the latents of no plan", async () => 
     const plan = await calibrateGuided({ ...task, levels: { step: 0, attn: 0, mlp: 0 } });
     const options = { labels: [1, 2], guidance: 4 };
     const planned = await task.pipeline.generate({ ...options, plan });
-    const full = await task.pipeline.generate({ ...options, steps: task.steps });
+    const full = await task.pipeline.generate({ ...options, steps: task.steps, plan: "none" });
     assertEquals(planned.latents.data, full.latents.data);
   });
 });

@@ -12,7 +12,7 @@ import {
 import type { RatesByKind, ReuseChoice } from "../../../src/calibrate/reference/invardiff.ts";
 import { recordReference, referencePlan } from "../../../src/calibrate/reference/reference.ts";
 import { calibrateSearch } from "../../../src/calibrate/search/search_mode.ts";
-import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import type { Mask } from "../../../src/plan/cache_book/layout.ts";
 import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
@@ -97,7 +97,7 @@ Deno.test("reference calibration of FLUX has no level for context_attn of its ow
   });
 });
 
-async function checkBook(pipeline: Pipeline, conditions: Conditions, name: string): Promise<void> {
+async function checkBook(pipeline: Engine, conditions: Conditions, name: string): Promise<void> {
   const wanted = await readGoldenBook(name, KINDS);
   const { quantile: levels, nonskip_rate: warmup } = wanted.facts;
   const task: CalibrationTask = { pipeline, steps: 28, guidance: 3.5, conditions, levels, warmup };
@@ -154,7 +154,7 @@ async function boundBook(task: CalibrationTask, { book }: GoldenBook): Promise<P
 }
 
 /** One run of six steps. */
-function smallTask(pipeline: Pipeline, conditions: Conditions): CalibrationTask {
+function smallTask(pipeline: Engine, conditions: Conditions): CalibrationTask {
   const one = sliceConditions(conditions, 0, 1);
   return { pipeline, steps: 6, guidance: 3.5, conditions: one, levels: {}, warmup: 0 };
 }
@@ -166,10 +166,10 @@ function levelsOf(level: number): Record<string, number> {
 
 async function withPipeline(
   backend: BackendName,
-  use: (pipeline: Pipeline, conditions: Conditions) => Promise<void>,
+  use: (pipeline: Engine, conditions: Conditions) => Promise<void>,
 ): Promise<void> {
   const source = openDirectory(FLUX_A);
-  const pipeline = await openPipeline({ model: FLUX_A, backend });
+  const pipeline = await openEngine({ model: FLUX_A, backend });
   try {
     const file = await openSafetensors(source, "golden.safetensors");
     const given = {

@@ -3,7 +3,8 @@ import type { BackendName } from "../../../src/backend/backend.ts";
 import type { CalibrationTask } from "../../../src/calibrate/task.ts";
 import { provisionalChoice, type RatesByKind } from "../../../src/calibrate/reference/invardiff.ts";
 import { recordReference, referencePlan } from "../../../src/calibrate/reference/reference.ts";
-import { EMBEDDED_MODEL, openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { EMBEDDED_MODEL } from "../../../src/engine/embedded_model.ts";
+import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
@@ -149,7 +150,7 @@ Deno.test("reference calibration stops when it is told to and leaves nothing beh
   });
 });
 
-async function checkRecord(pipeline: Pipeline, golden: GoldenModel, name: string): Promise<void> {
+async function checkRecord(pipeline: Engine, golden: GoldenModel, name: string): Promise<void> {
   const wanted = await readGoldenBook(name);
   const task = taskOf(pipeline, golden, wanted);
   const found = await recordReference(task);
@@ -212,7 +213,7 @@ function forEachCell(
 
 /** All pictures; on wasm, which is slow, the first two: pictures of a batch do not know each other. */
 async function assertLatents(
-  pipeline: Pipeline,
+  pipeline: Engine,
   plan: Plan,
   { golden, wanted }: { readonly golden: GoldenModel; readonly wanted: GoldenBook },
 ): Promise<void> {
@@ -238,14 +239,14 @@ async function assertLatents(
   assert(error <= tolerance * largest, `latents are off by ${error / largest} of the largest`);
 }
 
-async function boundBook(pipeline: Pipeline, { book }: GoldenBook, steps: number): Promise<Plan> {
+async function boundBook(pipeline: Engine, { book }: GoldenBook, steps: number): Promise<Plan> {
   const { times } = linearSchedule(steps);
   const plan = importCacheBook(book, { name: "ddim", times });
   return bindPlan(plan, await planTarget(pipeline.model, { times, guidance: 1 }));
 }
 
 function taskOf(
-  pipeline: Pipeline,
+  pipeline: Engine,
   { steps, guidance, conditions }: GoldenModel,
   { facts }: GoldenBook,
 ): CalibrationTask {
@@ -254,7 +255,7 @@ function taskOf(
 }
 
 /** One run of six steps. */
-function smallTask(pipeline: Pipeline, { guidance, conditions }: GoldenModel): CalibrationTask {
+function smallTask(pipeline: Engine, { guidance, conditions }: GoldenModel): CalibrationTask {
   const { dims: [n = 0, ...rest], data } = conditions.noise;
   const noise = { dims: [1, ...rest], data: data.slice(0, data.length / n) };
   const one = { labels: conditions.labels.slice(0, 1), noise, seeds: [] };
@@ -265,10 +266,10 @@ function smallTask(pipeline: Pipeline, { guidance, conditions }: GoldenModel): C
 async function withGolden<T>(
   model: Golden["model"],
   backend: BackendName,
-  use: (pipeline: Pipeline, golden: GoldenModel) => Promise<T>,
+  use: (pipeline: Engine, golden: GoldenModel) => Promise<T>,
 ): Promise<T> {
   const location = model === "dit-a" ? DIT_A : EMBEDDED_MODEL;
-  const pipeline = await openPipeline({ model: location, backend });
+  const pipeline = await openEngine({ model: location, backend });
   try {
     return await use(pipeline, await readGoldenModel(model));
   } finally {

@@ -6,7 +6,7 @@ import { calibrateSearch, type SearchTask } from "../../../src/calibrate/search/
 import { measureOn } from "../../../src/calibrate/search/search_trials.ts";
 import { openTrials, type Trials } from "../../../src/calibrate/trials.ts";
 import { modelCost } from "../../../src/engine/plan_facts.ts";
-import { openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { compilePlan } from "../../../src/plan/compile.ts";
 import { predictSpeedup } from "../../../src/plan/cost.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
@@ -19,7 +19,7 @@ const FULL = "......";
 const REUSE = "rrrrrr";
 
 async function withTask(use: (task: SearchTask) => Promise<void>): Promise<void> {
-  const pipeline = await openPipeline({ model: DIT_A, backend: "wasm" });
+  const pipeline = await openEngine({ model: DIT_A, backend: "wasm" });
   try {
     const conditions = seededConditions(pipeline, { runs: 4, seed: 3 });
     await use({ pipeline, steps: 8, guidance: 4, conditions, speedup: 2, trials: 30 });
@@ -30,7 +30,7 @@ async function withTask(use: (task: SearchTask) => Promise<void>): Promise<void>
 }
 
 function trialsOf(
-  { model, executor }: Pipeline,
+  { model, executor }: Engine,
   task: SearchTask,
 ): Promise<Trials> {
   return openTrials({ model, executor, request: requestOf(task) });

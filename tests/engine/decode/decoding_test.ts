@@ -3,7 +3,7 @@ import { estimateMemory } from "../../../src/engine/memory/report.ts";
 import { openBackend } from "../../../src/backend/select.ts";
 import { Decoding } from "../../../src/engine/decode/decoding.ts";
 import { paintLatents } from "../../../src/engine/decode/latent_colours.ts";
-import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import { unpack } from "../../../src/model/flux/scene.ts";
@@ -16,7 +16,7 @@ import { vaeFiles, withGraphs } from "./small_vae.ts";
 
 Deno.test("a pipeline decodes its latents with the directory's autoencoder, and frees it", async () => {
   const latents = normalNoise([2, 4, 8, 8], 3);
-  const pipeline = await openPipeline({ backend: "wasm", model: await pipelineFiles() });
+  const pipeline = await openEngine({ backend: "wasm", model: await pipelineFiles() });
   const pictures = await pipeline.decode(latents);
   const look = await pipeline.preview(latents);
   await pipeline.close();
@@ -55,7 +55,7 @@ Deno.test("preview() fits its map once, always the same one, and keeps colours w
 
 Deno.test("packed latents are decoded on their grid", async () => {
   const packed = normalNoise([1, 24, 16], 3);
-  const pipeline = await openPipeline({ backend: "wasm", model: await fluxPipelineFiles() });
+  const pipeline = await openEngine({ backend: "wasm", model: await fluxPipelineFiles() });
   const grid = [6, 4] as const;
   const pictures = await pipeline.decode(packed, { grid });
   assertEquals(pictures.dims, [1, 3, 48, 32]);
@@ -67,13 +67,13 @@ Deno.test("packed latents are decoded on their grid", async () => {
 });
 
 Deno.test("latents that are pixels are their own pictures; others without an autoencoder are refused", async () => {
-  const embedded = await openPipeline({ backend: "wasm" });
+  const embedded = await openEngine({ backend: "wasm" });
   const pixels = normalNoise([1, 1, 32, 32], 3);
   assertEquals(await embedded.decode(pixels), pixels);
   assertEquals(await embedded.preview(pixels), pixels);
   await embedded.close();
   const files = await pipelineFiles({ "model_index.json": { vae: [null, null] } });
-  const blind = await openPipeline({ backend: "wasm", model: files });
+  const blind = await openEngine({ backend: "wasm", model: files });
   const latents = normalNoise([1, 4, 8, 8], 3);
   for (const way of ["decode", "preview"] as const) {
     await assertRejects(() => blind[way](latents), RangeError, "others need an autoencoder");
@@ -109,7 +109,7 @@ const UNUSABLE: readonly (readonly [string, () => Promise<Map<string, Uint8Array
 for (const [which, files, message] of UNUSABLE) {
   Deno.test(`an autoencoder ${which} is refused only when pictures are wanted`, async () => {
     const model = await files();
-    const pipeline = await openPipeline({ backend: "wasm", model });
+    const pipeline = await openEngine({ backend: "wasm", model });
     const { latents } = await pipeline.generate({ labels: [1], steps: 1 });
     assertEquals(latents.dims, [1, 4, 8, 8]);
     for (const way of ["decode", "preview"] as const) {
@@ -125,7 +125,7 @@ for (const [which, files, message] of UNUSABLE) {
 Deno.test("a pipeline draws with a tiny autoencoder, and with one without attention", async () => {
   for (const name of ["tiny", "no-attention"] as const) {
     const model = new Map([...await pipelineFiles(), ...await vaeFiles(name)]);
-    const pipeline = await openPipeline({ backend: "wasm", model });
+    const pipeline = await openEngine({ backend: "wasm", model });
     const latents = normalNoise([1, 4, 8, 8], 3);
     const picture = await pipeline.decode(latents);
     assertEquals(picture.dims, [1, 3, 16, 16]);

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { gibibytes, memoryNeeds, misfitOf } from "../../../src/engine/memory/needs.ts";
-import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
 import { parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { fluxModel } from "../../../src/model/flux/open.ts";
 import { encodeHeader } from "../../../src/assets/formats/safetensors_writer.ts";
@@ -61,7 +61,7 @@ Deno.test("a FLUX.1-dev opens from a file of its size, and wasm refuses it befor
   await Deno.truncate(path, header.length + 2 * count); // sparse: takes no room
   let loaded = 0;
   await assertRejects(
-    () => openPipeline({ model: path, backend: "wasm", onLoaded: () => loaded++ }),
+    () => openEngine({ model: path, backend: "wasm", onLoaded: () => loaded++ }),
     BackendError,
     "weights must fit in 3.50 GiB: current value is 32.07 GiB",
   );

@@ -6,7 +6,7 @@ import { openWasm } from "../../../src/backend/wasm.ts";
 import { loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { Executor } from "../../../src/engine/executor.ts";
 import { estimateMemory, memoryReport } from "../../../src/engine/memory/report.ts";
-import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
 import { resolveRequest } from "../../../src/engine/request.ts";
 import { roomCheck } from "../../../src/engine/memory/check.ts";
 import { memoryOn, misfitOn, partsText } from "../../../src/engine/memory/run.ts";
@@ -47,7 +47,7 @@ Deno.test("what wasm really takes is what was predicted, for few rows and for ma
 Deno.test("estimateMemory() says what the plan keeps, as a run of it does", async () => {
   const plan = loadPlan("fashion-dit.ddim25.fast");
   const { rows, run } = await estimateMemory({ pictures: 1, plan });
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openEngine({ backend: "wasm" });
   const { peakFeatureBytes } = await pipeline.generate({ labels: [1], plan });
   await pipeline.close();
   assertEquals([rows, run.features], [2, peakFeatureBytes]);
@@ -100,7 +100,8 @@ Deno.test("roomCheck() refuses a run by its rows and by what its plan keeps, bef
   const check = (memoryLimit?: number): ReturnType<typeof roomCheck> =>
     roomCheck(model, { name: "wasm", description: "wasm, 1 thread", memoryLimit });
   const request = resolveRequest(model, { labels: Array(4000).fill(1), steps: 1 });
-  const run = { request, steps: await stepsOf(model, ["......"]), notices: [] };
+  const choice = { reason: "asked for" };
+  const run = { request, choice, steps: await stepsOf(model, ["......"]), notices: [] };
   check()(run);
   check(4 * GIB)(run);
   assertThrows(
@@ -112,7 +113,7 @@ Deno.test("roomCheck() refuses a run by its rows and by what its plan keeps, bef
 });
 
 Deno.test("a pipeline refuses what wasm has no room for, and draws what it has room for afterwards", async () => {
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openEngine({ backend: "wasm" });
   const many = Array.from({ length: 10_000 }, () => 1);
   await assertRejects(
     () => pipeline.generate({ labels: many, steps: 1 }),

@@ -8,7 +8,8 @@ import { findPlan, loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { exactByteType } from "../../../src/engine/precision/byte_product.ts";
 import { Executor } from "../../../src/engine/executor.ts";
 import { memoryNeeds } from "../../../src/engine/memory/needs.ts";
-import { openPipeline, type PipelineOptions } from "../../../src/engine/pipeline.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
+import type { PipelineOptions } from "../../../src/engine/pipeline.ts";
 import {
   ERROR_LIMITS,
   type LayerPrecision,
@@ -36,7 +37,7 @@ for (const backend of ["wasm", "native"] as const) {
     options,
     async () => {
       for (const weights of ["int8", "int4"] as const) {
-        const pipeline = await openPipeline({ backend, weights });
+        const pipeline = await openEngine({ backend, weights });
         const labels = [3, 9, 0, 5];
         const { latents } = await pipeline.generate({ labels, seed: 40, steps: 2 });
         for (const [i, label] of labels.entries()) {
@@ -53,7 +54,7 @@ Deno.test("int8 is close to float32 and int4 less so; a plan's notice says that 
   const request = { labels: [1, 8], seed: 3, plan: loadPlan("fashion-dit.ddim25.fast") };
   const results = new Map<WeightPrecision, Float32Array>();
   for (const weights of ["f32", "int8", "int4"] as const) {
-    const pipeline = await openPipeline({ backend: "wasm", weights });
+    const pipeline = await openEngine({ backend: "wasm", weights });
     assert(await findPlan(pipeline.model) !== undefined); // bundled plans still bind
     const { latents, notices } = await pipeline.generate(request);
     const notice = `The plan was made for precision float32; this run has ${weights}.`;
@@ -234,7 +235,7 @@ Deno.test("bytes are unsigned where a backend cuts sums of signed ones off", asy
 
 Deno.test("what a precision cannot be is refused by name", async () => {
   const open = (options: PipelineOptions): Promise<unknown> =>
-    openPipeline({ model: DIT_A, ...options });
+    openEngine({ model: DIT_A, ...options });
   const unknown = "int3" as WeightPrecision; // as from JavaScript
   const refused = await assertRejects(() => open({ backend: "wasm", weights: unknown }), TypeError);
   assertStringIncludes(refused.message, "weights must be f32, int8, int4: current value is int3");
@@ -248,7 +249,7 @@ Deno.test("what a precision cannot be is refused by name", async () => {
 });
 
 Deno.test("memoryNeeds() of rounded weights are a quarter and an eighth, scales and biases apart", async () => {
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openEngine({ backend: "wasm" });
   const { transformer } = pipeline.model;
   await pipeline.close();
   const needs = (precision: "int8" | "int4"): number =>

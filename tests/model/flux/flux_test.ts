@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openPipeline } from "../../../src/engine/pipeline.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
 import { buildSegment } from "../../../src/engine/segment/segment.ts";
 import { fullStep, stepParts } from "../../../src/engine/segment/step_segments.ts";
@@ -42,7 +42,7 @@ for (const { name, guidance, grid, textTokens, batch } of CASES) {
   Deno.test(`a step of FLUX is the formulas' in float64: ${name}`, async () => {
     const config = { ...SMALL_FLUX, guidance_embeds: guidance };
     const tensors = randomTensors(config);
-    const pipeline = await openPipeline({ backend: "wasm", model: fluxFiles(config, tensors) });
+    const pipeline = await openEngine({ backend: "wasm", model: fluxFiles(config, tensors) });
     const tokens = grid[0] * grid[1];
     const noise = normalNoise([batch, tokens, config.in_channels], 100);
     const text = normalNoise([batch, textTokens, config.joint_attention_dim], 101);

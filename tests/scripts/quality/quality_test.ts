@@ -15,7 +15,9 @@ import { planned, withWeights } from "../../../scripts/bench/rivals.ts";
 import { openSafetensors } from "../../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../../src/assets/source.ts";
 import { uniformPlan } from "../../../scripts/bench/uniform_plan.ts";
-import { type GenerateOptions, openPipeline, type Pipeline } from "../../../src/engine/pipeline.ts";
+import type { GenerateOptions } from "../../../src/engine/request.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
+import type { PictureMaker } from "../../../scripts/quality/samples.ts";
 import { toPictures } from "../../../src/image/picture.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
@@ -149,7 +151,7 @@ Deno.test("readRealPictures() says that there are none", async () => {
 });
 
 async function withTask(use: (task: QualityTask) => Promise<void>): Promise<void> {
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openEngine({ backend: "wasm" });
   const folder = await Deno.makeTempDir();
   try {
     const plan = await uniformPlan(pipeline.model, { steps: 4, every: 2 });
@@ -223,7 +225,7 @@ Deno.test("a variant in another precision is made by the pipeline that has it, o
       RangeError,
       "a pipeline must have int8 weights",
     );
-    const rounded = await openPipeline({ backend: "wasm", weights: "int8" });
+    const rounded = await openEngine({ backend: "wasm", weights: "int8" });
     const { rows } = await reportQuality({ ...wanted, rounded });
     await rounded.close();
     const { value } = rows[1]!.psnr!; // one a variant
@@ -232,21 +234,18 @@ Deno.test("a variant in another precision is made by the pipeline that has it, o
 });
 
 /** A pipeline that tells the seed of each request. */
-function watch(pipeline: Pipeline, onSeed: (seed: GenerateOptions["seed"]) => void): Pipeline {
+function watch(
+  pipeline: PictureMaker,
+  onSeed: (seed: GenerateOptions["seed"]) => void,
+): PictureMaker {
   return {
     model: pipeline.model,
     backend: pipeline.backend,
-    choice: pipeline.choice,
-    executor: pipeline.executor,
     precision: pipeline.precision,
-    runsPerStep: pipeline.runsPerStep,
     generate: (options) => {
       onSeed(options?.seed);
       return pipeline.generate(options);
     },
-    steps: (options) => pipeline.steps(options),
-    decode: (latents, options) => pipeline.decode(latents, options),
-    preview: (latents, options) => pipeline.preview(latents, options),
     close: () => pipeline.close(),
   };
 }

@@ -1,0 +1,269 @@
+/**
+ * A model on a backend with its sessions: what runs are made with.
+ *
+ * @module
+ */
+
+import type { Backend } from "../backend/backend.ts";
+import { type BackendChoice, openBackend } from "../backend/select.ts";
+import { BackendError } from "../errors.ts";
+import type { Model } from "../model/model.ts";
+import { openModel } from "../model/open_model.ts";
+import { joinRows, sliceRows } from "../tensor/rows.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { Decoding, type DecodingOptions, drawingError } from "./decode/decoding.ts";
+import { EMBEDDED_MODEL } from "./embedded_model.ts";
+import { Executor } from "./executor.ts";
+import { FeatureCache } from "./feature_cache.ts";
+import { type Generated, generatedPictures, type RecordFacts } from "./generated.ts";
+import { roomCheck } from "./memory/check.ts";
+import { memoryNeeds, misfitOf } from "./memory/needs.ts";
+import { WEIGHT_ADVICE } from "./memory/run.ts";
+import type { Pipeline, PipelineOptions } from "./pipeline.ts";
+import {
+  choosePrecision,
+  precisionName,
+  type PrecisionReport,
+  roundLayers,
+} from "./precision/choose.ts";
+import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
+import { type PreparedRun, prepareRun } from "./prepare.ts";
+import { withEncodedPrompts } from "./prompts.ts";
+import type { GenerateOptions, ResolvedRequest } from "./request.ts";
+import { type RunResult, runSteps, type StepReport } from "./run.ts";
+import { fullSteps } from "./segment/step_segments.ts";
+
+/** What to open, from the inside. */
+export interface EngineOptions extends PipelineOptions {
+  /** Sees the model before its sessions are loaded: what it throws ends the opening. */
+  readonly onModel?: (model: Model) => void | Promise<void>;
+}
+
+/** What is made of a prepared run. */
+export type RunOptions = Pick<GenerateOptions, "signal" | "output">;
+
+/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
+export const MAX_BATCH = 10;
+
+/**
+ * Opens a model on a backend and loads its sessions.
+ *
+ * @throws {TypeError} When there is no such backend or precision.
+ * @throws {AssetError} When the model cannot be opened.
+ * @throws {BackendError} When the backend cannot be opened or has no room for the model.
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
+  const opened: { backend?: Backend; executor?: Executor } = {};
+  try {
+    await options.onModel?.(model);
+    const { backend, choice } = await openBackend(options);
+    opened.backend = backend;
+    const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
+    expectRoom(model, backend, rounded);
+    opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
+    const [full] = fullSteps(1, model.transformer.modules.length);
+    await opened.executor.load(full!, options); // one step was asked for
+    return new Engine({ model, choice, executor: opened.executor }, options);
+  } catch (error) {
+    await opened.executor?.dispose();
+    await opened.backend?.dispose();
+    await model.close();
+    throw error;
+  }
+}
+
+/** Refuses, before loading, a model whose weights a backend cannot hold. */
+function expectRoom(
+  { id, transformer }: Model,
+  { description, weightLimit }: Backend,
+  rounded: RoundedLayers | undefined,
+): void {
+  if (weightLimit === undefined) return;
+  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
+  const misfit = misfitOf(needs, { weights: weightLimit });
+  if (misfit !== undefined) {
+    throw new BackendError(
+      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
+    );
+  }
+}
+
+/** A pipeline from the inside: all that calibration, commands and servers build on. */
+export class Engine implements Pipeline {
+  /** The opened model. */
+  readonly model: Model;
+  /** Why this backend was chosen. */
+  readonly choice: BackendChoice;
+  /** Runs single steps; for those who drive a run themselves. */
+  readonly executor: Executor;
+  readonly #options: PipelineOptions;
+  readonly #decoding: Decoding;
+  readonly #expectRoom: ReturnType<typeof roomCheck>;
+
+  /** Takes over what it is given: it closes it. */
+  constructor(
+    { model, choice, executor }: {
+      readonly model: Model;
+      readonly choice: BackendChoice;
+      readonly executor: Executor;
+    },
+    options: PipelineOptions,
+  ) {
+    this.model = model;
+    this.choice = choice;
+    this.executor = executor;
+    this.#options = options;
+    this.#decoding = new Decoding(model, executor.backend);
+    const { backend, rounded } = executor;
+    this.#expectRoom = roomCheck(model, backend, rounded && roundedLowering(rounded.options));
+  }
+
+  /** What runs it. */
+  get backend(): Backend {
+    return this.executor.backend;
+  }
+
+  /** Precision of its weights, and what rounding did to each layer. */
+  get precision(): PrecisionReport {
+    const { rounded } = this.executor;
+    const held = rounded?.options.precision ?? "f32";
+    return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
+  }
+
+  /** Graphs that run in a step without a plan. */
+  get runsPerStep(): number {
+    return this.executor.runsPerStep;
+  }
+
+  /** What every picture's record says of this engine. */
+  async recordFacts(): Promise<RecordFacts> {
+    const { precision: { weights }, model } = this;
+    return {
+      model: model.id,
+      fingerprint: await model.fingerprint(),
+      sampler: this.#options.sampler,
+      weights: weights === "f32" ? undefined : weights,
+    };
+  }
+
+  /** Decides all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
+  async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
+    const given = await withEncodedPrompts(options, this.#options.promptEncoder);
+    const prepared = await prepareRun(this.model, given, precisionName(this.precision.weights));
+    this.#expectRoom({ ...prepared, request: batchOf(prepared.request, 0) });
+    return prepared;
+  }
+
+  /** Steps that a run takes, over all its batches. */
+  stepsOf({ request, steps }: PreparedRun): number {
+    return steps.length * Math.ceil(request.labels.length / MAX_BATCH);
+  }
+
+  /** Runs to the end. */
+  async generate(options: GenerateOptions = {}): Promise<Generated> {
+    const run = this.steps(options);
+    for (let next = await run.next();; next = await run.next()) {
+      if (next.done === true) return next.value;
+    }
+  }
+
+  /** Runs step by step, one batch of pictures after another; leaving the loop early frees everything. */
+  async *steps(options: GenerateOptions = {}): AsyncGenerator<StepReport, Generated, undefined> {
+    return yield* this.run(await this.prepare(options), options);
+  }
+
+  /** As {@linkcode steps}, of a run that was prepared here. */
+  async *run(
+    prepared: PreparedRun,
+    { signal, output = "pictures" }: RunOptions = {},
+  ): AsyncGenerator<StepReport, Generated, undefined> {
+    const started = performance.now();
+    const { request, choice, steps } = prepared;
+    const { model, executor } = this;
+    const undrawable = drawingError(model);
+    const draws = output === "pictures" && undrawable === undefined;
+    const results: RunResult[] = [];
+    const decoded: Tensor[] = [];
+    const batches = Math.ceil(request.labels.length / MAX_BATCH);
+    for (let batch = 0; batch < batches; batch++) {
+      const first = batch * MAX_BATCH;
+      const features = new FeatureCache();
+      const place = { first, batch, batches };
+      const part = { ...prepared, request: batchOf(request, first), place };
+      const result = yield* runSteps({ ...part, model, executor, features, signal });
+      results.push(result);
+      if (!draws) continue;
+      const grid = request.scene.tokenGrid;
+      decoded.push(await this.decode(result.latents, { grid, signal }));
+    }
+    const run = {
+      latents: joinRows(results.map(({ latents }) => latents)),
+      ...(choice.named && { plan: choice.named }),
+      planReason: choice.reason,
+      notices: [
+        ...prepared.notices,
+        ...(output === "pictures" && undrawable ? [`No pictures: ${undrawable.message}`] : []),
+      ],
+      seconds: (performance.now() - started) / 1000,
+      labels: request.labels,
+      seeds: request.seeds,
+      steps: request.steps,
+      guidance: request.guidance,
+      kinds: steps.map(({ kind }) => kind),
+      loopSeconds: sum(results, ({ loopSeconds }) => loopSeconds),
+      conditioningSeconds: sum(results, ({ conditioningSeconds }) => conditioningSeconds),
+      peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
+    };
+    const facts = draws ? await this.recordFacts() : undefined;
+    const { scales } = request;
+    const pictures = facts && generatedPictures(joinRows(decoded), run, { facts, scales });
+    return { ...run, pictures: pictures ?? [] };
+  }
+
+  /** Pictures `(n, 1 or 3, H, W)` of final latents. */
+  decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
+    return this.#decoding.decode(latents, options);
+  }
+
+  /** A rough look at latents on the way, `(n, 1 or 3, h, w)`. */
+  preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
+    return this.#decoding.preview(latents, options);
+  }
+
+  /** Frees sessions, weights, backend and files. */
+  async close(): Promise<void> {
+    await this.#decoding.dispose();
+    await this.executor.dispose();
+    await this.backend.dispose();
+    await this.model.close();
+  }
+}
+
+/**
+ * The engine of a pipeline that `openPipeline()` opened.
+ *
+ * @throws {TypeError} When it is another.
+ */
+export function engineOf(pipeline: Pipeline): Engine {
+  if (pipeline instanceof Engine) return pipeline;
+  throw new TypeError("Cannot use pipeline: it must come from openPipeline()");
+}
+
+/** The pictures of one batch. */
+function batchOf(request: ResolvedRequest, first: number): ResolvedRequest {
+  const { labels, seeds, scales, noise } = request;
+  if (labels.length <= MAX_BATCH) return request;
+  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + MAX_BATCH);
+  return {
+    ...request,
+    labels: of(labels),
+    seeds: of(seeds),
+    noise: sliceRows(noise, first, of(labels).length),
+    ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }), // never empty
+  };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

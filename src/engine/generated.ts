@@ -1,0 +1,96 @@
+/**
+ * What a finished `generate()` gives: pictures that know how they were made, latents, and the plan.
+ *
+ * @module
+ */
+
+import { encodePng } from "../image/png.ts";
+import { type Picture, toPictures } from "../image/picture.ts";
+import type { NamedPlan } from "./bundled_plans.ts";
+import { planDigest } from "../plan/digest.ts";
+import type { StepKind } from "../plan/compile.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type PictureRecord, recordText } from "./picture_record.ts";
+
+/** A picture with what it was made of. */
+export interface GeneratedPicture extends Picture {
+  /** Class, or row of the conditions. */
+  readonly label: number;
+  /** Seed of its noise; absent when noise was given. */
+  readonly seed?: number;
+  /** The file, lossless, with its record: `invardiff generate --from` makes the picture again. */
+  png(): Promise<Uint8Array>;
+}
+
+/** The finished run. */
+export interface Generated {
+  /** One for each label; none where nothing turns the model's latents into pictures. */
+  readonly pictures: readonly GeneratedPicture[];
+  /** Final latents `(n, C, H, W)`, or packed `(n, T, C)`. */
+  readonly latents: Tensor;
+  /** The plan that was followed; absent when every step was computed in full. */
+  readonly plan?: NamedPlan;
+  /** Why this plan, or none: half a sentence. */
+  readonly planReason: string;
+  /** Circumstances that differ from the plan's calibration, and why there are no pictures, in sentences. */
+  readonly notices: readonly string[];
+  /** Seconds from request to pictures. */
+  readonly seconds: number;
+  /** Label of each picture. */
+  readonly labels: readonly number[];
+  /** Seed of each picture; empty when noise was given. */
+  readonly seeds: readonly number[];
+  /** Sampling steps. */
+  readonly steps: number;
+  /** Guidance scale; of the first picture where each has its own. */
+  readonly guidance: number;
+  /** What the plan let each step do. */
+  readonly kinds: readonly StepKind[];
+  /** Seconds of the sampling loops. */
+  readonly loopSeconds: number;
+  /** Seconds of conditioning, ahead of the loops. */
+  readonly conditioningSeconds: number;
+  /** The most bytes of features and states kept at any moment. */
+  readonly peakFeatureBytes: number;
+}
+
+/** What every picture's record says alike. */
+export type RecordFacts = Pick<PictureRecord, "model" | "fingerprint" | "sampler" | "weights">;
+
+/** The record of some pictures of a run; of a grid, all of them. */
+export function recordOf(
+  { steps, guidance, plan }: Pick<Generated, "steps" | "guidance" | "plan">,
+  { labels, seed }: { readonly labels: readonly number[]; readonly seed: number | undefined },
+  facts: RecordFacts,
+): PictureRecord {
+  return {
+    ...facts,
+    labels,
+    seed,
+    steps,
+    guidance,
+    plan: plan && { name: plan.name, digest: planDigest(plan.plan) },
+  };
+}
+
+/** Pictures of decoded latents `(n, 1 or 3, H, W)`, each with its record. */
+export function generatedPictures(
+  decoded: Tensor,
+  run: Omit<Generated, "pictures">,
+  { facts, scales }: {
+    readonly facts: RecordFacts;
+    readonly scales?: readonly number[] | undefined;
+  },
+): GeneratedPicture[] {
+  return toPictures(decoded).map((picture, i) => {
+    const [label, seed] = [run.labels[i]!, run.seeds[i]]; // as many labels as pictures
+    const guidance = scales?.[i] ?? run.guidance;
+    const record = recordOf({ ...run, guidance }, { labels: [label], seed }, facts);
+    return {
+      ...picture,
+      label,
+      ...(seed !== undefined && { seed }),
+      png: () => encodePng(picture, recordText(record)),
+    };
+  });
+}

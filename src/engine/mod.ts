@@ -1,0 +1,18 @@
+/**
+ * What the options and results of a pipeline are made of.
+ *
+ * @module
+ */
+
+export type { BackendName } from "../backend/backend.ts";
+export type { RuntimeFiles } from "../backend/runtime_files.ts";
+export type { Conditions } from "../model/scene.ts";
+export type { StepKind } from "../plan/compile.ts";
+export type { DdimSpacing, SamplerDefaults, SigmaShift } from "../sampler/config.ts";
+export type { SamplerState, StepTime } from "../sampler/sampler.ts";
+export type { NamedPlan } from "./bundled_plans.ts";
+export type { DecodingOptions } from "./decode/decoding.ts";
+export type { PrecisionReport } from "./precision/choose.ts";
+export type { LayerPrecision, WeightPrecision } from "./precision/rounded_layers.ts";
+export type { PromptEncoder } from "./prompts.ts";
+export type { ConditionOptions } from "./request.ts";

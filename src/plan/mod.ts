@@ -1,0 +1,22 @@
+/**
+ * Plans as data: read and write them, bind them to a model, draw them.
+ *
+ * @module
+ */
+
+export { planDigest } from "./digest.ts";
+export { bindPlan, type PlanModel } from "./fit.ts";
+export { formatPlan } from "./format.ts";
+export { parsePlan } from "./parse.ts";
+export type {
+  Plan,
+  PlanCalibration,
+  PlanContext,
+  PlanMeasurement,
+  PlanPolicy,
+  PlanSampler,
+} from "./plan.ts";
+export { renderSvg } from "./render/svg.ts";
+export { renderText, type TextOptions } from "./render/text.ts";
+export type { Cell, State } from "./cells.ts";
+export type { ModuleRow, Row, StateRow } from "./row.ts";

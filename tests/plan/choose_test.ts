@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { choosePlan, type PlanOffer } from "../../src/plan/choose.ts";
+
+const offers = fc.array(
+  fc.record({
+    name: fc.constantFrom("a.fast", "a.slow", "b.fast", "b.turbo", "c"),
+    steps: fc.constantFrom(10, 25, 50),
+  }),
+  { maxLength: 6 },
+);
+const choose = (plans: readonly PlanOffer[], word: string, steps: number): PlanOffer | undefined =>
+  choosePlan(plans, { word, steps, offerOf: (plan) => plan });
+
+Deno.test("auto is a fast plan of as many steps, else the first of as many, else none", () => {
+  fc.assert(
+    fc.property(offers, fc.constantFrom(10, 25, 50), (plans, steps) => {
+      const fitting = plans.filter((plan) => plan.steps === steps);
+      const fast = fitting.filter(({ name }) => name.endsWith(".fast"));
+      assertEquals(choose(plans, "auto", steps), fast[0] ?? fitting[0]);
+      assertEquals(choose(plans, "none", steps), undefined);
+    }),
+    { seed: 1 },
+  );
+});
+
+Deno.test("a name is the plan of that name, whatever its steps", () => {
+  const plans = [{ name: "a.fast", steps: 50 }, { name: "a.slow", steps: 25 }];
+  assertEquals(choose(plans, "a.slow", 50), plans[1]);
+  assertEquals(choose(plans, "a.slov", 25), undefined);
+});
