@@ -21,11 +21,11 @@ import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { conditionRun, sampleFrom } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
-import { fluxWidth, formatFluxConfig, parseFluxConfig } from "../../src/model/flux/config.ts";
+import { fluxWidth, parseFluxConfig } from "../../src/model/flux/config.ts";
 import { fluxModel, publishedSampler, withShares } from "../../src/model/flux/open.ts";
 import { fluxTensors, MLP_RATIO } from "../../src/model/flux/tensors.ts";
 import type { Model } from "../../src/model/model.ts";
-import { originOf } from "../../src/model/model_origin.ts";
+import { originOf } from "../../src/model/opened_model.ts";
 import type { Module, Transformer } from "../../src/model/module_graph.ts";
 import { type CompiledPlan, compilePlan, type Step } from "../../src/plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../../src/plan/cost.ts";
@@ -161,7 +161,7 @@ function quarterModel(): Model {
     id: "projected",
     weights: withShares(randomTensors(fluxTensors(CONFIG)), CONFIG),
     sampler: publishedSampler(CONFIG),
-    origin: originOf("flux", formatFluxConfig(CONFIG)),
+    origin: originOf("flux", {}),
     fingerprint: () => Promise.resolve("random"),
     close: () => Promise.resolve(),
   };

@@ -2,10 +2,10 @@
  * Weights of any DiT geometry, for measuring time and memory where nothing depends on the numbers.
  */
 import { ditModel } from "../../src/model/dit/open.ts";
-import { originOf } from "../../src/model/model_origin.ts";
+import { originOf } from "../../src/model/opened_model.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Weights } from "../../src/assets/weights.ts";
-import { type DitConfig, ditTensors, formatDitConfig } from "../../src/model/dit/config.ts";
+import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 
 /** Published geometries: width, depth, heads. */
@@ -63,8 +63,7 @@ export function randomModel(name: string): Model {
     ...ditModel(config),
     id: name,
     weights: randomWeights(config),
-    classNames: [],
-    origin: originOf("dit", formatDitConfig(config)),
+    origin: originOf("dit", {}),
     sampler: { name: "ddim", steps: 50, guidance: 4 },
     fingerprint: () => Promise.resolve("random"),
     close: () => Promise.resolve(),

@@ -9,62 +9,43 @@ import { describe, textAt } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
 import { FAMILIES } from "./families.ts";
 
-/** A kind of model that we know by name alone. */
-interface KnownKind {
-  /** As its authors call it. */
-  readonly title: string;
-  /** Its classes in diffusers, pipelines and transformers alike. */
-  readonly classes: RegExp;
-  /** Names of tensors that no other kind has, where a file comes without a configuration. */
-  readonly tensors?: RegExp;
-}
+/** A kind of model that we know by name alone: its title, its classes, tensors that no other kind has. */
+type KnownKind = readonly [title: string, classes: RegExp, tensors?: RegExp];
 
 /** The first match counts. *Source:* class names of diffusers; tensor names of the published files. */
 const UNSUPPORTED: readonly KnownKind[] = [
-  { title: "FLUX.2", classes: /^Flux2/, tensors: /^double_stream_modulation_img\./ },
-  { title: "Chroma", classes: /^Chroma/, tensors: /^distilled_guidance_layer\./ },
-  { title: "PixArt", classes: /^PixArt/ },
-  {
-    title: "Stable Diffusion 3",
-    classes: /^(SD3|StableDiffusion3)/,
-    tensors: /^joint_blocks\.0\./,
-  },
-  { title: "Stable Diffusion XL", classes: /^StableDiffusionXL/, tensors: /^label_emb\.0\.0\./ },
-  {
-    title: "Stable Diffusion",
-    classes: /^(StableDiffusion|UNet2DCondition)/,
-    tensors: /^(input_blocks\.0\.0|down_blocks\.0\.resnets\.0)\./,
-  },
-  { title: "Wan", classes: /^Wan/, tensors: /^text_embedding\.0\./ },
-  {
-    title: "HunyuanVideo",
-    classes: /^HunyuanVideo/,
-    tensors: /^txt_in\.individual_token_refiner\./,
-  },
-  { title: "Hunyuan-DiT", classes: /^HunyuanDiT/, tensors: /^text_embedding_padding$/ },
-  { title: "HunyuanImage", classes: /^HunyuanImage/ },
-  { title: "Sana", classes: /^Sana/ },
-  { title: "Lumina", classes: /^Lumina/ },
-  { title: "AuraFlow", classes: /^AuraFlow/, tensors: /^double_layers\.0\./ },
-  { title: "CogVideoX", classes: /^CogVideoX/ },
-  { title: "CogView", classes: /^CogView/ },
-  {
-    title: "Qwen-Image",
-    classes: /^QwenImage/,
-    tensors: /^transformer_blocks\.0\.img_mod\./,
-  },
-  { title: "Z-Image", classes: /^ZImage/ },
-  { title: "HiDream", classes: /^HiDream/ },
-  { title: "LTX-Video", classes: /^LTX/ },
-  { title: "Mochi", classes: /^Mochi/ },
-  { title: "Latte", classes: /^Latte/ },
-  { title: "Allegro", classes: /^Allegro/ },
-  { title: "Cosmos", classes: /^Cosmos/ },
-  { title: "OmniGen", classes: /^OmniGen/ },
-  { title: "Kandinsky", classes: /^Kandinsky/ },
-  { title: "Stable Cascade", classes: /^(StableCascade|Wuerstchen)/ },
-  { title: "Stable Audio", classes: /^StableAudio/ },
-  { title: "a U-Net on pixels", classes: /^(UNet2DModel|DDPM|DDIM)/ },
+  ["FLUX.2", /^Flux2/, /^double_stream_modulation_img\./],
+  ["Chroma", /^Chroma/, /^distilled_guidance_layer\./],
+  ["PixArt", /^PixArt/],
+  ["Stable Diffusion 3", /^(SD3|StableDiffusion3)/, /^joint_blocks\.0\./],
+  ["Stable Diffusion XL", /^StableDiffusionXL/, /^label_emb\.0\.0\./],
+  [
+    "Stable Diffusion",
+    /^(StableDiffusion|UNet2DCondition)/,
+    /^(input_blocks\.0\.0|down_blocks\.0\.resnets\.0)\./,
+  ],
+  ["Wan", /^Wan/, /^text_embedding\.0\./],
+  ["HunyuanVideo", /^HunyuanVideo/, /^txt_in\.individual_token_refiner\./],
+  ["Hunyuan-DiT", /^HunyuanDiT/, /^text_embedding_padding$/],
+  ["HunyuanImage", /^HunyuanImage/],
+  ["Sana", /^Sana/],
+  ["Lumina", /^Lumina/],
+  ["AuraFlow", /^AuraFlow/, /^double_layers\.0\./],
+  ["CogVideoX", /^CogVideoX/],
+  ["CogView", /^CogView/],
+  ["Qwen-Image", /^QwenImage/, /^transformer_blocks\.0\.img_mod\./],
+  ["Z-Image", /^ZImage/],
+  ["HiDream", /^HiDream/],
+  ["LTX-Video", /^LTX/],
+  ["Mochi", /^Mochi/],
+  ["Latte", /^Latte/],
+  ["Allegro", /^Allegro/],
+  ["Cosmos", /^Cosmos/],
+  ["OmniGen", /^OmniGen/],
+  ["Kandinsky", /^Kandinsky/],
+  ["Stable Cascade", /^(StableCascade|Wuerstchen)/],
+  ["Stable Audio", /^StableAudio/],
+  ["a U-Net on pixels", /^(UNet2DModel|DDPM|DDIM)/],
 ];
 
 /**
@@ -77,12 +58,13 @@ const UNSUPPORTED: readonly KnownKind[] = [
 export function expectSupported(description: unknown, name: string): void {
   const { pipeline, model } = classesOf(description);
   for (const found of [pipeline, model]) {
-    const kind = found === undefined ? undefined : kindOf(({ classes }) => classes.test(found));
-    if (kind !== undefined) refuse(name, `${kind.title} (class ${found})`);
+    const kind = UNSUPPORTED.find(([, classes]) => found !== undefined && classes.test(found));
+    if (kind !== undefined) refuse(name, `${kind[0]} (class ${found})`);
   }
   // Pipelines of a supported transformer go by many names; it alone decides.
   const found = model ?? pipeline;
-  if (found !== undefined && !isSupported(found)) refuse(name, `class ${describe(found)}`);
+  if (found === undefined || FAMILIES.some(({ classes }) => classes.includes(found))) return;
+  refuse(name, `class ${describe(found)}`);
 }
 
 /**
@@ -92,16 +74,8 @@ export function expectSupported(description: unknown, name: string): void {
  */
 export function expectSupportedTensors(names: Iterable<string>, name: string): void {
   const all = [...names];
-  const kind = kindOf(({ tensors }) => tensors !== undefined && all.some((n) => tensors.test(n)));
-  if (kind !== undefined) refuse(name, `${kind.title}, as its tensors are called,`);
-}
-
-function kindOf(matches: (kind: KnownKind) => boolean): KnownKind | undefined {
-  return UNSUPPORTED.find(matches);
-}
-
-function isSupported(className: string): boolean {
-  return FAMILIES.some(({ classes }) => classes.includes(className));
+  const kind = UNSUPPORTED.find(([, , tensors]) => all.some((it) => tensors?.test(it)));
+  if (kind !== undefined) refuse(name, `${kind[0]}, as its tensors are called,`);
 }
 
 /** The part of a pipeline that predicts the noise, by the names that it goes by. */

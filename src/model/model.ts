@@ -9,7 +9,7 @@ import type { SamplerDefaults } from "../sampler/config.ts";
 import type { ModelDirectory, OpenOptions } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import type { Decodable } from "./vae/autoencoder.ts";
-import type { ModelOrigin } from "./model_origin.ts";
+import type { ModelOrigin } from "./opened_model.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
 

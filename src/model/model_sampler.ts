@@ -8,6 +8,16 @@ import type { ModelDirectory } from "../assets/model_dir.ts";
 import { parseSampler, type SamplerDefaults } from "../sampler/config.ts";
 import { parseScheduler } from "../sampler/scheduler_config.ts";
 
+/** How models of a family are sampled. */
+export interface Sampled {
+  /** What they predict. */
+  readonly predicts: "noise" | "velocity";
+  /** How their authors sample. */
+  readonly original: SamplerDefaults;
+  /** What diffusers' pipeline does otherwise. */
+  readonly pipeline?: Pick<SamplerDefaults, "guidanceChannels">;
+}
+
 /**
  * The sampler of a `model.json`, else that of diffusers' scheduler, else the original's.
  *
@@ -15,16 +25,8 @@ import { parseScheduler } from "../sampler/scheduler_config.ts";
  */
 export async function samplerOf(
   { manifest, readScheduler }: Pick<ModelDirectory, "manifest" | "readScheduler">,
-  { choice, predicts, original, pipeline }: {
-    /** What the caller chose; `undefined` is what the directory says. */
-    readonly choice: "original" | undefined;
-    /** What models of the family predict. */
-    readonly predicts: "noise" | "velocity";
-    /** How its authors sample. */
-    readonly original: SamplerDefaults;
-    /** What diffusers' pipeline does otherwise. */
-    readonly pipeline?: Pick<SamplerDefaults, "guidanceChannels">;
-  },
+  choice: "original" | undefined,
+  { predicts, original, pipeline }: Sampled,
 ): Promise<SamplerDefaults> {
   if (manifest !== undefined) {
     const own = parseSampler(manifest.sampler);

@@ -25,15 +25,18 @@ function samplerIn(
     ...{ format: 1, id: "a", architecture: "dit", config: {}, classNames: [], licence: "MIT" },
     ...{ dataNotice: "none", sha256: {}, sampler: manifest },
   };
-  return samplerOf({
-    ...(manifest !== undefined && { manifest: parseManifest(json) }),
-    readScheduler: () => Promise.resolve(scheduler),
-  }, {
-    predicts: "noise",
-    original: ORIGINAL,
-    pipeline: { guidanceChannels: 4 },
+  return samplerOf(
+    {
+      ...(manifest !== undefined && { manifest: parseManifest(json) }),
+      readScheduler: () => Promise.resolve(scheduler),
+    },
     choice,
-  });
+    {
+      predicts: "noise",
+      original: ORIGINAL,
+      pipeline: { guidanceChannels: 4 },
+    },
+  );
 }
 
 Deno.test("a model is sampled as its manifest says, else as its scheduler, else as the original", async () => {

@@ -90,20 +90,12 @@ export function parseDitConfig(json: unknown): DitConfig {
   });
 }
 
-/** The `config.json` of a configuration, whose keys are ours in snake case. */
-export function formatDitConfig(config: DitConfig): Readonly<Record<string, unknown>> {
-  const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (it) => `_${it.toLowerCase()}`);
-  return Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [snakeCase(key), value]),
-  );
-}
-
 /**
- * Infers the configuration of a published size (S, B, L, XL; patch 2, 4, 8) from its tensors.
+ * Infers the `config.json` of a published size (S, B, L, XL; patch 2, 4, 8) from its tensors.
  *
  * @throws {AssetError} When the tensors are not a DiT's, or the size was not published.
  */
-export function inferDitConfig(shapes: TensorShapes): DitConfig {
+export function inferDitConfig(shapes: TensorShapes): Readonly<Record<string, unknown>> {
   const [hiddenSize, inChannels, patchSize] = dimsOf(shapes, "x_embedder.proj.weight", 4);
   const [rows] = dimsOf(shapes, "y_embedder.embedding_table.weight", 2);
   const [out] = dimsOf(shapes, "final_layer.linear.weight", 2);
@@ -116,7 +108,7 @@ export function inferDitConfig(shapes: TensorShapes): DitConfig {
     );
   }
   const tokens = shapes.dims("pos_embed")?.[1];
-  return parseDitConfig({
+  return {
     input_size: tokens === undefined ? DEFAULT_INPUT_SIZE : Math.sqrt(tokens) * patchSize!,
     patch_size: patchSize,
     in_channels: inChannels,
@@ -125,7 +117,7 @@ export function inferDitConfig(shapes: TensorShapes): DitConfig {
     num_heads: published.numHeads,
     num_classes: rows! - 1, // rank 2 was checked; the last row is the null class
     learn_sigma: out === 2 * inChannels! * patchSize! ** 2, // rank 4 was checked
-  });
+  };
 }
 
 /** Rows of the label table: the classes, and one null row when labels were dropped in training. */

@@ -10,12 +10,12 @@
  */
 
 import { z } from "zod";
-import { checkJson, textAt } from "../../assets/json.ts";
+import { checkJson, textAt, withoutNotes } from "../../assets/json.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";
 import { elementCount } from "../../tensor/tensor.ts";
-import { type DitConfig, parseDitConfig } from "./config.ts";
-import { joinWeights } from "../tensor_joins.ts";
+import type { DitConfig } from "./config.ts";
+import { viewWeights } from "../tensor_views.ts";
 
 /** Diffusers' names of the class; the second is that of older files. */
 export const CLASS_NAMES = ["DiTTransformer2DModel", "Transformer2DModel"] as const;
@@ -62,11 +62,11 @@ export function isDiffusersDit(config: unknown): boolean {
 }
 
 /**
- * Reads diffusers' `config.json`; absent keys have its defaults.
+ * Reads diffusers' `config.json` as one in the original's keys; absent keys have diffusers' defaults.
  *
  * @throws {AssetError} Naming the first key that is unknown or asks for what we do not compute.
  */
-export function parseDiffusersDit(json: unknown): DitConfig {
+export function fromDiffusersDit(json: unknown): Readonly<Record<string, unknown>> {
   const c = checkJson(withoutNotes(json), schema, "DiT config of diffusers");
   const out = c.out_channels ?? c.in_channels;
   if (out !== c.in_channels && out !== 2 * c.in_channels) {
@@ -75,7 +75,7 @@ export function parseDiffusersDit(json: unknown): DitConfig {
         `${2 * c.in_channels}: current value is ${out}`,
     );
   }
-  return parseDitConfig({
+  return {
     input_size: c.sample_size,
     patch_size: c.patch_size,
     in_channels: c.in_channels,
@@ -87,15 +87,7 @@ export function parseDiffusersDit(json: unknown): DitConfig {
     ...(c.timestep_frequency_divisor !== undefined && {
       timestep_frequency_divisor: c.timestep_frequency_divisor,
     }),
-  });
-}
-
-/** `_diffusers_version`, `_name_or_path` … are notes; the class's name is read. */
-function withoutNotes(json: unknown): unknown {
-  if (typeof json !== "object" || json === null) return json;
-  return Object.fromEntries(
-    Object.entries(json).filter(([key]) => key === "_class_name" || !key.startsWith("_")),
-  );
+  };
 }
 
 /**
@@ -113,7 +105,10 @@ export async function underOriginalNames(weights: Weights, config: DitConfig): P
     throw new AssetError(`Cannot use weights: ${name} must be there: current value is missing`);
   }
   for (const name of weights.names) if (!used.has(name)) names.set(name, [name]); // reported by name
-  return joinWeights(weights, names);
+  return viewWeights(
+    weights,
+    new Map([...names].map(([name, parts]) => [name, parts.map((source) => ({ source }))])),
+  );
 }
 
 const EMBEDDER_TENSORS = [

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { fingerprint } from "../../assets/fingerprint.ts";
 import type { ModelDirectory } from "../../assets/model_dir.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";
@@ -14,16 +13,13 @@ import {
   checkDitTensors,
   type DitConfig,
   ditTensors,
-  formatDitConfig,
   inferDitConfig,
   parseDitConfig,
 } from "./config.ts";
-import { openAutoencoder } from "../vae/autoencoder.ts";
-import { CLASS_NAMES, isDiffusersDit, parseDiffusersDit, underOriginalNames } from "./diffusers.ts";
+import { CLASS_NAMES, fromDiffusersDit, isDiffusersDit, underOriginalNames } from "./diffusers.ts";
 import { positionEmbedding } from "./embeddings.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
-import { originOf } from "../model_origin.ts";
-import { samplerOf } from "../model_sampler.ts";
+import { type ModelShape, openedModel } from "../opened_model.ts";
 import { labelScene } from "../scene.ts";
 
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
@@ -44,34 +40,25 @@ export const DIT: Family = {
 const ANY_BLOCK = "blocks.0.attn.qkv.weight";
 
 async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
-  const { config, weights } = await officialDit(directory);
+  const { json, weights } = await official(directory);
+  const config = parseDitConfig(json);
   checkDitTensors(config, weights);
-  return {
-    ...ditModel(config),
-    id: directory.id,
+  return await openedModel(directory, choice, {
+    shape: { ...ditModel(config), classNames: classNames(directory, config) },
+    config,
+    json,
+    stored: { weights, names: ditTensors(config).keys() },
     weights: withPositions(weights, config),
-    classNames: classNames(directory, config),
-    sampler: await samplerOf(directory, {
+    sampled: {
       predicts: "noise",
       original: ORIGINAL_SAMPLER,
       pipeline: { guidanceChannels: config.inChannels }, // diffusers' `DiTPipeline`; the original guides three
-      choice: choice.sampler,
-    }),
-    ...await openAutoencoder(directory, config.inChannels),
-    origin: originOf("dit", formatDitConfig(config), directory.manifest),
-    fingerprint: () => identity(directory, { config, weights }),
-    close: () => directory.close(),
-  };
+    },
+  });
 }
 
-/** What a configuration says of a model. */
-export type DitShape = Pick<
-  Model,
-  "transformer" | "latent" | "tokenGrid" | "classes" | "nullLabel" | "scene"
->;
-
 /** A DiT of this configuration, without weights. */
-export function ditModel(config: DitConfig): DitShape {
+export function ditModel(config: DitConfig): ModelShape {
   const { inChannels, inputSize, patchSize, numClasses } = config;
   const labelled = {
     transformer: dit(config),
@@ -79,22 +66,17 @@ export function ditModel(config: DitConfig): DitShape {
     tokenGrid: [inputSize / patchSize, inputSize / patchSize],
     ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
   } as const;
-  return { ...labelled, classes: numClasses, scene: labelScene(labelled) };
+  return { ...labelled, classes: numClasses, classNames: [], scene: labelScene(labelled) };
 }
 
-/** A configuration with the weights that it describes, under the original's names. */
-interface OfficialDit {
-  readonly config: DitConfig;
-  readonly weights: Weights;
-}
-
-async function officialDit({ manifest, weights, ...given }: ModelDirectory): Promise<OfficialDit> {
-  const json = manifest?.config ?? given.config;
-  if (isDiffusersDit(json)) {
-    const config = parseDiffusersDit(json);
-    return { config, weights: await underOriginalNames(weights, config) };
-  }
-  return { config: json === undefined ? inferDitConfig(weights) : parseDitConfig(json), weights };
+/** A configuration in the original's keys, and the weights that it describes under the original's names. */
+async function official(
+  { manifest, weights, ...given }: ModelDirectory,
+): Promise<{ readonly json: unknown; readonly weights: Weights }> {
+  const json = manifest?.config ?? given.config ?? inferDitConfig(weights);
+  if (!isDiffusersDit(json)) return { json, weights };
+  const own = fromDiffusersDit(json);
+  return { json: own, weights: await underOriginalNames(weights, parseDitConfig(own)) };
 }
 
 /** A name for every class, or none at all. */
@@ -103,14 +85,6 @@ function classNames({ name, classNames }: ModelDirectory, config: DitConfig): re
   throw new AssetError(
     `Cannot open ${name}: it must name ${config.numClasses} classes: current value is ${classNames.length}`,
   );
-}
-
-async function identity(
-  { manifest }: ModelDirectory,
-  { config, weights }: OfficialDit,
-): Promise<string> {
-  return manifest?.fingerprint ??
-    await fingerprint(weights, { architecture: "dit", config, names: ditTensors(config).keys() });
 }
 
 /** State dicts may lack `pos_embed`, which is computed, not trained. */

@@ -6,7 +6,7 @@
  */
 
 import { z } from "zod";
-import { checkJson } from "../../assets/json.ts";
+import { checkJson, withoutNotes } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
 import type { TensorShapes } from "../tensor_shapes.ts";
 
@@ -45,6 +45,8 @@ export function fluxWidth({ numHeads, headDim }: FluxConfig): number {
   return numHeads * headDim;
 }
 
+/** Diffusers' name of the class. */
+export const CLASS_NAME = "FluxTransformer2DModel";
 /** The published geometry of FLUX.1. */
 const PUBLISHED_HEAD = 128;
 const PUBLISHED_AXES = [16, 56, 56];
@@ -52,6 +54,7 @@ const PUBLISHED_AXES = [16, 56, 56];
 const positive = z.int().min(1).max(1 << 20);
 const blocks = z.int().min(0).max(1000);
 const schema = z.strictObject({
+  _class_name: z.literal(CLASS_NAME).optional(),
   patch_size: z.literal(1).default(1),
   in_channels: positive.default(64),
   out_channels: positive.nullable().default(null),
@@ -85,27 +88,12 @@ export function parseFluxConfig(json: unknown): FluxConfig {
   });
 }
 
-/** The `config.json` of a configuration. */
-export function formatFluxConfig(config: FluxConfig): Readonly<Record<string, unknown>> {
-  return {
-    in_channels: config.inChannels,
-    num_layers: config.numLayers,
-    num_single_layers: config.numSingleLayers,
-    attention_head_dim: config.headDim,
-    num_attention_heads: config.numHeads,
-    joint_attention_dim: config.jointDim,
-    pooled_projection_dim: config.pooledDim,
-    guidance_embeds: config.guidanceEmbeds,
-    axes_dims_rope: config.axesDims,
-  };
-}
-
 /**
- * Infers the configuration of a model with the published head from its tensors, under diffusers' names.
+ * Infers the `config.json` of a model with the published head from its tensors, under diffusers' names.
  *
  * @throws {AssetError} When tensors are absent, or the head is not the published one.
  */
-export function inferFluxConfig(shapes: TensorShapes): FluxConfig {
+export function inferFluxConfig(shapes: TensorShapes): Readonly<Record<string, unknown>> {
   const [width = 0, inChannels] = dimsOf(shapes, "x_embedder.weight");
   const [, jointDim] = dimsOf(shapes, "context_embedder.weight");
   const [, pooledDim] = dimsOf(shapes, "time_text_embed.text_embedder.linear_1.weight");
@@ -116,7 +104,7 @@ export function inferFluxConfig(shapes: TensorShapes): FluxConfig {
         `beside the weights: current value is ${headDim}`,
     );
   }
-  return parseFluxConfig({
+  return {
     in_channels: inChannels,
     num_layers: blockCount(shapes, "transformer_blocks"),
     num_single_layers: blockCount(shapes, "single_transformer_blocks"),
@@ -124,7 +112,7 @@ export function inferFluxConfig(shapes: TensorShapes): FluxConfig {
     joint_attention_dim: jointDim,
     pooled_projection_dim: pooledDim,
     guidance_embeds: shapes.names.has("time_text_embed.guidance_embedder.linear_1.weight"),
-  });
+  };
 }
 
 function consistent(outChannels: number, config: FluxConfig): FluxConfig {
@@ -144,12 +132,6 @@ function consistent(outChannels: number, config: FluxConfig): FluxConfig {
   }
   if (inChannels % 4 !== 0) refuse("in_channels", "a multiple of 4", inChannels);
   return config;
-}
-
-/** Keys such as `_diffusers_version` say nothing about the model. */
-function withoutNotes(json: unknown): unknown {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
-  return Object.fromEntries(Object.entries(json).filter(([key]) => !key.startsWith("_")));
 }
 
 function dimsOf(shapes: TensorShapes, name: string): readonly number[] {

@@ -13,20 +13,23 @@
 import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { embedder, TIME_WIDTH } from "../blocks/time_features.ts";
-import { dualModules } from "./dual.ts";
+import { modulationGroup, type ModulationLayer } from "../blocks/modulation.ts";
+import { contextPart, dualModules } from "./dual.ts";
 import { type FluxConfig, type FluxSizes, fluxWidth } from "./config.ts";
 import { scaledTimeFeatures } from "./embeddings.ts";
-import { modulationGroups } from "./modulation.ts";
 import { singleModules } from "./single.ts";
 import { dense, modulatedNorm } from "../layers.ts";
-import type {
-  Conditioning,
-  Embedding,
-  Head,
-  Preparation,
-  Streams,
-  StreamShape,
-  Transformer,
+import {
+  type Conditioning,
+  type Embedding,
+  HEAD,
+  type Head,
+  type ModulationGroup,
+  type ModulationPart,
+  type Preparation,
+  type Streams,
+  type StreamShape,
+  type Transformer,
 } from "../module_graph.ts";
 
 /** Name of the constant that holds the text stream as it enters the first block, `(N, M, D)`. */
@@ -120,4 +123,34 @@ function timeGuidanceAndText(config: FluxConfig): Conditioning {
 
 function layersOf(name: string): readonly [string, string] {
   return [`time_text_embed.${name}.linear_1`, `time_text_embed.${name}.linear_2`];
+}
+
+/** One group for each layer: at the published width one layer has up to 227 MB of weights. */
+function modulationGroups(config: FluxConfig): ModulationGroup[] {
+  return modulationLayers(config).map((layer) => modulationGroup([layer], fluxWidth(config)));
+}
+
+function modulationLayers({ numLayers, numSingleLayers }: FluxConfig): readonly ModulationLayer[] {
+  const dual = Array.from({ length: numLayers }, (_, block) => dualLayers(block)).flat();
+  const single = Array.from({ length: numSingleLayers }, (_, block) => {
+    const prefix = `single_transformer_blocks.${block}`;
+    return { weights: `${prefix}.norm.linear`, parts: [{ name: prefix, rows: 3 }] };
+  });
+  return [...dual, ...single, { weights: "norm_out.linear", parts: [{ name: HEAD, rows: 2 }] }];
+}
+
+function dualLayers(block: number): readonly ModulationLayer[] {
+  const prefix = `transformer_blocks.${block}`;
+  const attention = `${prefix}.attn`;
+  const parts = (attn: string, mlp: string): readonly ModulationPart[] => [
+    { name: attn, rows: 3 },
+    { name: `${prefix}.${mlp}`, rows: 3 },
+  ];
+  return [
+    { weights: `${prefix}.norm1.linear`, parts: parts(attention, "ff") },
+    {
+      weights: `${prefix}.norm1_context.linear`,
+      parts: parts(contextPart(attention), "context_ff"),
+    },
+  ];
 }

@@ -4,23 +4,17 @@
  * @module
  */
 
-import { fingerprint } from "../../assets/fingerprint.ts";
 import { textAt } from "../../assets/json.ts";
 import type { ModelDirectory } from "../../assets/model_dir.ts";
 import type { Weights } from "../../assets/weights.ts";
 import type { SamplerDefaults } from "../../sampler/config.ts";
-import { openAutoencoder } from "../vae/autoencoder.ts";
-import { type FluxConfig, formatFluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
+import { CLASS_NAME, type FluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
 import { underDiffusersNames } from "./original.ts";
 import { CONDITIONS, DEFAULT_GRID, fluxScene } from "./scene.ts";
 import { checkFluxTensors, fluxTensors, isInShares, projectionShares } from "./tensors.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
-import { originOf } from "../model_origin.ts";
-import { samplerOf } from "../model_sampler.ts";
-import { partWeights, type TensorPart } from "../tensor_parts.ts";
-
-/** Diffusers' name of the class. */
-const CLASS_NAME = "FluxTransformer2DModel";
+import { type ModelShape, openedModel } from "../opened_model.ts";
+import { type TensorPart, viewWeights } from "../tensor_views.ts";
 
 /** FLUX.1, under diffusers' names, the original's or those of a packed copy. */
 export const FLUX: Family = {
@@ -36,27 +30,18 @@ export const FLUX: Family = {
 };
 
 async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
-  const { manifest } = directory;
   const weights = underDiffusersNames(directory.weights);
-  const json = manifest?.config ?? directory.config;
-  const config = json === undefined ? inferFluxConfig(weights) : parseFluxConfig(json);
+  const json = directory.manifest?.config ?? directory.config ?? inferFluxConfig(weights);
+  const config = parseFluxConfig(json);
   checkFluxTensors(config, weights);
-  const names = fluxTensors(config).keys();
-  const identity = { architecture: "flux", config, names: [...names] };
-  return {
-    ...fluxModel(config),
-    id: directory.id,
+  return await openedModel(directory, choice, {
+    shape: fluxModel(config),
+    config,
+    json,
+    stored: { weights, names: fluxTensors(config).keys() },
     weights: withShares(weights, config),
-    sampler: await samplerOf(directory, {
-      predicts: "velocity",
-      original: publishedSampler(config),
-      choice: choice.sampler,
-    }),
-    ...await openAutoencoder(directory, config.inChannels / PACKED),
-    origin: originOf("flux", formatFluxConfig(config), manifest),
-    fingerprint: async () => manifest?.fingerprint ?? await fingerprint(weights, identity),
-    close: () => directory.close(),
-  };
+    sampled: { predicts: "velocity", original: publishedSampler(config) },
+  });
 }
 
 /** A token packs 2 × 2 pixels of each channel. */
@@ -70,21 +55,8 @@ const DEV_SHIFT = {
   maxTokens: 4096,
 } as const;
 
-/** What a configuration says of a model. */
-export type FluxShape = Pick<
-  Model,
-  | "transformer"
-  | "latent"
-  | "tokenGrid"
-  | "classes"
-  | "classNames"
-  | "embedsGuidance"
-  | "resizes"
-  | "scene"
->;
-
 /** A FLUX transformer of this configuration, without weights. */
-export function fluxModel(config: FluxConfig): FluxShape {
+export function fluxModel(config: FluxConfig): ModelShape {
   const [rows, columns] = DEFAULT_GRID;
   return {
     transformer: fluxScene(config, {}).transformer,
@@ -107,12 +79,11 @@ export function publishedSampler({ guidanceEmbeds }: FluxConfig): SamplerDefault
 /** With the shares of `proj_out`, in which single blocks take it, in its place. */
 export function withShares(weights: Weights, config: FluxConfig): Weights {
   if (isInShares(config, weights)) return weights;
-  const parts = new Map<string, TensorPart>(
-    [...weights.names].map((name) => [name, { source: name }]),
-  );
+  const views = new Map<string, TensorPart[]>();
+  for (const name of weights.names) views.set(name, [{ source: name }]);
   for (const [name, part] of projectionShares(config)) {
-    parts.delete(part.source);
-    parts.set(name, part);
+    views.delete(part.source);
+    views.set(name, [part]);
   }
-  return partWeights(weights, parts);
+  return viewWeights(weights, views);
 }

@@ -10,9 +10,9 @@
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";
 import { MLP_RATIO } from "./tensors.ts";
-import { partWeights, type TensorPart } from "../tensor_parts.ts";
+import { type TensorPart, viewWeights } from "../tensor_views.ts";
 
-type Parts = Map<string, TensorPart>;
+type Parts = Map<string, readonly TensorPart[]>;
 type Rows = readonly (readonly [first: number, count: number])[];
 
 const ORIGINAL =
@@ -35,16 +35,14 @@ export function underDiffusersNames(weights: Weights): Weights {
   }
   const parts = partsOf(weights);
   checkCover(weights, parts);
-  return partWeights(weights, parts);
+  return viewWeights(weights, parts);
 }
 
 /** Refuses a tensor whose rows are not exactly those that its parts take. */
 function checkCover(weights: Weights, parts: Parts): void {
   const ends = new Map<string, number>();
-  for (const { source, rows = [] } of parts.values()) {
-    for (const [first, count] of rows) {
-      ends.set(source, Math.max(ends.get(source) ?? 0, first + count));
-    }
+  for (const { source, rows } of [...parts.values()].flat()) {
+    if (rows !== undefined) ends.set(source, Math.max(ends.get(source) ?? 0, rows[0] + rows[1]));
   }
   for (const [source, end] of ends) {
     const rows = weights.dims(source)?.[0];
@@ -89,12 +87,11 @@ function dual(parts: Parts, block: number, width: number): void {
     projections.forEach((name, i) =>
       rowsOf(parts, `${to}.attn.${name}`, `${from}.${side}_attn.qkv`, [[i * width, width]])
     );
-    parts.set(`${to}.attn.${queryNorm}.weight`, {
-      source: `${from}.${side}_attn.norm.query_norm.scale`,
+    const scale = (norm: string): TensorPart => ({
+      source: `${from}.${side}_attn.norm.${norm}.scale`,
     });
-    parts.set(`${to}.attn.${keyNorm}.weight`, {
-      source: `${from}.${side}_attn.norm.key_norm.scale`,
-    });
+    parts.set(`${to}.attn.${queryNorm}.weight`, [scale("query_norm")]);
+    parts.set(`${to}.attn.${keyNorm}.weight`, [scale("key_norm")]);
     whole(parts, `${to}.attn.${out}`, `${from}.${side}_attn.proj`);
     whole(parts, `${to}.${mlp}.net.0.proj`, `${from}.${side}_mlp.0`);
     whole(parts, `${to}.${mlp}.net.2`, `${from}.${side}_mlp.2`);
@@ -108,8 +105,8 @@ function single(parts: Parts, block: number, width: number): void {
     rowsOf(parts, `${to}.attn.${name}`, `${from}.linear1`, [[i * width, width]])
   );
   rowsOf(parts, `${to}.proj_mlp`, `${from}.linear1`, [[3 * width, MLP_RATIO * width]]);
-  parts.set(`${to}.attn.norm_q.weight`, { source: `${from}.norm.query_norm.scale` });
-  parts.set(`${to}.attn.norm_k.weight`, { source: `${from}.norm.key_norm.scale` });
+  parts.set(`${to}.attn.norm_q.weight`, [{ source: `${from}.norm.query_norm.scale` }]);
+  parts.set(`${to}.attn.norm_k.weight`, [{ source: `${from}.norm.key_norm.scale` }]);
   whole(parts, `${to}.proj_out`, `${from}.linear2`);
 }
 
@@ -119,19 +116,22 @@ function embedder(parts: Parts, to: string, from: string): void {
 }
 
 function whole(parts: Parts, to: string, from: string): void {
-  for (const kind of ["weight", "bias"]) parts.set(`${to}.${kind}`, { source: `${from}.${kind}` });
+  for (const kind of ["weight", "bias"]) {
+    parts.set(`${to}.${kind}`, [{ source: `${from}.${kind}` }]);
+  }
 }
 
 function rowsOf(parts: Parts, to: string, from: string, rows: Rows): void {
   for (const kind of ["weight", "bias"]) {
-    parts.set(`${to}.${kind}`, { source: `${from}.${kind}`, rows });
+    const source = `${from}.${kind}`;
+    parts.set(`${to}.${kind}`, rows.map((run) => ({ source, rows: run })));
   }
 }
 
 /** What is absent here is reported missing by name; what has no place keeps its name and is reported. */
 function withPresent(parts: Parts, names: ReadonlySet<string>): Parts {
-  const present = new Map([...parts].filter(([, { source }]) => names.has(source)));
-  const used = new Set([...present.values()].map(({ source }) => source));
-  for (const name of names) if (!used.has(name)) present.set(name, { source: name });
+  const present = new Map([...parts].filter(([, [part]]) => names.has(part!.source))); // there is one
+  const used = new Set([...present.values()].flat().map(({ source }) => source));
+  for (const name of names) if (!used.has(name)) present.set(name, [{ source: name }]);
   return present;
 }

@@ -7,7 +7,7 @@
 import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";
 import { type FluxConfig, fluxWidth } from "./config.ts";
 import { TIME_WIDTH } from "../blocks/time_features.ts";
-import type { TensorPart } from "../tensor_parts.ts";
+import type { TensorPart } from "../tensor_views.ts";
 
 /** Width of an MLP as a multiple of the streams' width. *Source:* diffusers `transformer_flux.py`. */
 export const MLP_RATIO = 4;

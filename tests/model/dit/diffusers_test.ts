@@ -3,7 +3,7 @@ import { encodeSafetensors } from "../../../src/assets/formats/safetensors_write
 import { openModelDirectory } from "../../../src/assets/model_dir.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { parseDitConfig } from "../../../src/model/dit/config.ts";
-import { parseDiffusersDit } from "../../../src/model/dit/diffusers.ts";
+import { fromDiffusersDit } from "../../../src/model/dit/diffusers.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { joinBytes } from "../../../src/tensor/bytes.ts";
@@ -138,8 +138,8 @@ async function withTensor(
   return files.set(WEIGHTS, joinBytes([...encodeSafetensors(tensors)]));
 }
 
-Deno.test("parseDiffusersDit() reads the keys that published files have, whose defaults were another class's", () => {
-  const config = parseDiffusersDit({
+Deno.test("fromDiffusersDit() reads the keys that published files have, whose defaults were another class's", () => {
+  const json = fromDiffusersDit({
     _class_name: "Transformer2DModel",
     _diffusers_version: "0.12.0.dev0",
     activation_fn: "gelu-approximate",
@@ -162,5 +162,5 @@ Deno.test("parseDiffusersDit() reads the keys that published files have, whose d
     upcast_attention: false,
     use_linear_projection: false,
   });
-  assertEquals(config, parseDitConfig({})); // the original constructor's defaults are DiT-XL/2
+  assertEquals(parseDitConfig(json), parseDitConfig({})); // the original constructor's defaults are DiT-XL/2
 });

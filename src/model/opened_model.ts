@@ -1,0 +1,79 @@
+/**
+ * What is the same for models of every family once they are opened: identity, origin, sampler, autoencoder.
+ *
+ * @module
+ */
+
+import { fingerprint } from "../assets/fingerprint.ts";
+import { withoutNotes } from "../assets/json.ts";
+import type { Manifest } from "../assets/manifest.ts";
+import type { ModelDirectory } from "../assets/model_dir.ts";
+import type { Weights } from "../assets/weights.ts";
+import type { Model, ModelChoice } from "./model.ts";
+import { type Sampled, samplerOf } from "./model_sampler.ts";
+import { openAutoencoder } from "./vae/autoencoder.ts";
+
+/** Facts of a model that its tensors do not tell, in the words of `model.json`: a packed copy says them. */
+export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
+  /** Its configuration as JSON. */
+  readonly config: unknown;
+}
+
+/** What a configuration says of a model. */
+export type ModelShape = Omit<
+  Model,
+  "id" | "weights" | "sampler" | "autoencoder" | "origin" | "fingerprint" | "close"
+>;
+
+/** What a family finds in a directory. */
+export interface Found {
+  /** What the configuration says of the model. */
+  readonly shape: ModelShape;
+  /** The configuration as parsed, which is part of the model's identity. */
+  readonly config: object;
+  /** The configuration as JSON, from which it is parsed again. */
+  readonly json: unknown;
+  /** Tensors under the names that the model's identity has, and which these are. */
+  readonly stored: { readonly weights: Weights; readonly names: Iterable<string> };
+  /** Tensors as modules take them. */
+  readonly weights: Weights;
+  /** How it is sampled. */
+  readonly sampled: Sampled;
+}
+
+/**
+ * Makes a model of what was found.
+ *
+ * @throws {AssetError} When its scheduler or its autoencoder is none that we compute.
+ */
+export async function openedModel(
+  directory: ModelDirectory,
+  choice: ModelChoice,
+  { shape, config, json, stored, weights, sampled }: Found,
+): Promise<Model> {
+  const { id, manifest } = directory;
+  const { transformer: { architecture }, latent: [channels = 0] } = shape;
+  const identity = { architecture, config, names: [...stored.names] };
+  return {
+    ...shape,
+    id,
+    weights,
+    sampler: await samplerOf(directory, choice.sampler, sampled),
+    ...await openAutoencoder(directory, channels),
+    origin: originOf(architecture, withoutNotes(json), manifest),
+    fingerprint: async () => manifest?.fingerprint ?? await fingerprint(stored.weights, identity),
+    close: () => directory.close(),
+  };
+}
+
+const UNKNOWN = "as its source, which has no model.json to say it";
+
+/** The origin of a model with this `config.json`. */
+export function originOf(
+  architecture: string,
+  config: unknown,
+  manifest?: Manifest,
+): ModelOrigin {
+  const { licence = UNKNOWN, dataNotice = UNKNOWN } = manifest ?? {};
+  return { architecture, config, licence, dataNotice };
+}
