@@ -14,10 +14,7 @@ export interface AdapterFacts {
   readonly float16: boolean;
 }
 
-/**
- * For programs without a desktop's session, before they look for an adapter: on Linux, Mesa asks for the Wayland
- * display, and its library complains on stderr where no folder is named in which a display might be.
- */
+/** Keeps libwayland from complaining on stderr where Mesa looks for a display without a session. */
 export function silenceWayland(): void {
   const { process } = globalThis;
   if (process.platform === "linux") process.env["XDG_RUNTIME_DIR"] ??= "/nonexistent";

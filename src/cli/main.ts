@@ -26,13 +26,10 @@ const EXIT_CODES: readonly (readonly [new (...args: never[]) => Error, number])[
 
 if (import.meta.main) {
   const code = await run(process.argv.slice(2));
-  process.stdout.write("", () => end(code)); // when all is written
-}
-
-/** Ends the process, whatever threads there are. After SIGINT by SIGINT: one may be loading, and bears no clearing up. */
-function end(code: number): void {
-  if (code === INTERRUPTED) process.kill(process.pid, "SIGINT");
-  else process.exit(code);
+  process.stdout.write("", () => { // when all is written
+    if (code === INTERRUPTED) process.kill(process.pid, "SIGINT"); // a thread that loads bears no clearing up
+    else process.exit(code);
+  });
 }
 
 /** Runs one command line and returns its exit code; errors become one line on stderr. */

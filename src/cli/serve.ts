@@ -32,13 +32,13 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
   const conditions = command.conditions === undefined
     ? undefined
     : await readPictureConditions(command.conditions);
-  const address = await openAddress(command); // before models are loaded in vain
-  const fleet = new Fleet(command, conditions);
+  const address = await openAddress(command.host, command.port); // before models are loaded in vain
+  const open = (): Promise<Renderer> => openRenderer(command, conditions);
   try {
-    const renderers = fleet.open();
+    const renderers = openAll(command, open);
     const app = createApp({
       renderers,
-      reopen: (failed) => fleet.replace(failed),
+      reopen: (failed) => failed.close().then(open, open), // it failed: what it says now is of no use
       plans,
       defaultPlan,
       apiKeys,
@@ -127,38 +127,30 @@ function toldToStop(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Opens as many as were asked for, in turn: that takes less memory at once. */
+async function openAll(
+  { workers }: ServeCommand,
+  open: () => Promise<Renderer>,
+): Promise<readonly Renderer[]> {
+  const renderers = [await open()];
+  while (renderers.length < workers) renderers.push(await open());
+  return renderers;
+}
+
 /**
- * The renderers of a server: opened, and made anew. They are not closed: their threads end with the process,
- * since a thread that unloads its GPU driver while the process ends makes it crash now and then.
+ * Opens a renderer, in a worker unless told otherwise. It is not closed at the end: its thread ends with the
+ * process, since a thread that unloads its GPU driver while the process ends makes it crash now and then.
  */
-class Fleet {
-  constructor(
-    readonly command: ServeCommand,
-    readonly conditions: PictureConditions | undefined,
-  ) {}
-
-  /** Opens all of them. @throws {AssetError | BackendError} When one cannot be opened. */
-  async open(): Promise<readonly Renderer[]> {
-    const count = Math.max(1, this.command.workers);
-    const renderers: Renderer[] = [];
-    for (let i = 0; i < count; i++) renderers.push(await this.#openOne(count)); // in turn: less memory at once
-    return renderers;
-  }
-
-  /** Closes a renderer that failed and opens another. */
-  async replace(failed: Renderer): Promise<Renderer> {
-    await failed.close().catch(() => {}); // it failed: what it says now is of no use
-    return await this.#openOne(Math.max(1, this.command.workers));
-  }
-
-  async #openOne(count: number): Promise<Renderer> {
-    const { workers } = this.command;
-    const threads = this.command.threads ?? Math.max(1, Math.floor(await coreCount() / count));
-    const options = { ...pipelineOptions(this.command), conditions: this.conditions, threads };
-    return workers > 0 && canStartWorkers()
-      ? await openRemoteRenderer(options)
-      : await openLocalRenderer(options);
-  }
+async function openRenderer(
+  command: ServeCommand,
+  conditions: PictureConditions | undefined,
+): Promise<Renderer> {
+  const share = Math.floor(await coreCount() / Math.max(1, command.workers));
+  const threads = command.threads ?? Math.max(1, share);
+  const options = { ...pipelineOptions(command), conditions, threads };
+  return command.workers > 0 && canStartWorkers()
+    ? await openRemoteRenderer(options)
+    : await openLocalRenderer(options);
 }
 
 function say(line: string): void {

@@ -42,10 +42,7 @@ export function startService(): App {
   };
   const app = createApp({
     renderers: open().then((one) => [one]),
-    reopen: async (failed) => {
-      await failed.close().catch(() => {}); // it failed: what it says now is of no use
-      return await open();
-    },
+    reopen: (failed) => failed.close().then(open, open), // it failed: what it says now is of no use
     apiKeys,
     onError: (error, id) => console.error(`error in request ${id}:`, error),
   });
@@ -54,8 +51,7 @@ export function startService(): App {
     process.exit(0); // with the renderer and its thread
   };
   void app.loaded.then(() => { // before, they end the process on the spot: nothing was begun
-    process.once("SIGTERM", () => void stop());
-    process.once("SIGINT", () => void stop());
+    for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => void stop());
   });
   return app;
 }

@@ -8,16 +8,8 @@
  * @module
  */
 
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
-
-/** Where to listen. */
-export interface AddressOptions {
-  /** Port; 0 takes a free one. */
-  readonly port: number;
-  /** Name or address of an interface of this machine; IPv6 with brackets or without. */
-  readonly host: string;
-}
 
 /** An address that is ours. */
 export interface Address {
@@ -34,9 +26,11 @@ const CUT_SECONDS = 5; // for clients that do not read their answers
 /**
  * Takes an address.
  *
+ * @param host Name or address of an interface of this machine; IPv6 with brackets or without.
+ * @param port 0 takes a free one.
  * @throws {Error} When it cannot be had; the message names it.
  */
-export async function openAddress({ port, host: given }: AddressOptions): Promise<Address> {
+export async function openAddress(given: string, port: number): Promise<Address> {
   const server = createServer();
   const host = given.replace(/^\[(.*)\]$/, "$1");
   const name = host.includes(":") ? `[${host}]` : host;
@@ -53,7 +47,14 @@ export async function openAddress({ port, host: given }: AddressOptions): Promis
     answer(fetch): void {
       server.on("request", getRequestListener(fetch, { overrideGlobalObjects: false }));
     },
-    close: () => closeServer(server),
+    async close(): Promise<void> {
+      const cut = setTimeout(() => server.closeAllConnections(), CUT_SECONDS * 1000);
+      await new Promise((resolve) => {
+        server.close(resolve);
+        server.closeIdleConnections();
+      });
+      clearTimeout(cut);
+    },
   };
 }
 
@@ -64,12 +65,3 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: "this user may not listen there",
   ENOTFOUND: "there is no host of that name",
 };
-
-async function closeServer(server: Server): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), CUT_SECONDS * 1000);
-  await new Promise((resolve) => {
-    server.close(resolve);
-    server.closeIdleConnections();
-  });
-  clearTimeout(cut);
-}

@@ -87,7 +87,7 @@ Deno.test("HEAD has the headers of GET, the length too, and no body", async () =
 
 Deno.test("HEAD says its length over a connection too", async () => {
   const app = await toyApp();
-  const address = await openAddress({ port: 0, host: "127.0.0.1" });
+  const address = await openAddress("127.0.0.1", 0);
   address.answer(app.fetch);
   try {
     const url = `${address.url}healthz`;
