@@ -13,9 +13,10 @@ const levels = list(
   text("KIND=LEVEL", (word) => /^[a-z_]+=(0?\.\d+|[01](\.0*)?)$/.test(word)),
   "KIND=LEVEL with levels in 0 … 1",
 );
-const speedup = decimal(1);
 const hasTarget = (asked: { readonly targetSpeedup?: number }): boolean =>
   asked.targetSpeedup !== undefined;
+
+const MODES = ["guided", "search", "reference"] as const;
 
 /** The table of `calibrate`. */
 export const CALIBRATE = table({
@@ -23,31 +24,19 @@ export const CALIBRATE = table({
   summary: "record a model and write a plan of what to reuse",
   options: {
     out: option(file(), "FILE  plan to write", { required: true }),
-    mode: option(
-      choice(["guided", "search", "reference"]),
-      "NAME  guided, search, or reference: as published",
-      { or: "guided" },
-    ),
+    mode: option(choice(MODES), "NAME  guided, search, or reference: as published", {
+      or: "guided",
+    }),
     ...MODEL_OPTIONS,
     steps: option(whole(1, 1000), "T  sampling steps, 1 … 1000 (the model's)"),
-    guidance: option(
-      decimal(),
-      "G  guidance scale that pictures will have (the model's); mode reference records without",
-    ),
+    guidance: option(decimal(), "G  guidance scale; mode reference records without (the model's)"),
     quantile: option(
       levels,
       "KIND=Q,…  share to reuse of each kind, 0 … 1 (step=.61 and of every kind of module 0 in mode " +
         "guided, .2 in mode reference: step=.61,attn=.2,mlp=.2 for DiT)",
     ),
-    targetSpeedup: option(
-      speedup,
-      "X  guided, search: the best plan of at least this predicted speed-up",
-    ),
-    timeBudget: option(
-      decimal(),
-      "SECONDS  guided with a target: measure no further plan after it",
-      { or: 300 },
-    ),
+    targetSpeedup: option(decimal(1), "X  guided, search: the least predicted speed-up"),
+    timeBudget: option(decimal(), "SECONDS  guided with a target: to measure plans", { or: 300 }),
     trials: option(whole(1), "N  search: most plans to measure", { or: 200 }),
     warmup: option(decimal(), "R  share of steps that is never reused at the start", { or: 0 }),
     longest: option(whole(1), "N  guided: oldest feature that may be loaded, in steps (any)"),

@@ -22,10 +22,7 @@ export const COMPARE = table({
     conditions: option(file(), "FILE  noise and labels, instead of a seed; see below"),
     rounds: option(whole(1), "R  times are medians over R rounds", { or: 3 }),
     ...MODEL_OPTIONS,
-    out: option(
-      file(".png"),
-      "FILE.png  contact sheet: full, plan, difference × 4, and the next picture beside or below",
-    ),
+    out: option(file(".png"), "FILE.png  contact sheet: full, plan, difference × 4"),
     record: option(file(), "FILE  the plan with the numbers in it"),
     ...OUTPUT_OPTIONS,
   },

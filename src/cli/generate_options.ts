@@ -14,32 +14,22 @@ import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS } from "./output.ts";
 
 const steps = "T  sampling steps, 1 … 1000 (the plan's that is named, or the model's)";
-const plan =
-  "NAME|FILE  cache plan; auto takes the bundled one that fits, none runs in full (auto)";
+const plan = "NAME|FILE  cache plan; auto: the bundled one that fits, none: run in full (auto)";
 
 /** The table of `generate`. */
 export const GENERATE = table({
   name: "generate",
   summary: "make pictures",
   options: {
-    label: option(
-      list(text("a name"), "names or indices"),
-      "NAME|INDEX,…  classes (the first ten)",
-    ),
+    label: option(list(text("a name"), "names"), "NAME|INDEX,…  classes (the first ten)"),
     count: option(whole(1), "N  number of pictures; labels are taken in turn"),
     seed: option(whole(), "S  noise of picture i comes from S + i (0)"),
     steps: option(whole(1, 1000), steps),
     plan: option(text("auto, none, a name or a file"), plan),
-    guidance: option(
-      decimal(),
-      "G  guidance scale, classifier-free or embedded; 1 is none (the model's)",
-    ),
+    guidance: option(decimal(), "G  guidance scale; 1 is none (the model's)"),
     ...MODEL_OPTIONS,
     out: option(file(".png"), "FILE.png  grid of pictures (out.png; with --latents, none)"),
-    latents: option(
-      file(".safetensors"),
-      'FILE  write the final latents, one f32 tensor "latents"',
-    ),
+    latents: option(file(".safetensors"), 'FILE  the final latents, one f32 tensor "latents"'),
     conditions: option(file(), "FILE  noise and labels, instead of seed and label; see below"),
     from: option(file(), "FILE.png  repeat a picture from its own text; other options change it"),
     ...OUTPUT_OPTIONS,

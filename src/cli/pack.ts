@@ -24,19 +24,15 @@ import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS, tell } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 
+const weights = "P  f16 rounds every tensor; int8 and int4 linear layers of modules";
+
 /** The table of `pack`. */
 export const PACK = table({
   name: "pack",
   summary: "write a model in fewer bytes, as a directory that opens like any other",
   options: {
-    out: option(text("a directory"), "DIR  directory to write; it must not exist", {
-      required: true,
-    }),
-    weights: option(
-      choice(PACKED_PRECISIONS),
-      "P  f16 rounds every tensor; int8 and int4 linear layers of modules",
-      { or: "int8" },
-    ),
+    out: option(text("a directory"), "DIR  to write; it must not exist", { required: true }),
+    weights: option(choice(PACKED_PRECISIONS), weights, { or: "int8" }),
     model: MODEL,
     ...OUTPUT_OPTIONS,
   },

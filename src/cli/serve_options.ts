@@ -23,20 +23,9 @@ export const SERVE = table({
     host: option(text("an address"), "ADDRESS  address to listen on", { or: "127.0.0.1" }),
     ...MODEL_OPTIONS,
     conditions: option(file(), "FILE  what requests choose from, for a model of text; see below"),
-    plan: option(
-      text("auto, none, a name or a file"),
-      "NAME|FILE  cache plan of requests that name none; auto, none",
-      { or: "auto" },
-    ),
-    workers: option(
-      whole(0, 64),
-      "N  workers, each with a copy of the model; 0 is the server's own thread",
-      { or: 1 },
-    ),
-    apiKeyFile: option(
-      file(),
-      "FILE  one key a line; so does INVARDIFF_API_KEYS, keys by commas (no keys)",
-    ),
+    plan: option(text("a plan"), "NAME|FILE  plan of requests that name none", { or: "auto" }),
+    workers: option(whole(0, 64), "N  copies of the model; 0 is the server's thread", { or: 1 }),
+    apiKeyFile: option(file(), "FILE  one key a line; INVARDIFF_API_KEYS has them by commas"),
     rate: option(count, "N  requests a minute of each key (no limit)"),
     cors: option(origins, "ORIGIN,…  origins whose pages may ask (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),

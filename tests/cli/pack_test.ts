@@ -109,7 +109,7 @@ Deno.test("pack refuses a folder that is there, a precision that is not, and no 
     assertEquals(nowhere.code, 2);
     assertStringIncludes(
       nowhere.stderr,
-      "--out must be given (DIR: directory to write; it must not exist)",
+      "--out must be given (DIR: to write; it must not exist)",
     );
   });
 });
