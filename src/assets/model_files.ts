@@ -45,14 +45,14 @@ export interface FoundModel extends FoundPart {
   findPart(name: string): Promise<FoundPart | undefined>;
 }
 
-/** Throws when a `model_index.json` or a transformer's `config.json` is of no use. */
+/** Throws when a `model_index.json` or a transformer's `config.json` cannot be used. */
 export type DescriptionCheck = (json: unknown, name: string) => void;
 
 /** How a model is looked for. */
 export interface FindOptions {
   /** The file of weights to take; one with a usual name, or the only one, unless given. */
   readonly file?: string | undefined;
-  /** Given each description of a model before its weights are looked for; throws where they are of no use. */
+  /** Given each description of a model before its weights are looked for; throws when they cannot be used. */
   readonly checkDescription?: DescriptionCheck | undefined;
 }
 

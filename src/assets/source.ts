@@ -137,7 +137,7 @@ class DirectorySource implements Source {
     if (this.#closed) fail(`${path} in ${this.name}`, "it must be read before it is closed");
     const file = this.#files.get(path) ?? this.#openFirst(path);
     this.#files.set(path, file);
-    file.catch(() => this.#files.delete(path)); // the next caller may have better luck
+    file.catch(() => this.#files.delete(path)); // so that the next caller tries again
     return await file;
   }
 

@@ -6,7 +6,7 @@
 
 import { checkedPath, type Source } from "./source.ts";
 
-/** Opens a folder; it shares the files of the outer source, which whoever opened it closes. */
+/** Opens a folder; it shares the files of the outer source, which its opener closes. */
 export function openSubfolder(outer: Source, folder: string): Source {
   const inside = (path: string): string => `${folder}/${checkedPath(path)}`;
   return {

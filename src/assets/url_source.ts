@@ -92,7 +92,7 @@ class UrlSource implements Source {
   async #open(path: string): Promise<RemoteFile | undefined> {
     const file = this.#files.get(path) ?? probe(this.#locate(path));
     this.#files.set(path, file);
-    file.catch(() => this.#files.delete(path)); // the next caller may have better luck
+    file.catch(() => this.#files.delete(path)); // so that the next caller tries again
     return await file;
   }
 

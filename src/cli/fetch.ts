@@ -50,7 +50,9 @@ export async function fetchModel(
       const name = await nameOf(source, location);
       return await bring(source, { name, paths, dry, began, signal });
     } catch (error) {
-      if (signal.aborted) process.stderr.write("what has come is kept: fetch goes on there\n");
+      if (signal.aborted) {
+        process.stderr.write("what was downloaded is kept: the next fetch continues from there\n");
+      }
       throw error;
     } finally {
       await source.close();

@@ -189,7 +189,7 @@ Deno.test("fetch that is interrupted exits with 130, and the next one goes on", 
     child.kill("SIGINT");
     const { code, stderr } = await child.output();
     assertEquals(code, 130);
-    assertStringIncludes(new TextDecoder().decode(stderr), "what has come is kept");
+    assertStringIncludes(new TextDecoder().decode(stderr), "what was downloaded is kept");
     assertEquals(namesIn(`${folder}/cache/partial`).length, 1); // and no lock
     assertEquals((await run(shared, ["fetch", "hf://owner/name"])).code, 0);
     assertMatch(hub.requests.at(-1)?.range ?? "", /^bytes=\d+-302759$/);

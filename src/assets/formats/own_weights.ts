@@ -10,7 +10,7 @@ import type { StoredWeights, Weights } from "../weights.ts";
 
 /** A checkpoint of several models, as ComfyUI saves them: where it has these names, no others are ours. */
 const PART = "model.diffusion_model.";
-/** What is not part of a name, whoever wraps a model in it; the first may stand before any block's names. */
+/** What wrappers of a model put before its names; the first may stand before those of a block, too. */
 const WRAPPERS: readonly RegExp[] = [
   /(?<=^|\.)_orig_mod\./g, // torch.compile
   /^module\./, // DistributedDataParallel

@@ -11,7 +11,7 @@
 
 import { describe } from "../json.ts";
 
-/** A value of a pickle. Containers may hold themselves: whoever walks them must not follow blindly. */
+/** A value of a pickle. Containers may hold themselves: code that walks them must allow for that. */
 export type PickleValue =
   | null
   | boolean

@@ -58,7 +58,7 @@ export function* encodeSafetensors(
 }
 
 /**
- * Length and header of a file whose tensors follow in the given order, each right behind the other.
+ * Length and header of a file whose tensors follow in the given order, one directly after the other.
  * Padded with spaces, so that the first tensor begins at a multiple of 8.
  */
 export function encodeHeader(

@@ -158,7 +158,7 @@ async function expectZip(source: Source, path: string): Promise<void> {
   );
 }
 
-/** The one folder that all is in: it is named by whoever saved the file. */
+/** The one folder that everything is in; its name was chosen when the file was saved. */
 function rootOf(entries: ReadonlyMap<string, ZipEntry>, path: string): string {
   const roots = [...entries.keys()].flatMap((name) => /^([^/]+)\/data\.pkl$/.exec(name)?.[1] ?? []);
   if (roots.length === 1) return roots[0]!; // the only one

@@ -35,7 +35,7 @@ const remembered = z.strictObject({
 });
 type Remembered = z.infer<typeof remembered>;
 
-/** Asks what the file is now; what it was last, when nobody answers or nobody may be asked. */
+/** What the file is now; what it was last, when the server does not answer or may not be asked. */
 async function findFile(
   path: string,
   url: URL,

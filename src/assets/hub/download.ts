@@ -35,9 +35,9 @@ export interface DownloadOptions {
   readonly store: BlobStore;
   /** How the hub is reached. */
   readonly access: HubAccess;
-  /** Hears how it goes. */
+  /** Called with its progress, and with notices. */
   readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
-  /** Stops it; what has come is kept. */
+  /** Stops it; what was downloaded is kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,7 +47,7 @@ const CHANCES = 2;
 const MISPLACED = 2;
 
 /**
- * Returns when the blob is in the store, whoever brought it.
+ * Returns when the blob is in the store, even if another process brought it.
  *
  * @throws {AssetError} When it cannot be had, or is not what it must be.
  */
@@ -60,7 +60,7 @@ export async function download(blob: RemoteBlob, options: DownloadOptions): Prom
       size,
       clock,
       signal,
-      onWait: () => tell("another process downloads it: waiting"),
+      onWait: () => tell("another process is downloading it: waiting"),
     });
     if (partial === undefined) return;
     try {
@@ -174,7 +174,7 @@ async function receive(filling: Filling): Promise<void> {
       await place(filling, answer);
       for await (const part of body) {
         await filling.append(part.subarray(0, size - filling.length));
-        if (filling.length === size) return; // more than that is of no use
+        if (filling.length === size) return; // bytes beyond the size are ignored
       }
     });
   } catch (cause) {
@@ -190,7 +190,7 @@ async function receive(filling: Filling): Promise<void> {
   );
 }
 
-/** Proves that the answer goes on where we are; or begins anew with it. */
+/** Proves that the answer continues where we are; or starts again with it. */
 async function place(filling: Filling, { response, linkedHash }: Answer): Promise<void> {
   const { url, hash, size } = filling.blob;
   if (hash?.kind === "sha256" && linkedHash !== undefined && linkedHash !== hash.hex) {

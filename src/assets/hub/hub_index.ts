@@ -61,7 +61,7 @@ const remembered = z.strictObject({
  * Finds the commit that a revision means now and its files. A commit that is remembered needs no
  * request; a branch needs one, and means what it meant last when the network is down.
  *
- * @throws {AssetError} When it is not there, may not be read, or nobody answers and nothing is remembered.
+ * @throws {AssetError} When it is not there, may not be read, or there is no answer and nothing is remembered.
  */
 export async function findIndex(location: HubLocation, kept: KeptFiles): Promise<HubIndex> {
   const { access: { endpoint }, offline } = await kept.open();
@@ -90,7 +90,7 @@ async function findCommit(repository: Repository, kept: KeptFiles): Promise<stri
   if (repository.offline) return known ?? missing(repository, `revision ${revision}`);
   const url = apiUrl(repository, "revision", revision);
   try {
-    // Once, where there is something to fall back on: nobody waits half a minute on a train.
+    // Once, where there is something to fall back on: do not wait half a minute when offline.
     const tries = known === undefined ? undefined : 1;
     const { json } = await kept.ask(url, readJsonAnswer, { tries });
     const { sha } = checkJson(json, commitOf, `revision ${revision} of ${owner}/${name}`);

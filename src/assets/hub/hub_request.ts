@@ -140,7 +140,8 @@ async function send(target: URL, { token, range, signal, fetch }: Question): Pro
   const response = await request(target, { ...options, init: { ...init, redirect: "manual" } });
   if (response.type !== "opaqueredirect") return response;
   await response.body?.cancel();
-  return await request(target, { ...options, init }); // a browser: it hides redirects, and drops the token by itself
+  // A browser hides redirects, and drops the token by itself.
+  return await request(target, { ...options, init });
 }
 
 function redirectTarget(from: URL, response: Response): URL {
@@ -167,7 +168,7 @@ function refusal(
   const must = `Cannot read ${plain(url)}: `;
   const code = headers.get("x-error-code");
   const got = `current value is ${status}${code === null ? "" : `, ${code.slice(0, 50)}`}`;
-  const elsewhere = url.origin !== asked.origin; // a signed link that ran out is signed anew
+  const elsewhere = url.origin !== asked.origin; // an expired signed link is replaced when we ask again
   if (status === 408 || status === 429 || status >= 500 || status === 403 && elsewhere) {
     const retryAfter = retryAfterOf(headers.get("retry-after"));
     return new Interruption(`${must}the server must answer 200 or 206: ${got}`, { retryAfter });
@@ -177,7 +178,7 @@ function refusal(
     ? "; check owner, name and revision (a private or gated one needs HF_TOKEN)"
     : "";
   if (status === 401 || status === 403) {
-    const may = onHub ? ", or HF_TOKEN must be the token of somebody who may read it" : "";
+    const may = onHub ? ", or HF_TOKEN must be a token that may read it" : "";
     return new AssetError(`${must}it must be public${may}: ${got}${names}`);
   }
   if (status === 404 || status === 410) {

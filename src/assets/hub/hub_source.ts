@@ -27,7 +27,7 @@ export function openHub(text: string, options: HubOptions = {}): KeptSource {
   let found: Promise<HubIndex> | undefined;
   const index = async (): Promise<HubIndex> => {
     found ??= findIndex(location, kept);
-    found.catch(() => found = undefined); // the next caller may have better luck
+    found.catch(() => found = undefined); // so that the next caller tries again
     return await found;
   };
   const find = async (path: string): Promise<RemoteBlob | undefined> => {

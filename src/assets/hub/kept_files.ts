@@ -18,7 +18,7 @@ import { blocks, type ByteRange, checkRange, fail, type Source } from "../source
 
 /** How files are fetched and kept. */
 export interface HubOptions {
-  /** Hears of downloads. */
+  /** Called with the progress of downloads, and with notices. */
   readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
   /** Stops every download of the source. */
   readonly signal?: AbortSignal | undefined;
@@ -91,7 +91,7 @@ export class KeptFiles {
   async open(): Promise<OpenedStore> {
     this.signal.throwIfAborted();
     this.#opened ??= this.#openFirst();
-    this.#opened.catch(() => this.#opened = undefined); // the next caller may have better luck
+    this.#opened.catch(() => this.#opened = undefined); // so that the next caller tries again
     return await this.#opened;
   }
 
@@ -127,7 +127,7 @@ export class KeptFiles {
     const { key } = blob;
     const running = this.#downloads.get(key) ?? this.#download(blob);
     this.#downloads.set(key, running);
-    running.catch(() => this.#downloads.delete(key)); // the next caller may have better luck
+    running.catch(() => this.#downloads.delete(key)); // so that the next caller tries again
     await abortable(running, signal);
   }
 
@@ -137,7 +137,7 @@ export class KeptFiles {
       this.signal.throwIfAborted();
       const found = this.#found.get(path) ?? find(path);
       this.#found.set(path, found);
-      found.catch(() => this.#found.delete(path)); // the next caller may have better luck
+      found.catch(() => this.#found.delete(path)); // so that the next caller tries again
       return await found;
     };
     const existing = async (path: string): Promise<RemoteBlob> =>
@@ -243,7 +243,7 @@ export class KeptFiles {
 
   async #openFirst(): Promise<OpenedStore> {
     const { clock = CLOCK, fetch, settings = readHubSettings() } = this.options;
-    const full = "the browser has no room: what comes is kept until the model is closed";
+    const full = "the browser has no room left: downloads are kept until the model is closed";
     const store = this.options.store ??
       await openPlatformStore(() => this.tell(this.name, full));
     return { store, offline: settings.offline, access: { ...settings, fetch, clock } };

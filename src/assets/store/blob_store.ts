@@ -25,7 +25,7 @@ export interface BlobStore {
   read(key: string, range: ByteRange): Promise<Uint8Array>;
   /**
    * Begins or takes up a blob, alone among all who share the store; `undefined` when somebody else
-   * finished it meanwhile.
+   * has finished it by then.
    *
    * @throws {AssetError} When the store cannot be written to; the signal's reason when it is aborted.
    */
@@ -52,7 +52,7 @@ export interface BeginOptions {
   readonly size: number;
   /** Waits while another downloads it. */
   readonly clock: Clock;
-  /** Hears, once, that another is at it. */
+  /** Called once, when another process is downloading it. */
   readonly onWait?: () => void;
   /** Stops waiting. */
   readonly signal?: AbortSignal | undefined;
@@ -65,17 +65,17 @@ export interface PartialBlob {
   /** Bytes that are there, from the first: to hash them again. */
   content(signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /**
-   * Adds bytes behind the last.
+   * Adds bytes at the end.
    *
-   * @throws {TakenError} When another took it over meanwhile.
+   * @throws {TakenError} When another process took it over.
    * @throws {AssetError} When there is no room.
    */
   append(bytes: Uint8Array): Promise<void>;
-  /** Begins anew, without any bytes. */
+  /** Starts again, without any bytes. */
   restart(): Promise<void>;
   /** It is whole and right: from now on it is there under its key. */
   commit(): Promise<void>;
-  /** Keeps it for whoever goes on with it. */
+  /** Keeps it, to be continued later. */
   release(): Promise<void>;
   /** It was wrong: nothing stays of it. */
   discard(): Promise<void>;

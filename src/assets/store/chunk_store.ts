@@ -40,7 +40,7 @@ export function openMemoryStore(): BlobStore {
  * A store in a browser's cache of that name; memory where the browser forbids it. When the browser has no
  * room left, what comes stays in memory and is there until the store is closed.
  *
- * @param onFull Hears, once, that there is no room.
+ * @param onFull Called once, when there is no room left.
  */
 export async function openCacheStore(name: string, onFull: () => void): Promise<BlobStore> {
   const cache = await globalThis.caches?.open(name).catch(() => undefined);
@@ -49,7 +49,7 @@ export async function openCacheStore(name: string, onFull: () => void): Promise<
     : openChunkStore(spilling(cacheShelf(cache), onFull));
 }
 
-/** Of a cache: values under URLs that nobody serves. */
+/** Of a cache: values under URLs that no server has. */
 export function cacheShelf(cache: Cache): Shelf {
   const urlOf = (name: string): string =>
     `https://blobs.invalid/${name.split("/").map(encodeURIComponent).join("/")}`;
@@ -131,7 +131,7 @@ class ChunkStore implements BlobStore {
 
   async begin(key: string, options: BeginOptions): Promise<PartialBlob | undefined> {
     const unlock = await this.#lock(key, options);
-    this.#recent = undefined; // it may be written anew
+    this.#recent = undefined; // it may be written again
     try {
       if (await this.size(key) === options.size) return unlock();
       return await PartialChunks.open(this.shelf, { key, unlock });

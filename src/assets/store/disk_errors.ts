@@ -23,7 +23,7 @@ function wanted(cause: unknown): string {
       "have been fetched before";
   }
   if (isKind(cause, "ENOSPC", "EDQUOT", "QuotaExceeded")) {
-    return "the disk must have room (INVARDIFF_CACHE chooses another folder); what has come is kept";
+    return "the disk must have room (INVARDIFF_CACHE chooses another folder); what was downloaded is kept";
   }
   if (isKind(cause, "EACCES", "EPERM", "EROFS", "PermissionDenied", "ReadOnlyFilesystem")) {
     return "its folder must be writable (INVARDIFF_CACHE chooses another)";

@@ -1,6 +1,6 @@
 /**
  * A lock file with a heartbeat, among processes that share a folder. It saves them work, and is no proof
- * that nobody else is at it: see `disk_store.ts`.
+ * that no other process is downloading: see `disk_store.ts`.
  *
  * @module
  */
@@ -64,7 +64,7 @@ export function heartbeat(path: string): () => Promise<void> {
   };
 }
 
-/** A lock that was taken from us meanwhile stays. */
+/** A lock that another process has taken over is left alone. */
 async function removeOwn(path: string, ours: string): Promise<void> {
   const { readFile, rm } = await import("node:fs/promises");
   const there = await readFile(path, "utf8").catch(() => "");

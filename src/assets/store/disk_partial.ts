@@ -1,5 +1,5 @@
 /**
- * A blob on its way, in a file of our own that nobody else names.
+ * A blob being downloaded, in a file whose name no other process uses.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export interface PartialOptions {
   readonly store: string;
   /** Key of the blob. */
   readonly key: string;
-  /** Bytes that it will have: a longer leftover is of no use. */
+  /** Bytes that it will have: a longer leftover is not used. */
   readonly size: number;
   /** Gives the lock back. */
   readonly unlock: () => Promise<void>;
@@ -123,7 +123,7 @@ class DiskPartial implements PartialBlob {
 
   async release(): Promise<void> {
     const { rename } = await import("node:fs/promises");
-    await this.#flush().catch(() => undefined); // what has come is kept as far as there is room
+    await this.#flush().catch(() => undefined); // what was downloaded is kept as far as there is room
     await this.#close();
     await rename(this.file.path, `${prefixOf(this.options)}.part`).catch(() => undefined); // taken
     await this.options.unlock();

@@ -86,7 +86,7 @@ class DiskStore implements BlobStore {
     await this.#blobs.close();
   }
 
-  /** Under the lock: what became of it meanwhile, or a partial file of our own. */
+  /** Under the lock: nothing if another process has finished it, else a partial file of our own. */
   async #own(
     key: string,
     size: number,

@@ -155,7 +155,7 @@ export async function checkContentRange(
   );
 }
 
-/** Cancels an answer of no use and throws the `AssetError` that says so. */
+/** Cancels an answer that cannot be used and throws the `AssetError` that says why. */
 export async function refuse(
   url: URL,
   response: Response,

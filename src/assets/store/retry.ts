@@ -154,13 +154,10 @@ export async function watching<T>(
       await clock.sleep(rest, over.signal);
     }
     lost.abort(
-      new Interruption(
-        `Cannot read ${what}: the server must send something every ${patience / 1000} s: ` +
-          "current value is silence",
-      ),
+      new Interruption(`Cannot read ${what}: the server sent nothing for ${patience / 1000} s.`),
     );
   };
-  watch().catch(() => undefined); // it rejects when it is over, and nobody asks
+  watch().catch(() => undefined); // it rejects when it is over, which is expected
   try {
     return await work({
       signal: AbortSignal.any([lost.signal, ...(signal === undefined ? [] : [signal])]),

@@ -160,8 +160,8 @@ Deno.test(
 
 for (
   const [status, says] of [
-    [401, "HF_TOKEN must be the token of somebody who may read it: current value is 401"],
-    [403, "HF_TOKEN must be the token of somebody who may read it: current value is 403"],
+    [401, "HF_TOKEN must be a token that may read it: current value is 401"],
+    [403, "HF_TOKEN must be a token that may read it: current value is 403"],
     [404, "it must exist: current value is 404, EntryNotFound"],
     [418, "must answer 200 or 206: current value is 418"],
   ] as const
@@ -358,7 +358,7 @@ Deno.test("download() makes two of one store at once share one download", NET, a
   };
   await Promise.all([1, 2, 3].map(() => download(blob, { store, access, onDownload })));
   assertEquals(rangesOf(hub).length, 1);
-  assertEquals(new Set(notices), new Set(["another process downloads it: waiting"]));
+  assertEquals(new Set(notices), new Set(["another process is downloading it: waiting"]));
 });
 
 Deno.test("download() has the right bytes after any row of troubles, or refuses", NET, async () => {

@@ -160,7 +160,7 @@ Deno.test("disk store says that the disk is full, and keeps what has come", asyn
   assertEquals(
     error.message,
     "Cannot write /cache/x: the disk must have room (INVARDIFF_CACHE chooses another folder); " +
-      "what has come is kept",
+      "what was downloaded is kept",
   );
   await withStore(async (store) => {
     const partial = await begin(store);
