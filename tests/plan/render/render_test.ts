@@ -6,15 +6,15 @@ import { anyPlan, examplePlan } from "../example_plans.ts";
 import { publishedDitPlan, publishedFluxFastPlan } from "../published_plans.ts";
 
 Deno.test("renderText() draws a line per module and a column per step", () => {
-  assertEquals(
-    renderText(examplePlan(["..", "=", "r.", "+", ".r"])),
-    `dit, 2 modules, ddim, 5 steps
-              0
-blocks.0.attn █=·+█
- blocks.0.mlp █=█+·
-█ runs  ▓▒░ partly  · reused  = hidden state reused  + residual reused
-`,
-  );
+  const lines = renderText(examplePlan(["..", "=", "r.", "+", ".r"])).split("\n");
+  assertEquals(lines.slice(0, 4), [
+    "dit, 2 modules, ddim, 5 steps",
+    "              0",
+    "blocks.0.attn █=·+█",
+    " blocks.0.mlp █=█+·",
+  ]);
+  const legend = ["█ runs", "▓▒░ partly", "· reused", "= hidden state reused", "+ residual reused"];
+  for (const words of legend) assertStringIncludes(lines[4]!, words);
 });
 
 Deno.test("renderText() of many modules draws a line per kind, shaded by the share that runs", () => {
