@@ -7,7 +7,7 @@
  */
 
 /** What a row says of one module. The merge into the residual stream always runs. */
-export type Cell = "run" | "reuse" | "forecast";
+export type Cell = "run" | "reuse";
 
 /** What a row that runs no module loads: the trunk's output, or its difference from the embedding. */
 export type State = "hidden" | "residual";
@@ -52,10 +52,6 @@ export const CELLS: Readonly<Record<Cell, CellKind>> = {
     ...{ mark: "r", words: "reused", branch: 0, loads: 1 },
     ...{ shade: "·", code: 244, fill: { light: "#e2e6ea", dark: "#2b3036" } },
   },
-  forecast: {
-    ...{ mark: "x", words: "forecast", branch: 0, loads: 2 },
-    ...{ shade: "×", code: 71, fill: { light: "#9ccc9c", dark: "#2e5d34" } },
-  },
 };
 
 /** All kinds of rows that run no module. */
@@ -73,6 +69,7 @@ export const STATES: Readonly<Record<State, StateKind>> = {
 /** Marks that later policies will use; refused by name until they are built. */
 export const RESERVED: Readonly<Record<string, string>> = {
   "~": "forecast step",
+  "x": "forecast cell",
   "p": "partial",
 };
 

@@ -179,8 +179,6 @@ const FROM_KEPT: Readonly<
   Record<LoadingCell, (graph: GraphBuilder, kept: readonly Feature[]) => Feature>
 > = {
   reuse: (_, [latest]) => latest!, // it loads one
-  forecast: (graph, [latest, before]) =>
-    latest!.map((last, i) => subtract(graph, add(graph, last, last), before![i]!)), // it loads two
 };
 
 /** Tensors of a module's feature: one, or one for each stream. */
