@@ -4,10 +4,20 @@
  * @module
  */
 
-import { ApiError } from "./api.ts";
+import { type Api, ApiError } from "./api.ts";
 import type { JobEvents, JobView } from "./contract.ts";
 import type { RunEvent, Runner, RunOptions, RunRequest } from "./run.ts";
-import { pngOf, type ServerContext } from "./server_context.ts";
+import type { Pixels } from "./pixels.ts";
+
+/** What a run on a server needs of its surroundings. */
+export interface ServerContext {
+  /** The server. */
+  readonly api: Api;
+  /** What runs there, in words. */
+  readonly backend: string;
+  /** Decodes a picture file. */
+  readonly decode: (file: Blob) => Promise<Pixels>;
+}
 
 const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 
@@ -89,4 +99,10 @@ async function show(
 
 function failureOf({ error }: JobEvents["failed"]): string {
   return error?.message ?? "The job failed.";
+}
+
+/** A picture file from base64. */
+export function pngOf(base64: string): Blob {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
 }

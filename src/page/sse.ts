@@ -19,48 +19,21 @@ export interface ServerEvent {
 /** Reads events as they come; comments are passed over. Leaving early cancels the body. */
 export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
   const text = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>); // its input is typed wider
-  const reader = text.getReader();
-  const parser = new EventParser();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield* parser.push(value);
+  let rest = "";
+  let id: string | undefined;
+  for await (const piece of text) {
+    const blocks = (rest + piece).split(/\r\n\r\n|\n\n|\r\r/);
+    rest = blocks.pop()!; // split gives at least one
+    for (const block of blocks) {
+      const fields = block.split(/\r\n|\n|\r/).map((line) => {
+        const [, name = "", value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line) ?? [];
+        return { name, value };
+      });
+      id = fields.findLast(({ name, value }) => name === "id" && !value.includes("\0"))?.value ??
+        id;
+      const event = fields.findLast(({ name }) => name === "event")?.value || "message";
+      const data = fields.filter(({ name }) => name === "data").map(({ value }) => value);
+      if (data.length > 0) yield { event, data: data.join("\n"), id };
     }
-  } finally {
-    await reader.cancel().catch(() => undefined); // it is over already
-  }
-}
-
-/** Turns text in pieces of any size into events. */
-export class EventParser {
-  #rest = "";
-  #event = "";
-  #data: string[] = [];
-  #id: string | undefined;
-
-  /** Events that this piece completes. */
-  push(text: string): ServerEvent[] {
-    const all = this.#rest + text;
-    const end = all.endsWith("\r") ? all.length - 1 : all.length; // its \n may be still to come
-    const lines = all.slice(0, end).split(/\r\n|\r|\n/);
-    this.#rest = lines.pop()! + all.slice(end); // split gives at least one
-    return lines.flatMap((line) => this.#line(line));
-  }
-
-  #line(line: string): ServerEvent[] {
-    if (line === "") return this.#dispatch();
-    const [, field = "", value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? [];
-    if (field === "data") this.#data.push(value);
-    if (field === "event") this.#event = value;
-    if (field === "id" && !value.includes("\0")) this.#id = value;
-    return [];
-  }
-
-  #dispatch(): ServerEvent[] {
-    const [event, data] = [this.#event, this.#data];
-    [this.#event, this.#data] = ["", []];
-    if (data.length === 0) return [];
-    return [{ event: event || "message", data: data.join("\n"), id: this.#id }];
   }
 }

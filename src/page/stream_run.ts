@@ -6,7 +6,7 @@
 
 import { ApiError } from "./api.ts";
 import type { Runner } from "./run.ts";
-import { pngOf, type ServerContext } from "./server_context.ts";
+import { pngOf, type ServerContext } from "./server_run.ts";
 import { readEvents } from "./sse.ts";
 
 /** As many as the server gives. */

@@ -8,8 +8,8 @@ import { PlanError } from "../errors.ts";
 import { type NamedPlan, offerOf, suits } from "../engine/bundled_plans.ts";
 import { choosePlan } from "../plan/choose.ts";
 import { oneOf } from "../nearest_names.ts";
-import { type CompiledPlan, compilePlan, type StepKind } from "../plan/compile.ts";
-import { type ModelCost, predictSpeedup, stepMacs } from "../plan/cost.ts";
+import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
+import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import { RequestError } from "./request_error.ts";
@@ -121,11 +121,6 @@ function misfit(param: string, wanted: unknown, given: unknown): never {
   );
 }
 
-/** How many times less arithmetic a plan takes on a model. */
-export function speedupOf(plan: ServedPlan, cost: ModelCost): number {
-  return predictSpeedup(plan, cost);
-}
-
 /** The plan of a job, in brief. */
 export interface PlanView {
   /** Its id. */
@@ -140,22 +135,5 @@ export interface PlanView {
 export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): PlanView | null {
   if (plan === undefined) return null;
   const { name: id, digest } = plan;
-  return { id, digest, predicted_speedup: speedupOf(plan, facts.cost) };
-}
-
-/** Multiply-accumulates of each step for one row of the batch. */
-export function stepCosts(
-  cost: ModelCost,
-  { plan, steps }: { readonly plan: ServedPlan | undefined; readonly steps: number },
-): readonly number[] {
-  if (plan !== undefined) return plan.steps.map((step) => stepMacs(step, cost));
-  const full = cost.modules.reduce((sum, { branch, merge }) => sum + branch + merge, 0);
-  return Array.from({ length: steps }, () => cost.embed + full + cost.head);
-}
-
-/** Kind of each step. */
-export function stepKinds(
-  { plan, steps }: { readonly plan: ServedPlan | undefined; readonly steps: number },
-): readonly StepKind[] {
-  return plan?.steps.map(({ kind }) => kind) ?? Array.from({ length: steps }, () => "full");
+  return { id, digest, predicted_speedup: predictSpeedup(plan, facts.cost) };
 }

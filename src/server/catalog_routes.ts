@@ -5,6 +5,7 @@
  */
 
 import { Hono } from "hono";
+import { predictSpeedup } from "../plan/cost.ts";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";
 import {
@@ -13,7 +14,6 @@ import {
   requestedPlan,
   type ServedModel,
   type ServedPlan,
-  speedupOf,
 } from "./catalog.ts";
 import type { ServerState } from "./server_state.ts";
 import { usableFormats } from "./encode.ts";
@@ -102,7 +102,7 @@ function planSummary(
     steps: plan.sampler.times.length,
     policy: plan.policy,
     digest,
-    predicted_speedup: model === undefined ? null : speedupOf(served, model.facts.cost),
+    predicted_speedup: model === undefined ? null : predictSpeedup(served, model.facts.cost),
     max_staleness: maxStaleness,
     kinds: steps.map(({ kind }) => kind),
     measured: plan.measured ?? null,

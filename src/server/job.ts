@@ -119,7 +119,8 @@ export class Job {
     this.#state = "running";
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
-    const { steps, kinds, plan, model } = this.spec;
+    const { steps, program, plan, model } = this.spec;
+    const kinds = program.map(({ kind }) => kind);
     this.#log("started", { steps, kinds, batch, plan: planView(plan, model) });
   }
 

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { StepKind } from "../plan/compile.ts";
+import { fullSteps } from "../engine/segment/step_segments.ts";
+import type { Step } from "../plan/compile.ts";
+import { stepMacs } from "../plan/cost.ts";
 import type { PictureRequest } from "../worker/renderer.ts";
 import { type GenerationBody, ignoredFields, type OutputFormat } from "./api.ts";
 import {
@@ -13,8 +15,6 @@ import {
   requestedPlan,
   type ServedModel,
   type ServedPlan,
-  stepCosts,
-  stepKinds,
 } from "./catalog.ts";
 import { findLabel, wantedLabel } from "../engine/class_names.ts";
 import { matchClass, wantedPrompt } from "./class_match.ts";
@@ -30,8 +30,8 @@ export interface JobSpec {
   readonly steps: number;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
-  /** Kind of each step. */
-  readonly kinds: readonly StepKind[];
+  /** What each step does. */
+  readonly program: readonly Step[];
   /** Multiply-accumulates of each step, all pictures and both halves of guidance together. */
   readonly costs: readonly number[];
   /** Encoding. */
@@ -77,14 +77,15 @@ export function resolveSpec(
   const label = labelOf(body, model);
   const guidance = guidanceOf(body, model);
   const seed = body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
+  const program = plan?.steps ?? fullSteps(steps, model.facts.modules.length);
   const rows = body.n * (guidance === 1 ? 1 : 2);
   return {
     model,
     pictures: Array.from({ length: body.n }, (_, i) => ({ label, seed: seed + i, guidance })),
     steps,
     plan,
-    kinds: stepKinds({ plan, steps }),
-    costs: stepCosts(model.facts.cost, { plan, steps }).map((macs) => macs * rows),
+    program,
+    costs: program.map((step) => stepMacs(step, model.facts.cost) * rows),
     format: body.output_format,
     compression: body.output_compression,
     previewSteps: previewSteps(previews, steps),

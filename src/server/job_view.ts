@@ -16,7 +16,7 @@ import { refusalOf } from "./request_error.ts";
  */
 export function jobView(job: Job, base: string): Readonly<Record<string, unknown>> {
   const { id, state, step, batch, times, spec, result, place } = job;
-  const { steps, plan, model, kinds } = spec;
+  const { steps, plan, model, program } = spec;
   return {
     id,
     object: "job",
@@ -30,7 +30,7 @@ export function jobView(job: Job, base: string): Readonly<Record<string, unknown
     finished_at: times.finished === undefined ? null : times.finished / 1000,
     request: requestView(job),
     plan: planView(plan, model),
-    kinds,
+    kinds: program.map(({ kind }) => kind),
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
     images: result === undefined ? [] : imageViews(job, base),

@@ -23,102 +23,81 @@ export interface Histogram {
   observe(value: number, labels?: Labels): void;
 }
 
-interface Metric {
-  readonly name: string;
-  readonly help: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  /** Suffix, labels and value of each line. */
-  lines(): MaybePromise<readonly (readonly [string, Labels, number])[]>;
-}
-
-type MaybePromise<T> = T | Promise<T>;
+/** Suffix of the name, labels and value of a line. */
+type Line = readonly [string, Labels, number];
 
 /** The metrics of one server. */
 export class MetricRegistry {
-  readonly #metrics: Metric[] = [];
+  readonly #metrics: (() => Promise<string>)[] = [];
 
   /** Makes a counter; its name ends in `_total`. */
   counter(name: string, help: string): Counter {
-    const series = new Series<number>();
-    this.#metrics.push({ name, help, type: "counter", lines: () => series.lines(single) });
-    return { add: (labels = {}, by = 1) => series.set(labels, (series.get(labels) ?? 0) + by) };
+    const series = new Series(() => ({ sum: 0 }));
+    this.#add(`${name} ${help}`, "counter", () => series.lines(({ sum }) => [["", {}, sum]]));
+    return { add: (labels = {}, by = 1) => void (series.at(labels).sum += by) };
   }
 
-  /** Makes a gauge that is read when it is asked for. */
-  gauge(name: string, help: string, read: () => MaybePromise<number>): void {
-    const lines = async () => [["", {}, await read()]] as const;
-    this.#metrics.push({ name, help, type: "gauge", lines });
+  /** Makes a gauge that is read whenever the metrics are written. */
+  gauge(name: string, help: string, read: () => number | Promise<number>): void {
+    this.#add(`${name} ${help}`, "gauge", async () => [["", {}, await read()]]);
   }
 
   /** Makes a histogram with these upper bounds, ascending. */
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
-    const series = new Series<Spread>();
-    this.#metrics.push({ name, help, type: "histogram", lines: () => series.lines(spreadLines) });
+    const all = [...bounds, Infinity];
+    const series = new Series(() => ({ counts: all.map(() => 0), sum: 0 }));
+    this.#add(`${name} ${help}`, "histogram", () =>
+      series.lines(({ counts, sum }) => [
+        ...counts.map((count, i): Line => ["_bucket", { le: boundText(all[i]!) }, count]),
+        ["_sum", {}, sum],
+        ["_count", {}, counts.at(-1)!], // of the bound that all are within
+      ]));
     return {
       observe(value, labels = {}): void {
-        const spread = series.get(labels) ??
-          { bounds, counts: bounds.map(() => 0), sum: 0, count: 0 };
-        spread.counts.forEach((count, i) => {
-          if (value <= bounds[i]!) spread.counts[i] = count + 1; // as many as bounds
-        });
-        series.set(labels, { ...spread, sum: spread.sum + value, count: spread.count + 1 });
+        const spread = series.at(labels);
+        spread.counts = spread.counts.map((count, i) => value <= all[i]! ? count + 1 : count);
+        spread.sum += value;
       },
     };
   }
 
   /** Everything as text. */
   async expose(): Promise<string> {
-    const texts = await Promise.all(this.#metrics.map(async ({ name, help, type, lines }) => {
-      const head = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+    return (await Promise.all(this.#metrics.map((write) => write()))).join("");
+  }
+
+  #add(title: string, type: string, lines: () => readonly Line[] | Promise<readonly Line[]>): void {
+    const [name = ""] = title.split(" ");
+    this.#metrics.push(async () => {
       const values = (await lines()).map(([suffix, labels, value]) =>
         `${name}${suffix}${braces(labels)} ${value}\n`
       );
-      return head + values.join("");
-    }));
-    return texts.join("");
+      return `# HELP ${title}\n# TYPE ${name} ${type}\n${values.join("")}`;
+    });
   }
-}
-
-interface Spread {
-  readonly bounds: readonly number[];
-  readonly counts: number[];
-  readonly sum: number;
-  readonly count: number;
 }
 
 /** Values by labels. */
 class Series<T> {
   readonly #values = new Map<string, { readonly labels: Labels; readonly value: T }>();
 
-  get(labels: Labels): T | undefined {
-    return this.#values.get(braces(labels))?.value;
+  constructor(readonly make: () => T) {}
+
+  at(labels: Labels): T {
+    const found = this.#values.get(braces(labels)) ?? { labels, value: this.make() };
+    this.#values.set(braces(labels), found);
+    return found.value;
   }
 
-  set(labels: Labels, value: T): void {
-    this.#values.set(braces(labels), { labels, value });
-  }
-
-  lines(
-    of: (labels: Labels, value: T) => readonly (readonly [string, Labels, number])[],
-  ): readonly (readonly [string, Labels, number])[] {
-    return [...this.#values.values()].flatMap(({ labels, value }) => of(labels, value));
+  lines(of: (value: T) => readonly Line[]): readonly Line[] {
+    return [...this.#values.values()].flatMap(({ labels, value }) =>
+      of(value).map(([suffix, own, number]): Line => [suffix, { ...labels, ...own }, number])
+    );
   }
 }
 
-function single(labels: Labels, value: number): readonly (readonly [string, Labels, number])[] {
-  return [["", labels, value]];
-}
-
-function spreadLines(
-  labels: Labels,
-  { bounds, counts, sum, count }: Spread,
-): readonly (readonly [string, Labels, number])[] {
-  return [
-    ...bounds.map((le, i) => ["_bucket", { ...labels, le: `${le}` }, counts[i]!] as const),
-    ["_bucket", { ...labels, le: "+Inf" }, count],
-    ["_sum", labels, sum],
-    ["_count", labels, count],
-  ];
+function boundText(bound: number): string {
+  return bound === Infinity ? "+Inf" : `${bound}`;
 }
 
 function braces(labels: Labels): string {

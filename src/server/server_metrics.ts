@@ -78,16 +78,13 @@ export class ServerMetrics {
   }
 
   /** Counts a step of a batch. */
-  countStep({ kind, index, keptBytes }: RenderStep, { plan, model }: JobSpec): void {
+  countStep({ kind, index, keptBytes }: RenderStep, { program, model }: JobSpec): void {
     this.#keptBytes = keptBytes;
     this.#steps.add({ kind });
-    const step = plan?.steps[index];
+    const step = program[index]!; // as many as the renderer runs
+    const actions = step.kind === "reuse" ? [] : step.actions;
+    const run = actions.filter((action) => action.kind === "run").length;
     const all = model.facts.modules.length;
-    const run = step === undefined
-      ? all
-      : step.kind === "reuse"
-      ? 0
-      : step.actions.filter((action) => action.kind === "run").length;
     this.#modules.add({ action: "run" }, run);
     this.#modules.add({ action: "reused" }, all - run);
   }

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Api, ApiError } from "../../src/page/api.ts";
 import type { Pixels } from "../../src/page/pixels.ts";
 import type { RunEvent, RunRequest } from "../../src/page/run.ts";
-import type { ServerContext } from "../../src/page/server_context.ts";
+import type { ServerContext } from "../../src/page/server_run.ts";
 import { serverRunner } from "../../src/page/server_run.ts";
 import { streamRunner } from "../../src/page/stream_run.ts";
 import { toyApp, ToyRenderer, until } from "../server/toy_renderer.ts";

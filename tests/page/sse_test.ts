@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EventParser, readEvents } from "../../src/page/sse.ts";
+import { readEvents } from "../../src/page/sse.ts";
 
 const STREAM = ': hello\r\nid: 3\r\nevent: step\r\ndata: {"a":\r\ndata: 1}\r\n\r\n' +
   "data:plain\n\nevent: nothing\n\ndata: no end";
@@ -8,11 +8,14 @@ const EVENTS = [
   { event: "message", data: "plain", id: "3" },
 ];
 
-Deno.test("EventParser reads events whatever the pieces they come in", () => {
-  for (const size of [1, 2, 3, 7, STREAM.length]) {
-    const parser = new EventParser();
-    const pieces = STREAM.match(new RegExp(`[^]{1,${size}}`, "g"))!;
-    assertEquals(pieces.flatMap((piece) => parser.push(piece)), EVENTS, `pieces of ${size}`);
+Deno.test("readEvents() reads events whatever the pieces they come in", async () => {
+  const bytes = new TextEncoder().encode(STREAM);
+  for (const size of [1, 2, 3, 7, bytes.length]) {
+    const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => {
+      return bytes.subarray(i * size, (i + 1) * size);
+    });
+    const events = await Array.fromAsync(readEvents(ReadableStream.from(pieces)));
+    assertEquals(events, EVENTS, `pieces of ${size}`);
   }
 });
 
