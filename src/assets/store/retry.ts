@@ -154,7 +154,7 @@ export async function watching<T>(
       await clock.sleep(rest, over.signal);
     }
     lost.abort(
-      new Interruption(`Cannot read ${what}: the server sent nothing for ${patience / 1000} s.`),
+      new Interruption(`Cannot read ${what}: the server sent nothing for ${patience / 1000} s`),
     );
   };
   watch().catch(() => undefined); // it rejects when it is over, which is expected

@@ -121,11 +121,13 @@ Deno.test(
 );
 
 Deno.test("download() cuts a server off that goes silent, and goes on", NET, async () => {
-  const { bytes, hub } = await downloaded([{ kind: "silence", after: 90_000 }], {
+  const { bytes, hub, events } = await downloaded([{ kind: "silence", after: 90_000 }], {
     silentAfter: 90_000,
   });
   assertEquals(bytes, LARGE.read(0, SIZE));
   assertEquals(rangesOf(hub), ["bytes=0-299999", "bytes=90000-299999"]);
+  const notice = events.find((event) => event.kind === "notice")!; // there was a silence
+  assertStringIncludes(notice.text, "the server sent nothing for 30 s; trying again in ");
 });
 
 Deno.test(
