@@ -106,7 +106,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     seeds,
     noise: resolveNoise(options, { seeds, dims: [labels.length, ...scene.latentDims] }),
     steps,
-    ...resolveGuidance(model, { wanted: options.guidance, pictures: labels.length }),
+    ...resolveGuidance(model, scene, { wanted: options.guidance, pictures: labels.length }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
     sampler: makeSampler(model.sampler, { steps, sigmas, tokens: scene.tokens }),
@@ -215,16 +215,17 @@ const MAX_PICTURES = 100_000;
 
 function resolveGuidance(
   model: Model,
+  scene: Scene,
   { wanted, pictures }: {
     readonly wanted: GenerateOptions["guidance"];
     readonly pictures: number;
   },
 ): Pick<ResolvedRequest, "guidance" | "scales"> {
-  if (typeof wanted !== "object") return { guidance: resolveScale(model, wanted) };
-  const scales = wanted.map((scale) => resolveScale(model, scale));
+  if (typeof wanted !== "object") return { guidance: resolveScale(model, scene, wanted) };
+  const scales = wanted.map((scale) => resolveScale(model, scene, scale));
   const unguided = scales.filter((scale) => scale === 1).length;
   const mixes = unguided > 0 && unguided < pictures; // halves cannot
-  if (scales.length === pictures && (!mixes || model.embedsGuidance)) {
+  if (scales.length === pictures && (!mixes || scene.guidedBy === "scale")) {
     return { guidance: scales[0]!, scales }; // there is at least one picture
   }
   throw new RangeError(
@@ -238,18 +239,20 @@ function resolveGuidance(
  *
  * *Source:* diffusers `DiTPipeline`: "guidance scale is enabled by setting guidance_scale > 1".
  */
-function resolveScale(model: Model, wanted: number | undefined): number {
-  const { nullLabel, embedsGuidance, sampler } = model;
-  const guides = nullLabel !== undefined || embedsGuidance === true;
-  const guidance = wanted ?? (guides ? sampler.guidance : 1);
+function resolveScale(
+  { sampler, classes }: Model,
+  { guidedBy }: Scene,
+  wanted: number | undefined,
+): number {
+  const guidance = wanted ?? (guidedBy === undefined ? 1 : sampler.guidance);
   if (!Number.isFinite(guidance) || guidance < 0) {
     throw new RangeError(
       `Cannot generate: guidance must be at least 0: current value is ${guidance}`,
     );
   }
-  if (embedsGuidance) return guidance;
-  if (guidance <= 1 || guides) return Math.max(1, guidance);
-  const lacks = model.classes > 0 ? "a null label" : "a guidance embedding";
+  if (guidedBy === "scale") return guidance;
+  if (guidance <= 1 || guidedBy === "halves") return Math.max(1, guidance);
+  const lacks = classes > 0 ? "a null label" : "a guidance embedding";
   throw new RangeError(
     `Cannot generate: guidance must be at most 1 for a model without ${lacks}: current value is ${guidance}`,
   );

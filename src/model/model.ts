@@ -27,12 +27,8 @@ export interface Model extends Decodable {
   readonly tokenGrid: readonly number[];
   /** Number of classes; labels are 0 … classes − 1. 0 where conditions are given with each request. */
   readonly classes: number;
-  /** The label that stands for "no label"; absent when the model has none and cannot be guided. */
-  readonly nullLabel?: number;
   /** Name of each class, in label order; empty when unknown. */
   readonly classNames: readonly string[];
-  /** The guidance scale is an input of the model, so that guiding needs no null half. */
-  readonly embedsGuidance?: true;
   /** Pictures may have any token grid. */
   readonly resizes?: true;
   /** How it is sampled unless the caller wants it otherwise. */

@@ -46,6 +46,8 @@ export interface Scene {
   readonly tokenGrid?: readonly number[];
   /** How many conditions the request gave: labels are 0 … conditions − 1; absent = the model's classes. */
   readonly conditions?: number;
+  /** What guides pictures: a null half of the batch, or the scale as an input of the model; absent = nothing. */
+  readonly guidedBy?: "halves" | "scale";
   /** Conditions of a batch at a time: one for each label; with guidance by halves the null half behind. */
   batch(labels: readonly number[], at: BatchMoment): Condition[];
   /** Latents as planes `(n, C, H, W)`. */
@@ -62,8 +64,8 @@ export interface LabelledModel {
   readonly latent: readonly number[];
   /** Size of a picture in tokens. */
   readonly tokenGrid: readonly number[];
-  /** The label that stands for "no label". */
-  readonly nullLabel?: number;
+  /** The label that stands for "no label"; absent when the model has none and cannot be guided. */
+  readonly nullLabel: number | undefined;
 }
 
 /** The scene of a model whose conditions are labels: the same for every request, which gives none. */
@@ -75,6 +77,7 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
     channelAxis: 1,
     tokens: elementCount(tokenGrid),
     tokenGrid,
+    ...(nullLabel !== undefined && { guidedBy: "halves" }),
     batch(labels, { time, guidance }): Condition[] {
       const conditional = labels.map((label) => ({ time, label }));
       if (guidance === 1 || nullLabel === undefined) return conditional;

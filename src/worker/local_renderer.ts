@@ -114,7 +114,7 @@ async function factsOf(
   { model, backend, choice, precision: { weights } }: Engine,
   { scene, options }: { readonly scene: Scene; readonly options: LocalOptions },
 ): Promise<RendererFacts> {
-  const { id, classes, classNames, nullLabel, sampler } = model;
+  const { id, classes, classNames, sampler } = model;
   const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
   const [channels = 0, rows = 0, columns = 0] = latent;
   const picture = pictureShape(model, [rows, columns]);
@@ -127,7 +127,7 @@ async function factsOf(
     ...(picture !== undefined && { picture }),
     classes: scene.conditions ?? classes,
     classNames: scene.conditions === undefined ? classNames : options.conditions?.names ?? [],
-    guidable: nullLabel !== undefined || model.embedsGuidance === true,
+    guidable: scene.guidedBy !== undefined,
     sampler,
     fingerprint: await model.fingerprint(),
     chosen: { weights, ...(options.sampler && { sampler: options.sampler }) },

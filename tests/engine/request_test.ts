@@ -6,22 +6,22 @@ import type { Model } from "../../src/model/model.ts";
 import { normalRows } from "../../src/tensor/random.ts";
 import { zeros } from "../../src/tensor/tensor.ts";
 
-type Facts = Pick<Model, "classes" | "nullLabel" | "classNames" | "sampler" | "scene">;
+type Facts = Pick<Model, "classes" | "classNames" | "sampler" | "scene">;
 
-const { scene: SCENE } = ditModel(parseDitConfig({
+const TINY = {
   input_size: 4,
   patch_size: 2,
   in_channels: 1,
   hidden_size: 16,
   depth: 1,
   num_heads: 2,
-}));
+};
+const { scene: SCENE } = ditModel(parseDitConfig(TINY));
 
 /** A model as far as a request looks at it. */
 function modelWith(facts: Partial<Facts> = {}): Model {
   const known: Facts = {
     classes: 3,
-    nullLabel: 3,
     classNames: ["T-shirt/top", "Bag", "7"],
     sampler: { name: "ddim", steps: 50, guidance: 2 },
     scene: SCENE,
@@ -31,8 +31,7 @@ function modelWith(facts: Partial<Facts> = {}): Model {
 }
 
 function unguided(): Model {
-  const { nullLabel: _, ...facts } = modelWith();
-  return facts;
+  return modelWith(ditModel(parseDitConfig({ ...TINY, num_classes: 3, class_dropout_prob: 0 })));
 }
 
 Deno.test("resolveRequest() fills in the model's steps and guidance, seed 0 and all of few classes", () => {
@@ -81,7 +80,7 @@ Deno.test("a guidance scale of at most 1 is no guidance, as in the published pip
     RangeError,
     "all above 1 or none",
   );
-  const embeds = { ...unguided(), embedsGuidance: true } as const;
+  const embeds = modelWith({ scene: (given) => ({ ...SCENE(given), guidedBy: "scale" }) });
   assertEquals(resolveRequest(embeds, { guidance: 0 }).guidance, 0); // the model is given the number
 });
 

@@ -64,9 +64,10 @@ export function ditModel(config: DitConfig): ModelShape {
     transformer: dit(config),
     latent: [inChannels, inputSize, inputSize],
     tokenGrid: [inputSize / patchSize, inputSize / patchSize],
-    ...(config.classDropoutProb > 0 && { nullLabel: numClasses }),
-  } as const;
-  return { ...labelled, classes: numClasses, classNames: [], scene: labelScene(labelled) };
+  };
+  const nullLabel = config.classDropoutProb > 0 ? numClasses : undefined;
+  const scene = labelScene({ ...labelled, nullLabel });
+  return { ...labelled, classes: numClasses, classNames: [], scene };
 }
 
 /** A configuration in the original's keys, and the weights that it describes under the original's names. */

@@ -65,7 +65,6 @@ export function fluxModel(config: FluxConfig): ModelShape {
     classes: 0,
     classNames: [],
     resizes: true,
-    ...(config.guidanceEmbeds && { embedsGuidance: true }),
     scene: (request) => fluxScene(config, request),
   };
 }

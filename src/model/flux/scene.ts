@@ -34,6 +34,7 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
     tokens,
     ...(grid !== undefined && { tokenGrid: grid }),
     conditions: text?.dims[0] ?? 0,
+    ...(config.guidanceEmbeds && { guidedBy: "scale" }),
     batch: (labels, { time, guidance, scales }): Condition[] =>
       labels.map((label, i) => {
         const scale = scales?.[i] ?? guidance;
