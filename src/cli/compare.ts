@@ -28,8 +28,7 @@ import { type GivenConditions, readConditions } from "./conditions.ts";
 import { contactSheet } from "./contact_sheet.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
-import { readWantedPlan } from "./plan_choice.ts";
-import { writePlan } from "./plan_file.ts";
+import { readWantedPlan, writePlan } from "./plan_file.ts";
 import { openedText, openFor } from "./open.ts";
 import {
   announce,

@@ -18,7 +18,8 @@ import type { CompareCommand } from "./compare_options.ts";
 import { formatOptions } from "./options.ts";
 
 /** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
-export interface ComparisonReport extends Omit<Comparison, "pictures"> {
+export interface ComparisonReport
+  extends Omit<Comparison, "pictures">, Pick<Conditions, "labels" | "seeds"> {
   /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
@@ -31,10 +32,6 @@ export interface ComparisonReport extends Omit<Comparison, "pictures"> {
   readonly machine: string;
   /** The plan. */
   readonly plan: { readonly name: string; readonly digest: string };
-  /** Label of each picture. */
-  readonly labels: readonly number[];
-  /** Seed of each picture; empty when noise was given. */
-  readonly seeds: readonly number[];
   /** How often every picture was made each way. */
   readonly rounds: number;
   /** Measured ÷ predicted speed-up of the loops. */
@@ -47,22 +44,15 @@ export interface ComparisonReport extends Omit<Comparison, "pictures"> {
   readonly meanSsim: number;
 }
 
-/** What a comparison was about. */
-export interface ComparisonSubject {
-  /** The model on its backend. */
-  readonly pipeline: Engine;
-  /** The plan. */
-  readonly named: NamedPlan;
-  /** The pictures. */
-  readonly conditions: Conditions;
-  /** How often every picture was made each way. */
-  readonly rounds: number;
-}
-
 /** Joins the numbers and their circumstances. */
 export async function reportOf(
   { pictures: _, ...numbers }: Comparison,
-  { pipeline: { model, backend, precision }, named, conditions, rounds }: ComparisonSubject,
+  { pipeline: { model, backend, precision }, named, conditions, rounds }: {
+    readonly pipeline: Engine;
+    readonly named: NamedPlan;
+    readonly conditions: Conditions;
+    readonly rounds: number;
+  },
 ): Promise<ComparisonReport> {
   const { full, planned, measuredSpeedup, predictedSpeedup, psnrDb, ssim } = numbers;
   return {

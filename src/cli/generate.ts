@@ -20,7 +20,7 @@ import { type GenerateCommand, type GenerateWords, withRecord } from "./generate
 import { openedText, openFor } from "./open.ts";
 import { announce, counted, progressOutput, tell, warn, type WrittenFile } from "./output.ts";
 import { expectPixels } from "./pixels.ts";
-import { readWantedPlan } from "./plan_choice.ts";
+import { readWantedPlan } from "./plan_file.ts";
 import { startProgress } from "./progress.ts";
 import { describeReport, reportOf } from "./report.ts";
 
@@ -80,7 +80,8 @@ async function expectAble(
     );
   }
   if (out !== undefined) expectPixels(model, out);
-  if (conditions === undefined) { for (const label of labels) resolveLabel(model, label); }
+  if (conditions !== undefined || model.classes === 0) return; // refused when the run is prepared
+  for (const label of labels) resolveLabel(model, label);
 }
 
 /** Runs all batches under a progress bar. */

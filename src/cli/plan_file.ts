@@ -8,6 +8,7 @@ import { parsePythonJson } from "../assets/json.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { AssetError, PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
+import { planDigest } from "../plan/digest.ts";
 import { formatPlan } from "../plan/format.ts";
 import { MAX_PLAN_LENGTH, parsePlan } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -26,6 +27,23 @@ export async function readPlan(nameOrFile: string): Promise<NamedPlan> {
     explain(error, name)
   );
   return { name, plan: parsePlan(text) };
+}
+
+/**
+ * Reads the plan that was asked for; `undefined` for `auto` and `none`.
+ *
+ * @throws {AssetError | PlanError} When it cannot be read, or is not the one to repeat.
+ */
+export async function readWantedPlan(
+  { plan: word, planDigest: wanted }: { readonly plan: string; readonly planDigest?: string },
+): Promise<NamedPlan | undefined> {
+  if (word === "auto" || word === "none") return undefined;
+  const named = await readPlan(word);
+  const digest = planDigest(named.plan);
+  if (wanted === undefined || wanted === digest) return named;
+  throw new PlanError(
+    `Cannot repeat the picture: plan ${word} must have digest ${wanted}: current value is ${digest}`,
+  );
 }
 
 /** Writes a plan in its canonical form. */

@@ -31,8 +31,13 @@ export interface PlanReport {
   readonly peakFeatureBytes: number;
 }
 
-/** Facts of a run, as `--json` prints them. */
-export interface Report {
+type Told = Omit<
+  Generated,
+  "pictures" | "latents" | "kinds" | "plan" | "peakFeatureBytes" | "loopSeconds"
+>;
+
+/** Facts of a run, as `--json` prints them; its seconds are those of the sampling loops. */
+export interface Report extends Told {
   /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
@@ -43,28 +48,12 @@ export interface Report {
   readonly reason: string;
   /** Precision of the weights, and what rounding did to each layer. */
   readonly precision: PrecisionReport;
-  /** Label of each picture. */
-  readonly labels: readonly number[];
   /** Seed of the first picture; absent when noise was given. */
-  readonly seed?: number;
-  /** Seed of each picture; empty when noise was given. */
-  readonly seeds: readonly number[];
-  /** Sampling steps. */
-  readonly steps: number;
-  /** Guidance scale. */
-  readonly guidance: number;
+  readonly seed: number | undefined;
   /** Graphs run in a full step. */
   readonly runsPerStep: number;
   /** The plan; absent when everything ran. */
-  readonly plan?: PlanReport;
-  /** Why this plan, or none. */
-  readonly planReason: string;
-  /** Circumstances in which the run differs from its plan's calibration. */
-  readonly notices: readonly string[];
-  /** Seconds of the sampling loops. */
-  readonly seconds: number;
-  /** Seconds of conditioning, ahead of the loops. */
-  readonly conditioningSeconds: number;
+  readonly plan: PlanReport | undefined;
   /** Median-free mean: milliseconds of one step of one batch. */
   readonly msPerStep: number;
   /** Arithmetic of the loops: 2 × multiply-accumulates ÷ seconds ÷ 10⁹. */
@@ -81,29 +70,24 @@ export async function reportOf(
 ): Promise<Report> {
   const { model, backend, choice: { reason }, runsPerStep, precision } = engine;
   const { request: { scene } } = prepared;
-  const { labels, seeds, steps, guidance, planReason, notices, loopSeconds } = generated;
+  const { pictures: _pictures, latents: _latents, kinds: _kinds, ...facts } = generated;
+  const { peakFeatureBytes: _bytes, loopSeconds: seconds, ...told } = facts;
   const plan = reportPlan(scene, generated);
-  const rows = labels.length * rowsPerPicture(scene, guidance);
-  const macs = fullMacs(scene) * rows * steps / (plan?.predictedSpeedup ?? 1);
+  const rows = told.labels.length * rowsPerPicture(scene, told.guidance);
+  const macs = fullMacs(scene) * rows * told.steps / (plan?.predictedSpeedup ?? 1);
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
     backend: backend.description,
     reason,
     precision,
-    labels,
-    ...(seeds[0] !== undefined && { seed: seeds[0] }),
-    seeds,
-    steps,
-    guidance,
-    ...(plan !== undefined && { plan }),
-    planReason,
-    notices,
+    seed: told.seeds[0],
+    ...told,
+    plan,
     runsPerStep,
-    seconds: loopSeconds,
-    conditioningSeconds: generated.conditioningSeconds,
-    msPerStep: loopSeconds * 1000 / engine.stepsOf(prepared),
-    gflopPerSecond: 2 * macs / loopSeconds / 1e9,
+    seconds,
+    msPerStep: seconds * 1000 / engine.stepsOf(prepared),
+    gflopPerSecond: 2 * macs / seconds / 1e9,
     peakMemoryMiB: process.resourceUsage().maxRSS / 1024,
   };
 }

@@ -112,6 +112,14 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
   });
 });
 
+Deno.test("generate says that a model of text wants text, whatever labels are given", async () => {
+  const { code, stderr } = await capturedRun(
+    ...["generate", "--model", MODEL, "--label", "cat", "--latents", "l.safetensors"],
+  );
+  assertEquals(code, 2);
+  assertStringIncludes(stderr, "text and pooled must be given to flux-a");
+});
+
 Deno.test("doctor says before loading what of a model fits on which backend, and refuses other options", async () => {
   const { code, stdout } = await capturedRun("doctor", "--model", MODEL);
   assertEquals(code, 0);
