@@ -17,6 +17,7 @@
  * @module
  */
 
+export { calibrate, compare } from "./src/calibrate/mod.ts";
 export { bundledPlans, findPlan, loadPlan } from "./src/engine/bundled_plans.ts";
 export { EMBEDDED_MODEL } from "./src/engine/embedded_model.ts";
 export type { Generated, GeneratedPicture } from "./src/engine/generated.ts";

@@ -6,19 +6,11 @@
 
 import { basename } from "node:path";
 import {
-  type CalibrationTask,
-  type Conditions,
-  type Mode,
-  seededConditions,
-} from "../calibrate/task.ts";
-import { calibrateGuided } from "../calibrate/guided/guided.ts";
-import { checkLevels, levelsLike } from "../calibrate/levels.ts";
-import { calibrateReference } from "../calibrate/reference/reference.ts";
-import { calibrateSearch } from "../calibrate/search/search_mode.ts";
-import { calibrateTradeOff, type TradeOffPoint } from "../calibrate/trade_off.ts";
+  calibrate as calibratePipeline,
+  type CalibrateOptions,
+  type TradeOffPoint,
+} from "../calibrate/mod.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Model } from "../model/model.ts";
-import { resolveRequest } from "../engine/request.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render/text.ts";
@@ -40,8 +32,12 @@ export async function calibrate(command: CalibrateCommand, signal: AbortSignal):
     announce([openedText(pipeline)], command);
     const began = performance.now();
     const points: TradeOffPoint[] = [];
-    const task = await taskOf(pipeline, command, signal);
-    const plan = await runMode(modeOf(command, points), { task, output: command });
+    const onTrial = (point: TradeOffPoint): void => {
+      points.push(point);
+      announce([`measured ${pointText(point)}`], command);
+    };
+    const options = { ...await optionsOf(command), signal, onTrial };
+    const plan = await underProgress(pipeline, options, command);
     const labelled = withProvenance(plan, { command, points, pipeline });
     await writePlan(command.out, labelled);
     const { backend, model } = pipeline;
@@ -66,69 +62,23 @@ export async function calibrate(command: CalibrateCommand, signal: AbortSignal):
   }
 }
 
-/** The mode that was asked for, with its options filled in. */
-function modeOf(command: CalibrateCommand, points: TradeOffPoint[]): Mode {
-  const { mode, targetSpeedup: speedup, timeBudget: seconds, trials } = command;
-  if (mode === "reference") return calibrateReference;
-  if (speedup === undefined) return calibrateGuided;
-  if (mode === "search") return (task) => calibrateSearch({ ...task, speedup, trials });
-  const onTrial = (point: TradeOffPoint): void => {
-    points.push(point);
-    announce([`measured ${pointText(point)}`], command);
+/** What the library is asked for. */
+async function optionsOf(
+  { quantile, conditions, ...command }: CalibrateCommand,
+): Promise<CalibrateOptions> {
+  const pairs = quantile?.map((pair) => pair.split("=")).map(([kind, q]) => [kind, Number(q)]);
+  return {
+    ...command,
+    ...(pairs && { levels: Object.fromEntries(pairs) }),
+    ...(conditions && { conditions: { ...await readConditions(conditions), seeds: [] } }),
   };
-  return (task) => calibrateTradeOff({ ...task, speedup, seconds, onTrial });
 }
 
-async function taskOf(
+/** Calibrates behind a progress bar. */
+async function underProgress(
   pipeline: Engine,
-  command: CalibrateCommand,
-  signal: AbortSignal,
-): Promise<CalibrationTask> {
-  const { warmup, longest } = command;
-  const levels = levelsFor(pipeline.model, command);
-  const conditions = await conditionsOf(pipeline, command);
-  const { labels, noise, given } = conditions;
-  const { steps, guidance } = resolveRequest(pipeline.model, {
-    ...given,
-    ...(command.steps !== undefined && { steps: command.steps }),
-    ...(command.guidance !== undefined && { guidance: command.guidance }),
-    labels,
-    noise,
-  });
-  return { pipeline, steps, guidance, conditions, levels, warmup, longest, signal };
-}
-
-/** Those that were asked for, else a DiT's on the model's kinds; with a target they are looked for. */
-function levelsFor(
-  { transformer }: Model,
-  { mode, quantile, targetSpeedup }: CalibrateCommand,
-): Readonly<Record<string, number>> {
-  if (mode === "search" || targetSpeedup !== undefined) return levelsLike({}, transformer);
-  if (quantile === undefined) return levelsLike(DEFAULT_LEVELS[mode], transformer);
-  const pairs = quantile.map((pair) => pair.split("=")).map(([kind, q]) => [kind, Number(q)]);
-  const levels = Object.fromEntries(pairs);
-  checkLevels(levels, transformer);
-  return levels;
-}
-
-/** `reference`: the published slow mode of DiT. Other models have its levels on kinds of their own. */
-const DEFAULT_LEVELS = {
-  reference: { step: 0.61, attn: 0.2 },
-  guided: { step: 0.61, attn: 0 },
-};
-
-async function conditionsOf(
-  pipeline: Engine,
-  { conditions, runs, seed }: CalibrateCommand,
-): Promise<Conditions> {
-  if (conditions === undefined) return seededConditions(pipeline, { runs, seed });
-  return { ...await readConditions(conditions), seeds: [] };
-}
-
-/** Runs a mode behind a progress bar. */
-async function runMode(
-  mode: Mode,
-  { task, output }: { readonly task: CalibrationTask; readonly output: Output },
+  options: CalibrateOptions,
+  output: Output,
 ): Promise<Plan> {
   let progress: Progress | undefined;
   const onProgress = (done: number, total: number): void => {
@@ -137,7 +87,7 @@ async function runMode(
     if (done === total) progress.finish();
   };
   try {
-    return await mode({ ...task, onProgress });
+    return await calibratePipeline(pipeline, { ...options, onProgress });
   } catch (error) {
     progress?.abort();
     throw error;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CALIBRATION_MODES } from "../calibrate/mod.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { choice, decimal, file, list, text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
@@ -16,15 +17,13 @@ const levels = list(
 const hasTarget = (asked: { readonly targetSpeedup?: number }): boolean =>
   asked.targetSpeedup !== undefined;
 
-const MODES = ["guided", "search", "reference"] as const;
-
 /** The table of `calibrate`. */
 export const CALIBRATE = table({
   name: "calibrate",
   summary: "record a model and write a plan of what to reuse",
   options: {
     out: option(file(), "FILE  plan to write", { required: true }),
-    mode: option(choice(MODES), "NAME  guided, search, or reference: as published", {
+    mode: option(choice(CALIBRATION_MODES), "NAME  guided, search, or reference: as published", {
       or: "guided",
     }),
     ...MODEL_OPTIONS,

@@ -1,0 +1,172 @@
+/**
+ * The method of the paper in code: record a model, choose what to reuse, and compare the plan with full
+ * computation. `plan: "auto"` needs none of it; this is for one's own model.
+ *
+ * ```ts ignore
+ * import { openPipeline } from "@invardiff/edge";
+ * import { calibrate, compare } from "@invardiff/edge/calibrate";
+ *
+ * const pipeline = await openPipeline("my-model/");
+ * const plan = await calibrate(pipeline, { mode: "search", targetSpeedup: 2.5 });
+ * const { measuredSpeedup, psnrDb } = await compare(pipeline, { plan, runs: 16 });
+ * ```
+ *
+ * @module
+ */
+
+import { type Engine, engineOf } from "../engine/engine.ts";
+import type { Pipeline } from "../engine/pipeline.ts";
+import { resolveRequest } from "../engine/request.ts";
+import type { Plan } from "../plan/plan.ts";
+import { comparePlan, type Comparison } from "./compare.ts";
+import { calibrateGuided } from "./guided/guided.ts";
+import { checkLevels, levelsLike } from "./levels.ts";
+import { calibrateReference } from "./reference/reference.ts";
+import { calibrateSearch } from "./search/search_mode.ts";
+import { type CalibrationTask, type Conditions, seededConditions } from "./task.ts";
+import { calibrateTradeOff, type TradeOffPoint } from "./trade_off.ts";
+
+export type { ConditionOptions } from "../engine/request.ts";
+export type { Comparison, Timing } from "./compare.ts";
+export type { Conditions } from "./task.ts";
+export type { TradeOffPoint } from "./trade_off.ts";
+
+/** What pictures are recorded or compared. */
+export interface RunOptions {
+  /** Pictures; picture i has class i, in turn, and noise of `seed + i`. 16 unless given. */
+  readonly runs?: number | undefined;
+  /** Seed of the first picture; 42 unless given. */
+  readonly seed?: number | undefined;
+  /** Labels and noise instead, for text-conditioned models and others. */
+  readonly conditions?: Conditions | undefined;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How to calibrate. */
+export interface CalibrateOptions extends RunOptions {
+  /**
+   * `guided` weighs drift by the sampler, `search` measures what reuse costs and needs a target, `reference`
+   * follows the published code. `guided` unless given.
+   */
+  readonly mode?: ModeName | undefined;
+  /** Sampling steps; the model's unless given. */
+  readonly steps?: number | undefined;
+  /** Guidance scale that pictures will have; the model's unless given. */
+  readonly guidance?: number | undefined;
+  /** Share to reuse of each kind, 0 … 1, such as `{ step: 0.61, attn: 0.2 }`; only without a target. */
+  readonly levels?: Readonly<Record<string, number>> | undefined;
+  /** Least predicted speed-up: modes `guided` and `search` look for the best plan that reaches it. */
+  readonly targetSpeedup?: number | undefined;
+  /** `guided` with a target: seconds after which no further plan is measured; 300 unless given. */
+  readonly timeBudget?: number | undefined;
+  /** `search`: most plans to measure; 200 unless given. */
+  readonly trials?: number | undefined;
+  /** Share of the steps, 0 … 1, that is never reused at the start; 0 unless given. */
+  readonly warmup?: number | undefined;
+  /** `guided`: oldest feature that may be loaded, in steps; any unless given. */
+  readonly longest?: number | undefined;
+  /** Called after each recorded step; `total` stays the same. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called with each plan that `guided` measured for a target. */
+  readonly onTrial?: ((point: TradeOffPoint) => void) | undefined;
+}
+
+/** How to compare. */
+export interface CompareOptions extends RunOptions {
+  /** The plan; its number of steps is run. */
+  readonly plan: Plan;
+  /** How often every picture is made each way; times are medians over the rounds. 1 unless given. */
+  readonly rounds?: number | undefined;
+  /** Called after each step of every run. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/** A mode's name. */
+export type ModeName = "guided" | "search" | "reference";
+
+/** A mode: its levels where none are given, and how a task becomes a plan that is bound to the model. */
+interface Mode {
+  readonly levels: Readonly<Record<string, number>>;
+  readonly run: (task: CalibrationTask, options: CalibrateOptions) => Promise<Plan>;
+}
+
+/** Every mode: a new one is a name, a row here and files of its own. */
+const MODES: Readonly<Record<ModeName, Mode>> = {
+  guided: {
+    levels: { step: 0.61, attn: 0 },
+    run: (task, { targetSpeedup: speedup, timeBudget: seconds = 300, onTrial }) =>
+      speedup === undefined
+        ? calibrateGuided(task)
+        : calibrateTradeOff({ ...task, speedup, seconds, onTrial }),
+  },
+  search: {
+    levels: {},
+    run: (task, { targetSpeedup: speedup, trials = 200 }) => {
+      if (speedup !== undefined) return calibrateSearch({ ...task, speedup, trials });
+      throw new TypeError("Cannot calibrate: mode search needs a targetSpeedup");
+    },
+  },
+  // The published slow mode of DiT; other models have its levels on kinds of their own.
+  reference: { levels: { step: 0.61, attn: 0.2 }, run: calibrateReference },
+};
+
+/** Names of the modes. */
+export const CALIBRATION_MODES: readonly ModeName[] = ["guided", "search", "reference"];
+
+/**
+ * Records a model and chooses what to reuse at which step.
+ *
+ * @returns A plan that is bound to the model.
+ * @throws {RangeError | TypeError} When an option is out of range, or no plan reaches the target.
+ * @throws {PlanError} When a feature is not finite, or the mode does not know the model's architecture.
+ */
+export async function calibrate(
+  pipeline: Pipeline,
+  options: CalibrateOptions = {},
+): Promise<Plan> {
+  const { mode = "guided", levels, targetSpeedup, warmup = 0, longest } = options;
+  if (!Object.hasOwn(MODES, mode)) {
+    const known = CALIBRATION_MODES.join(", ");
+    throw new TypeError(`Cannot calibrate: mode must be one of ${known}: current value is ${mode}`);
+  }
+  const engine = engineOf(pipeline);
+  const { transformer } = engine.model;
+  if (levels !== undefined && targetSpeedup === undefined) checkLevels(levels, transformer);
+  const conditions = conditionsOf(engine, options);
+  const { labels, noise, given } = conditions;
+  const { steps, guidance } = resolveRequest(engine.model, {
+    ...given,
+    ...(options.steps !== undefined && { steps: options.steps }),
+    ...(options.guidance !== undefined && { guidance: options.guidance }),
+    labels,
+    noise,
+  });
+  const { signal, onProgress } = options;
+  const wanted = targetSpeedup === undefined ? MODES[mode].levels : {};
+  const task = {
+    ...{ pipeline: engine, steps, guidance, conditions, warmup, longest, signal, onProgress },
+    levels: levels ?? levelsLike(wanted, transformer),
+  };
+  return await MODES[mode].run(task, options);
+}
+
+/**
+ * Makes the same pictures without and with a plan, in turn: seconds, PSNR, SSIM, memory.
+ *
+ * @throws {PlanError} When the plan does not fit the model.
+ * @throws {RangeError} When an option is out of range.
+ */
+export async function compare(pipeline: Pipeline, options: CompareOptions): Promise<Comparison> {
+  const { plan, rounds = 1, signal, onProgress } = options;
+  const engine = engineOf(pipeline);
+  const conditions = conditionsOf(engine, options);
+  return await comparePlan({ pipeline: engine, plan, conditions, rounds, signal, onProgress });
+}
+
+function conditionsOf(
+  engine: Engine,
+  { conditions, runs = 16, seed = 42 }: RunOptions,
+): Conditions {
+  return conditions ?? seededConditions(engine, { runs, seed });
+}

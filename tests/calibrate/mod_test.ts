@@ -1,0 +1,59 @@
+/** Calibrating and comparing in code, as the README shows it. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { calibrate, compare, openPipeline, type Pipeline } from "../../mod.ts";
+import type { CalibrateOptions } from "../../src/calibrate/mod.ts";
+import { engineOf } from "../../src/engine/engine.ts";
+
+const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const SMALL = { runs: 2, steps: 6, seed: 3 };
+
+async function withPipeline(use: (pipeline: Pipeline) => Promise<void>): Promise<void> {
+  const pipeline = await openPipeline({ model: DIT_A, backend: "wasm" });
+  try {
+    await use(pipeline);
+    assertEquals(engineOf(pipeline).backend.live.values, 0);
+  } finally {
+    await pipeline.close();
+  }
+}
+
+Deno.test("calibrate() gives a plan of each mode that generate() takes and compare() measures", async () => {
+  await withPipeline(async (pipeline) => {
+    const ways: readonly CalibrateOptions[] = [
+      {},
+      { mode: "guided", levels: { step: 0.5, attn: 0.5, mlp: 0.5 } },
+      { mode: "guided", targetSpeedup: 1.3, timeBudget: 60 },
+      { mode: "search", targetSpeedup: 1.5, trials: 4 },
+      { mode: "reference" },
+    ];
+    for (const way of ways) {
+      const counted: number[] = [];
+      const onProgress = (done: number, total: number): void => void counted.push(total - done);
+      const plan = await calibrate(pipeline, { ...SMALL, ...way, onProgress });
+      assertEquals([plan.sampler.times.length, counted.at(-1)], [6, 0]);
+      const { kinds } = await pipeline.generate({ label: 1, plan, output: "latents" });
+      assertEquals(kinds[0], "full");
+      const found = await compare(pipeline, { plan, runs: 2 });
+      assert(found.predictedSpeedup >= 1 && found.psnrDb.length === 2);
+    }
+  });
+});
+
+Deno.test("calibrate() and compare() refuse options that cannot be, and leave nothing behind", async () => {
+  await withPipeline(async (pipeline) => {
+    const wrong: readonly (readonly [unknown, string])[] = [
+      [{ mode: "fast" }, "mode must be one of guided, search, reference: current value is fast"],
+      [{ mode: "search" }, "mode search needs a targetSpeedup"],
+      [{ levels: { step: 2 } }, "level"],
+      [{ steps: 0 }, "steps must be an integer in 1 … 1000"],
+    ];
+    for (const [options, message] of wrong) {
+      const call = () => calibrate(pipeline, { ...SMALL, ...options as CalibrateOptions });
+      const error = await assertRejects(call);
+      assert(error instanceof Error && error.message.includes(message), `${error}`);
+    }
+    const plan = await calibrate(pipeline, SMALL);
+    await assertRejects(() => compare(pipeline, { plan, rounds: 0 }), RangeError, "rounds must be");
+  });
+});
