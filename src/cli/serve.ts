@@ -63,7 +63,8 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
   }
 }
 
-const OPEN_TO_ALL = "warning: whoever reaches this address may draw; --api-key-file sets keys";
+const OPEN_TO_ALL =
+  "warning: everyone who reaches this address may use the server; --api-key-file sets keys";
 
 /** Addresses that only this machine reaches. */
 function isLoopback(host: string): boolean {

@@ -23,7 +23,7 @@ const GRACE_SECONDS = 4;
  * given; `INVARDIFF_CONDITIONS` a file of text features to choose from, for a model of text; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
  * clients must show one of, separated by commas, each of 16 letters or more.
  *
- * It draws in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
+ * It generates in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
  * when what was begun is done.
  *
  * @throws {TypeError} When there is no provider of that name.

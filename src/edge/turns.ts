@@ -1,8 +1,8 @@
 /**
- * One after another, each on its own account.
+ * Requests take turns.
  *
- * In an isolate, what a request began may end with that request. So no request draws on another's account:
- * each waits until the one before it is done, and then draws itself.
+ * In an isolate, what a request began may end with that request. So no request may depend on another:
+ * each waits until the one before it is done, and then generates its own pictures.
  *
  * @module
  */

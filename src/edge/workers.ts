@@ -51,7 +51,7 @@ export interface WorkerHandler {
 const MODEL_ASSETS = "https://assets.invalid/model/";
 /**
  * For 128 MB of memory and half a minute of CPU time. A client that leaves a stream cancels it; one that
- * leaves a plain request may go unnoticed by the host, so what it asked for is drawn to its end.
+ * leaves a plain request may go unnoticed by the host, so its request runs to the end.
  */
 const LIMITS = { n: 2, steps: 100, queue: 8, deadlineSeconds: 60 } as const;
 const GENERATIONS = "/v1/images/generations";
@@ -85,7 +85,7 @@ class Service {
   readonly #renderer: Promise<Renderer>;
   #app: App;
   #turns = newTurns();
-  #drawing: Promise<unknown> = Promise.resolve();
+  #rendering: Promise<unknown> = Promise.resolve();
 
   constructor(compiledModule: WebAssembly.Module, env: WorkerEnv) {
     this.#env = env;
@@ -120,25 +120,25 @@ class Service {
       return await this.#app.fetch(request);
     }
     try {
-      return await this.#draw(await whole(request), context);
+      return await this.#generate(await whole(request), context);
     } catch (error) {
       return refuse(error);
     }
   }
 
-  /** Answers when it is this request's turn; the turn ends with the drawing. */
-  async #draw(request: Request, context: WorkerContext): Promise<Response> {
+  /** Answers when it is this request's turn; the turn ends with the rendering. */
+  async #generate(request: Request, context: WorkerContext): Promise<Response> {
     const turn = await this.#turns.take();
     if (turn.kind === "full") throw full();
     if (turn.kind === "stuck") {
-      this.#app = this.#newApp(); // the old one waits for a drawing that will not end
+      this.#app = this.#newApp(); // the old one waits for a rendering that will not end
       this.#turns = newTurns();
       throw stuck();
     }
     try {
       return await this.#app.fetch(request);
     } finally {
-      context.waitUntil(this.#drawing.then(nextTask).then(turn.end)); // a stream is drawn after the answer's head
+      context.waitUntil(this.#rendering.then(nextTask).then(turn.end)); // a stream runs on after the answer's head
     }
   }
 
@@ -146,9 +146,9 @@ class Service {
     return {
       facts: renderer.facts,
       render: (batch, options) => {
-        const drawing = renderer.render(batch, options);
-        this.#drawing = drawing.catch(() => {}); // whoever asked hears of it
-        return drawing;
+        const rendering = renderer.render(batch, options);
+        this.#rendering = rendering.catch(() => {}); // the request is rejected itself
+        return rendering;
       },
       counts: () => renderer.counts(),
       close: () => renderer.close(),

@@ -76,7 +76,7 @@ export class Api {
   }
 
   /**
-   * Events of a stream; when the connection breaks, it goes on behind the last one that came.
+   * Events of a stream; when the connection breaks, it goes on after the last one that came.
    *
    * @throws {ApiError} When it cannot be resumed.
    */

@@ -1,5 +1,5 @@
 /**
- * A picture drawn in this browser: the engine is fetched when it is first wanted and stays for the next run.
+ * Pictures made in this browser: the engine is fetched for the first one and kept for the next.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Api } from "./api.ts";
 import type { BrowserEngine, EngineOptions } from "./engine.ts";
 import type { Runner, RunOptions } from "./run.ts";
 
-/** Draws in this browser. */
+/** Runs the engine in this browser. */
 export class BrowserRuns {
   #engine: { readonly key: string; readonly opened: Promise<BrowserEngine> } | undefined;
 

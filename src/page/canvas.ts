@@ -22,10 +22,10 @@ export async function decode(file: Blob): Promise<Pixels> {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
-  const drawing = canvas.getContext("2d", { willReadFrequently: true })!; // a new canvas has one
-  drawing.drawImage(bitmap, 0, 0);
+  const context2d = canvas.getContext("2d", { willReadFrequently: true })!; // a new canvas has one
+  context2d.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return { width, height, data: drawing.getImageData(0, 0, width, height).data };
+  return { width, height, data: context2d.getImageData(0, 0, width, height).data };
 }
 
 function context(canvas: HTMLCanvasElement): CanvasRenderingContext2D {

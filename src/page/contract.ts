@@ -6,7 +6,7 @@
 
 import type { StepKind } from "../plan/compile.ts";
 
-/** Name of the `meta` element that lists, by id, the models that can be drawn with in the browser. */
+/** Name of the `meta` element that lists, by id, the models that can run in the browser. */
 export const BROWSER_MODELS = "invardiff-browser-models";
 
 /** Folder of onnxruntime-web's files: the version is in its name, so that kept files of another are not taken. */
@@ -80,7 +80,7 @@ export interface JobEvents {
   readonly queued: { readonly queue_position: number | null };
   /** It runs. */
   readonly started: { readonly steps: number; readonly kinds: readonly StepKind[] };
-  /** A step is behind it. */
+  /** A step is done. */
   readonly step: {
     readonly index: number;
     readonly seconds: number;

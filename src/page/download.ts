@@ -16,7 +16,7 @@ export interface FileStore {
 export interface DownloadOptions {
   /** Where they are kept; `undefined` where the browser keeps nothing. */
   readonly store: FileStore | undefined;
-  /** Hears of all files together, in bytes. */
+  /** Called with the bytes of all files together. */
   readonly onProgress: (done: number, total: number) => void;
   /** Stops. */
   readonly signal: AbortSignal;

@@ -41,7 +41,7 @@ export interface EngineOptions {
 export interface BrowserEngine {
   /** What runs it, in words. */
   readonly backend: string;
-  /** Draws one picture; the plan as the server's JSON. */
+  /** Makes one picture; the plan as the server's JSON. */
   run(request: RunRequest, plan: unknown, options: RunOptions): Promise<RunResult>;
   /** Ends the worker. */
   close(): Promise<void>;

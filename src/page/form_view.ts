@@ -21,7 +21,7 @@ export interface Offer {
   readonly capabilities: CapabilitiesView;
 }
 
-/** Where pictures are drawn. */
+/** Where pictures are made. */
 export type Place = "server" | "browser";
 
 /** With more classes than this there is a search field, and no more than this are listed. */
@@ -40,7 +40,7 @@ export class FormView {
   readonly #form = byId("form", HTMLFormElement);
   #label = 0;
 
-  /** Fills the fields; `onChange` hears of every change. */
+  /** Fills the fields; `onChange` is called after every change. */
   constructor(readonly offer: Offer, readonly onChange: () => void) {
     const { models, capabilities } = offer;
     this.#model.append(...models.map(({ id }) => make("option", { value: id }, id)));
@@ -81,12 +81,12 @@ export class FormView {
     return Number.isSafeInteger(seed) && seed >= 0 ? seed : 0;
   }
 
-  /** Where it is drawn. */
+  /** Where the picture is made. */
   get place(): Place {
     return this.#checked("place", "server") === "browser" ? "browser" : "server";
   }
 
-  /** Whether full computation is drawn as well. */
+  /** Whether the picture is also made in full, to compare. */
   get compares(): boolean {
     return byId("compare", HTMLInputElement).checked;
   }

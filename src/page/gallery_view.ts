@@ -1,5 +1,5 @@
 /**
- * The gallery: what was drawn since the page was opened, newest first.
+ * The gallery: what was made since the page was opened, newest first.
  *
  * @module
  */

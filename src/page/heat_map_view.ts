@@ -39,7 +39,7 @@ export class HeatMapView {
     setText(byId("map-caption", HTMLElement), words);
   }
 
-  /** Marks how many steps are behind a run; `undefined` when there is none. */
+  /** Marks how many steps of a run are done; `undefined` when there is none. */
   mark(done: number | undefined): void {
     const from = done ?? this.#steps;
     this.#ahead?.setAttribute("x", `${from}`);

@@ -1,5 +1,5 @@
 /**
- * The page's own script: asks the server what there is, then draws what a person asks for.
+ * The page's own script: asks the server what it has, then makes what a person asks for.
  *
  * @module
  */

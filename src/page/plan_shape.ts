@@ -1,5 +1,5 @@
 /**
- * What of a plan is drawn: at each step, which lines of modules are computed.
+ * What the map of a plan shows: at each step, which lines of modules are computed.
  *
  * @module
  */

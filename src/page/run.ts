@@ -1,5 +1,5 @@
 /**
- * One picture on its way, wherever it is drawn: what is asked for, what is heard, what comes back.
+ * One picture, made here or by the server: what is asked for, what happens meanwhile, what comes back.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { StepKind } from "../plan/compile.ts";
 import type { Pixels } from "./pixels.ts";
 
-/** A picture to draw. */
+/** A picture to make. */
 export interface RunRequest {
   /** Model's id. */
   readonly model: string;
@@ -59,11 +59,11 @@ export interface RunResult {
 
 /** How a run is watched and stopped. */
 export interface RunOptions {
-  /** Hears what happens. */
+  /** Called for everything that happens. */
   readonly onEvent: (event: RunEvent) => void;
   /** Stops it. */
   readonly signal: AbortSignal;
 }
 
-/** Draws one picture. Rejects with the signal's reason when it is stopped. */
+/** Makes one picture. Rejects with the signal's reason when it is stopped. */
 export type Runner = (request: RunRequest, options: RunOptions) => Promise<RunResult>;

@@ -1,5 +1,5 @@
 /**
- * A picture drawn by the server: a job, its events, its image.
+ * A picture made by the server: a job, its events, its image.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface ServerContext {
 
 const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 
-/** Makes a runner that draws on the server. */
+/** Makes a runner that submits jobs to the server. */
 export function serverRunner(context: ServerContext): Runner {
   return async (request, options) => {
     const { api, backend, decode } = context;

@@ -11,7 +11,7 @@ import { BROWSER_MODELS } from "./contract.ts";
 export interface PageFacts {
   /** Version of the package. */
   readonly version: string;
-  /** Models whose files are served for drawing in the browser; none where there is no build. */
+  /** Models whose files are served, to run in the browser; none where there is no build. */
   readonly browserModels: readonly string[];
 }
 

@@ -19,7 +19,7 @@ export interface RunState {
   readonly pass: Pass;
   /** Kind of each step. */
   readonly kinds: readonly StepKind[];
-  /** Seconds of each step that is behind it. */
+  /** Seconds of each finished step. */
   readonly seconds: readonly number[];
   /** Seconds since its first step. */
   readonly elapsed: number;
@@ -98,7 +98,7 @@ export function isBusy({ phase }: RunState): boolean {
   return phase === "waiting" || phase === "loading" || phase === "running";
 }
 
-/** Share of the way behind it, 0 … 1; `undefined` while it waits. */
+/** Share that is done, 0 … 1; `undefined` while it waits. */
 export function progressOf({ phase, seconds, kinds, loaded }: RunState): number | undefined {
   if (phase === "loading") return loaded;
   if (phase === "finished") return 1;
@@ -135,7 +135,7 @@ export function announcement(state: RunState): string {
 
 /**
  * How many times faster than full computation, told by the run itself: its full steps say what a step costs.
- * `undefined` before a full step and a reused one are behind it.
+ * `undefined` before a full step and a reused one are done.
  */
 export function ownSpeedup({ seconds, kinds }: RunState): number | undefined {
   const full = seconds.filter((_, i) => kinds[i] === "full").sort((a, b) => a - b);

@@ -1,5 +1,5 @@
 /**
- * A picture drawn by a server without jobs, such as one on an edge: one streamed answer, with three previews.
+ * A picture made by a server without jobs, such as one on an edge: one streamed answer, with three previews.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { readEvents } from "./sse.ts";
 /** As many as the server gives. */
 const PREVIEWS = 3;
 
-/** Makes a runner that draws in one streamed answer. Leaving it cancels the drawing; time is taken here. */
+/** Makes a runner that reads one streamed answer. Leaving it cancels the request; time is taken here. */
 export function streamRunner({ api, backend, decode }: ServerContext): Runner {
   return async ({ guidance, plan, ...rest }, { onEvent, signal }) => {
     const began = performance.now();

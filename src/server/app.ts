@@ -30,7 +30,7 @@ export interface App extends Hono {
   drain(signal?: AbortSignal): Promise<void>;
 }
 
-/** HTTPS is the business of whoever terminates it: a plain server must not ask browsers for it. */
+/** A server that speaks plain HTTP must not ask browsers for HTTPS; a proxy that terminates TLS may. */
 const SECURITY = { strictTransportSecurity: false };
 
 /**

@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "6c9ad98eccf49c37782c869999007b66de41d4b67662ca148452b2441b98aca0";
+export const PAGE_SCRIPT_SOURCES = "7306680393cda09eb5eb7e607be429efd2743acaac72daa2bd1c4821d502f96b";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

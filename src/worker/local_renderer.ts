@@ -33,7 +33,7 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
   const pipeline = await openEngine(options);
   try {
     const { autoencoderError } = pipeline.model;
-    if (autoencoderError !== undefined) throw autoencoderError; // it would only ever refuse to draw
+    if (autoencoderError !== undefined) throw autoencoderError; // it could only refuse every picture
     const scene = sceneOf(pipeline.model, options.conditions ?? {}); // what every batch is about
     const facts = await factsOf(pipeline, { scene, options });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });

@@ -64,7 +64,7 @@ export interface SentError {
 export interface Port {
   /** Sends a message; what is listed is moved, not copied. */
   postMessage(message: unknown, transfer?: Transferable[]): void;
-  /** Hears messages and failures. */
+  /** Listens to messages and failures. */
   addEventListener(
     type: "message" | "error" | "messageerror",
     listener: (event: Event) => void,

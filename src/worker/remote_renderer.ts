@@ -31,7 +31,7 @@ export interface WorkerPort extends Port {
 export interface RemoteOptions extends WorkerOptions {
   /** Makes the worker; one of `entry.ts` beside this module unless given. */
   readonly createWorker?: () => WorkerPort;
-  /** Hears of each session as it is loaded. */
+  /** Called for each session when it is loaded. */
   readonly onLoaded?: (done: number, total: number) => void;
   /** Stops opening and ends the worker. */
   readonly signal?: AbortSignal;
@@ -135,7 +135,7 @@ class Link {
     });
     for (const type of ["error", "messageerror"] as const) {
       worker.addEventListener(type, (event) => {
-        event.preventDefault(); // it is told to whoever waits, not to the whole process
+        event.preventDefault(); // it rejects pending requests, not the whole process
         const { message = type } = event as ErrorEvent;
         this.fail(new BackendError(`Cannot use the worker: it must not fail: ${message}`));
       });
@@ -170,7 +170,7 @@ class Link {
     this.ask(request).catch(() => {}); // a worker that is gone has nothing to cancel
   }
 
-  /** Ends the worker; whoever waits gets the reason. */
+  /** Ends the worker; pending requests are rejected with the reason. */
   fail(reason: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };

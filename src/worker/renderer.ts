@@ -1,5 +1,5 @@
 /**
- * A model that draws batches of pictures, wherever it runs: on this thread or behind messages.
+ * A model that generates batches of pictures, on this thread or in a worker.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** One picture to draw. */
+/** One picture to generate. */
 export interface PictureRequest {
   /** Class index. */
   readonly label: number;
@@ -22,7 +22,7 @@ export interface PictureRequest {
   readonly guidance: number;
 }
 
-/** Pictures that are drawn in lock-step. */
+/** Pictures that are generated in lock-step. */
 export interface Batch {
   /** At least one. */
   readonly pictures: readonly PictureRequest[];
@@ -34,15 +34,15 @@ export interface Batch {
 
 /** How a batch is watched and stopped. */
 export interface RenderOptions {
-  /** Hears of each step. */
+  /** Called after each step. */
   readonly onStep?: ((step: RenderStep) => void) | undefined;
   /** Whether steps come with a rough look at the pictures to come. */
   readonly previews?: boolean | undefined;
-  /** Stops before the next graph; nothing is left behind. */
+  /** Stops before the next graph and frees everything. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A step that is behind us. */
+/** A finished step. */
 export interface RenderStep {
   /** 0 is the noisiest. */
   readonly index: number;
@@ -52,7 +52,7 @@ export interface RenderStep {
   readonly kind: StepKind;
   /** Seconds that it took. */
   readonly seconds: number;
-  /** Bytes of features and states kept behind it. */
+  /** Bytes of features and states kept after it. */
   readonly keptBytes: number;
   /** The pictures as this step foresees them, `(n, 1 or 3, h, w)`; where previews were asked for. */
   readonly preview?: Tensor | undefined;
@@ -76,7 +76,7 @@ export interface Rendered {
   readonly notices: readonly string[];
 }
 
-/** What a renderer draws with. */
+/** What a renderer says of its model. */
 export interface RendererFacts {
   /** Name of the model. */
   readonly id: string;
@@ -120,10 +120,10 @@ export interface RendererCounts {
 
 /** A model on a backend, one batch after another. */
 export interface Renderer {
-  /** What it draws with. */
+  /** What it says of its model. */
   readonly facts: RendererFacts;
   /**
-   * Draws a batch.
+   * Generates a batch.
    *
    * @throws {RangeError | PlanError} When the batch does not fit the model.
    * @throws {BackendError} When the device fails.
