@@ -14,7 +14,13 @@ import { hubHint } from "./hub/hub_location.ts";
 import type { HubOptions } from "./hub/kept_files.ts";
 import { locate, type ModelLocation } from "./location.ts";
 import type { Manifest } from "./manifest.ts";
-import { findModel, type FindOptions, type FoundPart, readJson } from "./model_files.ts";
+import {
+  findModel,
+  type FindOptions,
+  type FoundModel,
+  type FoundPart,
+  readJson,
+} from "./model_files.ts";
 import { packedWeights } from "./formats/packed_weights.ts";
 import { abortable } from "./store/retry.ts";
 import { openSafetensors } from "./formats/safetensors.ts";
@@ -23,19 +29,10 @@ import { isMissing, type Source } from "./source.ts";
 import type { Weights } from "./weights.ts";
 
 /** An opened model; its weights are read when they are asked for. */
-export interface ModelDirectory {
+export interface ModelDirectory
+  extends ModelPart, Pick<FoundModel, "id" | "manifest" | "classNames"> {
   /** Where it was opened, for messages. */
   readonly name: string;
-  /** Short name: of the weights' file, or of its folder where files have conventional names. */
-  readonly id: string;
-  /** What `model.json` says; absent for what others publish. */
-  readonly manifest?: Manifest;
-  /** Names of each class as `model.json` or `model_index.json` has them, in label order; may be empty. */
-  readonly classNames: readonly string[];
-  /** The architecture's configuration, not yet checked: of `model.json`, else `config.json`. */
-  readonly config?: unknown;
-  /** Its tensors. */
-  readonly weights: Weights;
   /**
    * `scheduler_config.json`, not yet checked: of the pipeline, or beside the weights; `undefined` when it
    * is absent.
@@ -55,18 +52,13 @@ export interface ModelDirectory {
 }
 
 /** A part of a pipeline directory; its files are closed with the directory's. */
-export interface ModelPart {
-  /** Its configuration, not yet checked. */
-  readonly config: unknown;
+export interface ModelPart extends Pick<FoundPart, "config"> {
   /** Its tensors. */
   readonly weights: Weights;
 }
 
 /** How a model is opened; `file` counts where its location is a source. */
-export interface OpenOptions extends Pick<HubOptions, "onDownload">, FindOptions {
-  /** Stops opening. */
-  readonly signal?: AbortSignal | undefined;
-}
+export interface OpenOptions extends Pick<HubOptions, "onDownload" | "signal">, FindOptions {}
 
 /**
  * Opens a model by reading its descriptions and the header of its weights, nothing more.
@@ -98,9 +90,8 @@ async function openFrom(source: Source, options: FindOptions): Promise<ModelDire
   const { id, manifest, config, classNames } = found;
   return {
     name: source.name,
-    ...{ id, classNames },
+    ...{ id, classNames, config },
     ...(manifest !== undefined && { manifest }),
-    ...(config !== undefined && { config }),
     weights: await openWeights(found, manifest),
     readScheduler: () => readJson(source, found.scheduler),
     openPart: async (name) => {

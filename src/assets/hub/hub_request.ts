@@ -8,29 +8,25 @@
 import { AssetError } from "../../errors.ts";
 import { joinBytes } from "../../tensor/bytes.ts";
 import { parseJson } from "../json.ts";
-import { type Fetch, plain, received, request } from "../store/ranged_response.ts";
-import { type Clock, Interruption, retryAfterOf, type Watch, watching } from "../store/retry.ts";
-import type { ByteRange } from "../source.ts";
+import { plain, received, request, type RequestOptions } from "../store/ranged_response.ts";
+import {
+  Interruption,
+  retryAfterOf,
+  type RetryOptions,
+  type Watch,
+  watching,
+} from "../store/retry.ts";
+import type { HubSettings } from "./hub_settings.ts";
 
 /** How a hub is reached. */
-export interface HubAccess {
-  /** Base of all its routes. */
-  readonly endpoint: URL;
-  /** Bearer token for the endpoint's origin, and for no other. */
-  readonly token?: string | undefined;
-  /** What fetches; the global function unless given. */
-  readonly fetch?: Fetch | undefined;
-  /** Waits. */
-  readonly clock: Clock;
-}
+export interface HubAccess
+  extends
+    Pick<HubSettings, "endpoint" | "token">,
+    Pick<RequestOptions, "fetch">,
+    Pick<RetryOptions, "clock"> {}
 
 /** What is asked. */
-export interface Question extends HubAccess {
-  /** A part of it; the whole unless given. */
-  readonly range?: ByteRange | undefined;
-  /** Stops it. */
-  readonly signal?: AbortSignal | undefined;
-}
+export interface Question extends HubAccess, Pick<RequestOptions, "range" | "signal"> {}
 
 /** A good answer: 200 or 206. */
 export interface Answer {

@@ -7,29 +7,23 @@
 import type { z } from "zod";
 import { AssetError } from "../../errors.ts";
 import type { BlobStore } from "../store/blob_store.ts";
-import { download, type RemoteBlob } from "./download.ts";
-import type { DownloadEvent } from "./download_meter.ts";
+import { download, type DownloadOptions, type RemoteBlob } from "./download.ts";
 import { asking, type HubAccess, type Question, type UseOf } from "./hub_request.ts";
 import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_settings.ts";
 import { checkJson, parseJson } from "../json.ts";
-import { collect, type Fetch, inBlocks } from "../store/ranged_response.ts";
-import { abortable, CLOCK, type Clock, persist, type RetryOptions } from "../store/retry.ts";
+import { collect, inBlocks } from "../store/ranged_response.ts";
+import { abortable, CLOCK, persist, type RetryOptions } from "../store/retry.ts";
 import { blocks, type ByteRange, checkRange, fail, type Source } from "../source.ts";
 
 /** How files are fetched and kept. */
-export interface HubOptions {
-  /** Called with the progress of downloads, and with notices. */
-  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
-  /** Stops every download of the source. */
-  readonly signal?: AbortSignal | undefined;
+export interface HubOptions
+  extends
+    Pick<DownloadOptions, "onDownload" | "signal">,
+    Partial<Pick<HubAccess, "fetch" | "clock">> {
   /** Where files are kept; the platform's cache unless given. Closed with the source. */
   readonly store?: BlobStore;
   /** Endpoint, token and offline mode; the environment's unless given. */
   readonly settings?: HubSettings;
-  /** What fetches; the global function unless given. */
-  readonly fetch?: Fetch;
-  /** Waits; the machine's clock unless given. */
-  readonly clock?: Clock;
 }
 
 /** Files of which copies are kept. */
@@ -57,14 +51,8 @@ export interface Finding extends Pick<KeptSource, "list" | "commit"> {
 }
 
 /** What was opened for the first file. */
-export interface OpenedStore {
-  /** Where files are kept. */
-  readonly store: BlobStore;
-  /** How they are asked for. */
-  readonly access: HubAccess;
-  /** Only what is kept may be read. */
-  readonly offline: boolean;
-}
+export interface OpenedStore
+  extends Pick<DownloadOptions, "store" | "access">, Pick<HubSettings, "offline"> {}
 
 /** A file up to this size is downloaded by its first read, whatever is read: 1 MiB. */
 const SMALL_BYTES = 1 << 20;

@@ -119,15 +119,11 @@ export function retryAfterOf(text: string | null, now: number = Date.now()): num
 }
 
 /** What is watched for signs of life. */
-export interface WatchOptions {
+export interface WatchOptions extends Pick<RetryOptions, "clock" | "signal"> {
   /** Name of the server's file, for the message. */
   readonly what: string;
-  /** Waits. */
-  readonly clock: Clock;
   /** Milliseconds that nothing may come. */
   readonly patience: number;
-  /** Stops the work. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A piece of work under watch. */
