@@ -15,13 +15,13 @@ import { GENERATE } from "./generate_options.ts";
 import { type Command, command } from "./options.ts";
 import { PACK, pack } from "./pack.ts";
 import { PLAN_COMMANDS } from "./plan.ts";
-import { serve } from "./serve.ts";
 import { SERVE } from "./serve_options.ts";
 
 /** All commands, in the order of the usage. */
 export const COMMANDS: readonly Command[] = [
   command(GENERATE, generate),
-  command(SERVE, serve),
+  // Loaded when it is called: other commands need no HTTP.
+  command(SERVE, async (...given) => await (await import("./serve.ts")).serve(...given)),
   command(FETCH, fetchModel),
   command(CALIBRATE, calibrate),
   ...PLAN_COMMANDS,
