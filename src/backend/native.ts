@@ -11,7 +11,7 @@ import type { Backend } from "./backend.ts";
 import { elementType } from "./element_type.ts";
 import { ortBackend } from "./ort.ts";
 import type { OrtModule } from "./ort_provider.ts";
-import { coreCount, hasNodeModules } from "./platform.ts";
+import { hasNodeModules, threadCount } from "./platform.ts";
 
 /** Settings of the native provider. */
 export interface NativeOptions {
@@ -49,12 +49,7 @@ export async function canLoadNative(): Promise<boolean> {
  * @throws {BackendError} When the package is not in a local `node_modules`, or does not load.
  */
 export async function openNative(options: NativeOptions = {}): Promise<Backend> {
-  const threads = options.threads ?? await coreCount();
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RangeError(
-      `Cannot open native: threads must be a positive integer: current value is ${threads}`,
-    );
-  }
+  const threads = await threadCount("native", options.threads);
   const ort = await loadNative();
   const { totalmem } = await import("node:os");
   return ortBackend(ort, {

@@ -22,6 +22,19 @@ export function hasNodeModules(): boolean {
   return !["browser", "workerd"].includes(runtimeName());
 }
 
+/**
+ * How many threads a provider on the CPU begins: one for each core unless told otherwise.
+ *
+ * @throws {RangeError} When it is not a positive integer.
+ */
+export async function threadCount(provider: string, threads?: number): Promise<number> {
+  const count = threads ?? await coreCount();
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new RangeError(
+    `Cannot open ${provider}: threads must be a positive integer: current value is ${count}`,
+  );
+}
+
 /** Number of cores we may use. */
 export async function coreCount(): Promise<number> {
   if (runtimeName() === "workerd") return 1;

@@ -10,7 +10,7 @@ import { NO_BINARY, withCompiledModule } from "./compiled_wasm.ts";
 import { elementType } from "./element_type.ts";
 import { ortBackend } from "./ort.ts";
 import type { OrtModule } from "./ort_provider.ts";
-import { coreCount, hasNodeModules, runtimeName } from "./platform.ts";
+import { hasNodeModules, runtimeName, threadCount } from "./platform.ts";
 import { withReservedMemory } from "./reserve.ts";
 import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
@@ -50,12 +50,7 @@ let runtime: Promise<WasmRuntime> | undefined;
  */
 export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   const { compiledModule } = options;
-  const threads = compiledModule === undefined ? options.threads ?? await coreCount() : 1;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RangeError(
-      `Cannot open wasm: threads must be a positive integer: current value is ${threads}`,
-    );
-  }
+  const threads = compiledModule === undefined ? await threadCount("wasm", options.threads) : 1;
   runtime ??= initialise(threads, options).catch((error) => {
     runtime = undefined;
     throw error;

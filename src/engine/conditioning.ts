@@ -8,13 +8,12 @@
  * @module
  */
 
-import type { Weights } from "../assets/weights.ts";
-import type { Backend, Session } from "../backend/backend.ts";
+import type { Session } from "../backend/backend.ts";
 import type { Condition, Conditioning, ModulationGroup } from "../model/module_graph.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { loadWithWeights } from "./load_graph.ts";
-import { takeDown, whileAlive } from "./device_values.ts";
+import { runOnHost, type Tensors } from "./device_values.ts";
+import { type LoadTask, whileLoaded } from "./load_graph.ts";
 
 /** Results of one pass stay below this. */
 export const CONDITIONING_PASS_BYTES = 64 << 20;
@@ -68,16 +67,10 @@ export class ConditioningTable {
   }
 }
 
-/** What conditioning is computed with. */
-export interface ConditioningTask {
-  /** Where it runs. */
-  readonly backend: Backend;
+/** What conditioning is computed with; weights are read group by group. */
+export interface ConditioningTask extends LoadTask {
   /** The model's conditioning. */
   readonly conditioning: Conditioning;
-  /** Its weights; read group by group. */
-  readonly weights: Weights;
-  /** Stops between passes. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Computes the modulation of every distinct condition; its sessions are gone when it returns. */
@@ -94,7 +87,7 @@ export async function computeConditioning(
 
 /** Time and label to conditioning vectors `(R, D)`. */
 async function embed(conditions: readonly Condition[], task: ConditioningTask): Promise<Tensor> {
-  const { backend, conditioning } = task;
+  const { conditioning } = task;
   const { timeWidth, vectorWidth } = conditioning;
   const times = new Float32Array(conditions.length * timeWidth);
   conditions.forEach(({ time }, row) =>
@@ -110,11 +103,8 @@ async function embed(conditions: readonly Condition[], task: ConditioningTask): 
       graph.input("labels", ["R", ...labels.dims.slice(1)]),
     ),
   );
-  const session = await loadWithWeights(backend, graph, task.weights, task.signal);
-  return await runOnce(session, task, {
-    times: { dims: [conditions.length, timeWidth], data: times },
-    labels,
-  });
+  const inputs = { times: { dims: [conditions.length, timeWidth], data: times }, labels };
+  return await whileLoaded(graph, task, (session) => vectorsOf(session, task, inputs));
 }
 
 /** Labels `(R)`, or the vectors that stand for them `(R, width)`. */
@@ -143,18 +133,14 @@ async function modulate(
   }
   const graph = new GraphBuilder(`modulation of ${group.parts[0]?.name}`);
   graph.output("vectors", group.build(graph, graph.input("conditioning", ["R", width])));
-  const session = await loadWithWeights(task.backend, graph, task.weights, task.signal);
   const perPass = Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / (total * width * 4)));
-  try {
+  await whileLoaded(graph, task, async (session) => {
     for (let first = 0; first < count; first += perPass) {
-      task.signal?.throwIfAborted();
       const rows = embedded.data.subarray(first * width, (first + perPass) * width);
       const conditioning = { dims: [rows.length / width, width], data: rows };
-      scatter(await run(session, task.backend, { conditioning }), group, first, vectors);
+      scatter(await vectorsOf(session, task, { conditioning }), group, first, vectors);
     }
-  } finally {
-    await session.dispose();
-  }
+  });
 }
 
 /** Copies `(pass, sum of rows, D)` into the table of each part. */
@@ -175,29 +161,14 @@ function scatter(
   }
 }
 
-async function runOnce(
+async function vectorsOf(
   session: Session,
   { backend, signal }: ConditioningTask,
-  inputs: Readonly<Record<string, Tensor>>,
+  inputs: Tensors,
 ): Promise<Tensor> {
-  try {
-    signal?.throwIfAborted();
-    return await run(session, backend, inputs);
-  } finally {
-    await session.dispose();
-  }
-}
-
-async function run(
-  session: Session,
-  backend: Backend,
-  inputs: Readonly<Record<string, Tensor>>,
-): Promise<Tensor> {
-  const uploaded = Object.fromEntries(
-    Object.entries(inputs).map(([name, tensor]) => [name, backend.upload(tensor)]),
-  );
-  const { vectors } = await whileAlive(uploaded, () => session.run(uploaded, ["vectors"]));
-  return await takeDown(backend, vectors!); // the graph's only output
+  signal?.throwIfAborted();
+  const results = await runOnHost(backend, inputs, (values) => session.run(values, ["vectors"]));
+  return results["vectors"]!; // the graph's only output
 }
 
 function keyOf({ time, label, scale = 1 }: Condition): string {

@@ -10,6 +10,31 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Device values by name; whoever holds the record disposes of them. */
 export type Values = Readonly<Record<string, Value>>;
 
+/** Tensors on the host by name. */
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** Copies tensors to the device. */
+export function uploadAll(backend: Backend, tensors: Tensors): Values {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, backend.upload(tensor)]),
+  );
+}
+
+/** Runs a graph on tensors of the host; nothing stays on the device. */
+export async function runOnHost(
+  backend: Backend,
+  tensors: Tensors,
+  run: (inputs: Values) => Promise<Values>,
+): Promise<Tensors> {
+  const inputs = uploadAll(backend, tensors);
+  const results = await whileAlive(inputs, () => run(inputs));
+  return await whileAlive(results, async () => {
+    const downloaded: Record<string, Tensor> = {};
+    for (const name in results) downloaded[name] = await backend.download(results[name]!); // its own
+    return downloaded;
+  });
+}
+
 /** Reads a value back and disposes of it, even when reading fails. */
 export async function takeDown(backend: Backend, value: Value): Promise<Tensor> {
   return await whileAlive({ value }, () => backend.download(value));

@@ -21,6 +21,16 @@ export interface GraphRecipe {
   readonly replaces?: string;
 }
 
+/** With what a graph is loaded that runs but once. */
+export interface LoadTask {
+  /** Where it runs. */
+  readonly backend: Backend;
+  /** With which weights. */
+  readonly weights: Weights;
+  /** Stops before the next graph. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Reads the numbers of a graph's parameter. */
 export type ReadWeight = (parameter: Node) => Promise<WeightNumbers>;
 
@@ -34,6 +44,20 @@ export async function loadWithWeights(
   return await loadReading(backend, graph, {
     read: async ({ name }) => (await weights.read(name, signal)).data,
   });
+}
+
+/** Loads a graph with its weights for as long as a task takes. */
+export async function whileLoaded<T>(
+  graph: GraphBuilder,
+  { backend, weights, signal }: LoadTask,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await loadWithWeights(backend, graph, weights, signal);
+  try {
+    return await use(session);
+  } finally {
+    await session.dispose();
+  }
 }
 
 /** As {@link loadWithWeights}, with whatever is read for each parameter. */

@@ -16,7 +16,7 @@ export interface RequestLimits {
 }
 
 /** Encodings of a picture. */
-export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
+const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 
 /** How pictures may be answered. */
 export const RESPONSE_FORMATS = ["b64_json", "url"] as const;

@@ -12,21 +12,6 @@ export interface Tensor {
   readonly data: Float32Array;
 }
 
-/**
- * Pairs dimensions with numbers.
- *
- * @throws {RangeError} When the count of numbers is not the product of the dimensions.
- */
-export function tensor(dims: readonly number[], data: Float32Array): Tensor {
-  if (elementCount(dims) !== data.length) {
-    throw new RangeError(
-      `Cannot make tensor [${dims}]: its data must have ${elementCount(dims)} numbers: ` +
-        `current value is ${data.length}`,
-    );
-  }
-  return { dims, data };
-}
-
 /** A tensor of zeros. */
 export function zeros(dims: readonly number[]): Tensor {
   return { dims, data: new Float32Array(elementCount(dims)) };

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { fullestColumns, type Picture, tileGrid, toPictures } from "../../src/image/picture.ts";
-import { tensor } from "../../src/tensor/tensor.ts";
+import { tensor } from "../tensor/checked_tensor.ts";
 
 const red: Picture = { width: 2, height: 1, channels: 3, pixels: Uint8Array.of(9, 0, 0, 8, 0, 0) };
 

@@ -1,7 +1,8 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { firstChannels, guide } from "../../src/sampler/guidance.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
-import { type Tensor, tensor } from "../../src/tensor/tensor.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { tensor } from "../tensor/checked_tensor.ts";
 
 Deno.test("guide() is null + scale·(conditional − null) on the guided channels", () => {
   const [n, channels, predicted, plane] = [2, 4, 8, 6];

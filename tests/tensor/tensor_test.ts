@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { elementCount, tensor, zeros } from "../../src/tensor/tensor.ts";
+import { elementCount, zeros } from "../../src/tensor/tensor.ts";
+import { tensor } from "./checked_tensor.ts";
 
 Deno.test("elementCount() is the product of the dimensions, and 1 for a scalar", () => {
   assertEquals([[], [3], [2, 3, 4], [5, 0]].map(elementCount), [1, 3, 24, 0]);

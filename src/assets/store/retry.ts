@@ -61,7 +61,7 @@ export interface RetryOptions {
 const TRIES = 6;
 const FIRST_DELAY_MS = 500;
 /** Nobody waits longer than this for a server, whatever it says: 5 minutes. */
-export const LONGEST_DELAY_MS = 300_000;
+const LONGEST_DELAY_MS = 300_000;
 
 /**
  * Does it until it is done; waits twice as long after each try that got nowhere.

@@ -67,8 +67,8 @@ async function runInBands(
     for (const { data } of Object.values(given)) discard(data);
     const factor = kind === "double" ? 2 : 1;
     const own = { first: top * factor, count: count * factor };
-    made.append({ tensor: results.x, ...own });
-    if (results.skip !== undefined) round.append({ tensor: results.skip, ...own });
+    made.append({ tensor: results["y"]!, ...own }); // every step has it
+    if (results["skip"] !== undefined) round.append({ tensor: results["skip"], ...own });
     const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
     if (!staying) x.release(done);
     used?.release(done);

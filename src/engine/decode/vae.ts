@@ -28,10 +28,10 @@ export interface DecodeOptions {
 }
 
 /** Latent pixels of a side that are decoded at once unless told otherwise: 512 of the picture's for a scale of 8. */
-export const DEFAULT_TILE = 64;
+const DEFAULT_TILE = 64;
 
 /** Room between layers unless told otherwise: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
-export const DEFAULT_ROOM: number = 2 ** 31;
+const DEFAULT_ROOM: number = 2 ** 31;
 
 /**
  * A diffusion model's latents `(N, C, h, w)` to pictures `(N, 3, H, W)` in about [-1, 1], one at a time.

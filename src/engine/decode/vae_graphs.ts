@@ -14,7 +14,14 @@ import { attend, queriesAtOnce } from "./chunked_attention.ts";
 import { breather } from "../yield_to_events.ts";
 import { Sessions } from "../sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
-import { disposeAll, takeDown, type Values, whileAlive } from "../device_values.ts";
+import {
+  disposeAll,
+  runOnHost,
+  takeDown,
+  type Tensors,
+  type Values,
+  whileAlive,
+} from "../device_values.ts";
 
 /** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
 export interface PartCall {
@@ -63,21 +70,9 @@ export class VaeGraphs {
     return await this.#climb({ x: this.backend.upload(features) }, call);
   }
 
-  /** One step for a part of a picture: `x`, and what goes round if it needs it, to `x` and perhaps what goes round. */
-  async runStep(
-    step: UpStep,
-    { x, skip }: { readonly x: Tensor; readonly skip?: Tensor | undefined },
-    call: PartCall,
-  ): Promise<{ readonly x: Tensor; readonly skip?: Tensor }> {
-    const uploaded = {
-      x: this.backend.upload(x),
-      ...(skip !== undefined && { skip: this.backend.upload(skip) }),
-    };
-    const results = await whileAlive(uploaded, () => this.#runStep(step, uploaded, call));
-    return await whileAlive(results, async () => ({
-      x: await this.backend.download(results["y"]!), // every step has it
-      ...(results["skip"] !== undefined && { skip: await this.backend.download(results["skip"]) }),
-    }));
+  /** One step for a part of a picture: `x`, and `skip` if it needs it, to `y` and perhaps `skip`. */
+  async runStep(step: UpStep, streams: Tensors, call: PartCall): Promise<Tensors> {
+    return await runOnHost(this.backend, streams, (values) => this.#runStep(step, values, call));
   }
 
   /** A picture to the mean of its latent. */

@@ -46,8 +46,8 @@ export function roomCheck(
     const kept = named &&
       peakLiveBytes({ plan: named.plan, steps }, featureSizes(transformer, rows));
     const run = runNeeds(transformer, known.sets, {
-      rows,
-      conditions: request.steps * new Set(batch.map(({ label }) => label)).size,
+      batch,
+      steps: request.steps,
       features: kept ?? 0,
     });
     const misfit = misfitOn(memoryOn(name, known.needs, run), memoryLimit);

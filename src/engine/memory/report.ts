@@ -76,15 +76,13 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   const guidance = request.guidance ?? plan?.context.guidance ?? model.sampler.guidance;
   const labels = Array.from({ length: pictures }, (_, i) => i % Math.max(1, model.classes));
   const batch = scene.batch(labels, { time: 0, guidance });
-  const times = plan?.sampler.times.length ?? request.steps ?? model.sampler.steps;
-  const distinct = new Set(batch.map(({ label }) => label)).size;
   const { transformer } = scene;
   const rows = batch.length;
   const precision = choosePrecision(model, request.weights);
   const lowering = precision === "f32" ? undefined : roundedLowering({ precision });
   const run = runNeeds(transformer, rowSets(transformer, lowering), {
-    rows,
-    conditions: times * distinct,
+    batch,
+    steps: plan?.sampler.times.length ?? request.steps ?? model.sampler.steps,
     features: plan === undefined ? 0 : featureBytes(plan, transformer, rows),
   });
   const needs = memoryNeeds(transformer, lowering);

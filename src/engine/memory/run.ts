@@ -8,7 +8,7 @@
  */
 
 import type { BackendName } from "../../backend/backend.ts";
-import type { Transformer } from "../../model/module_graph.ts";
+import type { Condition, Transformer } from "../../model/module_graph.ts";
 import { CONDITIONING_PASS_BYTES } from "../conditioning.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { gibibytes, type MemoryNeeds } from "./needs.ts";
@@ -71,16 +71,18 @@ export function rowSets(transformer: Transformer, lowering?: LinearLowering): Ro
   };
 }
 
-/** What a run of this many rows and distinct conditions takes. */
+/** What a run of this batch takes in so many steps, which keeps so many bytes of features. */
 export function runNeeds(
   transformer: Transformer,
   sets: RowSets,
-  { rows, conditions, features }: {
-    readonly rows: number;
-    readonly conditions: number;
+  { batch, steps, features }: {
+    readonly batch: readonly Condition[];
+    readonly steps: number;
     readonly features: number;
   },
 ): RunNeeds {
+  const rows = batch.length;
+  const conditions = steps * new Set(batch.map(({ label }) => label)).size;
   const { groups, width } = transformer.conditioning;
   const vectors = groups.map(({ parts }) => parts.reduce((sum, part) => sum + part.rows, 0));
   const passes = groups.map(({ weightBytes }, i) => {

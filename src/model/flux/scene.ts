@@ -15,7 +15,7 @@ import { chooseRows, type Scene, type SceneRequest } from "../scene.ts";
 /** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
 export const DEFAULT_GRID = [64, 64] as const;
 /** Text tokens that costs assume where no text is at hand. */
-export const DEFAULT_TEXT_TOKENS = 512;
+const DEFAULT_TEXT_TOKENS = 512;
 
 /**
  * The scene of a request. Without text there is none to run, but its sizes and costs are known.

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Statistics } from "../../../src/engine/decode/group_statistics.ts";
 import type { Rows } from "../../../src/engine/decode/row_store.ts";
-import { tensor } from "../../../src/tensor/tensor.ts";
+import { tensor } from "../../tensor/checked_tensor.ts";
 
 /** One row of a picture whose channels are these. */
 function rowOf(...channels: readonly (readonly number[])[]): Rows {

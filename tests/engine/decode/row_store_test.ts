@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { RowStore } from "../../../src/engine/decode/row_store.ts";
-import { tensor } from "../../../src/tensor/tensor.ts";
+import { tensor } from "../../tensor/checked_tensor.ts";
 
 Deno.test("RowStore reads rows across the bands that they came in, wherever they lie in these", () => {
   const store = new RowStore();

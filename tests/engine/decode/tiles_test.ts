@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import * as tiles from "../../../src/engine/decode/tiles.ts";
-import { tensor, zeros } from "../../../src/tensor/tensor.ts";
+import { zeros } from "../../../src/tensor/tensor.ts";
+import { tensor } from "../../tensor/checked_tensor.ts";
 
 const sides = fc.record({
   side: fc.integer({ min: 1, max: 400 }),

@@ -4,7 +4,8 @@ import { parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { gridIds, gridOf, rotationTables } from "../../../src/model/flux/embeddings.ts";
 import { fluxModel, publishedSampler } from "../../../src/model/flux/open.ts";
 import type { Model } from "../../../src/model/model.ts";
-import { tensor, zeros } from "../../../src/tensor/tensor.ts";
+import { zeros } from "../../../src/tensor/tensor.ts";
+import { tensor } from "../../tensor/checked_tensor.ts";
 import { SMALL_FLUX } from "./small_flux.ts";
 
 /** A model as far as a request looks at it. */
