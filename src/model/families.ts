@@ -7,7 +7,6 @@
 import { DIT } from "./dit/open.ts";
 import { FLUX } from "./flux/open.ts";
 import type { Family } from "./model.ts";
-import { SD3 } from "./sd3/open.ts";
 
 /** The first one that claims a directory opens it. */
-export const FAMILIES: readonly Family[] = [DIT, FLUX, SD3];
+export const FAMILIES: readonly Family[] = [DIT, FLUX];

@@ -17,10 +17,11 @@ const UNSUPPORTED: readonly KnownKind[] = [
   ["FLUX.2", /^Flux2/, /^double_stream_modulation_img\./],
   ["Chroma", /^Chroma/, /^distilled_guidance_layer\./],
   ["PixArt", /^PixArt/],
+  ["Stable Diffusion 3", /^(SD3|StableDiffusion3)/, /^joint_blocks\.0\./],
   ["Stable Diffusion XL", /^StableDiffusionXL/, /^label_emb\.0\.0\./],
   [
     "Stable Diffusion",
-    /^(StableDiffusion(?!3)|UNet2DCondition)/,
+    /^(StableDiffusion|UNet2DCondition)/,
     /^(input_blocks\.0\.0|down_blocks\.0\.resnets\.0)\./,
   ],
   ["Wan", /^Wan/, /^text_embedding\.0\./],

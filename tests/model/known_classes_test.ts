@@ -9,8 +9,7 @@ import { fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
 import { joinBytes } from "../../src/tensor/bytes.ts";
 
 const SUPPORTED =
-  "is not supported; supported are DiT (DiTTransformer2DModel), FLUX.1 (FluxTransformer2DModel), " +
-  "Stable Diffusion 3 (SD3Transformer2DModel)";
+  "is not supported; supported are DiT (DiTTransformer2DModel), FLUX.1 (FluxTransformer2DModel)";
 
 function json(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
@@ -21,6 +20,7 @@ for (
     ["Flux2Transformer2DModel", "FLUX.2"],
     ["ChromaTransformer2DModel", "Chroma"],
     ["PixArtTransformer2DModel", "PixArt"],
+    ["SD3Transformer2DModel", "Stable Diffusion 3"],
     ["UNet2DConditionModel", "Stable Diffusion"],
     ["WanTransformer3DModel", "Wan"],
     ["HunyuanDiT2DModel", "Hunyuan-DiT"],
@@ -102,9 +102,9 @@ Deno.test("a file of weights alone is told by its tensors, with ComfyUI's prefix
     `Chroma, as its tensors are called, ${SUPPORTED}`,
   );
   assertThrows(
-    () => expectSupportedTensors(["input_blocks.0.0.weight"], "/m"),
+    () => expectSupportedTensors(["joint_blocks.0.x_block.attn.qkv.weight"], "/m"),
     AssetError,
-    "Stable Diffusion",
+    "Stable Diffusion 3",
   );
   expectSupportedTensors(["double_blocks.0.img_attn.qkv.weight", "blocks.0.attn.qkv.bias"], "/m");
 });
