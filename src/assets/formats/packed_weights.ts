@@ -26,10 +26,20 @@ export function packedWeights(
 ): Weights {
   const stored = fileWeights(file, hashes);
   const shapes = matrixShapes(file, precision);
-  const quantized = quantizedWeights(file, { precision, hashes, shapes });
+  const readMatrix: QuantizedWeights["read"] = async (name, signal) => {
+    const scale = scaleName(name); // every tensor of the file has a hash
+    const bytes = await file.readBytes(name, { sha256: hashes.get(name), signal });
+    const scales = await file.readFloat32(scale, { sha256: hashes.get(scale), signal });
+    return {
+      bits: precision === "int8" ? 8 : 4,
+      dims: shapes.get(name)!, // asked of those only
+      values: precision === "int8" ? new Int8Array(bytes.buffer) : bytes,
+      scales: scales.data,
+    };
+  };
   const scales = new Set([...shapes.keys()].map(scaleName));
   const read: Weights["read"] = async (name, signal) =>
-    shapes.has(name) ? dequantize(await quantized.read(name, signal)) : stored.read(name, signal);
+    shapes.has(name) ? dequantize(await readMatrix(name, signal)) : stored.read(name, signal);
   return {
     names: new Set([...stored.names].filter((name) => !scales.has(name))),
     dims: (name) => shapes.get(name) ?? stored.dims(name),
@@ -40,7 +50,7 @@ export function packedWeights(
       checkIndices(name, indices, data.length);
       return Float32Array.from(indices, (index) => data[index]!); // just checked
     },
-    quantized,
+    quantized: { precision, names: new Set(shapes.keys()), read: readMatrix },
   };
 }
 
@@ -90,29 +100,4 @@ function expectScales(file: Safetensors, name: string, count: number): void {
 
 function refuse({ path }: Safetensors, wanted: string, current: string): never {
   throw new AssetError(`Cannot use ${path}: ${wanted}: current value is ${current}`);
-}
-
-function quantizedWeights(
-  file: Safetensors,
-  { precision, hashes, shapes }: {
-    readonly precision: QuantizedWeights["precision"];
-    readonly hashes: ReadonlyMap<string, string>;
-    readonly shapes: ReadonlyMap<string, Shape>;
-  },
-): QuantizedWeights {
-  return {
-    precision,
-    names: new Set(shapes.keys()),
-    read: async (name, signal) => {
-      const scale = scaleName(name); // every tensor of the file has a hash
-      const bytes = await file.readBytes(name, { sha256: hashes.get(name), signal });
-      const scales = await file.readFloat32(scale, { sha256: hashes.get(scale), signal });
-      return {
-        bits: precision === "int8" ? 8 : 4,
-        dims: shapes.get(name)!, // asked of those only
-        values: precision === "int8" ? new Int8Array(bytes.buffer) : bytes,
-        scales: scales.data,
-      };
-    },
-  };
 }

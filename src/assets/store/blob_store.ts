@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "./retry.ts";
+import type { RetryOptions } from "./retry.ts";
 import type { ByteRange } from "../source.ts";
 
 /** A store of blobs; one conformance suite runs against every implementation. */
@@ -47,15 +47,11 @@ export interface BlobStore {
 }
 
 /** How a blob is begun. */
-export interface BeginOptions {
+export interface BeginOptions extends Pick<RetryOptions, "clock" | "signal"> {
   /** Its size in bytes; whole ones of another size do not count. */
   readonly size: number;
-  /** Waits while another downloads it. */
-  readonly clock: Clock;
   /** Called once, when another process is downloading it. */
   readonly onWait?: () => void;
-  /** Stops waiting. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A blob on its way. Nobody reads it under its key before `commit()`; ended by exactly one of three. */

@@ -7,7 +7,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { type PartialBlob, TakenError } from "./blob_store.ts";
 import { unwritable } from "./disk_errors.ts";
-import { ageOf, heartbeat } from "./disk_lock.ts";
+import { ageOf, heartbeat, STALE_MS } from "./disk_lock.ts";
 import { BLOCK_BYTES } from "../source.ts";
 
 /** What a partial file is of. */
@@ -20,8 +20,6 @@ export interface PartialOptions {
   readonly size: number;
   /** Gives the lock back. */
   readonly unlock: () => Promise<void>;
-  /** Milliseconds without a sign of life after which another's file may be taken over. */
-  readonly stale: number;
 }
 
 /** Takes over the longest file that somebody left, or begins one. */
@@ -46,7 +44,7 @@ async function adopt(path: string, options: PartialOptions): Promise<number | un
     if (!name.startsWith(`${options.key}.`) || !name.endsWith(".part")) continue;
     const file = `${folder}/${name}`;
     const released = name === `${options.key}.part`;
-    if (!released && await ageOf(file) <= options.stale) continue; // somebody writes it
+    if (!released && await ageOf(file) <= STALE_MS) continue; // somebody writes it
     const size = (await stat(file).catch(() => undefined))?.size ?? 0; // gone, at worst
     left.push({ file, size });
   }

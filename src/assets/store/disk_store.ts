@@ -9,7 +9,7 @@
  */
 
 import type { BeginOptions, BlobStore, PartialBlob } from "./blob_store.ts";
-import { lockFile, STALE_MS } from "./disk_lock.ts";
+import { lockFile } from "./disk_lock.ts";
 import { openPartial } from "./disk_partial.ts";
 import { unwritable } from "./disk_errors.ts";
 import { type ByteRange, fail, isMissing, openDirectory, type Source } from "../source.ts";
@@ -96,7 +96,7 @@ class DiskStore implements BlobStore {
       const { mkdir } = await import("node:fs/promises");
       await mkdir(`${this.name}/blobs`, { recursive: true });
       if (await this.size(key) !== size) {
-        return await openPartial({ store: this.name, key, size, unlock, stale: STALE_MS });
+        return await openPartial({ store: this.name, key, size, unlock });
       }
     } catch (cause) {
       await unlock();
