@@ -6,8 +6,8 @@
 
 import { encodeSafetensors } from "../assets/formats/safetensors_writer.ts";
 import type { Engine } from "../engine/engine.ts";
-import { type Generated, recordOf } from "../engine/generated.ts";
-import { recordText } from "../engine/picture_record.ts";
+import type { Generated } from "../engine/generated.ts";
+import { recordOf, recordText } from "../engine/picture_record.ts";
 import type { PreparedRun } from "../engine/prepare.ts";
 import { type GenerateOptions, resolveLabel } from "../engine/request.ts";
 import { AssetError } from "../errors.ts";

@@ -15,7 +15,8 @@ import { Decoding, type DecodingOptions, drawingError } from "./decode/decoding.
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
-import { type Generated, generatedPictures, type RecordFacts } from "./generated.ts";
+import { type Generated, generatedPictures } from "./generated.ts";
+import type { RecordFacts } from "./picture_record.ts";
 import { roomCheck } from "./memory/check.ts";
 import { memoryNeeds, misfitOf } from "./memory/needs.ts";
 import { WEIGHT_ADVICE } from "./memory/run.ts";

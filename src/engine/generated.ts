@@ -7,10 +7,9 @@
 import { encodePng } from "../image/png.ts";
 import { type Picture, toPictures } from "../image/picture.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
-import { planDigest } from "../plan/digest.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type PictureRecord, recordText } from "./picture_record.ts";
+import { type RecordFacts, recordOf, recordText } from "./picture_record.ts";
 
 /** A picture with what it was made of. */
 export interface GeneratedPicture extends Picture {
@@ -52,25 +51,6 @@ export interface Generated {
   readonly conditioningSeconds: number;
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
-}
-
-/** What every picture's record says alike. */
-export type RecordFacts = Pick<PictureRecord, "model" | "fingerprint" | "sampler" | "weights">;
-
-/** The record of some pictures of a run; of a grid, all of them. */
-export function recordOf(
-  { steps, guidance, plan }: Pick<Generated, "steps" | "guidance" | "plan">,
-  { labels, seed }: { readonly labels: readonly number[]; readonly seed: number | undefined },
-  facts: RecordFacts,
-): PictureRecord {
-  return {
-    ...facts,
-    labels,
-    seed,
-    steps,
-    guidance,
-    plan: plan && { name: plan.name, digest: planDigest(plan.plan) },
-  };
 }
 
 /** Pictures of decoded latents `(n, 1 or 3, H, W)`, each with its record. */

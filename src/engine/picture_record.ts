@@ -5,13 +5,19 @@
  */
 
 import { z } from "zod";
+import { planDigest } from "../plan/digest.ts";
+import type { NamedPlan } from "./bundled_plans.ts";
 import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";
 
-/** What is chosen when a model is opened, as far as pictures depend on it. */
-export interface ModelChoices {
+/** What the records of all pictures of an opened model have in common. */
+export interface RecordFacts {
+  /** Name of the model. */
+  readonly model: string;
+  /** Identity of the model. */
+  readonly fingerprint: string;
   /** `original` where the directory's own sampler was not used. */
   readonly sampler?: "original" | undefined;
   /** Precision of the weights; absent is `f32`. */
@@ -19,11 +25,7 @@ export interface ModelChoices {
 }
 
 /** Parameters of a picture, or of a grid of pictures with seeds one after another. */
-export interface PictureRecord extends ModelChoices {
-  /** Name of the model. */
-  readonly model: string;
-  /** Identity of the model. */
-  readonly fingerprint: string;
+export interface PictureRecord extends RecordFacts {
   /** Label of each picture. */
   readonly labels: readonly number[];
   /** Seed of the first picture; absent when noise was given. */
@@ -36,6 +38,18 @@ export interface PictureRecord extends ModelChoices {
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }
 
+/** The record of some pictures of a run; of a grid, all of them. */
+export function recordOf(
+  { steps, guidance, plan }: Pick<PictureRecord, "steps" | "guidance"> & {
+    readonly plan?: NamedPlan | undefined;
+  },
+  { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
+  facts: RecordFacts,
+): PictureRecord {
+  const named = plan && { name: plan.name, digest: planDigest(plan.plan) };
+  return { ...facts, labels, seed, steps, guidance, plan: named };
+}
+
 const schema = z.object({
   model: z.string().default(""),
   fingerprint: z.string(),
@@ -44,16 +58,13 @@ const schema = z.object({
   seed: z.number().int().optional(),
   steps: z.number().int(),
   guidance: z.number(),
-  weights: z.enum(PRECISIONS).default("f32"),
+  weights: z.enum(PRECISIONS).default("f32"), // explicit, whatever the model was packed as
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 });
 
 /** The text chunk of a PNG that says how it was made. */
-export function recordText(
-  { weights, ...record }: PictureRecord,
-): Readonly<Record<string, string>> {
-  const rounded = weights === "f32" ? undefined : weights;
-  return { [TEXT_KEYWORD]: JSON.stringify({ ...record, weights: rounded }) };
+export function recordText(record: PictureRecord): Readonly<Record<string, string>> {
+  return { [TEXT_KEYWORD]: JSON.stringify(record) };
 }
 
 /** The record in the text chunks of a PNG; `undefined` when there is none, or it is not as we write it. */

@@ -21,7 +21,6 @@ export class ApiError extends Error {
   /** Seconds after which it is worth asking again; `undefined` when it is not. */
   readonly retryAfter: number | undefined;
 
-  /** Makes it. */
   constructor(message: string, { retryAfter, cause }: {
     readonly retryAfter?: number | undefined;
     readonly cause?: unknown;
@@ -45,7 +44,6 @@ function sendFromPage(path: string, init: RequestInit): Promise<Response> {
 
 /** Talks to the server that the page comes from. */
 export class Api {
-  /** Makes it. */
   constructor(readonly keys: KeyRing, readonly send: Send = sendFromPage) {}
 
   /** Asks for JSON. @throws {ApiError} When the answer is no success. */

@@ -14,7 +14,6 @@ export const RUNTIME_FOLDER = "ort-1.30.0/";
 
 /** A model of `GET /v1/models`. */
 export interface ModelView {
-  /** Its name. */
   readonly id: string;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly [number, number, number];
@@ -26,7 +25,6 @@ export interface ModelView {
   readonly sampler: { readonly steps: number; readonly guidance: number };
   /** Identity of its weights. */
   readonly fingerprint: string;
-  /** What runs it. */
   readonly backend: { readonly description: string };
   /** Ids of the plans that fit it. */
   readonly plans: readonly string[];
@@ -34,27 +32,21 @@ export interface ModelView {
 
 /** A class of a model. */
 export interface ClassView {
-  /** Its index. */
   readonly label: number;
-  /** Its name. */
   readonly name: string;
 }
 
 /** A plan of `GET /v1/plans`. */
 export interface PlanView {
-  /** Its name. */
   readonly id: string;
-  /** Steps that it is for. */
   readonly steps: number;
   /** How many times less arithmetic it takes. */
   readonly predicted_speedup: number | null;
-  /** What was measured of it. */
   readonly measured: { readonly values?: Readonly<Record<string, number>> } | null;
 }
 
 /** The part of `GET /v1/capabilities` that limits the form. */
 export interface CapabilitiesView {
-  /** Limits of one request. */
   readonly limits: { readonly steps: number };
   /** Method and path of each route. */
   readonly routes: readonly string[];
@@ -62,37 +54,27 @@ export interface CapabilitiesView {
 
 /** A job, as far as its end is concerned. */
 export interface JobView {
-  /** Its name. */
   readonly id: string;
   /** Seconds of its loop. */
   readonly seconds: number | null;
-  /** Its pictures. */
   readonly images: readonly unknown[];
   /** Circumstances in which it differs from its plan's calibration. */
   readonly notices: readonly string[];
-  /** Why it failed. */
   readonly error: { readonly message: string } | null;
 }
 
 /** Data of the events of `GET /v1/jobs/:id/events`. */
 export interface JobEvents {
-  /** It waits. */
   readonly queued: { readonly queue_position: number | null };
-  /** It runs. */
   readonly started: { readonly steps: number; readonly kinds: readonly StepKind[] };
-  /** A step is done. */
   readonly step: {
     readonly index: number;
     readonly seconds: number;
     readonly elapsed_seconds: number;
     readonly eta_seconds: number | null;
   };
-  /** What the picture will be. */
   readonly preview: { readonly b64_json: string };
-  /** It is done. */
   readonly completed: JobView;
-  /** It cannot be done. */
   readonly failed: JobView;
-  /** Nobody wants it. */
   readonly cancelled: JobView;
 }

@@ -6,7 +6,6 @@
 
 /** The part of the Cache API that is used. */
 export interface FileStore {
-  /** A kept file. */
   match(url: string): Promise<Response | undefined>;
   /** Keeps a file; rejects when there is no room. */
   put(url: string, response: Response): Promise<void>;
@@ -18,9 +17,7 @@ export interface DownloadOptions {
   readonly store: FileStore | undefined;
   /** Called with the bytes of all files together. */
   readonly onProgress: (done: number, total: number) => void;
-  /** Stops. */
   readonly signal: AbortSignal;
-  /** The network. */
   readonly send?: typeof fetch;
 }
 

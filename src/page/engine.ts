@@ -7,12 +7,11 @@
 
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
-import { recordText } from "../engine/picture_record.ts";
+import { recordOf, recordText } from "../engine/picture_record.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { toPictures } from "../image/picture.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
-import { planDigest } from "../plan/digest.ts";
 import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
@@ -27,11 +26,9 @@ export type BrowserBackend = "auto" | "webgpu" | "wasm";
 
 /** What to open. */
 export interface EngineOptions {
-  /** Model's id. */
   readonly model: string;
   /** Identity of its weights: kept files of others are not taken. */
   readonly fingerprint: string;
-  /** What runs it. */
   readonly backend: BrowserBackend;
   /** Where the page's files are, ending in `/`. */
   readonly base: string;
@@ -39,11 +36,9 @@ export interface EngineOptions {
 
 /** An opened model in this browser. */
 export interface BrowserEngine {
-  /** What runs it, in words. */
   readonly backend: string;
   /** Makes one picture; the plan as the server's JSON. */
   run(request: RunRequest, plan: unknown, options: RunOptions): Promise<RunResult>;
-  /** Ends the worker. */
   close(): Promise<void>;
 }
 
@@ -133,14 +128,14 @@ class Engine implements BrowserEngine {
     request: RunRequest,
     plan: Plan | undefined,
   ): Promise<RunResult> {
-    const { id: model, fingerprint, chosen } = this.renderer.facts;
-    const { label, seed, steps, guidance, plan: name = "" } = request;
+    const { id, record } = this.renderer.facts;
+    const { label, seed, plan: name = "" } = request;
     if (pictures === undefined) {
-      throw new RangeError(`Cannot generate: latents of ${model} need an autoencoder`);
+      throw new RangeError(`Cannot generate: latents of ${id} need an autoencoder`);
     }
-    const used = plan && { name, digest: planDigest(plan) };
-    const made = { model, fingerprint, ...chosen, labels: [label], seed, steps, guidance };
-    const png = await encodePng(toPictures(pictures)[0]!, recordText({ ...made, plan: used }));
+    const run = { ...request, plan: plan && { name, plan } };
+    const text = recordText(recordOf(run, { labels: [label], seed }, record));
+    const png = await encodePng(toPictures(pictures)[0]!, text);
     return {
       pixels: pixelsOf(pictures),
       png: new Blob([png], { type: "image/png" }),

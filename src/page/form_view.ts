@@ -15,9 +15,7 @@ import type { RunRequest } from "./run.ts";
 export interface Offer {
   /** Its models; at least one. */
   readonly models: readonly ModelView[];
-  /** Its plans. */
   readonly plans: readonly PlanView[];
-  /** Its limits. */
   readonly capabilities: CapabilitiesView;
 }
 
@@ -55,12 +53,10 @@ export class FormView {
     this.#showModel();
   }
 
-  /** The model that is chosen. */
   get model(): ModelView {
     return this.offer.models.find(({ id }) => id === this.#model.value) ?? this.offer.models[0]!; // at least one
   }
 
-  /** The class that is chosen. */
   get chosenClass(): ClassView {
     return this.model.classes[this.#label] ?? { label: this.#label, name: `${this.#label}` };
   }

@@ -20,7 +20,6 @@ export class GalleryView {
   /** `onPick` shows an outcome again. */
   constructor(readonly onPick: (outcome: Outcome) => void) {}
 
-  /** Adds an outcome. */
   add(outcome: Outcome): void {
     const card = this.#card(outcome);
     this.#cards.prepend(card);

@@ -17,7 +17,6 @@ export class HeatMapView {
   #ahead: SVGElement | undefined;
   #now: SVGElement | undefined;
 
-  /** Shows a plan. */
   show(shape: PlanShape): void {
     const { steps, rows, computed } = shape;
     this.#steps = steps;

@@ -9,11 +9,8 @@ import type { RunRequest, RunResult } from "./run.ts";
 
 /** A finished run, and its full counterpart where they were compared. */
 export interface Outcome {
-  /** What was asked for. */
   readonly request: RunRequest;
-  /** Name of the class. */
   readonly className: string;
-  /** What came. */
   readonly result: RunResult;
   /** The same in full. */
   readonly full?: RunResult | undefined;

@@ -9,9 +9,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** RGBA, rows from the top; what a canvas takes and gives. */
 export interface Pixels {
-  /** Pixels per row. */
   readonly width: number;
-  /** Rows. */
   readonly height: number;
   /** `height * width * 4` numbers. */
   readonly data: Uint8ClampedArray<ArrayBuffer>;

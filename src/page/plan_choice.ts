@@ -22,9 +22,7 @@ export function resolvePlan(
 
 /** A line of the list. */
 export interface PlanLine {
-  /** What it is called. */
   readonly name: string;
-  /** What to expect. */
   readonly facts: string;
 }
 

@@ -11,7 +11,6 @@ import { readRow } from "../plan/row.ts";
 
 /** A plan as columns of cells. */
 export interface PlanShape {
-  /** Steps. */
   readonly steps: number;
   /** Lines of modules. */
   readonly rows: number;

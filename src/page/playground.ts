@@ -34,9 +34,7 @@ import {
 
 /** What the playground plays with. */
 export interface PlaygroundContext {
-  /** The server. */
   readonly api: Api;
-  /** The engine in this browser. */
   readonly browser: BrowserRuns;
   /** What there is to ask for. */
   readonly offer: Offer;

@@ -9,15 +9,10 @@ import type { Pixels } from "./pixels.ts";
 
 /** A picture to make. */
 export interface RunRequest {
-  /** Model's id. */
   readonly model: string;
-  /** Class index. */
   readonly label: number;
-  /** Of the noise. */
   readonly seed: number;
-  /** Sampling steps. */
   readonly steps: number;
-  /** Guidance scale. */
   readonly guidance: number;
   /** Plan's id; without it every step is computed in full. */
   readonly plan?: string | undefined;
@@ -45,7 +40,6 @@ export type RunEvent =
 
 /** A finished picture. */
 export interface RunResult {
-  /** To look at. */
   readonly pixels: Pixels;
   /** The file, with its parameters inside. */
   readonly png: Blob;
@@ -61,7 +55,6 @@ export interface RunResult {
 export interface RunOptions {
   /** Called for everything that happens. */
   readonly onEvent: (event: RunEvent) => void;
-  /** Stops it. */
   readonly signal: AbortSignal;
 }
 

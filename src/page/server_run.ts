@@ -11,7 +11,6 @@ import type { Pixels } from "./pixels.ts";
 
 /** What a run on a server needs of its surroundings. */
 export interface ServerContext {
-  /** The server. */
   readonly api: Api;
   /** What runs there, in words. */
   readonly backend: string;

@@ -9,7 +9,6 @@ import { BROWSER_MODELS } from "./contract.ts";
 
 /** What the page is told with its HTML. */
 export interface PageFacts {
-  /** Version of the package. */
   readonly version: string;
   /** Models whose files are served, to run in the browser; none where there is no build. */
   readonly browserModels: readonly string[];

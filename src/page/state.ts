@@ -15,9 +15,7 @@ export type Pass = "planned" | "full";
 export interface RunState {
   /** What it does now. */
   readonly phase: "idle" | "waiting" | "loading" | "running" | "finished" | "failed" | "cancelled";
-  /** Which run it is. */
   readonly pass: Pass;
-  /** Kind of each step. */
   readonly kinds: readonly StepKind[];
   /** Seconds of each finished step. */
   readonly seconds: readonly number[];

@@ -27,72 +27,38 @@ export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 /** Encoding of a picture. */
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
-/** A request for pictures, as it came. */
-export interface GenerationBody {
-  /** Model's id; the first model unless given. */
-  readonly model?: string | undefined;
-  /** Words that name a class. */
-  readonly prompt?: string | undefined;
-  /** Class by index or by exact name, instead of a prompt. */
-  readonly label?: number | string | undefined;
-  /** Pictures. */
-  readonly n: number;
-  /** `auto` or `WIDTHxHEIGHT`; the model's nearest size is taken. */
-  readonly size: string;
-  /** Noise of picture i comes from seed + i; a random one unless given, also where clients write -1. */
-  readonly seed?: number | undefined;
-  /** Sampling steps; the plan's, else the model's. */
-  readonly steps?: number | undefined;
-  /** Guidance scale; the model's unless given. */
-  readonly guidance_scale?: number | undefined;
-  /** `auto`, `none` or a plan's id; the server's default unless given. */
-  readonly plan?: string | undefined;
-  /** Encoding. */
-  readonly output_format: OutputFormat;
-  /** Quality of JPEG and WebP, 0 … 100. */
-  readonly output_compression?: number | undefined;
-  /** Accepted and not used. */
-  readonly quality?: string | undefined;
-  /** Accepted and not used. */
-  readonly style?: string | undefined;
-  /** Accepted and not used: pictures are opaque. */
-  readonly background?: string | undefined;
-  /** Accepted and not used. */
-  readonly moderation?: string | undefined;
-  /** Accepted and not used. */
-  readonly user?: string | undefined;
-}
+/** Schemas of the bodies, for these limits. */
+export type BodySchemas = ReturnType<typeof bodySchemas>;
 
 /** Body of `POST /v1/images/generations`. */
-export interface ImagesBody extends GenerationBody {
-  /** How pictures are answered. */
-  readonly response_format: ResponseFormat;
-  /** Whether the answer is a stream of events. */
-  readonly stream: boolean;
-  /** Previews in that stream. */
-  readonly partial_images: number;
-}
+export type ImagesBody = z.output<BodySchemas["images"]>;
 
-/** Body of `POST /v1/jobs`. */
-export interface JobBody extends GenerationBody {
-  /** Whether steps come with previews. */
-  readonly previews: boolean;
-}
+/** What both bodies have: a request for pictures. */
+export type GenerationBody = Omit<z.output<BodySchemas["job"]>, "previews"> & Partial<ImagesBody>;
 
-/** Schemas of the bodies, for these limits. */
-export interface BodySchemas {
-  /** Of `POST /v1/images/generations`. */
-  readonly images: z.ZodType<ImagesBody>;
-  /** Of `POST /v1/jobs`. */
-  readonly job: z.ZodType<JobBody>;
-}
+/** Largest first seed: every picture's own is a safe integer. */
+const MAX_SEED = Number.MAX_SAFE_INTEGER - 1000;
 
 /** Makes the schemas of a server that answers in some formats. */
+// deno-lint-ignore explicit-function-return-type -- the schemas are the types of the bodies
 export function bodySchemas(
-  limits: RequestLimits,
+  { steps, n }: RequestLimits,
   formats: readonly ResponseFormat[] = RESPONSE_FORMATS,
-): BodySchemas {
-  const shared = sharedFields(limits);
+) {
+  const shared = {
+    model: optional(z.string().min(1).max(200)), // the first one unless given
+    prompt: optional(z.string().min(1).max(4000)), // words that name a class
+    label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])), // instead of a prompt
+    n: orDefault(z.int().min(1).max(n), 1),
+    size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
+    seed: optional(z.int().min(-1).max(MAX_SEED)), // of the first picture; -1 as none: a random one
+    steps: optional(z.int().min(1).max(steps)),
+    guidance_scale: optional(z.number().min(0).max(100)),
+    plan: optional(z.string().min(1).max(200)), // auto, none or a plan's id
+    output_format: orDefault(z.enum(OUTPUT_FORMATS), "png"),
+    output_compression: optional(z.int().min(0).max(100)), // of JPEG and WebP
+    user: optional(z.string().max(512)),
+  };
   return {
     images: z.strictObject({
       ...shared,
@@ -108,29 +74,6 @@ export function bodySchemas(
   };
 }
 
-/** Largest first seed: every picture's own is a safe integer. */
-const MAX_SEED = Number.MAX_SAFE_INTEGER - 1000;
-
-// deno-lint-ignore explicit-function-return-type -- a dozen zod types that only bodySchemas() sees
-function sharedFields({ steps, n }: RequestLimits) {
-  return {
-    model: optional(z.string().min(1).max(200)),
-    prompt: optional(z.string().min(1).max(4000)),
-    label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])),
-    n: orDefault(z.int().min(1).max(n), 1),
-    size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
-    seed: optional(z.int().min(-1).max(MAX_SEED)).transform((seed) =>
-      seed === -1 ? undefined : seed
-    ),
-    steps: optional(z.int().min(1).max(steps)),
-    guidance_scale: optional(z.number().min(0).max(100)),
-    plan: optional(z.string().min(1).max(200)),
-    output_format: orDefault(z.enum(OUTPUT_FORMATS), "png"),
-    output_compression: optional(z.int().min(0).max(100)),
-    user: optional(z.string().max(512)),
-  };
-}
-
 /**
  * Fields of OpenAI's API without a meaning here. Clients send them by default, so they are accepted where
  * that API knows the value.
@@ -142,7 +85,7 @@ const WITHOUT_MEANING = ["quality", "style", "background", "moderation", "user"]
 const DONE_ANYWAY: ReadonlySet<unknown> = new Set([undefined, "auto", "opaque"]);
 
 /** Names of the fields of a request that change nothing, though their values ask for something. */
-export function ignoredFields(body: GenerationBody): readonly string[] {
+export function ignoredFields(body: Partial<ImagesBody>): readonly string[] {
   return WITHOUT_MEANING.filter((name) => !DONE_ANYWAY.has(body[name]));
 }
 

@@ -123,7 +123,6 @@ function misfit(param: string, wanted: unknown, given: unknown): never {
 
 /** The plan of a job, in brief. */
 export interface PlanView {
-  /** Its id. */
   readonly id: string;
   /** Equal for plans that make equal pictures. */
   readonly digest: string;

@@ -24,7 +24,6 @@ export interface ServerFeatures {
   readonly routes: readonly string[];
   /** How clients prove who they are. */
   readonly auth: "none" | "bearer";
-  /** Version of the package. */
   readonly version: string;
 }
 

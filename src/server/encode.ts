@@ -10,7 +10,7 @@
 import { type Picture, toPictures } from "../image/picture.ts";
 import { encodePng } from "../image/png.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { recordText } from "../engine/picture_record.ts";
+import { recordOf, recordText } from "../engine/picture_record.ts";
 import type { OutputFormat } from "./api.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { RequestError } from "./request_error.ts";
@@ -24,12 +24,11 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
 
 /** Encodes each of a job's pictures `(n, 1 or 3, H, W)`; a PNG says how it was made. */
 export async function encodeResult(spec: JobSpec, pictures: Tensor): Promise<EncodedPicture[]> {
-  const { model: { facts }, steps, plan, pictures: asked } = spec;
-  const { id: model, fingerprint, chosen } = facts;
   return await encode(spec, pictures, (i) => {
-    const { label, seed, guidance } = asked[i]!; // one for each row
-    const made = { model, fingerprint, ...chosen, labels: [label], seed, steps, guidance };
-    return recordText({ ...made, plan: plan && { name: plan.name, digest: plan.digest } });
+    const { label, seed, guidance } = spec.pictures[i]!; // one for each row
+    return recordText(
+      recordOf({ ...spec, guidance }, { labels: [label], seed }, spec.model.facts.record),
+    );
   });
 }
 

@@ -8,9 +8,7 @@
 export interface LoggedEvent {
   /** Counts from 1. */
   readonly id: number;
-  /** Its kind. */
   readonly event: string;
-  /** JSON. */
   readonly data: unknown;
   /** Events of which only the newest matters have the same. */
   readonly topic?: string | undefined;

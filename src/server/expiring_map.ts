@@ -20,12 +20,10 @@ export class ExpiringMap<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly until: number }>();
   readonly #now: () => number;
 
-  /** Makes an empty map. */
   constructor(readonly options: ExpiringMapOptions) {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Number of entries. */
   get size(): number {
     this.#evict();
     return this.#entries.size;

@@ -26,11 +26,8 @@ export interface JobResult extends Omit<Rendered, "latents" | "pictures"> {
 
 /** Times of a job, in Unix milliseconds. */
 export interface JobTimes {
-  /** When it was submitted. */
   readonly created: number;
-  /** When its first step began. */
   readonly started: number | undefined;
-  /** When it ended. */
   readonly finished: number | undefined;
 }
 
@@ -73,7 +70,6 @@ export class Job {
     });
   }
 
-  /** Its state. */
   get state(): JobState {
     return this.#state;
   }
@@ -83,7 +79,6 @@ export class Job {
     return this.#state === "queued" || this.#state === "running";
   }
 
-  /** Its times. */
   get times(): JobTimes {
     return this.#times;
   }

@@ -22,11 +22,9 @@ import { RequestError } from "./request_error.ts";
 
 /** What a job generates. */
 export interface JobSpec {
-  /** The model. */
   readonly model: ServedModel;
   /** Its pictures: one label and guidance scale, consecutive seeds. */
   readonly pictures: readonly PictureRequest[];
-  /** Sampling steps. */
   readonly steps: number;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
@@ -34,7 +32,6 @@ export interface JobSpec {
   readonly program: readonly Step[];
   /** Multiply-accumulates of each step, all pictures and both halves of guidance together. */
   readonly costs: readonly number[];
-  /** Encoding. */
   readonly format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
   readonly compression: number | undefined;
@@ -76,7 +73,8 @@ export function resolveSpec(
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
   const label = labelOf(body, model);
   const guidance = guidanceOf(body, model);
-  const seed = body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
+  const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
+  const seed = body.seed === undefined || body.seed < 0 ? random : body.seed;
   const program = plan?.steps ?? fullSteps(steps, model.facts.modules.length);
   const rows = body.n * (guidance === 1 ? 1 : 2);
   return {

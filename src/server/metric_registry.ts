@@ -19,7 +19,6 @@ export interface Counter {
 
 /** How observed numbers are spread. */
 export interface Histogram {
-  /** Counts a number. */
   observe(value: number, labels?: Labels): void;
 }
 

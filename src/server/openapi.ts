@@ -13,7 +13,6 @@ import type { BodySchemas } from "./api.ts";
 export interface RouteFacts {
   /** `METHOD /path/{parameter}`. */
   readonly route: string;
-  /** What it does. */
   readonly summary: string;
   /** Whether it answers without a key where keys are set. */
   readonly open?: boolean;

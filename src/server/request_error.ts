@@ -10,7 +10,6 @@ import { AssetError, BackendError, PlanError } from "../errors.ts";
 export class RequestError extends Error {
   /** Always `"RequestError"`. */
   override readonly name = "RequestError";
-  /** HTTP status. */
   readonly status: number;
   /** A word that programs can compare. */
   readonly code: string;
@@ -38,11 +37,8 @@ export class RequestError extends Error {
 
 /** An error as clients of OpenAI's API know it. */
 export interface ErrorBody {
-  /** What went wrong. */
   readonly error: {
-    /** In words. */
     readonly message: string;
-    /** Its family. */
     readonly type: string;
     /** The field at fault, if one is. */
     readonly param: string | null;
@@ -53,9 +49,7 @@ export interface ErrorBody {
 
 /** An error, ready to be sent. */
 export interface Refusal {
-  /** HTTP status. */
   readonly status: number;
-  /** JSON. */
   readonly body: ErrorBody;
   /** Headers that go with it. */
   readonly headers: Readonly<Record<string, string>>;

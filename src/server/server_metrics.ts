@@ -32,7 +32,6 @@ const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
 
 /** The metrics of a server. */
 export class ServerMetrics {
-  /** All of them. */
   readonly registry: MetricRegistry = new MetricRegistry();
   readonly #requests: Counter;
   readonly #jobs: Counter;
@@ -43,7 +42,6 @@ export class ServerMetrics {
   readonly #duration: Histogram;
   #keptBytes = 0;
 
-  /** Makes them, all zero. */
   constructor() {
     const { registry } = this;
     this.#requests = registry.counter("http_requests_total", "Requests by route and status");

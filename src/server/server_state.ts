@@ -17,9 +17,7 @@ import { ExpiringMap } from "./expiring_map.ts";
 
 /** A picture that a URL leads to. */
 export interface KeptImage {
-  /** The file. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Its media type. */
   readonly type: string;
 }
 
@@ -31,11 +29,8 @@ type Loading =
 
 /** The shared state. */
 export class ServerState {
-  /** Runs jobs. */
   readonly queue: BatchQueue;
-  /** Bounds. */
   readonly limits: ServerLimits;
-  /** Schemas of bodies. */
   readonly schemas: BodySchemas;
   /** What requests may leave out. */
   readonly defaults: SpecDefaults;

@@ -12,9 +12,7 @@ import { refusalOf } from "./request_error.ts";
 export interface StreamEvent {
   /** What `Last-Event-ID` will name. */
   readonly id?: number;
-  /** Its kind. */
   readonly event: string;
-  /** JSON. */
   readonly data: unknown;
 }
 

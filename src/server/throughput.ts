@@ -13,7 +13,6 @@ export class Throughput {
   #seconds = 0;
   #macs = 0;
 
-  /** Counts a step. */
   add(seconds: number, macs: number): void {
     this.#seconds = this.#seconds * DECAY + seconds;
     this.#macs = this.#macs * DECAY + macs;

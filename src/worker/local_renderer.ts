@@ -35,7 +35,7 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it could only refuse every picture
     const scene = sceneOf(pipeline.model, options.conditions ?? {}); // what every batch is about
-    const facts = await factsOf(pipeline, { scene, options });
+    const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });
   } catch (error) {
     await pipeline.close();
@@ -111,9 +111,11 @@ class LocalRenderer implements Renderer {
 }
 
 async function factsOf(
-  { model, backend, choice, precision: { weights } }: Engine,
-  { scene, options }: { readonly scene: Scene; readonly options: LocalOptions },
+  engine: Engine,
+  { scene, names }: { readonly scene: Scene; readonly names: readonly string[] },
 ): Promise<RendererFacts> {
+  const { model, backend, choice } = engine;
+  const record = await engine.recordFacts();
   const { id, classes, classNames, sampler } = model;
   const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
   const [channels = 0, rows = 0, columns = 0] = latent;
@@ -126,11 +128,11 @@ async function factsOf(
     latent: [channels, rows, columns],
     ...(picture !== undefined && { picture }),
     classes: scene.conditions ?? classes,
-    classNames: scene.conditions === undefined ? classNames : options.conditions?.names ?? [],
+    classNames: scene.conditions === undefined ? classNames : names,
     guidable: scene.guidedBy !== undefined,
     sampler,
-    fingerprint: await model.fingerprint(),
-    chosen: { weights, ...(options.sampler && { sampler: options.sampler }) },
+    fingerprint: record.fingerprint,
+    record,
     backend: { name: backend.name, description: backend.description, reason: choice.reason },
   };
 }

@@ -6,7 +6,7 @@
 
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { BackendName } from "../backend/backend.ts";
-import type { ModelChoices } from "../engine/picture_record.ts";
+import type { RecordFacts } from "../engine/picture_record.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -100,8 +100,8 @@ export interface RendererFacts {
   readonly sampler: SamplerDefaults;
   /** Identity that plans bind to. */
   readonly fingerprint: string;
-  /** What was chosen when it was opened, as far as pictures depend on it. */
-  readonly chosen: ModelChoices;
+  /** What the records of its pictures have in common. */
+  readonly record: RecordFacts;
   /** What runs it and why. */
   readonly backend: {
     readonly name: BackendName;

@@ -24,7 +24,7 @@ export const TOY_FACTS: RendererFacts = {
   guidable: true,
   sampler: { name: "ddim", steps: 4, guidance: 2 },
   fingerprint: "sha256:toy",
-  chosen: {},
+  record: { model: "toy", fingerprint: "sha256:toy" },
   backend: { name: "wasm", description: "toy, 1 thread", reason: "asked for" },
 };
 
