@@ -14,9 +14,9 @@ import { openWebGpu } from "./webgpu.ts";
 /** Which provider to open. */
 export interface BackendOptions {
   /** `auto` unless given: see {@link chooseBackend}. */
-  readonly backend?: BackendName | "auto";
+  readonly backend?: BackendName | "auto" | undefined;
   /** Threads of wasm and native; all cores unless given. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
   readonly runtimeFiles?: RuntimeFiles;
   /** Plain WebAssembly of onnxruntime-web, compiled ahead; with it, `auto` is wasm. */

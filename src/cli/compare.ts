@@ -5,12 +5,7 @@
  */
 
 import { type Conditions, seededConditions, sliceConditions } from "../calibrate/task.ts";
-import {
-  comparedRuns,
-  comparePlan,
-  type Comparison,
-  type ComparisonTask,
-} from "../calibrate/compare.ts";
+import { comparedRuns, comparePlan, type Comparison } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Engine } from "../engine/engine.ts";
 import { encodePng } from "../image/png.ts";
@@ -30,17 +25,8 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan, writePlan } from "./plan_file.ts";
 import { openedText, openFor } from "./open.ts";
-import {
-  announce,
-  counted,
-  type Output,
-  progressOutput,
-  tell,
-  warn,
-  type WrittenFile,
-} from "./output.ts";
+import { announce, counted, tell, warn, withProgress, type WrittenFile } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
-import { startProgress } from "./progress.ts";
 
 /** Pictures unless it is said how many: every class once and some twice. */
 const DEFAULT_COUNT = 16;
@@ -66,7 +52,11 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
     announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);
     const { rounds } = command;
     const task = { pipeline, plan: named.plan, conditions, rounds, signal };
-    const comparison = await measure(task, command);
+    const total = comparedRuns(task) * named.plan.sampler.times.length;
+    const comparison = await withProgress(
+      { total, ...command },
+      (onProgress) => comparePlan({ ...task, onProgress }),
+    );
     const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
     const files = await writeResults(command, { named, comparison, report });
     warn(report.notices, command);
@@ -85,19 +75,6 @@ function conditionsOf(
     return seededConditions(pipeline, { runs: count ?? DEFAULT_COUNT, seed });
   }
   return sliceConditions({ ...given, seeds: [] }, 0, count ?? given.labels.length);
-}
-
-async function measure(task: ComparisonTask, output: Output): Promise<Comparison> {
-  const steps = task.plan.sampler.times.length;
-  const progress = startProgress(comparedRuns(task) * steps, progressOutput(output));
-  try {
-    const comparison = await comparePlan({ ...task, onProgress: (done) => progress.step(done) });
-    progress.finish();
-    return comparison;
-  } catch (error) {
-    progress.abort();
-    throw error;
-  }
 }
 
 /** What the files are made of. */

@@ -18,10 +18,9 @@ import { readConditions } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, type GenerateWords, withRecord } from "./generate_options.ts";
 import { openedText, openFor } from "./open.ts";
-import { announce, counted, progressOutput, tell, warn, type WrittenFile } from "./output.ts";
+import { announce, counted, tell, warn, withProgress, type WrittenFile } from "./output.ts";
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan } from "./plan_file.ts";
-import { startProgress } from "./progress.ts";
 import { describeReport, reportOf } from "./report.ts";
 
 /** Runs the command. */
@@ -49,22 +48,11 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 
 /** What the library is asked for; of a file of conditions, all its rows. */
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
-  const { labels, count, seed, steps, guidance, plan } = command;
-  const wanted = {
-    plan: await readWantedPlan(command) ?? plan,
-    ...(steps !== undefined && { steps }),
-    ...(guidance !== undefined && { guidance }),
-  };
-  if (command.conditions !== undefined) {
-    const { given, labels, noise } = await readConditions(command.conditions);
-    return { ...wanted, ...given, labels, noise };
-  }
-  return {
-    ...wanted,
-    seed,
-    ...(labels !== undefined && { labels }),
-    ...(count !== undefined && { count }),
-  };
+  const { labels, count, seed, steps, guidance, conditions } = command;
+  const wanted = { steps, guidance, plan: await readWantedPlan(command) ?? command.plan };
+  if (conditions === undefined) return { ...wanted, seed, labels, count };
+  const { given, ...rows } = await readConditions(conditions);
+  return { ...wanted, ...given, ...rows };
 }
 
 /** Refuses, before sessions are loaded, what this model cannot do. */
@@ -91,21 +79,13 @@ async function runAll(
   { command, signal }: { readonly command: GenerateCommand; readonly signal: AbortSignal },
 ): Promise<Generated> {
   const output = command.out === undefined ? "latents" : "pictures";
-  const progress = startProgress(engine.stepsOf(prepared), progressOutput(command));
-  try {
-    const run = engine.run(prepared, { signal, output });
+  const run = engine.run(prepared, { signal, output });
+  return await withProgress({ total: engine.stepsOf(prepared), ...command }, async (step) => {
     for (let next = await run.next();; next = await run.next()) {
-      if (next.done !== true) {
-        progress.step(next.value.done);
-        continue;
-      }
-      progress.finish();
-      return next.value;
+      if (next.done === true) return next.value;
+      step(next.value.done);
     }
-  } catch (error) {
-    progress.abort();
-    throw error;
-  }
+  });
 }
 
 async function writeResults(

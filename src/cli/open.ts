@@ -52,22 +52,16 @@ export async function openFor(
   options: Pick<EngineOptions, "signal" | "onModel">,
 ): Promise<Engine> {
   return await withDownloads(
-    (onDownload) => openEngine({ ...pipelineOptions(command), ...options, onDownload }),
+    (onDownload) => openEngine({ ...modelOptions(command), ...options, onDownload }),
     command,
   );
 }
 
 /** A command's options of its model, and nothing else of it. */
-export function pipelineOptions(
+export function modelOptions(
   { backend, model, sampler, threads, weights }: ModelOptions,
-): ModelOptions {
-  return {
-    backend,
-    ...(model !== undefined && { model }),
-    ...(sampler !== undefined && { sampler }),
-    ...(threads !== undefined && { threads }),
-    ...(weights !== undefined && { weights }),
-  };
+): { readonly [K in keyof ModelOptions]: ModelOptions[K] | undefined } {
+  return { backend, model, sampler, threads, weights };
 }
 
 /** Which model was opened, where, and why there. */

@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import { flag, type Values } from "./options.ts";
-import type { ProgressOptions } from "./progress.ts";
+import { type ProgressOptions, startProgress } from "./progress.ts";
 
 /** How much a command says. */
 export const OUTPUT_OPTIONS = {
@@ -60,6 +60,22 @@ export function progressOutput(
     write: (text) => void (quiet || process.stderr.write(text)),
     isTty: process.stderr.isTTY === true,
   };
+}
+
+/** Does work of `total` steps under a progress bar; `step` is told how many are done. */
+export async function withProgress<T>(
+  { total, quiet }: { readonly total: number } & Pick<Output, "quiet">,
+  work: (step: (done: number) => void) => Promise<T>,
+): Promise<T> {
+  const progress = startProgress(total, progressOutput({ quiet }));
+  try {
+    const result = await work(progress.step);
+    progress.finish();
+    return result;
+  } catch (error) {
+    progress.abort();
+    throw error;
+  }
 }
 
 /** `1 picture`, `2 pictures`. */

@@ -19,7 +19,7 @@ import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.t
 import type { Renderer } from "../worker/renderer.ts";
 import { readKeys } from "./api_keys.ts";
 import { readPlan } from "./plan_file.ts";
-import { pipelineOptions } from "./open.ts";
+import { modelOptions } from "./open.ts";
 import type { ServeCommand } from "./serve_options.ts";
 
 /** Seconds that running jobs have when the server is told to stop. */
@@ -148,7 +148,7 @@ async function openRenderer(
 ): Promise<Renderer> {
   const share = Math.floor(await coreCount() / Math.max(1, command.workers));
   const threads = command.threads ?? Math.max(1, share);
-  const options = { ...pipelineOptions(command), conditions, threads };
+  const options = { ...modelOptions(command), conditions, threads };
   return command.workers > 0 && canStartWorkers()
     ? await openRemoteRenderer(options)
     : await openLocalRenderer(options);

@@ -24,19 +24,19 @@ export interface PipelineOptions {
    * Directory, URL prefix, `hf://owner/name[@revision][/subfolder]`, .safetensors or .pt file, or files in
    * memory; the embedded model unless given.
    */
-  readonly model?: ModelLocation;
+  readonly model?: ModelLocation | undefined;
   /**
    * Execution provider. `auto`, unless given, is WebGPU on a hardware adapter, else native where a local
    * `node_modules` has onnxruntime-node, else wasm.
    */
-  readonly backend?: BackendName | "auto";
+  readonly backend?: BackendName | "auto" | undefined;
   /** Threads of wasm and native; all cores unless given. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /**
    * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
    * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
    */
-  readonly weights?: WeightPrecision;
+  readonly weights?: WeightPrecision | undefined;
   /**
    * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
    * (workerd). With it, `auto` is wasm, on one thread.
@@ -51,7 +51,7 @@ export interface PipelineOptions {
    * `original` samples as the model's authors do, whatever the directory's `scheduler_config.json` says:
    * for DiT their respacing of steps, and guidance on the first three channels.
    */
-  readonly sampler?: "original";
+  readonly sampler?: "original" | undefined;
   /** Encodes prompts, for a text-conditioned model; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Called after each session is loaded. */

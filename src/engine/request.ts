@@ -36,26 +36,26 @@ export interface GenerateOptions extends ConditionOptions {
    * One label for each picture; the first ten classes unless given, or every row of text once. With `count`
    * they are taken in turn.
    */
-  readonly labels?: readonly (number | string)[];
+  readonly labels?: readonly (number | string)[] | undefined;
   /** Prompts instead of text features, for a pipeline with an encoder. */
   readonly prompts?: readonly string[];
   /** How many pictures; one for each label, or for each of `seeds`, unless given. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Noise of picture i comes from `seed + i`; 0 unless given. */
   readonly seed?: number;
   /** A seed for each picture, instead of `seed`. */
   readonly seeds?: readonly number[];
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */
-  readonly noise?: Tensor;
+  readonly noise?: Tensor | undefined;
   /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
   readonly sigmas?: readonly number[];
   /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
-  readonly steps?: number;
+  readonly steps?: number | undefined;
   /**
    * Guidance scale; at most 1 is off and runs no null half. One for each picture may be given: all of
    * them above 1, or none.
    */
-  readonly guidance?: number | readonly number[];
+  readonly guidance?: number | readonly number[] | undefined;
   /**
    * What to reuse at which step: `auto`, unless given, is the bundled plan that fits model and steps, if one
    * does; `none` computes every step in full; else the name of a bundled plan, or a plan.
@@ -64,7 +64,7 @@ export interface GenerateOptions extends ConditionOptions {
   /** `latents` leaves decoding out; `pictures` unless given. */
   readonly output?: "pictures" | "latents";
   /** Stops before the next graph; nothing is left behind. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a run needs to know, but for its plan. */
@@ -120,9 +120,9 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
  */
 export function sceneOf(
   model: Model,
-  { conditions = {}, text, pooled, imageIds, grid, noise }: ConditionOptions & {
-    readonly noise?: Tensor;
-  },
+  { conditions = {}, text, pooled, imageIds, grid, noise }:
+    & ConditionOptions
+    & Pick<GenerateOptions, "noise">,
 ): Scene {
   const all: Record<string, Tensor> = { ...conditions };
   for (const [name, tensor] of Object.entries({ text, pooled, image_ids: imageIds })) {

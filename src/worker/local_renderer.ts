@@ -67,7 +67,7 @@ class LocalRenderer implements Renderer {
       steps: batch.steps,
       plan: batch.plan ?? "none",
       output: "latents",
-      ...(signal !== undefined && { signal }),
+      signal,
     });
     for (let next = await run.next();; next = await run.next()) {
       if (next.done === true) return await this.#finish(next.value, signal);

@@ -4,29 +4,18 @@
  * @module
  */
 
-import type { BackendName } from "../backend/backend.ts";
-import type { RuntimeFiles } from "../backend/runtime_files.ts";
-import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
+import type { PipelineOptions } from "../engine/pipeline.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
 
 /** How the worker opens its model. */
-export interface WorkerOptions {
+export interface WorkerOptions
+  extends Pick<PipelineOptions, "backend" | "runtimeFiles" | "sampler" | "threads" | "weights"> {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
-  readonly model?: string | ReadonlyMap<string, Uint8Array>;
+  readonly model?: string | ReadonlyMap<string, Uint8Array> | undefined;
   /** What labels choose from, for a model of text. */
   readonly conditions?: PictureConditions | undefined;
-  /** The original's sampler instead of the directory's. */
-  readonly sampler?: "original";
-  /** Precision of weights; the model's own unless given. */
-  readonly weights?: WeightPrecision;
-  /** Execution provider; `auto` unless given. */
-  readonly backend?: BackendName | "auto";
-  /** Threads of wasm and native; all cores unless given. */
-  readonly threads?: number;
-  /** Where a browser finds onnxruntime-web's own files; beside the script unless given. */
-  readonly runtimeFiles?: RuntimeFiles;
 }
 
 /** To the worker. Every request is answered by one message of the same id. */
