@@ -192,8 +192,8 @@ function driver(
       labels,
       noise,
       steps,
-      ...(guidance !== undefined && { guidance }),
-      ...(signal !== undefined && { signal }),
+      guidance,
+      signal,
       output: "latents" as const, // pictures are decoded once, after the last round
     };
     return {

@@ -137,8 +137,8 @@ export async function calibrate(
   const { labels, noise, given } = conditions;
   const { steps, guidance } = resolveRequest(engine.model, {
     ...given,
-    ...(options.steps !== undefined && { steps: options.steps }),
-    ...(options.guidance !== undefined && { guidance: options.guidance }),
+    steps: options.steps,
+    guidance: options.guidance,
     labels,
     noise,
   });

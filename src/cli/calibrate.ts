@@ -19,10 +19,9 @@ import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";
 import { openedText, openFor } from "./open.ts";
 import { formatOptions } from "./options.ts";
-import { announce, type Output, progressOutput, tell } from "./output.ts";
+import { announce, tell, withProgress } from "./output.ts";
 import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
-import { type Progress, startProgress } from "./progress.ts";
 
 /** Runs the command. */
 export async function calibrate(command: CalibrateCommand, signal: AbortSignal): Promise<void> {
@@ -37,7 +36,10 @@ export async function calibrate(command: CalibrateCommand, signal: AbortSignal):
       announce([`measured ${pointText(point)}`], command);
     };
     const options = { ...await optionsOf(command), signal, onTrial };
-    const plan = await underProgress(pipeline, options, command);
+    const plan = await withProgress(
+      command,
+      (onProgress) => calibratePipeline(pipeline, { ...options, onProgress }),
+    );
     const labelled = withProvenance(plan, { command, points, pipeline });
     await writePlan(command.out, labelled);
     const { backend, model } = pipeline;
@@ -72,26 +74,6 @@ async function optionsOf(
     ...(pairs && { levels: Object.fromEntries(pairs) }),
     ...(conditions && { conditions: { ...await readConditions(conditions), seeds: [] } }),
   };
-}
-
-/** Calibrates behind a progress bar. */
-async function underProgress(
-  pipeline: Engine,
-  options: CalibrateOptions,
-  output: Output,
-): Promise<Plan> {
-  let progress: Progress | undefined;
-  const onProgress = (done: number, total: number): void => {
-    progress ??= startProgress(total, progressOutput(output));
-    progress.step(done);
-    if (done === total) progress.finish();
-  };
-  try {
-    return await calibratePipeline(pipeline, { ...options, onProgress });
-  } catch (error) {
-    progress?.abort();
-    throw error;
-  }
 }
 
 interface Provenance {

@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import { flag, type Values } from "./options.ts";
-import { type ProgressOptions, startProgress } from "./progress.ts";
+import { type Progress, type ProgressOptions, startProgress } from "./progress.ts";
 
 /** How much a command says. */
 export const OUTPUT_OPTIONS = {
@@ -62,18 +62,24 @@ export function progressOutput(
   };
 }
 
-/** Does work of `total` steps under a progress bar; `step` is told how many are done. */
+/** Does work under a progress bar, from the start if the total is known; the work tells how far it is. */
 export async function withProgress<T>(
-  { total, quiet }: { readonly total: number } & Pick<Output, "quiet">,
-  work: (step: (done: number) => void) => Promise<T>,
+  { total, quiet }: { readonly total?: number } & Pick<Output, "quiet">,
+  work: (onProgress: (done: number, total?: number) => void) => Promise<T>,
 ): Promise<T> {
-  const progress = startProgress(total, progressOutput({ quiet }));
+  const start = (total: number): Progress => startProgress(total, progressOutput({ quiet }));
+  let progress = total === undefined ? undefined : start(total);
+  const onProgress = (done: number, all = total): void => {
+    progress ??= start(all!); // said here where it was not known before
+    progress.step(done);
+    if (done === all) progress.finish();
+  };
   try {
-    const result = await work(progress.step);
-    progress.finish();
+    const result = await work(onProgress);
+    progress?.finish();
     return result;
   } catch (error) {
-    progress.abort();
+    progress?.abort();
     throw error;
   }
 }
