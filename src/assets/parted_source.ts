@@ -52,11 +52,6 @@ export async function openParts(prefix: string | URL, fetch?: Fetch): Promise<So
   return new PartedSource(base, index, fetch);
 }
 
-/** Where one part of a file lies in it. */
-interface Part extends ByteRange {
-  readonly url: URL;
-}
-
 class PartedSource implements Source {
   readonly name: string;
   #last: { readonly href: string; readonly bytes: Uint8Array } | undefined;
@@ -104,17 +99,17 @@ class PartedSource implements Source {
     for (let i = Math.floor(offset / partBytes); i * partBytes < end; i++) {
       signal?.throwIfAborted();
       const begin = i * partBytes;
-      const bytes = await this.#part({
-        url: new URL(`${file.href}.${i}`),
-        offset: begin,
-        length: Math.min(partBytes, size - begin),
-      }, signal);
+      const length = Math.min(partBytes, size - begin);
+      const bytes = await this.#part(new URL(`${file.href}.${i}`), { length, signal });
       yield bytes.subarray(Math.max(0, offset - begin), Math.min(bytes.length, end - begin));
     }
   }
 
   /** A part; the last one is kept, for neighbours in a file are read one after another. */
-  async #part({ url, length }: Part, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async #part(
+    url: URL,
+    { length, signal }: { readonly length: number; readonly signal: AbortSignal | undefined },
+  ): Promise<Uint8Array> {
     if (this.#last?.href === url.href) return this.#last.bytes;
     this.#last = undefined; // before the next is there: one at a time
     const bytes = await fetchWhole(url, { fetch: this.fetch, signal });

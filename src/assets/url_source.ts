@@ -18,14 +18,7 @@ import {
   request,
   urlBelow,
 } from "./store/ranged_response.ts";
-import {
-  BLOCK_BYTES,
-  type ByteRange,
-  checkedPath,
-  checkRange,
-  fail,
-  type Source,
-} from "./source.ts";
+import { blocks, type ByteRange, checkedPath, checkRange, fail, type Source } from "./source.ts";
 
 /** Opens a URL prefix, `http:` or `https:`; a query is kept for every file. */
 export function openUrl(prefix: string | URL): Source {
@@ -69,11 +62,9 @@ class UrlSource implements Source {
     checkRange(url.href, range, file.size);
     if (length === 0) return;
     if (offset + length <= file.head.length) {
-      for (let at = offset; at < offset + length; at += BLOCK_BYTES) {
-        signal?.throwIfAborted();
-        yield file.head.subarray(at, Math.min(at + BLOCK_BYTES, offset + length));
-      }
-      return;
+      const read = (part: ByteRange): Promise<Uint8Array> =>
+        Promise.resolve(file.head.subarray(part.offset, part.offset + part.length));
+      return yield* blocks(range, read, signal);
     }
     const response = await request(url, { range, signal });
     if (response.status !== 206) await refuse(url, response);
