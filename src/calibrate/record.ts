@@ -13,11 +13,10 @@ import type { GenerateOptions } from "../engine/request.ts";
 import type { Engine } from "../engine/engine.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
-import { fullSteps } from "../engine/segment/step_segments.ts";
+import { evenStep } from "../engine/segment/step_segments.ts";
 import { takeDown } from "../engine/device_values.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";
-import type { FullStep } from "../plan/compile.ts";
 
 /** A series of features, one for each step. */
 export interface Trajectory {
@@ -83,7 +82,9 @@ export async function* recordSteps(
   const { model, executor, backend } = pipeline;
   const request = resolveRequest(model, options);
   const features = new FeatureCache();
-  const steps = recordingSteps(request.steps, model.transformer.modules.length);
+  const { length } = model.transformer.modules;
+  const keepAll = { ...evenStep({ kind: "run", keep: 1 }, length), storeHidden: true };
+  const steps = Array.from({ length: request.steps }, (_, index) => ({ ...keepAll, index }));
   const { signal } = options;
   const trajectories = trajectoriesOf(model.transformer);
   const run = { model, executor, request, steps, features, signal, probe };
@@ -102,15 +103,6 @@ export async function* recordSteps(
     }
     yield { ...report, features: taken };
   }
-}
-
-/** Full steps that keep everything. */
-function recordingSteps(steps: number, modules: number): readonly FullStep[] {
-  return fullSteps(steps, modules).map((step) => ({
-    ...step,
-    storeHidden: true,
-    actions: step.actions.map(({ kind }) => ({ kind, keep: 1 })),
-  }));
 }
 
 function checkFinite(feature: Feature, name: string, step: number): void {

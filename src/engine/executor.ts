@@ -15,7 +15,7 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import { CELLS, type State } from "../plan/cells.ts";
-import type { ReuseStep, Step } from "../plan/compile.ts";
+import type { ReuseStep, Step, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { breather } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
@@ -30,7 +30,6 @@ import {
   HEAD,
   moduleParts,
   stepParts,
-  type TrunkRunStep,
 } from "./segment/step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.ts";
 
@@ -74,7 +73,7 @@ export class Executor {
   }
 
   /** Loads the sessions of a step that runs the trunk and keeps no state. */
-  async load(step: TrunkRunStep, options: LoadOptions = {}): Promise<void> {
+  async load(step: TrunkStep, options: LoadOptions = {}): Promise<void> {
     const all = this.#cut(stepParts(step));
     for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
@@ -108,7 +107,7 @@ export class Executor {
     return await whileAlive(hidden, () => this.#runHead(hidden, call));
   }
 
-  async #runTrunk(step: TrunkRunStep, call: Call): Promise<Value> {
+  async #runTrunk(step: TrunkStep, call: Call): Promise<Value> {
     const modules = call.probe ? this.#probed(moduleParts(step)) : moduleParts(step);
     if (!step.storeHidden && !step.storeResidual) {
       const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);

@@ -23,7 +23,7 @@ export function stores({ kind, keep }: ModuleAction): boolean {
 }
 
 /** One call of the model, by what it reuses. */
-export type Step = ReuseStep | FullStep | MixedStep;
+export type Step = ReuseStep | TrunkStep;
 
 /** What a step may do: run nothing but the head, run everything, or reuse some modules. */
 export type StepKind = "reuse" | "full" | "mixed";
@@ -46,26 +46,16 @@ export interface ReuseStep extends StepPosition {
   readonly drop: boolean;
 }
 
-/** What steps that run the trunk have in common. */
+/** Runs the embedding, every merge, the head, and modules. */
 export interface TrunkStep extends StepPosition {
+  /** `full` runs every module, `mixed` not all, perhaps none. */
+  readonly kind: "full" | "mixed";
   /** Keep the hidden state (trunk output): a later step loads it. */
   readonly storeHidden: boolean;
   /** Keep the trunk residual (trunk output − embedding): a later step loads it. */
   readonly storeResidual: boolean;
   /** One action per module, in execution order. */
   readonly actions: readonly ModuleAction[];
-}
-
-/** Runs every module. */
-export interface FullStep extends TrunkStep {
-  /** Always `"full"`. */
-  readonly kind: "full";
-}
-
-/** Reuses at least one module (perhaps all); the embedding and every merge run. */
-export interface MixedStep extends TrunkStep {
-  /** Always `"mixed"`. */
-  readonly kind: "mixed";
 }
 
 /** A plan as steps that load only what was stored before. */

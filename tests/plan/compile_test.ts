@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
-import { compilePlan, type MixedStep } from "../../src/plan/compile.ts";
+import { compilePlan, type TrunkStep } from "../../src/plan/compile.ts";
 import {
   type FeatureSizes,
   type ModelCost,
@@ -79,7 +79,7 @@ Deno.test("compilePlan() lets a module reuse a feature from before a reused step
 
 Deno.test("compilePlan() takes the hidden state from a mixed step too", () => {
   const { steps } = compilePlan(examplePlan(["..", ".r", "="]));
-  assertEquals((steps[1] as MixedStep).storeHidden, true); // the row above says that it is mixed
+  assertEquals((steps[1] as TrunkStep).storeHidden, true); // the row above says that it is mixed
   assertEquals(compilePlan(examplePlan(["..", ".r", "="])).maxStaleness, 1);
 });
 

@@ -11,9 +11,9 @@
 
 import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
-import { fullStep, fullSteps } from "../../engine/segment/step_segments.ts";
+import { evenStep, fullSteps } from "../../engine/segment/step_segments.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
-import type { FullStep, MixedStep, ModuleAction, Step } from "../../plan/compile.ts";
+import type { Step, TrunkStep } from "../../plan/compile.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "../trials.ts";
 
@@ -52,43 +52,54 @@ export async function measureReuse(
 
 /** Root mean square error of the predicted noise at j with all features of i, for j − i ≤ longest. */
 async function localErrors(trials: Trials, longest: number): Promise<number[][]> {
-  const { model } = trials.subject;
-  const count = trials.times.length;
-  const modules = model.transformer.modules.length;
-  const storing = storeAll(modules);
   const errors = trials.times.map((): number[] => []);
-  const held: { readonly index: number; readonly features: FeatureCache }[] = [];
+  const { length } = trials.subject.model.transformer.modules;
+  const reuse = evenStep({ kind: "reuse", keep: 1 }, length);
+  const full = evenStep({ kind: "run", keep: 1 }, length);
+  for await (const { index: j, exact, held, predict } of alongFullRun(trials, longest, full)) {
+    for (const { index, features } of held) {
+      errors[index]![j] = rootMeanSquare(await predict(reuse, features), exact);
+    }
+  }
+  return errors;
+}
+
+/** A step of the full run. */
+interface FullRunStep {
+  readonly index: number;
+  /** The noise that it predicts. */
+  readonly exact: Tensor;
+  /** What earlier steps keep, the oldest first. */
+  readonly held: readonly { readonly index: number; readonly features: FeatureCache }[];
+  /** The noise that another step would predict here, with what is kept. */
+  readonly predict: (step: Step, features: FeatureCache) => Promise<Tensor>;
+}
+
+/** The full run, by a step that keeps what up to `longest` later steps may load. */
+export async function* alongFullRun(
+  trials: Trials,
+  longest: number,
+  full: TrunkStep,
+): AsyncGenerator<FullRunStep, void, undefined> {
+  const held: FullRunStep["held"][number][] = [];
   const constants = await constantsOf(runOf(trials.subject, []));
   try {
-    for (let j = 0; j < count; j++) {
+    for (const index of trials.times.keys()) {
+      const predict = (step: Step, features: FeatureCache): Promise<Tensor> =>
+        predictNoise(trials, step, { index, features, constants });
       const features = new FeatureCache();
-      held.push({ index: j, features });
-      const exact = await predictNoise(trials, storing, { index: j, features, constants });
-      for (const { index, features } of held.slice(0, -1)) {
-        const reused = await predictNoise(trials, reuseAll(modules), {
-          index: j,
-          features,
-          constants,
-        });
-        errors[index]![j] = rootMeanSquare(reused, exact);
-      }
+      held.push({ index, features });
+      yield { index, exact: await predict(full, features), held: held.slice(0, -1), predict };
       if (held.length > longest) held.shift()?.features.dispose();
     }
   } finally {
     held.forEach(({ features }) => features.dispose());
     disposeAll(constants);
   }
-  return errors;
-}
-
-/** A step that runs every module and keeps every feature. */
-export function storeAll(modules: number): FullStep {
-  const full = fullStep(modules);
-  return { ...full, actions: full.actions.map(() => ({ kind: "run", keep: 1 })) };
 }
 
 /** The noise that one step predicts from the latents of the full run, with what the cache keeps. */
-export async function predictNoise(
+async function predictNoise(
   { subject, table, times, full }: Trials,
   step: Step,
   { index, features, constants }: {
@@ -106,25 +117,10 @@ export async function predictNoise(
 async function singleReuse(trials: Trials, j: number): Promise<number> {
   const modules = trials.subject.model.transformer.modules.length;
   const steps: Step[] = [...fullSteps(trials.times.length, modules)];
-  const before = steps[j - 1]!; // j ≥ 1
-  if (before.kind === "full") {
-    steps[j - 1] = { ...before, actions: before.actions.map(() => ({ kind: "run", keep: 1 })) };
-  }
-  steps[j] = reuseAll(modules, "drop");
+  steps[j - 1] = evenStep({ kind: "run", keep: 1 }, modules, j - 1); // j ≥ 1
+  steps[j] = evenStep({ kind: "reuse", keep: 0 }, modules, j);
   const trajectory = await trial(trials, steps, trials.full.slice(0, j));
   return rootMeanSquare(trajectory.at(-1)!.latent, trials.full.at(-1)!.latent);
-}
-
-/** A step that runs no branch and merges every kept feature. */
-export function reuseAll(modules: number, after: "drop" | "keep" = "keep"): MixedStep {
-  const action: ModuleAction = { kind: "reuse", keep: after === "keep" ? 1 : 0 };
-  return mixedStep(Array.from({ length: modules }, () => action));
-}
-
-/** A step of these actions that keeps no state. */
-export function mixedStep(actions: readonly ModuleAction[]): MixedStep {
-  const at = { index: 0, slot: "joint" };
-  return { kind: "mixed", ...at, storeHidden: false, storeResidual: false, actions };
 }
 
 /** Root mean square difference. */

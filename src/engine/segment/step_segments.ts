@@ -5,11 +5,8 @@
  */
 
 import type { Backend } from "../../backend/backend.ts";
-import { type FullStep, type ReuseStep, type Step, stores } from "../../plan/compile.ts";
+import { type ModuleAction, stores, type TrunkStep } from "../../plan/compile.ts";
 import type { Part, Segment } from "./segment.ts";
-
-/** A step that runs the embedding, all merges and the head. */
-export type TrunkRunStep = Exclude<Step, ReuseStep>;
 
 /** The first part of every trunk. */
 export const EMBEDDING: Part = { kind: "embedding" };
@@ -17,7 +14,7 @@ export const EMBEDDING: Part = { kind: "embedding" };
 export const HEAD: Part = { kind: "head" };
 
 /** The modules of a step: run or reused, stored or not. */
-export function moduleParts(step: TrunkRunStep): readonly Part[] {
+export function moduleParts(step: TrunkStep): readonly Part[] {
   return step.actions.map((action, index) => ({
     kind: "module",
     index,
@@ -27,7 +24,7 @@ export function moduleParts(step: TrunkRunStep): readonly Part[] {
 }
 
 /** The parts of a step that keeps no state, first to last. */
-export function stepParts(step: TrunkRunStep): readonly Part[] {
+export function stepParts(step: TrunkStep): readonly Part[] {
   return [EMBEDDING, ...moduleParts(step), HEAD];
 }
 
@@ -51,13 +48,23 @@ function isReused(part: Part | undefined): boolean {
   return part?.kind === "module" && part.action !== "run";
 }
 
+/** A step of these actions that keeps no state. */
+export function trunkStep(actions: readonly ModuleAction[], index = 0): TrunkStep {
+  const kind = actions.every((action) => action.kind === "run") ? "full" : "mixed";
+  return { kind, index, slot: "joint", storeHidden: false, storeResidual: false, actions };
+}
+
+/** A step that does the same with all of so many modules. */
+export function evenStep(action: ModuleAction, modules: number, index = 0): TrunkStep {
+  return trunkStep(Array.from({ length: modules }, () => action), index);
+}
+
 /** A step in which everything runs and nothing is kept. */
-export function fullStep(modules: number, index = 0): FullStep {
-  const actions = Array.from({ length: modules }, () => ({ kind: "run", keep: 0 } as const));
-  return { kind: "full", index, slot: "joint", storeHidden: false, storeResidual: false, actions };
+export function fullStep(modules: number, index = 0): TrunkStep {
+  return evenStep({ kind: "run", keep: 0 }, modules, index);
 }
 
 /** The steps of a run without a plan. */
-export function fullSteps(steps: number, modules: number): readonly FullStep[] {
+export function fullSteps(steps: number, modules: number): readonly TrunkStep[] {
   return Array.from({ length: steps }, (_, index) => fullStep(modules, index));
 }
