@@ -40,11 +40,7 @@ KINDS = {"tiny": (AutoencoderTiny, tiny), "no-attention": (AutoencoderKL, withou
 def results(vae, latent):
     """What a pipeline decodes: latents in the diffusion model's scale."""
     raw = latent / vae.config.scaling_factor
-    tensors = {"latent": latent, "image": vae.decode(raw).sample}
-    if isinstance(vae, AutoencoderKL):
-        tensors["encode.image"] = tensors["image"].clamp(-1, 1)
-        tensors["encode.mean"] = vae.encode(tensors["encode.image"]).latent_dist.mean
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return {"latent": latent, "image": vae.decode(raw).sample.contiguous()}
 
 
 @torch.no_grad()

@@ -38,7 +38,7 @@ export async function decodeInBands(
   let streams: Streams = { x: new RowStore() };
   streams.x.append({ tensor: features, first: 0, count: features.dims[2]! }); // rank 4
   let height = rows;
-  for (const step of graphs.vae.decoder.up) {
+  for (const step of graphs.vae.up) {
     streams = await runInBands(graphs, step, { streams, rows: height, signal });
     if (step.kind === "double") height *= 2;
   }

@@ -30,7 +30,7 @@ export async function estimateStatistics(
 ): Promise<Statistics> {
   const [, , height = 0, width = 0] = features.dims;
   const statistics = new Statistics();
-  const norms = graphs.vae.decoder.up.flatMap(({ graph }) => graph.inputs)
+  const norms = graphs.vae.up.flatMap(({ graph }) => graph.inputs)
     .filter(({ name }) => name.startsWith(GIVEN));
   if (norms.length === 0) return statistics;
   for (const part of tiles.tilesOf(tiles.partsOf(height, tile), tiles.partsOf(width, tile))) {

@@ -1,5 +1,5 @@
 /**
- * Latents to pictures and back, on a backend.
+ * Latents to pictures, on a backend.
  *
  * A picture larger than a tile is decoded in pieces. The middle, with its attention over all pixels, always runs
  * on the whole latent. Behind it the picture goes layer by layer in bands of rows, exactly as in one piece,
@@ -64,33 +64,6 @@ export async function decodeRaw(
   return await eachRow(latents, (latent) => decodeOne(graphs, latent, { signal, tile, room }));
 }
 
-/**
- * Pictures `(N, 3, H, W)` in [-1, 1] to a diffusion model's latents, the mean of their distribution.
- * Memory grows with the picture: encoding is not tiled.
- *
- * @throws {RangeError} When pictures have another shape, sides that are no multiples of the scale, or NaN.
- */
-export async function encode(
-  graphs: VaeGraphs,
-  pictures: Tensor,
-  options: Pick<DecodeOptions, "signal"> = {},
-): Promise<Tensor> {
-  const { scalingFactor, shiftFactor } = graphs.vae;
-  const { dims, data } = await encodeRaw(graphs, pictures, options);
-  return { dims, data: data.map((value) => (value - shiftFactor) * scalingFactor) };
-}
-
-/** As {@link encode}, in the autoencoder's own scale. */
-export async function encodeRaw(
-  graphs: VaeGraphs,
-  pictures: Tensor,
-  { signal }: Pick<DecodeOptions, "signal"> = {},
-): Promise<Tensor> {
-  const multiple = graphs.vae.scale;
-  checkPictures(pictures, { verb: "encode pictures", channels: 3, multiple });
-  return await eachRow(pictures, (picture) => graphs.encode(picture, signal));
-}
-
 /** Fits the map that previews are painted with: always the same one, since the sample is. */
 export async function fitPreview(
   graphs: VaeGraphs,
@@ -101,8 +74,19 @@ export async function fitPreview(
 }
 
 /** @throws {RangeError} When latents have another shape than `(N, C, h, w)`, or are not all finite. */
-export function checkLatents(latents: Tensor, { vae }: VaeGraphs, verb: string): void {
-  checkPictures(latents, { verb: `${verb} latents`, channels: vae.latentChannels, multiple: 1 });
+export function checkLatents({ dims, data }: Tensor, { vae }: VaeGraphs, verb: string): void {
+  const fits = dims.length === 4 && dims[1] === vae.latentChannels &&
+    dims.every((size) => size >= 1) && elementCount(dims) === data.length;
+  if (!fits) {
+    throw new RangeError(
+      `Cannot ${verb} latents: they must be (N, ${vae.latentChannels}, H, W): current value is [${dims}]`,
+    );
+  }
+  const odd = data.find((value) => !Number.isFinite(value));
+  if (odd === undefined) return;
+  throw new RangeError(
+    `Cannot ${verb} latents: they must be finite numbers: current value is ${odd}`,
+  );
 }
 
 async function decodeOne(
@@ -113,7 +97,7 @@ async function decodeOne(
   const [, , height = 0, width = 0] = latent.dims;
   if (height * width <= tile ** 2) return await graphs.decode(latent, signal);
   const features = await graphs.decodeMiddle(latent, signal);
-  if (bytesBetweenLayers(graphs.vae.decoder.up, [height, width]) <= room) {
+  if (bytesBetweenLayers(graphs.vae.up, [height, width]) <= room) {
     const rows = Math.max(1, Math.floor(tile ** 2 / width));
     return await decodeInBands(graphs, features, { rows, signal });
   }
@@ -128,26 +112,4 @@ async function eachRow(batch: Tensor, run: (row: Tensor) => Promise<Tensor>): Pr
     results.push(await run(sliceRows(batch, row, 1)));
   }
   return joinRows(results);
-}
-
-function checkPictures(
-  { dims, data }: Tensor,
-  { verb, channels, multiple }: {
-    readonly verb: string;
-    readonly channels: number;
-    readonly multiple: number;
-  },
-): void {
-  const [count = 0, , height = 0, width = 0] = dims;
-  const fits = dims.length === 4 && dims[1] === channels && elementCount(dims) === data.length &&
-    count >= 1 && [height, width].every((side) => side >= multiple && side % multiple === 0);
-  if (!fits) {
-    const sides = multiple === 1 ? "" : `, sides multiples of ${multiple}`;
-    throw new RangeError(
-      `Cannot ${verb}: they must be (N, ${channels}, H, W)${sides}: current value is [${dims}]`,
-    );
-  }
-  const odd = data.find((value) => !Number.isFinite(value));
-  if (odd === undefined) return;
-  throw new RangeError(`Cannot ${verb}: they must be finite numbers: current value is ${odd}`);
 }

@@ -6,7 +6,7 @@
 
 import type { Weights } from "../../assets/weights.ts";
 import type { Backend, Value } from "../../backend/backend.ts";
-import type { MiddleGraphs, UpStep, Vae } from "../../model/vae/vae.ts";
+import type { UpStep, Vae } from "../../model/vae/vae.ts";
 import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import { type Tensor, zeros } from "../../tensor/tensor.ts";
@@ -53,15 +53,13 @@ export class VaeGraphs {
 
   /** A latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { middle } = this.vae.decoder;
-    const x = await this.#middle(middle, this.backend.upload(latent), signal);
+    const x = await this.#middle(this.backend.upload(latent), signal);
     return await this.#climb({ x }, { signal });
   }
 
   /** A latent to what tiles are cut from. */
   async decodeMiddle(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { middle } = this.vae.decoder;
-    const features = await this.#middle(middle, this.backend.upload(latent), signal);
+    const features = await this.#middle(this.backend.upload(latent), signal);
     return await takeDown(this.backend, features);
   }
 
@@ -75,22 +73,6 @@ export class VaeGraphs {
     return await runOnHost(this.backend, streams, (values) => this.#runStep(step, values, call));
   }
 
-  /** A picture to the mean of its latent. */
-  async encode(picture: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { encoder } = this.vae;
-    if (encoder === undefined) {
-      throw new RangeError("Cannot encode pictures: this autoencoder is decoded only.");
-    }
-    const { down, middle } = encoder;
-    let features = this.backend.upload(picture);
-    for (const graph of down) {
-      const x = features;
-      const run = () => this.#run(graph, { x }, { outputs: ["y"], signal });
-      features = (await whileAlive({ x }, run))["y"]!; // asked for
-    }
-    return await takeDown(this.backend, await this.#middle(middle, features, signal));
-  }
-
   /** Frees sessions and weights. */
   dispose(): Promise<void> {
     return this.#sessions.dispose();
@@ -100,7 +82,7 @@ export class VaeGraphs {
   async #climb(first: Values, call: PartCall): Promise<Tensor> {
     let streams = first;
     try {
-      for (const step of this.vae.decoder.up) {
+      for (const step of this.vae.up) {
         const { kind } = step;
         const { x, skip } = streams;
         const made = await this.#runStep(step, kind === "leave" ? streams : { x: x! }, call); // every step has x
@@ -161,12 +143,9 @@ export class VaeGraphs {
     });
   }
 
-  /** Runs the middle of one half; disposes of x. */
-  async #middle(
-    { before, attention, after }: MiddleGraphs,
-    x: Value,
-    signal: AbortSignal | undefined,
-  ): Promise<Value> {
+  /** Runs the middle; disposes of x. */
+  async #middle(x: Value, signal: AbortSignal | undefined): Promise<Value> {
+    const { before, attention, after } = this.vae.middle;
     const runOne = async (graph: GraphBuilder, inputs: Values): Promise<Value> =>
       (await this.#run(graph, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
     const outputs = before.outputs.map(({ name }) => name);

@@ -75,8 +75,6 @@ export function mixChannels(graph: GraphBuilder, x: Node, name: string, out: num
 
 const AROUND = [1, 1, 1, 1] as const;
 const NOWHERE = [0, 0, 0, 0] as const;
-/** Windows of the encoder's downsampling begin in the corner. *Source:* `F.pad(x, (0, 1, 0, 1))`. */
-const BEHIND = [0, 0, 1, 1] as const;
 
 function kernelOf(
   graph: GraphBuilder,
@@ -99,11 +97,9 @@ export interface Residual {
   readonly norm: Norm;
 }
 
-/** Norm, SiLU and convolution, twice, beside a shortcut. */
+/** Norm, SiLU and convolution, twice, beside x, whose channels it keeps. */
 export function resnet(graph: GraphBuilder, x: Node, layer: Residual): Node {
-  const raised = enterResnet(graph, x, layer);
-  const skip = changesChannels(x, layer) ? shortcut(graph, x, layer) : x;
-  return leaveResnet(graph, raised, { ...layer, skip });
+  return leaveResnet(graph, enterResnet(graph, x, layer), { ...layer, skip: x });
 }
 
 /** Its first convolution. */
@@ -135,12 +131,6 @@ export function shortcut(graph: GraphBuilder, x: Node, { name, out }: Residual):
 /** Twice the size: nearest neighbours, convolved. */
 export function upsample(graph: GraphBuilder, x: Node, name: string): Node {
   return convolve(graph, upsampleNearest(graph, x), `${name}.conv`, Number(x.dims[1]));
-}
-
-/** Half the size: every second window. */
-export function downsample(graph: GraphBuilder, x: Node, name: string): Node {
-  const kernel = kernelOf(graph, x, { name: `${name}.conv`, out: Number(x.dims[1]), side: 3 });
-  return convolution(graph, x, { ...kernel, pads: BEHIND, stride: 2 });
 }
 
 /** What an attention's projections are called. */

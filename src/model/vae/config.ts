@@ -12,7 +12,7 @@ import { AssetError } from "../../errors.ts";
 export interface VaeConfig {
   /** Channels of each level, that of the picture's own size first. */
   readonly blockChannels: readonly number[];
-  /** Residual layers of a level of the encoder; the decoder has one more. */
+  /** Residual layers of a level but one. */
   readonly layersPerBlock: number;
   /** Channels of a latent. */
   readonly latentChannels: number;
@@ -22,8 +22,6 @@ export interface VaeConfig {
   readonly scalingFactor: number;
   /** See {@link VaeConfig.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
-  /** Whether a 1 × 1 convolution follows the encoder. */
-  readonly quantConv: boolean;
   /** Whether a 1 × 1 convolution is in front of the decoder. */
   readonly postQuantConv: boolean;
   /** Whether the middle attends over all pixels. */
@@ -46,10 +44,10 @@ const schema = z.strictObject({
   shift_factor: z.number().nullable().default(null),
   latents_mean: z.null().default(null),
   latents_std: z.null().default(null),
-  use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   mid_block_add_attention: z.boolean().default(true),
-  // What follows changes no number: what it was trained on, and half precision, which we do not compute in.
+  // What follows changes no decoded number: of the encoder, what it was trained on, and half precision.
+  use_quant_conv: z.unknown().optional(),
   sample_size: z.unknown().optional(),
   force_upcast: z.unknown().optional(),
 });
@@ -73,7 +71,6 @@ export function parseVaeConfig(json: unknown): VaeConfig {
     groups: c.norm_num_groups,
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
-    quantConv: c.use_quant_conv,
     postQuantConv: c.use_post_quant_conv,
     attention: c.mid_block_add_attention,
   };

@@ -13,8 +13,7 @@ import { AssetError } from "../../errors.ts";
 import { convolution, upsampleNearest } from "../../onnx/convolution.ts";
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
-import { checkTensors } from "../tensor_shapes.ts";
-import { graphOf, reachOf, type UpStep, type Vae, vaeTensors } from "./vae.ts";
+import { checkDecoder, graphOf, reachOf, type UpStep, type Vae } from "./vae.ts";
 import { convolve } from "./blocks.ts";
 
 const channels = z.int().min(1).max(1 << 14);
@@ -40,7 +39,7 @@ const schema = z.strictObject({
 });
 
 /**
- * Describes a diffusers `AutoencoderTiny`, which is decoded only.
+ * Describes a diffusers `AutoencoderTiny`.
  *
  * @param config Its `config.json`.
  * @throws {AssetError} When the configuration asks for what we do not compute, or the tensors do not fit it.
@@ -61,12 +60,11 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
     scale: 2 ** (blocks.length - 1),
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
-    decoder: { middle: { before: clampAndWiden(c.latent_channels, width) }, up },
+    middle: { before: clampAndWiden(c.latent_channels, width) },
+    up,
     reach: reachOf(up),
   };
-  const decoded = [...weights.names].filter((name) => !name.startsWith("encoder."));
-  const shapes = { names: new Set(decoded), dims: (name: string) => weights.dims(name) };
-  checkTensors(vaeTensors(vae), shapes, "an AutoencoderTiny of this configuration");
+  checkDecoder(vae, weights, "an AutoencoderTiny of this configuration");
   return vae;
 }
 

@@ -1,19 +1,19 @@
 /**
- * The autoencoder between pictures and a diffusion model's latents, cut into graphs.
+ * The half of an autoencoder that makes pictures of a diffusion model's latents, cut into graphs.
  *
  * Each graph takes a picture `x` `(1, C, H, W)` of any size to `y`, one residual layer at most, so that little
- * is alive at a time and a caller can stop between them.  The middle of both halves, at the latent's size,
+ * is alive at a time and a caller can stop between them.  The middle, at the latent's size,
  * is up to three graphs: attention over all pixels is by itself and can be run for some queries at a time.
  *
- * *Source:* diffusers `autoencoders/vae.py` `Encoder`, `Decoder`, and `autoencoder_kl.py`.
+ * *Source:* diffusers `autoencoders/vae.py` `Decoder` and `autoencoder_kl.py`.
  *
  * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";
 import { GraphBuilder, type Node } from "../../onnx/graph.ts";
-import { attention, silu, slice } from "../../onnx/operators.ts";
-import { checkTensors } from "../tensor_shapes.ts";
+import { attention, silu } from "../../onnx/operators.ts";
+import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";
 import * as blocks from "./blocks.ts";
 import { parseVaeConfig, type VaeConfig } from "./config.ts";
 
@@ -55,10 +55,10 @@ export interface Vae {
   readonly scalingFactor: number;
   /** See {@link Vae.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
-  /** From latents: the middle, then up to the picture, whose norms can be given statistics. */
-  readonly decoder: { readonly middle: MiddleGraphs; readonly up: readonly UpStep[] };
-  /** From pictures: down to the latent's size, then the middle, which ends in the mean; absent = not computed. */
-  readonly encoder?: { readonly down: readonly GraphBuilder[]; readonly middle: MiddleGraphs };
+  /** The first graphs, at the latent's size. */
+  readonly middle: MiddleGraphs;
+  /** From there to the picture; norms can be given statistics. */
+  readonly up: readonly UpStep[];
   /** Farthest latent pixel, after the middle, that a pixel of the picture depends on, norms apart. */
   readonly reach: number;
 }
@@ -75,15 +75,21 @@ export function openVae(config: unknown, weights: Weights): Vae {
     ? blocks.ATTENTION_NAMES.before
     : blocks.ATTENTION_NAMES.now;
   const vae = describeVae(parsed, names);
-  checkTensors(vaeTensors(vae), weights, "an AutoencoderKL of this configuration");
+  checkDecoder(vae, weights, "an AutoencoderKL of this configuration");
   return vae;
 }
 
-/** Names and shapes of all tensors of an autoencoder. */
-export function vaeTensors({ decoder, encoder }: Vae): Map<string, readonly number[]> {
-  const middles = [decoder.middle, ...(encoder === undefined ? [] : [encoder.middle])]
-    .flatMap(({ before, attention, after }) => [before, attention, after]);
-  const graphs = [...middles, ...decoder.up.map(({ graph }) => graph), ...encoder?.down ?? []];
+/** Checks what decoding reads; the encoder's tensors may be there. @throws {AssetError} As {@link checkTensors}. */
+export function checkDecoder(vae: Vae, shapes: TensorShapes, whole: string): void {
+  const names = new Set(
+    [...shapes.names].filter((name) => !/^(?:encoder|quant_conv)\./.test(name)),
+  );
+  checkTensors(vaeTensors(vae), { names, dims: (name) => shapes.dims(name) }, whole);
+}
+
+/** Names and shapes of all tensors that decoding reads. */
+export function vaeTensors({ middle, up }: Vae): Map<string, readonly number[]> {
+  const graphs = [middle.before, middle.attention, middle.after, ...up.map(({ graph }) => graph)];
   const parameters = graphs.flatMap((graph) => graph?.parameters ?? []);
   return new Map(parameters.map(({ name, dims }) => [name, dims.map(Number)]));
 }
@@ -102,8 +108,8 @@ export function describeVae(
     scale: 2 ** (blockChannels.length - 1),
     scalingFactor,
     shiftFactor,
-    decoder: { middle: decoderMiddle(config, names), up },
-    encoder: { down: downGraphs(config), middle: encoderMiddle(config, names) },
+    middle: middleGraphs(config, names),
+    up,
     reach: reachOf(up),
   };
 }
@@ -129,75 +135,28 @@ export function graphOf(
   return graph;
 }
 
-function decoderMiddle(config: VaeConfig, names: blocks.AttentionNames): MiddleGraphs {
-  const { latentChannels, postQuantConv } = config;
-  const width = config.blockChannels.at(-1)!; // there is a level
-  return middleGraphs(config, {
-    half: "decoder",
-    names,
-    channels: latentChannels,
-    enter: (graph, x) => {
-      const latent = postQuantConv
-        ? blocks.mixChannels(graph, x, "post_quant_conv", latentChannels)
-        : x;
-      return blocks.convolve(graph, latent, "decoder.conv_in", width);
-    },
-    leave: (_, x) => x,
-  });
-}
-
-function encoderMiddle(config: VaeConfig, names: blocks.AttentionNames): MiddleGraphs {
-  const { latentChannels, quantConv, groups } = config;
-  return middleGraphs(config, {
-    half: "encoder",
-    names,
-    channels: config.blockChannels.at(-1)!, // there is a level
-    enter: (_, x) => x,
-    leave: (graph, x) => {
-      const last = lastConvolution(graph, x, {
-        half: "encoder",
-        out: 2 * latentChannels,
-        norm: blocks.ownNorm(groups),
-      });
-      const moments = quantConv
-        ? blocks.mixChannels(graph, last, "quant_conv", 2 * latentChannels)
-        : last;
-      return slice(graph, moments, { axis: 1, first: 0, count: latentChannels }); // then log variances
-    },
-  });
-}
-
-interface Middle {
-  readonly half: "encoder" | "decoder";
-  readonly names: blocks.AttentionNames;
-  /** Channels of what comes in. */
-  readonly channels: number;
-  enter(graph: GraphBuilder, x: Node): Node;
-  leave(graph: GraphBuilder, x: Node): Node;
-}
-
-function middleGraphs(
-  { blockChannels, groups, attention }: VaeConfig,
-  { half, names, channels, enter, leave }: Middle,
-): MiddleGraphs {
+function middleGraphs(config: VaeConfig, names: blocks.AttentionNames): MiddleGraphs {
+  const { blockChannels, groups, attention, latentChannels, postQuantConv } = config;
   const [norm, width] = [blocks.ownNorm(groups), blockChannels.at(-1)!]; // there is a level
   const layer = (graph: GraphBuilder, x: Node, index: number): Node =>
-    blocks.resnet(graph, x, { name: `${half}.mid_block.resnets.${index}`, out: width, norm });
-  const name = `${half}.${ATTENTION}`;
-  const before = graphOf(`${half}.mid_block.before`, channels, (graph, x) => {
-    const y = layer(graph, enter(graph, x), 0);
+    blocks.resnet(graph, x, { name: `decoder.mid_block.resnets.${index}`, out: width, norm });
+  const name = `decoder.${ATTENTION}`;
+  const before = graphOf("decoder.mid_block.before", latentChannels, (graph, x) => {
+    const latent = postQuantConv
+      ? blocks.mixChannels(graph, x, "post_quant_conv", latentChannels)
+      : x;
+    const y = layer(graph, blocks.convolve(graph, latent, "decoder.conv_in", width), 0);
     if (!attention) return y;
     const inputs = blocks.attentionInputs(graph, y, { name, names, norm });
     ["q", "k", "v"].forEach((output, i) => graph.output(output, inputs[i]!)); // three projections
     return y;
   });
-  const after = graphOf(`${half}.mid_block.after`, width, (graph, x) => {
+  const after = graphOf("decoder.mid_block.after", width, (graph, x) => {
     const mixed = attention && graph.input("mixed", [1, "H*W", width]);
-    const y = mixed ? blocks.attentionResult(graph, x, { name, names, mixed }) : x;
-    return leave(graph, layer(graph, y, 1));
+    return layer(graph, mixed ? blocks.attentionResult(graph, x, { name, names, mixed }) : x, 1);
   });
   if (!attention) return { before, after };
-  return { before, attention: attentionGraph(`${half}.mid_block.attention`, width), after };
+  return { before, attention: attentionGraph("decoder.mid_block.attention", width), after };
 }
 
 function attentionGraph(name: string, width: number): GraphBuilder {
@@ -225,8 +184,10 @@ function upSteps({ blockChannels, layersPerBlock, groups }: VaeConfig): UpStep[]
     const graph = graphOf(name, out, (graph, x) => blocks.upsample(graph, x, name));
     steps.push({ kind: "double", graph });
   }
-  const last = { half: "decoder", out: 3, norm } as const;
-  const graph = graphOf("decoder.out", channels, (graph, x) => lastConvolution(graph, x, last));
+  const graph = graphOf("decoder.out", channels, (graph, x) => {
+    const normed = silu(graph, norm(graph, x, "decoder.conv_norm_out"));
+    return blocks.convolve(graph, normed, "decoder.conv_out", 3);
+  });
   return [...steps, { kind: "last", graph }];
 }
 
@@ -241,45 +202,4 @@ function residualSteps(channels: number, layer: blocks.Residual): UpStep[] {
     return blocks.leaveResnet(graph, x, { ...layer, skip });
   });
   return [{ kind: "enter", graph: enter }, { kind: "leave", graph: leave }];
-}
-
-/** From the picture to the latent's size. */
-function downGraphs({ blockChannels, layersPerBlock, groups }: VaeConfig): GraphBuilder[] {
-  const norm = blocks.ownNorm(groups);
-  let channels = blockChannels[0]!; // there is a level
-  const first = channels;
-  const graphs = [
-    graphOf(
-      "encoder.conv_in",
-      3,
-      (graph, x) => blocks.convolve(graph, x, "encoder.conv_in", first),
-    ),
-  ];
-  for (const [level, out] of blockChannels.entries()) {
-    const block = `encoder.down_blocks.${level}`;
-    for (let layer = 0; layer < layersPerBlock; layer++) {
-      const name = `${block}.resnets.${layer}`;
-      graphs.push(
-        graphOf(name, channels, (graph, x) => blocks.resnet(graph, x, { name, out, norm })),
-      );
-      channels = out;
-    }
-    if (level === blockChannels.length - 1) break;
-    const name = `${block}.downsamplers.0`;
-    graphs.push(graphOf(name, out, (graph, x) => blocks.downsample(graph, x, name)));
-  }
-  return graphs;
-}
-
-function lastConvolution(
-  graph: GraphBuilder,
-  x: Node,
-  { half, out, norm }: {
-    readonly half: "encoder" | "decoder";
-    readonly out: number;
-    readonly norm: blocks.Norm;
-  },
-): Node {
-  const normed = silu(graph, norm(graph, x, `${half}.conv_norm_out`));
-  return blocks.convolve(graph, normed, `${half}.conv_out`, out);
 }

@@ -23,7 +23,7 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
     options,
     async () => {
       const { backend } = await openBackend({ backend: provider });
-      const session = await backend.load(encodeModel(VAE.decoder.middle.attention!));
+      const session = await backend.load(encodeModel(VAE.middle.attention!));
       const numbers = [0, 1, 2].map((seed) => normalNoise([1, 50, 512], seed));
       const names = ["q", "k", "v"];
       const tokens = Object.fromEntries(
@@ -52,7 +52,7 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
 
 Deno.test("wasm runs as many queries of 4096 pixels as attend() gives it", async () => {
   const { backend } = await openBackend({ backend: "wasm" });
-  const session = await backend.load(encodeModel(VAE.decoder.middle.attention!));
+  const session = await backend.load(encodeModel(VAE.middle.attention!));
   const pixels = backend.upload(normalNoise([1, 4096, 512], 1));
   const most = queriesAtOnce(pixels);
   assertEquals(most, 511);
