@@ -5,9 +5,9 @@
  */
 
 import { basename, dirname } from "node:path";
-import { openSafetensors } from "../assets/formats/safetensors.ts";
+import { openSafetensors, type Safetensors } from "../assets/formats/safetensors.ts";
 import { openDirectory } from "../assets/source.ts";
-import type { ConditionOptions } from "../engine/request.ts";
+import type { ConditionOptions, GenerateOptions } from "../engine/request.ts";
 import { AssetError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { readTensors } from "../worker/picture_conditions.ts";
@@ -30,20 +30,40 @@ export interface GivenConditions {
  * @throws {AssetError} When it cannot be read, or noise and labels differ in rows.
  */
 export async function readConditions(path: string): Promise<GivenConditions> {
+  return await reading(path, rowsOf);
+}
+
+/** The same for `generate`; a file may have no noise: then a seed makes it, and labels choose rows. */
+export async function readGiven(path: string): Promise<GenerateOptions> {
+  return await reading(path, async (file) => {
+    const conditions = await readTensors(file);
+    const isSeeded = !file.tensors.has("noise") && Object.keys(conditions).length > 0;
+    if (isSeeded) return { conditions };
+    const { given, noise, labels } = await rowsOf(file);
+    return { ...given, noise, labels };
+  });
+}
+
+async function reading<T>(path: string, use: (file: Safetensors) => Promise<T>): Promise<T> {
   const source = openDirectory(dirname(path));
   try {
-    const file = await openSafetensors(source, basename(path));
-    const noise = await file.readFloat32("noise");
-    const conditions = await readTensors(file);
-    const [[first, { dims: [rows = 0] }]] = [...Object.entries(conditions), ["", noise] as const];
-    const isLabelled = first === "" || file.tensors.has("label");
-    const labels = isLabelled ? await file.readIntegers("label") : [...Array(rows).keys()];
-    if (labels.length === noise.dims[0]) return { noise, labels, given: { conditions } };
-    throw new AssetError(
-      `Cannot use ${path}: ${isLabelled ? "label" : first} must have ${noise.dims[0]} rows, as ` +
-        `noise has: current value is ${labels.length}`,
-    );
+    return await use(await openSafetensors(source, basename(path)));
   } finally {
     await source.close();
   }
+}
+
+async function rowsOf(file: Safetensors): Promise<GivenConditions> {
+  const noise = await file.readFloat32("noise");
+  const conditions = await readTensors(file);
+  const [[first, { dims: [rows = 0] }]] = [...Object.entries(conditions), ["", noise] as const];
+  const isLabelled = first === "" || file.tensors.has("label");
+  const labels = isLabelled ? await file.readIntegers("label") : [...Array(rows).keys()];
+  if (labels.length === noise.dims[0]) return { noise, labels, given: { conditions } };
+  throw new AssetError(
+    `Cannot use ${file.path}: ${isLabelled ? "label" : first} must have ${
+      noise.dims[0]
+    } rows, as ` +
+      `noise has: current value is ${labels.length}`,
+  );
 }
