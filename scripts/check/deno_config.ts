@@ -12,6 +12,8 @@ export interface DenoConfig {
   readonly exports: Readonly<Record<string, string>>;
   /** Bare specifier → target. */
   readonly imports: Readonly<Record<string, string>>;
+  /** Name of a task → its command. */
+  readonly tasks: Readonly<Record<string, string>>;
   /** Which files `deno publish` takes. */
   readonly publish: { readonly include: readonly string[]; readonly exclude: readonly string[] };
 }
@@ -20,6 +22,7 @@ const paths = z.array(z.string()).default([]);
 const config: z.ZodType<DenoConfig> = z.object({
   exports: z.record(z.string(), z.string()).default({}),
   imports: z.record(z.string(), z.string()).default({}),
+  tasks: z.record(z.string(), z.string()).default({}),
   publish: z.object({ include: paths, exclude: paths }).prefault({}),
 });
 

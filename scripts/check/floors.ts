@@ -1,5 +1,6 @@
 /**
- * Checks that the house keeps its floors (design.md §3, README "map of the house").
+ * Checks that imports go down a floor and in no circle, that files and functions stay short, and that
+ * documents point to what is there. CONTRIBUTING.md gives the reasons.
  *
  * Run: `deno task floors`. Prints one line per fault and exits with 1, else says that floors hold.
  *
@@ -8,7 +9,9 @@
 
 import { findImports, findInCode, type Import } from "./scan_source.ts";
 import { readDenoConfig } from "./deno_config.ts";
-import { listFiles, readIgnored } from "./working_tree.ts";
+import { findDangling } from "./references.ts";
+import { findCircles, findLongFunctions } from "./structure.ts";
+import { listFiles, readIgnored, type TreeFile } from "./working_tree.ts";
 
 /** What the check looks at; made by hand in tests. */
 export interface House {
@@ -48,15 +51,29 @@ const TOP_LEVEL = new Set(
   ("deno.json deno.lock mod.ts src plans scripts tests README.md models LICENSE examples " +
     "CONTRIBUTING.md CHANGELOG.md").split(" "),
 );
+/** Made by a script, or a test of this check that needs paths that are not there. */
+const GENERATED = /page_script\.ts$|^tests\/scripts\/check\//;
 /** Files that are published and no code: a face may import them as JSON or bytes. */
 const PUBLISHED_ASSET = /^(?:(?:plans|models)\/|deno\.json$)/;
 
-/** All faults, one line each, file by file. */
+/** All faults, one line each, file by file; circles of imports last. */
 export function findFaults(house: House): string[] {
-  return [...house.files].flatMap(([path, source]) => [
+  const faults = [...house.files].flatMap(([path, source]) => [
     ...nameFaults(path),
     ...(isPublished(path) ? sourceFaults(path, source, house) : []),
   ]);
+  return [...faults, ...findCircles(importsOf(house))];
+}
+
+/** The files that each published file imports, of those that are here. */
+function importsOf({ files, imports }: House): ReadonlyMap<string, readonly string[]> {
+  const published = [...files].filter(([path]) => isPublished(path));
+  return new Map(published.map(([path, source]) => [
+    path,
+    findImports(source)
+      .map(({ specifier }) => resolvePath(path, mapSpecifier(specifier, imports), specifier))
+      .filter((target) => files.has(target)),
+  ]));
 }
 
 function isPublished(path: string): boolean {
@@ -80,6 +97,7 @@ function sourceFaults(path: string, source: string, { imports }: House): string[
   return [
     ...(lines > MAX_LINES ? [`${path} must have <= ${MAX_LINES} lines: has ${lines}`] : []),
     ...findImports(source).flatMap((found) => importFaults(path, found, imports)),
+    ...findLongFunctions(source).map((fault) => `${path}${fault}`),
     ...usesDeno.map((line) => `${path}:${line} uses Deno: only faces and assets/source.ts may`),
   ];
 }
@@ -107,7 +125,7 @@ function mapSpecifier(specifier: string, imports: House["imports"]): string {
 }
 
 /** Mapped targets are relative to deno.json at the root, written ones to the file. */
-function resolvePath(path: string, mapped: string, specifier: string): string {
+export function resolvePath(path: string, mapped: string, specifier: string): string {
   const base = new URL(mapped === specifier ? path : "deno.json", "file:///house/");
   const { pathname } = new URL(mapped, base);
   return pathname.startsWith("/house/") ? pathname.slice("/house/".length) : `..${pathname}`;
@@ -131,19 +149,38 @@ function roomOf(path: string): string {
   return room ?? top!;
 }
 
-/** Reads the working tree; the texts of published modules only. */
-async function readHouse(root: URL): Promise<House> {
+/** Reads the published modules among the files of the working tree. */
+async function readHouse(root: URL, tree: readonly TreeFile[]): Promise<House> {
   const files = new Map<string, string>();
-  for (const { path } of await listFiles(root, await readIgnored(root))) {
-    const text = isPublished(path) ? await Deno.readTextFile(new URL(path, root)) : "";
-    files.set(path, text);
+  for (const { path } of tree) {
+    files.set(path, isPublished(path) ? await Deno.readTextFile(new URL(path, root)) : "");
   }
   return { files, imports: (await readDenoConfig(root)).imports };
 }
 
+/** Documents and comments that point to what is not there, and a front page that is too long. */
+async function findProseFaults(root: URL, tree: readonly TreeFile[]): Promise<string[]> {
+  const { tasks } = await readDenoConfig(root);
+  const known = {
+    files: new Set(tree.map(({ path }) => path)),
+    tasks: new Set(Object.keys(tasks)),
+  };
+  const faults: string[] = [];
+  for (const { path } of tree) {
+    if (!/\.md$|^(?:src|scripts|tests)\/.*\.ts$|^mod\.ts$/.test(path) || GENERATED.test(path)) {
+      continue;
+    }
+    const text = await Deno.readTextFile(new URL(path, root));
+    faults.push(...findDangling(path, text, known));
+  }
+  return faults;
+}
+
 if (import.meta.main) {
-  const house = await readHouse(new URL("../../", import.meta.url));
-  const faults = findFaults(house);
+  const root = new URL("../../", import.meta.url);
+  const tree = await listFiles(root, await readIgnored(root));
+  const house = await readHouse(root, tree);
+  const faults = [...findFaults(house), ...await findProseFaults(root, tree)];
   for (const fault of faults) console.error(fault);
   if (faults.length > 0) Deno.exit(1);
   console.log(`${[...house.files.keys()].filter(isPublished).length} files, floors hold`);

@@ -61,7 +61,7 @@ function lineAt(source: string, index: number): number {
 }
 
 /** The same text at the same places, with blanks for what is in comments, strings and templates. Quotes stay. */
-function maskSource(source: string): string {
+export function maskSource(source: string): string {
   let masked = "";
   let at = 0;
   /** Per open template, how many braces are open inside its `${…}`. */

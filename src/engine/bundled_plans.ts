@@ -16,7 +16,6 @@ import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import { mayVisit } from "../sampler/solvers.ts";
-import type { ModelFacts } from "./pipeline.ts";
 
 /** A plan and what it is called. */
 export interface NamedPlan {
@@ -63,7 +62,7 @@ export function loadPlan(name: string): Plan {
  * @returns `undefined` when no bundled plan fits.
  */
 export async function findPlan(
-  model: Pick<ModelFacts, "sampler" | "fingerprint">,
+  model: { readonly sampler: SamplerDefaults; fingerprint(): Promise<string> },
   steps: number = model.sampler.steps,
 ): Promise<NamedPlan | undefined> {
   const facts = { sampler: model.sampler, fingerprint: await model.fingerprint() };

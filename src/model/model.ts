@@ -5,13 +5,19 @@
  * @module
  */
 
+import type { Manifest } from "../assets/manifest.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { ModelDirectory, OpenOptions } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import type { Decodable } from "./vae/autoencoder.ts";
-import type { ModelOrigin } from "./opened_model.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
+
+/** Facts of a model that its tensors do not tell, in the words of `model.json`: a packed copy says them. */
+export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
+  /** Its configuration as JSON. */
+  readonly config: unknown;
+}
 
 /** An opened model; its weights are read when they are needed. */
 export interface Model extends Decodable {

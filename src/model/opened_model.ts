@@ -9,15 +9,9 @@ import { withoutNotes } from "../assets/json.ts";
 import type { Manifest } from "../assets/manifest.ts";
 import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
-import type { Model, ModelChoice } from "./model.ts";
+import type { Model, ModelChoice, ModelOrigin } from "./model.ts";
 import { type Sampled, samplerOf } from "./model_sampler.ts";
 import { openAutoencoder } from "./vae/autoencoder.ts";
-
-/** Facts of a model that its tensors do not tell, in the words of `model.json`: a packed copy says them. */
-export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
-  /** Its configuration as JSON. */
-  readonly config: unknown;
-}
 
 /** What a configuration says of a model. */
 export type ModelShape = Omit<

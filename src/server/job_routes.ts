@@ -19,6 +19,7 @@ import { sendEvents } from "./sse.ts";
 /** Everything under `/v1/jobs`. */
 export function jobRoutes(server: ServerState): Hono {
   const app = new Hono();
+  const jobOf = (context: Context): Job => server.job(context.req.param("id") ?? "");
   app.post("/v1/jobs", async (context) => {
     const { limits, schemas, queue, defaults } = server;
     const body = parseBody(schemas.job, await readJson(context.req.raw, limits.body));
@@ -27,18 +28,19 @@ export function jobRoutes(server: ServerState): Hono {
     await expectFormat(spec.format);
     const job = queue.submit(spec);
     server.keep(job);
-    return context.json(viewOf(job), 202, { location: `${server.base}/v1/jobs/${job.id}` });
+    const location = `${server.base}/v1/jobs/${job.id}`;
+    return context.json(jobView(job, server.base), 202, { location });
   });
-  app.get("/v1/jobs/:id", (context) => context.json(viewOf(jobOf(context))));
+  app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context), server.base)));
   app.delete("/v1/jobs/:id", (context) => {
     const job = jobOf(context);
     job.cancel();
-    return context.json(viewOf(job));
+    return context.json(jobView(job, server.base));
   });
   app.get("/v1/jobs/:id/events", (context) => {
     const job = jobOf(context);
     const last = lastEventId(context);
-    return sendEvents(context, (signal) => eventsOf(job, last, signal));
+    return sendEvents(context, (signal) => eventsOf(job, server.base, { last, signal }));
   });
   app.get("/v1/jobs/:id/image", (context) => {
     const job = jobOf(context);
@@ -53,23 +55,17 @@ export function jobRoutes(server: ServerState): Hono {
     });
   });
   return app;
+}
 
-  function viewOf(job: Job): Readonly<Record<string, unknown>> {
-    return jobView(job, server.base);
-  }
-
-  async function* eventsOf(
-    job: Job,
-    last: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<LoggedEvent, void, undefined> {
-    for await (const logged of job.log.follow(last, signal)) {
-      yield logged.event === job.state && !job.isOpen ? { ...logged, data: viewOf(job) } : logged;
-    }
-  }
-
-  function jobOf(context: Context): Job {
-    return server.job(context.req.param("id") ?? "");
+/** What is logged of a job; its end comes with all that the job is. */
+async function* eventsOf(
+  job: Job,
+  base: string,
+  { last, signal }: { readonly last: number; readonly signal: AbortSignal },
+): AsyncGenerator<LoggedEvent, void, undefined> {
+  for await (const logged of job.log.follow(last, signal)) {
+    const isEnd = logged.event === job.state && !job.isOpen;
+    yield isEnd ? { ...logged, data: jobView(job, base) } : logged;
   }
 }
 

@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { normalNoise, philox } from "../../src/tensor/random.ts";
 
-/** *Source:* Random123 1.14, `tests/kat_vectors`, philox4x32 with 10 rounds. */
+/** *Source:* Random123 1.14, its `kat_vectors`, philox4x32 with 10 rounds. */
 const KNOWN_ANSWERS: readonly {
   readonly counter: Parameters<typeof philox>[0];
   readonly key: Parameters<typeof philox>[1];

@@ -16,7 +16,7 @@ import { PlanError } from "../../../src/errors.ts";
 import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 import { changeRates } from "./change_rates.ts";
 
-/** Scalar trajectory checked against the published analyzer (algorithms.md §1.3). */
+/** Scalar trajectory checked against the published analyzer. */
 const trajectory = [0, 16, 32, 44, 50, 52, 53, 53.25, 55.25, 57.25, 60.25, 63.25, 64.25]
   .map((value) => Float32Array.of(value));
 
