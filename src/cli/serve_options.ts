@@ -26,7 +26,7 @@ export const SERVE = table({
     plan: option(text("a plan"), "NAME|FILE  plan of requests that name none", { or: "auto" }),
     workers: option(whole(0, 64), "N  copies of the model; 0 is the server's thread", { or: 1 }),
     apiKeyFile: option(file(), "FILE  one key a line; INVARDIFF_API_KEYS has them by commas"),
-    rate: option(count, "N  requests a minute of each key (no limit)"),
+    rate: option(count, "N  requests for pictures a minute of each key (no limit)"),
     cors: option(origins, "ORIGIN,…  origins whose pages may ask (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),
     queue: option(count, "N  jobs that may wait (32)"),

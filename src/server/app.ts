@@ -98,7 +98,7 @@ function refusedJobRoutes(): Hono {
 function guards({ apiKeys = [], rateLimit }: AppOptions): MiddlewareHandler[] {
   return [
     ...(apiKeys.length > 0 ? [requireKey(apiKeys)] : []),
-    ...(rateLimit !== undefined ? [limitRate(rateLimit)] : []),
+    ...(rateLimit !== undefined ? [limitRate(rateLimit, { keyed: apiKeys.length > 0 })] : []),
   ];
 }
 

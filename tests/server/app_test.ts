@@ -111,13 +111,16 @@ Deno.test("with keys, only health and pictures behind URLs answer without one", 
   }
 });
 
-Deno.test("a key may ask so often, another as often again", async () => {
+Deno.test("a key may ask for pictures so often, another as often again, and look as often as it likes", async () => {
   const app = await toyApp([new ToyRenderer()], {
     apiKeys: KEYS,
     rateLimit: { perMinute: 1, burst: 2 },
   });
-  const ask = async (key: string): Promise<Response> =>
-    await app.request("/v1/models", { headers: { authorization: `Bearer ${key}` } });
+  const ask = async (key: string): Promise<Response> => {
+    const headers = { authorization: `Bearer ${key}` };
+    assertEquals((await app.request("/v1/models", { headers })).status, 200);
+    return await post(app, "/v1/images/generations", { label: 0 }, { headers });
+  };
   const statuses = [
     await ask(KEYS[0]!),
     await ask(KEYS[0]!),
@@ -127,6 +130,15 @@ Deno.test("a key may ask so often, another as often again", async () => {
   assertEquals(statuses.map(({ status }) => status), [200, 200, 429, 200]);
   assertEquals(statuses[2]!.headers.get("retry-after"), "60");
   assertEquals((await statuses[2]!.json()).error.code, "rate_limit_exceeded");
+});
+
+Deno.test("where there are no keys all clients have one rate, whatever keys they make up", async () => {
+  const app = await toyApp([new ToyRenderer()], { rateLimit: { perMinute: 1, burst: 2 } });
+  const ask = async (key: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${key}` };
+    return (await post(app, "/v1/images/generations", { label: 0 }, { headers })).status;
+  };
+  assertEquals([await ask("a"), await ask("b"), await ask("c")], [200, 200, 429]);
 });
 
 Deno.test("only pages of the listed origins may ask", async () => {
