@@ -71,8 +71,8 @@ async function optionsOf(
   const pairs = quantile?.map((pair) => pair.split("=")).map(([kind, q]) => [kind, Number(q)]);
   return {
     ...command,
-    ...(pairs && { levels: Object.fromEntries(pairs) }),
-    ...(conditions && { conditions: { ...await readConditions(conditions), seeds: [] } }),
+    levels: pairs && Object.fromEntries(pairs),
+    conditions: conditions === undefined ? undefined : await readConditions(conditions),
   };
 }
 

@@ -4,10 +4,9 @@
  * @module
  */
 
-import { type Conditions, seededConditions, sliceConditions } from "../calibrate/task.ts";
+import { seededConditions, sliceConditions } from "../calibrate/task.ts";
 import { comparedRuns, comparePlan, type Comparison } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
-import type { Engine } from "../engine/engine.ts";
 import { encodePng } from "../image/png.ts";
 import { resolvePlan } from "../engine/prepare.ts";
 import type { Model } from "../model/model.ts";
@@ -19,7 +18,7 @@ import {
   measurementOf,
   reportOf,
 } from "./compare_report.ts";
-import { type GivenConditions, readConditions } from "./conditions.ts";
+import { readConditions } from "./conditions.ts";
 import { contactSheet } from "./contact_sheet.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
@@ -33,9 +32,7 @@ const DEFAULT_COUNT = 16;
 
 /** Runs the command. */
 export async function compare(command: CompareCommand, signal: AbortSignal): Promise<void> {
-  for (const path of [command.out, command.record]) {
-    if (path !== undefined) await expectWritable(path);
-  }
+  await expectWritable(command.out, command.record);
   const wanted = await readWantedPlan(command);
   const given = command.conditions === undefined
     ? undefined
@@ -47,10 +44,12 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   try {
     const { named, reason } = await resolvePlan(pipeline.model, { plan: wanted ?? command.plan });
     if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);
-    const conditions = conditionsOf(pipeline, command, given);
+    const { count, seed, rounds } = command;
+    const conditions = given === undefined
+      ? seededConditions(pipeline, { runs: count ?? DEFAULT_COUNT, seed })
+      : sliceConditions(given, 0, count ?? given.labels.length);
     const weights = `weights ${precisionText(pipeline.precision)}`;
     announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);
-    const { rounds } = command;
     const task = { pipeline, plan: named.plan, conditions, rounds, signal };
     const total = comparedRuns(task) * named.plan.sampler.times.length;
     const comparison = await withProgress(
@@ -64,17 +63,6 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   } finally {
     await pipeline.close();
   }
-}
-
-function conditionsOf(
-  pipeline: Engine,
-  { count, seed }: CompareCommand,
-  given: GivenConditions | undefined,
-): Conditions {
-  if (given === undefined) {
-    return seededConditions(pipeline, { runs: count ?? DEFAULT_COUNT, seed });
-  }
-  return sliceConditions({ ...given, seeds: [] }, 0, count ?? given.labels.length);
 }
 
 /** What the files are made of. */

@@ -7,20 +7,10 @@
 import { basename, dirname } from "node:path";
 import { openSafetensors, type Safetensors } from "../assets/formats/safetensors.ts";
 import { openDirectory } from "../assets/source.ts";
-import type { ConditionOptions, GenerateOptions } from "../engine/request.ts";
+import type { Conditions } from "../calibrate/task.ts";
+import type { GenerateOptions } from "../engine/request.ts";
 import { AssetError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import { readTensors } from "../worker/picture_conditions.ts";
-
-/** One row of noise for each label. */
-export interface GivenConditions {
-  /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`. */
-  readonly noise: Tensor;
-  /** Class of each row; with text, its row of text. */
-  readonly labels: readonly number[];
-  /** What labels choose from, for a model of text. */
-  readonly given: ConditionOptions;
-}
 
 /**
  * Reads a safetensors file with `noise` (n, C, H, W) of floats and `label` (n) of integers; or, for a model
@@ -29,7 +19,7 @@ export interface GivenConditions {
  *
  * @throws {AssetError} When it cannot be read, or noise and labels differ in rows.
  */
-export async function readConditions(path: string): Promise<GivenConditions> {
+export async function readConditions(path: string): Promise<Conditions> {
   return await reading(path, rowsOf);
 }
 
@@ -53,13 +43,13 @@ async function reading<T>(path: string, use: (file: Safetensors) => Promise<T>):
   }
 }
 
-async function rowsOf(file: Safetensors): Promise<GivenConditions> {
+async function rowsOf(file: Safetensors): Promise<Conditions> {
   const noise = await file.readFloat32("noise");
   const conditions = await readTensors(file);
   const [[first, { dims: [rows = 0] }]] = [...Object.entries(conditions), ["", noise] as const];
   const isLabelled = first === "" || file.tensors.has("label");
   const labels = isLabelled ? await file.readIntegers("label") : [...Array(rows).keys()];
-  if (labels.length === noise.dims[0]) return { noise, labels, given: { conditions } };
+  if (labels.length === noise.dims[0]) return { noise, labels, given: { conditions }, seeds: [] };
   throw new AssetError(
     `Cannot use ${file.path}: ${isLabelled ? "label" : first} must have ${
       noise.dims[0]

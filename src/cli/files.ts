@@ -4,7 +4,9 @@
  * @module
  */
 
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { createReadStream } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { AssetError } from "../errors.ts";
@@ -15,25 +17,25 @@ import { AssetError } from "../errors.ts";
  * @throws {AssetError} When the directory cannot be written to.
  */
 export async function writeWhole(path: string, parts: Iterable<Uint8Array>): Promise<void> {
+  await writePartial({ path, parts }, (partial) => rename(partial, path));
+}
+
+/** Proves, before an hour of work, that files can be written where they are wanted. */
+export async function expectWritable(...paths: readonly (string | undefined)[]): Promise<void> {
+  for (const path of paths) if (path !== undefined) await writePartial({ path, parts: [] }, rm);
+}
+
+async function writePartial(
+  { path, parts }: { readonly path: string; readonly parts: Iterable<Uint8Array> },
+  finish: (partial: string) => Promise<void>,
+): Promise<void> {
   const partial = `${path}.${process.pid}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(partial, parts);
-    await rename(partial, path);
+    await finish(partial);
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => undefined); // the first error is the one to tell
-    throw new AssetError(`Cannot write ${path}: it must be writable: ${reason(cause)}`, { cause });
-  }
-}
-
-/** Proves, before an hour of work, that a file can be written where it is wanted. */
-export async function expectWritable(path: string): Promise<void> {
-  const probe = `${path}.${process.pid}.probe.tmp`;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(probe, "");
-    await rm(probe);
-  } catch (cause) {
     throw new AssetError(`Cannot write ${path}: it must be writable: ${reason(cause)}`, { cause });
   }
 }
@@ -68,21 +70,11 @@ export async function readText(path: string, most: number): Promise<string> {
 
 /** The first `most` bytes of a file or pipe, or all when there are fewer. */
 async function readStart(path: string, most: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(most);
-  let length = 0;
   try {
-    const file = await open(path);
-    try {
-      for (let read = -1; read !== 0 && length < most; length += read) {
-        read = (await file.read(bytes, length, most - length)).bytesRead;
-      }
-    } finally {
-      await file.close();
-    }
+    return Buffer.concat(await createReadStream(path, { end: most - 1 }).toArray());
   } catch (cause) {
     throw new AssetError(`Cannot read ${path}: it must be readable: ${reason(cause)}`, { cause });
   }
-  return bytes.subarray(0, length);
 }
 
 function reason(cause: unknown): string {

@@ -26,9 +26,7 @@ import { describeReport, reportOf } from "./report.ts";
 /** Runs the command. */
 export async function generate(words: GenerateWords, signal: AbortSignal): Promise<void> {
   const command = await withRecord(words);
-  for (const path of [command.out, command.latents]) {
-    if (path !== undefined) await expectWritable(path);
-  }
+  await expectWritable(command.out, command.latents);
   const options = await optionsOf(command);
   const onModel = (model: Model): Promise<void> => expectAble(model, command);
   const engine = await openFor(command, { signal, onModel });

@@ -83,14 +83,10 @@ function boundsOf(
   { rate, cors, publicUrl, queue, maxSteps, deadline }: ServeCommand,
 ): Partial<AppOptions> {
   return {
-    ...(rate !== undefined && { rateLimit: { perMinute: rate, burst: Math.max(1, rate / 6) } }),
-    ...(cors !== undefined && { corsOrigins: cors }),
-    ...(publicUrl !== undefined && { publicUrl }),
-    limits: {
-      ...(queue !== undefined && { queue }),
-      ...(maxSteps !== undefined && { steps: maxSteps }),
-      ...(deadline !== undefined && { deadlineSeconds: deadline }),
-    },
+    rateLimit: rate === undefined ? rate : { perMinute: rate, burst: Math.max(1, rate / 6) },
+    corsOrigins: cors,
+    publicUrl,
+    limits: { queue, steps: maxSteps, deadlineSeconds: deadline },
   };
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { MODEL_OPTIONS } from "./open.ts";
 import { file, list, text, webUrl, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
@@ -29,9 +30,11 @@ export const SERVE = table({
     rate: option(count, "N  requests for pictures a minute of each key (no limit)"),
     cors: option(origins, "ORIGIN,…  origins whose pages may ask (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),
-    queue: option(count, "N  jobs that may wait (32)"),
-    maxSteps: option(whole(1, 1000), "T  most sampling steps of a request (250)"),
-    deadline: option(count, "SECONDS  longest time from request to pictures (600)"),
+    queue: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
+    maxSteps: option(whole(1, 1000), "T  most steps of a request", { or: DEFAULT_LIMITS.steps }),
+    deadline: option(count, "SECONDS  from request to pictures", {
+      or: DEFAULT_LIMITS.deadlineSeconds,
+    }),
     quiet: flag("no line for each request"),
   },
   notes:

@@ -30,15 +30,15 @@ export interface AppOptions {
   /** Keys, one of which a client must send; without any, no key is needed. */
   readonly apiKeys?: readonly string[];
   /** How often each key may ask. */
-  readonly rateLimit?: RateLimit;
+  readonly rateLimit?: RateLimit | undefined;
   /** Origins whose pages may ask; none but our own unless given. */
-  readonly corsOrigins?: readonly string[];
+  readonly corsOrigins?: readonly string[] | undefined;
   /** Bounds; each has a default. */
   readonly limits?: Partial<ServerLimits>;
   /** What the page needs to generate in the browser; without it the page generates on the server only. */
   readonly page?: PageAssets;
   /** URL at which clients reach the server, path included; that of each request unless given. */
-  readonly publicUrl?: string;
+  readonly publicUrl?: string | undefined;
   /** Called for each request. */
   readonly log?: (entry: AccessEntry) => void;
   /** Called for each error of the server with the request's id; refusals, such as of a full queue, are none. */
