@@ -17,7 +17,7 @@ import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
-import { type RunResult, runSteps, type StepReport } from "../../src/engine/run.ts";
+import { type RunResult, runSteps, runToEnd, type StepReport } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
@@ -94,10 +94,7 @@ async function run(model: Model, executor: Executor, steps: readonly Step[]): Pr
   const request = resolveRequest(model, { labels: [1], steps: steps.length });
   const loop = runSteps({ model, executor, request, steps, features: new FeatureCache() });
   const reports: StepReport[] = [];
-  for (let next = await loop.next();; next = await loop.next()) {
-    if (next.done === true) return { result: next.value, reports };
-    reports.push(next.value);
-  }
+  return { result: await runToEnd(loop, (report) => void reports.push(report)), reports };
 }
 
 function ratio(

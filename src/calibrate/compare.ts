@@ -20,6 +20,7 @@ import { type Conditions, sliceConditions } from "./task.ts";
 import { psnr } from "../image/psnr.ts";
 import { ssim } from "../image/ssim.ts";
 import { median } from "./median.ts";
+import { runToEnd } from "../engine/run.ts";
 
 /** What to compare, on what. */
 export interface ComparisonTask {
@@ -178,13 +179,8 @@ function driver(
   let done = 0;
   const run = async (options: GenerateOptions): Promise<Timed> => {
     const started = performance.now();
-    const loop = pipeline.steps(options);
-    for (let next = await loop.next();; next = await loop.next()) {
-      if (next.done === true) {
-        return { generated: next.value, endToEndSeconds: (performance.now() - started) / 1000 };
-      }
-      onProgress?.(++done);
-    }
+    const generated = await runToEnd(pipeline.steps(options), () => onProgress?.(++done));
+    return { generated, endToEndSeconds: (performance.now() - started) / 1000 };
   };
   return async ({ labels, noise, given }) => {
     const options = {

@@ -22,6 +22,7 @@ import { announce, counted, tell, warn, withProgress, type WrittenFile } from ".
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan } from "./plan_file.ts";
 import { describeReport, reportOf } from "./report.ts";
+import { runToEnd } from "../engine/run.ts";
 
 /** Runs the command. */
 export async function generate(words: GenerateWords, signal: AbortSignal): Promise<void> {
@@ -79,12 +80,10 @@ async function runAll(
 ): Promise<Generated> {
   const output = command.out === undefined ? "latents" : "pictures";
   const run = engine.run(prepared, { signal, output });
-  return await withProgress({ total: engine.stepsOf(prepared), ...command }, async (step) => {
-    for (let next = await run.next();; next = await run.next()) {
-      if (next.done === true) return next.value;
-      step(next.value.done);
-    }
-  });
+  return await withProgress(
+    { total: engine.stepsOf(prepared), ...command },
+    (step) => runToEnd(run, ({ done }) => step(done)),
+  );
 }
 
 async function writeResults(

@@ -31,7 +31,7 @@ import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { withEncodedPrompts } from "./prompts.ts";
 import type { GenerateOptions, ResolvedRequest } from "./request.ts";
-import { type RunResult, runSteps, type StepReport } from "./run.ts";
+import { type RunResult, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
 /** What to open, from the inside. */
@@ -162,11 +162,8 @@ export class Engine implements Pipeline {
   }
 
   /** Runs to the end. */
-  async generate(options: GenerateOptions = {}): Promise<Generated> {
-    const run = this.steps(options);
-    for (let next = await run.next();; next = await run.next()) {
-      if (next.done === true) return next.value;
-    }
+  generate(options: GenerateOptions = {}): Promise<Generated> {
+    return runToEnd(this.steps(options));
   }
 
   /** Runs step by step, one batch of pictures after another; leaving the loop early frees everything. */

@@ -113,6 +113,22 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult,
   };
 }
 
+/** What steps come to; `onStep` is given each, and when it fails the steps free what they hold. */
+export async function runToEnd<Step, Result>(
+  steps: AsyncGenerator<Step, Result, undefined>,
+  onStep?: (step: Step) => void | Promise<void>,
+): Promise<Result> {
+  try {
+    for (let next = await steps.next();; next = await steps.next()) {
+      if (next.done === true) return next.value;
+      await onStep?.(next.value);
+    }
+  } catch (error) {
+    await steps.throw(error);
+    throw error;
+  }
+}
+
 /** Where a loop begins. */
 export interface StartingPoint {
   /** The run's conditioning. */

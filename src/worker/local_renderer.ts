@@ -16,6 +16,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, Renderer, RendererFacts } from "./renderer.ts";
 import type { RenderOptions } from "./renderer.ts";
+import { runToEnd } from "../engine/run.ts";
 
 /** What to open. */
 export interface LocalOptions extends PipelineOptions {
@@ -69,12 +70,12 @@ class LocalRenderer implements Renderer {
       output: "latents",
       signal,
     });
-    for (let next = await run.next();; next = await run.next()) {
-      if (next.done === true) return await this.#finish(next.value, signal);
-      const { index, steps, kind, seconds, keptBytes, estimate } = next.value;
+    const generated = await runToEnd(run, async (step) => {
+      const { index, steps, kind, seconds, keptBytes, estimate } = step;
       const preview = options.previews ? await this.#preview(estimate, signal) : undefined;
       options.onStep?.({ index, steps, kind, seconds, keptBytes, ...(preview && { preview }) });
-    }
+    });
+    return await this.#finish(generated, signal);
   }
 
   async counts(): Promise<{ values: number; sessions: number }> {
