@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";
+import { expectDims, type GraphBuilder, type Node } from "./graph.ts";
 import {
   add,
   concat,
@@ -17,52 +17,29 @@ import {
 } from "./operators.ts";
 import { productOf } from "./sizes.ts";
 
-/** A convolution's weights and how its window moves. */
+/** A convolution's weights. */
 export interface ConvolutionOptions {
-  /** `(out, in, k, k)`. */
+  /** `(out, in, k, k)`, k odd. */
   readonly weight: Node;
   /** `(out)`; absent = none. */
   readonly bias?: Node;
-  /** Zeros at the top, left, bottom and right. */
-  readonly pads: readonly [number, number, number, number];
-  /** Pixels between windows; 1 unless given. */
-  readonly stride?: number;
 }
 
-/** 2-D convolution of x `(N, in, H, W)`, as PyTorch's Conv2d. */
+/** 2-D convolution of x `(N, in, H, W)` with zeros around, which keep its size; as PyTorch's Conv2d. */
 export function convolution(
   graph: GraphBuilder,
   x: Node,
-  { weight, bias, pads, stride = 1 }: ConvolutionOptions,
+  { weight, bias }: ConvolutionOptions,
 ): Node {
-  const [batch, channels, height, width] = x.dims;
-  const [out, , kernel] = weight.dims;
+  const [batch, channels, ...sides] = x.dims;
+  const [out, , kernel] = weight.dims.map(Number);
   expectDims("Conv weight", weight.dims, [out!, channels!, kernel!, kernel!]);
   if (bias !== undefined) expectDims("Conv bias", bias.dims, [out!]);
-  const window = { kernel: Number(kernel), stride };
-  const dims = [
-    batch!,
-    out!,
-    windows(height!, { ...window, pad: pads[0] + pads[2] }),
-    windows(width!, { ...window, pad: pads[1] + pads[3] }),
-  ];
+  const pads = new Array<number>(4).fill((kernel! - 1) / 2);
   const operands = bias === undefined ? [x, weight] : [x, weight, bias];
-  return graph.apply("Conv", operands, dims, {
-    attributes: { kernel_shape: [window.kernel, window.kernel], pads, strides: [stride, stride] },
+  return graph.apply("Conv", operands, [batch!, out!, ...sides], {
+    attributes: { kernel_shape: [kernel!, kernel!], pads, strides: [1, 1] },
   });
-}
-
-/** How many windows fit in a padded side; of one known only at the run, a name for it. */
-function windows(
-  side: Dim,
-  { kernel, stride, pad }: {
-    readonly kernel: number;
-    readonly stride: number;
-    readonly pad: number;
-  },
-): Dim {
-  if (typeof side === "number") return Math.floor((side + pad - kernel) / stride) + 1;
-  return stride === 1 && pad === kernel - 1 ? side : `${side}/${stride}`;
 }
 
 /** Every pixel becomes 2 × 2 of the same numbers. */

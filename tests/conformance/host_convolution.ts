@@ -1,31 +1,24 @@
 /** The operators of `src/onnx/convolution.ts` on the host in float64: plain loops, nothing shared with ours. */
 import type { HostTensor } from "./host_operators.ts";
 
-/** How a window moves. */
-export interface HostWindow {
-  /** Zeros at the top, left, bottom and right. */
-  readonly pads: readonly [number, number, number, number];
-  /** Pixels between windows. */
-  readonly stride: number;
-}
-
-/** Sums over windows. */
+/** Sums over windows, with zeros around. */
 export function convolution(
   x: HostTensor,
   [weight, bias]: readonly [HostTensor, HostTensor],
-  { pads: [top, left, bottom, right], stride }: HostWindow,
 ): HostTensor {
   const [n, channels, height, width] = x.dims as [number, number, number, number]; // rank 4
   const [out, , kernel] = weight.dims as [number, number, number]; // rank 4
-  const down = Math.floor((height + top + bottom - kernel) / stride) + 1;
-  const across = Math.floor((width + left + right - kernel) / stride) + 1;
-  const result = { dims: [n, out, down, across], data: new Float64Array(n * out * down * across) };
+  const pad = (kernel - 1) / 2;
+  const result = {
+    dims: [n, out, height, width],
+    data: new Float64Array(n * out * height * width),
+  };
   return mapPixels(result, ([row, o, v, u]) => {
     let sum = bias.data[o]!;
     for (let c = 0; c < channels; c++) {
       for (let j = 0; j < kernel; j++) {
         for (let i = 0; i < kernel; i++) {
-          const [y, xs] = [v * stride + j - top, u * stride + i - left];
+          const [y, xs] = [v + j - pad, u + i - pad];
           if (y < 0 || xs < 0 || y >= height || xs >= width) continue;
           const pixel = x.data[((row * channels + c) * height + y) * width + xs]!;
           sum += pixel * weight.data[((o * channels + c) * kernel + j) * kernel + i]!;

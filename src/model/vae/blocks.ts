@@ -65,16 +65,13 @@ function affineOf(
 
 /** A 3 × 3 convolution that keeps the size. */
 export function convolve(graph: GraphBuilder, x: Node, name: string, out: number): Node {
-  return convolution(graph, x, { ...kernelOf(graph, x, { name, out, side: 3 }), pads: AROUND });
+  return convolution(graph, x, kernelOf(graph, x, { name, out, side: 3 }));
 }
 
 /** A 1 × 1 convolution: a linear layer over channels. */
 export function mixChannels(graph: GraphBuilder, x: Node, name: string, out: number): Node {
-  return convolution(graph, x, { ...kernelOf(graph, x, { name, out, side: 1 }), pads: NOWHERE });
+  return convolution(graph, x, kernelOf(graph, x, { name, out, side: 1 }));
 }
-
-const AROUND = [1, 1, 1, 1] as const;
-const NOWHERE = [0, 0, 0, 0] as const;
 
 function kernelOf(
   graph: GraphBuilder,

@@ -111,7 +111,7 @@ function residualSteps(name: string, width: number): UpStep[] {
 function double(graph: GraphBuilder, x: Node, name: string): Node {
   const width = Number(x.dims[1]);
   const weight = graph.parameter(`${name}.weight`, [width, width, 3, 3]); // and no bias
-  return convolution(graph, upsampleNearest(graph, x), { weight, pads: [1, 1, 1, 1] });
+  return convolution(graph, upsampleNearest(graph, x), { weight });
 }
 
 /** [0, 1] to [-1, 1]. */
