@@ -16,7 +16,7 @@ Deno.test("a plan of one token grid runs on another, whose times a shift has mov
   const sigmas = [1, 0.7, 0.2];
   const text = normalNoise([1, 2, 24], 1);
   const pooled = normalNoise([1, 20], 2);
-  const options = { text, pooled, steps: STEPS, guidance: 3.5 };
+  const options = { text, pooled, steps: STEPS, guidance: 3.5, output: "latents" } as const;
   const planFor = async (given: { readonly sigmas?: readonly number[] }) => {
     const { sampler: { times } } = resolveRequest(model, { ...options, grid, ...given });
     const run = { times, ...given, guidance: 3.5, tokenGrid: grid };

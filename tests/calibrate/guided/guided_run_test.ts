@@ -84,7 +84,8 @@ Deno.test("guided calibration gives a bound plan that reads back and runs", asyn
     assertEquals(plan.context.guidance, 4);
     assertEquals(plan.calibration?.seeds, [3, 4]);
     assertEquals(plan.rows.filter(([row]) => row?.text === "rrrrrr").length, 3); // half of 5, rounded
-    const { notices, latents } = await task.pipeline.generate({ plan, labels: [1], guidance: 4 });
+    const asked = { plan, labels: [1], guidance: 4, output: "latents" } as const;
+    const { notices, latents } = await task.pipeline.generate(asked);
     assertEquals(notices, []);
     assert(latents.data.every(Number.isFinite));
   });

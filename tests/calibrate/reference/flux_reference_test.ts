@@ -79,7 +79,8 @@ Deno.test("guided and search calibrate FLUX on features as they are kept, its sa
     for (const plan of [guided, found]) {
       assertEquals(parsePlan(formatPlan(plan)), plan);
       const { noise, labels, given } = sliceConditions(conditions, 0, 1);
-      const { latents, notices } = await pipeline.generate({ ...given, noise, labels, plan });
+      const asked = { ...given, noise, labels, plan, output: "latents" } as const;
+      const { latents, notices } = await pipeline.generate(asked);
       assertEquals(notices, []);
       assert(latents.data.every(Number.isFinite));
     }

@@ -59,7 +59,8 @@ Deno.test("a search gives a bound plan within the budget that says what was trie
     );
     assert(tried.every((count) => count > 0) && tried.reduce((a, b) => a + b) <= trials);
     assertEquals(typeof parameters["start"], "string");
-    const { notices } = await pipeline.generate({ plan, labels: [1], guidance: 4 });
+    const asked = { plan, labels: [1], guidance: 4, output: "latents" } as const;
+    const { notices } = await pipeline.generate(asked);
     assertEquals(notices, []);
     assertEquals(await calibrateSearch(task), plan);
   });
