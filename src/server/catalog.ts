@@ -4,7 +4,6 @@
  * @module
  */
 
-import { PlanError } from "../errors.ts";
 import { type NamedPlan, offerOf, suits } from "../engine/bundled_plans.ts";
 import { choosePlan } from "../plan/choose.ts";
 import { oneOf } from "../nearest_names.ts";
@@ -115,23 +114,17 @@ export function requestedPlan(
 }
 
 function misfit(param: string, wanted: unknown, given: unknown): never {
-  throw new RequestError(
-    new PlanError(`Cannot use plan: ${param} must be ${wanted}: current value is ${given}`).message,
-    { code: "plan_does_not_fit", param },
-  );
-}
-
-/** The plan of a job, in brief. */
-export interface PlanView {
-  readonly id: string;
-  /** Equal for plans that make equal pictures. */
-  readonly digest: string;
-  /** How many times less arithmetic it takes on this model. */
-  readonly predicted_speedup: number;
+  throw new RequestError(`Cannot use plan: ${param} must be ${wanted}: current value is ${given}`, {
+    code: "plan_does_not_fit",
+    param,
+  });
 }
 
 /** A plan in brief; null when everything runs. */
-export function planView(plan: ServedPlan | undefined, { facts }: ServedModel): PlanView | null {
+export function planView(
+  plan: ServedPlan | undefined,
+  { facts }: ServedModel,
+): Readonly<Record<string, unknown>> | null {
   if (plan === undefined) return null;
   const { name: id, digest } = plan;
   return { id, digest, predicted_speedup: predictSpeedup(plan, facts.cost) };

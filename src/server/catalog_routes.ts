@@ -49,21 +49,18 @@ export function catalogRoutes(server: ServerState, features: ServerFeatures): Ho
       ? context.body(renderSvg(plan), 200, { "content-type": "image/svg+xml" })
       : context.body(formatPlan(plan), 200, { "content-type": "application/json" });
   });
-  app.get(
-    "/v1/capabilities",
-    async (context) => context.json(await capabilities(server, features)),
-  );
+  app.get("/v1/capabilities", async (context) => {
+    return context.json(await capabilities(server, features));
+  });
   return app;
 }
 
 function modelView(server: ServerState, model: ServedModel): Readonly<Record<string, unknown>> {
   const { facts, plans } = model;
-  const word = server.defaults.plan;
-  const fits = word === "auto" || word === "none" || plans.some(({ name }) => name === word);
-  const standard = requestedPlan(server.catalog, model, {
-    word: fits ? word : "none",
-    steps: undefined,
-  });
+  const asked = server.defaults.plan;
+  const fits = asked === "auto" || plans.some(({ name }) => name === asked);
+  const word = fits ? asked : "none";
+  const standard = requestedPlan(server.catalog, model, { word, steps: undefined });
   return {
     id: facts.id,
     object: "model",

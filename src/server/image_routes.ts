@@ -42,16 +42,14 @@ export function imageRoutes(server: ServerState): Hono {
 export function keptImageRoutes(server: ServerState): Hono {
   return new Hono().get("/v1/images/:name{(?!generations$)[^/]+}", (context) => {
     const image = server.images.get(context.req.param("name"));
-    if (image !== undefined) {
-      return context.body(image.bytes, 200, {
-        "content-type": image.type,
-        "cache-control": "private, max-age=600",
+    if (image === undefined) {
+      throw new RequestError("Image not found or expired", {
+        status: 404,
+        code: "image_not_found",
       });
     }
-    throw new RequestError("Image not found or expired", {
-      status: 404,
-      code: "image_not_found",
-    });
+    const headers = { "content-type": image.type, "cache-control": "private, max-age=600" };
+    return context.body(image.bytes, 200, headers);
   });
 }
 
@@ -84,13 +82,11 @@ function answerOf(
   { server, context }: { readonly server: ServerState; readonly context: Context },
 ): Readonly<Record<string, unknown>> {
   const { spec: { format, pictures }, result, times } = job;
+  const place = { extension: format, origin: context.req.url };
+  const urlOf = (bytes: Uint8Array<ArrayBuffer>): string =>
+    server.publish({ bytes, type: MEDIA_TYPES[format] }, place);
   const data = result!.images.map((bytes, i) => ({ // of a completed job
-    ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : {
-      url: server.publish({ bytes, type: MEDIA_TYPES[format] }, {
-        extension: format,
-        origin: context.req.url,
-      }),
-    }),
+    ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : { url: urlOf(bytes) }),
     seed: pictures[i]!.seed,
   }));
   const seconds = result!.conditioningSeconds + result!.loopSeconds;
@@ -126,8 +122,7 @@ async function* streamed(
   { n }: ImagesBody,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, undefined> {
-  const parameters = parametersOf(job.spec);
-  const created_at = Math.floor(job.times.created / 1000);
+  const shared = { created_at: Math.floor(job.times.created / 1000), ...parametersOf(job.spec) };
   const partials = Array.from({ length: n }, () => 0);
   try {
     for await (const { event, data } of job.log.follow(0, signal)) {
@@ -135,25 +130,16 @@ async function* streamed(
       const { image_index, b64_json } = data as { image_index: number; b64_json: string }; // as job.ts writes it
       const type = "image_generation.partial_image";
       const partial_image_index = partials[image_index]!++; // one for each picture
-      const partial = {
-        type,
-        b64_json,
-        partial_image_index,
-        image_index,
-        created_at,
-        ...parameters,
-      };
-      yield { event: type, data: partial };
+      const place = { image_index, partial_image_index };
+      yield { event: type, data: { type, b64_json, ...place, ...shared } };
     }
     if (signal.aborted) return;
     expectCompleted(job);
     for (const [image_index, bytes] of job.result!.images.entries()) { // of a completed job
       const type = "image_generation.completed";
       const { seed } = job.spec.pictures[image_index]!; // one for each image
-      const b64_json = toBase64(bytes);
-      const notices = noticesOf(job);
-      const image = { type, b64_json, image_index, created_at, ...parameters, seed, notices };
-      yield { event: type, data: image };
+      const image = { b64_json: toBase64(bytes), image_index, ...shared, seed };
+      yield { event: type, data: { type, ...image, notices: noticesOf(job) } };
     }
   } finally {
     job.cancel();

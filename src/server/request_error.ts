@@ -35,22 +35,18 @@ export class RequestError extends Error {
   }
 }
 
-/** An error as clients of OpenAI's API know it. */
-export interface ErrorBody {
-  readonly error: {
-    readonly message: string;
-    readonly type: string;
-    /** The field at fault, if one is. */
-    readonly param: string | null;
-    /** A word that programs can compare. */
-    readonly code: string;
-  };
-}
-
 /** An error, ready to be sent. */
 export interface Refusal {
   readonly status: number;
-  readonly body: ErrorBody;
+  /** As clients of OpenAI's API know it: `param` is the field at fault, `code` a word for programs. */
+  readonly body: {
+    readonly error: {
+      readonly message: string;
+      readonly type: string;
+      readonly param: string | null;
+      readonly code: string;
+    };
+  };
   /** Headers that go with it. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -70,26 +66,16 @@ const TABLE: readonly {
 
 /** What to answer to an error. */
 export function refusalOf(error: unknown): Refusal {
-  if (error instanceof RequestError) {
-    const { status, code, message, param, headers } = error;
-    return { status, headers, body: envelope(message, { status, code, param }) };
-  }
-  const row = TABLE.find(({ type }) => error instanceof type);
-  const { status, code } = row ?? { status: 500, code: "internal_error" };
-  const told = row?.tell === true && error instanceof Error;
-  const message = told ? error.message : "The server failed; see its log";
-  return { status, headers: {}, body: envelope(message, { status, code }) };
+  const known = error instanceof RequestError ? error : translated(error);
+  const { status, code, message, param = null, headers } = known;
+  return { status, headers, body: { error: { message, type: familyOf(status), param, code } } };
 }
 
-function envelope(
-  message: string,
-  { status, code, param }: {
-    readonly status: number;
-    readonly code: string;
-    readonly param?: string | undefined;
-  },
-): ErrorBody {
-  return { error: { message, type: familyOf(status), param: param ?? null, code } };
+function translated(error: unknown): RequestError {
+  const row = TABLE.find(({ type }) => error instanceof type);
+  const told = row?.tell === true && error instanceof Error;
+  const message = told ? error.message : "The server failed; see its log";
+  return new RequestError(message, row ?? { status: 500, code: "internal_error" });
 }
 
 /** *Source:* the `type` of OpenAI's error objects. */

@@ -8,7 +8,7 @@ import type { MiddlewareHandler } from "hono";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";
-import { type Counter, type Histogram, MetricRegistry } from "./metric_registry.ts";
+import { MetricRegistry } from "./metric_registry.ts";
 import type { BatchQueue } from "./batch_queue.ts";
 
 /** One request, as the access log has it. */
@@ -33,25 +33,22 @@ const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
 /** The metrics of a server. */
 export class ServerMetrics {
   readonly registry: MetricRegistry = new MetricRegistry();
-  readonly #requests: Counter;
-  readonly #jobs: Counter;
-  readonly #pictures: Counter;
-  readonly #steps: Counter;
-  readonly #modules: Counter;
-  readonly #wait: Histogram;
-  readonly #duration: Histogram;
+  readonly #requests = this.registry.counter("http_requests_total", "Requests by route and status");
+  readonly #jobs = this.registry.counter("jobs_total", "Jobs by how they ended");
+  readonly #pictures = this.registry.counter("pictures_total", "Pictures completed");
+  readonly #steps = this.registry.counter("steps_total", "Sampling steps by kind");
+  readonly #modules = this.registry.counter("modules_total", "Modules that were run or reused");
+  readonly #wait = this.registry.histogram(
+    "job_wait_seconds",
+    "From request to first step",
+    SECONDS,
+  );
+  readonly #duration = this.registry.histogram(
+    "job_seconds",
+    "From request to pictures",
+    SECONDS,
+  );
   #keptBytes = 0;
-
-  constructor() {
-    const { registry } = this;
-    this.#requests = registry.counter("http_requests_total", "Requests by route and status");
-    this.#jobs = registry.counter("jobs_total", "Jobs by how they ended");
-    this.#pictures = registry.counter("pictures_total", "Pictures completed");
-    this.#steps = registry.counter("steps_total", "Sampling steps by kind");
-    this.#modules = registry.counter("modules_total", "Modules that were run or reused");
-    this.#wait = registry.histogram("job_wait_seconds", "From request to first step", SECONDS);
-    this.#duration = registry.histogram("job_seconds", "From request to pictures", SECONDS);
-  }
 
   /** Reads the queue's counts whenever metrics are requested. */
   watch(queue: BatchQueue): void {
