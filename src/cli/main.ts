@@ -24,7 +24,10 @@ const EXIT_CODES: readonly (readonly [new (...args: never[]) => Error, number])[
   [TypeError, 2],
 ];
 
-if (import.meta.main) {
+if (import.meta.main) await main();
+
+/** Runs the process's own command line and ends it. For the package's `bin`: Node before 24.2 has no `import.meta.main`. */
+export async function main(): Promise<void> {
   const code = await run(process.argv.slice(2));
   process.stdout.write("", () => { // when all is written
     if (code === INTERRUPTED) process.kill(process.pid, "SIGINT"); // a thread that loads bears no clearing up

@@ -1,7 +1,9 @@
 /**
  * The server for Bun.
  *
- *     PORT=8000 bun src/edge/bun.ts
+ *     PORT=8000 bun node_modules/@invardiff/edge/src/edge/bun.js
+ *
+ * In the package for npm, since Bun knows no `npm:` imports.
  *
  * @module
  */

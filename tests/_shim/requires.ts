@@ -13,6 +13,7 @@ export type Need =
   | "node"
   | "bun"
   | "packages"
+  | "registry"
   | "bundler"
   | "chromium"
   | "workerd"
@@ -62,6 +63,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
       const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
+  },
+  registry: {
+    lack: "npm's registry does not answer",
+    command: "npm ping",
+    find: () => runs("npm", "view", "zod@4.6.7", "version", "--fetch-retries=0"),
   },
   chromium: {
     lack: `no ${CHROMIUM}`,

@@ -1,5 +1,6 @@
 /** The service in each runtime, as its users start it, on a free port of the loopback. */
 import { findBun, withBundle } from "../_shim/bundled.ts";
+import { unpackPackage, withProject } from "../_shim/packed.ts";
 import type { Need } from "../_shim/requires.ts";
 import { ROOT, runWatched } from "../_shim/watched.ts";
 
@@ -41,8 +42,10 @@ export async function withServer<T>(
     case "deno":
       return await listening([Deno.execPath(), ...DENO_SERVE], use, { env });
     case "bun": {
-      const command = [await findBun(), "src/edge/bun.ts"] as const;
-      return await listening(command, use, { env: { ...env, PORT: "0" } });
+      return await withProject(async (project) => {
+        const script = new URL("src/edge/bun.js", await unpackPackage(project)).pathname;
+        return await listening([await findBun(), script], use, { env: { ...env, PORT: "0" } });
+      });
     }
     case "node":
       return await withBundle(new URL("node_server.ts", import.meta.url), async (path) => {

@@ -3,14 +3,14 @@ import { assertEquals } from "@std/assert";
 import { listPublished } from "../../scripts/check/size.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import { findBun } from "../_shim/bundled.ts";
+import { NAME, unpackPackage, withProject } from "../_shim/packed.ts";
 import { requires } from "../_shim/requires.ts";
 import { ROOT, runWatched } from "../_shim/watched.ts";
 
 const SECONDS = 120; // a project takes 5 on a free core
-const NAME = "@invardiff/edge";
 
 Deno.test("a Deno project that imports what is published, with two permissions, makes our picture", async () => {
-  await withProject(async (project) => {
+  await withConsumer(async (project) => {
     for (const { path } of await listPublished(ROOT)) {
       await copy(new URL(path, ROOT), new URL(`package/${path}`, project));
     }
@@ -26,30 +26,19 @@ Deno.test({
   ...await requires("a Bun project that imports the package", "bun", "packages"),
   name: "a Bun project that imports the packed package makes our picture",
   fn: async () => {
-    await withProject(async (project) => {
-      const tarball = new URL("package.tgz", project).pathname;
-      const pack = ["pack", "--quiet", "--allow-dirty", "--output", tarball];
-      await runWatched([Deno.execPath(), ...pack], { seconds: SECONDS });
-      const installed = new URL(`node_modules/${NAME}/`, project);
-      await Deno.mkdir(installed, { recursive: true });
-      const unpack = ["-xzf", tarball, "-C", installed.pathname, "--strip-components=1"];
-      await runWatched(["tar", ...unpack], { seconds: SECONDS });
+    await withConsumer(async (project) => {
+      await unpackPackage(project);
       await expectOurPicture([await findBun(), "consumer.ts"], project);
     });
   },
 });
 
-/** A folder with the consumer's program, which git ignores; its packages resolve to our `node_modules`. */
-async function withProject(use: (project: URL) => Promise<void>): Promise<void> {
-  const cache = new URL(".cache/", ROOT);
-  await Deno.mkdir(cache, { recursive: true });
-  const project = new URL(`file://${await Deno.makeTempDir({ dir: cache.pathname })}/`);
-  try {
+/** A project with the consumer's program. */
+async function withConsumer(use: (project: URL) => Promise<void>): Promise<void> {
+  await withProject(async (project) => {
     await copy(new URL("consumer.ts", import.meta.url), new URL("consumer.ts", project));
     await use(project);
-  } finally {
-    await Deno.remove(project, { recursive: true });
-  }
+  });
 }
 
 async function copy(from: URL, to: URL): Promise<void> {
