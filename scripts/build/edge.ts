@@ -8,6 +8,7 @@
  */
 
 import { gzipSync } from "node:zlib";
+import { runtimeFile } from "./runtime_file.ts";
 import { PARTS_INDEX, type PartsIndex } from "../../src/assets/parted_source.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -37,7 +38,10 @@ export async function buildEdge(folder: URL): Promise<EdgeBuild> {
   const script = new URL("script/", folder);
   await Deno.mkdir(script);
   await bundle(new URL("worker.js", script));
-  await Deno.copyFile(findWasm(), new URL("ort.wasm", script));
+  await Deno.copyFile(
+    await runtimeFile("ort-wasm-simd-threaded.wasm"),
+    new URL("ort.wasm", script),
+  );
   await Deno.writeTextFile(new URL("wrangler.jsonc", folder), WRANGLER);
   const sizes = await cutModel(assets);
   const scriptGz: Record<string, number> = {};
@@ -56,17 +60,13 @@ async function bundle(output: URL): Promise<void> {
     `import compiled from "./ort.wasm";\nimport { serveWorker } from "${workers}";\n\n` +
       `export default serveWorker(compiled);\n`,
   );
-  const external = ["*.wasm", "@jsquash/*"].flatMap((name) => ["--external", name]);
+  const external = ["*.wasm", "npm:@jsquash/*"].flatMap((name) => ["--external", name]);
   const config = ["--config", new URL("deno.json", ROOT).pathname];
   const options = ["--quiet", "--platform", "browser", "--minify", ...config, ...external];
   const args = ["bundle", ...options, "--output", output.pathname, entry.pathname];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
   await Deno.remove(entry);
   if (!success) throw new Error(`Cannot bundle the worker: ${new TextDecoder().decode(stderr)}`);
-}
-
-function findWasm(): URL {
-  return new URL(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm"));
 }
 
 /** Writes the model's files in parts, and their index. */

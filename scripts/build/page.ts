@@ -15,6 +15,7 @@
 import { createHash } from "node:crypto";
 import { RUNTIME_FOLDER } from "../../src/page/contract.ts";
 import { findImports } from "../check/scan_source.ts";
+import { runtimeFile } from "./runtime_file.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const OUT = new URL("dist/page/", ROOT);
@@ -46,10 +47,7 @@ export async function buildPage(
   const runtime = new URL(RUNTIME_FOLDER, OUT);
   await Deno.mkdir(runtime, { recursive: true });
   for (const file of RUNTIME_FILES) {
-    await Deno.copyFile(
-      new URL(import.meta.resolve(`onnxruntime-web/${file}`)),
-      new URL(file, runtime),
-    );
+    await Deno.copyFile(await runtimeFile(file), new URL(file, runtime));
   }
   await Deno.writeTextFile(stampFile, stamp);
   return true;

@@ -14,17 +14,21 @@ export interface DenoConfig {
   readonly imports: Readonly<Record<string, string>>;
   /** Name of a task → its command. */
   readonly tasks: Readonly<Record<string, string>>;
+  /** Name of a package → `npm:` with its version: the scope of the whole repository. */
+  readonly packages: Readonly<Record<string, string>>;
   /** Which files `deno publish` takes. */
   readonly publish: { readonly include: readonly string[]; readonly exclude: readonly string[] };
 }
 
 const paths = z.array(z.string()).default([]);
+const names = z.record(z.string(), z.string()).default({});
 const config: z.ZodType<DenoConfig> = z.object({
-  exports: z.record(z.string(), z.string()).default({}),
-  imports: z.record(z.string(), z.string()).default({}),
-  tasks: z.record(z.string(), z.string()).default({}),
+  exports: names,
+  imports: names,
+  tasks: names,
+  scopes: z.object({ "./": names }).prefault({}),
   publish: z.object({ include: paths, exclude: paths }).prefault({}),
-});
+}).transform(({ scopes, ...rest }) => ({ ...rest, packages: scopes["./"] }));
 
 /** Reads `deno.json` at the root; it may have comments. */
 export async function readDenoConfig(root: URL): Promise<DenoConfig> {

@@ -19,6 +19,8 @@ export interface House {
   readonly files: ReadonlyMap<string, string>;
   /** `imports` of deno.json. */
   readonly imports: Readonly<Record<string, string>>;
+  /** Its packages: name → `npm:` with the version that all of the house uses. */
+  readonly packages: Readonly<Record<string, string>>;
 }
 
 /** What lies directly in src; imports go to a lower floor or stay in the folder. */
@@ -91,12 +93,12 @@ function nameFaults(path: string): string[] {
   return faults;
 }
 
-function sourceFaults(path: string, source: string, { imports }: House): string[] {
+function sourceFaults(path: string, source: string, house: House): string[] {
   const lines = source.split("\n").length - (source.endsWith("\n") ? 1 : 0);
   const usesDeno = MAY_USE_DENO.test(path) ? [] : findInCode(source, /\bDeno\b/g);
   return [
     ...(lines > MAX_LINES ? [`${path} must have <= ${MAX_LINES} lines: has ${lines}`] : []),
-    ...findImports(source).flatMap((found) => importFaults(path, found, imports)),
+    ...findImports(source).flatMap((found) => importFaults(path, found, house)),
     ...findLongFunctions(source).map((fault) => `${path}${fault}`),
     ...usesDeno.map((line) => `${path}:${line} uses Deno: only faces and assets/source.ts may`),
   ];
@@ -105,13 +107,14 @@ function sourceFaults(path: string, source: string, { imports }: House): string[
 function importFaults(
   path: string,
   { specifier, line }: Import,
-  imports: House["imports"],
+  { imports, packages }: House,
 ): string[] {
   const mapped = mapSpecifier(specifier, imports);
-  if (/^(?:npm|node):/.test(mapped)) return [];
+  const isPackage = Object.values(packages).some((target) => `${mapped}/`.startsWith(`${target}/`));
+  if (isPackage || mapped.startsWith("node:")) return [];
   const target = mapped.startsWith(".") ? resolvePath(path, mapped, specifier) : undefined;
   const reason = target === undefined
-    ? "must be a relative file, npm:, node: or a name that deno.json maps to one"
+    ? "must be a relative file, node:, or npm: with a package and version of deno.json"
     : reasonAgainst(path, target);
   return reason === undefined ? [] : [`${path}:${line} imports ${target ?? specifier}: ${reason}`];
 }
@@ -155,7 +158,8 @@ async function readHouse(root: URL, tree: readonly TreeFile[]): Promise<House> {
   for (const { path } of tree) {
     files.set(path, isPublished(path) ? await Deno.readTextFile(new URL(path, root)) : "");
   }
-  return { files, imports: (await readDenoConfig(root)).imports };
+  const { imports, packages } = await readDenoConfig(root);
+  return { files, imports, packages };
 }
 
 /** Documents and comments that point to what is not there, and a front page that is too long. */

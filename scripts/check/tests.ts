@@ -15,7 +15,15 @@ const ALLOWED = ["net=127.0.0.1", "read", "env", "sys", "ffi", "run", "write"];
 export function testArguments(words: readonly string[]): readonly string[] {
   const named = words.some((word) => !word.startsWith("-"));
   const allowed = ALLOWED.map((permission) => `--allow-${permission}`);
-  return ["test", "--doc", "--trace-leaks", ...allowed, ...words, ...(named ? [] : PLACES)];
+  return [
+    "test",
+    "--doc",
+    "--trace-leaks",
+    "--lock=deno.lock",
+    ...allowed,
+    ...words,
+    ...(named ? [] : PLACES),
+  ];
 }
 
 if (import.meta.main) {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
+import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import { AssetError } from "../errors.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { Weights } from "./weights.ts";

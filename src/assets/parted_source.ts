@@ -7,7 +7,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { checkJson, parseJson } from "./json.ts";
 import {
   collect,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import type { Backend, BackendName, HostNumbers } from "./backend.ts";
 
 /** The part of an ONNX Runtime module that we call. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Tensor as OrtTensor } from "onnxruntime-common";
+import type { Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import { elementCount } from "../tensor/tensor.ts";
 import type { Value } from "./backend.ts";
 import { elementBytes } from "./element_type.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { InferenceSession } from "onnxruntime-common";
+import type { InferenceSession } from "npm:onnxruntime-common@1.30.0";
 import { BackendError } from "../errors.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { encodeModel } from "../onnx/model_proto.ts";

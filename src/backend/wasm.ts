@@ -31,7 +31,7 @@ export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
 /** All that WebAssembly can address in 32 bits: 4 GiB. */
 export const HEAP_LIMIT = 2 ** 32;
 
-type WasmOrt = typeof import("onnxruntime-web");
+type WasmOrt = typeof import("npm:onnxruntime-web@1.30.0");
 
 interface WasmRuntime {
   readonly ort: OrtModule;
@@ -111,8 +111,8 @@ function begun<T>(
 async function load(): Promise<WasmOrt> {
   try {
     return hasNodeModules()
-      ? await import("onnxruntime-web")
-      : await import("onnxruntime-web/wasm");
+      ? await import("npm:onnxruntime-web@1.30.0")
+      : await import("npm:onnxruntime-web@1.30.0/wasm");
   } catch (cause) {
     throw new BackendError("Cannot open wasm: onnxruntime-web must be installed", { cause });
   }

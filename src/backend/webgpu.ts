@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import { BackendError } from "../errors.ts";
 import { findAdapter, openPlainDevice } from "./adapter.ts";
 import type { Backend, HostNumbers } from "./backend.ts";
@@ -14,7 +14,7 @@ import { inTurn } from "./queue.ts";
 import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
 
-type WebGpuRuntime = typeof import("onnxruntime-web/webgpu");
+type WebGpuRuntime = typeof import("npm:onnxruntime-web@1.30.0/webgpu");
 
 /** What `--backend webgpu` needs where it is absent. */
 export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal or D3D12 " +
@@ -52,8 +52,8 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
 async function loadRuntime(): Promise<WebGpuRuntime> {
   try {
     return canSuspend()
-      ? await import("onnxruntime-web/jspi")
-      : await import("onnxruntime-web/webgpu");
+      ? await import("npm:onnxruntime-web@1.30.0/jspi")
+      : await import("npm:onnxruntime-web@1.30.0/webgpu");
   } catch (cause) {
     throw new BackendError("Cannot open webgpu: onnxruntime-web must be installed", { cause });
   }

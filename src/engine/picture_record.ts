@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { planDigest } from "../plan/digest.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
 import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";

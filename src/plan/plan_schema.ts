@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { PlanError } from "../errors.ts";
 import { CELL_NAMES, CELLS, STATE_NAMES, STATES } from "./cells.ts";
 import type { Plan } from "./plan.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../assets/json.ts";
 
 /** How a model is sampled unless the caller wants it otherwise. */

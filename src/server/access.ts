@@ -7,8 +7,8 @@
  * @module
  */
 
-import type { MiddlewareHandler } from "hono";
-import { timingSafeEqual } from "hono/utils/buffer";
+import type { MiddlewareHandler } from "npm:hono@4.13.19";
+import { timingSafeEqual } from "npm:hono@4.13.19/utils/buffer";
 import { RequestError } from "./request_error.ts";
 
 /** Requests that a key may make. */

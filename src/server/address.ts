@@ -9,7 +9,7 @@
  */
 
 import { createServer } from "node:http";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener } from "npm:@hono/node-server@2.1.9";
 
 /** An address that is ours. */
 export interface Address {

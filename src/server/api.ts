@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { RequestError } from "./request_error.ts";
 
 /** What may be asked for at most. */

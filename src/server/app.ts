@@ -4,11 +4,11 @@
  * @module
  */
 
-import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { cors } from "hono/cors";
-import { HTTPException } from "hono/http-exception";
-import { requestId } from "hono/request-id";
-import { secureHeaders } from "hono/secure-headers";
+import { type Context, Hono, type MiddlewareHandler } from "npm:hono@4.13.19";
+import { cors } from "npm:hono@4.13.19/cors";
+import { HTTPException } from "npm:hono@4.13.19/http-exception";
+import { requestId } from "npm:hono@4.13.19/request-id";
+import { secureHeaders } from "npm:hono@4.13.19/secure-headers";
 import { limitRate, requireKey } from "./access.ts";
 import type { AppOptions } from "./app_options.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Hono } from "hono";
+import { Hono } from "npm:hono@4.13.19";
 import { predictSpeedup } from "../plan/cost.ts";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { distance } from "fastest-levenshtein";
+import { distance } from "npm:fastest-levenshtein@1.0.16";
 import { type Classes, exactName } from "../engine/class_names.ts";
 import { aliasesOf, oneOf, wordsOf } from "../nearest_names.ts";
 

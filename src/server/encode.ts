@@ -97,8 +97,8 @@ type Encoder = (
 
 async function loadEncoder(format: "jpeg" | "webp"): Promise<Encoder> {
   const { default: encode } = format === "jpeg"
-    ? await import("@jsquash/jpeg/encode.js")
-    : await import("@jsquash/webp/encode.js");
+    ? await import("npm:@jsquash/jpeg@1.6.0/encode.js")
+    : await import("npm:@jsquash/webp@1.5.0/encode.js");
   return encode;
 }
 

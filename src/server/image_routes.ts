@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Context, Hono } from "hono";
+import { type Context, Hono } from "npm:hono@4.13.19";
 import { type ImagesBody, parseBody } from "./api.ts";
 import { toBase64 } from "./base64.ts";
 import { planView } from "./catalog.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Context, Hono } from "hono";
+import { type Context, Hono } from "npm:hono@4.13.19";
 import { parseBody } from "./api.ts";
 import type { ServerState } from "./server_state.ts";
 import { resolveSpec } from "./job_spec.ts";

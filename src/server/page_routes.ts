@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Context, Hono } from "hono";
+import { type Context, Hono } from "npm:hono@4.13.19";
 import { VERSION } from "../version.ts";
 import { ICON, renderShell } from "../page/shell.ts";
 import { STYLE } from "../page/style.ts";

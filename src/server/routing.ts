@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Hono, MiddlewareHandler } from "hono";
-import { getPath } from "hono/utils/url";
+import type { Hono, MiddlewareHandler } from "npm:hono@4.13.19";
+import { getPath } from "npm:hono@4.13.19/utils/url";
 
 /** The path of a request as routes are written: slashes that are doubled or at the end do not count. */
 export function routePath(request: Request): string {

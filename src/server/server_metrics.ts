@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "npm:hono@4.13.19";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";

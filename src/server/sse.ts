@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { Context } from "hono";
-import { streamSSE } from "hono/streaming";
+import type { Context } from "npm:hono@4.13.19";
+import { streamSSE } from "npm:hono@4.13.19/streaming";
 import { refusalOf } from "./request_error.ts";
 
 /** One event of a stream. */

@@ -12,7 +12,7 @@ import type { ConditionOptions } from "../engine/request.ts";
 import { FAMILIES } from "../model/families.ts";
 import type { Conditions } from "../model/scene.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 
 /** What pictures are conditioned on, and what people call it. */
 export interface PictureConditions extends ConditionOptions {

@@ -23,10 +23,12 @@ export async function withBundle<T>(
   const folder = await Deno.makeTempDir({ dir: cache.pathname });
   try {
     const path = `${folder}/bundle.mjs`;
-    const external = ["onnxruntime-web", "onnxruntime-web/*"].map((name) => `--external=${name}`);
-    const options = ["--quiet", "--platform", "deno", ...external, "--output", path];
+    const external = "--external=npm:onnxruntime-web@*";
+    const options = ["--quiet", "--platform", "deno", external, "--output", path];
     const bundle = [Deno.execPath(), "bundle", ...options, script.pathname] as const;
     await runWatched(bundle, { seconds: SECONDS });
+    const text = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, text.replace(/"npm:(onnxruntime-web)@[\d.]+/g, '"$1'));
     return await use(path);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -59,8 +59,8 @@ Deno.test("renderShell() has nothing inline, labels every field, and escapes wha
 });
 
 Deno.test("the runtime's folder has the version of onnxruntime-web in its name", async () => {
-  const { imports } = await readDenoConfig(new URL("../../", import.meta.url));
-  const version = imports["onnxruntime-web"]?.split("@").at(-1);
+  const { packages } = await readDenoConfig(new URL("../../", import.meta.url));
+  const version = packages["onnxruntime-web"]?.split("@").at(-1);
   assertEquals(RUNTIME_FOLDER, `ort-${version}/`);
 });
 

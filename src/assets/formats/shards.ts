@@ -6,7 +6,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { AssetError } from "../../errors.ts";
 import { checkJson } from "../json.ts";
 import { openSafetensors } from "./safetensors.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
-import { z } from "zod";
+import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
+import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
+import { z } from "npm:zod@4.6.7";
 import { AssetError } from "../../errors.ts";
 import { blobKey, type ContentHash } from "../store/content_hash.ts";
 import { type RemoteBlob, strongEtag } from "./download.ts";

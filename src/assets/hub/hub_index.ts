@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { AssetError } from "../../errors.ts";
 import type { ContentHash } from "../store/content_hash.ts";
 import { type HubLocation, isCommit } from "./hub_location.ts";

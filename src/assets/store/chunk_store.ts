@@ -181,9 +181,14 @@ class ChunkStore implements BlobStore {
   }
 }
 
+/** As Web Locks are, for type checks without a browser's types. */
+interface TabLocks {
+  request(name: string, use: () => Promise<void>): Promise<void>;
+}
+
 /** Resolves when no other tab has the lock; ours until `held` resolves. */
 async function lockTabs(key: string, held: Promise<void>): Promise<void> {
-  const locks = globalThis.navigator?.locks as LockManager | undefined; // absent outside of browsers
+  const locks: TabLocks | undefined = Reflect.get(globalThis.navigator ?? {}, "locks"); // browsers have them
   if (locks === undefined) return;
   await new Promise<void>((resolve, reject) => {
     locks.request(`invardiff ${key}`, () => (resolve(), held)).catch(reject);

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { sha1 } from "@noble/hashes/legacy.js";
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha1 } from "npm:@noble/hashes@2.4.0/legacy.js";
+import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
+import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 
 /** The identity of some bytes. */
 export interface ContentHash {

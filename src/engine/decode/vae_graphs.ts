@@ -159,7 +159,7 @@ export class VaeGraphs {
         const most = queriesAtOnce(tokens["q"]!); // before attention
         return attend(this.backend, tokens, { run: (some) => runOne(attention, some), most });
       });
-      const beside = mixed === undefined ? {} : { mixed };
+      const beside: Readonly<Record<string, Value>> = mixed === undefined ? {} : { mixed };
       return await whileAlive(beside, () => runOne(after, { x: y!, ...beside }));
     });
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
 import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";

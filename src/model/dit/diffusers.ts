@@ -9,7 +9,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { checkJson, textAt, withoutNotes } from "../../assets/json.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";

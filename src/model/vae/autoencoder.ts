@@ -4,7 +4,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import type { ModelDirectory, ModelPart } from "../../assets/model_dir.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";

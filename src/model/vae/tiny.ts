@@ -6,7 +6,7 @@
  * @module
  */
 
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { checkJson, withoutNotes } from "../../assets/json.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";

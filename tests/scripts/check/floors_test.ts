@@ -2,15 +2,14 @@ import { assertEquals } from "@std/assert";
 import { findFaults } from "../../../scripts/check/floors.ts";
 
 const imports = {
-  "zod": "npm:zod@4.6.7",
-  "@noble/hashes": "npm:@noble/hashes@2.4.0",
   "@std/assert": "./tests/_shim/assert.ts",
   "remote": "https://example.com/mod.ts",
 };
+const packages = { "zod": "npm:zod@4.6.7", "@noble/hashes": "npm:@noble/hashes@2.4.0" };
 
 /** Faults of a house with one file. */
 function faultsOf(path: string, source = ""): string[] {
-  return findFaults({ files: new Map([[path, source]]), imports });
+  return findFaults({ files: new Map([[path, source]]), imports, packages });
 }
 
 Deno.test("findFaults() lets imports go down a floor, stay in the folder and take errors.ts", () => {
@@ -77,13 +76,16 @@ Deno.test("findFaults() is not misled by comments, strings, templates and expres
   for (const source of sources) assertEquals(faultsOf("src/plan/a.ts", source), [], source);
 });
 
-Deno.test("findFaults() allows npm:, node: and mapped names, and no other place", () => {
-  const allowed = ["npm:zod@4", "node:fs/promises", "zod", "zod/mini", "@noble/hashes/sha2.js"];
-  for (const name of allowed) assertEquals(faultsOf("src/plan/a.ts", `import "${name}";`), []);
-  for (const name of ["lodash", "zodiac", "remote", "https://a.com/b.ts", "jsr:@std/fs", "/a.ts"]) {
+Deno.test("findFaults() allows node: and packages with their version, for importers that have no deno.json", () => {
+  const zod = "npm:zod@4.6.7";
+  for (const name of [zod, `${zod}/mini`, "npm:@noble/hashes@2.4.0/sha2.js", "node:fs/promises"]) {
+    assertEquals(faultsOf("src/plan/a.ts", `import "${name}";`), []);
+  }
+  const versions = ["npm:zod", "npm:zod@4", `${zod}1`, "zod", "zod/mini", "npm:lodash@4.0.0"];
+  for (const name of [...versions, "lodash", "remote", "https://a.com/b.ts", "jsr:@a/b", "/a.ts"]) {
     assertEquals(faultsOf("src/plan/a.ts", `import "${name}";`), [
       `src/plan/a.ts:1 imports ${name}: ` +
-      "must be a relative file, npm:, node: or a name that deno.json maps to one",
+      "must be a relative file, node:, or npm: with a package and version of deno.json",
     ]);
   }
 });
