@@ -111,6 +111,22 @@ const MODES: Readonly<Record<ModeName, Mode>> = {
   reference: { levels: { step: 0.61, attn: 0.2 }, run: calibrateReference },
 };
 
+/** Which modes take the options that not all take. */
+export const TAKEN_BY: Readonly<Record<ModeOption, readonly ModeName[]>> = {
+  levels: ["guided", "reference"],
+  targetSpeedup: ["guided", "search"],
+  timeBudget: ["guided"],
+  trials: ["search"],
+  warmup: ["guided", "reference"],
+  longest: ["guided"],
+};
+
+/** An option that not all modes take. */
+export type ModeOption = Extract<
+  keyof CalibrateOptions,
+  "levels" | "targetSpeedup" | "timeBudget" | "trials" | "warmup" | "longest"
+>;
+
 /** Names of the modes. */
 export const CALIBRATION_MODES: readonly ModeName[] = ["guided", "search", "reference"];
 
@@ -118,7 +134,8 @@ export const CALIBRATION_MODES: readonly ModeName[] = ["guided", "search", "refe
  * Records a model and chooses what to reuse at which step.
  *
  * @returns A plan that is bound to the model.
- * @throws {RangeError | TypeError} When an option is out of range, or no plan reaches the target.
+ * @throws {RangeError | TypeError} When an option is out of range or none of the mode's, or no plan reaches
+ * the target.
  * @throws {PlanError} When a feature is not finite, or the mode does not know the model's architecture.
  */
 export async function calibrate(
@@ -129,6 +146,10 @@ export async function calibrate(
   if (!Object.hasOwn(MODES, mode)) {
     const known = CALIBRATION_MODES.join(", ");
     throw new TypeError(`Cannot calibrate: mode must be one of ${known}: current value is ${mode}`);
+  }
+  for (const [name, modes] of Object.entries(TAKEN_BY)) {
+    if (modes.includes(mode) || options[name as ModeOption] === undefined) continue; // its own keys
+    throw new TypeError(`Cannot calibrate: ${name} must not be given in mode ${mode}`);
   }
   const engine = engineOf(pipeline);
   const { transformer } = engine.model;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CALIBRATION_MODES } from "../calibrate/mod.ts";
+import { CALIBRATION_MODES, type ModeName, type ModeOption, TAKEN_BY } from "../calibrate/mod.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { choice, decimal, file, list, text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
@@ -16,6 +16,12 @@ const levels = list(
 );
 const hasTarget = (asked: { readonly targetSpeedup?: number }): boolean =>
   asked.targetSpeedup !== undefined;
+
+const { levels: quantile, ...sameName } = TAKEN_BY;
+const OF_MODES = Object.entries({ quantile, ...sameName }) as [
+  Exclude<ModeOption, "levels"> | "quantile",
+  readonly ModeName[],
+][]; // its own keys
 
 /** The table of `calibrate`. */
 export const CALIBRATE = table({
@@ -35,9 +41,9 @@ export const CALIBRATE = table({
         "guided, .2 in mode reference: step=.61,attn=.2,mlp=.2 for DiT)",
     ),
     targetSpeedup: option(decimal(1), "X  guided, search: the least predicted speed-up"),
-    timeBudget: option(decimal(), "SECONDS  guided with a target: to measure plans", { or: 300 }),
-    trials: option(whole(1), "N  search: most plans to measure", { or: 200 }),
-    warmup: option(decimal(), "R  share of steps that is never reused at the start", { or: 0 }),
+    timeBudget: option(decimal(), "SECONDS  guided with a target: to measure plans (300)"),
+    trials: option(whole(1), "N  search: most plans to measure (200)"),
+    warmup: option(decimal(), "R  share of steps that is never reused at the start (0)"),
     longest: option(whole(1), "N  guided: oldest feature that may be loaded, in steps (any)"),
     runs: option(whole(1), "N  runs to record; run i has class i", { or: 16 }),
     seed: option(whole(), "S  run i has noise of S + i", { or: 42 }),
@@ -45,14 +51,15 @@ export const CALIBRATE = table({
     ...OUTPUT_OPTIONS,
   },
   forbidden: [
-    ["quantile", "in mode search, which chooses levels", ({ mode }) => mode === "search"],
+    ...OF_MODES.map(([name, modes]) =>
+      [
+        name,
+        `except in mode ${modes.join(" or ")}`,
+        ({ mode }: { readonly mode: ModeName }) => !modes.includes(mode),
+      ] as const
+    ),
     ["quantile", "with --target-speedup, which chooses levels", hasTarget],
-    ["targetSpeedup", "in mode reference", ({ mode }) => mode === "reference"],
-    ["longest", "but in mode guided", ({ mode }) => mode !== "guided"],
-    ["timeBudget", "but in mode guided", ({ mode }) => mode !== "guided"],
     ["timeBudget", "without --target-speedup", (values) => !hasTarget(values)],
-    ["trials", "but in mode search", ({ mode }) => mode !== "search"],
-    ["warmup", "in mode search", ({ mode }) => mode === "search"],
     ["runs", "with --conditions", ({ conditions }) => conditions !== undefined],
     ["seed", "with --conditions", ({ conditions }) => conditions !== undefined],
   ],

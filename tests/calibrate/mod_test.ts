@@ -46,6 +46,12 @@ Deno.test("calibrate() and compare() refuse options that cannot be, and leave no
       [{ mode: "fast" }, "mode must be one of guided, search, reference: current value is fast"],
       [{ mode: "search" }, "mode search needs a targetSpeedup"],
       [{ levels: { step: 2 } }, "level"],
+      [
+        { mode: "reference", targetSpeedup: 2 },
+        "targetSpeedup must not be given in mode reference",
+      ],
+      [{ trials: 9 }, "trials must not be given in mode guided"],
+      [{ mode: "search", targetSpeedup: 2, warmup: 0 }, "warmup must not be given in mode search"],
       [{ steps: 0 }, "steps must be an integer in 1 … 1000"],
     ];
     for (const [options, message] of wrong) {

@@ -181,13 +181,16 @@ const refused: readonly (readonly [string, string])[] = [
   ["--quantile step", "--quantile must be KIND=LEVEL with levels in 0 … 1, with commas between"],
   ["--quantile step=1.5", "--quantile must be KIND=LEVEL"],
   ["--mode search", "--target-speedup must be given in mode search"],
-  ["--mode reference --target-speedup 2", "--target-speedup must not be given in mode reference"],
+  [
+    "--mode reference --target-speedup 2",
+    "--target-speedup must not be given except in mode guided or search",
+  ],
   ["--target-speedup 1", "--target-speedup must be a number above 1"],
   ["--target-speedup 2 --quantile step=.5", "--quantile must not be given with --target-speedup"],
   ["--conditions f --seed 1", "--seed must not be given with --conditions"],
-  ["--mode reference --longest 2", "--longest must not be given but in mode guided"],
+  ["--mode reference --longest 2", "--longest must not be given except in mode guided"],
   ["--time-budget 9", "--time-budget must not be given without --target-speedup"],
-  ["--trials 9", "--trials must not be given but in mode search"],
+  ["--trials 9", "--trials must not be given except in mode search"],
   ["--runs 0", "--runs must be a whole number of at least 1"],
 ];
 
