@@ -9,14 +9,12 @@
  */
 
 import { FeatureCache } from "../engine/feature_cache.ts";
-import type { GenerateOptions } from "../engine/request.ts";
-import type { Engine } from "../engine/engine.ts";
-import { resolveRequest } from "../engine/request.ts";
 import { runSteps, type StepReport } from "../engine/run.ts";
 import { evenStep } from "../engine/segment/step_segments.ts";
 import { takeDown } from "../engine/device_values.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import { PlanError } from "../errors.ts";
+import { type CalibrationTask, requestOf } from "./task.ts";
 
 /** A series of features, one for each step. */
 export interface Trajectory {
@@ -62,30 +60,23 @@ function nextColumn(columns: Map<string, number>, kind: string): number {
   return column;
 }
 
-/** What is recorded. */
-export interface RecordOptions {
-  /** Of a branch in halves what lies between, as published calibrations measure, not the feature. */
-  readonly probe?: boolean;
-}
-
 /**
  * Runs every step in full and yields it with its features; leaving the loop early frees everything.
  *
+ * @param options With `probe`, of a branch in halves what lies between, as published calibrations measure.
  * @throws {PlanError} When a feature is not finite; names step and module.
  * @throws {RangeError} When an option is out of range.
  */
 export async function* recordSteps(
-  pipeline: Engine,
-  options: Omit<GenerateOptions, "plan">,
-  { probe = false }: RecordOptions = {},
+  task: Pick<CalibrationTask, "pipeline" | "conditions" | "steps" | "guidance" | "signal">,
+  { probe = false }: { readonly probe?: boolean } = {},
 ): AsyncGenerator<RecordedStep, void, undefined> {
-  const { model, executor, backend } = pipeline;
-  const request = resolveRequest(model, options);
+  const { pipeline: { model, executor, backend }, signal } = task;
+  const request = requestOf(task);
   const features = new FeatureCache();
   const { length } = model.transformer.modules;
   const keepAll = { ...evenStep({ kind: "run", keep: 1 }, length), storeHidden: true };
   const steps = Array.from({ length: request.steps }, (_, index) => ({ ...keepAll, index }));
-  const { signal } = options;
   const trajectories = trajectoriesOf(model.transformer);
   const run = { model, executor, request, steps, features, signal, probe };
   for await (const report of runSteps(run)) {

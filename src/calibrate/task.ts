@@ -12,6 +12,7 @@ import { makePlan } from "../plan/fit.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
 import type { Row } from "../plan/row.ts";
 import { normalRows } from "../tensor/random.ts";
+import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** A mode of calibration: records, decides, and returns a plan that is bound to the model. */
@@ -76,19 +77,17 @@ export function sliceConditions(
   first: number,
   count: number,
 ): Conditions {
-  const [rows = 0, ...rest] = noise.dims;
+  const [rows = 0] = noise.dims;
   if (labels.length !== rows || rows === 0) {
     throw new RangeError(
       `Cannot calibrate: labels must be at least 1 and as many as rows of noise (${rows}): ` +
         `current value is ${labels.length}`,
     );
   }
-  const size = noise.data.length / rows;
   const kept = labels.slice(first, first + count);
-  const data = noise.data.slice(first * size, (first + kept.length) * size);
   return {
     labels: kept,
-    noise: { dims: [kept.length, ...rest], data },
+    noise: sliceRows(noise, first, kept.length),
     seeds: seeds.slice(first, first + count),
     ...(given !== undefined && { given }),
   };

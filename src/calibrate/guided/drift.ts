@@ -55,25 +55,18 @@ interface RunOptions {
 
 /** `scores[trajectory][held][step]` of one run. */
 async function recordRun(
-  { pipeline, steps, guidance, signal, conditions, longest = steps }: CalibrationTask,
+  task: CalibrationTask,
   { run, onStep }: RunOptions,
 ): Promise<Float32Array[][]> {
-  const { labels, noise, given } = sliceConditions(conditions, run, 1);
+  const { pipeline, steps, longest = steps } = task;
+  const conditions = sliceConditions(task.conditions, run, 1);
   const trajectories = trajectoriesOf(pipeline.model.transformer);
   const scores = trajectories.map(() =>
     Array.from({ length: steps }, () => new Float32Array(steps))
   );
   const samples = trajectories.map(() => new Map<number, Float32Array>());
   const sample = sampler(SAMPLE_SIZE);
-  const request = {
-    ...given,
-    labels,
-    noise,
-    steps,
-    guidance,
-    ...(signal !== undefined && { signal }),
-  };
-  for await (const { index, features } of recordSteps(pipeline, request)) {
+  for await (const { index, features } of recordSteps({ ...task, conditions })) {
     for (const [t, feature] of features.entries()) {
       const current = sample(feature);
       for (const [held, earlier] of samples[t]!) {

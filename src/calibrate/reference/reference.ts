@@ -159,24 +159,17 @@ interface RunOptions {
 
 /** Rates of one run; keeps one feature of each trajectory between steps. */
 async function recordRun(task: CalibrationTask, options: RunOptions): Promise<RatesByKind> {
-  const { pipeline, steps, signal } = task;
   const { trajectories, masks } = options;
-  const { labels, noise, given } = sliceConditions(task.conditions, options.run, 1);
-  const rates = emptyRates(trajectories, steps);
+  const conditions = sliceConditions(task.conditions, options.run, 1);
+  const rates = emptyRates(trajectories, task.steps);
   const states = trajectories.map(({ kind, column }): TrajectoryState => {
     const reused = masks?.[kind]?.map((row) => row[column]!); // as wide as the rates it came from
     return { rate: NO_FEATURES, reference: undefined, reused };
   });
-  const guidance = guidanceOf(task);
-  const request = {
-    ...given,
-    labels,
-    noise,
-    steps,
-    guidance,
-    ...(signal !== undefined && { signal }),
-  };
-  for await (const { index, features } of recordSteps(pipeline, request, { probe: true })) {
+  const recorded = recordSteps({ ...task, conditions, guidance: guidanceOf(task) }, {
+    probe: true,
+  });
+  for await (const { index, features } of recorded) {
     const parts = features.flat();
     for (const [t, { kind, column }] of trajectories.entries()) {
       const rate = hear(states[t]!, parts[t]!); // one for each

@@ -30,11 +30,12 @@ function taskOf(pipeline: Engine): CalibrationTask {
 }
 
 Deno.test("recordSteps() yields every feature of every step and the latents of a plain run", async () => {
-  await withTask(async ({ pipeline, steps, guidance, conditions: { labels, noise } }) => {
+  await withTask(async (task) => {
+    const { pipeline, steps, guidance, conditions: { labels, noise } } = task;
     const { modules } = pipeline.model.transformer;
     const { latents } = await pipeline.generate({ labels, noise, steps, guidance, plan: "none" });
     let last: Float32Array | undefined;
-    for await (const step of recordSteps(pipeline, { labels, noise, steps, guidance })) {
+    for await (const step of recordSteps(task)) {
       assertEquals(step.features.length, 1 + modules.length);
       for (const [part] of step.features) assertEquals(part!.length, 4 * 16 * 48); // N, tokens, width
       last = step.latents.data;
@@ -46,15 +47,15 @@ Deno.test("recordSteps() yields every feature of every step and the latents of a
 Deno.test("recordDrift() is the median over runs of how far guided features drift", async () => {
   await withTask(async (task) => {
     const drifts = await recordDrift(task);
-    const { pipeline, steps, guidance, conditions } = task;
+    const { pipeline, conditions } = task;
     const { labels, noise: { data } } = conditions;
     const found: number[] = [];
     for (const [run, label] of labels.entries()) {
       const size = data.length / labels.length;
       const noise = { dims: [1, 4, 8, 8], data: data.slice(run * size, (run + 1) * size) };
       const features: Float32Array[] = [];
-      const options = { labels: [label], noise, steps, guidance };
-      for await (const step of recordSteps(pipeline, options)) features.push(step.features[3]![0]!);
+      const one = { ...task, conditions: { labels: [label], noise, seeds: [] } };
+      for await (const step of recordSteps(one)) features.push(step.features[3]![0]!);
       found.push(driftBetween(features[4]!, features[1]!));
     }
     assertEquals(drifts.length, trajectoriesOf(pipeline.model.transformer).length);
