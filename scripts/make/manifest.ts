@@ -14,7 +14,8 @@ import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import type { TensorEntry } from "../../src/assets/formats/safetensors_header.ts";
 import { openDirectory, type Source } from "../../src/assets/source.ts";
 import { fileWeights } from "../../src/assets/weights.ts";
-import { checkDitTensors, ditTensors, parseDitConfig } from "../../src/model/dit/config.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
+import { checkDitTensors } from "../../src/model/dit/dit.ts";
 
 const DIRECTORY = new URL("../../models/fashion-dit/", import.meta.url);
 const WEIGHTS = "weights.safetensors";
@@ -75,8 +76,8 @@ async function describe(source: Source): Promise<ManifestJson> {
   const file = await openSafetensors(source, WEIGHTS);
   const config = parseDitConfig(FACTS.config);
   const weights = fileWeights(file);
-  checkDitTensors(config, weights);
-  const subject = { architecture: FACTS.architecture, config, names: ditTensors(config).keys() };
+  const names = checkDitTensors(config, weights);
+  const subject = { architecture: FACTS.architecture, config, names };
   const hashes: [string, string][] = [];
   for (const [name, entry] of file.tensors) hashes.push([name, await hashOf(source, entry)]);
   return {

@@ -4,7 +4,7 @@
  *
  *     deno run --allow-write scripts/make/random_model.ts DiT-XL/2 /tmp/xl.safetensors
  */
-import { ditTensors } from "../../src/model/dit/config.ts";
+import { ditTensors } from "../../src/model/dit/dit.ts";
 import { writeRandomFile } from "./random_file.ts";
 import { publishedConfig } from "./random_weights.ts";
 

@@ -6,7 +6,8 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { embedderCopies, joinsOf } from "../../src/model/dit/diffusers.ts";
-import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
+import type { DitConfig } from "../../src/model/dit/config.ts";
+import { ditTensors } from "../../src/model/dit/dit.ts";
 import { describeVae, vaeTensors } from "../../src/model/vae/vae.ts";
 import { parseVaeConfig } from "../../src/model/vae/config.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";

@@ -5,7 +5,8 @@ import { ditModel } from "../../src/model/dit/open.ts";
 import { originOf } from "../../src/model/opened_model.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Weights } from "../../src/assets/weights.ts";
-import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
+import type { DitConfig } from "../../src/model/dit/config.ts";
+import { ditTensors } from "../../src/model/dit/dit.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 
 /** Published geometries: width, depth, heads. */

@@ -5,6 +5,8 @@
  */
 
 import { AssetError } from "../errors.ts";
+import { GraphBuilder, type Node } from "../onnx/graph.ts";
+import type { Transformer } from "./module_graph.ts";
 
 /** Names and shapes of tensors, as far as a configuration depends on them. */
 export interface TensorShapes {
@@ -38,4 +40,26 @@ export function checkTensors(
   throw new AssetError(
     `Cannot use weights: tensor ${extra} must not be there: it is not part of ${whole}`,
   );
+}
+
+/** Every tensor that the graphs of a transformer take, by name: what is built is what must be there. */
+export function tensorsOf(
+  { embedding, modules, head, conditioning, preparation }: Transformer,
+): Map<string, readonly number[]> {
+  const graph = new GraphBuilder("every part");
+  const { width, timeWidth, vectorWidth } = conditioning;
+  const vectors = (rows: number): readonly Node[] =>
+    Array.from({ length: rows }, (_, i) => graph.sharedInput(`modulation.${i}`, ["N", 1, width]));
+  let streams = embedding.build(graph, graph.input("latent", embedding.latentDims));
+  for (const { modulationRows, branch, merge } of modules) {
+    const features = branch(graph, streams, vectors(modulationRows));
+    streams = merge(graph, streams, vectors(modulationRows), features);
+  }
+  head.build(graph, streams, vectors(head.modulationRows));
+  const labels = graph.input("labels", vectorWidth === undefined ? ["R"] : ["R", vectorWidth]);
+  const condition = conditioning.embed(graph, graph.input("times", ["R", timeWidth]), labels);
+  for (const group of conditioning.groups) group.build(graph, condition);
+  const given = preparation?.inputs.map(({ name, dims }) => [name, graph.input(name, dims)]) ?? [];
+  preparation?.build(graph, Object.fromEntries(given));
+  return new Map(graph.parameters.map(({ name, dims }) => [name, dims.map(Number)]));
 }

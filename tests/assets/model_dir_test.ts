@@ -4,7 +4,8 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 import { fingerprint } from "../../src/assets/fingerprint.ts";
 import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { AssetError } from "../../src/errors.ts";
-import { ditTensors, parseDitConfig } from "../../src/model/dit/config.ts";
+import { parseDitConfig } from "../../src/model/dit/config.ts";
+import { ditTensors } from "../../src/model/dit/dit.ts";
 import { file, ramp } from "./files.ts";
 
 const EMBEDDED = new URL("../../models/fashion-dit/", import.meta.url);

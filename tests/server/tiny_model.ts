@@ -1,6 +1,7 @@
 /** A DiT of one block with random weights, whose latents are grey pixels: real, and quick. */
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
-import { type DitConfig, ditTensors } from "../../src/model/dit/config.ts";
+import type { DitConfig } from "../../src/model/dit/config.ts";
+import { ditTensors } from "../../src/model/dit/dit.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { randomNumbers } from "../../scripts/make/random_weights.ts";
 

@@ -8,7 +8,7 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
-import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";
+import type { TensorShapes } from "../tensor_shapes.ts";
 
 /** The original constructor's arguments. */
 export interface DitConfig {
@@ -123,45 +123,6 @@ export function inferDitConfig(shapes: TensorShapes): Readonly<Record<string, un
 /** Rows of the label table: the classes, and one null row when labels were dropped in training. */
 export function labelRows(config: DitConfig): number {
   return config.numClasses + (config.classDropoutProb > 0 ? 1 : 0);
-}
-
-/** Every tensor that an official state dict of this configuration has, but the optional `pos_embed`. */
-export function ditTensors(config: DitConfig): ReadonlyMap<string, readonly number[]> {
-  const { hiddenSize: width, inChannels, patchSize } = config;
-  const out = patchSize ** 2 * inChannels * (config.learnSigma ? 2 : 1);
-  const tensors = new Map<string, readonly number[]>([
-    ["x_embedder.proj.weight", [width, inChannels, patchSize, patchSize]],
-    ["x_embedder.proj.bias", [width]],
-    ["y_embedder.embedding_table.weight", [labelRows(config), width]],
-  ]);
-  const dense = (name: string, rows: number, columns: number): void => {
-    tensors.set(`${name}.weight`, [rows, columns]).set(`${name}.bias`, [rows]);
-  };
-  dense("t_embedder.mlp.0", width, 256);
-  dense("t_embedder.mlp.2", width, width);
-  const hidden = Math.trunc(width * config.mlpRatio);
-  for (let block = 0; block < config.depth; block++) {
-    dense(`blocks.${block}.adaLN_modulation.1`, 6 * width, width);
-    dense(`blocks.${block}.attn.qkv`, 3 * width, width);
-    dense(`blocks.${block}.attn.proj`, width, width);
-    dense(`blocks.${block}.mlp.fc1`, hidden, width);
-    dense(`blocks.${block}.mlp.fc2`, width, hidden);
-  }
-  dense("final_layer.adaLN_modulation.1", 2 * width, width);
-  dense("final_layer.linear", out, width);
-  return tensors;
-}
-
-/**
- * Proves that the tensors are those of the configuration.
- *
- * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
- */
-export function checkDitTensors(config: DitConfig, shapes: TensorShapes): void {
-  const wanted = new Map(ditTensors(config));
-  const tokens = (config.inputSize / config.patchSize) ** 2;
-  if (shapes.names.has("pos_embed")) wanted.set("pos_embed", [1, tokens, config.hiddenSize]);
-  checkTensors(wanted, shapes, "a DiT");
 }
 
 function consistent(config: DitConfig): DitConfig {

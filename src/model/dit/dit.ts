@@ -24,6 +24,7 @@ import {
   type Streams,
   type Transformer,
 } from "../module_graph.ts";
+import { checkTensors, type TensorShapes, tensorsOf } from "../tensor_shapes.ts";
 
 /** Modulation weights of one graph stay below this, or are one block's: wasm's heap never shrinks again. */
 const GROUP_BYTES = 4 << 20;
@@ -148,4 +149,28 @@ function modulationGroups(config: DitConfig): ModulationGroup[] {
     groups.push(modulationGroup(layers.slice(first, first + perGroup), width));
   }
   return groups;
+}
+
+/** Every tensor that an official state dict of this configuration has, but the optional `pos_embed`. */
+export function ditTensors(config: DitConfig): ReadonlyMap<string, readonly number[]> {
+  const { hiddenSize, inChannels, patchSize: p } = config;
+  const tensors = tensorsOf(dit(config));
+  tensors.delete("pos_embed");
+  // A convolution there, a linear layer here.
+  return tensors.set("x_embedder.proj.weight", [hiddenSize, inChannels, p, p]);
+}
+
+/**
+ * Proves that the tensors are those of the configuration.
+ *
+ * @returns Their names, but the optional one.
+ * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
+ */
+export function checkDitTensors(config: DitConfig, shapes: TensorShapes): readonly string[] {
+  const tensors = new Map(ditTensors(config));
+  const names = [...tensors.keys()];
+  const tokens = (config.inputSize / config.patchSize) ** 2;
+  if (shapes.names.has("pos_embed")) tensors.set("pos_embed", [1, tokens, config.hiddenSize]);
+  checkTensors(tensors, shapes, "a DiT");
+  return names;
 }

@@ -8,14 +8,8 @@ import type { ModelDirectory } from "../../assets/model_dir.ts";
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";
 import type { SamplerDefaults } from "../../sampler/config.ts";
-import { dit } from "./dit.ts";
-import {
-  checkDitTensors,
-  type DitConfig,
-  ditTensors,
-  inferDitConfig,
-  parseDitConfig,
-} from "./config.ts";
+import { checkDitTensors, dit } from "./dit.ts";
+import { type DitConfig, inferDitConfig, parseDitConfig } from "./config.ts";
 import { CLASS_NAMES, fromDiffusersDit, isDiffusersDit, underOriginalNames } from "./diffusers.ts";
 import { positionEmbedding } from "./embeddings.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
@@ -42,12 +36,12 @@ const ANY_BLOCK = "blocks.0.attn.qkv.weight";
 async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<Model> {
   const { json, weights } = await official(directory);
   const config = parseDitConfig(json);
-  checkDitTensors(config, weights);
+  const names = checkDitTensors(config, weights);
   return await openedModel(directory, choice, {
     shape: { ...ditModel(config), classNames: classNames(directory, config) },
     config,
     json,
-    stored: { weights, names: ditTensors(config).keys() },
+    stored: { weights, names },
     weights: withPositions(weights, config),
     sampled: {
       predicts: "noise",

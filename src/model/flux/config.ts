@@ -40,6 +40,9 @@ export interface FluxSizes {
   readonly M: number;
 }
 
+/** Width of an MLP as a multiple of the streams' width. *Source:* diffusers `transformer_flux.py`. */
+export const MLP_RATIO = 4;
+
 /** Width of a FLUX transformer's streams. */
 export function fluxWidth({ numHeads, headDim }: FluxConfig): number {
   return numHeads * headDim;

@@ -9,8 +9,7 @@ import * as operators from "../../onnx/operators.ts";
 import { mixJointly, project, type ProjectionNames } from "../blocks/joint_attention.ts";
 import { gatedModule } from "../blocks/modulation.ts";
 import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
-import { fluxWidth } from "./config.ts";
-import { MLP_RATIO } from "./tensors.ts";
+import { fluxWidth, MLP_RATIO } from "./config.ts";
 import { dense, feedForward, gatedAdd, modulatedNorm } from "../layers.ts";
 import type { Module } from "../module_graph.ts";
 

@@ -11,7 +11,8 @@ import type { SamplerDefaults } from "../../sampler/config.ts";
 import { CLASS_NAME, type FluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
 import { underDiffusersNames } from "./original.ts";
 import { CONDITIONS, DEFAULT_GRID, fluxScene } from "./scene.ts";
-import { checkFluxTensors, fluxTensors, isInShares, projectionShares } from "./tensors.ts";
+import { projectionShares } from "./single.ts";
+import { checkFluxTensors, isInShares } from "./tensors.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
 import { type ModelShape, openedModel } from "../opened_model.ts";
 import { type TensorPart, viewWeights } from "../tensor_views.ts";
@@ -33,12 +34,12 @@ async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise
   const weights = underDiffusersNames(directory.weights);
   const json = directory.manifest?.config ?? directory.config ?? inferFluxConfig(weights);
   const config = parseFluxConfig(json);
-  checkFluxTensors(config, weights);
+  const names = checkFluxTensors(config, weights);
   return await openedModel(directory, choice, {
     shape: fluxModel(config),
     config,
     json,
-    stored: { weights, names: fluxTensors(config).keys() },
+    stored: { weights, names },
     weights: withShares(weights, config),
     sampled: { predicts: "velocity", original: publishedSampler(config) },
   });

@@ -9,7 +9,7 @@
 
 import type { Weights } from "../../assets/weights.ts";
 import { AssetError } from "../../errors.ts";
-import { MLP_RATIO } from "./tensors.ts";
+import { MLP_RATIO } from "./config.ts";
 import { type TensorPart, viewWeights } from "../tensor_views.ts";
 
 type Parts = Map<string, readonly TensorPart[]>;

@@ -13,15 +13,34 @@ import { linearLayer } from "../../onnx/linear.ts";
 import * as operators from "../../onnx/operators.ts";
 import { mix, project } from "../blocks/joint_attention.ts";
 import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
-import { fluxWidth } from "./config.ts";
-import { MLP_RATIO, shareName } from "./tensors.ts";
+import { type FluxConfig, fluxWidth, MLP_RATIO } from "./config.ts";
 import { dense, modulatedNorm } from "../layers.ts";
 import type { BranchHalves, Module, Streams } from "../module_graph.ts";
+import type { TensorPart } from "../tensor_views.ts";
 
 /** Attention, then MLP. */
 export function singleModules(geometry: FluxGeometry, block: number): readonly Module[] {
   const prefix = `single_transformer_blocks.${block}`;
   return [attentionModule(geometry, prefix), mlpModule(geometry, prefix)];
+}
+
+/** The shares of every `proj_out`: attention's columns and the MLP's, by name. */
+export function projectionShares(
+  config: FluxConfig,
+): ReadonlyMap<string, Required<Omit<TensorPart, "rows">>> {
+  const width = fluxWidth(config);
+  const shares = new Map<string, Required<Omit<TensorPart, "rows">>>();
+  for (let block = 0; block < config.numSingleLayers; block++) {
+    const prefix = `single_transformer_blocks.${block}`;
+    const source = `${prefix}.proj_out.weight`;
+    shares.set(shareName(prefix, "attn"), { source, columns: [0, width] });
+    shares.set(shareName(prefix, "mlp"), { source, columns: [width, MLP_RATIO * width] });
+  }
+  return shares;
+}
+
+function shareName(prefix: string, part: "attn" | "mlp"): string {
+  return `${prefix}.proj_out.${part}.weight`;
 }
 
 /** Stream in which attention's share waits for the MLP's, `(N, S, D)`. */

@@ -10,7 +10,8 @@ import { openTorchCheckpoint } from "../../../src/assets/formats/torch_checkpoin
 import type { Weights } from "../../../src/assets/weights.ts";
 import { AssetError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
-import { ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
+import { parseDitConfig } from "../../../src/model/dit/config.ts";
+import { ditTensors } from "../../../src/model/dit/dit.ts";
 import { elementCount } from "../../../src/tensor/tensor.ts";
 import { joinBytes } from "../../../src/tensor/bytes.ts";
 import { counting, ramp } from "../files.ts";

@@ -1,13 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
-  checkDitTensors,
   type DitConfig,
-  ditTensors,
   inferDitConfig,
   labelRows,
   parseDitConfig,
 } from "../../../src/model/dit/config.ts";
+import { checkDitTensors, ditTensors } from "../../../src/model/dit/dit.ts";
 import type { TensorShapes } from "../../../src/model/tensor_shapes.ts";
 import { AssetError } from "../../../src/errors.ts";
 

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { buildSegment } from "../../../src/engine/segment/segment.ts";
 import { fullStep, stepParts } from "../../../src/engine/segment/step_segments.ts";
-import { dit } from "../../../src/model/dit/dit.ts";
-import { type DitConfig, ditTensors, parseDitConfig } from "../../../src/model/dit/config.ts";
+import { dit, ditTensors } from "../../../src/model/dit/dit.ts";
+import { type DitConfig, parseDitConfig } from "../../../src/model/dit/config.ts";
 import { GraphBuilder, type Node } from "../../../src/onnx/graph.ts";
 
 /** Sizes that differ from each other wherever they may. */

@@ -6,7 +6,8 @@ import { fullStep, stepParts } from "../../../src/engine/segment/step_segments.t
 import { flux } from "../../../src/model/flux/flux.ts";
 import { type FluxConfig, parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { gridIds } from "../../../src/model/flux/embeddings.ts";
-import { fluxTensors, projectionShares } from "../../../src/model/flux/tensors.ts";
+import { projectionShares } from "../../../src/model/flux/single.ts";
+import { fluxTensors } from "../../../src/model/flux/tensors.ts";
 import { GraphBuilder, type Node } from "../../../src/onnx/graph.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
