@@ -61,6 +61,18 @@ export function toPictures(latents: Tensor): Picture[] {
   });
 }
 
+/** Pixels as canvases and encoders of the web take them: RGBA, opaque unless the picture says otherwise. */
+export function toRgba(
+  { width, height, channels, pixels }: Picture,
+): { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> } {
+  const data = new Uint8ClampedArray(width * height * 4).fill(WHITE);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) data[i * 4 + c] = pixels[i * channels + (channels === 1 ? 0 : c)]!;
+    if (channels === 4) data[i * 4 + 3] = pixels[i * channels + 3]!;
+  }
+  return { width, height, data };
+}
+
 /**
  * Lays pictures of one size out in rows on white; pixels grow by nearest neighbour.
  *

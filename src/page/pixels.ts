@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Picture, toPictures } from "../image/picture.ts";
+import { toPictures, toRgba } from "../image/picture.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** RGBA, rows from the top; what a canvas takes and gives. */
@@ -19,17 +19,7 @@ const OPAQUE = 255;
 
 /** The first of the pictures `(n, 1 or 3, H, W)`. */
 export function pixelsOf(pictures: Tensor): Pixels {
-  return toPixels(toPictures(pictures)[0]!); // a rendering has at least one
-}
-
-/** Grey, RGB or RGBA to RGBA. */
-function toPixels({ width, height, channels, pixels }: Picture): Pixels {
-  const data = new Uint8ClampedArray(width * height * 4);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) data[i * 4 + c] = pixels[i * channels + (channels === 1 ? 0 : c)]!;
-    data[i * 4 + 3] = channels === 4 ? pixels[i * channels + 3]! : OPAQUE;
-  }
-  return { width, height, data };
+  return toRgba(toPictures(pictures)[0]!); // a rendering has at least one
 }
 
 /**

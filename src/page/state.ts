@@ -106,21 +106,11 @@ export function progressOf({ phase, seconds, kinds, loaded }: RunState): number 
 /** The state in a line. */
 export function statusLine(state: RunState): string {
   const { phase, words, seconds, kinds, eta } = state;
-  switch (phase) {
-    case "idle":
-    case "waiting":
-    case "loading":
-    case "failed":
-    case "finished":
-      return words;
-    case "running": {
-      const what = seconds.length === 0 ? "" : `, ${DONE[kinds[seconds.length - 1] ?? "full"]}`;
-      const rest = eta === undefined ? "" : ` · ${formatSeconds(eta)} left`;
-      return `${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
-    }
-    case "cancelled":
-      return `Cancelled after ${formatCount(seconds.length, "step")}.`;
-  }
+  if (phase === "cancelled") return `Cancelled after ${formatCount(seconds.length, "step")}.`;
+  if (phase !== "running") return words;
+  const what = seconds.length === 0 ? "" : `, ${DONE[kinds[seconds.length - 1] ?? "full"]}`;
+  const rest = eta === undefined ? "" : ` · ${formatSeconds(eta)} left`;
+  return `${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
 }
 
 /** What is said aloud: the turns of a run, not its steps. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Picture, toPictures } from "../image/picture.ts";
+import { type Picture, toPictures, toRgba } from "../image/picture.ts";
 import { encodePng } from "../image/png.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
@@ -86,7 +86,7 @@ async function encodeLossy(
   quality: number | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const encode = await loadEncoder(format);
-  const image = { ...rgba(picture), colorSpace: "srgb" } as ImageData; // no constructor of it in Bun and Node
+  const image = { ...toRgba(picture), colorSpace: "srgb" } as ImageData; // no constructor of it in Bun and Node
   return new Uint8Array(await encode(image, quality === undefined ? {} : { quality }));
 }
 
@@ -100,16 +100,4 @@ async function loadEncoder(format: "jpeg" | "webp"): Promise<Encoder> {
     ? await import("npm:@jsquash/jpeg@1.6.0/encode.js")
     : await import("npm:@jsquash/webp@1.5.0/encode.js");
   return encode;
-}
-
-function rgba(
-  { width, height, channels, pixels }: Picture,
-): { readonly width: number; readonly height: number; readonly data: Uint8ClampedArray } {
-  const data = new Uint8ClampedArray(width * height * 4).fill(255);
-  for (let pixel = 0; pixel < width * height; pixel++) {
-    for (let c = 0; c < 3; c++) {
-      data[pixel * 4 + c] = pixels[pixel * channels + (channels === 1 ? 0 : c)]!;
-    }
-  }
-  return { width, height, data };
 }
