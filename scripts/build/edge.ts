@@ -2,7 +2,8 @@
  * Builds the worker for Cloudflare and other hosts of workerd into `dist/worker`: script, WebAssembly, the
  * model in parts as static assets, and the deploy configuration. Then says how large they are.
  *
- * Run: `deno task build:edge [folder URL]`. Exits with 1 when something is larger than the host takes.
+ * Run: `deno task build:edge [folder] [entry]`, from the root; the entry is a module of your own, such as
+ * `examples/cloudflare/worker.js`. Exits with 1 when something is larger than the host takes.
  *
  * @module
  */
@@ -22,6 +23,9 @@ const PART_BYTES = 1 << 19;
 const MAX_SCRIPT_GZ = 10 * 2 ** 20;
 const MAX_ASSET = 25 * 2 ** 20;
 
+/** The worker that is the server and nothing else. */
+const OWN_ENTRY = new URL("worker.js", import.meta.url);
+
 /** What was built, in bytes. */
 export interface EdgeBuild {
   /** Gzipped size of each module of the script. */
@@ -30,14 +34,14 @@ export interface EdgeBuild {
   readonly assets: Readonly<Record<string, number>>;
 }
 
-/** Builds into a folder, which is emptied first. */
-export async function buildEdge(folder: URL): Promise<EdgeBuild> {
+/** Builds into a folder, which is emptied first; of the server alone unless an entry is given. */
+export async function buildEdge(folder: URL, entry?: URL): Promise<EdgeBuild> {
   await Deno.remove(folder, { recursive: true }).catch(() => {}); // it may not be there
   const assets = new URL("assets/model/", folder);
   await Deno.mkdir(assets, { recursive: true });
   const script = new URL("script/", folder);
   await Deno.mkdir(script);
-  await bundle(new URL("worker.js", script));
+  await bundle(new URL("worker.js", script), entry);
   await Deno.copyFile(
     await runtimeFile("ort-wasm-simd-threaded.wasm"),
     new URL("ort.wasm", script),
@@ -52,20 +56,12 @@ export async function buildEdge(folder: URL): Promise<EdgeBuild> {
 }
 
 /** Bundles the entry; its WebAssembly stays a module of its own, and encoders that workerd cannot compile stay out. */
-async function bundle(output: URL): Promise<void> {
-  const entry = new URL("entry.ts", output);
-  const workers = new URL("src/edge/workers.ts", ROOT).href;
-  await Deno.writeTextFile(
-    entry,
-    `import compiled from "./ort.wasm";\nimport { serveWorker } from "${workers}";\n\n` +
-      `export default serveWorker(compiled);\n`,
-  );
+async function bundle(output: URL, entry: URL = OWN_ENTRY): Promise<void> {
   const external = ["*.wasm", "npm:@jsquash/*"].flatMap((name) => ["--external", name]);
   const config = ["--config", new URL("deno.json", ROOT).pathname];
   const options = ["--quiet", "--platform", "browser", "--minify", ...config, ...external];
   const args = ["bundle", ...options, "--output", output.pathname, entry.pathname];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
-  await Deno.remove(entry);
   if (!success) throw new Error(`Cannot bundle the worker: ${new TextDecoder().decode(stderr)}`);
 }
 
@@ -136,7 +132,9 @@ function mib(bytes: number): string {
 }
 
 if (import.meta.main) {
-  const build = await buildEdge(new URL(Deno.args[0] ?? "dist/worker/", ROOT));
+  const [folder = "dist/worker/", entry] = Deno.args;
+  const own = entry === undefined ? undefined : new URL(entry, ROOT);
+  const build = await buildEdge(new URL(folder.replace(/\/?$/, "/"), ROOT), own);
   console.log(formatBuild(build));
   const faults = findOversize(build);
   for (const fault of faults) console.error(`Cannot deploy: ${fault}`);

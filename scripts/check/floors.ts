@@ -9,7 +9,7 @@
 
 import { findImports, findInCode, type Import } from "./scan_source.ts";
 import { readDenoConfig } from "./deno_config.ts";
-import { findDangling } from "./references.ts";
+import { findDangling, findLongPage } from "./references.ts";
 import { findCircles, findLongFunctions } from "./structure.ts";
 import { listFiles, readIgnored, type TreeFile } from "./working_tree.ts";
 
@@ -175,7 +175,8 @@ async function findProseFaults(root: URL, tree: readonly TreeFile[]): Promise<st
       continue;
     }
     const text = await Deno.readTextFile(new URL(path, root));
-    faults.push(...findDangling(path, text, known));
+    const { length } = new TextEncoder().encode(text);
+    faults.push(...findDangling(path, text, known), ...findLongPage(path, length));
   }
   return faults;
 }

@@ -7,8 +7,17 @@
  * @module
  */
 
-/** Where tests are: the README's and the sources' examples too. */
-const PLACES = ["mod.ts", "src", "tests", "README.md"];
+/** Where tests are: the code in documents and in comments too. */
+const PLACES = [
+  "mod.ts",
+  "src",
+  "examples",
+  "plans",
+  "scripts",
+  "tests",
+  "README.md",
+  "CONTRIBUTING.md",
+];
 const ALLOWED = ["net=127.0.0.1", "read", "env", "sys", "ffi", "run", "write"];
 
 /** The arguments of deno for these words: options go to `deno test`, anything else is a place. */

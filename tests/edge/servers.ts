@@ -71,6 +71,8 @@ const DENO_SERVE = [
 export interface WorkerdOptions {
   /** An ES module in front of the worker, which it imports as `./worker.js`. */
   readonly front?: string;
+  /** The worker's own entry, from the root; the server alone unless given. */
+  readonly entry?: string;
   /** Flags of V8. */
   readonly v8Flags?: readonly string[];
   /** Hears of all that the process prints. */
@@ -86,11 +88,13 @@ export async function withWorkerd<T>(
   try {
     const built = new URL(`file://${folder}/worker/`);
     const build = new URL("scripts/build/edge.ts", ROOT).pathname;
-    await runWatched([Deno.execPath(), "run", "-A", build, built.href], { seconds: SECONDS });
+    const entry = options.entry === undefined ? [] : [options.entry];
+    const args = ["run", "-A", build, built.href, ...entry] as const;
+    await runWatched([Deno.execPath(), ...args], { seconds: SECONDS });
     if (options.front !== undefined) await Deno.writeTextFile(`${folder}/front.js`, options.front);
     await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname, options));
-    const args = ["serve", "--experimental", `${folder}/config.capnp`, "--control-fd=1"];
-    return await listening([await findWorkerd(), ...args], use, { onPrint: options.onPrint });
+    const serve = ["serve", "--experimental", `${folder}/config.capnp`, "--control-fd=1"];
+    return await listening([await findWorkerd(), ...serve], use, { onPrint: options.onPrint });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { listPublished } from "../../scripts/check/size.ts";
 import { openEngine } from "../../src/engine/engine.ts";
+import { VERSION } from "../../src/version.ts";
 import { findBun } from "../_shim/bundled.ts";
 import { NAME, unpackPackage, withProject } from "../_shim/packed.ts";
 import { requires } from "../_shim/requires.ts";
@@ -15,7 +16,7 @@ Deno.test("a Deno project that imports what is published, with two permissions, 
       await copy(new URL(path, ROOT), new URL(`package/${path}`, project));
     }
     // Where JSR resolves, the link is not needed: it stands for the registry.
-    const config = { imports: { [NAME]: `jsr:${NAME}@^0.1.0` }, links: ["./package"] };
+    const config = { imports: { [NAME]: `jsr:${NAME}@^${VERSION}` }, links: ["./package"] };
     await Deno.writeTextFile(new URL("deno.json", project), JSON.stringify(config));
     const flags = ["--quiet", "--no-prompt", "--cached-only", "--allow-read", "--allow-env"];
     await expectOurPicture([Deno.execPath(), "run", ...flags, "consumer.ts"], project);

@@ -75,7 +75,7 @@ globalThis.latents = [...latents.data];
 `;
 }
 
-/** As the README says: one ES module; beside it the runtime's files, and the model where the program looks. */
+/** As src/edge/README.md says: one ES module; beside it the runtime's files, and the model where the program looks. */
 async function bundle(project: URL, run: Run): Promise<void> {
   const app = program('new URL("model/", location.href)');
   await Deno.writeTextFile(new URL("app.js", project), app);
