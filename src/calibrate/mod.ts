@@ -128,7 +128,7 @@ export type ModeOption = Extract<
 >;
 
 /** Names of the modes. */
-export const CALIBRATION_MODES: readonly ModeName[] = ["guided", "search", "reference"];
+export const CALIBRATION_MODES: readonly ModeName[] = Object.keys(MODES) as ModeName[]; // no others
 
 /**
  * Records a model and chooses what to reuse at which step.
