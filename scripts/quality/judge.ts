@@ -32,7 +32,7 @@ const BATCH = 100;
 /** Loads the judge. */
 export async function openJudge(backend: Backend): Promise<Judge> {
   const bytes = await Deno.readFile(new URL("judge.onnx", import.meta.url));
-  const session = await backend.load({ name: "judge", bytes, externalData: [], weightInputs: [] });
+  const session = await backend.load({ name: "judge", bytes, externalData: [] });
   const lookAtBatch = async (pictures: readonly Picture[]): Promise<Verdict> => {
     const image = backend.upload(asImage(pictures));
     try {

@@ -55,11 +55,8 @@ export class Executor {
 
   /** Loads nothing yet. */
   constructor(
-    /** Where steps run. */
     readonly backend: Backend,
-    /** What they compute. */
     readonly transformer: Transformer,
-    /** With which weights. */
     weights: Weights,
     /** Which of its weights are integers; absent = none. */
     readonly rounded?: RoundedLayers,

@@ -27,11 +27,8 @@ export class Sessions {
 
   /** Nothing is read or loaded before it is asked for. */
   constructor(
-    /** Where sessions run. */
     readonly backend: Backend,
-    /** With which weights. */
     readonly weights: Weights,
-    /** How. */
     readonly options: SessionsOptions = {},
   ) {}
 

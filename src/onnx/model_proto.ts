@@ -25,8 +25,6 @@ export interface OnnxModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Weights kept beside the message; the runtime finds each by its name. */
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
-  /** Weights that must be given as inputs at each run, in order. */
-  readonly weightInputs: readonly Node[];
 }
 
 /** Numbers of a weight: float32, the bits of float16, or the integers of a rounded one. */
@@ -89,7 +87,6 @@ export function encodeModel(graph: GraphBuilder, options: EncodeOptions = {}): O
     name: graph.name,
     bytes: modelProto(proto).finish(),
     externalData: external ? bound.map(({ node, data }) => ({ path: node.name, data })) : [],
-    weightInputs,
   };
 }
 

@@ -62,7 +62,7 @@ function fake({ create, run, ...provider }: Fakes = {}): Faked {
 
 function model(weightBytes = 0): OnnxModel {
   const externalData = weightBytes === 0 ? [] : [{ path: "w", data: new Uint8Array(weightBytes) }];
-  return { name: "model", bytes: new Uint8Array(10), externalData, weightInputs: [] };
+  return { name: "model", bytes: new Uint8Array(10), externalData };
 }
 
 const x = { dims: [1, 2], data: Float32Array.of(1, 2) };

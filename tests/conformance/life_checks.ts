@@ -220,7 +220,7 @@ async function checkBroken(backend: Backend): Promise<void> {
   };
   await withSum(backend, async () => {
     for (const [name, bytes] of Object.entries(broken)) {
-      const model = { name, bytes, externalData: [], weightInputs: [] };
+      const model = { name, bytes, externalData: [] };
       await refuses(() => backend.load(model), `load ${name} on ${backend.description}: `);
     }
     assertEquals(backend.live, { values: 0, sessions: 1 });

@@ -151,7 +151,6 @@ async function checkWeightForms(backend: Backend): Promise<void> {
   }
 
   const given = encodeModel(build());
-  assertEquals(given.weightInputs.map(({ name }) => name), [...tensors.keys()]);
   const session = await backend.load(given);
   const values = [["in.0", x] as const, ...tensors]
     .map(([name, tensor]) => [name, backend.upload(tensor)] as const);

@@ -39,14 +39,7 @@ export class VaeGraphs {
   readonly #breathe = breather();
 
   /** Loads nothing yet. */
-  constructor(
-    /** Where they run. */
-    readonly backend: Backend,
-    /** What they compute. */
-    readonly vae: Vae,
-    /** With which weights. */
-    weights: Weights,
-  ) {
+  constructor(readonly backend: Backend, readonly vae: Vae, weights: Weights) {
     // Each session would keep its largest pictures for itself, 3 GiB together for one of 256 × 256.
     this.#sessions = new Sessions(backend, weights, { memory: "freed" });
   }

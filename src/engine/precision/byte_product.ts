@@ -13,7 +13,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { GraphBuilder, type Node } from "../../onnx/graph.ts";
 import { encodeModel } from "../../onnx/model_proto.ts";
 import type { ByteType } from "../../onnx/quantized.ts";
-import { takeDown, whileAlive } from "../device_values.ts";
+import { runOnHost } from "../device_values.ts";
 
 const [ROWS, DEPTH, COLUMNS] = [16, 64, 32]; // kernels of every width have a whole tile of work
 const [UINT8, FLOAT] = [2, 1]; // TensorProto.DataType
@@ -25,10 +25,9 @@ export async function exactByteType(backend: Backend): Promise<ByteType> {
   const session = await backend.load(encodeModel(productGraph(), { weights }));
   try {
     const data = new Float32Array(ROWS * DEPTH).fill(BYTE);
-    const inputs = { x: backend.upload({ dims: [ROWS, DEPTH], data }) };
-    const { product } = await whileAlive(inputs, () => session.run(inputs, ["product"]));
-    const numbers = (await takeDown(backend, product!)).data; // the graph's only output
-    return numbers.every((number) => number === DEPTH * BYTE * WEIGHT) ? "int8" : "uint8";
+    const x = { dims: [ROWS, DEPTH], data };
+    const { product } = await runOnHost(backend, { x }, (on) => session.run(on, ["product"]));
+    return product!.data.every((number) => number === DEPTH * BYTE * WEIGHT) ? "int8" : "uint8"; // its output
   } finally {
     await session.dispose();
   }

@@ -59,16 +59,22 @@ const schema = z.strictObject({
  */
 export function parseVaeConfig(json: unknown): VaeConfig {
   const c = checkJson(withoutNotes(json), schema, "config.json of the VAE");
-  checkCounts(c.block_out_channels, {
-    down_block_types: c.down_block_types.length,
-    up_block_types: c.up_block_types.length,
-  });
-  checkGroups(c.block_out_channels, c.norm_num_groups);
+  const { block_out_channels: blockChannels, norm_num_groups: groups } = c;
+  for (const key of ["down_block_types", "up_block_types"] as const) {
+    const [count, wanted] = [c[key].length, blockChannels.length];
+    if (count !== wanted) {
+      refuse(`${key} must have ${wanted} parts, as block_out_channels has`, count);
+    }
+  }
+  const odd = blockChannels.find((size) => size % groups !== 0);
+  if (odd !== undefined) {
+    refuse(`block_out_channels must be multiples of norm_num_groups ${groups}`, odd);
+  }
   return {
-    blockChannels: c.block_out_channels,
+    blockChannels,
     layersPerBlock: c.layers_per_block,
     latentChannels: c.latent_channels,
-    groups: c.norm_num_groups,
+    groups,
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
     postQuantConv: c.use_post_quant_conv,
@@ -76,24 +82,7 @@ export function parseVaeConfig(json: unknown): VaeConfig {
   };
 }
 
-function checkCounts(
-  blocks: readonly number[],
-  counts: Readonly<Record<string, number>>,
-): void {
-  for (const [key, count] of Object.entries(counts)) {
-    if (count === blocks.length) continue;
-    throw new AssetError(
-      `Cannot read config.json of the VAE: ${key} must have ${blocks.length} parts, as ` +
-        `block_out_channels has: current value is ${count}`,
-    );
-  }
-}
-
-function checkGroups(blocks: readonly number[], groups: number): void {
-  const odd = blocks.find((size) => size % groups !== 0);
-  if (odd === undefined) return;
-  throw new AssetError(
-    `Cannot read config.json of the VAE: block_out_channels must be multiples of ` +
-      `norm_num_groups ${groups}: current value is ${odd}`,
-  );
+/** @throws {AssetError} Saying what a configuration must be. */
+export function refuse(wanted: string, value: unknown): never {
+  throw new AssetError(`Cannot read config.json of the VAE: ${wanted}: current value is ${value}`);
 }

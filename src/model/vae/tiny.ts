@@ -9,10 +9,10 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson, withoutNotes } from "../../assets/json.ts";
 import type { Weights } from "../../assets/weights.ts";
-import { AssetError } from "../../errors.ts";
 import { convolution, upsampleNearest } from "../../onnx/convolution.ts";
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
+import { refuse } from "./config.ts";
 import { checkDecoder, graphOf, reachOf, type UpStep, type Vae } from "./vae.ts";
 import { convolve } from "./blocks.ts";
 
@@ -49,10 +49,8 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
   const { decoder_block_out_channels: widths, num_decoder_blocks: blocks } = c;
   const width = widths[0]!; // there is a level
   if (widths.length !== blocks.length || widths.some((other) => other !== width)) {
-    throw new AssetError(
-      `Cannot read config.json of the VAE: decoder_block_out_channels must be ${blocks.length} ` +
-        `equal numbers, one for each of num_decoder_blocks: current value is ${widths}`,
-    );
+    const wanted = `${blocks.length} equal numbers, one for each of num_decoder_blocks`;
+    refuse(`decoder_block_out_channels must be ${wanted}`, widths);
   }
   const up = upSteps(width, blocks);
   const vae: Vae = {
