@@ -104,11 +104,3 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
 export function rowsPerPicture(scene: Scene, guidance: number): number {
   return scene.batch([0], { time: 0, guidance }).length;
 }
-
-/** Rows of a tensor `(n, …)` in another order, some twice or not at all. */
-export function chooseRows({ dims: [, ...rest], data }: Tensor, rows: readonly number[]): Tensor {
-  const size = elementCount(rest);
-  const chosen = new Float32Array(rows.length * size);
-  rows.forEach((row, i) => chosen.set(data.subarray(row * size, (row + 1) * size), i * size));
-  return { dims: [rows.length, ...rest], data: chosen };
-}

@@ -4,13 +4,14 @@
  * @module
  */
 
+import { joinRows, sliceRows } from "../../tensor/rows.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { ROTATION } from "./attention.ts";
 import type { FluxConfig } from "./config.ts";
 import { gridIds, gridOf, rotationTables, scaledTimeFeatures } from "./embeddings.ts";
 import { flux, TEXT_FEATURES } from "./flux.ts";
 import type { Condition } from "../module_graph.ts";
-import { chooseRows, type Scene, type SceneRequest } from "../scene.ts";
+import type { Conditions, Scene, SceneRequest } from "../scene.ts";
 
 /** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
 export const DEFAULT_GRID = [64, 64] as const;
@@ -48,7 +49,7 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
         textTokens: textTokens!,
       });
       return {
-        [TEXT_FEATURES]: chooseRows(text, batch.map(({ label }) => label)),
+        [TEXT_FEATURES]: joinRows(batch.map(({ label }) => sliceRows(text, label, 1))),
         [ROTATION.cos]: cos,
         [ROTATION.sin]: sin,
       };
@@ -99,14 +100,11 @@ function vectorOf(
 /** Names of the tensors that FLUX is conditioned on, as files have them; the first has a row for each condition. */
 export const CONDITIONS = ["text", "pooled", "image_ids"] as const;
 
-interface Text {
-  /** Text features `(n, M, W)`. */
-  readonly text?: Tensor;
-  /** Pooled text features `(n, P)`. */
-  readonly pooled?: Tensor;
-}
-
-function textOf({ jointDim, pooledDim }: FluxConfig, { conditions = {} }: SceneRequest): Text {
+/** Text features `(n, M, W)` and pooled ones `(n, P)`, or neither. */
+function textOf(
+  { jointDim, pooledDim }: FluxConfig,
+  { conditions = {} }: SceneRequest,
+): Conditions {
   const strange = Object.keys(conditions).find((name) => !CONDITIONS.some((it) => it === name));
   if (strange !== undefined) refuse("conditions", CONDITIONS.join(", "), strange);
   const { text, pooled } = conditions;
@@ -152,11 +150,8 @@ function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
   }
   checkFinite("image_ids", imageIds);
   if (grid !== undefined && grid[0] * grid[1] !== tokens) {
-    refuse(
-      "image_ids",
-      `${grid[0] * grid[1]} rows, as grid ${grid.join(" × ")} has tokens`,
-      tokens,
-    );
+    const wanted = `${grid[0] * grid[1]} rows, as grid ${grid.join(" × ")} has tokens`;
+    refuse("image_ids", wanted, tokens);
   }
   checkTokens("image_ids", tokens, noiseDims);
   const found = gridOf(imageIds);
@@ -187,7 +182,5 @@ function checkFinite(what: string, { data }: Tensor): void {
 }
 
 function refuse(what: string, wanted: string, value: unknown): never {
-  throw new RangeError(
-    `Cannot generate: ${what} must be ${wanted}: current value is ${value}`,
-  );
+  throw new RangeError(`Cannot generate: ${what} must be ${wanted}: current value is ${value}`);
 }
