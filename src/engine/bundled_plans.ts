@@ -32,6 +32,9 @@ const FILES: Readonly<Record<string, unknown>> = {
   "fashion-dit.ddim50.turbo": ddim50Turbo,
 };
 
+/** Each file is read once. */
+const loaded = new Map<string, Plan>();
+
 /** Names of the bundled plans. */
 export const bundledPlans: readonly string[] = Object.keys(FILES);
 
@@ -48,7 +51,13 @@ export const bundledPlans: readonly string[] = Object.keys(FILES);
  * @throws {PlanError} When there is none of that name.
  */
 export function loadPlan(name: string): Plan {
-  if (Object.hasOwn(FILES, name)) return planFromJson(FILES[name]);
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
+  if (Object.hasOwn(FILES, name)) {
+    const plan = planFromJson(FILES[name]);
+    loaded.set(name, plan);
+    return plan;
+  }
   throw new PlanError(
     `Cannot load plan: name must be ${oneOf(bundledPlans, name)}: current value is ${name}`,
   );
@@ -65,9 +74,11 @@ export async function findPlan(
   model: { readonly sampler: SamplerDefaults; fingerprint(): Promise<string> },
   steps: number = model.sampler.steps,
 ): Promise<NamedPlan | undefined> {
-  const facts = { sampler: model.sampler, fingerprint: await model.fingerprint() };
-  const fitting = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }))
-    .filter(({ plan }) => suits(plan, facts));
+  const named = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
+  const visited = named.filter(({ plan }) => visits(plan, model.sampler));
+  if (visited.length === 0) return undefined; // before the weights are read for their fingerprint
+  const fingerprint = await model.fingerprint();
+  const fitting = visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));
   return choosePlan(fitting, { word: "auto", steps, offerOf });
 }
 
@@ -76,8 +87,12 @@ export function suits(
   plan: Plan,
   { fingerprint, sampler }: { readonly fingerprint: string; readonly sampler: SamplerDefaults },
 ): boolean {
-  return plan.fingerprints.includes(fingerprint) && plan.sampler.name === sampler.name &&
-    hasOneSlot(plan) && mayVisit(sampler, plan.sampler.times);
+  return plan.fingerprints.includes(fingerprint) && visits(plan, sampler);
+}
+
+function visits(plan: Plan, sampler: SamplerDefaults): boolean {
+  const { name, times } = plan.sampler;
+  return name === sampler.name && hasOneSlot(plan) && mayVisit(sampler, times);
 }
 
 /** What the rule of choice looks at. */

@@ -48,6 +48,7 @@ export async function openedModel(
   const { id, manifest } = directory;
   const { transformer: { architecture }, latent: [channels = 0] } = shape;
   const identity = { architecture, config, names: [...stored.names] };
+  let known = manifest?.fingerprint; // told once: it is made of samples of every tensor
   return {
     ...shape,
     id,
@@ -55,7 +56,7 @@ export async function openedModel(
     sampler: await samplerOf(directory, choice.sampler, sampled),
     ...await openAutoencoder(directory, channels),
     origin: originOf(architecture, withoutNotes(json), manifest),
-    fingerprint: async () => manifest?.fingerprint ?? await fingerprint(stored.weights, identity),
+    fingerprint: async () => known ??= await fingerprint(stored.weights, identity),
     close: () => directory.close(),
   };
 }

@@ -3,14 +3,15 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openPipeline, PlanError } from "../../mod.ts";
 import type { Pipeline, PipelineOptions } from "../../mod.ts";
-import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { engineOf } from "../../src/engine/engine.ts";
+import { findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
+import { engineOf, openEngine } from "../../src/engine/engine.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { toPictures } from "../../src/image/picture.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
+const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 
 async function withPipeline(
   use: (pipeline: Pipeline) => Promise<void>,
@@ -114,4 +115,15 @@ Deno.test("openPipeline() takes a location alone, and engineOf() refuses what is
   assertEquals(pipeline.model.id, "dit-a");
   await pipeline.close();
   await assertRejects(async () => await Promise.resolve(engineOf({ ...pipeline })), TypeError);
+});
+
+Deno.test("a model's fingerprint is made once, and not for plans that its sampler could not follow", async () => {
+  const engine = await openEngine({ backend: "wasm", model: FLUX_A });
+  let samples = 0;
+  const fingerprint = engine.model.fingerprint;
+  const model = { ...engine.model, fingerprint: () => (samples++, fingerprint()) };
+  assertEquals(await findPlan(model), undefined); // no bundled plan is a flow's
+  assertEquals([samples, await fingerprint()], [0, await fingerprint()]);
+  await engine.close();
+  assertEquals(await fingerprint(), await fingerprint()); // its files are closed
 });
