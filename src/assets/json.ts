@@ -116,7 +116,8 @@ export function textAt(json: unknown, ...path: readonly PropertyKey[]): string |
   return typeof value === "string" ? value : undefined;
 }
 
-function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+/** What is at the end of a path of keys; `undefined` where there is nothing. */
+export function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   let value = json;
   for (const key of path) {
     if (typeof value !== "object" || value === null) return undefined;

@@ -5,6 +5,7 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { describe, valueAt } from "../assets/json.ts";
 import { RequestError } from "./request_error.ts";
 
 /** What may be asked for at most. */
@@ -112,20 +113,9 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
   const unknown = issue.code === "unrecognized_keys" ? issue.keys[0] : undefined;
   const param = unknown ?? (issue.path.length > 0 ? issue.path.join(".") : undefined);
   const what = unknown === undefined
-    ? `${param ?? "body"}: ${issue.message}: current value is ${show(valueAt(body, issue.path))}`
+    ? `${param ?? "body"}: ${issue.message}: current value is ${
+      describe(valueAt(body, issue.path))
+    }`
     : `${unknown} must not be given: this server does not have it`;
   throw new RequestError(`Cannot generate: ${what}`, { code: "invalid_value", param });
-}
-
-function valueAt(body: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined,
-    body,
-  );
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "undefined";
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
