@@ -6,11 +6,11 @@
 
 import { seededConditions, sliceConditions } from "../calibrate/task.ts";
 import { comparedRuns, comparePlan, type Comparison } from "../calibrate/compare.ts";
-import type { NamedPlan } from "../engine/bundled_plans.ts";
 import { encodePng } from "../image/png.ts";
 import { resolvePlan } from "../engine/prepare.ts";
 import type { Model } from "../model/model.ts";
 import { PlanError } from "../errors.ts";
+import type { Plan } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
 import {
   type ComparisonReport,
@@ -57,7 +57,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
       (onProgress) => comparePlan({ ...task, onProgress }),
     );
     const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
-    const files = await writeResults(command, { named, comparison, report });
+    const files = await writeResults(command, { ...named, ...comparison, report });
     warn(report.notices, command);
     tell({ report, text: describeComparison(report), files }, command);
   } finally {
@@ -65,16 +65,12 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   }
 }
 
-/** What the files are made of. */
-interface Results {
-  readonly named: NamedPlan;
-  readonly comparison: Comparison;
-  readonly report: ComparisonReport;
-}
-
 async function writeResults(
   command: CompareCommand,
-  { named: { plan }, comparison: { pictures }, report }: Results,
+  { plan, pictures, report }: Pick<Comparison, "pictures"> & {
+    readonly plan: Plan;
+    readonly report: ComparisonReport;
+  },
 ): Promise<WrittenFile[]> {
   const { out, record } = command;
   const files: WrittenFile[] = [];

@@ -51,8 +51,8 @@ export async function doctor(
   const memory = model === undefined ? undefined : await estimateMemory({
     model,
     pictures: count,
-    ...(plan !== undefined && { plan: (await readPlan(plan)).plan }),
-    ...(weights !== undefined && { weights }),
+    plan: plan === undefined ? plan : (await readPlan(plan)).plan,
+    weights,
   });
   const { name, reason } = await chooseBackend();
   const lines = [

@@ -37,9 +37,10 @@ export interface Result {
 
 /** Says the result on stdout, and where files were written. */
 export function tell({ report, text, files = [] }: Result, { json, quiet }: Output): void {
-  const paths = files.map(({ path }) => path);
-  if (json) print(JSON.stringify({ ...report, ...(files.length > 0 && { files: paths }) }) + "\n");
-  else if (!quiet) print(text + files.map(wroteText).join(""));
+  const paths = files.length > 0 && { files: files.map(({ path }) => path) };
+  const wrote = files.map(({ path, what }) => `wrote ${path} (${what})\n`);
+  if (json) process.stdout.write(JSON.stringify({ ...report, ...paths }) + "\n");
+  else if (!quiet) process.stdout.write(text + wrote.join(""));
 }
 
 /** Says on stderr what goes on; a report in JSON says it itself. */
@@ -87,12 +88,4 @@ export async function withProgress<T>(
 /** `1 picture`, `2 pictures`. */
 export function counted(count: number, thing: string): string {
   return `${count} ${thing}${count === 1 ? "" : "s"}`;
-}
-
-function wroteText({ path, what }: WrittenFile): string {
-  return `wrote ${path} (${what})\n`;
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
 }

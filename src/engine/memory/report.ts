@@ -31,9 +31,9 @@ export interface MemoryRequest {
   /** Sampling steps; the plan's, or the model's. */
   readonly steps?: number;
   /** What is kept between steps; without a plan nothing is. */
-  readonly plan?: Plan;
+  readonly plan?: Plan | undefined;
   /** Precision of the weights; the model's own unless given. */
-  readonly weights?: WeightPrecision;
+  readonly weights?: WeightPrecision | undefined;
 }
 
 /** What a model's run would take. */
