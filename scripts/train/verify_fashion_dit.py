@@ -1,4 +1,4 @@
-"""Proves that the definition in train_fashion_dit.py is the original DiT, by published weights and numbers.
+"""Proves that the definition in fashion_dit.py is the original DiT, by published weights and numbers.
 
     python3 scripts/train/verify_fashion_dit.py models/fashion-dit/weights.safetensors \\
         tests/golden/fashion-dit/golden.safetensors

@@ -84,7 +84,7 @@ Deno.test("importCacheBook() reuses FLUX joint attention only where both of its 
       disagree += attn[t][b] === context_attn[t][b] ? 0 : 1;
     }
   }
-  assertEquals(disagree, 10); // as the README of the reference numbers counts
+  assertEquals(disagree, 10); // as tests/golden/README.md says
 });
 
 Deno.test("importCacheBook() gives both Wan calls the same rows and computes row 0", () => {
