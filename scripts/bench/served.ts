@@ -29,6 +29,7 @@ export async function startServer(
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
+      `--lock=${new URL("deno.lock", ROOT).pathname}`,
       "--no-prompt",
       ...permissions,
       new URL("src/cli/main.ts", ROOT).pathname,

@@ -11,6 +11,9 @@ export interface WatchedOptions {
 /** The repository's root. */
 export const ROOT = new URL("../../", import.meta.url);
 
+/** For programs of the repository, so that they take the packages of these tests, and fetch none on the way. */
+export const LOCK = `--lock=${new URL("deno.lock", ROOT).pathname}`;
+
 /**
  * Runs a command to its end and returns what it printed; fails when it fails, and when it is late. What
  * blocks its thread cannot be stopped from inside, so the watchdog is another process: this one.
@@ -49,5 +52,5 @@ export function denoAllowing(
   ...args: readonly string[]
 ): [string, ...string[]] {
   const allowed = permissions.map((name) => `--allow-${name}`);
-  return [Deno.execPath(), "run", "--no-prompt", ...allowed, script.pathname, ...args];
+  return [Deno.execPath(), "run", LOCK, "--no-prompt", ...allowed, script.pathname, ...args];
 }

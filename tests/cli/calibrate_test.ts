@@ -6,6 +6,7 @@ import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { file } from "../assets/files.ts";
+import { LOCK } from "../_shim/watched.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const DIT_A = new URL("../golden/dit-a/", import.meta.url).pathname;
@@ -26,7 +27,7 @@ async function calibrate(...args: readonly string[]): Promise<Outcome> {
 function command(args: readonly string[]): Deno.Command {
   const allowed = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--no-check"];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", ...allowed, MAIN, "calibrate", ...args],
+    args: ["run", LOCK, ...allowed, MAIN, "calibrate", ...args],
     stdout: "piped",
     stderr: "piped",
   });

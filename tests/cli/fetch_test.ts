@@ -12,6 +12,7 @@ import { joinBytes } from "../../src/tensor/bytes.ts";
 import { FP16_SHARDS, inShards, pipelineFiles, TORCH_SHARDS } from "../engine/pipeline_files.ts";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { namesIn, withFolder } from "./captured_run.ts";
+import { LOCK } from "../_shim/watched.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
@@ -61,7 +62,15 @@ function command(
 ): Deno.Command {
   const allowed = ["--allow-read", "--allow-env", "--allow-sys", "--allow-net=127.0.0.1"];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...allowed, ...(write ? ["--allow-write"] : []), MAIN, ...args],
+    args: [
+      "run",
+      LOCK,
+      "--no-prompt",
+      ...allowed,
+      ...(write ? ["--allow-write"] : []),
+      MAIN,
+      ...args,
+    ],
     env: {
       NO_COLOR: "1",
       HF_ENDPOINT: hub.endpoint.origin,

@@ -8,6 +8,7 @@ import { openDirectory } from "../../src/assets/source.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { LOCK } from "../_shim/watched.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url);
 const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
@@ -126,7 +127,7 @@ Deno.test("generate that is interrupted exits with 130 and leaves no file", asyn
 
 Deno.test("generate without permission to read says which permission it wants", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-env", MAIN.pathname, "generate", "--model", "/tmp"],
+    args: ["run", LOCK, "--no-prompt", "--allow-env", MAIN.pathname, "generate", "--model", "/tmp"],
     env: { NO_COLOR: "1" },
   }).output();
   const text = new TextDecoder().decode(stderr);
@@ -151,7 +152,7 @@ function command(args: readonly string[]): Deno.Command {
   const allowed = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
   const backend = args.includes("--backend") ? [] : ["--backend", "wasm"];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...allowed, MAIN.pathname, "generate", ...backend, ...args],
+    args: ["run", LOCK, "--no-prompt", ...allowed, MAIN.pathname, "generate", ...backend, ...args],
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",

@@ -1,6 +1,6 @@
 /** What commands print on stderr beside their own lines: nothing. */
 import { assert, assertEquals } from "@std/assert";
-import { ROOT } from "../_shim/watched.ts";
+import { LOCK, ROOT } from "../_shim/watched.ts";
 import { withFolder } from "./captured_run.ts";
 
 /** Runs a command as a container without a desktop's session does. */
@@ -20,7 +20,7 @@ async function stderrOf(...args: readonly string[]): Promise<string> {
 
 // deno-fmt-ignore
 const RUN = [
-  "run", "--no-prompt", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi",
+  "run", LOCK, "--no-prompt", "--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi",
   "src/cli/main.ts",
 ] as const;
 

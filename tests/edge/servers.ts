@@ -2,7 +2,7 @@
 import { findBun, withBundle } from "../_shim/bundled.ts";
 import { unpackPackage, withProject } from "../_shim/packed.ts";
 import type { Need } from "../_shim/requires.ts";
-import { ROOT, runWatched } from "../_shim/watched.ts";
+import { LOCK, ROOT, runWatched } from "../_shim/watched.ts";
 
 /** What serves: our own command, and runtimes. */
 export type ServerName = "serve" | "deno" | "bun" | "node" | "workerd";
@@ -58,12 +58,12 @@ export async function withServer<T>(
 
 // deno-fmt-ignore
 const OWN_SERVE = [
-  "run", "--no-prompt", "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "--allow-net",
+  "run", LOCK, "--no-prompt", "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "--allow-net",
   "src/cli/main.ts", "serve", "--port=0", "--quiet",
 ] as const;
 // deno-fmt-ignore
 const DENO_SERVE = [
-  "serve", "--no-prompt", "--host=127.0.0.1", "--port=0",
+  "serve", LOCK, "--no-prompt", "--host=127.0.0.1", "--port=0",
   "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "src/edge/deno.ts",
 ] as const;
 
@@ -89,7 +89,7 @@ export async function withWorkerd<T>(
     const built = new URL(`file://${folder}/worker/`);
     const build = new URL("scripts/build/edge.ts", ROOT).pathname;
     const entry = options.entry === undefined ? [] : [options.entry];
-    const args = ["run", "-A", build, built.href, ...entry] as const;
+    const args = ["run", LOCK, "-A", build, built.href, ...entry] as const;
     await runWatched([Deno.execPath(), ...args], { seconds: SECONDS });
     if (options.front !== undefined) await Deno.writeTextFile(`${folder}/front.js`, options.front);
     await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname, options));

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { encodeSafetensors } from "../../src/assets/formats/safetensors_writer.ts";
 import { joinBytes } from "../../src/tensor/bytes.ts";
 import { fluxConditions, fluxPipelineFiles } from "../engine/pipeline_files.ts";
-import { ROOT } from "../_shim/watched.ts";
+import { LOCK, ROOT } from "../_shim/watched.ts";
 import { Client } from "./client.ts";
 import { withServer } from "./servers.ts";
 
@@ -56,7 +56,7 @@ Deno.test("the service draws a model of text by the conditions of a file", async
 
 Deno.test("the service refuses a provider that there is not", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-read", "--allow-env", "src/edge/deno.ts"],
+    args: ["run", LOCK, "--no-prompt", "--allow-read", "--allow-env", "src/edge/deno.ts"],
     cwd: ROOT,
     env: { INVARDIFF_BACKEND: "abacus", NO_COLOR: "1" },
   }).output();

@@ -18,7 +18,7 @@ Deno.test("a Deno project that imports what is published, with two permissions, 
     // Where JSR resolves, the link is not needed: it stands for the registry.
     const config = { imports: { [NAME]: `jsr:${NAME}@^${VERSION}` }, links: ["./package"] };
     await Deno.writeTextFile(new URL("deno.json", project), JSON.stringify(config));
-    const flags = ["--quiet", "--no-prompt", "--cached-only", "--allow-read", "--allow-env"];
+    const flags = ["--quiet", "--no-prompt", "--allow-read", "--allow-env"];
     await expectOurPicture([Deno.execPath(), "run", ...flags, "consumer.ts"], project);
   });
 });

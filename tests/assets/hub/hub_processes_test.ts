@@ -5,6 +5,7 @@ import { openDiskStore } from "../../../src/assets/store/disk_store.ts";
 import { openHub } from "../../../src/assets/hub/hub_source.ts";
 import { fakeClock } from "../store/fake_clock.ts";
 import { NET, numbered } from "./hub_fixture.ts";
+import { LOCK } from "../../_shim/watched.ts";
 
 const SCRIPT = new URL("hub_process.ts", import.meta.url).pathname;
 const FILE = fileOfBytes(numbered(6 << 20), "large");
@@ -28,7 +29,7 @@ async function withHub(use: (shared: Shared) => Promise<void>): Promise<void> {
 function start({ hub, folder }: Shared): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"],
+      ...["run", LOCK, "--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"],
       ...[`--allow-write=${folder}`, SCRIPT, "hf://owner/name", "a.bin"],
     ],
     env: { HF_ENDPOINT: hub.endpoint.origin, INVARDIFF_CACHE: folder },

@@ -25,8 +25,9 @@ Deno.test("a clone that cannot be written to serves without the engine for the b
       await new Deno.Command("cp", { args: ["-r", name, clone] }).output();
     }
     const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: "run --no-prompt --allow-read --allow-run --allow-env scripts/build/page.ts --once"
-        .split(" "), // nothing that it may write
+      args:
+        "run --lock=deno.lock --no-prompt --allow-read --allow-run --allow-env scripts/build/page.ts --once"
+          .split(" "), // nothing that it may write
       cwd: clone,
       env: { NO_COLOR: "1" },
     }).output();
