@@ -14,7 +14,7 @@ import { AssetError } from "../errors.ts";
 import { tileGrid } from "../image/picture.ts";
 import { encodePng } from "../image/png.ts";
 import type { Model } from "../model/model.ts";
-import { readConditions } from "./conditions.ts";
+import { readGiven } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import { type GenerateCommand, type GenerateWords, withRecord } from "./generate_options.ts";
 import { openedText, openFor } from "./open.ts";
@@ -45,13 +45,14 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
   }
 }
 
-/** What the library is asked for; of a file of conditions, all its rows. */
+/** What the library is asked for; of a file with noise, all its rows. */
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
   const { labels, count, seed, steps, guidance, conditions } = command;
   const wanted = { steps, guidance, plan: await readWantedPlan(command) ?? command.plan };
-  if (conditions === undefined) return { ...wanted, seed, labels, count };
-  const { given, ...rows } = await readConditions(conditions);
-  return { ...wanted, ...given, ...rows };
+  const given = conditions === undefined ? {} : await readGiven(conditions);
+  return given.noise === undefined
+    ? { ...wanted, seed, labels, count, ...given }
+    : { ...wanted, ...given };
 }
 
 /** Refuses, before sessions are loaded, what this model cannot do. */

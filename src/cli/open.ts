@@ -41,7 +41,7 @@ export const MODEL_OPTIONS = {
 /** What a file of conditions holds. */
 export const CONDITIONS_NOTE: string =
   `The safetensors of --conditions hold noise (n,C,H,W) and label (n); for a model of text noise
-(n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes).`;
+(n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes). Without noise a seed makes it.`;
 
 /** What a command says of its model. */
 export type ModelOptions = Values<typeof MODEL_OPTIONS>;
