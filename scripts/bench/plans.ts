@@ -17,7 +17,7 @@ import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
 import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
-import { type RunResult, runSteps, runToEnd, type StepReport } from "../../src/engine/run.ts";
+import { type BatchResult, runSteps, runToEnd, type StepReport } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
@@ -38,7 +38,7 @@ const { values } = parseArgs({
 });
 
 interface Timed {
-  readonly result: RunResult;
+  readonly result: BatchResult;
   readonly reports: readonly StepReport[];
 }
 

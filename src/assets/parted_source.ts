@@ -14,7 +14,7 @@ import {
   type Fetch,
   inBlocks,
   received,
-  refuse,
+  refuseResponse,
   request,
 } from "./store/ranged_response.ts";
 import { type ByteRange, checkedPath, checkRange, fail, namesIn, type Source } from "./source.ts";
@@ -126,7 +126,7 @@ async function fetchWhole(
   options: { readonly fetch: Fetch | undefined; readonly signal?: AbortSignal | undefined },
 ): Promise<Uint8Array> {
   const response = await request(url, options);
-  if (response.status !== 200) await refuse(url, response, "200");
+  if (response.status !== 200) await refuseResponse(url, response, "200");
   return await collect(received(url, response, options.signal));
 }
 

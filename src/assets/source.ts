@@ -111,7 +111,7 @@ class DirectorySource implements Source {
       const { readdir } = await import("node:fs/promises");
       return await readdir(await this.#locate(folder === undefined ? "." : checkedPath(folder)));
     } catch (cause) {
-      if (isKind(cause, "ENOTDIR", "NotADirectory")) {
+      if (isErrorKind(cause, "ENOTDIR", "NotADirectory")) {
         fail(this.name, "it must be a directory or a file of weights, told by its name", cause);
       }
       return unreadable(this.name, cause);
@@ -223,7 +223,7 @@ export async function* blocks(
 }
 
 /** Node's and Bun's errors have a code, Deno's have a name; neither is a class we could name here. */
-export function isKind(error: unknown, ...kinds: readonly string[]): boolean {
+export function isErrorKind(error: unknown, ...kinds: readonly string[]): boolean {
   if (typeof error !== "object" || error === null) return false;
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown }; // see above
   return kinds.some((kind) => kind === code || kind === name);
@@ -231,16 +231,16 @@ export function isKind(error: unknown, ...kinds: readonly string[]): boolean {
 
 /** Whether an error of a file system says that nothing is there. */
 export function isMissing(error: unknown): boolean {
-  return isKind(error, "ENOENT", "ENOTDIR", "NotFound");
+  return isErrorKind(error, "ENOENT", "ENOTDIR", "NotFound");
 }
 
 function unreadable(thing: string, cause: unknown): never {
   if (cause instanceof AssetError) throw cause;
   if (isMissing(cause)) fail(thing, "it must exist", cause);
-  if (isKind(cause, "NotCapable", "ERR_ACCESS_DENIED")) {
+  if (isErrorKind(cause, "NotCapable", "ERR_ACCESS_DENIED")) {
     fail(thing, "the process must have permission to read it (Deno: --allow-read)", cause);
   }
-  if (isKind(cause, "EACCES", "EPERM", "PermissionDenied")) {
+  if (isErrorKind(cause, "EACCES", "EPERM", "PermissionDenied")) {
     fail(thing, "its file permissions must allow reading it", cause);
   }
   fail(thing, cause instanceof Error ? cause.message.split("\n", 1)[0]! : String(cause), cause);

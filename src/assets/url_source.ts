@@ -14,7 +14,7 @@ import {
   contentRange,
   inBlocks,
   received,
-  refuse,
+  refuseResponse,
   request,
   urlBelow,
 } from "./store/ranged_response.ts";
@@ -67,7 +67,7 @@ class UrlSource implements Source {
       return yield* blocks(range, read, signal);
     }
     const response = await request(url, { range, signal });
-    if (response.status !== 206) await refuse(url, response);
+    if (response.status !== 206) await refuseResponse(url, response);
     await checkContentRange(url, response, { ...range, size: file.size });
     yield* inBlocks(received(url, response, signal), url, length);
   }
@@ -104,11 +104,11 @@ async function probe(url: URL): Promise<RemoteFile | undefined> {
       head: await collect(inBlocks(received(url, response), url, length)),
     };
   }
-  if (response.status === 206) return await refuse(url, response);
+  if (response.status === 206) return await refuseResponse(url, response);
   await response.body?.cancel();
   if (response.status === 404 || response.status === 410) return undefined;
   if (response.status === 416 && range?.size === 0) return { size: 0, head: new Uint8Array() };
-  return await refuse(url, response);
+  return await refuseResponse(url, response);
 }
 
 /** The server ignored the range: the file must be small enough to be kept. */

@@ -7,7 +7,7 @@
 import type { Generated } from "../engine/generated.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { type Engine, MAX_BATCH } from "../engine/engine.ts";
-import { drawingError } from "../engine/decode/decoding.ts";
+import { decodingError } from "../engine/decode/decoding.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_facts.ts";
 import { compilePlan } from "../plan/compile.ts";
@@ -16,7 +16,7 @@ import type { Plan } from "../plan/plan.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Conditions, sliceConditions } from "./task.ts";
+import { type RunConditions, sliceConditions } from "./task.ts";
 import { psnr } from "../image/psnr.ts";
 import { ssim } from "../image/ssim.ts";
 import { median } from "./median.ts";
@@ -29,7 +29,7 @@ export interface ComparisonTask {
   /** The plan; its number of steps is run. */
   readonly plan: Plan;
   /** One picture for each row. */
-  readonly conditions: Conditions;
+  readonly conditions: RunConditions;
   /** How often every picture is made each way; times are medians over the rounds. */
   readonly rounds: number;
   /** Stops before the next graph. */
@@ -139,7 +139,7 @@ async function picturesOf(
   { pipeline, scene, signal }: ComparisonTask & { readonly scene: Scene },
 ): Promise<Tensor> {
   const latents = joinRows(batches);
-  if (drawingError(pipeline.model) !== undefined) return scene.planes(latents);
+  if (decodingError(pipeline.model) !== undefined) return scene.planes(latents);
   return await pipeline.decode(latents, { grid: scene.tokenGrid, signal });
 }
 
@@ -149,7 +149,7 @@ export function comparedRuns({ conditions, rounds }: ComparisonTask): number {
 }
 
 /** Batches of nearly equal size, the largest first. */
-function inBatches(conditions: Conditions): Conditions[] {
+function inBatches(conditions: RunConditions): RunConditions[] {
   const count = conditions.labels.length;
   const size = Math.ceil(count / Math.ceil(count / MAX_BATCH));
   return Array.from(
@@ -173,7 +173,7 @@ interface Pair {
 /** Runs batches both ways, and counts steps over all runs. */
 function driver(
   { pipeline, plan, signal, onProgress }: ComparisonTask,
-): (batch: Conditions) => Promise<Pair> {
+): (batch: RunConditions) => Promise<Pair> {
   const steps = plan.sampler.times.length;
   const { guidance } = plan.context;
   let done = 0;

@@ -23,28 +23,28 @@ import { calibrateGuided } from "./guided/guided.ts";
 import { checkLevels, levelsLike } from "./levels.ts";
 import { calibrateReference } from "./reference/reference.ts";
 import { calibrateSearch } from "./search/search_mode.ts";
-import { type CalibrationTask, type Conditions, seededConditions } from "./task.ts";
+import { type CalibrationTask, type RunConditions, seededConditions } from "./task.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "./trade_off.ts";
 
 export type { ConditionOptions } from "../engine/request.ts";
 export type { Comparison, Timing } from "./compare.ts";
-export type { Conditions } from "./task.ts";
+export type { RunConditions } from "./task.ts";
 export type { TradeOffPoint } from "./trade_off.ts";
 
 /** What pictures are recorded or compared. */
-export interface RunOptions {
+export interface RecordedRuns {
   /** Pictures; picture i has class i, in turn, and noise of `seed + i`. 16 unless given. */
   readonly runs?: number | undefined;
   /** Seed of the first picture; 42 unless given. */
   readonly seed?: number | undefined;
   /** Labels and noise instead, for text-conditioned models and others. */
-  readonly conditions?: Conditions | undefined;
+  readonly conditions?: RunConditions | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** How to calibrate. */
-export interface CalibrateOptions extends RunOptions {
+export interface CalibrateOptions extends RecordedRuns {
   /**
    * `guided` weighs drift by the sampler, `search` measures what reuse costs and needs a target, `reference`
    * follows the published code. `guided` unless given.
@@ -73,7 +73,7 @@ export interface CalibrateOptions extends RunOptions {
 }
 
 /** How to compare. */
-export interface CompareOptions extends RunOptions {
+export interface CompareOptions extends RecordedRuns {
   /** The plan; its number of steps is run. */
   readonly plan: Plan;
   /** How often every picture is made each way; times are medians over the rounds. 1 unless given. */
@@ -187,7 +187,7 @@ export async function compare(pipeline: Pipeline, options: CompareOptions): Prom
 
 function conditionsOf(
   engine: Engine,
-  { conditions, runs = 16, seed = 42 }: RunOptions,
-): Conditions {
+  { conditions, runs = 16, seed = 42 }: RecordedRuns,
+): RunConditions {
   return conditions ?? seededConditions(engine, { runs, seed });
 }

@@ -27,7 +27,7 @@ export interface CalibrationTask {
   /** Guidance scale that pictures will be made with. */
   readonly guidance: number;
   /** What is recorded. */
-  readonly conditions: Conditions;
+  readonly conditions: RunConditions;
   /** Quantile level of each kind, 0 (never reuse) … 1: `step` and the kinds of modules. */
   readonly levels: Readonly<Record<string, number>>;
   /** Share of the steps that is never reused at the start; at least one step is not. */
@@ -41,7 +41,7 @@ export interface CalibrationTask {
 }
 
 /** Starting points of the recorded runs, one row for each. */
-export interface Conditions {
+export interface RunConditions {
   /** Classes; of a model of text, rows of text. */
   readonly labels: readonly number[];
   /** Noise `(n, C, H, W)`, or packed `(n, T, C)`. */
@@ -56,7 +56,7 @@ export interface Conditions {
 export function seededConditions(
   { model }: Engine,
   { runs, seed }: { readonly runs: number; readonly seed: number },
-): Conditions {
+): RunConditions {
   if (model.classes === 0) {
     throw new RangeError(
       `Cannot calibrate: conditions must be given to ${model.id}, which makes pictures of text`,
@@ -73,10 +73,10 @@ export function seededConditions(
  * @throws {RangeError} When there are no rows, or labels and noise differ in rows.
  */
 export function sliceConditions(
-  { labels, noise, seeds, given }: Conditions,
+  { labels, noise, seeds, given }: RunConditions,
   first: number,
   count: number,
-): Conditions {
+): RunConditions {
   const [rows = 0] = noise.dims;
   if (labels.length !== rows || rows === 0) {
     throw new RangeError(

@@ -28,7 +28,7 @@ export interface TrialSubject {
 }
 
 /** The sampler's state before each step, and after the last one. */
-export type Trajectory = readonly SamplerState[];
+export type SamplerStates = readonly SamplerState[];
 
 /** Conditions with their full run. */
 export interface Trials {
@@ -39,7 +39,7 @@ export interface Trials {
   /** Conditioning of every step. */
   readonly table: ConditioningTable;
   /** The full run: `steps + 1` states. */
-  readonly full: Trajectory;
+  readonly full: SamplerStates;
 }
 
 /** Runs the conditions in full. */
@@ -60,13 +60,13 @@ export async function openTrials(subject: TrialSubject): Promise<Trials> {
 export async function trial(
   { subject, table, full }: Trials,
   steps: readonly Step[],
-  known: Trajectory = full.slice(0, 1),
-): Promise<Trajectory> {
+  known: SamplerStates = full.slice(0, 1),
+): Promise<SamplerStates> {
   return [...known, ...await collect(runOf(subject, steps), { table, state: known.at(-1)! })];
 }
 
 /** Mean PSNR in dB of a trial's final latents to those of the full run. */
-export function psnrToFull({ full }: Trials, trajectory: Trajectory): number {
+export function psnrToFull({ full }: Trials, trajectory: SamplerStates): number {
   return meanPsnr(trajectory.at(-1)!.latent, full.at(-1)!.latent); // trajectories are never empty
 }
 

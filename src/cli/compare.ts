@@ -14,9 +14,9 @@ import type { Plan } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
 import {
   type ComparisonReport,
+  comparisonReport,
   describeComparison,
   measurementOf,
-  reportOf,
 } from "./compare_report.ts";
 import { readConditions } from "./conditions.ts";
 import { contactSheet } from "./contact_sheet.ts";
@@ -56,7 +56,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
       { total, ...command },
       (onProgress) => comparePlan({ ...task, onProgress }),
     );
-    const report = await reportOf(comparison, { pipeline, named, conditions, rounds });
+    const report = await comparisonReport(comparison, { pipeline, named, conditions, rounds });
     const files = await writeResults(command, { ...named, ...comparison, report });
     warn(report.notices, command);
     tell({ report, text: describeComparison(report), files }, command);

@@ -7,7 +7,7 @@
 import { cpus } from "node:os";
 import process from "node:process";
 import { runtimeName } from "../backend/platform.ts";
-import type { Conditions } from "../calibrate/task.ts";
+import type { RunConditions } from "../calibrate/task.ts";
 import type { Comparison } from "../calibrate/compare.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -19,7 +19,7 @@ import { formatOptions } from "./options.ts";
 
 /** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
 export interface ComparisonReport
-  extends Omit<Comparison, "pictures">, Pick<Conditions, "labels" | "seeds"> {
+  extends Omit<Comparison, "pictures">, Pick<RunConditions, "labels" | "seeds"> {
   /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
@@ -45,12 +45,12 @@ export interface ComparisonReport
 }
 
 /** Joins the numbers and their circumstances. */
-export async function reportOf(
+export async function comparisonReport(
   { pictures: _, ...numbers }: Comparison,
   { pipeline: { model, backend, precision }, named, conditions, rounds }: {
     readonly pipeline: Engine;
     readonly named: NamedPlan;
-    readonly conditions: Conditions;
+    readonly conditions: RunConditions;
     readonly rounds: number;
   },
 ): Promise<ComparisonReport> {

@@ -7,7 +7,7 @@
 import { basename, dirname } from "node:path";
 import { openSafetensors, type Safetensors } from "../assets/formats/safetensors.ts";
 import { openDirectory } from "../assets/source.ts";
-import type { Conditions } from "../calibrate/task.ts";
+import type { RunConditions } from "../calibrate/task.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { AssetError } from "../errors.ts";
 import { readTensors } from "../worker/picture_conditions.ts";
@@ -19,7 +19,7 @@ import { readTensors } from "../worker/picture_conditions.ts";
  *
  * @throws {AssetError} When it cannot be read, or noise and labels differ in rows.
  */
-export async function readConditions(path: string): Promise<Conditions> {
+export async function readConditions(path: string): Promise<RunConditions> {
   return await reading(path, rowsOf);
 }
 
@@ -43,7 +43,7 @@ async function reading<T>(path: string, use: (file: Safetensors) => Promise<T>):
   }
 }
 
-async function rowsOf(file: Safetensors): Promise<Conditions> {
+async function rowsOf(file: Safetensors): Promise<RunConditions> {
   const noise = await file.readFloat32("noise");
   const conditions = await readTensors(file);
   const [[first, { dims: [rows = 0] }]] = [...Object.entries(conditions), ["", noise] as const];

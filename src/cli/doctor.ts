@@ -18,7 +18,7 @@ import { chooseBackend } from "../backend/select.ts";
 import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
 import { precisionMisfit } from "../engine/precision/choose.ts";
-import { MODEL, WEIGHTS } from "./open.ts";
+import { MODEL, WEIGHTS_OPTION } from "./open.ts";
 import { text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS, tell } from "./output.ts";
@@ -34,7 +34,10 @@ export const DOCTOR = table({
     model: { ...MODEL, help: "DIR|FILE|URL  say what this model takes of memory on each backend" },
     count: option(whole(1, 999_999), "N  pictures drawn together", { or: 1 }),
     plan: option(text("a plan"), "NAME|FILE  a cache plan, for what it keeps between steps"),
-    weights: { ...WEIGHTS, help: "P  precision of weights: f32, int8 or int4 (the model's)" },
+    weights: {
+      ...WEIGHTS_OPTION,
+      help: "P  precision of weights: f32, int8 or int4 (the model's)",
+    },
     json: OUTPUT_OPTIONS.json,
   },
   forbidden: [
@@ -71,7 +74,7 @@ export async function doctor(
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */
 function memoryLines(
-  { id, weights, rows, needs, run, backends, drawingError }: MemoryReport,
+  { id, weights, rows, needs, run, backends, decodingError }: MemoryReport,
   buffer: number | undefined,
   count: number,
 ): readonly (readonly [string, string])[] {
@@ -105,7 +108,7 @@ function memoryLines(
         gibibytes(run.table)
       } on the host, features kept ${gibibytes(run.features)}`,
     ],
-    ...(drawingError === undefined ? [] : [["pictures", `none: ${drawingError}`] as const]),
+    ...(decodingError === undefined ? [] : [["pictures", `none: ${decodingError}`] as const]),
     ...backends.map((memory) => [`on ${memory.name}`, verdict(memory)] as const),
   ];
 }

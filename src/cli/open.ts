@@ -9,7 +9,7 @@ import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { withDownloads } from "./download_progress.ts";
 import type { Output } from "./output.ts";
 import { choice, text, whole } from "./option_readers.ts";
-import { option, type Values } from "./options.ts";
+import { option, type OptionValues } from "./options.ts";
 
 /** The model. */
 export const MODEL = option(
@@ -19,7 +19,7 @@ export const MODEL = option(
 );
 
 /** Precision of its weights. */
-export const WEIGHTS = option(
+export const WEIGHTS_OPTION = option(
   choice(PRECISIONS),
   "P  precision of weights: f32, int8 or int4 (f32, or as the model was packed)",
 );
@@ -35,7 +35,7 @@ export const MODEL_OPTIONS = {
   ),
   backend: option(choice(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
   threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),
-  weights: WEIGHTS,
+  weights: WEIGHTS_OPTION,
 };
 
 /** What a file of conditions holds. */
@@ -44,7 +44,7 @@ export const CONDITIONS_NOTE: string =
 (n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes). Without noise a seed makes it.`;
 
 /** What a command says of its model. */
-export type ModelOptions = Values<typeof MODEL_OPTIONS>;
+export type ModelOptions = OptionValues<typeof MODEL_OPTIONS>;
 
 /** Opens it; the caller closes it. */
 export async function openFor(

@@ -40,7 +40,7 @@ type Certain = { readonly or: unknown } | { readonly required: true } | { readon
 type ValueOf<O> = O extends Reader<infer T> ? T : never;
 
 /** The values of a table's options. */
-export type Values<O extends Options> =
+export type OptionValues<O extends Options> =
   & { readonly [K in keyof O as O[K] extends Certain ? K : never]: ValueOf<O[K]> }
   & { readonly [K in keyof O as O[K] extends Certain ? never : K]?: ValueOf<O[K]> };
 
@@ -48,7 +48,7 @@ export type Values<O extends Options> =
 export type Rule<O extends Options> = readonly [
   option: keyof O & string,
   circumstance: string,
-  when: (values: Values<O>) => boolean,
+  when: (values: OptionValues<O>) => boolean,
 ];
 
 /** A command as its user sees it. */
@@ -72,7 +72,7 @@ export interface RuledTable<O extends Options> extends CommandTable<O> {
 }
 
 /** What was asked of the command of a table. */
-export type Asked<T extends CommandTable> = Values<T["options"]>;
+export type Asked<T extends CommandTable> = OptionValues<T["options"]>;
 
 /** A command: its table, and what it does with the words after its name. */
 export interface Command {
@@ -85,7 +85,7 @@ export interface Command {
 /** A command that runs with the values of its options. */
 export function command<O extends Options>(
   table: RuledTable<O>,
-  run: (values: Values<O>, signal: AbortSignal) => Promise<void>,
+  run: (values: OptionValues<O>, signal: AbortSignal) => Promise<void>,
 ): Command {
   return { table, run: (args, signal) => run(parseOptions(table, args), signal) };
 }
@@ -118,7 +118,7 @@ export function flag(help: string): Option<boolean> & { readonly or: false } {
 export function parseOptions<O extends Options>(
   table: RuledTable<O>,
   args: readonly string[],
-): Values<O> {
+): OptionValues<O> {
   const words = splitWords(table, args);
   const values: Record<string, unknown> = {};
   for (const [name, { read, wanted, or }] of Object.entries(table.options)) {
@@ -131,7 +131,7 @@ export function parseOptions<O extends Options>(
     if (!(required || operand) || words.has(name)) continue;
     refuse(table, `${callOf(table, name)} must be given (${help.replace("  ", ": ")})`);
   }
-  const parsed = values as Values<O>; // each option of the table is there as its type says
+  const parsed = values as OptionValues<O>; // each option of the table is there as its type says
   for (const [name, circumstance, when] of table.forbidden ?? []) {
     if (!words.has(name) || !when(parsed)) continue;
     refuse(table, `${dashed(name)} must not be given ${circumstance}`, words.get(name));

@@ -5,7 +5,7 @@
  */
 
 import process from "node:process";
-import { flag, type Values } from "./options.ts";
+import { flag, type OptionValues } from "./options.ts";
 import { type Progress, type ProgressOptions, startProgress } from "./progress.ts";
 
 /** How much a command says. */
@@ -15,7 +15,7 @@ export const OUTPUT_OPTIONS = {
 };
 
 /** How much was asked for. */
-export type Output = Values<typeof OUTPUT_OPTIONS>;
+export type Output = OptionValues<typeof OUTPUT_OPTIONS>;
 
 /** A file that a command wrote. */
 export interface WrittenFile {

@@ -11,13 +11,13 @@ import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { Decoding, type DecodingOptions, drawingError } from "./decode/decoding.ts";
+import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { type Generated, generatedPictures } from "./generated.ts";
 import type { RecordFacts } from "./picture_record.ts";
-import { roomCheck } from "./memory/check.ts";
+import { memoryCheck } from "./memory/check.ts";
 import { memoryNeeds, misfitOf } from "./memory/needs.ts";
 import { WEIGHT_ADVICE } from "./memory/run.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
@@ -31,7 +31,7 @@ import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { withEncodedPrompts } from "./prompts.ts";
 import type { GenerateOptions, ResolvedRequest } from "./request.ts";
-import { type RunResult, runSteps, runToEnd, type StepReport } from "./run.ts";
+import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
 /** What to open, from the inside. */
@@ -41,7 +41,7 @@ export interface EngineOptions extends PipelineOptions {
 }
 
 /** What is made of a prepared run. */
-export type RunOptions = Pick<GenerateOptions, "signal" | "output">;
+export type OutputOptions = Pick<GenerateOptions, "signal" | "output">;
 
 /** Pictures of one batch: more gain no speed on a CPU and cost memory. */
 export const MAX_BATCH = 10;
@@ -61,7 +61,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
     const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
-    expectRoom(model, backend, rounded);
+    expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     const [full] = fullSteps(1, model.transformer.modules.length);
     await opened.executor.load(full!, options); // one step was asked for
@@ -75,7 +75,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
 }
 
 /** Refuses, before loading, a model whose weights a backend cannot hold. */
-function expectRoom(
+function expectWeightsFit(
   { id, transformer }: Model,
   { description, weightLimit }: Backend,
   rounded: RoundedLayers | undefined,
@@ -100,7 +100,7 @@ export class Engine implements Pipeline {
   readonly executor: Executor;
   readonly #options: PipelineOptions;
   readonly #decoding: Decoding;
-  readonly #expectRoom: ReturnType<typeof roomCheck>;
+  readonly #checkMemory: ReturnType<typeof memoryCheck>;
 
   /** Takes over what it is given: it closes it. */
   constructor(
@@ -117,7 +117,7 @@ export class Engine implements Pipeline {
     this.#options = options;
     this.#decoding = new Decoding(model, executor.backend);
     const { backend, rounded } = executor;
-    this.#expectRoom = roomCheck(model, backend, rounded && roundedLowering(rounded.options));
+    this.#checkMemory = memoryCheck(model, backend, rounded && roundedLowering(rounded.options));
   }
 
   /** What runs it. */
@@ -152,7 +152,7 @@ export class Engine implements Pipeline {
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
     const given = await withEncodedPrompts(options, this.#options.promptEncoder);
     const prepared = await prepareRun(this.model, given, precisionName(this.precision.weights));
-    this.#expectRoom({ ...prepared, request: batchOf(prepared.request, 0) });
+    this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
     return prepared;
   }
 
@@ -174,14 +174,14 @@ export class Engine implements Pipeline {
   /** As {@linkcode steps}, of a run that was prepared here. */
   async *run(
     prepared: PreparedRun,
-    { signal, output = "pictures" }: RunOptions = {},
+    { signal, output = "pictures" }: OutputOptions = {},
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
     const { request, choice, steps } = prepared;
     const { model, executor } = this;
-    const undrawable = drawingError(model);
-    const draws = output === "pictures" && undrawable === undefined;
-    const results: RunResult[] = [];
+    const refusal = decodingError(model);
+    const decodes = output === "pictures" && refusal === undefined;
+    const results: BatchResult[] = [];
     const decoded: Tensor[] = [];
     const batches = Math.ceil(request.labels.length / MAX_BATCH);
     for (let batch = 0; batch < batches; batch++) {
@@ -191,7 +191,7 @@ export class Engine implements Pipeline {
       const part = { ...prepared, request: batchOf(request, first), place };
       const result = yield* runSteps({ ...part, model, executor, features, signal });
       results.push(result);
-      if (!draws) continue;
+      if (!decodes) continue;
       const grid = request.scene.tokenGrid;
       decoded.push(await this.decode(result.latents, { grid, signal }));
     }
@@ -201,7 +201,7 @@ export class Engine implements Pipeline {
       planReason: choice.reason,
       notices: [
         ...prepared.notices,
-        ...(output === "pictures" && undrawable ? [`No pictures: ${undrawable.message}`] : []),
+        ...(output === "pictures" && refusal ? [`No pictures: ${refusal.message}`] : []),
       ],
       seconds: (performance.now() - started) / 1000,
       labels: request.labels,
@@ -213,7 +213,7 @@ export class Engine implements Pipeline {
       conditioningSeconds: sum(results, ({ conditioningSeconds }) => conditioningSeconds),
       peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
     };
-    const facts = draws ? await this.recordFacts() : undefined;
+    const facts = decodes ? await this.recordFacts() : undefined;
     const { scales } = request;
     const pictures = facts && generatedPictures(joinRows(decoded), run, { facts, scales });
     return { ...run, pictures: pictures ?? [] };

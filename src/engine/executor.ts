@@ -17,7 +17,7 @@ import type { Dim } from "../onnx/graph.ts";
 import { CELLS, type State } from "../plan/cells.ts";
 import type { ReuseStep, Step, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { breather } from "./yield_to_events.ts";
+import { eventYielder } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
@@ -41,7 +41,7 @@ interface Call extends StepInputs {
 }
 
 /** How to load sessions. */
-export interface LoadOptions {
+export interface LoadStepOptions {
   /** Stops before the next session. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of each session. */
@@ -51,7 +51,7 @@ export interface LoadOptions {
 /** A transformer on a backend; its sessions live until it is disposed. */
 export class Executor {
   readonly #sessions: Sessions;
-  readonly #breathe = breather();
+  readonly #yieldToEvents = eventYielder();
 
   /** Loads nothing yet. */
   constructor(
@@ -70,7 +70,7 @@ export class Executor {
   }
 
   /** Loads the sessions of a step that runs the trunk and keeps no state. */
-  async load(step: TrunkStep, options: LoadOptions = {}): Promise<void> {
+  async load(step: TrunkStep, options: LoadStepOptions = {}): Promise<void> {
     const all = this.#cut(stepParts(step));
     for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
@@ -179,7 +179,7 @@ export class Executor {
 
   /** Runs one graph; the features it stores go to the cache, its streams or prediction are returned. */
   async #runSegment(segment: segments.Segment, streams: Values, call: Call): Promise<Values> {
-    await this.#breathe();
+    await this.#yieldToEvents();
     call.signal?.throwIfAborted();
     const session = await this.#session(segment, call.signal);
     const parts = segments.modulated(this.transformer, segment);

@@ -18,7 +18,7 @@ export interface PreparedRun {
   /** What to generate, about what, sampled how. */
   readonly request: ResolvedRequest;
   /** The plan, if there is one, and why. */
-  readonly choice: PlanChoice;
+  readonly choice: ResolvedPlan;
   /** What each step does, one for each time of the sampler. */
   readonly steps: readonly Step[];
   /** A sentence for each circumstance in which the run differs from its plan's calibration. */
@@ -51,7 +51,7 @@ export async function prepareRun(
 }
 
 /** A plan, if there is one, and why. */
-export interface PlanChoice {
+export interface ResolvedPlan {
   /** Absent when every step is computed in full. */
   readonly named?: NamedPlan;
   /** Half a sentence. */
@@ -67,7 +67,7 @@ export interface PlanChoice {
 export async function resolvePlan(
   model: Model,
   { plan = "auto", steps, sigmas }: Pick<GenerateOptions, "plan" | "steps" | "sigmas">,
-): Promise<PlanChoice> {
+): Promise<ResolvedPlan> {
   const reason = "asked for";
   if (plan === "none") return { reason };
   if (plan === "auto") {

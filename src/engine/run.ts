@@ -49,7 +49,7 @@ export interface StepReport extends StepTime {
 }
 
 /** A finished batch. */
-export interface RunResult {
+export interface BatchResult {
   /** Final latents `(n, C, H, W)`. */
   readonly latents: Tensor;
   /** Seconds of the loop, the sum of its steps. */
@@ -93,7 +93,7 @@ export interface BatchPlace {
 const ONLY_BATCH: BatchPlace = { first: 0, batch: 0, batches: 1 };
 
 /** Runs step by step; leaving the loop early frees everything. */
-export async function* runSteps(run: Run): AsyncGenerator<StepReport, RunResult, undefined> {
+export async function* runSteps(run: Run): AsyncGenerator<StepReport, BatchResult, undefined> {
   const { request, features } = run;
   const started = performance.now();
   const table = await conditionRun(run);

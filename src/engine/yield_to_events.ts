@@ -13,7 +13,7 @@ const PATIENCE_MS = 25;
 const PATIENCE_RUNS = 32;
 
 /** Makes a function, to be called ahead of each graph, that pauses for events when the last pause is long ago. */
-export function breather(): () => Promise<void> {
+export function eventYielder(): () => Promise<void> {
   let last = performance.now();
   let runs = 0;
   return async () => {

@@ -161,4 +161,4 @@ export function modulationOf(module: Module): readonly ModulationPart[] {
 }
 
 /** Name under which the head's modulation is kept. */
-export const HEAD = "head";
+export const HEAD_MODULATION = "head";

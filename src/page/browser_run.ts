@@ -5,7 +5,7 @@
  */
 
 import type { Api } from "./api.ts";
-import type { BrowserEngine, EngineOptions } from "./engine.ts";
+import type { BrowserEngine, BrowserEngineOptions } from "./engine.ts";
 import type { Runner, RunOptions } from "./run.ts";
 
 /** Runs the engine in this browser. */
@@ -16,7 +16,7 @@ export class BrowserRuns {
   constructor(readonly api: Api) {}
 
   /** A runner for these options. */
-  runner(options: EngineOptions): Runner {
+  runner(options: BrowserEngineOptions): Runner {
     return async (request, run) => {
       const engine = await this.#open(options, run);
       const plan = request.plan === undefined
@@ -26,7 +26,7 @@ export class BrowserRuns {
     };
   }
 
-  async #open(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+  async #open(options: BrowserEngineOptions, run: RunOptions): Promise<BrowserEngine> {
     const key = JSON.stringify(options);
     if (this.#engine?.key !== key) {
       await this.#engine?.opened.then((engine) => engine.close(), () => undefined); // one model in memory is enough
@@ -40,8 +40,8 @@ export class BrowserRuns {
   }
 }
 
-async function load(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+async function load(options: BrowserEngineOptions, run: RunOptions): Promise<BrowserEngine> {
   const url = `${options.base}engine.js`;
-  const { openEngine }: typeof import("./engine.ts") = await import(url); // a file of its own beside the page
-  return await openEngine(options, run);
+  const { openBrowserEngine }: typeof import("./engine.ts") = await import(url); // a file of its own beside the page
+  return await openBrowserEngine(options, run);
 }

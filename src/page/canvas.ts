@@ -18,7 +18,7 @@ export function paint(canvas: HTMLCanvasElement, { width, height, data }: Pixels
 }
 
 /** Pixels of a picture file, without colour management. */
-export async function decode(file: Blob): Promise<Pixels> {
+export async function decodePicture(file: Blob): Promise<Pixels> {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);

@@ -12,7 +12,7 @@ export interface FileStore {
 }
 
 /** How files are fetched. */
-export interface DownloadOptions {
+export interface DownloadAllOptions {
   /** Where they are kept; `undefined` where the browser keeps nothing. */
   readonly store: FileStore | undefined;
   /** Called with the bytes of all files together. */
@@ -37,9 +37,9 @@ const SIZE = "x-file-size";
  *
  * @throws {TypeError} When one cannot be had; the signal's reason when it is aborted.
  */
-export async function download(
+export async function downloadAll(
   urls: readonly string[],
-  { store, onProgress, signal, send = (...to) => fetch(...to) }: DownloadOptions,
+  { store, onProgress, signal, send = (...to) => fetch(...to) }: DownloadAllOptions,
 ): Promise<Downloaded> {
   const progress = { done: 0, total: 0 };
   const responses = await Promise.all(urls.map((url) => open(url, { store, signal, send })));
@@ -62,7 +62,7 @@ interface Opened {
 
 async function open(
   url: string,
-  { store, signal, send }: Required<Pick<DownloadOptions, "store" | "signal" | "send">>,
+  { store, signal, send }: Required<Pick<DownloadAllOptions, "store" | "signal" | "send">>,
 ): Promise<Opened> {
   const kept = await store?.match(url).catch(() => undefined); // a store that fails is none
   if (kept !== undefined) return { url, response: kept, isKept: true };

@@ -17,7 +17,7 @@ import type { Plan } from "../plan/plan.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Batch, Rendered, Renderer } from "../worker/renderer.ts";
 import { RUNTIME_FOLDER } from "./contract.ts";
-import { download, type FileStore } from "./download.ts";
+import { downloadAll, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
 import type { RunOptions, RunRequest, RunResult } from "./run.ts";
 
@@ -25,7 +25,7 @@ import type { RunOptions, RunRequest, RunResult } from "./run.ts";
 export type BrowserBackend = "auto" | "webgpu" | "wasm";
 
 /** What to open. */
-export interface EngineOptions {
+export interface BrowserEngineOptions {
   readonly model: string;
   /** Identity of its weights: kept files of others are not taken. */
   readonly fingerprint: string;
@@ -45,7 +45,10 @@ export interface BrowserEngine {
 const STORE = "invardiff-1";
 
 /** Fetches model and runtime, then opens them in a worker. */
-export async function openEngine(options: EngineOptions, run: RunOptions): Promise<BrowserEngine> {
+export async function openBrowserEngine(
+  options: BrowserEngineOptions,
+  run: RunOptions,
+): Promise<BrowserEngine> {
   if (options.backend !== "auto") return await openOn(options.backend, options, run);
   if ((await findAdapter())?.fallback !== false) return await openOn("wasm", options, run);
   try {
@@ -58,7 +61,7 @@ export async function openEngine(options: EngineOptions, run: RunOptions): Promi
 
 async function openOn(
   provider: "webgpu" | "wasm",
-  { base, model, fingerprint }: EngineOptions,
+  { base, model, fingerprint }: BrowserEngineOptions,
   { onEvent, signal }: RunOptions,
 ): Promise<BrowserEngine> {
   const version = `?weights=${encodeURIComponent(fingerprint)}`;
@@ -67,7 +70,7 @@ async function openOn(
     `models/${model}/weights.safetensors${version}`,
     `${RUNTIME_FOLDER}${runtimeBinary(provider)}`,
   ];
-  const { files, kept } = await download(names.map((name) => base + name), {
+  const { files, kept } = await downloadAll(names.map((name) => base + name), {
     store: await openStore(),
     onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
     signal,

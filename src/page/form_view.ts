@@ -8,7 +8,7 @@ import { searchClasses } from "./class_search.ts";
 import type { CapabilitiesView, ClassView, ModelView, PlanView } from "./contract.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
-import { autoFacts, orderPlans, planLine, resolvePlan } from "./plan_choice.ts";
+import { autoFacts, orderPlans, planLine, planOfChoice } from "./plan_choice.ts";
 import type { RunRequest } from "./run.ts";
 
 /** What the server offers. */
@@ -63,7 +63,7 @@ export class FormView {
 
   /** The plan that a run would follow. */
   get plan(): PlanView | undefined {
-    return resolvePlan(this.#checked("plan", "auto"), { steps: this.steps, plans: this.#fitting });
+    return planOfChoice(this.#checked("plan", "auto"), { steps: this.steps, plans: this.#fitting });
   }
 
   /** Steps, as far as the field holds a number. */

@@ -23,7 +23,7 @@ export function formatDecibels(decibels: number): string {
 }
 
 /** Progress in bytes: `3.1 of 30.2 MB`. */
-export function formatBytes(done: number, total: number): string {
+export function formatByteProgress(done: number, total: number): string {
   return `${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
 }
 

@@ -12,7 +12,7 @@ import { formatFactor } from "./format.ts";
 export type PlanChoice = string;
 
 /** The plan of a choice for so many steps; `undefined` when everything is computed. */
-export function resolvePlan(
+export function planOfChoice(
   choice: PlanChoice,
   { steps, plans }: { readonly steps: number; readonly plans: readonly PlanView[] },
 ): PlanView | undefined {
@@ -45,7 +45,7 @@ export function autoFacts(options: {
   readonly steps: number;
   readonly plans: readonly PlanView[];
 }): string {
-  const plan = resolvePlan("auto", options);
+  const plan = planOfChoice("auto", options);
   if (plan === undefined) return `none fits ${options.steps} steps`;
   const { predicted_speedup } = plan;
   const factor = predicted_speedup === null ? "" : ` · ${formatFactor(predicted_speedup)}`;

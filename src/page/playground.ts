@@ -7,7 +7,7 @@
 import type { PlanFile } from "../plan/plan_schema.ts";
 import type { Api } from "./api.ts";
 import type { BrowserRuns } from "./browser_run.ts";
-import { decode } from "./canvas.ts";
+import { decodePicture } from "./canvas.ts";
 import { BROWSER_MODELS, type PlanView } from "./contract.ts";
 import { byId, setText } from "./dom.ts";
 import type { BrowserBackend } from "./engine.ts";
@@ -179,7 +179,7 @@ export class Playground {
     const { api, browser, offer } = this.context;
     const { id, fingerprint, backend } = form.model;
     if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
-      const server = { api, backend: `the server, ${backend.description}`, decode };
+      const server = { api, backend: `the server, ${backend.description}`, decode: decodePicture };
       const hasJobs = offer.capabilities.routes.includes("POST /v1/jobs");
       return hasJobs ? serverRunner(server) : streamRunner(server);
     }

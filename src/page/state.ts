@@ -5,7 +5,7 @@
  */
 
 import type { StepKind } from "../plan/compile.ts";
-import { formatBytes, formatCount, formatSeconds } from "./format.ts";
+import { formatByteProgress, formatCount, formatSeconds } from "./format.ts";
 import type { RunEvent } from "./run.ts";
 
 /** Which of the two runs of a comparison: with the plan, or in full. */
@@ -149,7 +149,7 @@ function queueWords(ahead: number): string {
 
 function loadingWords({ what, done, total }: RunEvent & { readonly kind: "loading" }): string {
   return what === "bytes"
-    ? `Loading the model into this browser, ${formatBytes(done, total)}`
+    ? `Loading the model into this browser, ${formatByteProgress(done, total)}`
     : `Preparing the model, ${done} of ${total} graphs`;
 }
 

@@ -66,7 +66,7 @@ function servedPlan({ name, plan }: NamedPlan): ServedPlan {
  *
  * @throws {RequestError} 404 when there is none of that id.
  */
-export function findModel({ models }: Catalog, id: string | undefined): ServedModel {
+export function findServedModel({ models }: Catalog, id: string | undefined): ServedModel {
   const found = id === undefined ? models[0] : models.find(({ facts }) => facts.id === id);
   if (found !== undefined) return found;
   const known = oneOf(models.map(({ facts }) => facts.id), `${id}`);

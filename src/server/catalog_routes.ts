@@ -9,7 +9,7 @@ import { predictSpeedup } from "../plan/cost.ts";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";
 import {
-  findModel,
+  findServedModel,
   findServedPlan,
   requestedPlan,
   type ServedModel,
@@ -35,7 +35,9 @@ export function catalogRoutes(server: ServerState, features: ServerFeatures): Ho
     return context.json({ object: "list", data: models.map((model) => modelView(server, model)) });
   });
   app.get("/v1/models/:id", (context) => {
-    return context.json(modelView(server, findModel(server.catalog, context.req.param("id"))));
+    return context.json(
+      modelView(server, findServedModel(server.catalog, context.req.param("id"))),
+    );
   });
   app.get("/v1/plans", (context) => {
     const { models, plans } = server.catalog;

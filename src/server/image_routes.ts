@@ -11,11 +11,11 @@ import { type ImagesBody, parseBody } from "./api.ts";
 import { toBase64 } from "./base64.ts";
 import { planView } from "./catalog.ts";
 import type { ServerState } from "./server_state.ts";
-import { type JobSpec, resolveSpec, sizeOf } from "./job_spec.ts";
+import { type JobSpec, pictureSize, resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import type { Job } from "./job.ts";
 import { noticesOf } from "./job_view.ts";
-import { readJson } from "./read_body.ts";
+import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 
@@ -23,7 +23,7 @@ import { sendEvents, type StreamEvent } from "./sse.ts";
 export function imageRoutes(server: ServerState): Hono {
   return new Hono().post("/v1/images/generations", async (context) => {
     const { limits, schemas, queue, defaults } = server;
-    const body = parseBody(schemas.images, await readJson(context.req.raw, limits.body));
+    const body = parseBody(schemas.images, await readJsonBody(context.req.raw, limits.body));
     if (body.partial_images > 0 && !body.stream) {
       throw new RequestError("Cannot generate: partial_images must be 0 where stream is not true", {
         param: "partial_images",
@@ -105,7 +105,7 @@ function parametersOf(
 ): Readonly<Record<string, unknown>> {
   return {
     model: model.facts.id,
-    size: sizeOf(model),
+    size: pictureSize(model),
     output_format: format,
     background: "opaque",
     quality: "auto",

@@ -12,7 +12,7 @@ import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import type { LoggedEvent } from "./event_log.ts";
 import type { Job, JobResult } from "./job.ts";
 import { jobView } from "./job_view.ts";
-import { readJson } from "./read_body.ts";
+import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents } from "./sse.ts";
 
@@ -22,7 +22,7 @@ export function jobRoutes(server: ServerState): Hono {
   const jobOf = (context: Context): Job => server.job(context.req.param("id") ?? "");
   app.post("/v1/jobs", async (context) => {
     const { limits, schemas, queue, defaults } = server;
-    const body = parseBody(schemas.job, await readJson(context.req.raw, limits.body));
+    const body = parseBody(schemas.job, await readJsonBody(context.req.raw, limits.body));
     const previews = body.previews ? "all" : 0;
     const spec = resolveSpec(server.catalog, body, { previews, defaults });
     await expectFormat(spec.format);

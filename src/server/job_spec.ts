@@ -11,7 +11,7 @@ import type { PictureRequest } from "../worker/renderer.ts";
 import { type GenerationBody, ignoredFields, type OutputFormat } from "./api.ts";
 import {
   type Catalog,
-  findModel,
+  findServedModel,
   requestedPlan,
   type ServedModel,
   type ServedPlan,
@@ -62,7 +62,7 @@ export function resolveSpec(
     readonly defaults: SpecDefaults;
   },
 ): JobSpec {
-  const model = findModel(catalog, body.model);
+  const model = findServedModel(catalog, body.model);
   expectPixels(model);
   expectClasses(model);
   const plan = requestedPlan(catalog, model, {
@@ -146,7 +146,7 @@ function expectClasses({ facts: { id, classes } }: ServedModel): void {
 }
 
 function noticesOf(body: GenerationBody, model: ServedModel): readonly string[] {
-  const own = sizeOf(model);
+  const own = pictureSize(model);
   const ignored = ignoredFields(body);
   return [
     ...(body.size === "auto" || body.size === own
@@ -157,7 +157,7 @@ function noticesOf(body: GenerationBody, model: ServedModel): readonly string[] 
 }
 
 /** `WIDTHxHEIGHT` of a model's pictures. */
-export function sizeOf({ facts: { latent, picture = latent } }: ServedModel): string {
+export function pictureSize({ facts: { latent, picture = latent } }: ServedModel): string {
   const [, height, width] = picture;
   return `${width}x${height}`;
 }

@@ -5,7 +5,7 @@
  */
 
 import { planView } from "./catalog.ts";
-import { sizeOf } from "./job_spec.ts";
+import { pictureSize } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import { refusalOf } from "./request_error.ts";
 
@@ -53,7 +53,7 @@ function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
     seeds: pictures.map(({ seed }) => seed),
     steps,
     guidance_scale: pictures[0]!.guidance, // one for all
-    size: sizeOf(spec.model),
+    size: pictureSize(spec.model),
     output_format: format,
   };
 }

@@ -23,7 +23,7 @@ export interface BodyBounds {
  * @throws {RequestError} 413 when it is too large, 408 when it does not arrive in time or breaks off, 400
  * when it is not JSON in UTF-8, 415 when it says to be something else or is compressed.
  */
-export async function readJson(request: Request, bounds: BodyBounds): Promise<unknown> {
+export async function readJsonBody(request: Request, bounds: BodyBounds): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "application/json";
   if (!/^application\/(?:[\w.+-]+\+)?json\b/i.test(type)) {
     throw new RequestError(
@@ -49,7 +49,7 @@ export async function readJson(request: Request, bounds: BodyBounds): Promise<un
 /**
  * Reads a body.
  *
- * @throws {RequestError} 413 and 408, as {@linkcode readJson}.
+ * @throws {RequestError} 413 and 408, as {@linkcode readJsonBody}.
  */
 export async function readBounded(
   request: Request,

@@ -101,8 +101,8 @@ async function chooseEngine({ page }: Visit, engine: BrowserBackend): Promise<vo
 
 /** What the page's file `engine.js` exports, with the field of its class that the interface hides. */
 interface EngineModule {
-  openEngine(
-    ...args: Parameters<typeof import("../../src/page/engine.ts").openEngine>
+  openBrowserEngine(
+    ...args: Parameters<typeof import("../../src/page/engine.ts").openBrowserEngine>
   ): Promise<
     BrowserEngine & { readonly renderer: Renderer }
   >;
@@ -119,9 +119,9 @@ async function distance(
   const { id: model, fingerprint } = renderer.facts;
   const drawn = await page.evaluate(async ({ batch, backend, model, fingerprint }) => {
     const base = `${location.origin}/page/`;
-    const { openEngine }: EngineModule = await import(`${base}engine.js`);
+    const { openBrowserEngine }: EngineModule = await import(`${base}engine.js`);
     const run = { onEvent: (): void => {}, signal: new AbortController().signal };
-    const engine = await openEngine({ model, fingerprint, backend, base }, run);
+    const engine = await openBrowserEngine({ model, fingerprint, backend, base }, run);
     const { latents } = await engine.renderer.render(batch);
     await engine.close();
     return [...latents.data];

@@ -2,7 +2,7 @@
 
 import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import type { Conditions } from "../../src/calibrate/task.ts";
+import type { RunConditions } from "../../src/calibrate/task.ts";
 import type { RatesByKind } from "../../src/calibrate/reference/invardiff.ts";
 import type { CacheBook } from "../../src/plan/cache_book/layout.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
@@ -18,7 +18,7 @@ export interface BookFacts {
 export interface GoldenModel {
   readonly steps: number;
   readonly guidance: number;
-  readonly conditions: Conditions;
+  readonly conditions: RunConditions;
   readonly noise: Tensor;
   readonly labels: readonly number[];
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { download, type DownloadOptions, type FileStore } from "../../src/page/download.ts";
+import { downloadAll, type DownloadAllOptions, type FileStore } from "../../src/page/download.ts";
 
 const FILES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
   a: new Uint8Array(3000).fill(1),
@@ -37,39 +37,39 @@ function memory(room = Infinity): FileStore {
   };
 }
 
-function options(given: Partial<DownloadOptions>): DownloadOptions {
+function options(given: Partial<DownloadAllOptions>): DownloadAllOptions {
   const signal = new AbortController().signal;
   return { store: undefined, onProgress: () => {}, signal, ...given };
 }
 
-Deno.test("download() tells bytes of all files together and keeps them for the next time", async () => {
+Deno.test("downloadAll() tells bytes of all files together and keeps them for the next time", async () => {
   const { asked, send } = network();
   const store = memory();
   const seen: [number, number][] = [];
   const onProgress = (done: number, total: number): void => void seen.push([done, total]);
-  const first = await download(["a", "b"], options({ send, store, onProgress }));
+  const first = await downloadAll(["a", "b"], options({ send, store, onProgress }));
   assertEquals(first, { files: [FILES["a"]!, FILES["b"]!], kept: true });
   assert(seen.every(([done, total], i) => total === 4000 && done > (seen[i - 1]?.[0] ?? 0)));
   assertEquals(seen.at(-1), [4000, 4000]);
-  assertEquals(await download(["a", "b"], options({ send, store })), first);
+  assertEquals(await downloadAll(["a", "b"], options({ send, store })), first);
   assertEquals(asked, ["a", "b"]);
 });
 
-Deno.test("download() stays in memory where there is no room, or no store", async () => {
+Deno.test("downloadAll() stays in memory where there is no room, or no store", async () => {
   const { asked, send } = network();
   const store = memory(2000);
   for (let time = 0; time < 2; time++) {
-    const { files, kept } = await download(["a", "b"], options({ send, store }));
+    const { files, kept } = await downloadAll(["a", "b"], options({ send, store }));
     assertEquals([files, kept], [[FILES["a"], FILES["b"]], false]);
   }
   assertEquals(asked, ["a", "b", "a"]);
-  assertEquals((await download(["a"], options({ send }))).kept, false);
+  assertEquals((await downloadAll(["a"], options({ send }))).kept, false);
 });
 
-Deno.test("download() says what cannot be had, and stops when told to", async () => {
+Deno.test("downloadAll() says what cannot be had, and stops when told to", async () => {
   const { send } = network();
   await assertRejects(
-    () => download(["c"], options({ send })),
+    () => downloadAll(["c"], options({ send })),
     TypeError,
     "Cannot load c: status must be 200",
   );
@@ -83,7 +83,7 @@ Deno.test("download() says what cannot be had, and stops when told to", async ()
     return Promise.resolve(new Response(body));
   };
   const error = await assertRejects(() =>
-    download(["a"], options({ send: slow, onProgress, signal: stop.signal }))
+    downloadAll(["a"], options({ send: slow, onProgress, signal: stop.signal }))
   );
   assertEquals(error, reason);
 });

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { formatPlan } from "../../src/plan/format.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
 import type { PlanView } from "../../src/page/contract.ts";
-import { autoFacts, orderPlans, planLine, resolvePlan } from "../../src/page/plan_choice.ts";
+import { autoFacts, orderPlans, planLine, planOfChoice } from "../../src/page/plan_choice.ts";
 import { fullShape, planShape, shapeWords } from "../../src/page/plan_shape.ts";
 
 function plan(id: string, steps: number, speedup: number | null = null): PlanView {
@@ -14,11 +14,11 @@ const OTHER = plan("m.ddim25.fast", 25, 2.8);
 const plans = [OTHER, SLOW, FAST];
 
 Deno.test("auto takes the plan of level fast for the steps, else any for them, else none", () => {
-  assertEquals(resolvePlan("auto", { steps: 50, plans }), FAST);
-  assertEquals(resolvePlan("auto", { steps: 50, plans: [SLOW] }), SLOW);
-  assertEquals(resolvePlan("auto", { steps: 30, plans }), undefined);
-  assertEquals(resolvePlan("none", { steps: 50, plans }), undefined);
-  assertEquals(resolvePlan(SLOW.id, { steps: 30, plans }), SLOW);
+  assertEquals(planOfChoice("auto", { steps: 50, plans }), FAST);
+  assertEquals(planOfChoice("auto", { steps: 50, plans: [SLOW] }), SLOW);
+  assertEquals(planOfChoice("auto", { steps: 30, plans }), undefined);
+  assertEquals(planOfChoice("none", { steps: 50, plans }), undefined);
+  assertEquals(planOfChoice(SLOW.id, { steps: 30, plans }), SLOW);
   assertEquals(autoFacts({ steps: 50, plans }), "fast · 2.9×");
   assertEquals(autoFacts({ steps: 30, plans }), "none fits 30 steps");
 });

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { searchClasses } from "../../src/page/class_search.ts";
 import {
   fileName,
-  formatBytes,
+  formatByteProgress,
   formatCount,
   formatDecibels,
   formatFactor,
@@ -21,7 +21,7 @@ Deno.test("numbers are told as people read them", () => {
   ]);
   assertEquals([2.93, 41.4].map(formatFactor), ["2.9×", "41×"]);
   assertEquals([38.04, Infinity].map(formatDecibels), ["38.0 dB", "identical"]);
-  assertEquals(formatBytes(3_140_000, 30_200_000), "3.1 of 30.2 MB");
+  assertEquals(formatByteProgress(3_140_000, 30_200_000), "3.1 of 30.2 MB");
   assertEquals([formatCount(1, "step"), formatCount(2, "step")], ["1 step", "2 steps"]);
   assertEquals(
     fileName(["T-shirt/top", 7, "fashion-dit.ddim50.fast"]),

@@ -33,7 +33,7 @@ export interface TensorArea {
 
 /** Bytes of one element of each type of the format. */
 // deno-fmt-ignore
-export const ELEMENT_BYTES: ReadonlyMap<string, number> = new Map([
+export const DTYPE_BYTES: ReadonlyMap<string, number> = new Map([
   ["F64", 8], ["I64", 8], ["U64", 8], ["F32", 4], ["I32", 4], ["U32", 4],
   ["F16", 2], ["BF16", 2], ["I16", 2], ["U16", 2],
   ["I8", 1], ["U8", 1], ["BOOL", 1], ["F8_E4M3", 1], ["F8_E5M2", 1],
@@ -45,7 +45,7 @@ const METADATA = "__metadata__";
 const size = z.int().nonnegative();
 const metadataSchema = z.record(z.string(), z.string());
 const entrySchema = z.strictObject({
-  dtype: z.enum([...ELEMENT_BYTES.keys()]),
+  dtype: z.enum([...DTYPE_BYTES.keys()]),
   shape: z.array(size).max(32),
   data_offsets: z.tuple([size, size]),
 });
@@ -94,7 +94,7 @@ function isObject(json: unknown): json is Readonly<Record<string, unknown>> {
 function parseEntry(name: string, json: unknown, area: TensorArea): TensorEntry {
   const entry = checkJson(json, entrySchema, `${name} of ${area.path}`);
   const [from, to] = entry.data_offsets;
-  const wanted = elementCount(entry.shape) * ELEMENT_BYTES.get(entry.dtype)!; // the schema's own keys
+  const wanted = elementCount(entry.shape) * DTYPE_BYTES.get(entry.dtype)!; // the schema's own keys
   if (to - from !== wanted) {
     throw new AssetError(
       `Cannot open ${area.path}: ${name} of ${entry.dtype} [${entry.shape}] must have ` +

@@ -10,7 +10,7 @@
 import { AssetError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { checkIndices, SAMPLE_WHOLE, sampleEach } from "./element_samples.ts";
-import { ELEMENT_BYTES } from "./safetensors_header.ts";
+import { DTYPE_BYTES } from "./safetensors_header.ts";
 import { floatDecoder } from "./elements.ts";
 import { describe } from "../json.ts";
 import { unpickle } from "./pickle.ts";
@@ -198,7 +198,7 @@ function stored(
   }
   const { key, count, dtype } = value.storage;
   const entry = entries.get(`${root}/data/${key}`);
-  const size = count * ELEMENT_BYTES.get(dtype)!; // of the types that pickles are let through
+  const size = count * DTYPE_BYTES.get(dtype)!; // of the types that pickles are let through
   if (entry?.size === size) return [name, { ...value, entry }];
   throw new AssetError(
     `Cannot open ${path}: storage ${describe(key)} of ${describe(name)} must have ${size} bytes: ` +

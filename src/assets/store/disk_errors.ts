@@ -5,7 +5,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
-import { isKind } from "../source.ts";
+import { isErrorKind } from "../source.ts";
 
 /**
  * Throws the `AssetError` of a failed write; what is one already is thrown on.
@@ -18,14 +18,14 @@ export function unwritable(path: string, cause: unknown): never {
 }
 
 function wanted(cause: unknown): string {
-  if (isKind(cause, "NotCapable", "ERR_ACCESS_DENIED")) {
+  if (isErrorKind(cause, "NotCapable", "ERR_ACCESS_DENIED")) {
     return "the process must have permission to write it (Deno: --allow-write), or all files must " +
       "have been fetched before";
   }
-  if (isKind(cause, "ENOSPC", "EDQUOT", "QuotaExceeded")) {
+  if (isErrorKind(cause, "ENOSPC", "EDQUOT", "QuotaExceeded")) {
     return "the disk must have room (INVARDIFF_CACHE chooses another folder); what was downloaded is kept";
   }
-  if (isKind(cause, "EACCES", "EPERM", "EROFS", "PermissionDenied", "ReadOnlyFilesystem")) {
+  if (isErrorKind(cause, "EACCES", "EPERM", "EROFS", "PermissionDenied", "ReadOnlyFilesystem")) {
     return "its folder must be writable (INVARDIFF_CACHE chooses another)";
   }
   return cause instanceof Error ? cause.message.split("\n", 1)[0]! : String(cause);

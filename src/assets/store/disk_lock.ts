@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isKind, isMissing } from "../source.ts";
+import { isErrorKind, isMissing } from "../source.ts";
 
 /** Milliseconds between two signs of life. */
 const BEAT_MS = 2_000;
@@ -28,7 +28,7 @@ export async function lockFile(path: string): Promise<(() => Promise<void>) | un
       await file.close();
     }
   } catch (cause) {
-    if (!isKind(cause, "EEXIST", "AlreadyExists")) throw cause;
+    if (!isErrorKind(cause, "EEXIST", "AlreadyExists")) throw cause;
     if (await ageOf(path) > STALE_MS) await rm(path, { force: true });
     return undefined;
   }

@@ -156,7 +156,7 @@ export async function checkContentRange(
 }
 
 /** Cancels an answer that cannot be used and throws the `AssetError` that says why. */
-export async function refuse(
+export async function refuseResponse(
   url: URL,
   response: Response,
   wanted = "206 with a content-range",

@@ -10,9 +10,9 @@ import type { Plan } from "../../plan/plan.ts";
 import { evenRow, type Row, STATE_ROWS } from "../../plan/row.ts";
 import {
   type CalibrationTask,
-  type Conditions,
   planOf,
   requestOf,
+  type RunConditions,
   sliceConditions,
 } from "../task.ts";
 import { recordDrift } from "../guided/drift.ts";
@@ -171,7 +171,7 @@ function leastOf(rows: readonly Row[], shares: ReadonlyMap<string, number>): Row
   return rows.reduce((best, row) => shareOf(row) < shareOf(best) ? row : best);
 }
 
-function subjectOf(task: SearchTask, conditions: Conditions): TrialSubject {
+function subjectOf(task: SearchTask, conditions: RunConditions): TrialSubject {
   const { pipeline: { model, executor }, signal } = task;
   return { model, executor, signal, request: requestOf({ ...task, conditions }) };
 }

@@ -7,12 +7,12 @@
 import { compilePlan } from "../../plan/compile.ts";
 import { isFull, type Row } from "../../plan/row.ts";
 import type { Measured } from "./search.ts";
-import { psnrToFull, type Trajectory, trial, type Trials } from "../trials.ts";
+import { psnrToFull, type SamplerStates, trial, type Trials } from "../trials.ts";
 
 /** Rows with the run that they gave. */
 export interface MeasuredRows extends Measured {
   /** The sampler's state before each step, and after the last one. */
-  readonly trajectory: Trajectory;
+  readonly trajectory: SamplerStates;
 }
 
 /**

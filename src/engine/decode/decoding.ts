@@ -68,10 +68,10 @@ export class Decoding {
 }
 
 /** What of a model says how its latents become pictures. */
-type Drawable = Pick<Model, "id" | "autoencoder" | "autoencoderError" | "latent">;
+type Decodable = Pick<Model, "id" | "autoencoder" | "autoencoderError" | "latent">;
 
 /** Why a model's latents cannot become pictures; `undefined` where they can. */
-export function drawingError(model: Drawable): Error | undefined {
+export function decodingError(model: Decodable): Error | undefined {
   const { id, autoencoder, autoencoderError, latent: [channels] } = model;
   if (autoencoderError !== undefined) return autoencoderError;
   if (autoencoder !== undefined || channels === 1 || channels === 3) return undefined;
@@ -83,10 +83,10 @@ export function drawingError(model: Drawable): Error | undefined {
 
 /** A picture's shape `[1 or 3, H, W]` for latents of so many rows and columns; `undefined` where none is made. */
 export function pictureShape(
-  model: Drawable,
+  model: Decodable,
   [rows, columns]: readonly [number, number],
 ): readonly [number, number, number] | undefined {
-  if (drawingError(model) !== undefined) return undefined;
+  if (decodingError(model) !== undefined) return undefined;
   const { autoencoder, latent: [channels = 0] } = model;
   if (autoencoder === undefined) return [channels, rows, columns];
   const { scale } = autoencoder.vae;
@@ -94,7 +94,7 @@ export function pictureShape(
 }
 
 function asPictures(planes: Tensor, model: Model): Tensor {
-  const error = drawingError(model);
+  const error = decodingError(model);
   if (error !== undefined) throw error;
   return planes;
 }

@@ -11,7 +11,7 @@ import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import { type Tensor, zeros } from "../../tensor/tensor.ts";
 import { attend, queriesAtOnce } from "./chunked_attention.ts";
-import { breather } from "../yield_to_events.ts";
+import { eventYielder } from "../yield_to_events.ts";
 import { Sessions } from "../sessions.ts";
 import type { Statistics } from "./group_statistics.ts";
 import {
@@ -36,7 +36,7 @@ export interface PartCall {
 /** The graphs of an autoencoder on a backend. Pictures are `(1, C, H, W)`. */
 export class VaeGraphs {
   readonly #sessions: Sessions;
-  readonly #breathe = breather();
+  readonly #yieldToEvents = eventYielder();
 
   /** Loads nothing yet. */
   constructor(readonly backend: Backend, readonly vae: Vae, weights: Weights) {
@@ -165,7 +165,7 @@ export class VaeGraphs {
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<Values> {
-    await this.#breathe();
+    await this.#yieldToEvents();
     signal?.throwIfAborted();
     return await this.#sessions.run({ key: graph.name, build: () => graph }, inputs, outputs);
   }

@@ -21,7 +21,7 @@ import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
  * @returns A function that throws a `BackendError` when a run does not fit, saying what takes how much and
  *   what to do.
  */
-export function roomCheck(
+export function memoryCheck(
   model: Model,
   { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
   lowering?: LinearLowering,

@@ -12,7 +12,7 @@ import type { Transformer } from "../../model/module_graph.ts";
 import { compilePlan } from "../../plan/compile.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
 import type { Plan } from "../../plan/plan.ts";
-import { drawingError } from "../decode/decoding.ts";
+import { decodingError } from "../decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
 import { EMBEDDED_MODEL } from "../embedded_model.ts";
 import { featureSizes, sceneOfPlan } from "../plan_facts.ts";
@@ -51,7 +51,7 @@ export interface MemoryReport {
   /** By backend. */
   readonly backends: readonly BackendMemory[];
   /** Why its latents cannot become pictures; absent where they can. */
-  readonly drawingError?: string;
+  readonly decodingError?: string;
 }
 
 /**
@@ -87,7 +87,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   });
   const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
-  const error = drawingError(model)?.message;
+  const error = decodingError(model)?.message;
   return {
     id: model.id,
     weights: precision,
@@ -95,7 +95,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
     needs,
     run,
     backends,
-    ...(error !== undefined && { drawingError: error }),
+    ...(error !== undefined && { decodingError: error }),
   };
 }
 

@@ -13,7 +13,7 @@ import type { LinearLowering } from "../../onnx/graph.ts";
 import { add, identity, slice, subtract } from "../../onnx/operators.ts";
 import { type Cell, CELLS } from "../../plan/cells.ts";
 import {
-  HEAD,
+  HEAD_MODULATION,
   modulationOf,
   type ModulationPart,
   type Module,
@@ -80,7 +80,9 @@ export function modulated(
 ): ModulationPart[] {
   return segment.flatMap((part) => {
     if (part.kind === "embedding") return [];
-    if (part.kind === "head") return [{ name: HEAD, rows: transformer.head.modulationRows }];
+    if (part.kind === "head") {
+      return [{ name: HEAD_MODULATION, rows: transformer.head.modulationRows }];
+    }
     return modulationOf(transformer.modules[part.index]!); // parts are made from this transformer
   });
 }
@@ -95,12 +97,12 @@ export function segmentOutputs(transformer: Transformer, segment: Segment): stri
   });
   const ends = segment.at(-1)?.kind === "head"
     ? [PREDICTION]
-    : streamsBehind(transformer, segment.at(-1)).map(({ name }) => name);
+    : streamsAfter(transformer, segment.at(-1)).map(({ name }) => name);
   return [...ends, ...features];
 }
 
-/** The streams behind a part; of no part, those behind the embedding. */
-function streamsBehind(transformer: Transformer, part: Part | undefined): readonly StreamShape[] {
+/** Streams after a part; after the embedding if there is none. */
+function streamsAfter(transformer: Transformer, part: Part | undefined): readonly StreamShape[] {
   const module = part?.kind === "module" ? transformer.modules[part.index] : undefined;
   return module?.streams ?? transformer.streams;
 }

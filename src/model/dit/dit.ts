@@ -17,8 +17,8 @@ import { dense, feedForward, modulatedNorm, selfAttention } from "../layers.ts";
 import {
   type Conditioning,
   type Embedding,
-  HEAD,
   type Head,
+  HEAD_MODULATION,
   type ModulationGroup,
   type Module,
   type Streams,
@@ -143,7 +143,10 @@ function modulationGroups(config: DitConfig): ModulationGroup[] {
     weights: `blocks.${block}.adaLN_modulation.1`,
     parts: [{ name: `blocks.${block}.attn`, rows: 3 }, { name: `blocks.${block}.mlp`, rows: 3 }],
   }));
-  layers.push({ weights: "final_layer.adaLN_modulation.1", parts: [{ name: HEAD, rows: 2 }] });
+  layers.push({
+    weights: "final_layer.adaLN_modulation.1",
+    parts: [{ name: HEAD_MODULATION, rows: 2 }],
+  });
   const groups: ModulationGroup[] = [];
   for (let first = 0; first < layers.length; first += perGroup) {
     groups.push(modulationGroup(layers.slice(first, first + perGroup), width));

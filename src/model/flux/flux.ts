@@ -22,8 +22,8 @@ import { dense, modulatedNorm } from "../layers.ts";
 import {
   type Conditioning,
   type Embedding,
-  HEAD,
   type Head,
+  HEAD_MODULATION,
   type ModulationGroup,
   type ModulationPart,
   type Preparation,
@@ -136,7 +136,10 @@ function modulationLayers({ numLayers, numSingleLayers }: FluxConfig): readonly 
     const prefix = `single_transformer_blocks.${block}`;
     return { weights: `${prefix}.norm.linear`, parts: [{ name: prefix, rows: 3 }] };
   });
-  return [...dual, ...single, { weights: "norm_out.linear", parts: [{ name: HEAD, rows: 2 }] }];
+  return [...dual, ...single, {
+    weights: "norm_out.linear",
+    parts: [{ name: HEAD_MODULATION, rows: 2 }],
+  }];
 }
 
 function dualLayers(block: number): readonly ModulationLayer[] {

@@ -63,12 +63,12 @@ export function parseVaeConfig(json: unknown): VaeConfig {
   for (const key of ["down_block_types", "up_block_types"] as const) {
     const [count, wanted] = [c[key].length, blockChannels.length];
     if (count !== wanted) {
-      refuse(`${key} must have ${wanted} parts, as block_out_channels has`, count);
+      refuseConfig(`${key} must have ${wanted} parts, as block_out_channels has`, count);
     }
   }
   const odd = blockChannels.find((size) => size % groups !== 0);
   if (odd !== undefined) {
-    refuse(`block_out_channels must be multiples of norm_num_groups ${groups}`, odd);
+    refuseConfig(`block_out_channels must be multiples of norm_num_groups ${groups}`, odd);
   }
   return {
     blockChannels,
@@ -83,6 +83,6 @@ export function parseVaeConfig(json: unknown): VaeConfig {
 }
 
 /** @throws {AssetError} Saying what a configuration must be. */
-export function refuse(wanted: string, value: unknown): never {
+export function refuseConfig(wanted: string, value: unknown): never {
   throw new AssetError(`Cannot read config.json of the VAE: ${wanted}: current value is ${value}`);
 }

@@ -12,7 +12,7 @@ import type { Weights } from "../../assets/weights.ts";
 import { convolution, upsampleNearest } from "../../onnx/convolution.ts";
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
-import { refuse } from "./config.ts";
+import { refuseConfig } from "./config.ts";
 import { checkDecoder, graphOf, reachOf, type UpStep, type Vae } from "./vae.ts";
 import { convolve } from "./blocks.ts";
 
@@ -50,7 +50,7 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
   const width = widths[0]!; // there is a level
   if (widths.length !== blocks.length || widths.some((other) => other !== width)) {
     const wanted = `${blocks.length} equal numbers, one for each of num_decoder_blocks`;
-    refuse(`decoder_block_out_channels must be ${wanted}`, widths);
+    refuseConfig(`decoder_block_out_channels must be ${wanted}`, widths);
   }
   const up = upSteps(width, blocks);
   const vae: Vae = {

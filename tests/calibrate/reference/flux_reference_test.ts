@@ -5,8 +5,8 @@ import { openDirectory } from "../../../src/assets/source.ts";
 import { calibrateGuided } from "../../../src/calibrate/guided/guided.ts";
 import {
   type CalibrationTask,
-  type Conditions,
   requestOf,
+  type RunConditions,
   sliceConditions,
 } from "../../../src/calibrate/task.ts";
 import type { RatesByKind, ReuseChoice } from "../../../src/calibrate/reference/invardiff.ts";
@@ -98,7 +98,7 @@ Deno.test("reference calibration of FLUX has no level for context_attn of its ow
   });
 });
 
-async function checkBook(pipeline: Engine, conditions: Conditions, name: string): Promise<void> {
+async function checkBook(pipeline: Engine, conditions: RunConditions, name: string): Promise<void> {
   const wanted = await readGoldenBook(name, KINDS);
   const { quantile: levels, nonskip_rate: warmup } = wanted.facts;
   const task: CalibrationTask = { pipeline, steps: 28, guidance: 3.5, conditions, levels, warmup };
@@ -155,7 +155,7 @@ async function boundBook(task: CalibrationTask, { book }: GoldenBook): Promise<P
 }
 
 /** One run of six steps. */
-function smallTask(pipeline: Engine, conditions: Conditions): CalibrationTask {
+function smallTask(pipeline: Engine, conditions: RunConditions): CalibrationTask {
   const one = sliceConditions(conditions, 0, 1);
   return { pipeline, steps: 6, guidance: 3.5, conditions: one, levels: {}, warmup: 0 };
 }
@@ -167,7 +167,7 @@ function levelsOf(level: number): Record<string, number> {
 
 async function withPipeline(
   backend: BackendName,
-  use: (pipeline: Engine, conditions: Conditions) => Promise<void>,
+  use: (pipeline: Engine, conditions: RunConditions) => Promise<void>,
 ): Promise<void> {
   const source = openDirectory(FLUX_A);
   const pipeline = await openEngine({ model: FLUX_A, backend });

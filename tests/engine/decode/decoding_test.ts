@@ -118,7 +118,7 @@ for (const [which, files, message] of UNUSABLE) {
     await pipeline.close();
     await assertRejects(() => openLocalRenderer({ backend: "wasm", model }), AssetError, message);
     const report = await estimateMemory({ model });
-    assertStringIncludes(report.drawingError ?? "", message);
+    assertStringIncludes(report.decodingError ?? "", message);
   });
 }
 
@@ -129,7 +129,7 @@ Deno.test("a pipeline draws with a tiny autoencoder, and with one without attent
     const latents = normalNoise([1, 4, 8, 8], 3);
     const picture = await pipeline.decode(latents);
     assertEquals(picture.dims, [1, 3, 16, 16]);
-    assertEquals((await estimateMemory({ model })).drawingError, undefined);
+    assertEquals((await estimateMemory({ model })).decodingError, undefined);
     await pipeline.close();
     await withGraphs({ name, provider: "wasm" }, async (graphs) => {
       assertEquals(picture, await vaes.decode(graphs, latents));

@@ -8,7 +8,7 @@ import { Executor } from "../../../src/engine/executor.ts";
 import { estimateMemory, memoryReport } from "../../../src/engine/memory/report.ts";
 import { openEngine } from "../../../src/engine/engine.ts";
 import { resolveRequest } from "../../../src/engine/request.ts";
-import { roomCheck } from "../../../src/engine/memory/check.ts";
+import { memoryCheck } from "../../../src/engine/memory/check.ts";
 import { memoryOn, misfitOn, partsText } from "../../../src/engine/memory/run.ts";
 import { BackendError } from "../../../src/errors.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
@@ -95,10 +95,10 @@ Deno.test("conditioning counts where it is more than the steps that follow", () 
   assert(partsText(memory).includes("1.00 GiB conditioning"));
 });
 
-Deno.test("roomCheck() refuses a run by its rows and by what its plan keeps, before it begins", async () => {
+Deno.test("memoryCheck() refuses a run by its rows and by what its plan keeps, before it begins", async () => {
   const model = await openSmallModel();
-  const check = (memoryLimit?: number): ReturnType<typeof roomCheck> =>
-    roomCheck(model, { name: "wasm", description: "wasm, 1 thread", memoryLimit });
+  const check = (memoryLimit?: number): ReturnType<typeof memoryCheck> =>
+    memoryCheck(model, { name: "wasm", description: "wasm, 1 thread", memoryLimit });
   const request = resolveRequest(model, { labels: Array(4000).fill(1), steps: 1 });
   const choice = { reason: "asked for" };
   const run = { request, choice, steps: await stepsOf(model, ["......"]), notices: [] };
