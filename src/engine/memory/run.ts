@@ -174,7 +174,7 @@ function adviceOn({ name, weights, activations, features }: BackendMemory): stri
     return `take ${WEIGHT_ADVICE}, or ${others}`;
   }
   if (features > activations) return `take a plan that keeps fewer features, or ${others}`;
-  return `draw fewer pictures at a time, or take ${others}`;
+  return `generate fewer pictures at a time, or take ${others}`;
 }
 
 /** What makes weights smaller. */

@@ -6,7 +6,7 @@ import { openWasm } from "../../../src/backend/wasm.ts";
 import { loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { Executor } from "../../../src/engine/executor.ts";
 import { estimateMemory, memoryReport } from "../../../src/engine/memory/report.ts";
-import { openEngine } from "../../../src/engine/engine.ts";
+import { Engine, openEngine } from "../../../src/engine/engine.ts";
 import { resolveRequest } from "../../../src/engine/request.ts";
 import { memoryCheck } from "../../../src/engine/memory/check.ts";
 import { memoryOn, misfitOn, partsText } from "../../../src/engine/memory/run.ts";
@@ -77,7 +77,7 @@ Deno.test("misfitOn() names the parts, largest first, and advises on the largest
   assertEquals(
     misfitOn(activations, 4 * GIB),
     "memory must be at most 4.00 GiB: current value is 4.91 GiB of WebAssembly's memory, " +
-      "3.90 GiB activations, 1.00 GiB weights, 10.9 MiB runtime; draw fewer pictures at a time, or take " +
+      "3.90 GiB activations, 1.00 GiB weights, 10.9 MiB runtime; generate fewer pictures at a time, or take " +
       "native or webgpu",
   );
   const weights = memoryOn("wasm", { ...NEEDS, weights: 5 * GIB }, RUN);
@@ -112,13 +112,14 @@ Deno.test("memoryCheck() refuses a run by its rows and by what its plan keeps, b
   await model.close();
 });
 
-Deno.test("a pipeline refuses what wasm has no room for, and draws what it has room for afterwards", async () => {
-  const pipeline = await openEngine({ backend: "wasm" });
-  const many = Array.from({ length: 10_000 }, () => 1);
+Deno.test("a pipeline refuses a batch that its backend has no room for, and runs one that fits afterwards", async () => {
+  const { model, choice, executor } = await openEngine({ backend: "wasm" });
+  Object.defineProperty(executor.backend, "memoryLimit", { value: 42 * MIB });
+  const pipeline = new Engine({ model, choice, executor }, {});
   await assertRejects(
-    () => pipeline.generate({ labels: many, steps: 1 }),
+    () => pipeline.generate({ count: 10, steps: 1, plan: "none" }),
     BackendError,
-    "draw fewer pictures at a time, or take native or webgpu",
+    "20 rows at a time: memory must be at most",
   );
   assertEquals((await pipeline.generate({ labels: [1], steps: 1 })).steps, 1);
   await pipeline.close();
@@ -133,7 +134,10 @@ Deno.test("doctor tells what a run takes on each backend, and why it does not fi
     /^on wasm +fits: about \d+\.\d MiB of WebAssembly's memory \(20\.4 MiB weights/m,
   );
   const many = await capturedRun(...model, "--count", "100000");
-  assertMatch(many.stdout, /^on wasm +memory must be at most 4\.00 GiB: .* draw fewer pictures/m);
+  assertMatch(
+    many.stdout,
+    /^on wasm +memory must be at most 4\.00 GiB: .* generate fewer pictures/m,
+  );
   const rounded = await capturedRun(...model, "--weights", "int8");
   assertMatch(rounded.stdout, /^on wasm +fits: .*5\.3 MiB weights/m);
   assertMatch(rounded.stdout, /^on webgpu +weights must be f32 or int4/m);
