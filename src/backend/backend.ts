@@ -12,7 +12,6 @@ export type BackendName = "wasm" | "webgpu" | "native";
 
 /** Numbers to copy to the device: float32, or of a weight the bits of float16 or integers. */
 export interface HostNumbers {
-  /** Their shape. */
   readonly dims: readonly number[];
   /** The numbers, last dimension fastest. */
   readonly data: Float32Array | Uint16Array | Uint8Array;
@@ -20,9 +19,7 @@ export interface HostNumbers {
 
 /** Numbers on the device. Who makes a value disposes of it. */
 export interface Value {
-  /** Its shape. */
   readonly dims: readonly number[];
-  /** Its size in bytes. */
   readonly byteLength: number;
   /** Frees it; a second call does nothing. */
   dispose(): void;
@@ -30,7 +27,6 @@ export interface Value {
 
 /** A loaded graph, nothing else. */
 export interface Session {
-  /** Name of the graph. */
   readonly name: string;
   /**
    * Runs the graph and returns the named outputs, and only those; the caller owns them.
@@ -45,7 +41,6 @@ export interface Session {
   dispose(): Promise<void>;
 }
 
-/** How a graph is loaded. */
 export interface LoadOptions {
   /** Whether a session keeps memory for its next run, where it can: `freed` for few runs on much memory. */
   readonly memory?: "kept" | "freed";
@@ -61,7 +56,6 @@ export interface LiveCounts {
 
 /** One execution provider, ready to load graphs. */
 export interface Backend {
-  /** Which provider. */
   readonly name: BackendName;
   /** Provider, device and threads in words, such as `wasm, 2 threads`. */
   readonly description: string;
@@ -76,7 +70,6 @@ export interface Backend {
   readonly weightLimit?: number | undefined;
   /** Most bytes that weights and activations may take together, where there is a limit. */
   readonly memoryLimit?: number | undefined;
-  /** Counts of what is alive. */
   readonly live: LiveCounts;
   /**
    * Makes a session.

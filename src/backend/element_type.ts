@@ -7,7 +7,6 @@
 import { ELEMENT_BYTES } from "../onnx/graph.ts";
 import type { HostNumbers } from "./backend.ts";
 
-/** A type that we upload. */
 export type UploadedType = "float32" | "float16" | "uint8";
 
 const BYTES: Readonly<Record<string, number>> = ELEMENT_BYTES; // the runtime's words are ONNX's

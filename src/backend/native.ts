@@ -13,7 +13,6 @@ import { ortBackend } from "./ort.ts";
 import type { OrtModule } from "./ort_provider.ts";
 import { hasNodeModules, threadCount } from "./platform.ts";
 
-/** Settings of the native provider. */
 export interface NativeOptions {
   /** Threads, at least 1; all cores unless told otherwise. */
   readonly threads?: number;

@@ -9,17 +9,13 @@ import type { Backend, BackendName, HostNumbers } from "./backend.ts";
 
 /** The part of an ONNX Runtime module that we call. */
 export interface OrtModule {
-  /** Session factory. */
   readonly InferenceSession: typeof InferenceSession;
-  /** Tensor constructor. */
   readonly Tensor: typeof OrtTensor;
 }
 
 /** What differs between providers. */
 export interface OrtProvider {
-  /** Which provider. */
   readonly name: BackendName;
-  /** For people. */
   readonly description: string;
   /** See {@link Backend.weights}. */
   readonly weights: Backend["weights"];

@@ -7,7 +7,6 @@
 /** JavaScript runtimes that load ONNX Runtime in different ways. */
 export type RuntimeName = "deno" | "bun" | "node" | "workerd" | "browser";
 
-/** Names the runtime. */
 export function runtimeName(): RuntimeName {
   // Before the versions: with `nodejs_compat`, workerd tells a version of Node.
   if (globalThis.navigator?.userAgent === "Cloudflare-Workers") return "workerd";
@@ -35,7 +34,6 @@ export async function threadCount(provider: string, threads?: number): Promise<n
   );
 }
 
-/** Number of cores we may use. */
 export async function coreCount(): Promise<number> {
   if (runtimeName() === "workerd") return 1;
   if (runtimeName() === "browser") return globalThis.navigator?.hardwareConcurrency ?? 1;

@@ -25,13 +25,11 @@ export interface BackendOptions {
 
 /** A provider and why it was taken. */
 export interface BackendChoice {
-  /** The provider. */
   readonly name: BackendName;
   /** The reason in words. */
   readonly reason: string;
 }
 
-/** Every provider's name. */
 export const BACKENDS: readonly BackendName[] = ["wasm", "webgpu", "native"];
 
 /**

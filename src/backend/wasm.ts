@@ -15,7 +15,6 @@ import { withReservedMemory } from "./reserve.ts";
 import { type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
 import { loadTrivial } from "./trivial.ts";
 
-/** Settings of the wasm provider. */
 export interface WasmOptions {
   /** Threads, at least 1; all cores unless told otherwise. One number for the whole process. */
   readonly threads?: number;

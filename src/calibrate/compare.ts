@@ -22,9 +22,7 @@ import { ssim } from "../image/ssim.ts";
 import { median } from "./median.ts";
 import { runToEnd } from "../engine/run.ts";
 
-/** What to compare, on what. */
 export interface ComparisonTask {
-  /** The model on its backend. */
   readonly pipeline: Engine;
   /** The plan; its number of steps is run. */
   readonly plan: Plan;
@@ -32,7 +30,6 @@ export interface ComparisonTask {
   readonly conditions: RunConditions;
   /** How often every picture is made each way; times are medians over the rounds. */
   readonly rounds: number;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of every step of the {@linkcode comparedRuns}. */
   readonly onProgress?: ((done: number) => void) | undefined;

@@ -20,13 +20,10 @@ export type Mode = (task: CalibrationTask) => Promise<Plan>;
 
 /** What to calibrate, on what, and how much to reuse. */
 export interface CalibrationTask {
-  /** The model on its backend. */
   readonly pipeline: Engine;
-  /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale that pictures will be made with. */
   readonly guidance: number;
-  /** What is recorded. */
   readonly conditions: RunConditions;
   /** Quantile level of each kind, 0 (never reuse) … 1: `step` and the kinds of modules. */
   readonly levels: Readonly<Record<string, number>>;
@@ -34,7 +31,6 @@ export interface CalibrationTask {
   readonly warmup: number;
   /** Oldest feature that may be loaded, in steps; absent = any. Mode `reference` has no such limit. */
   readonly longest?: number | undefined;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
   /** Hears of every recorded step; `total` stays the same. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -103,15 +99,12 @@ export function requestOf(
   return resolveRequest(model, { ...given, labels, noise, steps, guidance });
 }
 
-/** What a mode decided. */
 export interface Choice {
   /** One row for each step. */
   readonly rows: readonly Row[];
   /** Guidance scale of the recorded runs. */
   readonly guidance: number;
-  /** The rule that chose the rows. */
   readonly policy: PlanPolicy;
-  /** Mode and thresholds. */
   readonly calibration: Pick<PlanCalibration, "mode" | "thresholds">;
 }
 

@@ -15,15 +15,11 @@ import type { Step } from "../plan/compile.ts";
 import { type SamplerState, startOf } from "../sampler/sampler.ts";
 import { meanPsnr } from "../image/psnr.ts";
 
-/** What trials run. */
 export interface TrialSubject {
-  /** The model. */
   readonly model: Model;
-  /** What runs its steps. */
   readonly executor: Executor;
   /** Labels, seed or noise, steps and guidance of every trial. */
   readonly request: ResolvedRequest;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -32,11 +28,9 @@ export type SamplerStates = readonly SamplerState[];
 
 /** Conditions with their full run. */
 export interface Trials {
-  /** What runs. */
   readonly subject: TrialSubject;
   /** Times at which the model is called, noisiest first. */
   readonly times: readonly number[];
-  /** Conditioning of every step. */
   readonly table: ConditioningTable;
   /** The full run: `steps + 1` states. */
   readonly full: SamplerStates;

@@ -7,7 +7,6 @@
  * @module
  */
 
-/** How turns are taken. */
 export interface TurnOptions {
   /** Most that wait. */
   readonly limit: number;
@@ -21,12 +20,10 @@ export type Turn =
   | { readonly kind: "full" }
   | { readonly kind: "stuck" };
 
-/** A queue of turns. */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
 
-  /** Makes a queue in which nobody waits. */
   constructor(readonly options: TurnOptions) {}
 
   /** Waits for a turn; whoever was ahead and has not ended theirs in time is taken as gone. */

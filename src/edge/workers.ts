@@ -79,7 +79,6 @@ interface Visit {
   readonly forget: () => void;
 }
 
-/** A server in an isolate. */
 class Service {
   readonly #env: WorkerEnv;
   readonly #renderer: Promise<Renderer>;

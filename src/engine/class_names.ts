@@ -8,7 +8,6 @@ import { oneOf } from "../nearest_names.ts";
 
 /** Classes that a label chooses from. */
 export interface Classes {
-  /** How many there are. */
   readonly classes: number;
   /** Name of each; several with commas between them, or none at all. */
   readonly classNames: readonly string[];

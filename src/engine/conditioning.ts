@@ -35,7 +35,6 @@ export class ConditioningTable {
     this.#vectors = vectors;
   }
 
-  /** Bytes that the table holds. */
   get byteLength(): number {
     return [...this.#vectors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
@@ -69,7 +68,6 @@ export class ConditioningTable {
 
 /** What conditioning is computed with; weights are read group by group. */
 export interface ConditioningTask extends LoadTask {
-  /** The model's conditioning. */
   readonly conditioning: Conditioning;
 }
 

@@ -9,7 +9,6 @@ import { GraphBuilder } from "../onnx/graph.ts";
 import { type LoadTask, whileLoaded } from "./load_graph.ts";
 import { runOnHost, type Tensors, uploadAll, type Values } from "./device_values.ts";
 
-/** What constants are made with. */
 export interface ConstantsTask extends LoadTask {
   /** What is computed; absent = nothing. */
   readonly preparation?: Preparation | undefined;

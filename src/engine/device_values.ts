@@ -10,10 +10,8 @@ import type { Tensor } from "../tensor/tensor.ts";
 /** Device values by name; whoever holds the record disposes of them. */
 export type Values = Readonly<Record<string, Value>>;
 
-/** Tensors on the host by name. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** Copies tensors to the device. */
 export function uploadAll(backend: Backend, tensors: Tensors): Values {
   return Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, backend.upload(tensor)]),
@@ -49,7 +47,6 @@ export async function whileAlive<T>(values: Values, task: () => Promise<T>): Pro
   }
 }
 
-/** Disposes of every value of a record. */
 export function disposeAll(values: Values): void {
   for (const value of Object.values(values)) value.dispose();
 }

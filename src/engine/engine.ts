@@ -34,7 +34,6 @@ import type { GenerateOptions, ResolvedRequest } from "./request.ts";
 import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
-/** What to open, from the inside. */
 export interface EngineOptions extends PipelineOptions {
   /** Sees the model before its sessions are loaded: what it throws ends the opening. */
   readonly onModel?: (model: Model) => void | Promise<void>;
@@ -92,9 +91,7 @@ function expectWeightsFit(
 
 /** A pipeline from the inside: all that calibration, commands and servers build on. */
 export class Engine implements Pipeline {
-  /** The opened model. */
   readonly model: Model;
-  /** Why this backend was chosen. */
   readonly choice: BackendChoice;
   /** Runs single steps; for those who drive a run themselves. */
   readonly executor: Executor;
@@ -120,7 +117,6 @@ export class Engine implements Pipeline {
     this.#checkMemory = memoryCheck(model, backend, rounded && roundedLowering(rounded.options));
   }
 
-  /** What runs it. */
   get backend(): Backend {
     return this.executor.backend;
   }
@@ -161,7 +157,6 @@ export class Engine implements Pipeline {
     return steps.length * Math.ceil(request.labels.length / MAX_BATCH);
   }
 
-  /** Runs to the end. */
   generate(options: GenerateOptions = {}): Promise<Generated> {
     return runToEnd(this.steps(options));
   }
@@ -229,7 +224,6 @@ export class Engine implements Pipeline {
     return this.#decoding.preview(latents, options);
   }
 
-  /** Frees sessions, weights, backend and files. */
   async close(): Promise<void> {
     await this.#decoding.dispose();
     await this.executor.dispose();

@@ -40,11 +40,8 @@ interface Call extends StepInputs {
   readonly keep: readonly number[];
 }
 
-/** How to load sessions. */
 export interface LoadStepOptions {
-  /** Stops before the next session. */
   readonly signal?: AbortSignal | undefined;
-  /** Hears of each session. */
   readonly onLoaded?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -91,7 +88,6 @@ export class Executor {
     return await takeDown(this.backend, prediction);
   }
 
-  /** Frees sessions and weights. */
   dispose(): Promise<void> {
     return this.#sessions.dispose();
   }

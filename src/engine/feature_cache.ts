@@ -18,12 +18,10 @@ export class FeatureCache {
   #bytes = 0;
   #peakBytes = 0;
 
-  /** Bytes kept now. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The most bytes kept at any moment. */
   get peakBytes(): number {
     return this.#peakBytes;
   }
@@ -74,7 +72,6 @@ export class FeatureCache {
     }
   }
 
-  /** Disposes of everything. */
   dispose(): void {
     for (const name of this.#histories.keys()) this.trim(name, 0);
   }

@@ -23,11 +23,8 @@ export interface GraphRecipe {
 
 /** With what a graph is loaded that runs but once. */
 export interface LoadTask {
-  /** Where it runs. */
   readonly backend: Backend;
-  /** With which weights. */
   readonly weights: Weights;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
 

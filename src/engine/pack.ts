@@ -26,10 +26,8 @@ import { loweredLayers } from "./load_graph.ts";
 import { buildSegment, type Part } from "./segment/segment.ts";
 import { fullStep, moduleParts } from "./segment/step_segments.ts";
 
-/** Every precision that models can be packed in. */
 export const PACKED_PRECISIONS = ["f16", "int8", "int4"] as const;
 
-/** What is packed, and where it goes. */
 export interface PackTask {
   /** The model; it stays open. */
   readonly model: Model;
@@ -37,15 +35,11 @@ export interface PackTask {
   readonly precision: typeof PACKED_PRECISIONS[number];
   /** Takes the parts of `weights.safetensors`, in order. */
   readonly write: (bytes: Uint8Array) => Promise<void>;
-  /** Stops before the next tensor. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was packed. */
 export interface Packed {
-  /** The text of `model.json`. */
   readonly manifest: string;
-  /** Bytes of `weights.safetensors`. */
   readonly bytes: number;
   /** What rounding did to each layer; none with `f16`. */
   readonly layers: readonly LayerPrecision[];

@@ -26,15 +26,11 @@ export interface RecordFacts {
 
 /** Parameters of a picture, or of a grid of pictures with seeds one after another. */
 export interface PictureRecord extends RecordFacts {
-  /** Label of each picture. */
   readonly labels: readonly number[];
   /** Seed of the first picture; absent when noise was given. */
   readonly seed?: number | undefined;
-  /** Sampling steps. */
   readonly steps: number;
-  /** Guidance scale. */
   readonly guidance: number;
-  /** The plan, if there was one. */
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }
 

@@ -20,7 +20,6 @@ export interface SamplerRun {
   readonly times: readonly number[];
   /** Sigmas before the shift, where they were given. */
   readonly sigmas?: readonly number[] | undefined;
-  /** Guidance scale. */
   readonly guidance: number;
   /** Rows and columns of tokens; the model's own unless given. */
   readonly tokenGrid?: readonly number[] | undefined;

@@ -50,7 +50,6 @@ export async function prepareRun(
   return { request, choice, steps: compilePlan(plan).steps, notices };
 }
 
-/** A plan, if there is one, and why. */
 export interface ResolvedPlan {
   /** Absent when every step is computed in full. */
   readonly named?: NamedPlan;

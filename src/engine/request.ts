@@ -69,13 +69,11 @@ export interface GenerateOptions extends ConditionOptions {
 
 /** What a run needs to know, but for its plan. */
 export interface ResolvedRequest {
-  /** Label of each picture. */
   readonly labels: readonly number[];
   /** Seed of each picture; empty where noise was given. */
   readonly seeds: readonly number[];
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly noise: Tensor;
-  /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale; of the first picture where each has its own. */
   readonly guidance: number;

@@ -60,13 +60,9 @@ export interface BatchResult {
   readonly peakFeatureBytes: number;
 }
 
-/** What a run is made of. */
 export interface Run {
-  /** The model. */
   readonly model: Model;
-  /** What runs its steps. */
   readonly executor: Executor;
-  /** What to generate. */
   readonly request: ResolvedRequest;
   /** One step for each of the request's. */
   readonly steps: readonly Step[];
@@ -74,7 +70,6 @@ export interface Run {
   readonly features: FeatureCache;
   /** Keep what lies between the halves of branches too, for calibration. */
   readonly probe?: boolean | undefined;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
   /** Which batch of how many this is, and its first picture; the only one unless given. */
   readonly place?: BatchPlace | undefined;
@@ -82,11 +77,8 @@ export interface Run {
 
 /** Where a batch stands among those of one call. */
 export interface BatchPlace {
-  /** Its first picture. */
   readonly first: number;
-  /** Batches before it. */
   readonly batch: number;
-  /** All batches. */
   readonly batches: number;
 }
 
@@ -131,7 +123,6 @@ export async function runToEnd<Step, Result>(
 
 /** Where a loop begins. */
 export interface StartingPoint {
-  /** The run's conditioning. */
   readonly table: ConditioningTable;
   /** The state before the first step that is run, which must not load what earlier steps would have kept. */
   readonly state: SamplerState;
@@ -178,7 +169,6 @@ export function constantsOf(
   return makeConstants(inputs, { backend, preparation, weights, signal });
 }
 
-/** Conditioning of every step of a run. */
 export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;

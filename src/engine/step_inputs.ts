@@ -10,7 +10,6 @@ import type { ConditioningTable } from "./conditioning.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { Values } from "./device_values.ts";
 
-/** What one step computes with. */
 export interface StepInputs {
   /** Latents `(N, C, H, W)`, or packed `(N, T, C)`. */
   readonly latent: Tensor;
@@ -26,6 +25,5 @@ export interface StepInputs {
   readonly probe?: boolean | undefined;
   /** What earlier steps of the same run kept. */
   readonly features: FeatureCache;
-  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -35,7 +35,6 @@ export function filterRows({ width, height, channels, pixels }: Picture): Uint8A
 interface Rows {
   readonly row: Uint8Array;
   readonly above: Uint8Array;
-  /** Bytes of one pixel. */
   readonly step: number;
 }
 

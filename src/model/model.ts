@@ -15,7 +15,6 @@ import type { Scene, SceneRequest } from "./scene.ts";
 
 /** Facts of a model that its tensors do not tell, in the words of `model.json`: a packed copy says them. */
 export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
-  /** Its configuration as JSON. */
   readonly config: unknown;
 }
 
@@ -23,7 +22,6 @@ export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" |
 export interface Model extends Decodable {
   /** Short name: the manifest's, or the file's. */
   readonly id: string;
-  /** What it computes. */
   readonly transformer: Transformer;
   /** Its weights, with computed buffers filled in. */
   readonly weights: Weights;
@@ -49,7 +47,6 @@ export interface Model extends Decodable {
   readonly origin: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
-  /** Closes its files. */
   close(): Promise<void>;
 }
 

@@ -16,7 +16,6 @@ export type Streams = Readonly<Record<string, Node>>;
 
 /** A stream as it crosses the border of a graph. */
 export interface StreamShape {
-  /** Name of the stream. */
   readonly name: string;
   /** Its shape; `"N"` is the batch, other names are the {@link Transformer.sizes}. */
   readonly dims: readonly Dim[];
@@ -24,7 +23,6 @@ export interface StreamShape {
 
 /** Rows of the conditioning table under one name. */
 export interface ModulationPart {
-  /** Name in the table. */
   readonly name: string;
   /** How many vectors. */
   readonly rows: number;
@@ -129,7 +127,6 @@ export interface Conditioning {
 
 /** What a run computes once, before its first step, and every graph of it may read. */
 export interface Preparation {
-  /** Its inputs. */
   readonly inputs: readonly StreamShape[];
   /** Inputs to constants, by name. */
   build(graph: GraphBuilder, inputs: Streams): Streams;
@@ -141,13 +138,10 @@ export interface Transformer {
   readonly architecture: string;
   /** Shapes of the streams between modules. */
   readonly streams: readonly StreamShape[];
-  /** Latents to streams. */
   readonly embedding: Embedding;
   /** In execution order. */
   readonly modules: readonly Module[];
-  /** Streams to prediction. */
   readonly head: Head;
-  /** Time and label to modulations. */
   readonly conditioning: Conditioning;
   /** What a run computes once; absent = nothing. */
   readonly preparation?: Preparation;

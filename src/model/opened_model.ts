@@ -31,7 +31,6 @@ export interface Found {
   readonly stored: { readonly weights: Weights; readonly names: Iterable<string> };
   /** Tensors as modules take them. */
   readonly weights: Weights;
-  /** How it is sampled. */
   readonly sampled: Sampled;
 }
 

@@ -24,7 +24,6 @@ export interface SceneRequest {
 
 /** When a batch is computed, and how it is guided. */
 export interface BatchMoment {
-  /** Timestep value. */
   readonly time: number;
   /** Guidance scale; of the first picture where each has its own. */
   readonly guidance: number;
@@ -40,7 +39,6 @@ export interface Scene {
   readonly latentDims: readonly number[];
   /** The axis of a batch of latents whose parts are channels: what is guided, or predicted beside the noise. */
   readonly channelAxis: number;
-  /** Tokens of a picture. */
   readonly tokens: number;
   /** Size of a picture in tokens, such as rows and columns, where they form a grid. */
   readonly tokenGrid?: readonly number[];
@@ -56,9 +54,7 @@ export interface Scene {
   inputs(batch: readonly Condition[]): Readonly<Record<string, Tensor>>;
 }
 
-/** What a scene of labels is made of. */
 export interface LabelledModel {
-  /** The model. */
   readonly transformer: Transformer;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly number[];

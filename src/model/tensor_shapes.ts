@@ -10,7 +10,6 @@ import type { Transformer } from "./module_graph.ts";
 
 /** Names and shapes of tensors, as far as a configuration depends on them. */
 export interface TensorShapes {
-  /** Names of all tensors. */
   readonly names: ReadonlySet<string>;
   /** Shape of a tensor; `undefined` when it is absent. */
   dims(name: string): readonly number[] | undefined;

@@ -17,7 +17,6 @@ import {
 } from "./operators.ts";
 import { productOf } from "./sizes.ts";
 
-/** A convolution's weights. */
 export interface ConvolutionOptions {
   /** `(out, in, k, k)`, k odd. */
   readonly weight: Node;
@@ -76,7 +75,6 @@ export interface WholeStatistics {
   readonly own: Node;
 }
 
-/** A normalised picture. */
 export interface GroupNormed {
   /** Shaped as x. */
   readonly normed: Node;

@@ -8,7 +8,6 @@
 /** Element types that our graphs use. */
 export type ElementType = "float32" | "float16" | "int64" | "int32" | "int8" | "uint8";
 
-/** Bytes of one element. */
 export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   int64: 8,
   float32: 4,
@@ -25,7 +24,6 @@ export type Dim = number | string;
 export interface Node {
   /** Unique in the graph. */
   readonly name: string;
-  /** What its elements are. */
   readonly type: ElementType;
   /** Its shape, outermost first. */
   readonly dims: readonly Dim[];
@@ -36,21 +34,17 @@ export type Attribute = number | string | readonly number[] | { readonly float: 
 
 /** One operator application. */
 export interface Operation {
-  /** ONNX operator name. */
   readonly operator: string;
   /** Operator set: `""` is ai.onnx, `"com.microsoft"` the runtime's own. */
   readonly domain: "" | "com.microsoft";
   /** Names of the inputs; `""` leaves an optional one out. */
   readonly inputs: readonly string[];
-  /** Names of the outputs. */
   readonly outputs: readonly string[];
-  /** Attributes by name. */
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
 /** A small tensor that is part of the graph itself (a shape, a row of ones). */
 export interface Constant extends Node {
-  /** Its numbers. */
   readonly values: readonly number[];
 }
 
@@ -58,7 +52,6 @@ export interface Constant extends Node {
 export interface OperationOptions {
   /** Operator set; `""` (ai.onnx) unless told otherwise. */
   readonly domain?: Operation["domain"];
-  /** Attributes by name. */
   readonly attributes?: Operation["attributes"];
   /** Element type of the results; that of the first input unless told otherwise. */
   readonly type?: ElementType;
@@ -66,7 +59,6 @@ export interface OperationOptions {
 
 /** A Linear layer as PyTorch has it: W `(out, in)`, b `(out)`. */
 export interface LinearLayer {
-  /** Name of its weight. */
   readonly weight: string;
   /** Name of its bias; absent = none. */
   readonly bias?: string;
@@ -88,7 +80,6 @@ export class GraphBuilder {
   readonly #made: Node[] = [];
   #lowering: LinearLowering | undefined;
 
-  /** Starts an empty graph. */
   constructor(
     /** Shows up in the runtime's messages. */
     readonly name: string,
@@ -211,7 +202,6 @@ export class GraphBuilder {
     return [...this.#parameters.values()];
   }
 
-  /** The graph's own constants. */
   get constants(): readonly Constant[] {
     return [...this.#constants.values()];
   }

@@ -19,9 +19,7 @@ import { MessageWriter } from "./wire.ts";
 
 /** A graph in the form that sessions are made from. */
 export interface OnnxModel {
-  /** Name of the graph. */
   readonly name: string;
-  /** The serialised ModelProto. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Weights kept beside the message; the runtime finds each by its name. */
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
@@ -30,7 +28,6 @@ export interface OnnxModel {
 /** Numbers of a weight: float32, the bits of float16, or the integers of a rounded one. */
 export type WeightNumbers = Float32Array | Uint16Array | Int8Array | Uint8Array;
 
-/** How the weights of a graph are bound. */
 export interface EncodeOptions {
   /**
    * Numbers of each parameter by name: they become initializers. Without them every parameter

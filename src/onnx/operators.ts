@@ -13,17 +13,14 @@ import { productOf, sumOf } from "./sizes.ts";
 
 const INT64 = 7; // TensorProto.DataType
 
-/** Elementwise sum with broadcasting. */
 export function add(graph: GraphBuilder, a: Node, b: Node): Node {
   return graph.apply("Add", [a, b], broadcast("Add", a.dims, b.dims));
 }
 
-/** Elementwise difference with broadcasting. */
 export function subtract(graph: GraphBuilder, a: Node, b: Node): Node {
   return graph.apply("Sub", [a, b], broadcast("Sub", a.dims, b.dims));
 }
 
-/** Elementwise product with broadcasting. */
 export function multiply(graph: GraphBuilder, a: Node, b: Node): Node {
   return graph.apply("Mul", [a, b], broadcast("Mul", a.dims, b.dims));
 }
@@ -33,12 +30,10 @@ export function silu(graph: GraphBuilder, x: Node): Node {
   return multiply(graph, x, graph.apply("Sigmoid", [x], x.dims));
 }
 
-/** `max(x, 0)`. */
 export function relu(graph: GraphBuilder, x: Node): Node {
   return graph.apply("Relu", [x], x.dims);
 }
 
-/** The hyperbolic tangent. */
 export function tanh(graph: GraphBuilder, x: Node): Node {
   return graph.apply("Tanh", [x], x.dims);
 }
@@ -246,7 +241,6 @@ export function gatherRows(graph: GraphBuilder, table: Node, indices: Node): Nod
   });
 }
 
-/** Joins along one axis. */
 export function concat(graph: GraphBuilder, parts: readonly Node[], axis: number): Node {
   const first = parts[0];
   if (first === undefined) throw new RangeError("Cannot build graph: Concat needs a part");

@@ -16,12 +16,10 @@ const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 const text = new TextEncoder();
 
-/** One message under construction. */
 export class MessageWriter {
   readonly #parts: Uint8Array[] = [];
   #byteLength = 0;
 
-  /** Bytes written so far. */
   get byteLength(): number {
     return this.#byteLength;
   }
@@ -31,7 +29,6 @@ export class MessageWriter {
     return this.#push(tag(field, VARINT)).#push(varint(value));
   }
 
-  /** A 32-bit float field. */
   float(field: number, value: number): this {
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setFloat32(0, value, true);
@@ -43,12 +40,10 @@ export class MessageWriter {
     return this.#push(tag(field, LENGTH_DELIMITED)).#push(varint(value.length)).#push(value);
   }
 
-  /** A UTF-8 string field. */
   string(field: number, value: string): this {
     return this.bytes(field, text.encode(value));
   }
 
-  /** A packed repeated varint field. */
   integers(field: number, values: readonly number[]): this {
     return this.bytes(field, joinBytes(values.map(varint)));
   }

@@ -26,7 +26,6 @@ export interface Kind {
   readonly fill: { readonly light: string; readonly dark: string };
 }
 
-/** A kind of cell. */
 export interface CellKind extends Kind {
   /** Share of the branch's arithmetic that runs. */
   readonly branch: 0 | 1;
@@ -42,7 +41,6 @@ export interface StateKind extends Kind {
   readonly embeds: 0 | 1;
 }
 
-/** All kinds of cells. */
 export const CELLS: Readonly<Record<Cell, CellKind>> = {
   run: {
     ...{ mark: ".", words: "runs", branch: 1, loads: 0 },
@@ -54,7 +52,6 @@ export const CELLS: Readonly<Record<Cell, CellKind>> = {
   },
 };
 
-/** All kinds of rows that run no module. */
 export const STATES: Readonly<Record<State, StateKind>> = {
   hidden: {
     ...{ mark: "=", words: "hidden state reused", name: "hidden state", embeds: 0 },
@@ -73,7 +70,5 @@ export const RESERVED: Readonly<Record<string, string>> = {
   "p": "partial",
 };
 
-/** Names of all kinds of cells. */
 export const CELL_NAMES: readonly Cell[] = Object.keys(CELLS) as Cell[]; // a Record has no others
-/** Names of all kinds of states. */
 export const STATE_NAMES: readonly State[] = Object.keys(STATES) as State[]; // a Record has no others

@@ -8,7 +8,6 @@
 export interface PlanOffer {
   /** Its name; the last part is its level: `fashion-dit.ddim50.fast`. */
   readonly name: string;
-  /** Sampling steps. */
   readonly steps: number;
 }
 

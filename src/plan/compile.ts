@@ -28,7 +28,6 @@ export type Step = ReuseStep | TrunkStep;
 /** What a step may do: run nothing but the head, run everything, or reuse some modules. */
 export type StepKind = "reuse" | "full" | "mixed";
 
-/** Where a step stands. */
 export interface StepPosition {
   /** Step of the sampler, 0 = noisiest. */
   readonly index: number;
@@ -38,7 +37,6 @@ export interface StepPosition {
 
 /** Runs no module: only the head on a kept state, with fresh conditioning. */
 export interface ReuseStep extends StepPosition {
-  /** Always `"reuse"`. */
   readonly kind: "reuse";
   /** `hidden`: the kept hidden state as it is; `residual`: the fresh embedding + the kept residual. */
   readonly load: State;

@@ -31,9 +31,7 @@ export interface ModuleCost {
 export interface FeatureSizes {
   /** Feature of each module, in execution order. */
   readonly modules: readonly number[];
-  /** Hidden state. */
   readonly hidden: number;
-  /** Trunk residual. */
   readonly residual: number;
 }
 

@@ -21,7 +21,6 @@ export interface PlanModel {
 
 /** What a plan is about to be used for. */
 export interface PlanTarget extends PlanModel, PlanContext {
-  /** Name of the sampler. */
   readonly sampler: string;
   /** Times at which the sampler calls the model, noisiest first. */
   readonly times: readonly number[];
@@ -29,9 +28,7 @@ export interface PlanTarget extends PlanModel, PlanContext {
   readonly timesOn?: ((tokenGrid: readonly number[]) => readonly number[]) | undefined;
 }
 
-/** Where the rows come from. */
 export interface PlanOrigin {
-  /** The rule that chose them. */
   readonly policy: PlanPolicy;
   /** What the rule was given. */
   readonly calibration?: PlanCalibration;

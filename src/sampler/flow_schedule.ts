@@ -18,11 +18,8 @@ export interface FlowSchedule {
   readonly times: readonly number[];
 }
 
-/** What a schedule depends on. */
 export interface FlowOptions {
-  /** How sigmas are shifted. */
   readonly shift: SigmaShift;
-  /** Tokens of a picture. */
   readonly tokens: number;
 }
 

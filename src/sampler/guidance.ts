@@ -16,7 +16,6 @@ export interface Channels {
   readonly count: number;
 }
 
-/** How to guide. */
 export interface Guidance {
   /** 1 is the conditional prediction itself; larger follows the label more. One for all rows, or one for each. */
   readonly scale: number | readonly number[];

@@ -6,7 +6,6 @@
  * @module
  */
 
-/** Timesteps of training. */
 export const TRAIN_STEPS = 1000;
 const BETA_FIRST = 1e-4;
 const BETA_LAST = 0.02;

@@ -30,9 +30,7 @@ export interface SamplerState {
   readonly history: readonly Tensor[];
 }
 
-/** What one step comes to. */
 export interface Advance {
-  /** The state after it. */
   readonly state: SamplerState;
   /** The finished latent as this step foresees it (DiT's `pred_xstart`), same shape. */
   readonly estimate: Tensor;
@@ -66,7 +64,6 @@ export interface Sampler {
 /** Predicts the noise, or the velocity, in a latent `(n, C, H, W)`; same shape. */
 export type Denoise = (latent: Tensor, at: StepTime) => Promise<Tensor>;
 
-/** A finished step. */
 export interface SamplerStep extends StepTime, Advance {}
 
 /** The state before the first step. */

@@ -12,19 +12,15 @@ import { linearSchedule, type NoiseSchedule } from "./noise_schedule.ts";
 import type { Sampler } from "./sampler.ts";
 import { spacedSchedule } from "./spaced_schedule.ts";
 
-/** Solvers for models that predict noise. */
 const NOISE_SOLVERS = { ddim } satisfies Record<string, (schedule: NoiseSchedule) => Sampler>;
 /** Solvers for models that predict velocity. */
 const FLOW_SOLVERS = {
   "flow-euler": flowEuler,
 } satisfies Record<string, (schedule: FlowSchedule) => Sampler>;
 
-/** Names of all samplers. */
 export const samplerNames: readonly string[] = [NOISE_SOLVERS, FLOW_SOLVERS].flatMap(Object.keys);
 
-/** What a schedule depends on. */
 export interface SamplingRequest {
-  /** Sampling steps. */
   readonly steps: number;
   /** Sigmas before the shift, instead of evenly spaced ones; flow matching only. */
   readonly sigmas?: readonly number[] | undefined;

@@ -11,7 +11,6 @@ import type { Tensor } from "./tensor.ts";
 
 /** A matrix `(out, in)` in integers. */
 export interface QuantizedMatrix {
-  /** Bits of an element. */
   readonly bits: 8 | 4;
   /** Rows and columns of the matrix that it stands for. */
   readonly dims: readonly [out: number, input: number];

@@ -12,7 +12,6 @@ export interface Tensor {
   readonly data: Float32Array;
 }
 
-/** A tensor of zeros. */
 export function zeros(dims: readonly number[]): Tensor {
   return { dims, data: new Float32Array(elementCount(dims)) };
 }

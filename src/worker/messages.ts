@@ -43,9 +43,7 @@ export type Reply =
 
 /** An error on its way between threads: cloning would lose our classes. */
 export interface SentError {
-  /** Name of its class. */
   readonly name: string;
-  /** Its message. */
   readonly message: string;
 }
 

@@ -16,7 +16,6 @@ import { type CalibrationTask, sliceConditions } from "../task.ts";
 import { type Feature, recordSteps, trajectoriesOf, type Trajectory } from "../record.ts";
 import { median } from "../median.ts";
 
-/** Drift of one trajectory. */
 export interface Drift extends Trajectory {
   /**
    * `scores[held][step]`, held < step: median over runs of ‖f_step − f_held‖₁ / max(‖f_step‖₁, 1e-8);

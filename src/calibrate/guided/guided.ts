@@ -25,7 +25,6 @@ import { type Drift, recordDrift } from "./drift.ts";
 import { levelOf, warmupSteps } from "../reference/invardiff.ts";
 import { levelParameters } from "../levels.ts";
 
-/** Parameters of the choice. */
 export interface GuidedSettings {
   /**
    * Shares to reuse, 0 … 1: `step` of the steps after the first; of each kind, the share of its modules in
@@ -58,7 +57,6 @@ export async function calibrateGuided(task: CalibrationTask): Promise<Plan> {
   return await guidedPlan(task, guidedChoice(await recordDrift(task), guidedSettings(task)));
 }
 
-/** The plan of a choice. */
 export async function guidedPlan(task: CalibrationTask, choice: GuidedChoice): Promise<Plan> {
   const { levels, warmup, longest } = task;
   return await planOf(task, {

@@ -12,7 +12,6 @@ export type Rates = readonly Float32Array[];
 
 /** What a trajectory remembers between steps. */
 export interface RateState {
-  /** Features seen so far. */
   readonly seen: number;
   /** Distance between the reference feature and the one before it; absent before two were seen. */
   readonly span?: number;

@@ -15,7 +15,6 @@ import { quantile } from "./quantile.ts";
 /** Rates by kind of feature: `step` and the kinds of modules. */
 export type RatesByKind = Readonly<Record<string, Rates>>;
 
-/** Parameters of the policy. */
 export interface InvarDiffSettings {
   /** Quantile level of each kind, 0 (never reuse) … 1; FLUX `context_attn` shares that of `attn`. */
   readonly levels: Readonly<Record<string, number>>;
@@ -37,7 +36,6 @@ export interface ReuseChoice {
 export interface MaskedModule {
   /** For example `["attn", "context_attn"]` for joint attention. */
   readonly kinds: readonly string[];
-  /** Block. */
   readonly column: number;
 }
 

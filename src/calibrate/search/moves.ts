@@ -12,9 +12,7 @@ export type MoveKind = "shift" | "state" | "cells" | "steps";
 
 /** Rows after a change. */
 export interface Move {
-  /** What was changed. */
   readonly kind: MoveKind;
-  /** All rows. */
   readonly rows: readonly Row[];
 }
 

@@ -25,7 +25,6 @@ export interface ReuseErrors {
   readonly longest: number;
 }
 
-/** How to measure. */
 export interface ReuseErrorOptions {
   /** Longest run of reused steps to consider. */
   readonly longest: number;
@@ -64,7 +63,6 @@ async function localErrors(trials: Trials, longest: number): Promise<number[][]>
   return errors;
 }
 
-/** A step of the full run. */
 interface FullRunStep {
   readonly index: number;
   /** The noise that it predicts. */
@@ -123,7 +121,6 @@ async function singleReuse(trials: Trials, j: number): Promise<number> {
   return rootMeanSquare(trajectory.at(-1)!.latent, trials.full.at(-1)!.latent);
 }
 
-/** Root mean square difference. */
 export function rootMeanSquare(a: Tensor, b: Tensor): number {
   const sum = a.data.reduce((total, value, i) => total + (value - b.data[i]!) ** 2, 0); // same shape
   return Math.sqrt(sum / a.data.length);

@@ -14,7 +14,6 @@ import { alongFullRun, rootMeanSquare } from "./reuse_error.ts";
 import { partialRows } from "./row_options.ts";
 import type { Trials } from "../trials.ts";
 
-/** How to measure. */
 export interface RowErrorOptions {
   /** Age, in steps, of the features that are reused: that of a plan's typical reuse. */
   readonly age: number;

@@ -36,7 +36,6 @@ export interface SearchProblem<M extends Measured> {
   readonly measure: (rows: readonly Row[], known: M | undefined) => Promise<M>;
 }
 
-/** How to search. */
 export interface SearchOptions {
   /** Least predicted speed-up of the plan. */
   readonly speedup: number;
@@ -46,7 +45,6 @@ export interface SearchOptions {
   readonly onProgress?: ((done: number, total: number, psnr: number) => void) | undefined;
 }
 
-/** What a search found. */
 export interface SearchResult extends Measured {
   /** Name of the plan that it began with. */
   readonly start: string;
@@ -79,7 +77,6 @@ export async function searchRows<M extends Measured>(
 
 type Counts = Record<MoveKind, number>;
 
-/** A search at work. */
 interface Search<M extends Measured> {
   readonly problem: SearchProblem<M>;
   readonly options: SearchOptions;

@@ -132,7 +132,6 @@ function fullStepCount(cost: ModelCost, steps: number, speedup: number): number 
 
 interface StartOptions {
   readonly steps: number;
-  /** Full steps. */
   readonly count: number;
   readonly modules: number;
   readonly shares: RowShares;
@@ -162,7 +161,6 @@ function fullStepStarts(errors: ReuseErrors, options: StartOptions): readonly St
   ];
 }
 
-/** A plan to begin with, and its name. */
 type Start = readonly [string, readonly Row[]];
 
 /** The row of least error; a row without a share has 1. */

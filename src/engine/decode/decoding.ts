@@ -57,7 +57,6 @@ export class Decoding {
     return paintLatents(this.#colours, planes);
   }
 
-  /** Frees its sessions and weights. */
   async dispose(): Promise<void> {
     await this.#graphs?.dispose();
   }

@@ -15,11 +15,9 @@ import { Statistics } from "./group_statistics.ts";
 import { RowStore } from "./row_store.ts";
 import type { PartCall, VaeGraphs } from "./vae_graphs.ts";
 
-/** How to decode in bands. */
 export interface BandOptions {
   /** Rows of a band where it begins, at the latent's size. */
   readonly rows: number;
-  /** Stops between graphs. */
   readonly signal: AbortSignal | undefined;
 }
 

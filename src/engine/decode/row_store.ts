@@ -13,7 +13,6 @@ export interface Rows {
   readonly tensor: Tensor;
   /** The first row of the tensor that counts. */
   readonly first: number;
-  /** How many rows. */
   readonly count: number;
 }
 
@@ -28,7 +27,6 @@ export class RowStore {
   #bands: Band[] = [];
   #height = 0;
 
-  /** Rows appended so far. */
   get height(): number {
     return this.#height;
   }
@@ -38,7 +36,6 @@ export class RowStore {
     return this.#bands;
   }
 
-  /** Adds rows at the end. */
   append(rows: Rows): void {
     this.#bands.push({ ...rows, at: this.#height });
     this.#height += rows.count;

@@ -8,17 +8,12 @@ import type { Tensor } from "../../tensor/tensor.ts";
 
 /** A stretch of one axis. */
 export interface Span {
-  /** Its first pixel. */
   readonly first: number;
-  /** How many. */
   readonly size: number;
 }
 
-/** A rectangle of a picture. */
 export interface Tile {
-  /** Rows. */
   readonly rows: Span;
-  /** Columns. */
   readonly columns: Span;
 }
 

@@ -14,11 +14,9 @@ import { Statistics } from "./group_statistics.ts";
 import * as tiles from "./tiles.ts";
 import type { VaeGraphs } from "./vae_graphs.ts";
 
-/** How to decode in tiles. */
 export interface TileOptions {
   /** Longest side of a tile in latent pixels, at least twice the autoencoder's reach. */
   readonly tile: number;
-  /** Stops between graphs. */
   readonly signal: AbortSignal | undefined;
 }
 

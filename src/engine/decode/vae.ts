@@ -17,9 +17,7 @@ import { bytesBetweenLayers, decodeInBands } from "./layerwise.ts";
 import type { VaeGraphs } from "./vae_graphs.ts";
 import { decodeInTiles, estimateStatistics, type TileOptions } from "./tilewise.ts";
 
-/** How to decode. */
 export interface DecodeOptions {
-  /** Stops between graphs. */
   readonly signal?: AbortSignal | undefined;
   /** Side, in latent pixels, of the square that is decoded at once; {@link DEFAULT_TILE} unless given. */
   readonly tile?: number | undefined;

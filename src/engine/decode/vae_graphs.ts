@@ -25,9 +25,7 @@ import {
 
 /** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
 export interface PartCall {
-  /** Stops between graphs. */
   readonly signal: AbortSignal | undefined;
-  /** Statistics that norms use. */
   readonly given?: Statistics;
   /** Where statistics that norms measure are added. */
   readonly measure?: Statistics;
@@ -66,7 +64,6 @@ export class VaeGraphs {
     return await runOnHost(this.backend, streams, (values) => this.#runStep(step, values, call));
   }
 
-  /** Frees sessions and weights. */
   dispose(): Promise<void> {
     return this.#sessions.dispose();
   }

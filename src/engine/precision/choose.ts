@@ -23,11 +23,8 @@ export interface PrecisionReport {
   readonly layers: readonly LayerPrecision[];
 }
 
-/** What is opened. */
 export interface RoundingSubject {
-  /** Name of the model. */
   readonly id: string;
-  /** Its weights. */
   readonly weights: Weights;
 }
 

@@ -27,10 +27,8 @@ import {
 /** How the weights of linear layers in modules are held: `int8` computes in integers, `int4` does not. */
 export type WeightPrecision = "f32" | "int8" | "int4";
 
-/** Every precision that weights can have. */
 export const PRECISIONS = ["f32", "int8", "int4"] as const satisfies readonly WeightPrecision[];
 
-/** A precision in integers. */
 export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
 
 /** How layers are held: `f16` only where it loses nothing, so that it computes what `f32` does. */
@@ -58,7 +56,6 @@ export const ERROR_LIMITS = { int8: 0.02, int4: 0.16 } as const;
 
 /** What layers are rounded to, and for which kernels. */
 export interface RoundingOptions {
-  /** To what. */
   readonly precision: HeldPrecision;
   /** With `int8`: how this CPU multiplies bytes exactly; `int8` unless given. */
   readonly byteType?: ByteType;
@@ -72,9 +69,7 @@ export class RoundedLayers {
 
   /** Nothing is read before it is asked for. */
   constructor(
-    /** What is rounded. */
     readonly weights: Weights,
-    /** How. */
     readonly options: RoundingOptions,
   ) {
     this.#rounded = roundedLowering(options);

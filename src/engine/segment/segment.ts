@@ -23,7 +23,6 @@ import {
 } from "../../model/module_graph.ts";
 import type { GraphRecipe } from "../load_graph.ts";
 
-/** One part of a step. */
 export type Part =
   | { readonly kind: "embedding" }
   | {

@@ -18,15 +18,12 @@ export type Projections = readonly [q: Node, k: Node, v: Node];
 
 /** Names of the weights of {@link project}. */
 export interface ProjectionNames {
-  /** Linear layers of queries, keys and values. */
   readonly linear: readonly [q: string, k: string, v: string];
-  /** RMS norms of the heads of queries and keys. */
   readonly norm: readonly [q: string, k: string];
 }
 
 /** How values are mixed. */
 export interface Mixing {
-  /** Heads. */
   readonly heads: number;
   /** Rotates queries and keys of all tokens by their positions; absent = positions are in the tokens. */
   readonly rotate?: (graph: GraphBuilder, x: Node) => Node;

@@ -12,7 +12,6 @@ import type { ModulationGroup, ModulationPart, Module } from "../module_graph.ts
 
 /** A linear layer from conditioning to the vectors of some modules. */
 export interface ModulationLayer {
-  /** Name of its weights. */
   readonly weights: string;
   /** Whose vectors it yields, in order. */
   readonly parts: readonly ModulationPart[];

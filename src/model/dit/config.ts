@@ -16,19 +16,15 @@ export interface DitConfig {
   readonly inputSize: number;
   /** Patch height and width, in latent pixels. */
   readonly patchSize: number;
-  /** Latent channels. */
   readonly inChannels: number;
   /** Width D of the residual stream. */
   readonly hiddenSize: number;
-  /** Number of blocks. */
   readonly depth: number;
-  /** Attention heads. */
   readonly numHeads: number;
   /** MLP width as a multiple of D. */
   readonly mlpRatio: number;
   /** Label dropout of training; above 0 the label table has a null row for guidance. */
   readonly classDropoutProb: number;
-  /** Number of classes. */
   readonly numClasses: number;
   /** Whether the model predicts variance channels beside the noise. */
   readonly learnSigma: boolean;

@@ -18,9 +18,7 @@ export interface FluxConfig {
   readonly numLayers: number;
   /** Single blocks: one set of weights for both. */
   readonly numSingleLayers: number;
-  /** Width of a head. */
   readonly headDim: number;
-  /** Attention heads. */
   readonly numHeads: number;
   /** Width of the text features. */
   readonly jointDim: number;

@@ -40,9 +40,7 @@ export function gridOf(
 
 /** Cosines and sines `(S, pairs of a head)` for the positions `(S, axes)` of tokens. */
 export interface RotationTables {
-  /** Cosines. */
   readonly cos: Tensor;
-  /** Sines. */
   readonly sin: Tensor;
 }
 

@@ -14,11 +14,8 @@ import { openVae, type Vae } from "./vae.ts";
 
 /** An autoencoder with its weights, read when they are needed. */
 export interface Autoencoder {
-  /** Its configuration as published. */
   readonly config: unknown;
-  /** What it computes. */
   readonly vae: Vae;
-  /** Its weights. */
   readonly weights: Weights;
 }
 

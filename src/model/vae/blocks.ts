@@ -90,7 +90,6 @@ export interface Residual {
   readonly name: string;
   /** Channels of its result. */
   readonly out: number;
-  /** Its norms. */
   readonly norm: Norm;
 }
 
@@ -132,7 +131,6 @@ export function upsample(graph: GraphBuilder, x: Node, name: string): Node {
 
 /** What an attention's projections are called. */
 export interface AttentionNames {
-  /** Query, key and value. */
   readonly inputs: readonly [string, string, string];
   /** The projection of the result. */
   readonly output: string;

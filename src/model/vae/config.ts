@@ -8,15 +8,12 @@ import { z } from "npm:zod@4.6.7";
 import { checkJson, withoutNotes } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
 
-/** What an autoencoder is made of. */
 export interface VaeConfig {
   /** Channels of each level, that of the picture's own size first. */
   readonly blockChannels: readonly number[];
   /** Residual layers of a level but one. */
   readonly layersPerBlock: number;
-  /** Channels of a latent. */
   readonly latentChannels: number;
-  /** Groups of every norm. */
   readonly groups: number;
   /** A diffusion model's latent is `(latent − shiftFactor)·scalingFactor`. */
   readonly scalingFactor: number;

@@ -39,15 +39,12 @@ export interface MiddleGraphs {
  * - `last`: to the picture.
  */
 export interface UpStep {
-  /** What it does. */
   readonly kind: "enter" | "within" | "leave" | "double" | "last";
-  /** How. */
   readonly graph: GraphBuilder;
 }
 
 /** An autoencoder as its graphs; weights are not among them. */
 export interface Vae {
-  /** Channels of a latent. */
   readonly latentChannels: number;
   /** Pixels of a picture's side for each of its latent's. */
   readonly scale: number;

@@ -27,7 +27,6 @@ export interface HeatRow {
 
 /** What to make a table of. */
 export interface HeatMapOptions {
-  /** Index of the slot. */
   readonly slot: number;
   /** With more modules than this, the modules of one kind share a row. */
   readonly mostRows: number;

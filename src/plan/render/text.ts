@@ -15,7 +15,6 @@ export interface TextOptions {
 
 /** Shades of lines whose modules differ, from few to many that are reused. */
 const PARTLY = ["▓", "▒", "░"] as const;
-/** Every kind of cell and of state. */
 const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
 /** Colours of the 256-colour palette, by character. */
 const CODES: ReadonlyMap<string, number> = new Map([
