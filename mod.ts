@@ -11,8 +11,8 @@
  * await pipeline.close();
  * ```
  *
- * More is in the package's other entries: `./pipeline`, `./plan`, `./calibrate`, `./memory`, `./png`, `./assets`, `./server`,
- * `./cli`, `./web-worker`, `./cloudflare`, `./deno`, `./bun`.
+ * More is in the package's other entries: `./pipeline`, `./plan`, `./calibrate`, `./memory`, `./png`, `./assets`,
+ * `./server`, `./cli`, `./web-worker`, `./cloudflare`, `./deno`, `./bun`.
  *
  * @module
  */

@@ -74,13 +74,13 @@ export interface Backend {
   /**
    * Makes a session.
    *
-   * @throws {BackendError} When the runtime refuses the graph or has no room for it.
+   * @throws {BackendError} When the runtime refuses the graph or has no memory for it.
    */
   load(model: OnnxModel, options?: LoadOptions): Promise<Session>;
   /**
    * Copies numbers to the device; they must stay unchanged while the value lives.
    *
-   * @throws {BackendError} When the backend is disposed or the device has no room.
+   * @throws {BackendError} When the backend is disposed or the device has no memory left.
    */
   upload(numbers: HostNumbers): Value;
   /** Copies float32 numbers back to the host. */

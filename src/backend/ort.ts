@@ -78,7 +78,7 @@ class OrtBackend implements Backend {
     for (const value of [...this.#values]) value.dispose(); // no run needs them any more
   }
 
-  /** Takes a tensor of the runtime into our count. */
+  /** Counts a tensor of the runtime as alive. */
   adopt(native: OrtTensor): OrtValue {
     const value: OrtValue = new OrtValue(native, () => {
       this.#values.delete(value);
@@ -87,7 +87,7 @@ class OrtBackend implements Backend {
     return value;
   }
 
-  /** The runtime's tensor behind a value of this backend that is alive. */
+  /** The runtime's tensor of a value that is alive and belongs to this backend. */
   native(value: Value, verb: string): OrtTensor {
     if (value instanceof OrtValue && this.#values.has(value)) return value.native;
     throw new BackendError(

@@ -15,7 +15,7 @@ import { type OrtProvider, reason } from "./ort_provider.ts";
 export interface SessionHost {
   /** How runs are scheduled. */
   readonly provider: OrtProvider;
-  /** Takes a tensor of the runtime into the backend's count. */
+  /** Counts a tensor of the runtime as alive. */
   adopt(native: OrtTensor): Value;
   /** The runtime's tensor of a value that is alive and the backend's. */
   native(value: Value, verb: string): OrtTensor;

@@ -1,5 +1,5 @@
 /**
- * Where we run.
+ * The runtime that this code runs in.
  *
  * @module
  */

@@ -24,7 +24,7 @@ export interface WasmOptions {
   readonly compiledModule?: WebAssembly.Module | undefined;
 }
 
-/** All of WebAssembly's 4 GiB but room for activations and the runtime itself. */
+/** WebAssembly's 4 GiB minus memory for activations and the runtime itself. */
 export const WEIGHT_LIMIT = 3.5 * 2 ** 30;
 
 /** All that WebAssembly can address in 32 bits: 4 GiB. */
@@ -93,7 +93,7 @@ async function initialise(
   return { ort, threads: usable };
 }
 
-/** Runs the first use of the runtime with what this host asks for around it. */
+/** Runs the first use of the runtime with the workarounds that this host needs. */
 function begun<T>(
   ort: WasmOrt,
   begin: () => Promise<T>,

@@ -31,7 +31,7 @@ export interface ComparisonTask {
   /** How often every picture is made each way; times are medians over the rounds. */
   readonly rounds: number;
   readonly signal?: AbortSignal | undefined;
-  /** Hears of every step of the {@linkcode comparedRuns}. */
+  /** Called after every step of the {@linkcode comparedRuns}. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
@@ -57,13 +57,13 @@ export interface Comparison {
   readonly full: Timing;
   /** With the plan. */
   readonly planned: Timing;
-  /** How many times faster the loops were. */
+  /** Measured speed-up of the loops. */
   readonly measuredSpeedup: number;
-  /** How many times less arithmetic the plan takes. */
+  /** Predicted speed-up: arithmetic of full steps ÷ that of the plan. */
   readonly predictedSpeedup: number;
-  /** PSNR in dB of each picture to that of the full run. */
+  /** PSNR in dB of each picture against that of the full run. */
   readonly psnrDb: readonly number[];
-  /** SSIM of each picture to that of the full run. */
+  /** SSIM of each picture against that of the full run. */
   readonly ssim: readonly number[];
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: { readonly measured: number; readonly predicted: number };
@@ -74,8 +74,8 @@ export interface Comparison {
 }
 
 /**
- * Makes all pictures without and with the plan, batch by batch in turn, round by round. One picture
- * made both ways before loads what the plan's steps need; it is not counted.
+ * Makes all pictures without and with the plan, batch by batch in turn, round by round. One picture is made
+ * both ways first, so that everything is loaded; it is not counted.
  *
  * @throws {PlanError} When the plan does not fit the model.
  * @throws {RangeError} When rounds is not a whole number of at least 1, or a condition is out of range.
@@ -130,7 +130,7 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   };
 }
 
-/** Decoded where there is an autoencoder, else planes as they are. */
+/** Decoded where there is an autoencoder, else the latents as planes. */
 async function picturesOf(
   batches: readonly Tensor[],
   { pipeline, scene, signal }: ComparisonTask & { readonly scene: Scene },

@@ -1,6 +1,6 @@
 /**
  * The method of the paper in code: record a model, choose what to reuse, and compare the plan with full
- * computation. `plan: "auto"` needs none of it; this is for one's own model.
+ * computation. `plan: "auto"` does not need it; this is for models of your own.
  *
  * ```ts ignore
  * import { openPipeline } from "@invardiff/edge";

@@ -1,9 +1,8 @@
 /**
- * Records what calibration is made from: full steps whose every feature and hidden state comes back
- * to the host.
+ * Records what calibration needs: full steps whose features and hidden states are copied to the host.
  *
- * Only the features of the step at hand are there; who wants to compare them with earlier ones keeps
- * those: one for each trajectory is enough, so at most two features of a module are held at a time.
+ * Only the current step's features are held; a caller that compares them with earlier ones keeps those: one
+ * for each trajectory is enough, so at most two features of a module are held at a time.
  *
  * @module
  */
@@ -63,7 +62,7 @@ function nextColumn(columns: Map<string, number>, kind: string): number {
 /**
  * Runs every step in full and yields it with its features; leaving the loop early frees everything.
  *
- * @param options With `probe`, of a branch in halves what lies between, as published calibrations measure.
+ * @param options With `probe`, what lies between the halves of a branch is recorded, as published calibrations do.
  * @throws {PlanError} When a feature is not finite; names step and module.
  * @throws {RangeError} When an option is out of range.
  */
@@ -80,7 +79,7 @@ export async function* recordSteps(
   const trajectories = trajectoriesOf(model.transformer);
   const run = { model, executor, request, steps, features, signal, probe };
   for await (const report of runSteps(run)) {
-    const { slot } = steps[report.index]!; // one step was made for each
+    const { slot } = steps[report.index]!;
     const taken: Feature[] = [];
     for (const { name } of trajectories) {
       const parts: Float32Array[] = [];

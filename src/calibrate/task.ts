@@ -1,5 +1,5 @@
 /**
- * What every mode of calibration is given, and the plan that it makes of its choice.
+ * The input of every mode of calibration, and the plan that is made of its choice.
  *
  * @module
  */
@@ -32,17 +32,17 @@ export interface CalibrationTask {
   /** Oldest feature that may be loaded, in steps; absent = any. Mode `reference` has no such limit. */
   readonly longest?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Hears of every recorded step; `total` stays the same. */
+  /** Called after every recorded step; `total` stays the same. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Starting points of the recorded runs, one row for each. */
 export interface RunConditions {
-  /** Classes; of a model of text, rows of text. */
+  /** Classes; for a text-conditioned model, rows of text. */
   readonly labels: readonly number[];
   /** Noise `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly noise: Tensor;
-  /** What labels choose from, for a model of text. */
+  /** What labels select from, for a text-conditioned model. */
   readonly given?: ConditionOptions;
   /** Seeds that the noise was made of; empty when it was given. */
   readonly seeds: readonly number[];
@@ -89,7 +89,7 @@ export function sliceConditions(
   };
 }
 
-/** What runs over conditions are: their noise and labels, sampled in so many steps. */
+/** The request of runs over these conditions: their labels and noise, in the task's number of steps. */
 export function requestOf(
   { pipeline: { model }, conditions: { labels, noise, given }, steps, guidance }: Pick<
     CalibrationTask,

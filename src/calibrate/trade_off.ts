@@ -19,9 +19,9 @@ import { openTrials, psnrToFull, trial, type Trials } from "./trials.ts";
 export interface TradeOffTask extends Omit<CalibrationTask, "levels"> {
   /** Least predicted speed-up of the plan. */
   readonly speedup: number;
-  /** No plan is tried that is expected to end later than this many seconds after the start. */
+  /** A plan is not tried if its measurement would probably end later than this many seconds after the start. */
   readonly seconds: number;
-  /** Hears of every measured plan. */
+  /** Called with every measured plan. */
   readonly onTrial?: ((trial: TradeOffPoint) => void) | undefined;
 }
 
@@ -65,7 +65,7 @@ export async function calibrateTradeOff(task: TradeOffTask): Promise<Plan> {
 
 /**
  * Rows that guided calibration chooses for at least this speed-up, with none to some of the modules
- * of computed steps reused; empty when it does not come that far.
+ * of computed steps reused; empty when it cannot reach that speed-up.
  */
 export function guidedRows(
   task: CalibrationTask,

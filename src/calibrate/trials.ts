@@ -1,5 +1,5 @@
 /**
- * Trial runs: the same conditions again and again under different steps, compared with the full run.
+ * Trial runs: the same conditions with different steps, each compared with the full run.
  *
  * @module
  */

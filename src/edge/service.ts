@@ -1,5 +1,5 @@
 /**
- * The server as Deno's and Bun's own ways of serving want it: made from the environment, ended by a signal.
+ * The server for Deno's and Bun's own ways of serving: configured by the environment, ended by a signal.
  *
  * @module
  */
@@ -20,11 +20,12 @@ const GRACE_SECONDS = 4;
 
 /**
  * Makes the server. Environment: `INVARDIFF_MODEL` is a directory, file or URL, the embedded model unless
- * given; `INVARDIFF_CONDITIONS` a file of text features to choose from, for a model of text; `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` are keys that
- * clients must show one of, separated by commas, each of 16 letters or more.
+ * given; `INVARDIFF_CONDITIONS` a file of text features to choose from, for a text-conditioned model;
+ * `INVARDIFF_BACKEND` a provider's name, `auto` unless given; `INVARDIFF_API_KEYS` a list of keys, separated by
+ * commas, each of 16 letters or more, one of which clients must present.
  *
  * It generates in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
- * when what was begun is done.
+ * when running requests are done.
  *
  * @throws {TypeError} When there is no provider of that name.
  * @throws {AssetError} When a key is not one.

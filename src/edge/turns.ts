@@ -10,7 +10,7 @@
 export interface TurnOptions {
   /** Most that wait. */
   readonly limit: number;
-  /** Longest wait for the one before, in seconds: it may be gone without a word. */
+  /** Longest wait for the turn before, in seconds: its request may have vanished silently. */
   readonly seconds: number;
 }
 
@@ -26,7 +26,7 @@ export class Turns {
 
   constructor(readonly options: TurnOptions) {}
 
-  /** Waits for a turn; whoever was ahead and has not ended theirs in time is taken as gone. */
+  /** Waits for a turn; a turn before it that does not end in time counts as abandoned. */
   async take(): Promise<Turn> {
     if (this.#waiting >= this.options.limit) return { kind: "full" };
     const before = this.#last;

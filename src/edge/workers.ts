@@ -31,7 +31,7 @@ import { Turns, within } from "./turns.ts";
 export interface WorkerEnv {
   /** Static assets: the model in parts under `/model/`. */
   readonly ASSETS: { fetch(url: URL, init: RequestInit): Promise<Response> };
-  /** Keys that clients must show one of, separated by commas, each of 16 letters or more. */
+  /** Keys, separated by commas, each of 16 letters or more; clients must present one of them. */
   readonly API_KEYS?: string;
 }
 
@@ -47,7 +47,7 @@ export interface WorkerHandler {
   fetch(request: Request, env: WorkerEnv, context: WorkerContext): Promise<Response>;
 }
 
-/** Any host will do: the binding looks at the path only. */
+/** Any origin: the assets binding looks at the path only. */
 const MODEL_ASSETS = "https://assets.invalid/model/";
 /**
  * For 128 MB of memory and half a minute of CPU time. A client that leaves a stream cancels it; one that
@@ -57,7 +57,7 @@ const LIMITS = { n: 2, steps: 100, queue: 8, deadlineSeconds: 60 } as const;
 const GENERATIONS = "/v1/images/generations";
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-/** Makes the handler; the model is opened by the first request, for only requests may read assets. */
+/** Makes the handler; the first request opens the model, since only requests may read assets. */
 export function serveWorker(compiledModule: WebAssembly.Module): WorkerHandler {
   let service: Service | undefined;
   return {
@@ -75,7 +75,7 @@ export function serveWorker(compiledModule: WebAssembly.Module): WorkerHandler {
 
 interface Visit {
   readonly context: WorkerContext;
-  /** Lets the next request begin anew. */
+  /** Lets the next request start over. */
   readonly forget: () => void;
 }
 
@@ -159,7 +159,7 @@ async function openModel(compiledModule: WebAssembly.Module, fetch: Fetch): Prom
   return await openLocalRenderer({ model: await openParts(MODEL_ASSETS, fetch), compiledModule });
 }
 
-/** The request with its body read: nobody may send slowly when it is their turn. */
+/** The request with its body read, so that no slow client holds a turn. */
 async function whole(request: Request): Promise<Request> {
   const body = await readBounded(request, DEFAULT_LIMITS.body);
   return new Request(request.url, {

@@ -1,5 +1,5 @@
 /**
- * Device values with an end: disposed of when what needs them is done.
+ * Device values that are disposed of as soon as nothing needs them.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Backend, Value } from "../backend/backend.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** Device values by name; whoever holds the record disposes of them. */
+/** Device values by name; the owner of the record disposes of them. */
 export type Values = Readonly<Record<string, Value>>;
 
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -28,12 +28,12 @@ export async function runOnHost(
   const results = await whileAlive(inputs, () => run(inputs));
   return await whileAlive(results, async () => {
     const downloaded: Record<string, Tensor> = {};
-    for (const name in results) downloaded[name] = await backend.download(results[name]!); // its own
+    for (const name in results) downloaded[name] = await backend.download(results[name]!);
     return downloaded;
   });
 }
 
-/** Reads a value back and disposes of it, even when reading fails. */
+/** Downloads a value and disposes of it, even when downloading fails. */
 export async function takeDown(backend: Backend, value: Value): Promise<Tensor> {
   return await whileAlive({ value }, () => backend.download(value));
 }

@@ -32,10 +32,10 @@ import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { withEncodedPrompts } from "./prompts.ts";
 import type { GenerateOptions, ResolvedRequest } from "./request.ts";
 import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
-import { fullSteps } from "./segment/step_segments.ts";
+import { fullStep } from "./segment/step_segments.ts";
 
 export interface EngineOptions extends PipelineOptions {
-  /** Sees the model before its sessions are loaded: what it throws ends the opening. */
+  /** Called with the model before its sessions are loaded; if it throws, opening fails with that error. */
   readonly onModel?: (model: Model) => void | Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export const MAX_BATCH = 10;
  *
  * @throws {TypeError} When there is no such backend or precision.
  * @throws {AssetError} When the model cannot be opened.
- * @throws {BackendError} When the backend cannot be opened or has no room for the model.
+ * @throws {BackendError} When the backend cannot be opened or its memory cannot hold the model.
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const model = await openModel(options.model ?? EMBEDDED_MODEL, options);
@@ -62,8 +62,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
     expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
-    const [full] = fullSteps(1, model.transformer.modules.length);
-    await opened.executor.load(full!, options); // one step was asked for
+    await opened.executor.load(fullStep(model.transformer.modules.length), options);
     return new Engine({ model, choice, executor: opened.executor }, options);
   } catch (error) {
     await opened.executor?.dispose();
@@ -89,7 +88,7 @@ function expectWeightsFit(
   }
 }
 
-/** A pipeline from the inside: all that calibration, commands and servers build on. */
+/** The full interface of a pipeline, which calibration, commands and servers use. */
 export class Engine implements Pipeline {
   readonly model: Model;
   readonly choice: BackendChoice;
@@ -99,7 +98,7 @@ export class Engine implements Pipeline {
   readonly #decoding: Decoding;
   readonly #checkMemory: ReturnType<typeof memoryCheck>;
 
-  /** Takes over what it is given: it closes it. */
+  /** Owns what it is given and closes it. */
   constructor(
     { model, choice, executor }: {
       readonly model: Model;
@@ -144,7 +143,7 @@ export class Engine implements Pipeline {
     };
   }
 
-  /** Decides all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
+  /** Resolves all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
     const given = await withEncodedPrompts(options, this.#options.promptEncoder);
     const prepared = await prepareRun(this.model, given, precisionName(this.precision.weights));
@@ -166,7 +165,7 @@ export class Engine implements Pipeline {
     return yield* this.run(await this.prepare(options), options);
   }
 
-  /** As {@linkcode steps}, of a run that was prepared here. */
+  /** As {@linkcode steps}, for a run that {@linkcode prepare} returned. */
   async *run(
     prepared: PreparedRun,
     { signal, output = "pictures" }: OutputOptions = {},
@@ -219,7 +218,7 @@ export class Engine implements Pipeline {
     return this.#decoding.decode(latents, options);
   }
 
-  /** A rough look at latents on the way, `(n, 1 or 3, h, w)`. */
+  /** A rough preview of intermediate latents, `(n, 1 or 3, h, w)`. */
   preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor> {
     return this.#decoding.preview(latents, options);
   }

@@ -33,7 +33,7 @@ import {
 } from "./segment/step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.ts";
 
-/** A step's inputs and the model call that it is. */
+/** A step's inputs, and which model call it is. */
 interface Call extends StepInputs {
   readonly slot: string;
   /** By module: how many features are kept after it. */
@@ -76,7 +76,7 @@ export class Executor {
     }
   }
 
-  /** The model's prediction `(N, C', H, W)`. */
+  /** Runs a step and returns the model's prediction `(N, C', H, W)`. */
   async runStep(step: Step, inputs: StepInputs): Promise<Tensor> {
     inputs.signal?.throwIfAborted();
     const keep = step.kind === "reuse" ? [] : step.actions.map((action) => action.keep);
@@ -115,7 +115,7 @@ export class Executor {
     return await whileAlive(rest, () => this.#runHead(kept, call));
   }
 
-  /** What the head reads of the streams, and what it does not. */
+  /** Splits the streams into those that the head reads and the rest. */
   #splitState(streams: Values): { readonly kept: Values; readonly rest: Values } {
     const names = this.#stateNames();
     const pick = (wanted: boolean): Values =>
@@ -125,7 +125,7 @@ export class Executor {
     return { kept: pick(true), rest: pick(false) };
   }
 
-  /** With probes where a branch has halves. */
+  /** Adds probes to the parts whose branch has halves. */
   #probed(parts: readonly segments.Part[]): readonly segments.Part[] {
     return parts.map((part) => {
       const halves = part.kind === "module" && this.transformer.modules[part.index]?.halves;
@@ -154,7 +154,7 @@ export class Executor {
   }
 
   async #runHead(hidden: Values, call: Call): Promise<Value> {
-    return (await this.#chain([HEAD], hidden, call))[segments.PREDICTION]!; // its only result
+    return (await this.#chain([HEAD], hidden, call))[segments.PREDICTION]!;
   }
 
   async #runFromLatent(parts: readonly segments.Part[], call: Call): Promise<Values> {
@@ -162,7 +162,7 @@ export class Executor {
     return await whileAlive(latent, () => this.#chain(parts, latent, call));
   }
 
-  /** Runs parts one after another. The first streams stay the caller's; so do the results. */
+  /** Runs parts one after another. The caller owns the first streams and the results. */
   async #chain(parts: readonly segments.Part[], first: Values, call: Call): Promise<Values> {
     let streams = first;
     for (const segment of this.#cut(parts)) {
@@ -204,12 +204,12 @@ export class Executor {
     for (const part of segment) {
       if (part.kind !== "module" || !part.store) continue;
       const names = this.#featureNames(part.index);
-      const values = names.map((name) => results[name]!); // asked
+      const values = names.map((name) => results[name]!);
       features.store(this.#cacheName(slot, part.index), values, keep[part.index]);
       for (const name of names) delete rest[name];
       if (!part.probe) continue;
-      const inner = segments.innerName(this.transformer.modules[part.index]!.name); // as above
-      features.store(`${this.#cacheName(slot, part.index)} inner`, [results[inner]!]); // asked
+      const inner = segments.innerName(this.transformer.modules[part.index]!.name);
+      features.store(`${this.#cacheName(slot, part.index)} inner`, [results[inner]!]);
       delete rest[inner];
     }
     return rest;

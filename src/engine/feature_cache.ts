@@ -1,8 +1,8 @@
 /**
  * What a run keeps on the device between its steps: features of modules, hidden state, trunk residual.
  *
- * A cache is born and disposed with one run, so a run that was cut short leaves nothing behind that the
- * next one could load.
+ * A cache belongs to one run and is disposed of with it, so a run that was cut short leaves nothing that
+ * the next one could load.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export class FeatureCache {
     return this.#peakBytes;
   }
 
-  /** Takes a result over; of those under the name the latest `keep` stay, this one included. */
+  /** Takes ownership of a result and keeps the latest `keep` of that name, this one included. */
   store(name: string, result: Result, keep = 1): void {
     this.trim(name, keep - 1);
     this.#histories.set(name, [result, ...this.#historyOf(name)]);
@@ -35,10 +35,10 @@ export class FeatureCache {
   }
 
   /**
-   * A result kept under a name; it stays the cache's own.
+   * A result kept under a name; the cache still owns it.
    *
-   * @param age How many later results there must be: 0 for the latest.
-   * @throws {Error} When there is none, or of another shape: a fault of ours, never of the caller's.
+   * @param age 0 for the latest result, 1 for the one before it, and so on.
+   * @throws {Error} When there is none, or its shape differs: a bug here, never a mistake of the caller.
    */
   load(name: string, shapes: readonly (readonly number[])[], age = 0): Result {
     const values = this.#historyOf(name)[age];
@@ -54,7 +54,7 @@ export class FeatureCache {
     );
   }
 
-  /** Hands over the latest result under a name, if there is one; the caller disposes of it. */
+  /** Removes and returns the latest result of a name, if there is one; the caller disposes of it. */
   take(name: string): Result {
     const [latest = [], ...older] = this.#historyOf(name);
     this.#histories.set(name, older);
@@ -62,7 +62,7 @@ export class FeatureCache {
     return latest;
   }
 
-  /** Disposes of all results under a name but the latest `keep`. */
+  /** Disposes of all results of a name except the latest `keep`. */
   trim(name: string, keep: number): void {
     const history = this.#historyOf(name);
     this.#histories.set(name, history.slice(0, keep));

@@ -1,5 +1,5 @@
 /**
- * Loading graphs with their weights as initializers, and saying which graph a session is of.
+ * Loads graphs with their weights as initializers, and names the graph of each session.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { plainLinear } from "../onnx/linear.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
 
-/** A graph that can be made, and the name by which its session is known. */
+/** How to build a graph, and the key of its session. */
 export interface GraphRecipe {
   /** Equal for equal graphs. */
   readonly key: string;
-  /** Makes the graph, its linear layers in some precision. */
+  /** Builds the graph; `lowering` decides the precision of its linear layers. */
   readonly build: (lowering?: LinearLowering) => GraphBuilder;
-  /** Key of a session that this one takes the place of, so that weights are not held twice. */
+  /** Key of a session that this one replaces, so that weights are not held twice. */
   readonly replaces?: string;
 }
 
-/** With what a graph is loaded that runs but once. */
+/** What is needed to load a graph that runs only once. */
 export interface LoadTask {
   readonly backend: Backend;
   readonly weights: Weights;
@@ -57,7 +57,7 @@ export async function whileLoaded<T>(
   }
 }
 
-/** As {@link loadWithWeights}, with whatever is read for each parameter. */
+/** As {@link loadWithWeights}, with any way to read a parameter. */
 export async function loadReading(
   backend: Backend,
   graph: GraphBuilder,

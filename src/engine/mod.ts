@@ -1,5 +1,5 @@
 /**
- * What the options and results of a pipeline are made of.
+ * The types of a pipeline's options and results.
  *
  * @module
  */

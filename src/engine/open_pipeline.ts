@@ -17,10 +17,10 @@ import type { Pipeline, PipelineOptions } from "./pipeline.ts";
  * await pipeline.close();
  * ```
  *
- * @param model What to open, if nothing else is to be said; else {@linkcode PipelineOptions}.
+ * @param model The model's location, or all {@linkcode PipelineOptions}.
  * @throws {TypeError} When there is no such backend or precision.
  * @throws {AssetError} When the model cannot be opened.
- * @throws {BackendError} When the backend cannot be opened or has no room for the model.
+ * @throws {BackendError} When the backend cannot be opened or its memory cannot hold the model.
  */
 export async function openPipeline(
   model: string | URL | PipelineOptions = {},

@@ -1,8 +1,8 @@
 /**
- * Packing: a model as `model.json` and `weights.safetensors` in fewer bytes.
+ * Packs a model: `model.json` and `weights.safetensors` in fewer bytes.
  *
- * A packed model opens like any other, computes bit for bit what its source computes when it is rounded as it
- * is loaded, and keeps its source's fingerprint, so that plans still fit. It is made in two passes, one
+ * A packed model opens like any other, computes the same bits as its source when that is rounded while loading,
+ * and keeps its source's fingerprint, so that plans still fit. It is made in two passes, one
  * tensor at a time: the first decides how each is stored, the second writes.
  *
  * @module
@@ -122,7 +122,7 @@ async function layerEntries(
       layout,
       make: async () => {
         const again = await roundLayer(weights, name, { precision, signal });
-        return { ...layout, data: again.matrix!.values }; // as just above
+        return { ...layout, data: again.matrix!.values };
       },
     },
     { name: scaleName(name), layout: scales, make: () => Promise.resolve({ ...scales, data }) },

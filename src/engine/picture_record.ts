@@ -1,5 +1,5 @@
 /**
- * How a picture was made, as its PNG says: enough to make it again.
+ * The record of how a picture was made that its PNG holds: enough to make it again.
  *
  * @module
  */
@@ -63,7 +63,7 @@ export function recordText(record: PictureRecord): Readonly<Record<string, strin
   return { [TEXT_KEYWORD]: JSON.stringify(record) };
 }
 
-/** The record in the text chunks of a PNG; `undefined` when there is none, or it is not as we write it. */
+/** The record in the text chunks of a PNG; `undefined` when there is none, or it has another form. */
 export function parseRecord(text: Readonly<Record<string, string>>): PictureRecord | undefined {
   try {
     return schema.safeParse(JSON.parse(text[TEXT_KEYWORD] ?? "null")).data;

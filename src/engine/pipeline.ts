@@ -1,5 +1,5 @@
 /**
- * A pipeline as its users see it: what it does, without how it is built.
+ * The public interface of a pipeline.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface PipelineOptions {
   readonly threads?: number | undefined;
   /**
    * Precision of the weights of linear layers in modules: `f32`, unless given, or as the model was packed.
-   * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the room.
+   * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the memory.
    */
   readonly weights?: WeightPrecision | undefined;
   /**
@@ -72,7 +72,7 @@ export interface ModelFacts {
   readonly classes: number;
   /** Name of each class, in label order; empty when unknown. */
   readonly classNames: readonly string[];
-  /** How it is sampled unless the caller wants it otherwise. */
+  /** How it is sampled unless the caller chooses otherwise. */
   readonly sampler: SamplerDefaults;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
@@ -82,7 +82,7 @@ export interface ModelFacts {
 export interface Pipeline {
   /** The opened model. */
   readonly model: ModelFacts;
-  /** What runs it, in words such as `wasm, 2 threads`. */
+  /** What it runs on, in words such as `wasm, 2 threads`. */
   readonly backend: { readonly name: BackendName; readonly description: string };
   /** Precision of its weights, and what rounding did to each layer. */
   readonly precision: PrecisionReport;
@@ -108,8 +108,8 @@ export interface Pipeline {
    */
   decode(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
   /**
-   * A rough look at latents on the way, such as {@linkcode StepReport.estimate}: `(n, 1 or 3, h, w)` at a
-   * small part of a step's cost. The first one of an autoencoder takes longer.
+   * A rough preview of intermediate latents, such as {@linkcode StepReport.estimate}: `(n, 1 or 3, h, w)` at a
+   * small part of a step's cost. With an autoencoder, the first call takes longer.
    */
   preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
   /** Frees sessions, weights, backend and files. */

@@ -1,5 +1,5 @@
 /**
- * What a model is to a plan: names, cost, sizes.
+ * What a plan needs to know of a model: names, cost, sizes.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { stateStreams, withBatch } from "./segment/segment.ts";
 
-/** How a request is sampled, as far as a plan cares. */
+/** How a request is sampled, as far as a plan depends on it. */
 export interface SamplerRun {
   /** Times at which the model is called, noisiest first. */
   readonly times: readonly number[];
@@ -50,7 +50,7 @@ export function sceneOfPlan(plan: Plan | undefined, model: Model): Scene {
   return model.scene({ grid: model.resizes ? plan?.context.tokenGrid : undefined });
 }
 
-/** What a plan must fit, for this model and this run. */
+/** What a plan for this model and this run must fit. */
 export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTarget> {
   const { sampler } = model;
   const timesOn = (tokenGrid: readonly number[]): readonly number[] => {

@@ -1,6 +1,6 @@
 /**
- * A run, prepared: the request, what it is about, how it is sampled and what each step does are decided
- * here, once, and passed on.
+ * Prepares a run: the request, its scene, its sampler and what each step does are resolved here, once, and
+ * passed on.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { planTarget } from "./plan_facts.ts";
 import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
-/** All that is known of a run before it begins. */
+/** Everything that is known of a run before it begins. */
 export interface PreparedRun {
-  /** What to generate, about what, sampled how. */
+  /** What to generate, with its scene and its sampler. */
   readonly request: ResolvedRequest;
   /** The plan, if there is one, and why. */
   readonly choice: ResolvedPlan;

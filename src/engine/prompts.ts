@@ -1,5 +1,5 @@
 /**
- * From prompts to the tensors that a model of text takes, by an encoder that the caller brings.
+ * Turns prompts into the tensors that a text-conditioned model takes, by an encoder that the caller provides.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { Conditions } from "../model/scene.ts";
 import type { GenerateOptions } from "./request.ts";
 
-/** Encodes prompts for a model. It belongs to whoever made it. */
+/** Encodes prompts for a model. The caller owns it. */
 export interface PromptEncoder {
   /** Encodes each prompt, a row for each in the model's conditions, such as `text` and `pooled`. */
   encode(
@@ -17,7 +17,7 @@ export interface PromptEncoder {
 }
 
 /**
- * Options with text in the place of prompts.
+ * Options whose prompts are replaced by their text features.
  *
  * @throws {TypeError} When there are prompts and no encoder, or prompts and text.
  */

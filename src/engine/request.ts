@@ -14,7 +14,7 @@ import { makeSampler } from "../sampler/solvers.ts";
 import { normalRows } from "../tensor/random.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
-/** What pictures are conditioned on, for models whose conditions are not labels. Labels choose rows. */
+/** What pictures are conditioned on, for models whose conditions are not labels; labels select rows. */
 export interface ConditionOptions {
   /** Tensors by the names that files and the model's family have for them. */
   readonly conditions?: Conditions | undefined;
@@ -30,7 +30,7 @@ export interface ConditionOptions {
 
 /** What to generate; what is left out is the model's default. */
 export interface GenerateOptions extends ConditionOptions {
-  /** Class index or name; of a text-conditioned model, the row of text. */
+  /** Class index or name; for a text-conditioned model, the row of text. */
   readonly label?: number | string;
   /**
    * One label for each picture; the first ten classes unless given, or every row of text once. With `count`
@@ -61,13 +61,13 @@ export interface GenerateOptions extends ConditionOptions {
    * does; `none` computes every step in full; else the name of a bundled plan, or a plan.
    */
   readonly plan?: "auto" | "none" | (string & Record<never, never>) | Plan | NamedPlan | undefined;
-  /** `latents` leaves decoding out; `pictures` unless given. */
+  /** `latents` skips decoding; `pictures` unless given. */
   readonly output?: "pictures" | "latents";
-  /** Stops before the next graph; nothing is left behind. */
+  /** Stops before the next graph; nothing is kept. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a run needs to know, but for its plan. */
+/** Everything that a run depends on, except its plan. */
 export interface ResolvedRequest {
   readonly labels: readonly number[];
   /** Seed of each picture; empty where noise was given. */
@@ -81,7 +81,7 @@ export interface ResolvedRequest {
   readonly scales?: readonly number[];
   /** Sigmas of the steps before they are shifted, if they were given. */
   readonly sigmas?: readonly number[];
-  /** What the run is about, at the size of its pictures. */
+  /** The scene of the run, at the size of its pictures. */
   readonly scene: Scene;
   /** What takes a latent from step to step. */
   readonly sampler: Sampler;
@@ -112,7 +112,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
 }
 
 /**
- * What a run under these options is about.
+ * The scene of a run with these options.
  *
  * @throws {RangeError} When conditions do not fit the model or each other.
  */
@@ -129,7 +129,7 @@ export function sceneOf(
   return model.scene({ conditions: all, grid, noiseDims: noise?.dims });
 }
 
-/** Steps of a plan that was read; of one that is only named, who reads it passes it on. */
+/** Steps of a plan that is given as an object; a named plan is read elsewhere. */
 function planSteps(plan: GenerateOptions["plan"]): number | undefined {
   return typeof plan !== "object"
     ? undefined
@@ -138,7 +138,7 @@ function planSteps(plan: GenerateOptions["plan"]): number | undefined {
     : plan.sampler.times.length;
 }
 
-/** Seeds are checked even where noise is given; then there are none. */
+/** Seeds are checked even where noise is given; the result is then empty. */
 function resolveSeeds({ seed = 0, seeds, noise }: GenerateOptions, pictures: number): number[] {
   if (seeds !== undefined && seeds.length !== pictures) {
     throw new RangeError(
@@ -152,7 +152,7 @@ function resolveSeeds({ seed = 0, seeds, noise }: GenerateOptions, pictures: num
   return seeds === undefined ? Array.from({ length: pictures }, (_, i) => seed + i) : [...seeds];
 }
 
-/** The one place where noise is made: picture i's from seed i alone. */
+/** Makes the noise, here only: picture i's depends on seed i alone. */
 function resolveNoise(
   { noise }: GenerateOptions,
   { seeds, dims }: { readonly seeds: readonly number[]; readonly dims: readonly number[] },
@@ -233,7 +233,7 @@ function resolveGuidance(
 }
 
 /**
- * A scale that a model is run with: where guidance takes a null half, at most 1 is off and reads as 1.
+ * The scale that a model is run with: where guidance takes a null half, 1 or less is off and becomes 1.
  *
  * *Source:* diffusers `DiTPipeline`: "guidance scale is enabled by setting guidance_scale > 1".
  */

@@ -24,7 +24,7 @@ import type { ResolvedRequest } from "./request.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./device_values.ts";
 
-/** What one step came to. */
+/** The result of one step. */
 export interface StepReport extends StepTime {
   /** Steps of the run. */
   readonly steps: number;
@@ -36,9 +36,9 @@ export interface StepReport extends StepTime {
   readonly total: number;
   /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
   readonly latents: Tensor;
-  /** Where the loop is after this step: all that it would need to go on from here. */
+  /** The sampler's state after this step: enough to continue from here. */
   readonly state: SamplerState;
-  /** The finished latents as this step foresees them, `(n, C, H, W)`: what to show meanwhile. */
+  /** The final latents as predicted at this step, `(n, C, H, W)`, for a preview. */
   readonly estimate: Tensor;
   /** What the plan let this step do; `full` without a plan. */
   readonly kind: StepKind;
@@ -68,10 +68,10 @@ export interface Run {
   readonly steps: readonly Step[];
   /** Keeps what steps store; disposed of at the end. */
   readonly features: FeatureCache;
-  /** Keep what lies between the halves of branches too, for calibration. */
+  /** Also keep what lies between the halves of branches, for calibration. */
   readonly probe?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Which batch of how many this is, and its first picture; the only one unless given. */
+  /** Its place among the batches of one call; the only one unless given. */
   readonly place?: BatchPlace | undefined;
 }
 
@@ -105,7 +105,7 @@ export async function* runSteps(run: Run): AsyncGenerator<StepReport, BatchResul
   };
 }
 
-/** What steps come to; `onStep` is given each, and when it fails the steps free what they hold. */
+/** Runs steps to their result; `onStep` is called with each, and if it throws the steps free what they hold. */
 export async function runToEnd<Step, Result>(
   steps: AsyncGenerator<Step, Result, undefined>,
   onStep?: (step: Step) => void | Promise<void>,
@@ -159,7 +159,7 @@ export async function* sampleFrom(
   }
 }
 
-/** What every step of a run may read; the caller disposes of it. */
+/** Uploads what every step of a run may read; the caller disposes of it. */
 export function constantsOf(
   { model, executor: { backend }, request, signal }: Run,
 ): Promise<Values> {
@@ -188,7 +188,7 @@ function denoiser(
   };
 }
 
-/** What a step of a run computes with: latents once for each half of the guided batch. */
+/** The inputs of a step: latents once for each half of the guided batch. */
 export function stepInputs(
   run: Run,
   { table, latent, time }: {

@@ -1,5 +1,5 @@
 /**
- * The sessions of graphs that run more than once: loaded when first used, weights bound as the backend wants them.
+ * The sessions of graphs that run more than once: loaded when first used, with weights bound as the backend needs.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { Values } from "./device_values.ts";
 
-/** How weights are held, and sessions load. */
+/** How weights are held and sessions are loaded. */
 export interface SessionsOptions extends LoadOptions {
   /** Which weights are integers; absent = none. */
   readonly rounded?: RoundedLayers | undefined;
@@ -25,7 +25,7 @@ export class Sessions {
   readonly #shared = new Map<string, Promise<Value>>();
   #disposed = false;
 
-  /** Nothing is read or loaded before it is asked for. */
+  /** Reads and loads nothing yet. */
   constructor(
     readonly backend: Backend,
     readonly weights: Weights,
@@ -33,8 +33,8 @@ export class Sessions {
   ) {}
 
   /**
-   * The session of a graph; loaded once, and again if loading failed. Who gives a signal stops it for all
-   * that wait for the same session.
+   * The session of a graph; loaded once, and again if loading failed. A signal stops it for all callers that
+   * wait for the same session.
    *
    * @throws {BackendError} When it cannot be loaded, and after `dispose()`.
    */
@@ -54,7 +54,7 @@ export class Sessions {
   }
 
   /**
-   * Runs a graph whose session is loaded anew after a failure: some providers keep what a failed run was given.
+   * Runs a graph; after a failure its session is loaded again, since some providers keep the inputs of a failed run.
    *
    * @throws {BackendError} When the run fails, and as {@link Sessions.get}.
    */
@@ -75,7 +75,7 @@ export class Sessions {
     if (this.#sessions.get(key) === loading) this.#sessions.delete(key);
   }
 
-  /** Frees every session and every shared weight; nothing is loaded any more. */
+  /** Frees every session and every shared weight; nothing can be loaded afterwards. */
   async dispose(): Promise<void> {
     this.#disposed = true;
     await disposeSettled(this.#sessions); // first: one that loads may still share weights

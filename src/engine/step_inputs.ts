@@ -21,7 +21,7 @@ export interface StepInputs {
   readonly sizes?: Transformer["sizes"];
   /** Holds every condition of the batch. */
   readonly table: ConditioningTable;
-  /** Keep what lies between the halves of branches too, for calibration. */
+  /** Also keep what lies between the halves of branches, for calibration. */
   readonly probe?: boolean | undefined;
   /** What earlier steps of the same run kept. */
   readonly features: FeatureCache;

@@ -1,5 +1,5 @@
 /**
- * Letting the host's events through while graphs run.
+ * Lets the host process events while graphs run.
  *
  * On wasm and native a run blocks the thread and its promise resolves in a microtask, so a loop of runs
  * would never let a signal, a timer or a request be seen.
@@ -7,12 +7,12 @@
  * @module
  */
 
-/** Longest time without a look at events; a pause costs some 10 µs, a timer where that is all there is 1 to 4 ms. */
+/** Longest time without processing events; a pause costs about 10 µs, or 1 to 4 ms where only a timer can make one. */
 const PATIENCE_MS = 25;
-/** Most graphs without a look: Cloudflare's clock stands still while they run. About a step of a small model. */
+/** Most graphs without a pause, about a step of a small model: Cloudflare's clock does not advance while they run. */
 const PATIENCE_RUNS = 32;
 
-/** Makes a function, to be called ahead of each graph, that pauses for events when the last pause is long ago. */
+/** Makes a function to call before each graph; it pauses for events when the last pause was long ago. */
 export function eventYielder(): () => Promise<void> {
   let last = performance.now();
   let runs = 0;

@@ -1,5 +1,5 @@
 /**
- * Pictures of bytes: from decoded latents, in a grid, as PNG and back, and how far two are apart.
+ * 8-bit pictures: from decoded latents, in a grid, to PNG and back, and measures of their difference.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * From latents to something to look at: 8-bit pictures, and a grid of them.
+ * Turns latents into 8-bit pictures, and lays them out in a grid.
  *
  * @module
  */
@@ -61,7 +61,7 @@ export function toPictures(latents: Tensor): Picture[] {
   });
 }
 
-/** Pixels as canvases and encoders of the web take them: RGBA, opaque unless the picture says otherwise. */
+/** Pixels as canvases and encoders of the web take them: RGBA, opaque unless the picture has alpha. */
 export function toRgba(
   { width, height, channels, pixels }: Picture,
 ): { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> } {

@@ -1,5 +1,5 @@
 /**
- * What writing and reading PNG files share: the signature, keywords of text, checksums.
+ * What PNG writing and reading share: the signature, keywords of text, checksums.
  *
  * *Source:* PNG Specification, Third Edition (W3C, 2025); section numbers are its own.
  *

@@ -10,7 +10,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 const EQUAL_DB = 100;
 
 /**
- * PSNR in dB of each row of `(n, …)`, the peak being the range (largest − smallest) of its reference.
+ * PSNR in dB of each row of `(n, …)`; the peak is the range (largest − smallest) of its reference.
  *
  * @throws {RangeError} When the shapes differ.
  */

@@ -1,5 +1,5 @@
 /**
- * Every kind of model that we compute. Whoever adds one adds a row here.
+ * Every kind of model that we compute; a new kind is a new row here.
  *
  * @module
  */

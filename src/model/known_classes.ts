@@ -1,6 +1,6 @@
 /**
- * Models of the field that are not supported, by the names of their classes, so that one that cannot be
- * opened is named as what it is.
+ * Well-known models that are not supported, by the names of their classes, so that the error names the
+ * model.
  *
  * @module
  */
@@ -68,7 +68,7 @@ export function expectSupported(description: unknown, name: string): void {
 }
 
 /**
- * Refuses tensors that only a model has that we do not compute.
+ * Refuses tensors that only an unsupported model has.
  *
  * @throws {AssetError} Saying what the model is, and what is supported.
  */

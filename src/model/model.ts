@@ -13,7 +13,7 @@ import type { Decodable } from "./vae/autoencoder.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
 
-/** Facts of a model that its tensors do not tell, in the words of `model.json`: a packed copy says them. */
+/** Facts of a model that its tensors do not show, as in `model.json`: a packed copy must state them. */
 export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
   readonly config: unknown;
 }
@@ -35,22 +35,22 @@ export interface Model extends Decodable {
   readonly classNames: readonly string[];
   /** Pictures may have any token grid. */
   readonly resizes?: true;
-  /** How it is sampled unless the caller wants it otherwise. */
+  /** How it is sampled unless the caller chooses otherwise. */
   readonly sampler: SamplerDefaults;
   /**
-   * What a run with these conditions is about.
+   * The scene of a run with these conditions.
    *
    * @throws {RangeError} When conditions do not fit the model or each other.
    */
   readonly scene: (request: SceneRequest) => Scene;
-  /** What a packed copy must say of it. */
+  /** What a packed copy must state. */
   readonly origin: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */
   fingerprint(): Promise<string>;
   close(): Promise<void>;
 }
 
-/** What the caller chooses of a model. */
+/** The caller's choices about a model. */
 export interface ModelChoice extends OpenOptions {
   /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
   readonly sampler?: "original" | undefined;
@@ -62,14 +62,14 @@ export interface Family {
   readonly architecture: string;
   /** As its authors call it. */
   readonly title: string;
-  /** Classes that descriptions give it: of the transformer, the usual one first, and of the pipeline around it. */
+  /** Class names in descriptions: of the transformer, the usual one first, and of the pipeline around it. */
   readonly classes: readonly string[];
   /**
-   * Tensors that it is conditioned on, as files name them, such as `text`; the first has a row for each
+   * Tensors that it is conditioned on, by their names in files, such as `text`; the first has a row for each
    * condition. None where conditions are labels.
    */
   readonly conditions: readonly string[];
-  /** Whether a configuration, or names of tensors where there is none that says it, are a model's of this kind. */
+  /** Whether a configuration, or names of tensors where the configuration does not tell, belong to this kind. */
   claims(config: unknown, names: ReadonlySet<string>): boolean;
   /**
    * Makes a model of a directory that it claims.

@@ -19,7 +19,7 @@ export interface Sampled {
 }
 
 /**
- * The sampler of a `model.json`, else that of diffusers' scheduler, else the original's.
+ * The sampler of `model.json`, else that of the diffusers scheduler, else the original's.
  *
  * @throws {AssetError} When one of them cannot be read, or is none that we compute.
  */
@@ -37,7 +37,7 @@ export async function samplerOf(
   return { ...original, ...pipeline, ...parseScheduler(scheduler, predicts) };
 }
 
-/** Whether both visit the same times; steps and guidance are a matter of taste. */
+/** Whether both visit the same times; steps and guidance may differ. */
 function isScheduledAs(one: SamplerDefaults, other: SamplerDefaults): boolean {
   const schedule = ({ name, spacing, shift }: SamplerDefaults): string =>
     JSON.stringify([name, spacing, shift]);

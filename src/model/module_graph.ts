@@ -50,7 +50,7 @@ export interface Module {
   readonly kinds: readonly string[];
   /** The branch in halves, where its feature is not what published calibrations measure. */
   readonly halves?: BranchHalves;
-  /** Streams behind it; absent = the transformer's. */
+  /** Streams after it; absent = the transformer's. */
   readonly streams?: readonly StreamShape[];
   /** Multiply-accumulates of the branch and of the merge for one row of the batch. */
   readonly macs: { readonly branch: number; readonly merge: number };

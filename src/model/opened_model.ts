@@ -1,5 +1,5 @@
 /**
- * What is the same for models of every family once they are opened: identity, origin, sampler, autoencoder.
+ * What opened models of every family have in common: identity, origin, sampler, autoencoder.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Model, ModelChoice, ModelOrigin } from "./model.ts";
 import { type Sampled, samplerOf } from "./model_sampler.ts";
 import { openAutoencoder } from "./vae/autoencoder.ts";
 
-/** What a configuration says of a model. */
+/** The parts of a model that its configuration determines. */
 export type ModelShape = Omit<
   Model,
   "id" | "weights" | "sampler" | "autoencoder" | "origin" | "fingerprint" | "close"
@@ -21,13 +21,13 @@ export type ModelShape = Omit<
 
 /** What a family finds in a directory. */
 export interface Found {
-  /** What the configuration says of the model. */
+  /** What the configuration determines. */
   readonly shape: ModelShape;
   /** The configuration as parsed, which is part of the model's identity. */
   readonly config: object;
   /** The configuration as JSON, from which it is parsed again. */
   readonly json: unknown;
-  /** Tensors under the names that the model's identity has, and which these are. */
+  /** Tensors under the names that the model's identity is computed from, and these names. */
   readonly stored: { readonly weights: Weights; readonly names: Iterable<string> };
   /** Tensors as modules take them. */
   readonly weights: Weights;
@@ -35,7 +35,7 @@ export interface Found {
 }
 
 /**
- * Makes a model of what was found.
+ * Builds a model from what was found.
  *
  * @throws {AssetError} When its scheduler or its autoencoder is none that we compute.
  */

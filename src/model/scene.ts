@@ -1,7 +1,6 @@
 /**
- * What a run is about, as the model sees it: the conditions that a request gives, checked and turned
- * into what graphs take. Whatever differs between a model of labels and one of text is said here, so
- * that the engine need not know.
+ * The scene of a run: the conditions of a request, checked and turned into what graphs take. Everything in
+ * which class-conditional and text-conditioned models differ is here, so that the engine need not know.
  *
  * @module
  */
@@ -9,12 +8,12 @@
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { Condition, Transformer } from "./module_graph.ts";
 
-/** Tensors that pictures are conditioned on, by the names that the family has for them; labels choose rows. */
+/** Tensors that pictures are conditioned on, by the family's names; labels select rows. */
 export type Conditions = Readonly<Record<string, Tensor>>;
 
-/** What a request gives, as far as a scene depends on it. */
+/** The parts of a request that a scene depends on. */
 export interface SceneRequest {
-  /** What labels choose from; absent = nothing, or the model's classes. */
+  /** What labels select from; absent = nothing, or the model's classes. */
   readonly conditions?: Conditions | undefined;
   /** Size of a picture in tokens, such as rows and columns; absent = the noise's or the model's own. */
   readonly grid?: readonly number[] | undefined;
@@ -22,7 +21,7 @@ export interface SceneRequest {
   readonly noiseDims?: readonly number[] | undefined;
 }
 
-/** When a batch is computed, and how it is guided. */
+/** At which time a batch is computed, and how it is guided. */
 export interface BatchMoment {
   readonly time: number;
   /** Guidance scale; of the first picture where each has its own. */
@@ -46,7 +45,7 @@ export interface Scene {
   readonly conditions?: number;
   /** What guides pictures: a null half of the batch, or the scale as an input of the model; absent = nothing. */
   readonly guidedBy?: "halves" | "scale";
-  /** Conditions of a batch at a time: one for each label; with guidance by halves the null half behind. */
+  /** Conditions of a batch at a time: one for each label; with guidance by halves, the null half follows. */
   batch(labels: readonly number[], at: BatchMoment): Condition[];
   /** Latents as planes `(n, C, H, W)`. */
   planes(latents: Tensor): Tensor;
@@ -64,7 +63,7 @@ export interface LabelledModel {
   readonly nullLabel: number | undefined;
 }
 
-/** The scene of a model whose conditions are labels: the same for every request, which gives none. */
+/** The scene of a class-conditional model: the same for every request, since requests give no conditions. */
 export function labelScene(model: LabelledModel): (request: SceneRequest) => Scene {
   const { transformer, latent, tokenGrid, nullLabel } = model;
   const scene: Scene = {

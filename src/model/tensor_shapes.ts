@@ -41,7 +41,7 @@ export function checkTensors(
   );
 }
 
-/** Every tensor that the graphs of a transformer take, by name: what is built is what must be there. */
+/** Every tensor that the graphs of a transformer take, by name: exactly these must be present. */
 export function tensorsOf(
   { embedding, modules, head, conditioning, preparation }: Transformer,
 ): Map<string, readonly number[]> {

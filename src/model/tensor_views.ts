@@ -93,7 +93,7 @@ async function sample(
     const places = [...indices.keys()].filter((k) => indices[k]! >= first && indices[k]! < end);
     const wanted = places.map((k) => indexIn(part, indices[k]! - first));
     const found = await weights.sample(part.source, wanted);
-    places.forEach((k, n) => values[k] = found[n]!); // as many
+    places.forEach((k, n) => values[k] = found[n]!);
     first = end;
   }
   return values;

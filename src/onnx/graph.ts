@@ -165,7 +165,7 @@ export class GraphBuilder {
     return nodes;
   }
 
-  /** Builds a part whose linear layers become operators in another way; without one, as always. */
+  /** Builds a part with another lowering of linear layers; without one, as before. */
   lowered<T>(lowering: LinearLowering | undefined, build: () => T): T {
     const before = this.#lowering;
     this.#lowering = lowering;
@@ -176,7 +176,7 @@ export class GraphBuilder {
     }
   }
 
-  /** How linear layers become operators just now; `undefined` is one float32 operator. */
+  /** How linear layers currently become operators; `undefined` is one float32 operator. */
   get lowering(): LinearLowering | undefined {
     return this.#lowering;
   }

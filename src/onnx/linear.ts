@@ -1,5 +1,5 @@
 /**
- * Linear layers, and how they become operators: in float32, or as whoever builds the graph wants it.
+ * Linear layers, and how they become operators: in float32, or as the graph's builder decides.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { GraphBuilder, LinearLayer, Node } from "./graph.ts";
 import { linear } from "./operators.ts";
 
-/** Adds a layer as the graph wants its layers just now. */
+/** Adds a layer by the graph's current lowering. */
 export function linearLayer(graph: GraphBuilder, x: Node, layer: LinearLayer): Node {
   return (graph.lowering ?? plainLinear)(graph, x, layer);
 }

@@ -71,7 +71,7 @@ function byteLinear(
   const weight = graph.parameter(layer.weight, [Number(width), layer.out], type);
   const scales = graph.parameter(scaleName(layer.weight), [layer.out]);
   const zero = graph.constant([], [ZERO_POINT], "uint8");
-  const one = graph.constant([], [1], "float32"); // it takes no scale for each row: that comes behind it
+  const one = graph.constant([], [1], "float32"); // it takes no scale for each row: that is applied after it
   const operands = [values, weight, one, scales, zero, ...(type === "uint8" ? [zero] : [])];
   const product = graph.apply("MatMulIntegerToFloat", operands, [rows!, layer.out], { // rank 2
     domain: "com.microsoft",

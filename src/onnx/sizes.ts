@@ -13,7 +13,7 @@ export function productOf(sizes: readonly Dim[]): Dim {
   const names = factors.filter((factor) => typeof factor === "string").sort();
   const count = factors.reduce<number>((product, factor) => product * known(factor), 1);
   if (names.length === 0) return count;
-  if (names.length === 1 && count === 1) return names[0]!; // the only one
+  if (names.length === 1 && count === 1) return names[0]!;
   const inner = names.map((name) => name.includes("+") ? `(${name})` : name);
   return [...inner, ...(count === 1 ? [] : [count])].join("*");
 }

@@ -1,6 +1,6 @@
 /**
  * What a plan can say of a module or of a whole step, as two tables: the mark, what it costs, what it
- * loads and how it is drawn. Parsing, compiling, prices and pictures of plans read them, so a new kind
+ * loads and how it is rendered. Parsing, compiling, prices and pictures of plans read them, so a new kind
  * is a row here and, where it loads something, how the engine makes a feature of that.
  *
  * @module
@@ -12,17 +12,17 @@ export type Cell = "run" | "reuse";
 /** What a row that runs no module loads: the trunk's output, or its difference from the embedding. */
 export type State = "hidden" | "residual";
 
-/** What all kinds have: how they are written and drawn. */
+/** What all kinds have: how they are written and rendered. */
 export interface Kind {
   /** One character: of a cell its mark in a row, of a state the whole row. */
   readonly mark: string;
-  /** What happens, for legends. */
+  /** Its meaning, for legends. */
   readonly words: string;
   /** Character in pictures made of text. */
   readonly shade: string;
   /** Colour of the 256-colour palette that reads on black and on white. */
   readonly code: number;
-  /** Colours for light and dark schemes, of the same order of lightness in both. */
+  /** Colours for light and dark schemes; kinds are ordered by lightness alike in both. */
   readonly fill: { readonly light: string; readonly dark: string };
 }
 

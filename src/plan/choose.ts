@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What of a plan the rule looks at. */
+/** The parts of a plan that the rule depends on. */
 export interface PlanOffer {
   /** Its name; the last part is its level: `fashion-dit.ddim50.fast`. */
   readonly name: string;
@@ -15,12 +15,12 @@ export interface PlanOffer {
 const DEFAULT_LEVEL = ".fast";
 
 /**
- * The plan that a word means: `none`, `auto`, or a plan's name.
+ * The plan that a word selects: `none`, `auto`, or a plan's name.
  *
- * `auto` is, of the plans for as many steps, the one of level `fast`, else the first; no plan where none is.
+ * `auto` is the plan of level `fast` for this number of steps, else the first one for it, else none.
  *
- * @param plans Those that fit the model and its sampler, in order of preference.
- * @param offerOf What a plan is called and how many steps it has.
+ * @param plans Plans that fit the model and its sampler, in order of preference.
+ * @param offerOf A plan's name and number of steps.
  * @returns `undefined` when everything runs, or no plan has that name.
  */
 export function choosePlan<P>(

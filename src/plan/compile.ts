@@ -11,7 +11,7 @@ import { isFull, type Row } from "./row.ts";
 
 /** What a step does with one module. The merge into the residual stream always runs. */
 export interface ModuleAction {
-  /** Runs the branch, or makes the feature of kept ones. */
+  /** Runs the branch, or makes the feature from kept ones. */
   readonly kind: Cell;
   /** How many of the module's latest features to keep after this step: those that a later one loads. */
   readonly keep: number;
@@ -46,7 +46,7 @@ export interface ReuseStep extends StepPosition {
 
 /** Runs the embedding, every merge, the head, and modules. */
 export interface TrunkStep extends StepPosition {
-  /** `full` runs every module, `mixed` not all, perhaps none. */
+  /** `full` runs every module; `mixed` some or none. */
   readonly kind: "full" | "mixed";
   /** Keep the hidden state (trunk output): a later step loads it. */
   readonly storeHidden: boolean;

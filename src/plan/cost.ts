@@ -36,7 +36,7 @@ export interface FeatureSizes {
 }
 
 /**
- * How many times less work than full steps only: `T × full / Σ run`, head and merges included.
+ * Work of full steps only ÷ work of the plan: `T × full / Σ run`, head and merges included.
  *
  * @throws {PlanError} When the cost is for another number of modules.
  */
@@ -47,22 +47,22 @@ export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost
   return compiled.steps.length * full / planned;
 }
 
-/** MACs of one step: head; unless it reuses the hidden state the embedding; merges; run branches. */
+/** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches that run. */
 export function stepMacs(step: Step, cost: ModelCost): number {
   if (step.kind === "reuse") return stateMacs(step.load, cost);
   return trunkMacs(step.actions.map(({ kind }) => kind), cost);
 }
 
-/** MACs of a step with this row of a plan: what {@linkcode stepMacs} says of it compiled. */
+/** MACs of a step with this row of a plan, as {@linkcode stepMacs} of the compiled step. */
 export function rowMacs(row: Row, cost: ModelCost): number {
   return row.kind === "state" ? stateMacs(row.state, cost) : trunkMacs(row.cells, cost);
 }
 
 /**
- * Largest sum of bytes that is kept at any moment.
+ * The most bytes that are kept at any moment.
  *
- * A step stores what it stores while everything it loads is still kept, and drops at its end: so
- * the peak does not depend on how a backend cuts a step into calls.
+ * A step stores its results while everything it loads is still kept, and drops at its end, so the peak
+ * does not depend on how a backend cuts a step into calls.
  *
  * @throws {PlanError} When the sizes are for another number of modules.
  */

@@ -1,6 +1,6 @@
 /**
- * Plans and what they are for: made for a model and a run, bound to further models, and checked against
- * both. Identity must match; circumstances give a notice.
+ * Makes plans for a model and a run, binds them to further models, and checks them against both. Identity
+ * must match; differing circumstances give a notice.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { checkLoads } from "./liveness.ts";
 import type { Plan, PlanCalibration, PlanContext, PlanPolicy } from "./plan.ts";
 import type { Row } from "./row.ts";
 
-/** What a model is, as far as a plan cares. */
+/** What a plan needs to know of a model. */
 export interface PlanModel {
   /** Family of models that the module names belong to. */
   readonly architecture: string;
@@ -99,7 +99,7 @@ export function hasOneSlot({ slots }: Pick<Plan, "slots">): boolean {
 }
 
 /**
- * Accepts a model for a plan: returns a copy that has the model's fingerprint too.
+ * Binds a plan to a further model: returns a copy that also has the model's fingerprint.
  *
  * @throws {PlanError} When the model's architecture or modules are not those of the plan.
  */
@@ -136,7 +136,7 @@ function checkSampler(plan: Plan, target: PlanTarget): void {
 /** The first step whose times differ. */
 function differentStep(made: readonly number[], given: readonly number[]): number | undefined {
   const agree = (a: number, b: number): boolean => Math.abs(b - a) <= TIME_TOLERANCE * a;
-  const step = made.findIndex((time, i) => !agree(time, given[i]!)); // as many
+  const step = made.findIndex((time, i) => !agree(time, given[i]!));
   return step < 0 ? undefined : step;
 }
 

@@ -10,7 +10,7 @@ import { CELLS, type State, STATE_NAMES, STATES } from "./cells.ts";
 import type { PlanRows } from "./plan.ts";
 import type { Row } from "./row.ts";
 
-/** What one step does with one result: makes it anew, or loads so many of the latest; 0 for neither. */
+/** What one step does with one result: makes a new one, or loads this many of the latest; 0 for neither. */
 type Use = "make" | number;
 
 /** What liveness says about one result over all steps. */
@@ -21,7 +21,7 @@ export interface Lifetime {
   readonly staleness: number;
 }
 
-/** Finds out how long to keep results, from how the steps use them; no load may come short. */
+/** Finds out how long to keep results from how the steps use them; every load must have enough of them. */
 export function lifetime(uses: readonly Use[]): Lifetime {
   return { keptAfter: keptAfter(uses), staleness: staleness(uses) };
 }
@@ -95,7 +95,7 @@ function staleness(uses: readonly Use[]): number {
   let oldest = 0;
   for (const [step, use] of uses.entries()) {
     if (use === "make") made.push(step);
-    else if (use > 0) oldest = Math.max(oldest, step - made.at(-use)!); // it was made
+    else if (use > 0) oldest = Math.max(oldest, step - made.at(-use)!);
   }
   return oldest;
 }

@@ -1,5 +1,5 @@
 /**
- * Plans as data: read and write them, bind them to a model, draw them.
+ * Plans as data: read and write them, bind them to a model, render them.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
- * What the name of a module says, which is all that a plan knows of it.
+ * Parses names of modules, which are all that a plan knows of them.
  *
  * @module
  */
 
-/** Takes a name apart: `blocks.3.attn` is `attn` of block `blocks.3`, and of form `blocks.*.attn`. */
+/** Parses a name: `blocks.3.attn` is `attn` of block `blocks.3`, and of form `blocks.*.attn`. */
 export function readModuleName(
   name: string,
 ): { readonly block: string; readonly kind: string; readonly form: string } {

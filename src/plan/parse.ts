@@ -1,5 +1,5 @@
 /**
- * Reads plans: the only way from JSON to a {@linkcode Plan}, so that nothing behind it checks again.
+ * Reads plans: the only way from JSON to a {@linkcode Plan}, so that later code need not check again.
  *
  * @module
  */

@@ -26,13 +26,13 @@ export interface Plan {
   readonly context: PlanContext;
   /** The rule that chose the rows. */
   readonly policy: PlanPolicy;
-  /** Where the recorded numbers behind the rows come from. */
+  /** Where the recorded numbers that the rows are based on come from. */
   readonly calibration?: PlanCalibration;
   /** What to expect from it, measured. */
   readonly measured?: PlanMeasurement;
 }
 
-/** What of a plan decides what its steps do. */
+/** The parts of a plan that decide what its steps do. */
 export type PlanRows = Pick<Plan, "modules" | "slots" | "rows">;
 
 /** A sampler and the times at which it calls the model. */

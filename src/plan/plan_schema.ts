@@ -8,7 +8,7 @@ import { PlanError } from "../errors.ts";
 import { CELL_NAMES, CELLS, STATE_NAMES, STATES } from "./cells.ts";
 import type { Plan } from "./plan.ts";
 
-/** A plan as its file says it: rows may be one string for all slots, slots may be absent. */
+/** A plan as in its file: a row may be one string for all slots, slots may be absent. */
 export interface PlanFile extends Omit<Plan, "rows" | "slots" | "context"> {
   /** Names of the model calls of one step; absent = `["joint"]`. */
   readonly slots?: readonly string[];
@@ -84,7 +84,7 @@ function rowPattern(): string {
   return `^(${states.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
 }
 
-/** Says what is not built or not known yet before zod calls it merely unknown. */
+/** Names what is reserved or from a newer version before zod calls it merely unknown. */
 function refuseUnbuilt(value: unknown): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return;
   if (!("version" in value) || value.version !== 1) {

@@ -94,7 +94,7 @@ export function readRow(text: string, modules: readonly string[], where: string)
         `modules: current value is ${text.length} marks`,
     );
   }
-  const cells = modules.map((name, m) => readMark(text[m]!, `${where}, module ${name}`)); // as many
+  const cells = modules.map((name, m) => readMark(text[m]!, `${where}, module ${name}`));
   return { kind: "modules", cells, text };
 }
 

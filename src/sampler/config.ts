@@ -7,7 +7,7 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../assets/json.ts";
 
-/** How a model is sampled unless the caller wants it otherwise. */
+/** How a model is sampled unless the caller chooses otherwise. */
 export interface SamplerDefaults {
   /** Name of the sampler: DDIM, or Euler's method on a flow. */
   readonly name: "ddim" | "flow-euler";

@@ -17,15 +17,15 @@ export interface Channels {
 }
 
 export interface Guidance {
-  /** 1 is the conditional prediction itself; larger follows the label more. One for all rows, or one for each. */
+  /** 1 is the conditional prediction itself; more follows the label more closely. One for all rows, or one each. */
   readonly scale: number | readonly number[];
   /** Channels that are guided, from the first; the original guides three whatever the latent has. */
   readonly channels: number;
 }
 
 /**
- * Guided noise of n rows from predictions of 2n: channels that a latent has not (learned variance) are left
- * out, channels that are not guided are the conditional ones.
+ * Guided noise of n rows from predictions of 2n: channels that a latent does not have (learned variance)
+ * are dropped, channels that are not guided are the conditional ones.
  */
 export function guide(prediction: Tensor, channels: Channels, guidance: Guidance): Tensor {
   const { dims: [rows = 0, ...rest], data } = firstChannels(prediction, channels);
@@ -36,7 +36,7 @@ export function guide(prediction: Tensor, channels: Channels, guidance: Guidance
     if (Math.floor(i / plane) % channels.count >= guidance.channels) return c;
     const { scale } = guidance;
     const own = typeof scale === "number" ? scale : scale[Math.floor(i / row)]!; // one for each picture
-    const u = nulls[i]!; // as many
+    const u = nulls[i]!;
     return u + Math.fround(own * Math.fround(c - u));
   });
   return { dims: [rows / 2, ...rest], data: epsilon };

@@ -1,5 +1,5 @@
 /**
- * What a sampler is: a list of times, and a rule that takes a latent from one of them to the next.
+ * A sampler: a list of times, and a rule that takes a latent from one of them to the next.
  *
  * A solver is pure arithmetic on an explicit state. It never calls the model itself: the one loop below does, so
  * that a run can be stopped after any step, kept, and continued from there, by calibration or elsewhere.
@@ -32,7 +32,7 @@ export interface SamplerState {
 
 export interface Advance {
   readonly state: SamplerState;
-  /** The finished latent as this step foresees it (DiT's `pred_xstart`), same shape. */
+  /** The final latent as predicted at this step (DiT's `pred_xstart`), same shape. */
   readonly estimate: Tensor;
 }
 
@@ -71,7 +71,7 @@ export function startOf(noise: Tensor): SamplerState {
   return { index: 0, latent: noise, history: [] };
 }
 
-/** Runs from a state to the end, yielding after each step; nothing is predicted that nobody waits for. */
+/** Runs from a state to the end, yielding after each step; a step runs only when it is requested. */
 export async function* sampleSteps(
   sampler: Sampler,
   { start, denoise }: { readonly start: SamplerState; readonly denoise: Denoise },

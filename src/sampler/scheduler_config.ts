@@ -13,7 +13,7 @@ import type { SamplerConfig, SigmaShift } from "./config.ts";
 interface Scheduler {
   /** What the model that it is made for predicts. */
   readonly predicts: "noise" | "velocity";
-  /** Refuses every key that asks for what we do not compute. */
+  /** Refuses every key that requests something we do not compute. */
   readonly read: (json: unknown) => SamplerConfig;
 }
 

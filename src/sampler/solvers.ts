@@ -1,5 +1,5 @@
 /**
- * The solvers by name, and a sampler of what a model says of itself.
+ * The solvers by name, and the sampler of a configuration.
  *
  * @module
  */

@@ -16,7 +16,7 @@ export function sliceRows(
   return { dims: [count, ...rest], data: data.slice(first * size, (first + count) * size) };
 }
 
-/** Tensors one behind the other; they must agree in all dimensions but the first. */
+/** Joins tensors along the first dimension; all other dimensions must agree. */
 export function joinRows(tensors: readonly Tensor[]): Tensor {
   const [, ...rest] = tensors[0]?.dims ?? [];
   const data = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0));

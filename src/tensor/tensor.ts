@@ -17,8 +17,8 @@ export function zeros(dims: readonly number[]): Tensor {
 }
 
 /**
- * Gives memory back at once, which garbage collection would do late: it does not hurry for numbers outside
- * of its own heap. They are of no use afterwards.
+ * Frees memory at once; garbage collection would do it late, since it does not count numbers outside of its
+ * heap. They cannot be used afterwards.
  */
 export function discard({ buffer }: Float32Array | Uint8Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer?.(0); // Node has it from 21 on

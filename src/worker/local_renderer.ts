@@ -20,7 +20,7 @@ import { runToEnd } from "../engine/run.ts";
 
 /** What to open. */
 export interface LocalOptions extends PipelineOptions {
-  /** What labels choose from, for a model of text. */
+  /** What labels select from, for a text-conditioned model. */
   readonly conditions?: PictureConditions | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a renderer and its worker say to each other; all of it survives structured cloning.
+ * Messages between a renderer and its worker; all of them survive structured cloning.
  *
  * @module
  */
@@ -14,7 +14,7 @@ export interface WorkerOptions
   extends Pick<PipelineOptions, "backend" | "runtimeFiles" | "sampler" | "threads" | "weights"> {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
   readonly model?: string | ReadonlyMap<string, Uint8Array> | undefined;
-  /** What labels choose from, for a model of text. */
+  /** What labels select from, for a text-conditioned model. */
   readonly conditions?: PictureConditions | undefined;
 }
 

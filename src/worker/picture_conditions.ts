@@ -1,5 +1,5 @@
 /**
- * Conditions that a renderer of a model of text is opened with: each is to it what a class is to others.
+ * Conditions that a text-conditioned model is opened with: each one takes the place of a class.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Conditions } from "../model/scene.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { z } from "npm:zod@4.6.7";
 
-/** What pictures are conditioned on, and what people call it. */
+/** What pictures are conditioned on, with names for people. */
 export interface PictureConditions extends ConditionOptions {
   /** Name of each condition, such as its prompt; empty when they have none. */
   readonly names?: readonly string[];

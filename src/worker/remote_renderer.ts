@@ -21,7 +21,7 @@ import type {
   RenderOptions,
 } from "./renderer.ts";
 
-/** A worker as its maker holds it. */
+/** A worker, seen from the thread that created it. */
 export interface WorkerPort extends Port {
   /** Ends its thread at once. */
   terminate(): void;

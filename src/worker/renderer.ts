@@ -22,7 +22,7 @@ export interface PictureRequest {
   readonly guidance: number;
 }
 
-/** Pictures that are generated in lock-step. */
+/** Pictures that are generated together, step by step. */
 export interface Batch {
   /** At least one. */
   readonly pictures: readonly PictureRequest[];
@@ -36,7 +36,7 @@ export interface Batch {
 export interface RenderOptions {
   /** Called after each step. */
   readonly onStep?: ((step: RenderStep) => void) | undefined;
-  /** Whether steps come with a rough look at the pictures to come. */
+  /** Whether steps come with a rough preview of the pictures. */
   readonly previews?: boolean | undefined;
   /** Stops before the next graph and frees everything. */
   readonly signal?: AbortSignal | undefined;
@@ -54,7 +54,7 @@ export interface RenderStep {
   readonly seconds: number;
   /** Bytes of features and states kept after it. */
   readonly keptBytes: number;
-  /** The pictures as this step foresees them, `(n, 1 or 3, h, w)`; where previews were asked for. */
+  /** Preview of the pictures at this step, `(n, 1 or 3, h, w)`; where previews were requested. */
   readonly preview?: Tensor | undefined;
 }
 
@@ -76,7 +76,7 @@ export interface Rendered {
   readonly notices: readonly string[];
 }
 
-/** What a renderer says of its model. */
+/** Facts of a renderer's model. */
 export interface RendererFacts {
   /** Name of the model. */
   readonly id: string;
@@ -90,13 +90,13 @@ export interface RendererFacts {
   readonly latent: readonly [number, number, number];
   /** A picture's shape `[1 or 3, H, W]`; absent where nothing decodes latents. */
   readonly picture?: readonly [number, number, number];
-  /** Number of classes; of a model of text, of the conditions that it was opened with. */
+  /** Number of classes; for a text-conditioned model, of the conditions that it was opened with. */
   readonly classes: number;
   /** Name of each class; empty when unknown. */
   readonly classNames: readonly string[];
   /** Whether guidance other than 1 is possible. */
   readonly guidable: boolean;
-  /** How it is sampled unless the caller wants it otherwise. */
+  /** How it is sampled unless the caller chooses otherwise. */
   readonly sampler: SamplerDefaults;
   /** Identity that plans bind to. */
   readonly fingerprint: string;
@@ -110,7 +110,7 @@ export interface RendererFacts {
   };
 }
 
-/** What is alive: after everything was disposed of, values and sessions are 0. */
+/** How much is alive: 0 values and sessions after everything was disposed of. */
 export interface RendererCounts {
   /** Device values. */
   readonly values: number;
@@ -120,7 +120,7 @@ export interface RendererCounts {
 
 /** A model on a backend, one batch after another. */
 export interface Renderer {
-  /** What it says of its model. */
+  /** Facts of its model. */
   readonly facts: RendererFacts;
   /**
    * Generates a batch.

@@ -1,6 +1,6 @@
 /**
- * How far features drift away from earlier ones, on the trajectory that is really accelerated:
- * guidance on, both halves in one batch.
+ * How far features drift from earlier ones, on the trajectory that inference follows: with guidance, both
+ * halves in one batch.
  *
  * What inference would load at a step depends on which steps before it are computed, which is only
  * decided afterwards; so a feature is compared with those of *every* earlier step that could be held.
@@ -108,7 +108,7 @@ export function sampler(size: number): (feature: Feature) => Float32Array {
     const parts = feature.map((part) => {
       const count = Math.ceil(size / feature.length);
       if (part.length <= count) return part;
-      return Float32Array.from(pick(part.length, count), (at) => part[at]!); // picked within
+      return Float32Array.from(pick(part.length, count), (at) => part[at]!);
     });
     if (parts.length === 1) return parts[0]!;
     return Float32Array.from(parts.flatMap((part) => [...part]));

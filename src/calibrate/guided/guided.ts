@@ -13,7 +13,7 @@
  *
  * A reused step reuses the feature of every module on a fresh embedding with fresh gates (a row of `r`)
  * instead of the hidden state as it was: its arithmetic is below one percent of a full step's and, unlike
- * a kept hidden state, it sees the latent. The last step is not protected: its weight says what it is worth.
+ * a kept hidden state, it sees the latent. The last step is not protected: its weight already accounts for it.
  *
  * @module
  */
@@ -41,7 +41,7 @@ export interface GuidedSettings {
 
 /** Rows with the thresholds that gave them. */
 export interface GuidedChoice {
-  /** By kind: what weighted errors must stay below, added up since the last computed step. */
+  /** By kind: threshold of the sum of weighted errors since the last computed step. */
   readonly thresholds: Readonly<Record<string, number>>;
   /** One row for each step. */
   readonly rows: readonly Row[];
@@ -94,7 +94,7 @@ export function guidedChoice(drifts: readonly Drift[], settings: GuidedSettings)
   const masks = new Map<Drift, readonly boolean[]>();
   for (const [kind, members] of Map.groupBy(modules, (module) => module.kind)) {
     const chosen = chooseKind(kind, members, { settings, whole: steps, thresholds });
-    members.forEach((member, i) => masks.set(member, chosen[i]!)); // one for each
+    members.forEach((member, i) => masks.set(member, chosen[i]!));
   }
   const rows = settings.weights.map((_, t) =>
     reuseRow(modules.map((module) => masks.get(module)![t]!)) // set above
@@ -106,7 +106,7 @@ interface KindOptions {
   readonly settings: GuidedSettings;
   /** Steps that are reused as a whole. */
   readonly whole: readonly boolean[];
-  /** Takes in the threshold of this kind. */
+  /** Receives the threshold of this kind. */
   readonly thresholds: Record<string, number>;
 }
 
@@ -128,7 +128,7 @@ function chooseKind(
   return masksAt(threshold);
 }
 
-/** Reuses while the weighted errors since the last computed step stay below the threshold. */
+/** Reuses steps as long as the sum of weighted errors since the last computed step is below the threshold. */
 function reuseUntil(
   { scores }: Drift,
   threshold: number,
@@ -150,7 +150,7 @@ function reuseUntil(
   });
 }
 
-/** The last of the steps reused as a whole that follow a step: they load what it leaves. */
+/** The last of the whole-step reuses that follow a step and load what it stored. */
 function endOfReuse(whole: readonly boolean[], step: number): number {
   let end = step;
   while (whole[end + 1]) end++;
@@ -174,7 +174,7 @@ function largestThreshold(
   return below;
 }
 
-/** More than any sum of weighted errors. */
+/** An upper bound of all sums of weighted errors. */
 function largestSum(members: readonly Drift[], weights: readonly number[]): number {
   const worst = members.flatMap(({ scores }) => scores)
     .reduce((most, row) => row.reduce((a, b) => Math.max(a, b), most), 0);

@@ -21,7 +21,7 @@ export interface RateState {
 
 /** What one more feature changes. */
 export interface RateUpdate {
-  /** Goes into the next call. */
+  /** The state to pass to the next call. */
   readonly state: RateState;
   /** Change rate of row `seen - 1` of the state that went in; absent for the first two features. */
   readonly rate?: number;
@@ -33,7 +33,7 @@ export interface RateUpdate {
 export const NO_FEATURES: RateState = { seen: 0, held: false };
 
 /**
- * Takes in the distance of one more feature to the reference feature.
+ * Updates the state with the distance of one more feature to the reference feature.
  *
  * Without a mask this is phase 1: every feature becomes the reference. With the mask of phase 1 it
  * is phase 2: at the first row of a run of reused rows the reference still moves on, then it stays

@@ -1,6 +1,6 @@
 /**
  * The InvarDiff policy, mode `reference`: recorded change rates → which steps and modules to reuse,
- * to the letter of the published DiT and FLUX code.
+ * exactly as the published DiT and FLUX code does.
  *
  * Source: InvarDiff (arXiv 2512.05134), published code v1.
  *
@@ -32,7 +32,7 @@ export interface ReuseChoice {
   readonly masks: Readonly<Record<string, Mask>>;
 }
 
-/** Where a module finds its mask: it is reused when all of its kinds say so in its column. */
+/** The masks of a module: it is reused where all of its kinds are, in its column. */
 export interface MaskedModule {
   /** For example `["attn", "context_attn"]` for joint attention. */
   readonly kinds: readonly string[];

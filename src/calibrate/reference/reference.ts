@@ -119,7 +119,7 @@ function guidanceOf(task: CalibrationTask): number {
   return publishedOf(task).guided ? task.guidance : 1;
 }
 
-/** Modules with the masks of all their parts: a joint one is reused where all say so. */
+/** Modules with the masks of all their parts: a joint one is reused where all of them are. */
 function maskedModules(transformer: Transformer): readonly MaskedModule[] {
   const parts = Map.groupBy(partTrajectoriesOf(transformer).slice(1), ({ name }) => name);
   return [...parts.values()].map((members) => ({
@@ -172,7 +172,7 @@ async function recordRun(task: CalibrationTask, options: RunOptions): Promise<Ra
   for await (const { index, features } of recorded) {
     const parts = features.flat();
     for (const [t, { kind, column }] of trajectories.entries()) {
-      const rate = hear(states[t]!, parts[t]!); // one for each
+      const rate = hear(states[t]!, parts[t]!);
       if (rate !== undefined) rates[kind]![index - 1]![column] = rate;
     }
     options.onStep(index + 1);
@@ -186,7 +186,7 @@ interface TrajectoryState {
   readonly reused: readonly boolean[] | undefined;
 }
 
-/** Takes in one more feature; returns the change rate of the row before, if it is known now. */
+/** Updates a state with one more feature; returns the change rate of the previous row, if it is known now. */
 function hear(state: TrajectoryState, feature: Float32Array): number | undefined {
   const { reference } = state;
   const distance = reference === undefined ? 0 : changeDistance(feature, reference);

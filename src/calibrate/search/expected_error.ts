@@ -1,6 +1,6 @@
 /**
- * What final error a plan's rows are expected to leave, from what was measured of single steps: a
- * compass for a search that can measure only some of very many plans.
+ * Estimates the final error of a plan's rows from measurements of single steps, to guide a search that can
+ * measure only some of very many plans.
  *
  * @module
  */

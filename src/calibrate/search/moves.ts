@@ -67,7 +67,7 @@ export function exchanges(
   return inTurn([...Map.groupBy(ranked, ({ kind }) => kind).values()]);
 }
 
-/** The first of each list, then the second of each, …: no kind of move is drowned by another. */
+/** The first of each list, then the second of each, …: no kind of move crowds out another. */
 function inTurn<T>(lists: readonly (readonly T[])[]): T[] {
   const longest = Math.max(0, ...lists.map(({ length }) => length));
   return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1)))

@@ -1,5 +1,5 @@
 /**
- * What it costs in accuracy to reuse the features of one step at a later one: measured, not guessed.
+ * Measures how much accuracy is lost when a later step reuses the features of an earlier one.
  *
  * Two measurements on the full trajectory. *Local*: the error of the predicted noise at step j when all
  * features come from step i. *Sensitivity*: how much of a local error at step j is left in the final
@@ -28,7 +28,7 @@ export interface ReuseErrors {
 export interface ReuseErrorOptions {
   /** Longest run of reused steps to consider. */
   readonly longest: number;
-  /** Hears of each measured step: done of total. */
+  /** Called after each measured step: done of total. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -107,7 +107,7 @@ async function predictNoise(
   },
 ): Promise<Tensor> {
   const run = { ...runOf(subject, [step]), features };
-  const inputs = stepInputs(run, { table, latent: full[index]!.latent, time: times[index]! }); // steps exist
+  const inputs = stepInputs(run, { table, latent: full[index]!.latent, time: times[index]! });
   return guided(await subject.executor.runStep(step, { ...inputs, constants }), run);
 }
 

@@ -1,6 +1,6 @@
 /**
- * How much of the error of reuse a step leaves that runs some modules, or that loads a kept state
- * instead of kept features: measured on the full trajectory.
+ * Measures, on the full trajectory, how much of the error of reuse remains when a step runs some modules, or
+ * loads a kept state instead of kept features.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { Trials } from "../trials.ts";
 export interface RowErrorOptions {
   /** Age, in steps, of the features that are reused: that of a plan's typical reuse. */
   readonly age: number;
-  /** Hears of each measured step: done of total. */
+  /** Called after each measured step: done of total. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 

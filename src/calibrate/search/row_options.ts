@@ -1,6 +1,6 @@
 /**
- * What one step of a plan may do, as a search sees it: the rows between "run everything" and "reuse
- * everything" that are worth a look.
+ * What a search lets one step of a plan do: the rows between "run everything" and "reuse everything" that
+ * are worth measuring.
  *
  * @module
  */

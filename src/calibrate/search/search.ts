@@ -4,8 +4,7 @@
  * Whole plans are measured first: full steps where dynamic programming places them, evenly, and as mode
  * `guided` does. The best is then changed, one move at a time, as long as the measured PSNR on held-back
  * conditions grows: full steps move by one step; steps load a kept state instead of kept features; steps
- * run some of their modules; and what one step does more, others pay for. All that changes is in
- * `moves.ts`.
+ * run some of their modules; and where one step does more, others do less. The moves are in `moves.ts`.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import { type ModelCost, rowMacs } from "../../plan/cost.ts";
 import { evenRow, type Row, textOf } from "../../plan/row.ts";
 import { exchanges, type Move, type MoveKind, type Prospects, shift } from "./moves.ts";
 
-/** Rows and what they are worth. */
+/** Rows with their measured quality. */
 export interface Measured {
   /** One row per step. */
   readonly rows: readonly Row[];
@@ -26,9 +25,9 @@ export interface Measured {
 export interface SearchProblem<M extends Measured> {
   /** Names of all modules, in execution order. */
   readonly modules: readonly string[];
-  /** What is paid for them. */
+  /** Their cost. */
   readonly cost: ModelCost;
-  /** Plans to begin with, by name; those beyond the budget are passed over. */
+  /** Plans to begin with, by name; those over the budget are skipped. */
   readonly starts: ReadonlyMap<string, readonly Row[]>;
   /** Expected final error: decides what is measured first. */
   readonly expected: (rows: readonly Row[]) => number;
@@ -41,7 +40,7 @@ export interface SearchOptions {
   readonly speedup: number;
   /** Most measurements. */
   readonly trials: number;
-  /** Hears of progress: done of at most total, and the best PSNR in dB so far. */
+  /** Called with progress: done of at most total, and the best PSNR in dB so far. */
   readonly onProgress?: ((done: number, total: number, psnr: number) => void) | undefined;
 }
 
@@ -54,7 +53,7 @@ export interface SearchResult extends Measured {
   readonly tried: Readonly<Record<MoveKind, number>>;
 }
 
-/** Exchanges that are measured before they are given up: the most promising come first. */
+/** Exchanges that are measured before giving up; the most promising come first. */
 const EXCHANGES = 16;
 
 /**
@@ -130,7 +129,7 @@ async function shiftPass<M extends Measured>(search: Search<M>): Promise<boolean
   return improved;
 }
 
-/** Measures the most promising exchanges, anew after each that is better, until none of them is. */
+/** Measures the most promising exchanges, starting over after each improvement, until none improves. */
 async function exchangePass<M extends Measured>(search: Search<M>): Promise<boolean> {
   const { problem: { modules }, prospects, measured } = search;
   const before = search.best;

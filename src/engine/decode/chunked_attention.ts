@@ -1,5 +1,5 @@
 /**
- * Attention of so many pixels that it has to be run for some queries at a time.
+ * Attention over so many pixels that only some queries can be run at a time.
  *
  * @module
  */
@@ -20,15 +20,15 @@ export function queriesAtOnce({ dims: [, pixels = 0, width = 0] }: Value): numbe
 }
 
 /**
- * Runs attention of `q`, `k` and `v` `(1, H·W, C)`, which stay the caller's, at most `most` queries at a time.
- * Each query is by itself, so that the result is the same.
+ * Runs attention of `q`, `k` and `v` `(1, H·W, C)`, which the caller still owns, with at most `most` queries at a
+ * time. Queries do not depend on each other, so the result is the same.
  */
 export async function attend(
   backend: Backend,
   tokens: Values,
   { run, most }: { readonly run: (tokens: Values) => Promise<Value>; readonly most: number },
 ): Promise<Value> {
-  const all = tokens["q"]!; // one of three
+  const all = tokens["q"]!;
   const [, pixels = 0, width = 0] = all.dims;
   if (pixels <= most) return await run(tokens);
   const queries = await backend.download(all);

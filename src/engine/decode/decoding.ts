@@ -43,8 +43,8 @@ export class Decoding {
   }
 
   /**
-   * A rough look, at a small part of a step's cost: `(n, 1 or 3, h, w)`, of an autoencoder a linear map of
-   * each latent pixel. The first call fits the map, which decodes a small sample.
+   * A rough preview `(n, 1 or 3, h, w)` at a small part of a step's cost: with an autoencoder, a linear map of
+   * each latent pixel. The first call fits the map, for which it decodes a small sample.
    *
    * @throws {RangeError | AssetError} As {@linkcode Decoding.decode}.
    */
@@ -52,7 +52,7 @@ export class Decoding {
     const planes = this.#planesOf(latents, options);
     if (this.#graphs === undefined) return asPictures(planes, this.model);
     checkLatents(planes, this.#graphs, "preview");
-    // Two first calls at a time both fit: each has a signal of its own, and they find the same map.
+    // Two concurrent first calls both fit the map: each has its own signal, and the maps are equal.
     this.#colours ??= await fitPreview(this.#graphs, { signal: options.signal });
     return paintLatents(this.#colours, planes);
   }
@@ -66,7 +66,7 @@ export class Decoding {
   }
 }
 
-/** What of a model says how its latents become pictures. */
+/** The parts of a model that say how its latents become pictures. */
 type Decodable = Pick<Model, "id" | "autoencoder" | "autoencoderError" | "latent">;
 
 /** Why a model's latents cannot become pictures; `undefined` where they can. */

@@ -1,5 +1,5 @@
 /**
- * Statistics of norms over a picture, put together from those of its parts.
+ * Statistics of norms over a picture, combined from those of its parts.
  *
  * @module
  */

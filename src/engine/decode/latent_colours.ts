@@ -1,5 +1,5 @@
 /**
- * A cheap look at latents: every latent pixel to one colour, by a linear map that is fitted to the decoder.
+ * A cheap preview of latents: each latent pixel becomes one colour, by a linear map that is fitted to the decoder.
  *
  * @module
  */
@@ -35,7 +35,7 @@ export function sampleLatents(channels: number): Tensor {
   return { dims: [1, channels, SIDE, SIDE], data };
 }
 
-/** The map that least squares find between latents `(N, C, h, w)` and the mean colours of `(N, 3, H, W)`. */
+/** The least-squares map between latents `(N, C, h, w)` and the mean colours of `(N, 3, H, W)`. */
 export function fitColours(latents: Tensor, pictures: Tensor): LatentColours {
   const [count = 0, channels = 0, height = 0, width = 0] = latents.dims;
   const scale = pictures.dims[2]! / height; // rank 4
@@ -83,7 +83,7 @@ function meanColour(
   return sum / scale ** 2;
 }
 
-/** Gaussian elimination of symmetric positive equations with three right sides behind them. */
+/** Gaussian elimination of symmetric positive equations with three right-hand sides after them. */
 function solve(rows: readonly Float64Array[]): LatentColours {
   const size = rows.length;
   for (const [i, pivot] of rows.entries()) {

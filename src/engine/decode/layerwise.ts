@@ -1,9 +1,9 @@
 /**
- * A large picture out of a decoder layer by layer, each in bands of rows that fit a device.
+ * Decodes a large picture layer by layer, each in bands of rows that fit the device.
  *
- * Between layers the whole picture is on the host, where the statistics of the next norm are taken: numbers are
- * those of a picture decoded in one piece, without seams, and a device holds no more than a band. A band
- * takes one row of each neighbour along, for the 3 × 3 convolution.
+ * Between layers the whole picture is on the host, where the statistics of the next norm are computed: the numbers
+ * are those of a picture decoded in one piece, without seams, and the device holds only one band at a time. A band
+ * includes one row of each neighbour, for the 3 × 3 convolution.
  *
  * @module
  */
@@ -21,13 +21,13 @@ export interface BandOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The picture between two layers, and what goes round the next. */
+/** The picture between two layers, and the shortcut around the next. */
 interface Streams {
   readonly x: RowStore;
   readonly skip?: RowStore | undefined;
 }
 
-/** What comes out of the middle, which is used up, to the picture `(1, 3, H, W)`. */
+/** Decodes the middle's result, which is consumed, to the picture `(1, 3, H, W)`. */
 export async function decodeInBands(
   graphs: VaeGraphs,
   features: Tensor,
@@ -43,7 +43,7 @@ export async function decodeInBands(
   return streams.x.read(0, streams.x.height);
 }
 
-/** One layer. What it used up is released on the way. */
+/** Runs one layer; rows that it has consumed are released on the way. */
 async function runInBands(
   graphs: VaeGraphs,
   step: UpStep,
@@ -65,7 +65,7 @@ async function runInBands(
     for (const { data } of Object.values(given)) discard(data);
     const factor = kind === "double" ? 2 : 1;
     const own = { first: top * factor, count: count * factor };
-    made.append({ tensor: results["y"]!, ...own }); // every step has it
+    made.append({ tensor: results["y"]!, ...own });
     if (results["skip"] !== undefined) round.append({ tensor: results["skip"], ...own });
     const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
     if (!staying) x.release(done);
@@ -75,7 +75,7 @@ async function runInBands(
   return { x: made, skip: kind === "within" ? skip : undefined };
 }
 
-/** Statistics of the norm that a layer begins with; of nothing where it has none. */
+/** Statistics of the norm that a layer begins with; empty if it has none. */
 function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
   const statistics = new Statistics();
   for (const { name, dims } of graph.inputs) {
@@ -87,8 +87,8 @@ function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
 }
 
 /**
- * Most bytes that the picture takes on the host between layers, for a latent of this size: what a layer was
- * given or what it made, for bands of one go as those of the other come.
+ * Most bytes that the picture takes on the host between layers, for a latent of this size: the layer's input or
+ * its result, since bands of the input are released as bands of the result are added.
  */
 export function bytesBetweenLayers(
   steps: readonly UpStep[],

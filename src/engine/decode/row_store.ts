@@ -1,6 +1,6 @@
 /**
- * A picture `(1, C, H, W)` on the host that is made and used up row by row, so that it is hardly ever there
- * as a whole beside the one that it becomes.
+ * A picture `(1, C, H, W)` on the host that is produced and consumed row by row, so that a layer's input and its
+ * result are hardly ever both there as a whole.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { discard, type Tensor } from "../../tensor/tensor.ts";
 
 /** Some rows of a picture, where they lie in a larger tensor `(1, C, rows, W)`. */
 export interface Rows {
-  /** The tensor; it is the store's from then on. */
+  /** The tensor; the store owns it from then on. */
   readonly tensor: Tensor;
   /** The first row of the tensor that counts. */
   readonly first: number;
@@ -18,7 +18,7 @@ export interface Rows {
 
 /** Rows of a picture, in order. */
 interface Band extends Rows {
-  /** Row of the picture that the first one is. */
+  /** Index of its first row in the picture. */
   readonly at: number;
 }
 
@@ -31,7 +31,7 @@ export class RowStore {
     return this.#height;
   }
 
-  /** The rows that are there, as they were appended. */
+  /** The rows that are still held, as they were appended. */
   get bands(): readonly Rows[] {
     return this.#bands;
   }
@@ -59,7 +59,7 @@ export class RowStore {
     return { dims: [1, channels, count, width], data };
   }
 
-  /** Frees bands that lie wholly in front of a row. */
+  /** Frees bands that lie wholly before a row. */
   release(before: number): void {
     const isOver = ({ at, count }: Band): boolean => at + count <= before;
     this.#bands.filter(isOver).forEach(({ tensor }) => discard(tensor.data));

@@ -21,11 +21,11 @@ export interface Tile {
 export interface TileSizes {
   /** Longest side. */
   readonly tile: number;
-  /** Least that neighbours share; 0 lays them side by side. */
+  /** Least overlap of neighbours; 0 puts them side by side. */
   readonly overlap: number;
 }
 
-/** As few tiles as cover a side, of nearly one size, no longer than they must be. */
+/** The fewest tiles that cover a side: nearly equal in size, and no longer than necessary. */
 export function spansOf(side: number, { tile, overlap }: TileSizes): Span[] {
   if (side <= tile) return [{ first: 0, size: side }];
   const count = Math.ceil((side - overlap) / (tile - overlap));
@@ -66,8 +66,8 @@ export function crop({ dims, data }: Tensor, { rows, columns }: Tile): Tensor {
 }
 
 /**
- * How much each pixel of each stretch counts, for every pixel of the side summing up to 1: neighbours fade
- * linearly into each other over all that they share.
+ * Weight of each pixel of each stretch; the weights sum to 1 at every pixel of the side. Neighbours fade
+ * linearly into each other over their whole overlap.
  */
 export function fadesOf(spans: readonly Span[]): Float32Array[] {
   const side = Math.max(...spans.map(({ first, size }) => first + size));
@@ -112,7 +112,7 @@ export function layTile(
   }
 }
 
-/** The same stretch of a picture so many times as large. */
+/** The same stretch of a picture that is `scale` times as large. */
 export function enlarged({ first, size }: Span, scale: number): Span {
   return { first: first * scale, size: size * scale };
 }

@@ -1,9 +1,9 @@
 /**
- * A picture of any size out of a decoder tile by tile: what is held beside the picture itself and what comes
- * out of the middle does not grow with it.
+ * Decodes a picture of any size tile by tile: memory beside the picture itself and the middle's result does not
+ * grow with it.
  *
- * Tiles share as much as a pixel depends on, norms apart, and fade into each other over all of that. Norms
- * take statistics of the whole picture, which can only be estimated here.
+ * Tiles overlap by as much as a pixel depends on, ignoring norms, and fade into each other over all of it. Norms
+ * need statistics of the whole picture, which can only be estimated here.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import * as tiles from "./tiles.ts";
 import type { VaeGraphs } from "./vae_graphs.ts";
 
 export interface TileOptions {
-  /** Longest side of a tile in latent pixels, at least twice the autoencoder's reach. */
+  /** Longest side of a tile in latent pixels; at least twice the autoencoder's receptive radius. */
   readonly tile: number;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Puts statistics of the whole together from parts, each normed by its own, that share nothing. */
+/** Estimates statistics of the whole from parts that do not overlap, each normalised by its own. */
 export async function estimateStatistics(
   graphs: VaeGraphs,
   features: Tensor,
@@ -37,7 +37,7 @@ export async function estimateStatistics(
   return statistics;
 }
 
-/** What comes out of the middle to the picture `(1, 3, H, W)`. */
+/** Decodes the middle's result to the picture `(1, 3, H, W)`. */
 export async function decodeInTiles(
   graphs: VaeGraphs,
   features: Tensor,

@@ -2,10 +2,9 @@
  * Latents to pictures, on a backend.
  *
  * A picture larger than a tile is decoded in pieces. The middle, with its attention over all pixels, always runs
- * on the whole latent. Behind it the picture goes layer by layer in bands of rows, exactly as in one piece,
- * as long as the host has room for what is between two layers; a larger one goes in overlapping tiles whose
- * seams are blended, which takes no more room however large it is, and whose norms only estimate the statistics
- * of the whole.
+ * on the whole latent. After it the picture goes layer by layer in bands of rows, with the same result as in one
+ * piece, as long as the host's memory holds what is between two layers. A larger one is cut into overlapping tiles
+ * with blended seams: memory does not grow with the picture, but norms only estimate the statistics of the whole.
  *
  * @module
  */
@@ -25,7 +24,7 @@ export interface DecodeOptions {
   readonly room?: number | undefined;
 }
 
-/** Latent pixels of a side that are decoded at once unless told otherwise: 512 of the picture's for a scale of 8. */
+/** Side, in latent pixels, that is decoded at once by default: 512 of the picture's pixels at a scale of 8. */
 const DEFAULT_TILE = 64;
 
 /** Room between layers unless told otherwise: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */

@@ -23,7 +23,7 @@ import {
   whileAlive,
 } from "../device_values.ts";
 
-/** How to run a part of a picture; without statistics norms are those of a whole picture by itself. */
+/** How to run a part of a picture; without statistics, norms use the part's own. */
 export interface PartCall {
   readonly signal: AbortSignal | undefined;
   readonly given?: Statistics;
@@ -38,23 +38,23 @@ export class VaeGraphs {
 
   /** Loads nothing yet. */
   constructor(readonly backend: Backend, readonly vae: Vae, weights: Weights) {
-    // Each session would keep its largest pictures for itself, 3 GiB together for one of 256 × 256.
+    // Otherwise each session would keep the memory of its largest picture: 3 GiB in all at 256 × 256.
     this.#sessions = new Sessions(backend, weights, { memory: "freed" });
   }
 
-  /** A latent to a picture, in one piece. */
+  /** Decodes a latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
     const x = await this.#middle(this.backend.upload(latent), signal);
     return await this.#climb({ x }, { signal });
   }
 
-  /** A latent to what tiles are cut from. */
+  /** Runs the middle: a latent to what tiles are cut from. */
   async decodeMiddle(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
     const features = await this.#middle(this.backend.upload(latent), signal);
     return await takeDown(this.backend, features);
   }
 
-  /** A part of what comes out of the middle to its pixels. */
+  /** Decodes a part of the middle's result to its pixels. */
   async decodePart(features: Tensor, call: PartCall): Promise<Tensor> {
     return await this.#climb({ x: this.backend.upload(features) }, call);
   }
@@ -78,14 +78,14 @@ export class VaeGraphs {
         const made = await this.#runStep(step, kind === "leave" ? streams : { x: x! }, call); // every step has x
         const round = kind === "enter" ? made["skip"] ?? x : kind === "within" ? skip : undefined;
         const before = streams;
-        streams = { x: made["y"]!, ...(round && { skip: round }) }; // it was asked for
+        streams = { x: made["y"]!, ...(round && { skip: round }) };
         disposeAllBut(streams, before);
       }
     } catch (error) {
       disposeAll(streams);
       throw error;
     }
-    return await takeDown(this.backend, streams["x"]!); // as above
+    return await takeDown(this.backend, streams["x"]!);
   }
 
   /** Runs one step; the statistics it measures go where the call says, `y` and `skip` are returned. */
@@ -103,7 +103,7 @@ export class VaeGraphs {
     const rest = Object.fromEntries(entries.filter((entry) => !isMeasured(entry)));
     const measured = Object.fromEntries(entries.filter(isMeasured));
     try {
-      await this.#addMeasured(measured, { ...call, weight: pixelsOf(streams["x"]!) }); // every step has it
+      await this.#addMeasured(measured, { ...call, weight: pixelsOf(streams["x"]!) });
     } catch (error) {
       disposeAll(rest);
       throw error;
@@ -111,7 +111,7 @@ export class VaeGraphs {
     return rest;
   }
 
-  /** What a graph with norms is told of the whole picture. */
+  /** Uploads the statistics of the whole picture that a graph with norms takes. */
   #uploadStatistics(graph: GraphBuilder, { given }: PartCall): Values {
     const inputs = graph.inputs.filter(({ name }) => name === OWN || name.startsWith(GIVEN));
     return Object.fromEntries(inputs.map(({ name, dims }) => {
@@ -137,14 +137,14 @@ export class VaeGraphs {
   async #middle(x: Value, signal: AbortSignal | undefined): Promise<Value> {
     const { before, attention, after } = this.vae.middle;
     const runOne = async (graph: GraphBuilder, inputs: Values): Promise<Value> =>
-      (await this.#run(graph, inputs, { outputs: ["y"], signal }))["y"]!; // asked for
+      (await this.#run(graph, inputs, { outputs: ["y"], signal }))["y"]!;
     const outputs = before.outputs.map(({ name }) => name);
     const { y, ...tokens } = await whileAlive(
       { x },
       () => this.#run(before, { x }, { outputs, signal }),
     );
-    if (after === undefined) return y!; // every graph has it
-    return await whileAlive({ y: y! }, async () => { // as above
+    if (after === undefined) return y!;
+    return await whileAlive({ y: y! }, async () => {
       const mixed = attention && await whileAlive(tokens, () => {
         const most = queriesAtOnce(tokens["q"]!); // before attention
         return attend(this.backend, tokens, { run: (some) => runOne(attention, some), most });
@@ -168,7 +168,7 @@ export class VaeGraphs {
   }
 }
 
-/** Disposes of what is not among the values that stay. */
+/** Disposes of the values that are not kept. */
 function disposeAllBut(kept: Values, values: Values): void {
   const alive = new Set(Object.values(kept));
   Object.values(values).filter((value) => !alive.has(value)).forEach((value) => value.dispose());

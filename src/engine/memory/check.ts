@@ -1,6 +1,6 @@
 /**
- * Whether a backend has room for a run, asked before the run begins: WebAssembly that runs out of memory in
- * the midst of one cannot be used again.
+ * Checks before a run that it fits into the backend's memory: WebAssembly cannot be used again after it has
+ * run out of memory.
  *
  * @module
  */
@@ -16,10 +16,11 @@ import type { PreparedRun } from "../prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
 
 /**
- * Makes the check of a model's runs, its linear layers as `lowering` has them; what its graphs hold is found out once for each size of picture.
+ * Makes the memory check of a model whose linear layers are built by `lowering`. The needs of its graphs are
+ * computed once for each picture size.
  *
- * @returns A function that throws a `BackendError` when a run does not fit, saying what takes how much and
- *   what to do.
+ * @returns A function that throws a `BackendError` when a run does not fit, which says how much each part
+ *   takes and what to change.
  */
 export function memoryCheck(
   model: Model,

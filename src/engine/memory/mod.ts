@@ -1,5 +1,5 @@
 /**
- * What a run would take of memory on each backend, before anything is loaded.
+ * How much memory a run would take on each backend, before anything is loaded.
  *
  * @module
  */

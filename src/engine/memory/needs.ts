@@ -1,5 +1,5 @@
 /**
- * What a model needs of memory, known from its graphs before anything is loaded.
+ * How much memory a model needs, computed from its graphs before anything is loaded.
  *
  * @module
  */
@@ -43,7 +43,7 @@ export function memoryNeeds(transformer: Transformer, lowering?: LinearLowering)
   };
 }
 
-/** What one backend has room for. */
+/** How much one backend can hold. */
 export interface MemoryLimits {
   /** All weights together; absent where nothing says it. */
   readonly weights?: number | undefined;
@@ -51,7 +51,7 @@ export interface MemoryLimits {
   readonly tensor?: number | undefined;
 }
 
-/** Why a model does not fit, with numbers; `undefined` when nothing speaks against it. */
+/** Why a model does not fit, with numbers; `undefined` when it fits. */
 export function misfitOf(needs: MemoryNeeds, limits: MemoryLimits): string | undefined {
   if (limits.weights !== undefined && needs.weights > limits.weights) {
     return `weights must fit in ${gibibytes(limits.weights)}: current value is ${

@@ -1,5 +1,5 @@
 /**
- * What a run would take of memory on each backend, told before anything is loaded.
+ * How much memory a run would take on each backend, computed before anything is loaded.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "
 export interface MemoryRequest {
   /** Directory, URL prefix, safetensors or .pt file, or files in memory; the embedded model unless given. */
   readonly model?: ModelLocation;
-  /** Pictures that are drawn together; 1 unless given. */
+  /** Pictures that are generated together; 1 unless given. */
   readonly pictures?: number;
   /** Guidance scale; the model's unless given. 1 runs half as many rows where guiding takes two. */
   readonly guidance?: number;
@@ -55,7 +55,7 @@ export interface MemoryReport {
 }
 
 /**
- * Tells what a run would take; only headers of the model are read.
+ * Estimates what a run would take; only headers of the model are read.
  *
  * @throws {AssetError} When the model cannot be opened.
  * @throws {PlanError} When the plan is for other modules or cannot be run.

@@ -1,5 +1,5 @@
 /**
- * What a run takes of memory beside its weights, and what all of it comes to on each backend.
+ * How much memory a run takes besides its weights, and the total on each backend.
  *
  * Bytes of values follow from shapes. What runtimes add was measured with onnxruntime 1.30 on DiT-S/2, B/4,
  * XL/2 and the embedded model (`scripts/bench/measure_memory.ts`), and is said beside each number.
@@ -48,13 +48,13 @@ export interface BackendMemory {
   readonly runtime: number;
   /** The most there at any moment. */
   readonly peak: number;
-  /** What JavaScript holds beside that place: features on wasm, conditioning, a graph that is loaded. */
+  /** What JavaScript holds outside of it: features on wasm, conditioning, a graph that is being loaded. */
   readonly host: number;
 }
 
-/** Working sets of a step for one row of the batch: they grow with rows as values do. */
+/** Working sets of a step for one row of the batch; they grow in proportion to the rows. */
 export interface RowSets {
-  /** Of the graph that holds most. */
+  /** Of the graph that holds the most. */
   readonly largest: number;
   /** Of the step as one graph. */
   readonly whole: number;
@@ -71,7 +71,7 @@ export function rowSets(transformer: Transformer, lowering?: LinearLowering): Ro
   };
 }
 
-/** What a run of this batch takes in so many steps, which keeps so many bytes of features. */
+/** What a run of this batch and number of steps takes, if it keeps this many bytes of features. */
 export function runNeeds(
   transformer: Transformer,
   sets: RowSets,
@@ -114,7 +114,7 @@ export function memoryOn(name: BackendName, needs: MemoryNeeds, run: RunNeeds): 
 type Parts = Omit<BackendMemory, "name" | "peak">;
 
 const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) => Parts>> = {
-  // Features and results come back to the host after each graph; all sessions use the same room in turn.
+  // Features and results come back to the host after each graph; all sessions share that memory.
   wasm: (needs, run) => ({
     place: "WebAssembly's memory",
     weights: needs.weights,
@@ -124,7 +124,7 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
     runtime: 10 * MIB + 96 * KIB * needs.graphs,
     host: run.features + run.table + needs.largestGraph,
   }),
-  // Some matrices are kept packed as well. What graphs free is used again, but for some 60 MiB in odd pieces.
+  // Some matrices are also kept packed. Memory that graphs free is reused, except about 60 MiB of fragments.
   native: (needs, run) => ({
     place: "the process",
     weights: 1.42 * needs.weights,
@@ -146,7 +146,7 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
   }),
 };
 
-/** Why a run does not fit where this much is, and what to do; `undefined` when nothing speaks against it. */
+/** Why a run does not fit into this much memory, and what to do; `undefined` when it fits. */
 export function misfitOn(memory: BackendMemory, limit: number | undefined): string | undefined {
   if (limit === undefined || memory.peak <= limit) return undefined;
   return `memory must be at most ${gibibytes(limit)}: current value is ${

@@ -1,5 +1,5 @@
 /**
- * What a graph holds while it runs, beside its weights: known from its shapes before anything is loaded.
+ * What a graph holds while it runs, besides its weights, computed from its shapes before anything is loaded.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export type Sizes = Readonly<Record<string, number>>;
 
 /**
  * The most bytes that values of the graph take at any moment: its inputs all along, a value from the operator
- * that makes it to the last that reads it, results to the end, and the scratch room of attention. Values
+ * that makes it to the last that reads it, results to the end, and the scratch memory of attention. Values
  * that only change shape take none; what operators could do in place is not counted.
  */
 export function workingSet(graph: GraphBuilder, sizes: Sizes): number {
@@ -56,7 +56,7 @@ function widthOf(dims: readonly Dim[]): number {
   return typeof width === "number" ? width : 1;
 }
 
-/** Whose room a value takes: its own, or that of what it was reshaped from. */
+/** The value whose memory a value uses: its own, or that of what it was reshaped from. */
 function owners(graph: GraphBuilder): (name: string) => string {
   const origin = new Map<string, string>();
   const owner = (name: string): string => origin.get(name) ?? name;
@@ -66,7 +66,7 @@ function owners(graph: GraphBuilder): (name: string) => string {
   return owner;
 }
 
-/** By value with room of its own: the last operator that reads it; results and inputs stay. */
+/** By value with memory of its own: the last operator that reads it; results and inputs stay. */
 function lastUses(
   graph: GraphBuilder,
   owner: (name: string) => string,

@@ -1,10 +1,10 @@
 /**
- * How a backend multiplies bytes exactly.
+ * Finds out how a backend multiplies bytes exactly.
  *
  * x86 CPUs without VNNI multiply unsigned by signed bytes in pairs whose sum has 16 bits: 255·127 twice does
- * not fit and is cut off without a word. With unsigned weights they take a slower way that is exact. Where
+ * not fit and is silently cut off. With unsigned weights they take a slower, exact path. Where
  * the runtime finds VNNI, or in WebAssembly (16-bit products added in 32), signed weights are exact too, and
- * on native 1.6 times as fast. No runtime says which it is, so it is tried.
+ * on native 1.6 times as fast. No runtime reports which applies, so it is tested.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export async function exactByteType(backend: Backend): Promise<ByteType> {
     const data = new Float32Array(ROWS * DEPTH).fill(BYTE);
     const x = { dims: [ROWS, DEPTH], data };
     const { product } = await runOnHost(backend, { x }, (on) => session.run(on, ["product"]));
-    return product!.data.every((number) => number === DEPTH * BYTE * WEIGHT) ? "int8" : "uint8"; // its output
+    return product!.data.every((number) => number === DEPTH * BYTE * WEIGHT) ? "int8" : "uint8";
   } finally {
     await session.dispose();
   }

@@ -53,7 +53,7 @@ export function choosePrecision(
 
 /**
  * The layers that are rounded as they are loaded; `undefined` where all weights are float32. With `f32`, a
- * backend that can has those in float16 that are so already: its results are the same.
+ * backend that supports it keeps weights in float16 that are float16 in the file: results are the same.
  *
  * @throws {BackendError} When the backend does not compute in this precision.
  */

@@ -34,23 +34,23 @@ export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
 /** How layers are held: `f16` only where it loses nothing, so that it computes what `f32` does. */
 export type HeldPrecision = RoundedPrecision | "f16";
 
-/** What became of one layer. */
+/** How one layer was rounded. */
 export interface LayerPrecision {
   /** Name of its weight. */
   readonly name: string;
   /** Whether it was rounded; else it stayed float32. */
   readonly rounded: boolean;
   /**
-   * What rounding adds to its result, relative to it: see `roundingError()`; absent where its file has it
-   * rounded already, or it cannot be rounded.
+   * What rounding adds to its result, relative to it: see `roundingError()`; absent where the file already
+   * has it rounded, or it cannot be rounded.
    */
   readonly error?: number;
 }
 
 /**
- * Layers whose rounding error is larger stay float32. Normal numbers give 0.7 % at 8 bits with a scale for
- * each output of 768 inputs, and 9 % at 4 bits with one for every 32; much more means that some are so large
- * that the rest is lost.
+ * Layers whose rounding error is larger stay float32. Normally distributed weights give 0.7 % at 8 bits
+ * with a scale for each output of 768 inputs, and 9 % at 4 bits with one for every 32; much more means that a few
+ * are so large that the others are lost.
  */
 export const ERROR_LIMITS = { int8: 0.02, int4: 0.16 } as const;
 
@@ -61,13 +61,13 @@ export interface RoundingOptions {
   readonly byteType?: ByteType;
 }
 
-/** The rounded layers of a model, made one module after another. */
+/** The rounded layers of a model, computed one module after another. */
 export class RoundedLayers {
   readonly #layers = new Map<string, LayerPrecision>();
   readonly #held = new Map<string, { readonly node: Node; readonly numbers: WeightNumbers }>();
   readonly #rounded: LinearLowering;
 
-  /** Nothing is read before it is asked for. */
+  /** Reads nothing yet. */
   constructor(
     readonly weights: Weights,
     readonly options: RoundingOptions,
@@ -75,21 +75,21 @@ export class RoundedLayers {
     this.#rounded = roundedLowering(options);
   }
 
-  /** Every layer met so far. */
+  /** Every layer decided so far. */
   get layers(): readonly LayerPrecision[] {
     return [...this.#layers.values()];
   }
 
-  /** Parameters whose numbers wait to be read. */
+  /** Parameters whose numbers are held and not read yet. */
   get held(): readonly Node[] {
     return [...this.#held.values()].map(({ node }) => node);
   }
 
-  /** Layers as they were decided; those that were not are float32. */
+  /** Builds layers as decided; all others in float32. */
   readonly lowering: LinearLowering = (graph, x, layer) =>
     (this.#isRounded(layer.weight) ? this.#rounded : plainLinear)(graph, x, layer);
 
-  /** Rounds layers that were not met before, and holds their numbers until they are read. */
+  /** Rounds layers that are new, and holds their numbers until they are read. */
   async decide(names: Iterable<string>, signal?: AbortSignal): Promise<void> {
     for (const name of names) {
       if (this.#layers.has(name)) continue;
@@ -97,7 +97,7 @@ export class RoundedLayers {
     }
   }
 
-  /** The numbers of a parameter of a rounded layer, held no longer; `undefined` for any other. */
+  /** The numbers of a rounded layer's parameter, which are then released; `undefined` for any other. */
   async read({ name }: Node, signal?: AbortSignal): Promise<WeightNumbers | undefined> {
     const layer = [name, layerOf(name)].find((known) => this.#isRounded(known));
     if (layer === undefined) return undefined;
@@ -111,7 +111,7 @@ export class RoundedLayers {
     return this.#layers.get(name)?.rounded === true;
   }
 
-  /** Makes the numbers of a layer; one that stays float32 has none. */
+  /** Computes the numbers of a layer; one that stays float32 has none. */
   async #hold(name: string, signal: AbortSignal | undefined): Promise<LayerPrecision> {
     const { precision, byteType } = this.options;
     if (precision === "f16") return await this.#holdHalf(name, signal);
@@ -139,13 +139,13 @@ export class RoundedLayers {
   }
 }
 
-/** Every layer of modules in as few bits. */
+/** Builds every layer of modules in this precision. */
 export function roundedLowering({ precision, byteType }: RoundingOptions): LinearLowering {
   if (precision === "f16") return halfLowering;
   return precision === "int8" ? byteLowering(byteType ?? "int8") : blockLowering(BLOCK);
 }
 
-/** A layer's matrix in integers, unless it loses too much; one that its file has in integers is taken so. */
+/** A layer's matrix in integers, unless that loses too much; integers from the file are taken as they are. */
 export async function roundLayer(
   weights: Weights,
   name: string,

@@ -29,11 +29,11 @@ export type Part =
     readonly kind: "module";
     /** Index in execution order. */
     readonly index: number;
-    /** Run the branch, or merge what is made of features that earlier steps kept. */
+    /** Run the branch, or merge a feature made of those that earlier steps kept. */
     readonly action: Cell;
-    /** Whether the feature is a result of the graph. */
+    /** Whether the feature is an output of the graph. */
     readonly store: boolean;
-    /** Whether what lies between the halves of the branch is a result too: for calibration only. */
+    /** Whether what lies between the halves of the branch is also an output: for calibration only. */
     readonly probe?: boolean;
   }
   | { readonly kind: "head" };
@@ -48,7 +48,7 @@ export const PREDICTION = "prediction";
 /** Name of the graph input of the embedding. */
 export const LATENT = "latent";
 
-/** A shape with the batch, and what other sizes it names, filled in. */
+/** A shape with the batch and other named sizes filled in. */
 export function withBatch(
   dims: readonly Dim[],
   rows: number,
@@ -62,7 +62,7 @@ export function stateStreams({ streams, head: { reads } }: Transformer): readonl
   return reads === undefined ? streams : streams.filter(({ name }) => reads.includes(name));
 }
 
-/** Name of a module's feature as graph input or output; `age` counts those that are newer. */
+/** Name of a module's feature as graph input or output; `age` is the number of newer ones. */
 export function featureName(module: string, index: number, age = 0): string {
   return `feature.${module}.${index}${age === 0 ? "" : `.before.${age}`}`;
 }
@@ -86,7 +86,7 @@ export function modulated(
   });
 }
 
-/** Names of what a segment results in: streams or prediction, and the features it stores. */
+/** Names of a segment's outputs: streams or prediction, and the features it stores. */
 export function segmentOutputs(transformer: Transformer, segment: Segment): string[] {
   const features = segment.flatMap((part) => {
     if (part.kind !== "module" || !part.store) return [];
@@ -106,7 +106,7 @@ function streamsAfter(transformer: Transformer, part: Part | undefined): readonl
   return module?.streams ?? transformer.streams;
 }
 
-/** The streams that a segment begins with; the head may be given a kept state. */
+/** The streams that a segment begins with; the head may start from a kept state. */
 function streamsBefore(transformer: Transformer, segment: Segment): readonly StreamShape[] {
   const first = segment[0];
   if (first?.kind === "head") return stateStreams(transformer);
@@ -114,7 +114,7 @@ function streamsBefore(transformer: Transformer, segment: Segment): readonly Str
   return transformer.modules[first.index - 1]!.streams ?? transformer.streams; // not the first
 }
 
-/** A short text that is equal for segments with the same graph. */
+/** A short key, equal for segments with the same graph. */
 export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
@@ -124,7 +124,7 @@ export function segmentKey(segment: Segment): string {
   return marks.join(" ");
 }
 
-/** Builds the graph of a segment; weights are parameters, linear layers of branches as `lowering` has them. */
+/** Builds the graph of a segment; weights are parameters, linear layers of branches are built by `lowering`. */
 export function buildSegment(
   transformer: Transformer,
   segment: Segment,
@@ -196,7 +196,7 @@ function keptInputs(
   );
 }
 
-/** Features of a module; with `probe` what lies between the halves of its branch is a result. */
+/** Features of a module; with `probe`, what lies between the halves of its branch is an output. */
 function runBranch(
   graph: GraphBuilder,
   { name, halves, branch }: Module,
@@ -212,7 +212,7 @@ function runBranch(
   return halves.finish(graph, inner);
 }
 
-/** The graph that runs a segment. One that owns its weights serves every step: it offers all features, runs ask for some. */
+/** The graph of a segment. Where sessions own weights one graph serves every step: it has all features as outputs. */
 export function segmentRecipe(
   transformer: Transformer,
   segment: Segment,
@@ -232,7 +232,7 @@ function recipeOf(transformer: Transformer, segment: Segment): GraphRecipe {
   };
 }
 
-/** A segment with something else in the modules that run. */
+/** A copy of a segment with changes to the modules that run. */
 function changed(
   segment: Segment,
   change: (part: Extract<Part, { kind: "module" }>) => { store?: boolean; probe?: boolean },
@@ -266,7 +266,7 @@ export function otherName(stream: string): string {
   return `${stream}.other`;
 }
 
-/** Hands out rows of the segment's modulation input `(N, rows, D)`, each as `(N, 1, D)`. */
+/** Returns a reader of the rows of the segment's modulation input `(N, rows, D)`, each as `(N, 1, D)`. */
 function modulationReader(
   transformer: Transformer,
   segment: Segment,
@@ -286,7 +286,7 @@ function inputStreams(streams: readonly StreamShape[], graph: GraphBuilder): Str
   );
 }
 
-/** A stream that no part of the segment wrote is handed on as a copy. */
+/** A stream that no part of the segment wrote is copied to the output. */
 function outputStreams(graph: GraphBuilder, streams: Streams): void {
   for (const [name, node] of Object.entries(streams)) {
     graph.output(name, graph.inputs.includes(node) ? identity(graph, node) : node);

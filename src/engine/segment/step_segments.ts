@@ -1,5 +1,5 @@
 /**
- * From a step of a plan to the parts and segments that run it.
+ * Turns a step of a plan into the parts and segments that run it.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The embedding of a time (or of another number): sinusoidal features, then two layers.
+ * Embeds a time (or another number): sinusoidal features, then two layers.
  *
  * @module
  */

@@ -164,12 +164,12 @@ const COMPARED = 16;
 async function expectSameEmbedders(weights: Weights, config: DitConfig): Promise<void> {
   for (const [first, ...others] of embedderCopies(config)) {
     const dims = weights.dims(first!); // a DiT has a block
-    if (dims === undefined) continue; // reported missing by who checks all
+    if (dims === undefined) continue; // a missing tensor is reported elsewhere
     const size = elementCount(dims);
     const places = Array.from({ length: COMPARED }, (_, i) => Math.floor((i * size) / COMPARED));
     const wanted = await weights.sample(first!, places);
     for (const other of others) {
-      if (`${weights.dims(other)}` !== `${dims}`) continue; // likewise
+      if (`${weights.dims(other)}` !== `${dims}`) continue;
       const found = await weights.sample(other, places);
       if (found.every((value, i) => Object.is(value, wanted[i]))) continue;
       throw new AssetError(

@@ -83,7 +83,7 @@ function mlpModule(config: DitConfig, tokens: number, block: number): Module {
   );
 }
 
-/** What attention and MLP share: they change the only stream. */
+/** What attention and MLP share: both change the only stream. */
 function partsOf(
   tokens: number,
   width: number,

@@ -1,5 +1,5 @@
 /**
- * A DiT opened from its directory.
+ * Opens a DiT from its directory.
  *
  * @module
  */

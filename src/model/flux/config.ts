@@ -30,7 +30,7 @@ export interface FluxConfig {
   readonly axesDims: readonly number[];
 }
 
-/** How many tokens of each kind a run has; costs depend on them, graphs do not. */
+/** How many tokens of each kind a run has; they change costs, but not graphs. */
 export interface FluxSizes {
   /** Image tokens. */
   readonly T: number;

@@ -79,7 +79,7 @@ function textEmbedding(config: FluxConfig): Preparation {
   return {
     inputs: [{ name: TEXT_FEATURES, dims: ["N", "M", config.jointDim] }],
     build: (graph, inputs): Streams => ({
-      [TEXT]: dense(graph, inputs[TEXT_FEATURES]!, "context_embedder", fluxWidth(config)), // its input
+      [TEXT]: dense(graph, inputs[TEXT_FEATURES]!, "context_embedder", fluxWidth(config)),
     }),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * A FLUX transformer opened from its directory.
+ * Opens a FLUX transformer from its directory.
  *
  * @module
  */
@@ -76,7 +76,7 @@ export function publishedSampler({ guidanceEmbeds }: FluxConfig): SamplerDefault
   return { name: "flow-euler", steps: 28, guidance: 3.5, shift: DEV_SHIFT };
 }
 
-/** With the shares of `proj_out`, in which single blocks take it, in its place. */
+/** Replaces `proj_out` by the shares in which single blocks take it. */
 export function withShares(weights: Weights, config: FluxConfig): Weights {
   if (isInShares(config, weights)) return weights;
   const views = new Map<string, TensorPart[]>();

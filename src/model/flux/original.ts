@@ -128,7 +128,7 @@ function rowsOf(parts: Parts, to: string, from: string, rows: Rows): void {
   }
 }
 
-/** What is absent here is reported missing by name; what has no place keeps its name and is reported. */
+/** Absent tensors are reported as missing by name; extra ones keep their name and are reported too. */
 function withPresent(parts: Parts, names: ReadonlySet<string>): Parts {
   const present = new Map([...parts].filter(([, [part]]) => names.has(part!.source))); // there is one
   const used = new Set([...present.values()].flat().map(({ source }) => source));

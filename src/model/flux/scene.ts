@@ -1,5 +1,5 @@
 /**
- * What a run of FLUX is about: text and pooled text features, and where each token of a picture lies.
+ * The scene of a FLUX run: text and pooled text features, and the position of each token of a picture.
  *
  * @module
  */

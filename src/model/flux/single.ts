@@ -1,6 +1,6 @@
 /**
  * The modules of a single block. Attention and MLP read the same normed tokens, and one linear layer,
- * `proj_out`, takes both results. It is linear in each, so a feature is kept behind its share: kept
+ * `proj_out`, takes both results. It is linear in each, so a feature is kept after its share of it: kept
  * features are D wide, and a block whose features are both reused runs no projection at all.
  *
  * Between the two modules, attention's share waits in a stream of its own.

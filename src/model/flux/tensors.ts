@@ -19,7 +19,7 @@ export function fluxTensors(config: FluxConfig): ReadonlyMap<string, readonly nu
   return tensors;
 }
 
-/** The tensors as modules take them, and as a packed copy has them: each `proj_out` in its shares. */
+/** The tensors as modules take them and packed copies store them: each `proj_out` split into its shares. */
 function moduleTensors(config: FluxConfig): Map<string, readonly number[]> {
   return tensorsOf(flux(config, { T: 1, M: 1 })); // whatever the sizes
 }

@@ -1,5 +1,5 @@
 /**
- * The autoencoder that a pipeline directory brings along.
+ * The autoencoder of a pipeline directory.
  *
  * @module
  */
@@ -19,11 +19,11 @@ export interface Autoencoder {
   readonly weights: Weights;
 }
 
-/** What a model has of its directory's autoencoder: it, or why it cannot be used, or neither where there is none. */
+/** The autoencoder of a model's directory, or why it cannot be used; neither where there is none. */
 export interface Decodable {
-  /** Turns its latents into pictures; absent where they are pictures, or nothing does. */
+  /** Turns its latents into pictures; absent where they are pictures already, or nothing decodes them. */
   readonly autoencoder?: Autoencoder;
-  /** Why the directory's autoencoder cannot be used, which matters only to who wants pictures. */
+  /** Why the directory's autoencoder cannot be used; latents can be generated without it. */
   readonly autoencoderError?: AssetError;
 }
 
@@ -58,7 +58,7 @@ export async function openAutoencoder(
  */
 export function vaeOf(config: unknown, weights: Weights): Vae {
   const { _class_name: name } = checkJson(config, kind, "config.json of the VAE");
-  return KINDS[name]!(config, weights); // one of them
+  return KINDS[name]!(config, weights);
 }
 
 function fitting(part: ModelPart, directory: string, channels: number): Autoencoder {

@@ -21,7 +21,7 @@ import { dense } from "../layers.ts";
 /** Epsilon of every GroupNorm. *Source:* `resnet_eps=1e-6` of `Encoder` and `Decoder`. */
 const NORM_EPSILON = 1e-6;
 
-/** A GroupNorm under a name, whatever its statistics are of. */
+/** A named GroupNorm; what its statistics cover is up to it. */
 export type Norm = (graph: GraphBuilder, x: Node, name: string) => Node;
 
 /** Names of a graph's inputs and outputs beside `x` and `y`. */
@@ -31,7 +31,7 @@ export const GIVEN = "given.";
 /** Prefix of the outputs with a norm's own statistics. */
 export const MEASURED = "measured.";
 
-/** Norms over what they are given. */
+/** Norms with the statistics of their own input. */
 export function ownNorm(groups: number): Norm {
   return (graph, x, name) => {
     const affine = affineOf(graph, x, name);
@@ -93,7 +93,7 @@ export interface Residual {
   readonly norm: Norm;
 }
 
-/** Norm, SiLU and convolution, twice, beside x, whose channels it keeps. */
+/** Norm, SiLU and convolution, twice, added to x; channels stay the same. */
 export function resnet(graph: GraphBuilder, x: Node, layer: Residual): Node {
   return leaveResnet(graph, enterResnet(graph, x, layer), { ...layer, skip: x });
 }
@@ -104,7 +104,7 @@ export function enterResnet(graph: GraphBuilder, x: Node, { name, out, norm }: R
   return convolve(graph, active, `${name}.conv1`, out);
 }
 
-/** Its second convolution, added to what went round both. */
+/** Its second convolution, added to the shortcut around both. */
 export function leaveResnet(
   graph: GraphBuilder,
   x: Node,
@@ -114,12 +114,12 @@ export function leaveResnet(
   return operators.add(graph, skip, convolve(graph, active, `${name}.conv2`, out));
 }
 
-/** Whether what goes round has to be mixed on the way. */
+/** Whether the shortcut needs a convolution of its own. */
 export function changesChannels({ dims }: Node, { out }: Residual): boolean {
   return dims[1] !== out;
 }
 
-/** What goes round, mixed. */
+/** The shortcut: a 1 × 1 convolution. */
 export function shortcut(graph: GraphBuilder, x: Node, { name, out }: Residual): Node {
   return mixChannels(graph, x, `${name}.conv_shortcut`, out);
 }

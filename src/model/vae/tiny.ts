@@ -66,11 +66,11 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
   return vae;
 }
 
-/** Numbers beyond ±3 are drawn in softly, then every pixel is as wide as the decoder. */
+/** Numbers beyond ±3 are clamped softly, then every pixel gets the decoder's width. */
 function clampAndWiden(latentChannels: number, width: number): GraphBuilder {
   return graphOf("decoder.layers.0", latentChannels, (graph, x) => {
     const [third, three] = [1 / 3, 3].map((value) => graph.constant([1], [value], "float32"));
-    const clamped = multiply(graph, tanh(graph, multiply(graph, x, third!)), three!); // two of two
+    const clamped = multiply(graph, tanh(graph, multiply(graph, x, third!)), three!);
     return relu(graph, convolve(graph, clamped, "decoder.layers.0", width));
   });
 }
@@ -94,7 +94,7 @@ function upSteps(width: number, blocks: readonly number[]): UpStep[] {
   return [...steps, { kind: "last", graph }];
 }
 
-/** Three convolutions beside a shortcut. */
+/** Three convolutions around which x is added. */
 function residualSteps(name: string, width: number): UpStep[] {
   const part = (kind: UpStep["kind"], index: number): UpStep => {
     const graph = graphOf(`${name}.conv.${index}`, width, (graph, x) => {
@@ -115,5 +115,5 @@ function double(graph: GraphBuilder, x: Node, name: string): Node {
 /** [0, 1] to [-1, 1]. */
 function toPicture(graph: GraphBuilder, x: Node): Node {
   const [two, one] = [2, 1].map((value) => graph.constant([1], [value], "float32"));
-  return subtract(graph, multiply(graph, x, two!), one!); // two of two
+  return subtract(graph, multiply(graph, x, two!), one!);
 }

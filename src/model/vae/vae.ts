@@ -1,9 +1,9 @@
 /**
- * The half of an autoencoder that makes pictures of a diffusion model's latents, cut into graphs.
+ * The decoder of an autoencoder, which turns a diffusion model's latents into pictures, cut into graphs.
  *
  * Each graph takes a picture `x` `(1, C, H, W)` of any size to `y`, one residual layer at most, so that little
- * is alive at a time and a caller can stop between them.  The middle, at the latent's size,
- * is up to three graphs: attention over all pixels is by itself and can be run for some queries at a time.
+ * memory is used at a time and a caller can stop between them. The middle, at the latent's size, is up to three
+ * graphs: attention over all pixels has its own and can be run for some queries at a time.
  *
  * *Source:* diffusers `autoencoders/vae.py` `Decoder` and `autoencoder_kl.py`.
  *
@@ -28,12 +28,12 @@ export interface MiddleGraphs {
 }
 
 /**
- * A part of the way up, at most one convolution of 3 × 3 from `x` to `y`; a norm is the first that it does, and
+ * One step of the decoder, with at most one 3 × 3 convolution, from `x` to `y`; a norm comes first, and
  * can be given statistics ({@link blocks.partNorm}).
  *
- * - `enter`: the first part of a residual layer. Where channels change it has a second output `skip`; where
- *   not, `x` itself goes round.
- * - `within`: another part of it, which what goes round passes by.
+ * - `enter`: the first part of a residual layer. Where channels change it has a second output `skip`;
+ *   where not, `x` itself is the shortcut.
+ * - `within`: another part of it, which the shortcut bypasses.
  * - `leave`: the last part, with a second input `skip`.
  * - `double`: twice the size.
  * - `last`: to the picture.
@@ -56,7 +56,7 @@ export interface Vae {
   readonly middle: MiddleGraphs;
   /** From there to the picture; norms can be given statistics. */
   readonly up: readonly UpStep[];
-  /** Farthest latent pixel, after the middle, that a pixel of the picture depends on, norms apart. */
+  /** Receptive radius of a picture's pixel, in latent pixels after the middle, ignoring norms. */
   readonly reach: number;
 }
 
@@ -111,7 +111,7 @@ export function describeVae(
   };
 }
 
-/** Every step's 3 × 3 convolution reaches a pixel of its own size farther. */
+/** Every step's 3 × 3 convolution adds one of its own pixels to the radius. */
 export function reachOf(steps: readonly UpStep[]): number {
   let [pixel, reach] = [1, 0];
   for (const { kind } of steps) {
@@ -145,7 +145,7 @@ function middleGraphs(config: VaeConfig, names: blocks.AttentionNames): MiddleGr
     const y = layer(graph, blocks.convolve(graph, latent, "decoder.conv_in", width), 0);
     if (!attention) return y;
     const inputs = blocks.attentionInputs(graph, y, { name, names, norm });
-    ["q", "k", "v"].forEach((output, i) => graph.output(output, inputs[i]!)); // three projections
+    ["q", "k", "v"].forEach((output, i) => graph.output(output, inputs[i]!));
     return y;
   });
   const after = graphOf("decoder.mid_block.after", width, (graph, x) => {
@@ -160,7 +160,7 @@ function attentionGraph(name: string, width: number): GraphBuilder {
   const graph = new GraphBuilder(name);
   const q = graph.input("q", [1, "queries", width]);
   const [k, v] = ["k", "v"].map((input) => graph.input(input, [1, "pixels", width]));
-  graph.output("y", attention(graph, [q, k!, v!], 1)); // two were made
+  graph.output("y", attention(graph, [q, k!, v!], 1));
   return graph;
 }
 

@@ -32,7 +32,7 @@ export interface HeatMapOptions {
   readonly mostRows: number;
 }
 
-/** Makes the table of one slot of a plan. */
+/** Computes the table of one slot of a plan. */
 export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMapOptions): HeatMap {
   const steps = rows.map((row) => row[slot]!); // a row for each slot
   const lines = modules.length > mostRows

@@ -22,7 +22,7 @@ const FONT = 10;
 const LEGEND = 26;
 const SLOT_HEAD = 34;
 const TICKS = 20;
-/** What a column is filled with before other kinds of cells are drawn over it. */
+/** What fills a column before other kinds of cells are painted over it. */
 const BACKGROUND: Cell = "reuse";
 
 /** Every kind of cell and of state, with the name of its style. */
@@ -45,7 +45,7 @@ function fills(scheme: "light" | "dark"): string {
 }
 
 /**
- * Draws a plan as a stand-alone SVG document: one column per step, one line per module, one picture
+ * Renders a plan as a stand-alone SVG document: one column per step, one line per module, one picture
  * per slot. Follows the light or dark scheme of the reader; needs no other file.
  */
 export function renderSvg(plan: Plan): string {
@@ -102,7 +102,7 @@ function picture(map: HeatMap, grid: Grid, head: string): string {
   ].join("");
 }
 
-/** A column for each step: reused as a whole, or as far as no other kind of cell is drawn over it. */
+/** A column for each step: reused as a whole, or wherever no other kind of cell is painted over it. */
 function columns(map: HeatMap, grid: Grid): readonly string[] {
   return map.states.map((state, t) => {
     return `<rect class="${state ?? BACKGROUND}" x="${t * grid.cellWidth}" width="${
@@ -147,7 +147,7 @@ function ticks({ cellWidth, width, height }: Grid): readonly string[] {
   );
 }
 
-/** Names every line, or where lines are thinner than letters, the first line of blocks in reach. */
+/** Labels every line; where lines are thinner than letters, only the first line of some blocks. */
 function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly string[] {
   const all = cellHeight >= FONT;
   let last: string | undefined;

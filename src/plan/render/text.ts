@@ -7,7 +7,7 @@ import { CELLS, STATES } from "../cells.ts";
 import type { Plan } from "../plan.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 
-/** How to draw. */
+/** How to render. */
 export interface TextOptions {
   /** `ansi` colours with escape codes; `plain` (default) has shades only. */
   readonly colors?: "ansi" | "plain";
@@ -27,7 +27,7 @@ const CODES: ReadonlyMap<string, number> = new Map([
 const MOST_LINES = 32;
 
 /**
- * Draws a plan: one column per step; one line per module, or per kind of module when there are more
+ * Renders a plan: one column per step; one line per module, or per kind of module when there are more
  * than 32. A mark says which part of the line's modules runs.
  */
 export function renderText(plan: Plan, options: TextOptions = {}): string {
