@@ -71,7 +71,7 @@ async function measureLine(): Promise<void> {
   const [height = 0, width = 0] = values.latent!.split("x").map(Number); // the parent gives it
   const { backend } = await openBackend({ backend: values.backend as BackendName }); // others are refused
   const graphs = new VaeGraphs(backend, VAE, randomTensors(vaeTensors(VAE)));
-  const options = { tile: Number(values.tile), room: values.room === "inf" ? Infinity : 0 };
+  const options = { tile: Number(values.tile), hostBytes: values.room === "inf" ? Infinity : 0 };
   const latents = normalNoise([1, VAE.latentChannels, height, width], 7);
   await vaes.decode(graphs, normalNoise([1, VAE.latentChannels, 1, 1], 7)); // loads its sessions
   const before = process.cpuUsage();

@@ -112,7 +112,7 @@ class OrtBackend implements Backend {
 
   #refuseAfterDispose(verb: string): void {
     if (!this.#disposed) return;
-    throw new BackendError(`Cannot ${verb}: the ${this.name} backend must not be disposed`);
+    throw new BackendError(`Cannot ${verb}: the ${this.name} backend is disposed.`);
   }
 
   #refuseOverLimit(model: OnnxModel): void {

@@ -76,9 +76,11 @@ export class OrtSession implements Session {
   }
 
   #feeds(inputs: Readonly<Record<string, Value>>): Record<string, OrtTensor> {
-    if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it must not be disposed`);
+    if (this.#disposed) throw new BackendError(`Cannot run ${this.name}: it is disposed.`);
     if (this.#spoilt) {
-      throw new BackendError(`Cannot run ${this.name}: it must be loaded anew after a failed run`);
+      throw new BackendError(
+        `Cannot run ${this.name}: it must be loaded again after a failed run.`,
+      );
     }
     return Object.fromEntries(
       [...this.#inputs].map(([name, dims]) => [name, this.#feed(name, dims, inputs)]),

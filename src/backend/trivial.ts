@@ -31,8 +31,11 @@ export async function loadTrivial(
       executionProviders: [executionProvider],
     });
   } catch (cause) {
-    throw new BackendError(`Cannot open ${provider}: its runtime must start: ${reason(cause)}`, {
-      cause,
-    });
+    throw new BackendError(
+      `Cannot open ${provider}: its runtime does not start: ${reason(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }

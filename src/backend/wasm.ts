@@ -57,7 +57,7 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   const { ort, threads: running } = await runtime;
   if (options.threads !== undefined && options.threads !== running) {
     throw new BackendError(
-      `Cannot open wasm: threads must be ${running}, as this process began: current value is ${threads}`,
+      `Cannot open wasm: threads must be ${running}, as elsewhere in this process: current value is ${threads}`,
     );
   }
   return ortBackend(ort, {

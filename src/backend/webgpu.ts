@@ -28,9 +28,7 @@ export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal 
 export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
   const adapter = await findAdapter();
   if (adapter === undefined) {
-    throw new BackendError(
-      `Cannot open webgpu: ${WEBGPU_ADVICE}, must be there: current value is none`,
-    );
+    throw new BackendError(`Cannot open webgpu: it needs ${WEBGPU_ADVICE}.`);
   }
   const ort = await loadRuntime();
   useRuntimeFiles(ort.env.wasm, files);

@@ -55,7 +55,7 @@ export function seededConditions(
 ): RunConditions {
   if (model.classes === 0) {
     throw new RangeError(
-      `Cannot calibrate: conditions must be given to ${model.id}, which makes pictures of text`,
+      `Cannot calibrate: conditions must be given, since ${model.id} is a text-conditioned model`,
     );
   }
   const seeds = Array.from({ length: runs }, (_, i) => seed + i);

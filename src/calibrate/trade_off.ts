@@ -124,9 +124,9 @@ function candidatesOf(task: TradeOffTask, drifts: readonly Drift[]): Candidate[]
   const candidates = [...found.values()].filter(({ predicted }) => predicted > 1);
   if (candidates[0] !== undefined && candidates[0].predicted >= task.speedup) return candidates;
   throw new RangeError(
-    `Cannot calibrate: target speed-up must be within the reach of ${task.steps} steps` +
-      `${task.longest === undefined ? "" : ` that reuse at most ${task.longest} steps long`}: ` +
-      `current value is ${task.speedup}`,
+    `Cannot calibrate: no plan of ${task.steps} steps` +
+      `${task.longest === undefined ? "" : ` that reuses for at most ${task.longest} in a row`} ` +
+      `reaches the target speed-up of ${task.speedup}.`,
   );
 }
 

@@ -152,5 +152,5 @@ async function disposeSettled<T extends { dispose(): void | Promise<void> }>(
 
 function uploadable(name: string, data: WeightNumbers): HostNumbers["data"] {
   if (!(data instanceof Int8Array)) return data;
-  throw new BackendError(`Cannot upload ${name}: it must not be int8: no kernel reads it there`);
+  throw new BackendError(`Cannot upload ${name}: no kernel reads int8 weights that are inputs.`);
 }

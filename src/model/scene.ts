@@ -84,7 +84,7 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
   return ({ conditions = {}, grid }) => {
     for (const name of Object.keys(conditions)) {
       throw new RangeError(
-        `Cannot generate: ${name} must not be given to a model whose conditions are labels`,
+        `Cannot generate: ${name} must not be given to a class-conditional model`,
       );
     }
     if (grid === undefined || `${grid}` === `${tokenGrid}`) return scene;

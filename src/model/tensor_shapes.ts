@@ -37,7 +37,7 @@ export function checkTensors(
   const extra = [...shapes.names].find((name) => !wanted.has(name));
   if (extra === undefined) return;
   throw new AssetError(
-    `Cannot use weights: tensor ${extra} must not be there: it is not part of ${whole}`,
+    `Cannot use weights: tensor ${extra} is not part of ${whole}.`,
   );
 }
 

@@ -73,7 +73,7 @@ class Host {
 
   get #opened(): Renderer {
     if (this.#renderer !== undefined) return this.#renderer;
-    throw new TypeError("Cannot render: the worker must have a model: current value is none");
+    throw new TypeError("Cannot render: the worker has no open model.");
   }
 
   #send(reply: Reply): void {

@@ -72,7 +72,7 @@ export async function openRemoteRenderer(options: RemoteOptions = {}): Promise<R
 function startWorker(): WorkerPort {
   if (ModuleWorker === undefined) {
     throw new BackendError(
-      "Cannot start a worker: the runtime must have module workers: current value is none",
+      "Cannot start a worker: this runtime has no module workers.",
     );
   }
   const entry = import.meta.url.endsWith(".js") ? "./entry.js" : "./entry.ts"; // packed for npm, we are JavaScript
@@ -120,7 +120,7 @@ type Unnumbered = Request extends infer R ? R extends Request ? Omit<R, "id"> : 
 interface Pending {
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
-  readonly hear: (reply: Reply) => void;
+  readonly onReply: (reply: Reply) => void;
 }
 
 /** Requests and their answers over one worker. */
@@ -137,7 +137,7 @@ class Link {
       worker.addEventListener(type, (event) => {
         event.preventDefault(); // it rejects pending requests, not the whole process
         const { message = type } = event as ErrorEvent;
-        this.fail(new BackendError(`Cannot use the worker: it must not fail: ${message}`));
+        this.fail(new BackendError(`Cannot use the worker: it failed: ${message}`));
       });
     }
   }
@@ -147,19 +147,19 @@ class Link {
   }
 
   /** Sends a request and waits for its answer. */
-  ask<T>(request: Unnumbered, hear: (reply: Reply) => void = () => {}): Promise<T> {
-    return this.begin<T>(request, hear).answer;
+  ask<T>(request: Unnumbered, onReply: (reply: Reply) => void = () => {}): Promise<T> {
+    return this.begin<T>(request, onReply).answer;
   }
 
   /** Sends a request; its id names it to others. */
   begin<T>(
     request: Unnumbered,
-    hear: (reply: Reply) => void,
+    onReply: (reply: Reply) => void,
   ): { readonly id: number; readonly answer: Promise<T> } {
     const id = ++this.#last;
     const answer = new Promise<T>((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure.reason);
-      this.#pending.set(id, { resolve, reject, hear });
+      this.#pending.set(id, { resolve, reject, onReply });
       this.worker.postMessage({ ...request, id });
     });
     return { id, answer };
@@ -181,13 +181,13 @@ class Link {
 
   /** Ends the worker after its last answer. */
   end(): void {
-    this.fail(new BackendError("Cannot use the worker: it must be open: current value is closed"));
+    this.fail(new BackendError("Cannot use the worker: it is closed."));
   }
 
   #receive(reply: Reply): void {
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
-    if (reply.kind === "loaded" || reply.kind === "step") return pending.hear(reply);
+    if (reply.kind === "loaded" || reply.kind === "step") return pending.onReply(reply);
     this.#pending.delete(reply.id);
     if (reply.kind === "failed") return pending.reject(unpackError(reply.error));
     pending.resolve(reply.value as never); // the kind of the answer follows from that of the request

@@ -113,7 +113,7 @@ Deno.test("a session that failed where failures spoil it is not run again", asyn
   const session = await backend.load(model());
   const inputs = { x: backend.upload(x) };
   await assertRejects(() => session.run(inputs, ["y"]), BackendError, "device lost");
-  await assertRejects(() => session.run(inputs, ["y"]), BackendError, "must be loaded anew");
+  await assertRejects(() => session.run(inputs, ["y"]), BackendError, "must be loaded again");
   assertEquals(events, ["create", "run begins"]);
 });
 
@@ -145,7 +145,7 @@ Deno.test("a session that is loaded after its backend ended is released and refu
   const loading = backend.load(model());
   const closing = backend.dispose();
   end();
-  await assertRejects(() => loading, BackendError, "must not be disposed");
+  await assertRejects(() => loading, BackendError, "is disposed");
   await closing;
   assertEquals(events, ["create", "release"]);
   assertEquals(backend.live, { values: 0, sessions: 0 });

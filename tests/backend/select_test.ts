@@ -39,7 +39,7 @@ Deno.test("openWasm() refuses another number of threads than this process began 
   await assertRejects(
     () => openWasm({ threads: 2 }),
     BackendError,
-    "threads must be 1, as this process began: current value is 2",
+    "threads must be 1, as elsewhere in this process: current value is 2",
   );
   const second = await openWasm();
   assertEquals(second.description, "wasm, 1 thread");
@@ -80,7 +80,7 @@ Deno.test(
     const { wasm: unreadable } = await openErrors([]);
     assertMatch(
       unreadable,
-      /^BackendError: Cannot open wasm: its runtime must start: .*--allow-read.*$/,
+      /^BackendError: Cannot open wasm: its runtime does not start: .*--allow-read.*$/,
     );
   },
 );

@@ -109,7 +109,7 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
     ],
     [
       { text: zeros([1, 2, 3]) },
-      "text must not be given to a model whose conditions are labels",
+      "text must not be given to a class-conditional model",
     ],
     [{ grid: [2, 3] }, "grid must be 2 × 2, the model's own: current value is 2 × 3"],
     [{ labels: [1], noise: zeros([2, 1, 4, 4]) }, "noise must be [1,1,4,4]: current value is [2,"],

@@ -141,7 +141,7 @@ Deno.test("a worker that fails to start, or ends, is a BackendError for whoever 
   });
   await renderer.close();
   await renderer.close(); // a second call does nothing
-  await assertRejects(() => renderer.render(BATCH), BackendError, "current value is closed");
+  await assertRejects(() => renderer.render(BATCH), BackendError, "it is closed");
   assert(worker !== undefined);
 });
 

@@ -172,7 +172,7 @@ async function recordRun(task: CalibrationTask, options: RunOptions): Promise<Ra
   for await (const { index, features } of recorded) {
     const parts = features.flat();
     for (const [t, { kind, column }] of trajectories.entries()) {
-      const rate = hear(states[t]!, parts[t]!);
+      const rate = addFeature(states[t]!, parts[t]!);
       if (rate !== undefined) rates[kind]![index - 1]![column] = rate;
     }
     options.onStep(index + 1);
@@ -187,7 +187,7 @@ interface TrajectoryState {
 }
 
 /** Updates a state with one more feature; returns the change rate of the previous row, if it is known now. */
-function hear(state: TrajectoryState, feature: Float32Array): number | undefined {
+function addFeature(state: TrajectoryState, feature: Float32Array): number | undefined {
   const { reference } = state;
   const distance = reference === undefined ? 0 : changeDistance(feature, reference);
   const update = advanceRate(state.rate, distance, state.reused);

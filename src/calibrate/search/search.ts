@@ -107,8 +107,7 @@ async function begin<M extends Measured>(
   }
   if (best === undefined) {
     throw new RangeError(
-      "Cannot search: speed-up must be within the reach of a plan to begin with: current value is " +
-        options.speedup,
+      `Cannot search: no plan to begin with reaches the target speed-up of ${options.speedup}.`,
     );
   }
   const none = { shift: 0, state: 0, cells: 0, steps: 0 };

@@ -80,11 +80,11 @@ export function fadesOf(spans: readonly Span[]): Float32Array[] {
 function rampsOf(
   { first, size }: Span,
   before: Span | undefined,
-  behind: Span | undefined,
+  after: Span | undefined,
 ): Float32Array {
   const shared = [
     before === undefined ? 0 : before.first + before.size - first,
-    behind === undefined ? 0 : first + size - behind.first,
+    after === undefined ? 0 : first + size - after.first,
   ] as const;
   const ramp = (distance: number, over: number): number => Math.min(1, (distance + 0.5) / over);
   return Float32Array.from({ length: size }, (_, x) => {

@@ -20,15 +20,15 @@ export interface DecodeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Side, in latent pixels, of the square that is decoded at once; {@link DEFAULT_TILE} unless given. */
   readonly tile?: number | undefined;
-  /** Bytes that may lie between two layers of a larger picture; {@link DEFAULT_ROOM} unless given. */
-  readonly room?: number | undefined;
+  /** Bytes that may lie between two layers of a larger picture; {@link DEFAULT_HOST_BYTES} unless given. */
+  readonly hostBytes?: number | undefined;
 }
 
 /** Side, in latent pixels, that is decoded at once by default: 512 of the picture's pixels at a scale of 8. */
 const DEFAULT_TILE = 64;
 
-/** Room between layers unless told otherwise: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
-const DEFAULT_ROOM: number = 2 ** 31;
+/** Bytes on the host between layers by default: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
+const DEFAULT_HOST_BYTES: number = 2 ** 31;
 
 /**
  * A diffusion model's latents `(N, C, h, w)` to pictures `(N, 3, H, W)` in about [-1, 1], one at a time.
@@ -49,7 +49,7 @@ export function decode(
 export async function decodeRaw(
   graphs: VaeGraphs,
   latents: Tensor,
-  { signal, tile = DEFAULT_TILE, room = DEFAULT_ROOM }: DecodeOptions = {},
+  { signal, tile = DEFAULT_TILE, hostBytes = DEFAULT_HOST_BYTES }: DecodeOptions = {},
 ): Promise<Tensor> {
   const least = 2 * graphs.vae.reach;
   checkLatents(latents, graphs, "decode");
@@ -58,7 +58,7 @@ export async function decodeRaw(
       `Cannot decode latents: tile must be a whole number >= ${least}: current value is ${tile}`,
     );
   }
-  return await eachRow(latents, (latent) => decodeOne(graphs, latent, { signal, tile, room }));
+  return await eachRow(latents, (latent) => decodeOne(graphs, latent, { signal, tile, hostBytes }));
 }
 
 /** Fits the map that previews are painted with: always the same one, since the sample is. */
@@ -89,12 +89,12 @@ export function checkLatents({ dims, data }: Tensor, { vae }: VaeGraphs, verb: s
 async function decodeOne(
   graphs: VaeGraphs,
   latent: Tensor,
-  { signal, tile, room }: TileOptions & { readonly room: number },
+  { signal, tile, hostBytes }: TileOptions & { readonly hostBytes: number },
 ): Promise<Tensor> {
   const [, , height = 0, width = 0] = latent.dims;
   if (height * width <= tile ** 2) return await graphs.decode(latent, signal);
   const features = await graphs.decodeMiddle(latent, signal);
-  if (bytesBetweenLayers(graphs.vae.up, [height, width]) <= room) {
+  if (bytesBetweenLayers(graphs.vae.up, [height, width]) <= hostBytes) {
     const rows = Math.max(1, Math.floor(tile ** 2 / width));
     return await decodeInBands(graphs, features, { rows, signal });
   }

@@ -45,7 +45,7 @@ export class VaeGraphs {
   /** Decodes a latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
     const x = await this.#middle(this.backend.upload(latent), signal);
-    return await this.#climb({ x }, { signal });
+    return await this.#runUp({ x }, { signal });
   }
 
   /** Runs the middle: a latent to what tiles are cut from. */
@@ -56,7 +56,7 @@ export class VaeGraphs {
 
   /** Decodes a part of the middle's result to its pixels. */
   async decodePart(features: Tensor, call: PartCall): Promise<Tensor> {
-    return await this.#climb({ x: this.backend.upload(features) }, call);
+    return await this.#runUp({ x: this.backend.upload(features) }, call);
   }
 
   /** One step for a part of a picture: `x`, and `skip` if it needs it, to `y` and perhaps `skip`. */
@@ -69,7 +69,7 @@ export class VaeGraphs {
   }
 
   /** Runs all steps; disposes of what it is given. */
-  async #climb(first: Values, call: PartCall): Promise<Tensor> {
+  async #runUp(first: Values, call: PartCall): Promise<Tensor> {
     let streams = first;
     try {
       for (const step of this.vae.up) {

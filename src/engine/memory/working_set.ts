@@ -48,7 +48,7 @@ function elementCounts(graph: GraphBuilder, sizes: Sizes): ReadonlyMap<string, n
 function countOf(dims: readonly Dim[], sizes: Sizes): number {
   const count = sizeOf(productOf(dims), sizes);
   if (!Number.isNaN(count)) return count;
-  throw new RangeError(`Cannot know memory: sizes must name all of [${dims}]`);
+  throw new RangeError(`Cannot estimate memory: sizes must name all of [${dims}]`);
 }
 
 function widthOf(dims: readonly Dim[]): number {

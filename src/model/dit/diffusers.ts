@@ -102,7 +102,7 @@ export async function underOriginalNames(weights: Weights, config: DitConfig): P
   const used = new Set([...[...names.values()].flat(), ...embedderCopies(config).flat()]);
   for (const name of used) {
     if (weights.names.has(name)) continue;
-    throw new AssetError(`Cannot use weights: ${name} must be there: current value is missing`);
+    throw new AssetError(`Cannot use weights: tensor ${name} is missing.`);
   }
   for (const name of weights.names) if (!used.has(name)) names.set(name, [name]); // reported by name
   return viewWeights(

@@ -138,7 +138,7 @@ function consistent(outChannels: number, config: FluxConfig): FluxConfig {
 function dimsOf(shapes: TensorShapes, name: string): readonly number[] {
   const dims = shapes.dims(name);
   if (dims !== undefined) return dims;
-  throw new AssetError(`Cannot infer FLUX config: tensor ${name} must be there`);
+  throw new AssetError(`Cannot infer FLUX config: tensor ${name} is missing.`);
 }
 
 function blockCount({ names }: TensorShapes, prefix: string): number {

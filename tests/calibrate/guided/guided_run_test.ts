@@ -166,7 +166,7 @@ Deno.test("calibrateTradeOff() refuses one run and speed-ups out of reach", asyn
     await assertRejects(
       () => calibrateTradeOff({ ...task, longest: 1, speedup: 2.5, seconds: 0 }),
       RangeError,
-      "within the reach of 6 steps that reuse at most 1 steps long: current value is 2.5",
+      "no plan of 6 steps that reuses for at most 1 in a row reaches the target speed-up of 2.5.",
     );
   });
 });
@@ -181,7 +181,7 @@ Deno.test("calibrateTradeOff() of two and three steps gives plans, of one step s
     await assertRejects(
       () => calibrateTradeOff({ ...task, steps: 1, speedup: 1.3, seconds: 0 }),
       RangeError,
-      "within the reach of 1 steps: current value is 1.3",
+      "no plan of 1 steps reaches the target speed-up of 1.3.",
     );
   });
 });

@@ -83,7 +83,7 @@ Deno.test("a search stops when told to, and refuses what it cannot reach", async
       await assertRejects(
         () => calibrateSearch({ ...task, steps, speedup }),
         RangeError,
-        `speed-up must be within the reach of a plan to begin with: current value is ${speedup}`,
+        `no plan to begin with reaches the target speed-up of ${speedup}.`,
       );
     }
   });

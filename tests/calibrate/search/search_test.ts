@@ -147,7 +147,7 @@ Deno.test("a search keeps the best start, and passes over one that is too slow",
   await assertRejects(
     () => searchRows(problem, { speedup: 30, trials: 9 }),
     RangeError,
-    "within the reach of a plan to begin with: current value is 30",
+    "no plan to begin with reaches the target speed-up of 30.",
   );
 });
 

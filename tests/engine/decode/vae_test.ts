@@ -73,7 +73,7 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
 Deno.test("a picture that the host has no room for between layers comes in tiles", async () => {
   const latents = normalNoise([1, 16, 26, 30], 3);
   await withGraphs(WASM, async (graphs) => {
-    const options = { tile: 24, room: 0 };
+    const options = { tile: 24, hostBytes: 0 };
     const tiled = await vaes.decode(graphs, latents, options);
     assertEquals(tiled.dims, [1, 3, 104, 120]);
     assertEquals(await vaes.decode(graphs, latents, options), tiled);
@@ -90,7 +90,7 @@ Deno.test("bands of a decoder without norms are the picture in one piece, tiles 
     assert(2 * vae.reach <= 24);
     const banded = await vaes.decode(graphs, latents, { tile: 24 });
     assertClose(banded, whole, { tolerance: 1e-6, what: "picture" });
-    const tiled = await vaes.decode(graphs, latents, { tile: 24, room: 0 });
+    const tiled = await vaes.decode(graphs, latents, { tile: 24, hostBytes: 0 });
     const corner = (picture: Tensor): Tensor =>
       crop(picture, { rows: { first: 0, size: 20 }, columns: { first: 0, size: 20 } });
     assertClose(corner(tiled), corner(whole), { tolerance: 1e-6, what: "first tile's own part" });
@@ -131,7 +131,7 @@ const STOPS = [
   ["decoder.up_blocks.1.resnets.0.leave", {}, "vae"],
   ["decoder.mid_block.attention", {}, "vae"],
   ["decoder.up_blocks.0.resnets.1.enter", { tile: 24 }, "vae"],
-  ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, room: 0 }, "vae"],
+  ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, hostBytes: 0 }, "vae"],
   ["decoder.layers.3.conv.2", {}, "tiny"],
   ["decoder.layers.3.conv.2", { tile: 24 }, "tiny"],
   ["decoder.mid_block.after", {}, "no-attention"],

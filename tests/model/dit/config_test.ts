@@ -170,7 +170,7 @@ for (
     ["blocks.1.attn.qkv.bias", undefined, "must be [144]: current value is missing"],
     ["final_layer.linear.weight", [16, 48], "must be [32,48]: current value is [16,48]"],
     ["pos_embed", [1, 17, 48], "must be [1,16,48]: current value is [1,17,48]"],
-    ["blocks.3.attn.qkv.bias", [144], "must not be there"],
+    ["blocks.3.attn.qkv.bias", [144], "is not part of"],
   ] as const
 ) {
   Deno.test(`checkDitTensors() refuses ${name} as [${dims ?? "missing"}]`, () => {

@@ -52,7 +52,7 @@ Deno.test("a FLUX model is refused when a tensor is missing, extra or of another
   await assertRejects(
     () => opens(SMALL_FLUX, new Map(tensors).set("extra", zeros([2]))),
     AssetError,
-    "tensor extra must not be there",
+    "tensor extra is not part of",
   );
   await assertRejects(
     () => opens(SMALL_FLUX, new Map(tensors).set("x_embedder.bias", zeros([25]))),
@@ -62,7 +62,7 @@ Deno.test("a FLUX model is refused when a tensor is missing, extra or of another
   await assertRejects(
     () => opens({ ...SMALL_FLUX, guidance_embeds: false }, tensors),
     AssetError,
-    "tensor time_text_embed.guidance_embedder.linear_1.bias must not be there",
+    "tensor time_text_embed.guidance_embedder.linear_1.bias is not part of",
   );
 });
 

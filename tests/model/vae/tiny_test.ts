@@ -93,8 +93,8 @@ Deno.test("openTinyVae() refuses tensors that do not fit", async () => {
     const error = assertThrows(() => openTinyVae(config, { ...weights, names }), AssetError);
     assertEquals(
       error.message,
-      "Cannot use weights: tensor loss.logvar must not be there: it is not part of an AutoencoderTiny " +
-        "of this configuration",
+      "Cannot use weights: tensor loss.logvar is not part of an AutoencoderTiny " +
+        "of this configuration.",
     );
     const dims = (name: string): readonly number[] | undefined =>
       name === "decoder.layers.0.weight" ? undefined : weights.dims(name);

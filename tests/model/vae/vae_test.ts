@@ -35,7 +35,7 @@ const REFUSED: readonly (readonly [Record<string, readonly number[] | undefined>
   ],
   [
     { "loss.logvar": [1] },
-    "tensor loss.logvar must not be there: it is not part of an AutoencoderKL of this configuration",
+    "tensor loss.logvar is not part of an AutoencoderKL of this configuration.",
   ],
   [
     { "decoder.mid_block.attentions.0.query.weight": [32, 32] }, // both kinds of names
