@@ -10,7 +10,6 @@ import { AssetError } from "../errors.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import type { Weights } from "./weights.ts";
 
-/** What is fingerprinted beside the weights. */
 export interface FingerprintSubject {
   /** Family of the model, such as `dit`. */
   readonly architecture: string;

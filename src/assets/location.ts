@@ -22,7 +22,6 @@ export type ModelLocation = string | URL | ReadonlyMap<string, Uint8Array> | Sou
 
 /** What a location names: files, and the one among them that its text ends in. */
 export interface Located<S extends Source = Source> {
-  /** The files. */
   readonly source: S;
   /** The file of weights that is named. */
   readonly file?: string | undefined;

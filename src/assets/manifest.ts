@@ -9,7 +9,6 @@ import { checkJson } from "./json.ts";
 
 /** A model's description of itself. */
 export interface Manifest {
-  /** Version of this format. */
   readonly format: 1;
   /** Short unique name, such as `fashion-dit`. */
   readonly id: string;
@@ -21,7 +20,6 @@ export interface Manifest {
   readonly classNames: readonly string[];
   /** How it is sampled by default, not yet checked. */
   readonly sampler: unknown;
-  /** Licence of the weights. */
   readonly licence: string;
   /** What the model was trained on, and that work's licence. */
   readonly dataNotice: string;

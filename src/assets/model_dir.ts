@@ -53,7 +53,6 @@ export interface ModelDirectory
 
 /** A part of a pipeline directory; its files are closed with the directory's. */
 export interface ModelPart extends Pick<FoundPart, "config"> {
-  /** Its tensors. */
   readonly weights: Weights;
 }
 

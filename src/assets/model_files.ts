@@ -15,7 +15,6 @@ import { findWeights, nameOfWeights, weightFormat, WEIGHTS } from "./weight_file
 
 /** A part of a model in its folder. */
 export interface FoundPart {
-  /** The folder. */
   readonly folder: Source;
   /** Its configuration, not yet checked; `undefined` where it has none. */
   readonly config: unknown;
@@ -48,7 +47,6 @@ export interface FoundModel extends FoundPart {
 /** Throws when a `model_index.json` or a transformer's `config.json` cannot be used. */
 export type DescriptionCheck = (json: unknown, name: string) => void;
 
-/** How a model is looked for. */
 export interface FindOptions {
   /** The file of weights to take; one with a usual name, or the only one, unless given. */
   readonly file?: string | undefined;

@@ -24,7 +24,6 @@ export const PARTS_INDEX = "parts.json";
 
 /** How files were cut: part i of the file `a` is the file `a.i`. */
 export interface PartsIndex {
-  /** Version of this format. */
   readonly format: 1;
   /** Bytes of every part but a file's last, which has the rest. */
   readonly partBytes: number;

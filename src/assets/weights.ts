@@ -11,7 +11,6 @@ import type { Safetensors } from "./formats/safetensors.ts";
 
 /** Named tensors whose numbers are read one tensor at a time, when they are asked for. */
 export interface Weights {
-  /** Names of all tensors. */
   readonly names: ReadonlySet<string>;
   /** Shape of a tensor; `undefined` when it is absent. */
   dims(name: string): readonly number[] | undefined;

@@ -23,7 +23,6 @@ import { announce, tell, withProgress } from "./output.ts";
 import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
 
-/** Runs the command. */
 export async function calibrate(command: CalibrateCommand, signal: AbortSignal): Promise<void> {
   await expectWritable(command.out);
   const pipeline = await openFor(command, { signal });

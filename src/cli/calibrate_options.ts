@@ -23,7 +23,6 @@ const OF_MODES = Object.entries({ quantile, ...sameName }) as [
   readonly ModeName[],
 ][]; // its own keys
 
-/** The table of `calibrate`. */
 export const CALIBRATE = table({
   name: "calibrate",
   summary: "record a model and write a plan of what to reuse",
@@ -67,5 +66,4 @@ export const CALIBRATE = table({
   notes: CONDITIONS_NOTE,
 });
 
-/** What `calibrate` was asked to do. */
 export type CalibrateCommand = Asked<typeof CALIBRATE>;

@@ -30,7 +30,6 @@ import { precisionText } from "./precision_text.ts";
 /** Pictures unless it is said how many: every class once and some twice. */
 const DEFAULT_COUNT = 16;
 
-/** Runs the command. */
 export async function compare(command: CompareCommand, signal: AbortSignal): Promise<void> {
   await expectWritable(command.out, command.record);
   const wanted = await readWantedPlan(command);

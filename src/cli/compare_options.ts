@@ -11,7 +11,6 @@ import { OUTPUT_OPTIONS } from "./output.ts";
 
 const plan = text("auto, or a plan's name or file", (word) => word !== "none");
 
-/** The table of `compare`. */
 export const COMPARE = table({
   name: "compare",
   summary: "measure a plan against full computation, in turn",
@@ -29,5 +28,4 @@ export const COMPARE = table({
   notes: CONDITIONS_NOTE,
 });
 
-/** What `compare` was asked to do. */
 export type CompareCommand = Asked<typeof COMPARE>;

@@ -20,7 +20,6 @@ import { formatOptions } from "./options.ts";
 /** The numbers of a comparison with what is needed to measure them again, as `--json` writes them. */
 export interface ComparisonReport
   extends Omit<Comparison, "pictures">, Pick<RunConditions, "labels" | "seeds"> {
-  /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
   readonly fingerprint: string;
@@ -30,7 +29,6 @@ export interface ComparisonReport
   readonly weights: WeightPrecision;
   /** Processor and runtime. */
   readonly machine: string;
-  /** The plan. */
   readonly plan: { readonly name: string; readonly digest: string };
   /** How often every picture was made each way. */
   readonly rounds: number;
@@ -38,9 +36,7 @@ export interface ComparisonReport
   readonly efficiency: number;
   /** How many times faster from request to latents. */
   readonly endToEndSpeedup: number;
-  /** Mean of `psnrDb`. */
   readonly meanPsnrDb: number;
-  /** Mean of `ssim`. */
   readonly meanSsim: number;
 }
 

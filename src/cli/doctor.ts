@@ -26,7 +26,6 @@ import { readPlan } from "./plan_file.ts";
 
 const noModel = ({ model }: { readonly model?: string }): boolean => model === undefined;
 
-/** The table of `doctor`. */
 export const DOCTOR = table({
   name: "doctor",
   summary: "say what this machine offers and what --backend auto would choose",

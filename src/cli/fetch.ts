@@ -20,7 +20,6 @@ import { type Asked, flag, option, table } from "./options.ts";
 const location =
   "LOCATION  hf://OWNER/NAME[@REVISION][/SUBFOLDER] or a URL; all that the model needs is taken";
 
-/** The table of `fetch`. */
 export const FETCH = table({
   name: "fetch",
   summary: "download a model into the cache",
@@ -33,7 +32,6 @@ export const FETCH = table({
   INVARDIFF_CACHE (the folder; invardiff in the platform's cache folder)`,
 });
 
-/** Runs the command. */
 export async function fetchModel(
   { location, dryRun: dry, ...output }: Asked<typeof FETCH>,
   signal: AbortSignal,

@@ -24,7 +24,6 @@ import { readWantedPlan } from "./plan_file.ts";
 import { describeReport, reportOf } from "./report.ts";
 import { runToEnd } from "../engine/run.ts";
 
-/** Runs the command. */
 export async function generate(words: GenerateWords, signal: AbortSignal): Promise<void> {
   const command = await withRecord(words);
   await expectWritable(command.out, command.latents);

@@ -16,7 +16,6 @@ import { OUTPUT_OPTIONS } from "./output.ts";
 const steps = "T  sampling steps, 1 … 1000 (the plan's that is named, or the model's)";
 const plan = "NAME|FILE  cache plan; auto: the bundled one that fits, none: run in full (auto)";
 
-/** The table of `generate`. */
 export const GENERATE = table({
   name: "generate",
   summary: "make pictures",
@@ -44,7 +43,6 @@ export type GenerateWords = Asked<typeof GENERATE>;
 export interface GenerateCommand extends Omit<GenerateWords, "label" | "from"> {
   /** Class names or indices; absent is the first ten classes. */
   readonly labels?: readonly (string | number)[];
-  /** Seed of the first picture. */
   readonly seed: number;
   /** `auto`, `none`, the name of a bundled plan, or a file. */
   readonly plan: string;

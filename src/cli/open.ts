@@ -11,14 +11,12 @@ import type { Output } from "./output.ts";
 import { choice, text, whole } from "./option_readers.ts";
 import { option, type OptionValues } from "./options.ts";
 
-/** The model. */
 export const MODEL = option(
   text("a directory, a file or a URL"),
   "DIR|FILE|URL  model or diffusers directory, .safetensors or .pt of a DiT or FLUX, " +
     "hf://OWNER/NAME, or cached+URL (the embedded fashion-dit)",
 );
 
-/** Precision of its weights. */
 export const WEIGHTS_OPTION = option(
   choice(PRECISIONS),
   "P  precision of weights: f32, int8 or int4 (f32, or as the model was packed)",
@@ -26,7 +24,6 @@ export const WEIGHTS_OPTION = option(
 
 const BACKENDS = ["auto", "webgpu", "native", "wasm"] as const;
 
-/** How a model is opened. */
 export const MODEL_OPTIONS = {
   model: MODEL,
   sampler: option(

@@ -18,7 +18,6 @@ export interface Reader<T> {
 interface Facts<T> {
   /** Its value when it is not given. */
   readonly or?: T;
-  /** It must be given. */
   readonly required?: true;
   /** It must be given, as a bare word, in the order of the table. */
   readonly operand?: true;
@@ -26,7 +25,6 @@ interface Facts<T> {
   readonly flag?: true;
 }
 
-/** One option. */
 export interface Option<T> extends Reader<T>, Facts<T> {
   /** What stands for the value in the usage and what it is: `FILE.png  grid of pictures`. */
   readonly help: string;

@@ -17,9 +17,7 @@ export const OUTPUT_OPTIONS = {
 /** How much was asked for. */
 export type Output = OptionValues<typeof OUTPUT_OPTIONS>;
 
-/** A file that a command wrote. */
 export interface WrittenFile {
-  /** Where. */
   readonly path: string;
   /** What is in it, in a few words. */
   readonly what: string;
@@ -31,7 +29,6 @@ export interface Result {
   readonly report: object;
   /** The same in words, whole lines. */
   readonly text: string;
-  /** What was written. */
   readonly files?: readonly WrittenFile[];
 }
 

@@ -26,7 +26,6 @@ import { precisionText } from "./precision_text.ts";
 
 const weights = "P  f16 rounds every tensor; int8 and int4 linear layers of modules";
 
-/** The table of `pack`. */
 export const PACK = table({
   name: "pack",
   summary: "write a model in fewer bytes, as a directory that opens like any other",
@@ -38,7 +37,6 @@ export const PACK = table({
   },
 });
 
-/** Runs the command. */
 export async function pack(
   { out, weights: precision, model: location, ...output }: Asked<typeof PACK>,
   signal: AbortSignal,

@@ -25,7 +25,6 @@ import { readBook, readPlan, writePlan } from "./plan_file.ts";
 import { type Asked, type Command, command } from "./options.ts";
 import { BIND, CHECK, EXPORT, IMPORT, LIST, SHOW } from "./plan_options.ts";
 
-/** The commands of `plan`. */
 export const PLAN_COMMANDS: readonly Command[] = [
   command(LIST, list),
   command(SHOW, show),

@@ -23,14 +23,12 @@ const grid: Reader<readonly [number, number]> = {
 };
 const sampler = text("the name of a sampler", (word) => /^[a-z][\w-]*$/.test(word));
 
-/** The table of `plan list`. */
 export const LIST = table({
   name: "plan list",
   summary: "the bundled plans",
   options: { json: flag("as JSON on stdout") },
 });
 
-/** The table of `plan show`. */
 export const SHOW = table({
   name: "plan show",
   summary: "a plan as a heat-map, and its facts",
@@ -41,14 +39,12 @@ export const SHOW = table({
   },
 });
 
-/** The table of `plan check`. */
 export const CHECK = table({
   name: "plan check",
   summary: "whether a plan fits a model",
   options: { ...PLAN, model: MODEL, json: flag("the answer as JSON on stdout") },
 });
 
-/** The table of `plan import`. */
 export const IMPORT = table({
   name: "plan import",
   summary: "a plan from a published cache book",
@@ -72,14 +68,12 @@ export const IMPORT = table({
   ],
 });
 
-/** The table of `plan bind`. */
 export const BIND = table({
   name: "plan bind",
   summary: "a plan with a model accepted for it",
   options: { ...PLAN, model: MODEL, ...OUT },
 });
 
-/** The table of `plan export`. */
 export const EXPORT = table({
   name: "plan export",
   summary: "a plan as a published cache book",

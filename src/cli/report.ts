@@ -23,7 +23,6 @@ export interface PlanReport {
   readonly name: string;
   /** Equal for plans that make equal pictures. */
   readonly digest: string;
-  /** Steps of each kind. */
   readonly steps: Readonly<Record<StepKind, number>>;
   /** How many times less arithmetic than full steps. */
   readonly predictedSpeedup: number;
@@ -38,13 +37,11 @@ type Told = Omit<
 
 /** Facts of a run, as `--json` prints them; its seconds are those of the sampling loops. */
 export interface Report extends Told {
-  /** Name of the model. */
   readonly model: string;
   /** Identity of the model. */
   readonly fingerprint: string;
   /** Provider, device and threads. */
   readonly backend: string;
-  /** Why this provider. */
   readonly reason: string;
   /** Precision of the weights, and what rounding did to each layer. */
   readonly precision: PrecisionReport;
@@ -62,7 +59,6 @@ export interface Report extends Told {
   readonly peakMemoryMiB: number;
 }
 
-/** The report of a run. */
 export async function reportOf(
   engine: Engine,
   prepared: PreparedRun,

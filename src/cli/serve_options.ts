@@ -15,7 +15,6 @@ const origins = list(
   "origins such as https://example.com",
 );
 
-/** The table of `serve`. */
 export const SERVE = table({
   name: "serve",
   summary: "an HTTP server with a page",
@@ -42,5 +41,4 @@ export const SERVE = table({
 their metadata prompts, a JSON array: the names of the rows.`,
 });
 
-/** What `serve` was asked to do. */
 export type ServeCommand = Asked<typeof SERVE>;

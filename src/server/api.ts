@@ -16,16 +16,13 @@ export interface RequestLimits {
   readonly n: number;
 }
 
-/** Encodings of a picture. */
 const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 
 /** How pictures may be answered. */
 export const RESPONSE_FORMATS = ["b64_json", "url"] as const;
 
-/** How pictures are answered. */
 export type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
-/** Encoding of a picture. */
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** Schemas of the bodies, for these limits. */

@@ -12,7 +12,6 @@ import { Job, type JobPlace } from "./job.ts";
 import { RequestError } from "./request_error.ts";
 import { Throughput } from "./throughput.ts";
 
-/** Bounds and callbacks of a queue. */
 export interface BatchQueueOptions {
   /** Most jobs that wait. */
   readonly queueLimit: number;
@@ -22,7 +21,6 @@ export interface BatchQueueOptions {
   readonly deadlineSeconds: number;
   /** Reopens a renderer whose device or worker failed; without it the same renderer is used again. */
   readonly reopen?: ((failed: Renderer) => Promise<Renderer>) | undefined;
-  /** Called after every step. */
   readonly onStep?: ((step: RenderStep, spec: JobSpec, pictures: number) => void) | undefined;
   /** Called after every job, however it ended. */
   readonly onEnd?: ((job: Job) => void) | undefined;
@@ -54,18 +52,15 @@ export class BatchQueue implements JobPlace {
   /** Makes a queue without renderers; jobs wait until one is added. */
   constructor(readonly options: BatchQueueOptions) {}
 
-  /** Puts renderers to work. */
   add(renderers: readonly Renderer[]): void {
     this.#slots.push(...renderers.map((renderer) => ({ renderer, running: [] })));
     this.#pump();
   }
 
-  /** Jobs that wait. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Jobs that run. */
   get running(): number {
     return this.#slots.reduce((sum, { running }) => sum + running.length, 0);
   }

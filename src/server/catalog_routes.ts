@@ -27,7 +27,6 @@ export interface ServerFeatures {
   readonly version: string;
 }
 
-/** Models and plans. */
 export function catalogRoutes(server: ServerState, features: ServerFeatures): Hono {
   const app = new Hono();
   app.get("/v1/models", (context) => {

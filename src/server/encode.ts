@@ -15,7 +15,6 @@ import type { OutputFormat } from "./api.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { RequestError } from "./request_error.ts";
 
-/** Media type of each format. */
 export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
   png: "image/png",
   jpeg: "image/jpeg",
@@ -37,7 +36,6 @@ export async function encodePreview(spec: JobSpec, previews: Tensor): Promise<En
   return await encode(spec, previews, () => ({}));
 }
 
-/** The bytes of a file. */
 type EncodedPicture = Uint8Array<ArrayBuffer>;
 
 async function encode(

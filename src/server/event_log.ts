@@ -4,7 +4,6 @@
  * @module
  */
 
-/** One event. */
 export interface LoggedEvent {
   /** Counts from 1. */
   readonly id: number;

@@ -5,9 +5,7 @@
  * @module
  */
 
-/** Bounds of a map. */
 export interface ExpiringMapOptions {
-  /** Most entries. */
   readonly most: number;
   /** Seconds that an entry is kept. */
   readonly seconds: number;
@@ -15,7 +13,6 @@ export interface ExpiringMapOptions {
   readonly now?: () => number;
 }
 
-/** Values by key. */
 export class ExpiringMap<T> {
   readonly #entries = new Map<string, { readonly value: T; readonly until: number }>();
   readonly #now: () => number;

@@ -19,7 +19,6 @@ import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 
-/** The route that makes pictures. */
 export function imageRoutes(server: ServerState): Hono {
   return new Hono().post("/v1/images/generations", async (context) => {
     const { limits, schemas, queue, defaults } = server;

@@ -58,11 +58,8 @@ export class Job {
   #previews: Promise<void> = Promise.resolve();
   #resolveEnded: () => void = () => {};
 
-  /** Makes a job that waits. */
   constructor(
-    /** What it generates. */
     readonly spec: JobSpec,
-    /** The queue that it is in. */
     readonly place: JobPlace,
   ) {
     this.ended = new Promise((resolve) => { // Node 20 has no Promise.withResolvers
@@ -83,7 +80,6 @@ export class Job {
     return this.#times;
   }
 
-  /** Number of finished steps. */
   get step(): number {
     return this.#step;
   }
@@ -93,12 +89,10 @@ export class Job {
     return this.#batch;
   }
 
-  /** What it made, when it is completed. */
   get result(): JobResult | undefined {
     return this.#result;
   }
 
-  /** Why it failed, when it did. */
   get error(): unknown {
     return this.#error;
   }
@@ -147,7 +141,6 @@ export class Job {
     }
   }
 
-  /** Ends it with an error. */
   fail(error: unknown): void {
     if (!this.isOpen) return;
     this.#error = error;

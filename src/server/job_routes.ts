@@ -16,7 +16,6 @@ import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents } from "./sse.ts";
 
-/** Everything under `/v1/jobs`. */
 export function jobRoutes(server: ServerState): Hono {
   const app = new Hono();
   const jobOf = (context: Context): Job => server.job(context.req.param("id") ?? "");

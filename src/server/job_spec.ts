@@ -20,7 +20,6 @@ import { findLabel, wantedLabel } from "../engine/class_names.ts";
 import { matchClass, wantedPrompt } from "./class_match.ts";
 import { RequestError } from "./request_error.ts";
 
-/** What a job generates. */
 export interface JobSpec {
   readonly model: ServedModel;
   /** Its pictures: one label and guidance scale, consecutive seeds. */
@@ -28,7 +27,6 @@ export interface JobSpec {
   readonly steps: number;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
-  /** What each step does. */
   readonly program: readonly Step[];
   /** Multiply-accumulates of each step, all pictures and both halves of guidance together. */
   readonly costs: readonly number[];

@@ -25,7 +25,6 @@ export interface Histogram {
 /** Suffix of the name, labels and value of a line. */
 type Line = readonly [string, Labels, number];
 
-/** The metrics of one server. */
 export class MetricRegistry {
   readonly #metrics: (() => Promise<string>)[] = [];
 
@@ -60,7 +59,6 @@ export class MetricRegistry {
     };
   }
 
-  /** Everything as text. */
   async expose(): Promise<string> {
     return (await Promise.all(this.#metrics.map((write) => write()))).join("");
   }

@@ -9,14 +9,12 @@
 import { z } from "npm:zod@4.6.7";
 import type { BodySchemas } from "./api.ts";
 
-/** One route. */
 export interface RouteFacts {
   /** `METHOD /path/{parameter}`. */
   readonly route: string;
   readonly summary: string;
   /** Whether it answers without a key where keys are set. */
   readonly open?: boolean;
-  /** Schema of its body. */
   readonly body?: keyof BodySchemas;
   /** Status of success; 200 unless given. */
   readonly status?: number;

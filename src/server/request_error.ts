@@ -8,12 +8,10 @@ import { AssetError, BackendError, PlanError } from "../errors.ts";
 
 /** A request that is refused, and how. */
 export class RequestError extends Error {
-  /** Always `"RequestError"`. */
   override readonly name = "RequestError";
   readonly status: number;
   /** A word that programs can compare. */
   readonly code: string;
-  /** The field at fault. */
   readonly param: string | undefined;
   /** Headers that go with it. */
   readonly headers: Readonly<Record<string, string>>;

@@ -30,7 +30,6 @@ export interface AccessEntry {
 /** Upper bounds in seconds. */
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
 
-/** The metrics of a server. */
 export class ServerMetrics {
   readonly registry: MetricRegistry = new MetricRegistry();
   readonly #requests = this.registry.counter("http_requests_total", "Requests by route and status");

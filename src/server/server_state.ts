@@ -27,7 +27,6 @@ type Loading =
   | { readonly kind: "ready"; readonly catalog: Catalog }
   | { readonly kind: "failed"; readonly error: unknown };
 
-/** The shared state. */
 export class ServerState {
   readonly queue: BatchQueue;
   readonly limits: ServerLimits;
@@ -38,7 +37,6 @@ export class ServerState {
   readonly images: ExpiringMap<KeptImage>;
   /** Path under which clients reach the server, without a slash at the end; empty at the root. */
   readonly base: string;
-  /** How pictures are answered. */
   readonly responseFormats: readonly ResponseFormat[];
   readonly #publicUrl: string | undefined;
   readonly #open = new Map<string, Job>();

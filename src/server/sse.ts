@@ -8,7 +8,6 @@ import type { Context } from "npm:hono@4.13.19";
 import { streamSSE } from "npm:hono@4.13.19/streaming";
 import { refusalOf } from "./request_error.ts";
 
-/** One event of a stream. */
 export interface StreamEvent {
   /** What `Last-Event-ID` will name. */
   readonly id?: number;

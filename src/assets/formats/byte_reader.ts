@@ -16,32 +16,26 @@ export class ByteReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Index of the next byte. */
   get at(): number {
     return this.#at;
   }
 
-  /** Bytes that are left. */
   get left(): number {
     return this.bytes.length - this.#at;
   }
 
-  /** An unsigned byte. */
   uint8(): number {
     return this.#view.getUint8(this.#advance(1));
   }
 
-  /** An unsigned 16-bit number. */
   uint16(): number {
     return this.#view.getUint16(this.#advance(2), true);
   }
 
-  /** An unsigned 32-bit number. */
   uint32(): number {
     return this.#view.getUint32(this.#advance(4), true);
   }
 
-  /** A signed 32-bit number. */
   int32(): number {
     return this.#view.getInt32(this.#advance(4), true);
   }

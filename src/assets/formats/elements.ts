@@ -14,7 +14,6 @@ import {
 
 /** Fills a float32 array of the right length from stored bytes. */
 export interface FloatDecoder {
-  /** Bytes of one element. */
   readonly width: number;
   /** Decodes whole elements; `into` has as many numbers. */
   readonly decode: (bytes: Uint8Array, into: Float32Array) => void;

@@ -26,14 +26,11 @@ export type PickleValue =
   | PickleTensor
   | PickleOpaque;
 
-/** A Python tuple. */
 export interface PickleTuple {
   readonly kind: "tuple";
-  /** Its items. */
   readonly items: readonly PickleValue[];
 }
 
-/** A Python list. */
 export interface PickleList {
   readonly kind: "list";
   /** Its items, to which the pickle appends. */
@@ -61,7 +58,6 @@ export interface PickleStorage {
   readonly key: string;
   /** Element type, in the words of safetensors. */
   readonly dtype: string;
-  /** Number of elements. */
   readonly count: number;
 }
 
@@ -72,7 +68,6 @@ export interface PickleTensor {
   readonly storage: PickleStorage;
   /** Index of its first element there. */
   readonly offset: number;
-  /** Its shape. */
   readonly dims: readonly number[];
   /** Elements of the storage from one index of a dimension to the next. */
   readonly strides: readonly number[];

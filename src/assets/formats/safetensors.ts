@@ -19,7 +19,6 @@ import type { Source } from "../source.ts";
 export interface ReadOptions {
   /** Lower-case hex sha256 of the stored bytes. */
   readonly sha256?: string | undefined;
-  /** Stops the reading. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,7 +54,6 @@ export async function openSafetensors(source: Source, path: string): Promise<Saf
 
 /** An opened file: what it holds is known, its numbers are read on demand. */
 export class Safetensors implements Header {
-  /** Its tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;

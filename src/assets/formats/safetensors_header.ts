@@ -9,11 +9,9 @@ import { AssetError } from "../../errors.ts";
 import { elementCount } from "../../tensor/tensor.ts";
 import { checkJson, describe, parseJson } from "../json.ts";
 
-/** One tensor of a file. */
 export interface TensorEntry {
   /** Element type in the format's own words, such as `F16`. */
   readonly dtype: string;
-  /** Its shape. */
   readonly dims: readonly number[];
   /** First byte in the file. */
   readonly begin: number;
@@ -27,7 +25,6 @@ export interface TensorArea {
   readonly path: string;
   /** First byte after the header. */
   readonly dataBegin: number;
-  /** Size of the file in bytes. */
   readonly dataEnd: number;
 }
 
@@ -50,9 +47,7 @@ const entrySchema = z.strictObject({
   data_offsets: z.tuple([size, size]),
 });
 
-/** What a header says. */
 export interface Header {
-  /** Its tensors by name. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** What the file says of itself. */
   readonly metadata: ReadonlyMap<string, string>;

@@ -28,9 +28,7 @@ export type WritableTensor =
 
 /** Type and shape of a tensor to write. */
 export interface TensorLayout {
-  /** Element type. */
   readonly dtype: WritableType;
-  /** Its shape. */
   readonly dims: readonly number[];
 }
 

@@ -29,11 +29,8 @@ export interface RemoteBlob {
   readonly etag?: string | undefined;
 }
 
-/** How it is fetched. */
 export interface DownloadOptions {
-  /** Where it is kept. */
   readonly store: BlobStore;
-  /** How the hub is reached. */
   readonly access: HubAccess;
   /** Called with its progress, and with notices. */
   readonly onDownload?: ((event: DownloadEvent) => void) | undefined;

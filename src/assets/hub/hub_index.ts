@@ -14,11 +14,8 @@ import type { KeptFiles } from "./kept_files.ts";
 import { urlBelow } from "../store/ranged_response.ts";
 import { Interruption } from "../store/retry.ts";
 
-/** A file of a repository. */
 export interface HubFile {
-  /** Its path in the repository. */
   readonly path: string;
-  /** Its size in bytes. */
   readonly size: number;
   /** What its bytes hash to. */
   readonly hash: ContentHash;
@@ -26,9 +23,7 @@ export interface HubFile {
 
 /** A repository at a commit. */
 export interface HubIndex {
-  /** The commit. */
   readonly commit: string;
-  /** Its files by path. */
   readonly files: ReadonlyMap<string, HubFile>;
 }
 

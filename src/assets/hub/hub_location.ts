@@ -11,7 +11,6 @@ import { weightFormat } from "../weight_files.ts";
 export interface HubLocation {
   /** Who publishes it. */
   readonly owner: string;
-  /** Name of the repository. */
   readonly name: string;
   /** Branch, tag or commit; `main` unless the text names one. */
   readonly revision: string;

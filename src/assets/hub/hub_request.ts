@@ -18,21 +18,18 @@ import {
 } from "../store/retry.ts";
 import type { HubSettings } from "./hub_settings.ts";
 
-/** How a hub is reached. */
 export interface HubAccess
   extends
     Pick<HubSettings, "endpoint" | "token">,
     Pick<RequestOptions, "fetch">,
     Pick<RetryOptions, "clock"> {}
 
-/** What is asked. */
 export interface Question extends HubAccess, Pick<RequestOptions, "range" | "signal"> {}
 
 /** A good answer: 200 or 206. */
 export interface Answer {
   /** What was asked for; a redirect may have led elsewhere. */
   readonly url: URL;
-  /** The last response. */
   readonly response: Response;
   /** The sha256 that the hub says the file has, in whichever answer of the chain it said so. */
   readonly linkedHash?: string | undefined;

@@ -20,7 +20,6 @@ export interface HubSettings {
   readonly offline: boolean;
 }
 
-/** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The hub that `hf://` names, unless a mirror is set. */

@@ -15,7 +15,6 @@ import { collect, inBlocks } from "../store/ranged_response.ts";
 import { abortable, CLOCK, persist, type RetryOptions } from "../store/retry.ts";
 import { blocks, type ByteRange, checkRange, fail, type Source } from "../source.ts";
 
-/** How files are fetched and kept. */
 export interface HubOptions
   extends
     Pick<DownloadOptions, "onDownload" | "signal">,
@@ -96,7 +95,6 @@ export class KeptFiles {
     return await store.read(blob.key, range);
   }
 
-  /** A range of a file in blocks. */
   async *stream(
     find: () => Promise<RemoteBlob>,
     range: ByteRange,

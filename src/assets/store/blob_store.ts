@@ -67,7 +67,6 @@ export interface PartialBlob {
    * @throws {AssetError} When there is no room.
    */
   append(bytes: Uint8Array): Promise<void>;
-  /** Starts again, without any bytes. */
   restart(): Promise<void>;
   /** It is whole and right: from now on it is there under its key. */
   commit(): Promise<void>;
@@ -79,6 +78,5 @@ export interface PartialBlob {
 
 /** Another process took a partial blob over, for this one seemed dead: a suspended machine woke up. */
 export class TakenError extends Error {
-  /** Always `"TakenError"`. */
   override readonly name = "TakenError";
 }

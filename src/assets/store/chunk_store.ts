@@ -10,7 +10,6 @@ import type { BeginOptions, BlobStore, PartialBlob } from "./blob_store.ts";
 import { abortable } from "./retry.ts";
 import { type ByteRange, checkRange } from "../source.ts";
 
-/** Named values. */
 export interface Shelf {
   /** For messages. */
   readonly name: string;

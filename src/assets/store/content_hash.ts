@@ -14,11 +14,9 @@ import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 export interface ContentHash {
   /** `sha256` of the bytes, or `git`: the sha1 of a git blob. */
   readonly kind: "sha256" | "git";
-  /** Lower-case hex. */
   readonly hex: string;
 }
 
-/** A hash in the making. */
 export interface RunningHash {
   /** Takes the next bytes. */
   update(bytes: Uint8Array): void;

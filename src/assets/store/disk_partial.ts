@@ -12,9 +12,7 @@ import { BLOCK_BYTES } from "../source.ts";
 
 /** What a partial file is of. */
 export interface PartialOptions {
-  /** Folder of the store. */
   readonly store: string;
-  /** Key of the blob. */
   readonly key: string;
   /** Bytes that it will have: a longer leftover is not used. */
   readonly size: number;

@@ -11,11 +11,8 @@ import { BLOCK_BYTES, type ByteRange, fail } from "../source.ts";
 
 /** What a `content-range` header says, as far as it does. */
 export interface ContentRange {
-  /** First byte. */
   readonly first?: number;
-  /** Last byte. */
   readonly last?: number;
-  /** Size of the whole file in bytes. */
   readonly size?: number;
 }
 
@@ -38,7 +35,6 @@ export function urlBelow(base: URL, parts: readonly string[]): URL {
 export interface RequestOptions {
   /** A part of it; the whole unless given. */
   readonly range?: ByteRange | undefined;
-  /** Stops it. */
   readonly signal?: AbortSignal | undefined;
   /** What fetches; the global function unless given. */
   readonly fetch?: Fetch | undefined;

@@ -14,7 +14,6 @@ export interface Clock {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The clock of the machine. */
 export const CLOCK: Clock = {
   now: () => performance.now(),
   sleep: (milliseconds, signal) =>
@@ -54,7 +53,6 @@ export interface RetryOptions {
   readonly reached?: () => number;
   /** Told why, and after how many seconds it tries again. */
   readonly onRetry?: (text: string) => void;
-  /** Stops trying. */
   readonly signal?: AbortSignal | undefined;
 }
 
