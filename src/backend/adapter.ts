@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A WebGPU adapter, as far as we ask about it. */
+/** The facts about a WebGPU adapter that matter here. */
 export interface AdapterFacts {
   /** Vendor, device and description, as the runtime reports them. */
   readonly name: string;
@@ -38,8 +38,8 @@ export async function findAdapter(): Promise<AdapterFacts | undefined> {
  * right.
  *
  * onnxruntime-web 1.30 computes attention with subgroups where the device has them. With four lanes
- * (SwiftShader has no more) its results are wrong from 32 tokens on; without subgroups it takes another
- * way, which is right. Apple's adapters promise four lanes at least, and take that way anyhow.
+ * (SwiftShader has no more) its results are wrong from 32 tokens on; without subgroups it takes another,
+ * correct path. Apple's adapters guarantee no more than four lanes, so they take that path too.
  */
 export async function openPlainDevice(): Promise<GPUDevice | undefined> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();

@@ -17,7 +17,7 @@ export interface HostNumbers {
   readonly data: Float32Array | Uint16Array | Uint8Array;
 }
 
-/** Numbers on the device. Who makes a value disposes of it. */
+/** Numbers on the device; the creator of a value disposes of it. */
 export interface Value {
   readonly dims: readonly number[];
   readonly byteLength: number;
@@ -25,7 +25,7 @@ export interface Value {
   dispose(): void;
 }
 
-/** A loaded graph, nothing else. */
+/** A loaded graph. */
 export interface Session {
   readonly name: string;
   /**
@@ -42,7 +42,7 @@ export interface Session {
 }
 
 export interface LoadOptions {
-  /** Whether a session keeps memory for its next run, where it can: `freed` for few runs on much memory. */
+  /** Whether a session keeps memory for its next run, where it can; `freed` suits few runs with large values. */
   readonly memory?: "kept" | "freed";
 }
 

@@ -17,7 +17,7 @@ export interface SessionHost {
   readonly provider: OrtProvider;
   /** Counts a tensor of the runtime as alive. */
   adopt(native: OrtTensor): Value;
-  /** The runtime's tensor of a value that is alive and the backend's. */
+  /** The runtime's tensor of a value that is alive and belongs to the backend. */
   native(value: Value, verb: string): OrtTensor;
 }
 

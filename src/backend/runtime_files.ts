@@ -23,7 +23,7 @@ export function canSuspend(): boolean {
   return "Suspending" in WebAssembly;
 }
 
-/** Tells the runtime, before it loads, where its files are. */
+/** Sets, before the runtime loads, where its files are. */
 export function useRuntimeFiles(
   flags: { wasmPaths?: unknown; wasmBinary?: ArrayBufferLike | Uint8Array },
   files: RuntimeFiles | undefined,

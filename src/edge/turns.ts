@@ -14,7 +14,7 @@ export interface TurnOptions {
   readonly seconds: number;
 }
 
-/** What came of waiting: a turn, which must be ended, or why there is none. */
+/** The result of waiting: a turn, which must be ended, or why there is none. */
 export type Turn =
   | { readonly kind: "turn"; readonly end: () => void }
   | { readonly kind: "full" }

@@ -35,9 +35,9 @@ export interface WorkerEnv {
   readonly API_KEYS?: string;
 }
 
-/** A request's life. */
+/** The lifetime of a request. */
 export interface WorkerContext {
-  /** Keeps it from ending with its answer. */
+  /** Keeps the request alive after its answer. */
   waitUntil(promise: Promise<unknown>): void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a diffusion transformer is made of, as far as an engine must know: an embedding, modules in
+ * The parts of a diffusion transformer that an engine must know: an embedding, modules in
  * execution order, a head, and conditioning that is known before the first step.
  *
  * A *module* is the unit of reuse: a costly `branch` whose result, the *feature*, is merged into the
@@ -14,7 +14,7 @@ import type { Dim, GraphBuilder, Node } from "../onnx/graph.ts";
 /** The residual streams between modules, by name. */
 export type Streams = Readonly<Record<string, Node>>;
 
-/** A stream as it crosses the border of a graph. */
+/** A stream as an input or output of a graph. */
 export interface StreamShape {
   readonly name: string;
   /** Its shape; `"N"` is the batch, other names are the {@link Transformer.sizes}. */

@@ -29,7 +29,7 @@ interface QuantizedRows {
 }
 
 /**
- * Layers in 8 bits: W8A8, weights with a scale for each output, activations with one for each token, so that
+ * Layers in 8 bits (W8A8): weights with a scale for each output, activations with one for each token, so that
  * a row's result does not depend on its neighbours. Layers with the same input share its rounding.
  */
 export function byteLowering(type: ByteType): LinearLowering {

@@ -19,7 +19,7 @@ export interface PlanModel {
   readonly fingerprint: string;
 }
 
-/** What a plan is about to be used for. */
+/** The model and run that a plan is used for. */
 export interface PlanTarget extends PlanModel, PlanContext {
   readonly sampler: string;
   /** Times at which the sampler calls the model, noisiest first. */

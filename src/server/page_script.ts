@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "09d8c4b122e03120038bf27b31503c34ecc3cbea70355d9c86979a50b13614df";
+export const PAGE_SCRIPT_SOURCES = "019b138d11dd3aeb54f5c0eb814b73a6322ecbfbb35bcbf12804575fab0d9e48";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

@@ -91,8 +91,8 @@ export function dequantize({ bits, dims: [out, width], values, scales }: Quantiz
 
 /**
  * What rounding adds to a layer's result, relative to it, for uncorrelated inputs that all have the same share
- * in it: the root of the mean over inputs of ‖w − ŵ‖² ÷ ‖w‖², w an input's weights. Were inputs weighted by
- * their size, one giant would hide that all others were lost.
+ * in it: the root of the mean over inputs of ‖w − ŵ‖² ÷ ‖w‖², w an input's weights. If inputs were weighted
+ * by size, one very large one would hide that all others were lost.
  */
 export function roundingError(
   { dims: [, width = 0], data }: Tensor,

@@ -8,7 +8,7 @@ import { openLocalRenderer } from "./local_renderer.ts";
 import { packError, type Port, type Reply, type Request } from "./messages.ts";
 import type { Renderer } from "./renderer.ts";
 
-/** Serves a renderer to the other end of a port; the port is this one's alone. */
+/** Serves a renderer to the other end of a port, which must have no other user. */
 export function serveRenderer(port: Port): void {
   const host = new Host(port);
   port.addEventListener("message", (event) => {

@@ -1,5 +1,5 @@
 /**
- * A renderer on this thread: runs yield to events in between, but each blocks until it is over.
+ * A renderer on this thread: events are processed between graphs, but each graph blocks until it is done.
  *
  * @module
  */

@@ -41,7 +41,7 @@ export type Reply =
   | { readonly kind: "done"; readonly id: number; readonly value: undefined }
   | { readonly kind: "failed"; readonly id: number; readonly error: SentError };
 
-/** An error on its way between threads: cloning would lose our classes. */
+/** An error as sent between threads, since cloning would lose its class. */
 export interface SentError {
   readonly name: string;
   readonly message: string;

@@ -10,7 +10,7 @@ import type { BeginOptions, BlobStore, PartialBlob } from "./blob_store.ts";
 import { abortable } from "./retry.ts";
 import { type ByteRange, checkRange } from "../source.ts";
 
-export interface Shelf {
+export interface ValueStore {
   /** For messages. */
   readonly name: string;
   /** A value; `undefined` when there is none. */
@@ -45,11 +45,11 @@ export async function openCacheStore(name: string, onFull: () => void): Promise<
   const cache = await globalThis.caches?.open(name).catch(() => undefined);
   return cache === undefined
     ? openMemoryStore()
-    : openChunkStore(spilling(cacheShelf(cache), onFull));
+    : openChunkStore(spilling(cacheValues(cache), onFull));
 }
 
 /** Of a cache: values under URLs that no server has. */
-export function cacheShelf(cache: Cache): Shelf {
+export function cacheValues(cache: Cache): ValueStore {
   const urlOf = (name: string): string =>
     `https://blobs.invalid/${name.split("/").map(encodeURIComponent).join("/")}`;
   return {
@@ -63,20 +63,20 @@ export function cacheShelf(cache: Cache): Shelf {
   };
 }
 
-/** A shelf that goes on in memory when there is no room on the one given. */
-export function spilling(shelf: Shelf, onFull: () => void): Shelf {
+/** A value store that continues in memory when the given one is full. */
+export function spilling(values: ValueStore, onFull: () => void): ValueStore {
   const spilled = new Map<string, Uint8Array>();
   let full = false;
   return {
-    name: shelf.name,
-    get: async (name) => spilled.get(name) ?? await shelf.get(name),
+    name: values.name,
+    get: async (name) => spilled.get(name) ?? await values.get(name),
     drop: async (name) => {
       spilled.delete(name);
-      await shelf.drop(name);
+      await values.drop(name);
     },
     put: async (name, bytes) => {
       try {
-        if (!full) return await shelf.put(name, bytes);
+        if (!full) return await values.put(name, bytes);
       } catch (error) {
         if (!(error instanceof Error)) throw error; // QuotaExceededError, or whatever a browser calls it
         full = true;
@@ -87,9 +87,9 @@ export function spilling(shelf: Shelf, onFull: () => void): Shelf {
   };
 }
 
-/** A blob store on a shelf. */
-export function openChunkStore(shelf: Shelf): BlobStore {
-  return new ChunkStore(shelf);
+/** A blob store that keeps chunks as values. */
+export function openChunkStore(values: ValueStore): BlobStore {
+  return new ChunkStore(values);
 }
 
 class ChunkStore implements BlobStore {
@@ -98,8 +98,8 @@ class ChunkStore implements BlobStore {
   /** The chunk that was read last: blocks are smaller than chunks, and read in a row. */
   #recent: { readonly name: string; readonly bytes: Uint8Array } | undefined;
 
-  constructor(readonly shelf: Shelf) {
-    this.name = shelf.name;
+  constructor(readonly values: ValueStore) {
+    this.name = values.name;
   }
 
   async size(key: string): Promise<number | undefined> {
@@ -119,7 +119,7 @@ class ChunkStore implements BlobStore {
       const chunk = await this.#chunk(`${key}/${index}`);
       const part = chunk?.subarray(from, from + length - done) ?? new Uint8Array();
       if (part.length === 0) { // browsers evict what they like: it comes again next time
-        await this.shelf.drop(`${key}/whole`);
+        await this.values.drop(`${key}/whole`);
         lost(key, this.name);
       }
       bytes.set(part, done);
@@ -133,7 +133,7 @@ class ChunkStore implements BlobStore {
     this.#recent = undefined; // it may be written again
     try {
       if (await this.size(key) === options.size) return unlock();
-      return await PartialChunks.open(this.shelf, { key, unlock });
+      return await PartialChunks.open(this.values, { key, unlock });
     } catch (error) {
       unlock();
       throw error;
@@ -141,12 +141,12 @@ class ChunkStore implements BlobStore {
   }
 
   async readText(path: string): Promise<string | undefined> {
-    const bytes = await this.shelf.get(path);
+    const bytes = await this.values.get(path);
     return bytes && new TextDecoder().decode(bytes);
   }
 
   async writeText(path: string, text: string): Promise<void> {
-    await this.shelf.put(path, new TextEncoder().encode(text));
+    await this.values.put(path, new TextEncoder().encode(text));
   }
 
   close(): Promise<void> {
@@ -155,7 +155,7 @@ class ChunkStore implements BlobStore {
 
   async #chunk(name: string): Promise<Uint8Array | undefined> {
     if (this.#recent?.name === name) return this.#recent.bytes;
-    const bytes = await this.shelf.get(name);
+    const bytes = await this.values.get(name);
     this.#recent = bytes && { name, bytes };
     return bytes;
   }
@@ -208,13 +208,13 @@ class PartialChunks implements PartialBlob {
   #last = new Uint8Array(CHUNK_BYTES);
   #filled = 0;
 
-  private constructor(readonly shelf: Shelf, readonly options: PartialOptions) {}
+  private constructor(readonly values: ValueStore, readonly options: PartialOptions) {}
 
   /** With the whole chunks that an earlier try left, in a row from the first. */
-  static async open(shelf: Shelf, options: PartialOptions): Promise<PartialChunks> {
-    const partial = new PartialChunks(shelf, options);
-    await shelf.drop(`${options.key}/whole`); // of another size
-    while ((await shelf.get(partial.#name(partial.#chunks)))?.length === CHUNK_BYTES) {
+  static async open(values: ValueStore, options: PartialOptions): Promise<PartialChunks> {
+    const partial = new PartialChunks(values, options);
+    await values.drop(`${options.key}/whole`); // of another size
+    while ((await values.get(partial.#name(partial.#chunks)))?.length === CHUNK_BYTES) {
       partial.#chunks++;
     }
     return partial;
@@ -227,7 +227,7 @@ class PartialChunks implements PartialBlob {
   async *content(signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let i = 0; i < this.#chunks; i++) {
       signal?.throwIfAborted();
-      yield await this.shelf.get(this.#name(i)) ?? lost(this.options.key, this.shelf.name);
+      yield await this.values.get(this.#name(i)) ?? lost(this.options.key, this.values.name);
     }
     yield this.#last.subarray(0, this.#filled);
   }
@@ -243,14 +243,14 @@ class PartialChunks implements PartialBlob {
   }
 
   async restart(): Promise<void> {
-    for (; this.#chunks > 0; this.#chunks--) await this.shelf.drop(this.#name(this.#chunks - 1));
+    for (; this.#chunks > 0; this.#chunks--) await this.values.drop(this.#name(this.#chunks - 1));
     this.#filled = 0;
   }
 
   async commit(): Promise<void> {
     const size = this.length;
     if (this.#filled > 0) await this.#flush();
-    await this.shelf.put(`${this.options.key}/whole`, new TextEncoder().encode(`${size}`));
+    await this.values.put(`${this.options.key}/whole`, new TextEncoder().encode(`${size}`));
     this.options.unlock();
   }
 
@@ -265,7 +265,7 @@ class PartialChunks implements PartialBlob {
   }
 
   async #flush(): Promise<void> {
-    await this.shelf.put(this.#name(this.#chunks), this.#last.slice(0, this.#filled));
+    await this.values.put(this.#name(this.#chunks), this.#last.slice(0, this.#filled));
     this.#chunks++;
     this.#filled = 0;
   }

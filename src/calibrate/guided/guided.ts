@@ -1,5 +1,5 @@
 /**
- * Mode `guided`, our default: reuse until the error that inference would make has added up.
+ * Mode `guided`, the default: reuse until the accumulated error of inference reaches a threshold.
  *
  * The error of loading, at step k, what was computed at step h is measured: the drift of
  * {@linkcode recordDrift}, where h is the very step that the choices made so far leave there. A threshold on

@@ -10,7 +10,7 @@
 /** Rates of one kind of feature: `rates[step][column]`; one column for the step feature. */
 export type Rates = readonly Float32Array[];
 
-/** What a trajectory remembers between steps. */
+/** What is kept of a trajectory between steps. */
 export interface RateState {
   readonly seen: number;
   /** Distance between the reference feature and the one before it; absent before two were seen. */
@@ -19,7 +19,7 @@ export interface RateState {
   readonly held: boolean;
 }
 
-/** What one more feature changes. */
+/** The effect of one more feature. */
 export interface RateUpdate {
   /** The state to pass to the next call. */
   readonly state: RateState;

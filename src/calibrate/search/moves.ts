@@ -16,7 +16,7 @@ export interface Move {
   readonly rows: readonly Row[];
 }
 
-/** What a change is worth, before it is measured. */
+/** The estimated value of a change, before it is measured. */
 export interface Prospects {
   /** Price of a row in multiply-accumulates. */
   readonly price: (row: Row) => number;

@@ -30,7 +30,7 @@ export interface RunNeeds {
   readonly features: number;
 }
 
-/** What one backend takes, in bytes. */
+/** Bytes that a run takes on one backend. */
 export interface BackendMemory {
   /** Which. */
   readonly name: BackendName;

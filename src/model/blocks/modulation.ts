@@ -48,7 +48,7 @@ function rowsOf(parts: readonly ModulationPart[]): number {
   return parts.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-/** What a gated module is, besides its inner layers. */
+/** The parts of a gated module besides its inner layers. */
 export interface GatedModule extends Pick<Module, "name" | "macs"> {
   /** Such as `attn`. */
   readonly kind: string;

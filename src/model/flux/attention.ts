@@ -1,5 +1,5 @@
 /**
- * What the attention of FLUX has in both kinds of blocks: queries and keys that are rotated.
+ * Attention as both kinds of FLUX blocks have it: queries and keys are rotated by position.
  *
  * @module
  */

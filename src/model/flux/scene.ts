@@ -15,7 +15,7 @@ import type { Conditions, Scene, SceneRequest } from "../scene.ts";
 
 /** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
 export const DEFAULT_GRID = [64, 64] as const;
-/** Text tokens that costs assume where no text is at hand. */
+/** Text tokens that costs assume where there is no text. */
 const DEFAULT_TEXT_TOKENS = 512;
 
 /**

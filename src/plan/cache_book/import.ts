@@ -10,7 +10,7 @@ import { evenRow, reuseRow, STATE_ROWS } from "../row.ts";
 import { checkLoads } from "../liveness.ts";
 
 /**
- * Makes an unbound plan of a published cache book, recognised by its content.
+ * Makes an unbound plan from a published cache book, whose layout is recognised by its content.
  *
  * Module cells of steps that are reused as a whole are bookkeeping and are ignored; FLUX joint
  * attention is reused only where both of its masks say so; Wan's rows hold for both of its calls.

@@ -28,7 +28,7 @@ export interface HeatRow {
 /** What to make a table of. */
 export interface HeatMapOptions {
   readonly slot: number;
-  /** With more modules than this, the modules of one kind share a row. */
+  /** With more modules than this, all modules of a kind share a row. */
   readonly mostRows: number;
 }
 

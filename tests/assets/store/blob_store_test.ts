@@ -2,13 +2,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import type { BlobStore, PartialBlob } from "../../../src/assets/store/blob_store.ts";
 import {
-  cacheShelf,
+  cacheValues,
   CHUNK_BYTES,
   openCacheStore,
   openChunkStore,
   openMemoryStore,
-  type Shelf,
   spilling,
+  type ValueStore,
 } from "../../../src/assets/store/chunk_store.ts";
 import { openDiskStore } from "../../../src/assets/store/disk_store.ts";
 import { AssetError } from "../../../src/errors.ts";
@@ -167,17 +167,17 @@ suite("Cache API", async (run) => {
   const name = `test ${crypto.randomUUID()}`;
   const cache = await caches.open(name);
   try {
-    await run(openChunkStore(cacheShelf(cache)), () => openChunkStore(cacheShelf(cache)));
+    await run(openChunkStore(cacheValues(cache)), () => openChunkStore(cacheValues(cache)));
   } finally {
     await caches.delete(name);
   }
 });
 
-/** A shelf with room for so many values. */
-function smallShelf(room: number): Shelf & { readonly values: Map<string, Uint8Array> } {
+/** A value store with room for so many values. */
+function smallStore(room: number): ValueStore & { readonly values: Map<string, Uint8Array> } {
   const values = new Map<string, Uint8Array>();
   return {
-    name: "a small shelf",
+    name: "a small store",
     values,
     get: (name) => Promise.resolve(values.get(name)),
     drop: (name) => Promise.resolve(void values.delete(name)),
@@ -192,20 +192,20 @@ function smallShelf(room: number): Shelf & { readonly values: Map<string, Uint8A
 }
 
 suite("full", async (run) => {
-  const store = openChunkStore(spilling(smallShelf(1), () => {}));
+  const store = openChunkStore(spilling(smallStore(1), () => {}));
   await run(store, () => store);
 });
 
-Deno.test("spilling() says once that there is no room, and the shelf trusts nothing half kept", async () => {
+Deno.test("spilling() says once that there is no room, and the store trusts nothing half kept", async () => {
   let told = 0;
-  const shelf = smallShelf(1);
-  const store = openChunkStore(spilling(shelf, () => void told++));
+  const small = smallStore(1);
+  const store = openChunkStore(spilling(small, () => void told++));
   const partial = await begin(store);
   await partial.append(BYTES);
   await partial.commit();
   assertEquals(await store.read(KEY, { offset: 0, length: BYTES.length }), BYTES);
-  assertEquals([told, shelf.values.size], [1, 1]);
-  assertEquals(await openChunkStore(shelf).size(KEY), undefined); // the next visit begins again
+  assertEquals([told, small.values.size], [1, 1]);
+  assertEquals(await openChunkStore(small).size(KEY), undefined); // the next visit begins again
 });
 
 Deno.test("openCacheStore() names a chunk that the browser evicted", async () => {
@@ -215,7 +215,7 @@ Deno.test("openCacheStore() names a chunk that the browser evicted", async () =>
     const partial = await begin(store);
     await partial.append(BYTES);
     await partial.commit();
-    await cacheShelf(await caches.open(name)).drop(`${KEY}/1`);
+    await cacheValues(await caches.open(name)).drop(`${KEY}/1`);
     const read = (): Promise<Uint8Array> => store.read(KEY, { offset: 0, length: BYTES.length });
     await assertRejects(read, AssetError, "all of its chunks must be there");
     assertEquals(await store.size(KEY), undefined); // so that it comes again
