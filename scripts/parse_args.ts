@@ -1,7 +1,5 @@
 /**
  * The options of scripts: `--help` lists them, and what is wrong is said in one line.
- *
- * @module
  */
 
 import { parseArgs as parse, type ParseArgsConfig } from "node:util";

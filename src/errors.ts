@@ -1,8 +1,6 @@
 /**
  * The errors that callers catch. Every message has one grammar:
  * `Cannot <verb> <thing>: <what> must be <wanted>: current value is <value>`.
- *
- * @module
  */
 
 /** Bytes from outside (weights, model.json, PNG, URL) are not what they claim to be, or cannot be read. */

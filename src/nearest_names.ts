@@ -1,7 +1,5 @@
 /**
  * What a misspelt name may have meant: said in the same words for classes, plans and models.
- *
- * @module
  */
 
 import { distance } from "npm:fastest-levenshtein@1.0.16";

@@ -5,8 +5,6 @@
  *
  *     git worktree add ../before 1d4284f
  *     deno task bench:against --other ../before --rounds 15
- *
- * @module
  */
 
 import { parseArgs } from "../parse_args.ts";

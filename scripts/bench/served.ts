@@ -1,7 +1,5 @@
 /**
  * A server in a process of its own, for scripts that press on it.
- *
- * @module
  */
 
 /** A running server. */

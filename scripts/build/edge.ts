@@ -4,8 +4,6 @@
  *
  * Run: `deno task build:edge [folder] [entry]`, from the root; the entry is a module of your own, such as
  * `examples/cloudflare/worker.js`. Exits with 1 when something is larger than the host takes.
- *
- * @module
  */
 
 import { gzipSync } from "node:zlib";

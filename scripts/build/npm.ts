@@ -2,8 +2,6 @@
  * Builds the package for npm into `dist/`: what `deno pack` makes of the sources, with a command for Node.
  *
  * Run: `deno task build:npm [folder URL]`; then `npm install` or `npm publish` the file that it names.
- *
- * @module
  */
 
 import { findImports } from "../check/scan_source.ts";

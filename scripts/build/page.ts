@@ -8,8 +8,6 @@
  * edge workers, and for `deno publish --dry-run` in a clean clone. A test fails when it is older than its sources.
  *
  * Deno's own bundler is used: esbuild, which is behind it, would be one more dependency for the same bytes.
- *
- * @module
  */
 
 import { createHash } from "node:crypto";

@@ -1,7 +1,5 @@
 /**
  * The files of onnxruntime-web that its modules load, which a bundle lacks.
- *
- * @module
  */
 
 /** Where one of them is, by its name in the package. */

@@ -1,7 +1,5 @@
 /**
  * The parts of deno.json that our checks ask for.
- *
- * @module
  */
 
 import { z } from "zod";

@@ -3,8 +3,6 @@
  *
  * `deno doc --lint` calls a type of an npm package private, which no declaration of ours can mend: a
  * server that returns a `Hono` app says so. Those faults are left out, all others count.
- *
- * @module
  */
 
 import { readDenoConfig } from "./deno_config.ts";

@@ -3,8 +3,6 @@
  * documents point to what is there. CONTRIBUTING.md gives the reasons.
  *
  * Run: `deno task floors`. Prints one line per fault and exits with 1, else says that floors hold.
- *
- * @module
  */
 
 import { findImports, findInCode, type Import } from "./scan_source.ts";

@@ -1,7 +1,5 @@
 /**
  * What documents and comments point to must be there: files, folders, tasks.
- *
- * @module
  */
 
 import { resolvePath } from "./floors.ts";

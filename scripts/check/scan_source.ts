@@ -4,8 +4,6 @@
  * A scanner of its own, because the alternatives cost more than they give: the `typescript` package is 23 MB for one
  * question, and `deno info --json` needs run permission and resolves the whole graph, npm packages included.
  * It knows comments, strings, templates and regular expressions; that is all that can hide or fake an import.
- *
- * @module
  */
 
 /** One `import`, `export … from` or literal `import(…)`. */

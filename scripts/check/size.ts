@@ -2,8 +2,6 @@
  * Checks that what `deno publish` would upload stays small: weights travel with the package.
  *
  * Run: `deno run --allow-read scripts/check/size.ts`. Prints a table of the largest files; exits with 1 over the limit.
- *
- * @module
  */
 
 import { readDenoConfig } from "./deno_config.ts";

@@ -1,8 +1,6 @@
 /**
  * What the shape of published files says without reading them: circles of imports, and functions that no
  * screen holds.
- *
- * @module
  */
 
 import { maskSource } from "./scan_source.ts";

@@ -3,8 +3,6 @@
  *
  *     deno task test
  *     deno task test tests/plan tests/cli/options_test.ts --filter=parse
- *
- * @module
  */
 
 /** Where tests are: the code in documents and in comments too. */

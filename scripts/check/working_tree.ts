@@ -1,7 +1,5 @@
 /**
  * The files of the repository as a person sees them: what .gitignore names is left out, and `.git` itself.
- *
- * @module
  */
 
 /** A file below the root. */

@@ -2,8 +2,6 @@
  * Writes `models/fashion-dit/model.json`: facts, the sha256 of every tensor, the fingerprint.
  *
  * Run: `deno run --allow-read --allow-write scripts/make/manifest.ts`
- *
- * @module
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";

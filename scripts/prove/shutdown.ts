@@ -4,8 +4,6 @@
  *
  * Run: `deno task prove:shutdown [COUNT]` (50 of each unless given). Prints a table, and exits with 1 when one
  * did not end well. The last table is in README.md beside this file.
- *
- * @module
  */
 
 import type { BackendName } from "../../src/backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * The identity of a model: what it computes, not how its file is packed.
- *
- * @module
  */
 
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";

@@ -1,7 +1,5 @@
 /**
  * JSON from outside: bytes to a value, and a value to a type of ours, with one-line errors.
- *
- * @module
  */
 
 import type { z } from "npm:zod@4.6.7";

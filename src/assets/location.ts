@@ -1,7 +1,5 @@
 /**
  * Where models are: paths, URLs, hubs, memory.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * `model.json`: what a model that we ship says of itself.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

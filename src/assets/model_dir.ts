@@ -4,8 +4,6 @@
  * Three layouts: `model.json` + `weights.safetensors`, as we ship models; an official state dict, a file of
  * safetensors or PyTorch's (or shards with their index), with an optional `config.json` beside it; or a
  * diffusers pipeline, `model_index.json` above `transformer/`, `scheduler/` and `vae/`.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * Finds a model's files: all that it needs is known before any of its weights are read.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

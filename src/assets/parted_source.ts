@@ -3,8 +3,6 @@
  * such as the static assets of a worker. One part is held at a time.
  *
  * `parts.json` beside them says how they were cut, see {@link PartsIndex}.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -1,7 +1,5 @@
 /**
  * `model_index.json`: what a diffusers pipeline directory says of its parts.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

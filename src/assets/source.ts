@@ -1,8 +1,6 @@
 /**
  * Where bytes come from: a directory on disk, or files held in memory (for a URL see
  * `url_source.ts`). Ranges are read as they are needed; nothing is read whole because it was opened.
- *
- * @module
  */
 
 import type { FileHandle } from "node:fs/promises";

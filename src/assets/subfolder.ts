@@ -1,7 +1,5 @@
 /**
  * A folder of a source, as a source of its own.
- *
- * @module
  */
 
 import { checkedPath, type Source } from "./source.ts";

@@ -3,8 +3,6 @@
  *
  * The first request for a file asks for its head. The answer tells the size and whether the server
  * honours ranges, and is kept: small files and headers cost one request.
- *
- * @module
  */
 
 import { joinBytes } from "../tensor/bytes.ts";

@@ -1,7 +1,5 @@
 /**
  * Which files have a model's weights, told by their names: the same when it is opened and when it is fetched.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

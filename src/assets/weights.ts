@@ -1,7 +1,5 @@
 /**
  * The weights of a model as its builder sees them: names, shapes, numbers on demand.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

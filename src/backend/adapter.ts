@@ -1,7 +1,5 @@
 /**
  * The WebGPU adapter of this machine, asked for without loading a runtime.
- *
- * @module
  */
 
 /** The facts about a WebGPU adapter that matter here. */

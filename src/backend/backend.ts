@@ -1,7 +1,5 @@
 /**
  * What an execution provider offers: load a graph, run it, move numbers to and from the device.
- *
- * @module
  */
 
 import type { OnnxModel } from "../onnx/model_proto.ts";

@@ -4,8 +4,6 @@
  * workerd compiles no WebAssembly from bytes: it has only the modules that were deployed with the script.
  * onnxruntime-web 1.30 takes none, so while it initialises, what it would compile is replaced by the
  * module that is already there.
- *
- * @module
  */
 
 /** Any bytes: with some, the runtime uses its embedded loader and looks for no file. */

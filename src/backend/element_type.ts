@@ -1,7 +1,5 @@
 /**
  * Types of the elements that are uploaded, in the runtime's words.
- *
- * @module
  */
 
 import { ELEMENT_BYTES } from "../onnx/graph.ts";

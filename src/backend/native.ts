@@ -2,8 +2,6 @@
  * The `native` provider: onnxruntime-node on the CPU, where a local `node_modules` has it.
  *
  * It is optional and never downloaded: it is looked for, and only then loaded.
- *
- * @module
  */
 
 import { BackendError } from "../errors.ts";

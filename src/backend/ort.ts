@@ -1,7 +1,5 @@
 /**
  * A backend over any build of ONNX Runtime for JavaScript: onnxruntime-web or onnxruntime-node.
- *
- * @module
  */
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";

@@ -1,7 +1,5 @@
 /**
  * What a backend over ONNX Runtime is made of: the runtime's module, and what differs between providers.
- *
- * @module
  */
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";

@@ -1,7 +1,5 @@
 /**
  * A session of ONNX Runtime as one of ours.
- *
- * @module
  */
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";

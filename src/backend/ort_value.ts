@@ -1,7 +1,5 @@
 /**
  * A tensor of ONNX Runtime as a value of ours.
- *
- * @module
  */
 
 import type { Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";

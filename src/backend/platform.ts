@@ -1,7 +1,5 @@
 /**
  * The runtime that this code runs in.
- *
- * @module
  */
 
 /** JavaScript runtimes that load ONNX Runtime in different ways. */

@@ -3,8 +3,6 @@
  *
  * Overlapping `create` and `run` calls on WebGPU hang without an error (onnxruntime-web 1.30), whatever
  * session they belong to; so there is one queue for the process, the only global state of this library.
- *
- * @module
  */
 
 let last: Promise<unknown> = Promise.resolve();

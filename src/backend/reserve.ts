@@ -4,8 +4,6 @@
  * In Deno, a pthread of onnxruntime-web 1.30 traps when the shared memory grows under it, and the run
  * that waits for it spins for ever. So the memory is made at its full size while the runtime
  * initialises (untouched pages cost no RAM), and growing later is an error instead of a hang.
- *
- * @module
  */
 
 /** The most that can be reserved: 65,536 pages throw. */

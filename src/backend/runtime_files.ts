@@ -1,7 +1,5 @@
 /**
  * Where a browser finds onnxruntime-web's own files, which a bundle does not contain.
- *
- * @module
  */
 
 /** The runtime's `.mjs` and `.wasm` files; their names are those of the package. */

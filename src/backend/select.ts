@@ -1,7 +1,5 @@
 /**
  * Choosing a provider.
- *
- * @module
  */
 
 import { findAdapter } from "./adapter.ts";

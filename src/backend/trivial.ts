@@ -1,7 +1,5 @@
 /**
  * The first session of a process, with which a runtime makes its memory, threads and device.
- *
- * @module
  */
 
 import type { InferenceSession } from "npm:onnxruntime-common@1.30.0";

@@ -1,7 +1,5 @@
 /**
  * The `wasm` provider: onnxruntime-web on the CPU, everywhere WebAssembly SIMD runs.
- *
- * @module
  */
 
 import { BackendError } from "../errors.ts";

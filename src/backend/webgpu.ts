@@ -1,7 +1,5 @@
 /**
  * The `webgpu` provider: onnxruntime-web on the GPU; values stay in GPU buffers.
- *
- * @module
  */
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";

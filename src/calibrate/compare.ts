@@ -1,7 +1,5 @@
 /**
  * A plan against full computation: the same pictures both ways, in turn, timed and compared.
- *
- * @module
  */
 
 import type { Generated } from "../engine/generated.ts";

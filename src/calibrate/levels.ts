@@ -1,7 +1,5 @@
 /**
  * Quantile levels of a calibration: checked against the kinds of a model, and written into plans.
- *
- * @module
  */
 
 import type { Transformer } from "../model/module_graph.ts";

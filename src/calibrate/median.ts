@@ -1,7 +1,5 @@
 /**
  * The median.
- *
- * @module
  */
 
 /** The middle value of at least one; the mean of the two middle ones of an even count. */

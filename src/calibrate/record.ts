@@ -3,8 +3,6 @@
  *
  * Only the current step's features are held; a caller that compares them with earlier ones keeps those: one
  * for each trajectory is enough, so at most two features of a module are held at a time.
- *
- * @module
  */
 
 import { FeatureCache } from "../engine/feature_cache.ts";

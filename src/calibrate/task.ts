@@ -1,7 +1,5 @@
 /**
  * The input of every mode of calibration, and the plan that is made of its choice.
- *
- * @module
  */
 
 import type { Engine } from "../engine/engine.ts";

@@ -1,8 +1,6 @@
 /**
  * Which levels of mode `guided` give the best pictures at a wanted speed-up: drift is recorded on the first half
  * of the conditions, plans are measured on the other half.
- *
- * @module
  */
 
 import { modelCost } from "../engine/plan_facts.ts";

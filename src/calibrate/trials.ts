@@ -1,7 +1,5 @@
 /**
  * Trial runs: the same conditions with different steps, each compared with the full run.
- *
- * @module
  */
 
 import type { Executor } from "../engine/executor.ts";

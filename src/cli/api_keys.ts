@@ -1,7 +1,5 @@
 /**
  * The keys that clients of the server must show.
- *
- * @module
  */
 
 import process from "node:process";

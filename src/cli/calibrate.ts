@@ -1,7 +1,5 @@
 /**
  * `calibrate`: records full runs of a model and writes the plan that they give.
- *
- * @module
  */
 
 import { basename } from "node:path";

@@ -1,7 +1,5 @@
 /**
  * The options of `calibrate`.
- *
- * @module
  */
 
 import { CALIBRATION_MODES, type ModeName, type ModeOption, TAKEN_BY } from "../calibrate/mod.ts";

@@ -1,7 +1,5 @@
 /**
  * The commands that there are.
- *
- * @module
  */
 
 import { calibrate } from "./calibrate.ts";

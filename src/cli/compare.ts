@@ -1,7 +1,5 @@
 /**
  * `compare`: what a plan saves and what it costs in accuracy, measured against full computation.
- *
- * @module
  */
 
 import { seededConditions, sliceConditions } from "../calibrate/task.ts";

@@ -1,7 +1,5 @@
 /**
  * The options of `compare`.
- *
- * @module
  */
 
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";

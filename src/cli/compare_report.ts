@@ -1,7 +1,5 @@
 /**
  * What a finished `compare` tells.
- *
- * @module
  */
 
 import { cpus } from "node:os";

@@ -1,7 +1,5 @@
 /**
  * Noise and labels from a file, instead of a seed.
- *
- * @module
  */
 
 import { basename, dirname } from "node:path";

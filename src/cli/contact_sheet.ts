@@ -1,7 +1,5 @@
 /**
  * Pictures of two ways of making them, side by side.
- *
- * @module
  */
 
 import { fullestColumns, type Picture, tileGrid, toPictures } from "../image/picture.ts";

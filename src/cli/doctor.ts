@@ -1,7 +1,5 @@
 /**
  * `doctor`: what this machine offers, and what `--backend auto` would choose here.
- *
- * @module
  */
 
 import { totalmem } from "node:os";

@@ -1,7 +1,5 @@
 /**
  * Progress of downloads on a terminal: one redrawn line per file on a TTY, a few plain lines elsewhere.
- *
- * @module
  */
 
 import type { DownloadEvent, DownloadProgress } from "../assets/hub/download_meter.ts";

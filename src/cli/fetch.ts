@@ -1,7 +1,5 @@
 /**
  * `fetch`: a model from a hub or a URL into the cache, for later use without a network or permission to write.
- *
- * @module
  */
 
 import process from "node:process";

@@ -1,7 +1,5 @@
 /**
  * Files that a command reads and writes whole.
- *
- * @module
  */
 
 import { Buffer } from "node:buffer";

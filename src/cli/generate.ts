@@ -1,7 +1,5 @@
 /**
  * `generate`: pictures from a model, as a PNG grid, as latents, or both.
- *
- * @module
  */
 
 import { encodeSafetensors } from "../assets/formats/safetensors_writer.ts";

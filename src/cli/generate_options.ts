@@ -1,7 +1,5 @@
 /**
  * The options of `generate`: from words to values.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * The options that every command with a model has, and the pipeline that they ask for.
- *
- * @module
  */
 
 import { type Engine, type EngineOptions, openEngine } from "../engine/engine.ts";

@@ -1,7 +1,5 @@
 /**
  * The kinds of values that options have.
- *
- * @module
  */
 
 import type { Reader } from "./options.ts";

@@ -1,7 +1,5 @@
 /**
  * A command's options as one table, from which follow its type, its parser, its usage and its errors.
- *
- * @module
  */
 
 import { nearestNames } from "../nearest_names.ts";

@@ -1,7 +1,5 @@
 /**
  * What a command says: its result on stdout; on stderr how it gets there, and warnings.
- *
- * @module
  */
 
 import process from "node:process";

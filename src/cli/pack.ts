@@ -1,7 +1,5 @@
 /**
  * `pack`: a model in fewer bytes, as a directory that opens like any other.
- *
- * @module
  */
 
 import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";

@@ -1,7 +1,5 @@
 /**
  * Models whose latents can become pictures.
- *
- * @module
  */
 
 import { decodingError } from "../engine/decode/decoding.ts";

@@ -1,7 +1,5 @@
 /**
  * `plan`: look at a plan, prove that it fits, and exchange plans with the published code.
- *
- * @module
  */
 
 import process from "node:process";

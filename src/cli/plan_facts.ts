@@ -1,7 +1,5 @@
 /**
  * What there is to say about a plan before it runs.
- *
- * @module
  */
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";

@@ -1,7 +1,5 @@
 /**
  * Plans and cache books as files that a command is given.
- *
- * @module
  */
 
 import { parsePythonJson } from "../assets/json.ts";

@@ -1,7 +1,5 @@
 /**
  * The commands of `plan` and their options.
- *
- * @module
  */
 
 import { hasFixedTimes } from "../sampler/solvers.ts";

@@ -1,7 +1,5 @@
 /**
  * What rounding did to a model's weights, in words.
- *
- * @module
  */
 
 import type { LayerPrecision } from "../engine/precision/rounded_layers.ts";

@@ -1,7 +1,5 @@
 /**
  * Progress of a sampling loop on a terminal: one redrawn line on a TTY, a few plain lines elsewhere.
- *
- * @module
  */
 
 /** Where progress is written, and by which clock it counts. */

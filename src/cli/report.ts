@@ -1,7 +1,5 @@
 /**
  * What a finished `generate` tells.
- *
- * @module
  */
 
 import process from "node:process";

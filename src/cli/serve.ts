@@ -1,7 +1,5 @@
 /**
  * `serve`: the HTTP server, until it is told to stop.
- *
- * @module
  */
 
 import { existsSync } from "node:fs";

@@ -1,7 +1,5 @@
 /**
  * The options of `serve`.
- *
- * @module
  */
 
 import { DEFAULT_LIMITS } from "../server/app_options.ts";

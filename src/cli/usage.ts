@@ -1,7 +1,5 @@
 /**
  * How a command is called, made of its table of options.
- *
- * @module
  */
 
 import { type CommandTable, dashed, hintOf, type Option } from "./options.ts";

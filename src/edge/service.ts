@@ -1,7 +1,5 @@
 /**
  * The server for Deno's and Bun's own ways of serving: configured by the environment, ended by a signal.
- *
- * @module
  */
 
 import process from "node:process";

@@ -3,8 +3,6 @@
  *
  * In an isolate, what a request began may end with that request. So no request may depend on another:
  * each waits until the one before it is done, and then generates its own pictures.
- *
- * @module
  */
 
 export interface TurnOptions {

@@ -1,7 +1,5 @@
 /**
  * The plans that come with the package, by name: `model.sampler+steps.level`.
- *
- * @module
  */
 
 import ddim25Fast from "../../plans/fashion-dit.ddim25.fast.json" with { type: "json" };

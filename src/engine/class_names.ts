@@ -1,7 +1,5 @@
 /**
  * Names of classes as people write them.
- *
- * @module
  */
 
 import { oneOf } from "../nearest_names.ts";

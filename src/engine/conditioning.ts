@@ -4,8 +4,6 @@
  * All times and labels of a run are known in advance, so the modulation of every module is computed for
  * all of them in a few batched passes instead of once per step. It is exact, and afterwards no session
  * holds those weights: in DiT they are a third of the model.
- *
- * @module
  */
 
 import type { Session } from "../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * What a run uploads or computes once and every graph of it may read: text features, rotations.
- *
- * @module
  */
 
 import type { Preparation } from "../model/module_graph.ts";

@@ -1,7 +1,5 @@
 /**
  * Device values that are disposed of as soon as nothing needs them.
- *
- * @module
  */
 
 import type { Backend, Value } from "../backend/backend.ts";

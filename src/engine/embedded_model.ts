@@ -1,7 +1,5 @@
 /**
  * The model that comes with the package.
- *
- * @module
  */
 
 /** Where the embedded model lies, relative to this module. */

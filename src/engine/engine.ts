@@ -1,7 +1,5 @@
 /**
  * A model on a backend with its sessions: what runs are made with.
- *
- * @module
  */
 
 import type { Backend } from "../backend/backend.ts";

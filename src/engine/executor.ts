@@ -6,8 +6,6 @@
  * is merged through this step's gate.
  *
  * *Source:* InvarDiff, arXiv 2512.05134.
- *
- * @module
  */
 
 import type { Weights } from "../assets/weights.ts";

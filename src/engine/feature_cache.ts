@@ -3,8 +3,6 @@
  *
  * A cache belongs to one run and is disposed of with it, so a run that was cut short leaves nothing that
  * the next one could load.
- *
- * @module
  */
 
 import type { Value } from "../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * What a finished `generate()` gives: pictures that know how they were made, latents, and the plan.
- *
- * @module
  */
 
 import { encodePng } from "../image/png.ts";

@@ -1,7 +1,5 @@
 /**
  * Loads graphs with their weights as initializers, and names the graph of each session.
- *
- * @module
  */
 
 import type { Weights } from "../assets/weights.ts";

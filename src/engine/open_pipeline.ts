@@ -1,7 +1,5 @@
 /**
  * How a library user opens a model.
- *
- * @module
  */
 
 import type { ModelLocation } from "../assets/location.ts";

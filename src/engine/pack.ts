@@ -4,8 +4,6 @@
  * A packed model opens like any other, computes the same bits as its source when that is rounded while loading,
  * and keeps its source's fingerprint, so that plans still fit. It is made in two passes, one
  * tensor at a time: the first decides how each is stored, the second writes.
- *
- * @module
  */
 
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";

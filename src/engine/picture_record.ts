@@ -1,7 +1,5 @@
 /**
  * The record of how a picture was made that its PNG holds: enough to make it again.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

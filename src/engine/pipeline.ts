@@ -1,7 +1,5 @@
 /**
  * The public interface of a pipeline.
- *
- * @module
  */
 
 import type { DownloadEvent } from "../assets/hub/download_meter.ts";

@@ -1,7 +1,5 @@
 /**
  * What a plan needs to know of a model: names, cost, sizes.
- *
- * @module
  */
 
 import type { Model } from "../model/model.ts";

@@ -1,8 +1,6 @@
 /**
  * Prepares a run: the request, its scene, its sampler and what each step does are resolved here, once, and
  * passed on.
- *
- * @module
  */
 
 import type { Model } from "../model/model.ts";

@@ -1,7 +1,5 @@
 /**
  * Turns prompts into the tensors that a text-conditioned model takes, by an encoder that the caller provides.
- *
- * @module
  */
 
 import type { Conditions } from "../model/scene.ts";

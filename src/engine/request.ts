@@ -1,7 +1,5 @@
 /**
  * A request with every default filled in and every value checked.
- *
- * @module
  */
 
 import type { Model } from "../model/model.ts";

@@ -1,7 +1,5 @@
 /**
  * One run: conditioning ahead, then the sampler's loop over the steps of a plan.
- *
- * @module
  */
 
 import type { Model } from "../model/model.ts";

@@ -1,7 +1,5 @@
 /**
  * The sessions of graphs that run more than once: loaded when first used, with weights bound as the backend needs.
- *
- * @module
  */
 
 import type { Weights } from "../assets/weights.ts";

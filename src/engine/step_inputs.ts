@@ -1,7 +1,5 @@
 /**
  * What one step of a run computes with.
- *
- * @module
  */
 
 import type { Condition, Transformer } from "../model/module_graph.ts";

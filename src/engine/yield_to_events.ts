@@ -3,8 +3,6 @@
  *
  * On wasm and native a run blocks the thread and its promise resolves in a microtask, so a loop of runs
  * would never let a signal, a timer or a request be seen.
- *
- * @module
  */
 
 /** Longest time without processing events; a pause costs about 10 µs, or 1 to 4 ms where only a timer can make one. */

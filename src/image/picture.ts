@@ -1,7 +1,5 @@
 /**
  * Turns latents into 8-bit pictures, and lays them out in a grid.
- *
- * @module
  */
 
 import type { Tensor } from "../tensor/tensor.ts";

@@ -2,8 +2,6 @@
  * Pictures as PNG files, compressed by the platform's own zlib stream.
  *
  * *Source:* PNG Specification, Third Edition (W3C, 2025); section numbers below are its own.
- *
- * @module
  */
 
 import { joinBytes } from "../tensor/bytes.ts";

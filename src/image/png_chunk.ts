@@ -2,8 +2,6 @@
  * What PNG writing and reading share: the signature, keywords of text, checksums.
  *
  * *Source:* PNG Specification, Third Edition (W3C, 2025); section numbers are its own.
- *
- * @module
  */
 
 /** The first bytes of every PNG, §5.2. */

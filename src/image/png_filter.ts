@@ -1,7 +1,5 @@
 /**
  * PNG row filters: each row is stored as differences that compress better than its pixels.
- *
- * @module
  */
 
 import type { Picture } from "./picture.ts";

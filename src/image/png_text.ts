@@ -2,8 +2,6 @@
  * The text inside of PNG files.
  *
  * *Source:* PNG Specification, Third Edition (W3C, 2025); section numbers are its own.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * Peak signal-to-noise ratio of latents or pictures to a reference.
- *
- * @module
  */
 
 import type { Tensor } from "../tensor/tensor.ts";

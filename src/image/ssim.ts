@@ -3,8 +3,6 @@
  *
  * *Source:* Wang, Bovik, Sheikh, Simoncelli: Image quality assessment (2004), equation 13 with its
  * constants: 11 × 11 Gaussian window, σ 1.5, K₁ 0.01, K₂ 0.03; windows that lie inside.
- *
- * @module
  */
 
 import type { Tensor } from "../tensor/tensor.ts";

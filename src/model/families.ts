@@ -1,7 +1,5 @@
 /**
  * Every kind of model that we compute; a new kind is a new row here.
- *
- * @module
  */
 
 import { DIT } from "./dit/open.ts";

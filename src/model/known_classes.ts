@@ -1,8 +1,6 @@
 /**
  * Well-known models that are not supported, by the names of their classes, so that the error names the
  * model.
- *
- * @module
  */
 
 import { describe, textAt } from "../assets/json.ts";

@@ -1,7 +1,5 @@
 /**
  * Layers that modules are built from.
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../onnx/graph.ts";

@@ -1,8 +1,6 @@
 /**
  * A model opened from its directory: what it is, what it computes and how it is meant to be sampled; and
  * the kind of such models.
- *
- * @module
  */
 
 import type { Manifest } from "../assets/manifest.ts";

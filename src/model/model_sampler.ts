@@ -1,7 +1,5 @@
 /**
  * How a model is sampled: as its directory says, or as its authors did.
- *
- * @module
  */
 
 import type { ModelDirectory } from "../assets/model_dir.ts";

@@ -5,8 +5,6 @@
  * A *module* is the unit of reuse: a costly `branch` whose result, the *feature*, is merged into the
  * residual streams through a gate. A feature is kept before its gate, so a later step merges an old
  * feature with a fresh gate. *Source:* InvarDiff, arXiv 2512.05134.
- *
- * @module
  */
 
 import type { Dim, GraphBuilder, Node } from "../onnx/graph.ts";

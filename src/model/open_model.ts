@@ -1,7 +1,5 @@
 /**
  * From a location to a model of the family that claims it.
- *
- * @module
  */
 
 import type { ModelLocation } from "../assets/location.ts";

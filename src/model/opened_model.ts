@@ -1,7 +1,5 @@
 /**
  * What opened models of every family have in common: identity, origin, sampler, autoencoder.
- *
- * @module
  */
 
 import { fingerprint } from "../assets/fingerprint.ts";

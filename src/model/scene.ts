@@ -1,8 +1,6 @@
 /**
  * The scene of a run: the conditions of a request, checked and turned into what graphs take. Everything in
  * which class-conditional and text-conditioned models differ is here, so that the engine need not know.
- *
- * @module
  */
 
 import { elementCount, type Tensor } from "../tensor/tensor.ts";

@@ -1,7 +1,5 @@
 /**
  * Names and shapes of a model's tensors, and whether they are those that its configuration asks for.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

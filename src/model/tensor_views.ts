@@ -1,7 +1,5 @@
 /**
  * Weights under other names: a tensor may be parts of stored ones, one below the other.
- *
- * @module
  */
 
 import type { Weights } from "../assets/weights.ts";

@@ -1,7 +1,5 @@
 /**
  * Typed operators of convolutional networks over pictures `(N, C, H, W)`, in the manner of `operators.ts`.
- *
- * @module
  */
 
 import { expectDims, type GraphBuilder, type Node } from "./graph.ts";

@@ -1,8 +1,6 @@
 /**
  * A computation graph under construction: inputs, parameters, operators, outputs, with shapes known at
  * every point. `operators.ts` has the typed operators; `model_proto.ts` turns the graph into bytes.
- *
- * @module
  */
 
 /** Element types that our graphs use. */

@@ -1,7 +1,5 @@
 /**
  * Linear layers whose weights are kept as float16 and widened where they are used.
- *
- * @module
  */
 
 import type { LinearLowering } from "./graph.ts";

@@ -1,7 +1,5 @@
 /**
  * Linear layers, and how they become operators: in float32, or as the graph's builder decides.
- *
- * @module
  */
 
 import type { GraphBuilder, LinearLayer, Node } from "./graph.ts";

@@ -2,8 +2,6 @@
  * A graph as ONNX bytes that a runtime loads.
  *
  * *Source:* onnx.proto, IR version 10 (field numbers below), opset 20, com.microsoft 1.
- *
- * @module
  */
 
 import type {

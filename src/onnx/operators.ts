@@ -4,8 +4,6 @@
  * Shapes in comments and errors: N batch, T tokens, D width, H heads.
  *
  * *Source:* ONNX operator specification, opset 20; com.microsoft operators of ONNX Runtime.
- *
- * @module
  */
 
 import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";

@@ -2,8 +2,6 @@
  * Linear layers in integer arithmetic.
  *
  * *Source:* ONNX `MatMulInteger`; com.microsoft `MatMulIntegerToFloat` and `MatMulNBits` of ONNX Runtime.
- *
- * @module
  */
 
 import { scaleName } from "../tensor/quantize.ts";

@@ -1,8 +1,6 @@
 /**
  * Arithmetic of sizes, some of which have only names until a graph runs: `"N"`, sums of names such as `"M+T"`,
  * and products of both such as `"(M+T)*N*16"`.
- *
- * @module
  */
 
 import type { Dim } from "./graph.ts";

@@ -5,8 +5,6 @@
  * of weights costs one gigabyte more while it is written, not two.
  *
  * *Source:* protobuf encoding specification (varints, wire types 0, 2 and 5).
- *
- * @module
  */
 
 import { joinBytes } from "../tensor/bytes.ts";

@@ -1,7 +1,5 @@
 /**
  * The page's side of the HTTP API: keys, errors in words, events that survive a broken connection.
- *
- * @module
  */
 
 import { readEvents } from "./sse.ts";

@@ -1,7 +1,5 @@
 /**
  * Pictures made in this browser: the engine is fetched for the first one and kept for the next.
- *
- * @module
  */
 
 import type { Api } from "./api.ts";

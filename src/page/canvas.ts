@@ -1,7 +1,5 @@
 /**
  * Pixels on canvases, and out of files.
- *
- * @module
  */
 
 import type { Pixels } from "./pixels.ts";

@@ -1,7 +1,5 @@
 /**
  * Finding a class among many by a few letters.
- *
- * @module
  */
 
 import type { ClassView } from "./contract.ts";

@@ -1,7 +1,5 @@
 /**
  * What the page knows of the server's answers: the fields that it shows, of those that the API gives.
- *
- * @module
  */
 
 import type { StepKind } from "../plan/compile.ts";

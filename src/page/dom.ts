@@ -1,7 +1,5 @@
 /**
  * The document: elements by id, made, shown and filled.
- *
- * @module
  */
 
 /** The element of an id, of the class that the shell gives it. @throws {TypeError} When it is another. */

@@ -1,7 +1,5 @@
 /**
  * Large files for the engine in the browser: fetched with progress, kept for the next visit.
- *
- * @module
  */
 
 /** The part of the Cache API that is used. */

@@ -1,8 +1,6 @@
 /**
  * The engine in this browser: the same as on the server, in a web worker. Built as a file of its own, which
  * the page loads when somebody wants it.
- *
- * @module
  */
 
 import { findAdapter } from "../backend/adapter.ts";

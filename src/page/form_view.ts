@@ -1,7 +1,5 @@
 /**
  * The form: what is asked for, and what there is to ask for.
- *
- * @module
  */
 
 import { searchClasses } from "./class_search.ts";

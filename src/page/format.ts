@@ -1,7 +1,5 @@
 /**
  * Numbers in words.
- *
- * @module
  */
 
 /** Seconds: `0.42 s`, `12.3 s`, `2 min 5 s`. */

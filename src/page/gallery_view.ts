@@ -1,7 +1,5 @@
 /**
  * The gallery: what was made since the page was opened, newest first.
- *
- * @module
  */
 
 import { paint } from "./canvas.ts";

@@ -1,7 +1,5 @@
 /**
  * The plan as a heat-map that follows a run: steps from left to right, modules from top to bottom.
- *
- * @module
  */
 
 import { byId, setText } from "./dom.ts";

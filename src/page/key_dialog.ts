@@ -1,7 +1,5 @@
 /**
  * Asks for a key when the server wants one; it is kept as long as the tab.
- *
- * @module
  */
 
 import type { KeyRing } from "./api.ts";

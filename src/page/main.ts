@@ -1,7 +1,5 @@
 /**
  * The page's own script: asks the server what it has, then makes what a person asks for.
- *
- * @module
  */
 
 import { Api, ApiError } from "./api.ts";

@@ -1,7 +1,5 @@
 /**
  * What a run made, with everything that made it.
- *
- * @module
  */
 
 import { fileName } from "./format.ts";

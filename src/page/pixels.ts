@@ -1,7 +1,5 @@
 /**
  * Pictures as RGBA bytes, and what tells two of them apart.
- *
- * @module
  */
 
 import { toPictures, toRgba } from "../image/picture.ts";

@@ -1,7 +1,5 @@
 /**
  * Which plan a run follows, and what the list of plans says.
- *
- * @module
  */
 
 import { choosePlan, type PlanOffer } from "../plan/choose.ts";

@@ -1,7 +1,5 @@
 /**
  * What the map of a plan shows: at each step, which lines of modules are computed.
- *
- * @module
  */
 
 import type { StepKind } from "../plan/compile.ts";

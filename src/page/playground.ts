@@ -1,7 +1,5 @@
 /**
  * One run after another: from the form to the stage, the map and the gallery.
- *
- * @module
  */
 
 import type { PlanFile } from "../plan/plan_schema.ts";

@@ -1,7 +1,5 @@
 /**
  * One picture, made here or by the server: what is asked for, what happens meanwhile, what comes back.
- *
- * @module
  */
 
 import type { StepKind } from "../plan/compile.ts";

@@ -1,7 +1,5 @@
 /**
  * A picture made by the server: a job, its events, its image.
- *
- * @module
  */
 
 import { type Api, ApiError } from "./api.ts";

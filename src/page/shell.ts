@@ -1,8 +1,6 @@
 /**
  * The page's HTML, without any script or style of its own: the policy of its headers allows none. Its links
  * are relative, so that a proxy may put the server under any path.
- *
- * @module
  */
 
 import { BROWSER_MODELS } from "./contract.ts";

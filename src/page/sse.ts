@@ -2,8 +2,6 @@
  * Server-sent events read from a response: `EventSource` cannot send a key.
  *
  * *Source:* WHATWG HTML, "Server-sent events", parsing an event stream.
- *
- * @module
  */
 
 /** One event. */

@@ -1,7 +1,5 @@
 /**
  * The stage: the picture as it comes, how far it is, and what the plan saved.
- *
- * @module
  */
 
 import { normalNoise } from "../tensor/random.ts";

@@ -1,7 +1,5 @@
 /**
  * Where the page's run stands, as a pure function of what was heard.
- *
- * @module
  */
 
 import type { StepKind } from "../plan/compile.ts";

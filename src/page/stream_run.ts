@@ -1,7 +1,5 @@
 /**
  * A picture made by a server without jobs, such as one on an edge: one streamed answer, with three previews.
- *
- * @module
  */
 
 import { ApiError } from "./api.ts";

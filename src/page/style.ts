@@ -3,8 +3,6 @@
  *
  * Computed is the accent, reused its pale shade, in plan, mark and progress alike. Texts keep a contrast of
  * 4.5 to their ground, borders of controls 3.
- *
- * @module
  */
 
 /** `/page/style.css`. */

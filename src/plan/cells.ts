@@ -2,8 +2,6 @@
  * What a plan can say of a module or of a whole step, as two tables: the mark, what it costs, what it
  * loads and how it is rendered. Parsing, compiling, prices and pictures of plans read them, so a new kind
  * is a row here and, where it loads something, how the engine makes a feature of that.
- *
- * @module
  */
 
 /** What a row says of one module. The merge into the residual stream always runs. */

@@ -1,7 +1,5 @@
 /**
  * Which of several plans a run follows: one rule for the library, the command line, the server and the page.
- *
- * @module
  */
 
 /** The parts of a plan that the rule depends on. */

@@ -1,8 +1,6 @@
 /**
  * Compiles a plan into the steps that an executor follows: what runs, what is loaded, what is
  * stored because a later step loads it, and what is dropped after its last load.
- *
- * @module
  */
 import { type Cell, CELLS, type State } from "./cells.ts";
 import { type Lifetime, lifetime, usesOfModule, usesOfState } from "./liveness.ts";

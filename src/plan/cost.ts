@@ -1,7 +1,5 @@
 /**
  * What a compiled plan costs, before anything runs: multiply-accumulates and bytes.
- *
- * @module
  */
 import { PlanError } from "../errors.ts";
 import { type Cell, CELLS, type State, STATES } from "./cells.ts";

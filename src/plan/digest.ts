@@ -1,7 +1,5 @@
 /**
  * What a plan does to a run, as one short text: two plans of equal digest make equal pictures.
- *
- * @module
  */
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
 import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";

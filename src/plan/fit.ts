@@ -1,8 +1,6 @@
 /**
  * Makes plans for a model and a run, binds them to further models, and checks them against both. Identity
  * must match; differing circumstances give a notice.
- *
- * @module
  */
 import { PlanError } from "../errors.ts";
 import { checkLoads } from "./liveness.ts";

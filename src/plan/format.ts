@@ -1,8 +1,6 @@
 /**
  * The canonical text of a plan: fixed key order, one step per line, so that a diff shows the steps
  * that changed and two equal plans are equal bytes.
- *
- * @module
  */
 import { readModuleName } from "./module_name.ts";
 import type { Plan } from "./plan.ts";

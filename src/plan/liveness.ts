@@ -2,8 +2,6 @@
  * Static liveness: a plan is known in advance, so it also tells which results to keep and when to
  * drop them, and whether any step loads what was never made. A run-time cache cannot know; it keeps
  * everything.
- *
- * @module
  */
 import { PlanError } from "../errors.ts";
 import { CELLS, type State, STATE_NAMES, STATES } from "./cells.ts";

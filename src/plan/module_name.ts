@@ -1,7 +1,5 @@
 /**
  * Parses names of modules, which are all that a plan knows of them.
- *
- * @module
  */
 
 /** Parses a name: `blocks.3.attn` is `attn` of block `blocks.3`, and of form `blocks.*.attn`. */

@@ -1,7 +1,5 @@
 /**
  * Reads plans: the only way from JSON to a {@linkcode Plan}, so that later code need not check again.
- *
- * @module
  */
 import { PlanError } from "../errors.ts";
 import type { Plan } from "./plan.ts";

@@ -1,8 +1,6 @@
 /**
  * A plan: which steps and modules of a diffusion transformer run, and which reuse what an earlier
  * step computed. Made once by calibration, kept as a small JSON file, read by every instance.
- *
- * @module
  */
 import type { Row } from "./row.ts";
 

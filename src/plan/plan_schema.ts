@@ -1,7 +1,5 @@
 /**
  * The shape of a plan file, version 1, as zod sees it; `plans/plan.schema.json` is generated from it.
- *
- * @module
  */
 import { z } from "npm:zod@4.6.7";
 import { PlanError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * One row of a plan: what one call of the model does at one step.
- *
- * @module
  */
 import { PlanError } from "../errors.ts";
 import {

@@ -1,7 +1,5 @@
 /**
  * A sampler as data: its name and what its schedule depends on, as `model.json` has it.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

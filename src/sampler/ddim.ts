@@ -2,8 +2,6 @@
  * DDIM with η = 0 and no clipping.
  *
  * *Source:* Song et al., arXiv 2010.02502; DiT `gaussian_diffusion.py`, `ddim_sample_loop`.
- *
- * @module
  */
 
 import type { NoiseSchedule } from "./noise_schedule.ts";

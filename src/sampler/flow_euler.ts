@@ -3,8 +3,6 @@
  *
  * *Source:* diffusers `FlowMatchEulerDiscreteScheduler`, as `FluxPipeline` uses it; Esser et al.,
  * arXiv 2403.03206. Arithmetic is float32 in its order.
- *
- * @module
  */
 
 import type { FlowSchedule } from "./flow_schedule.ts";

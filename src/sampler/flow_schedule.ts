@@ -3,8 +3,6 @@
  *
  * *Source:* diffusers `FlowMatchEulerDiscreteScheduler`, as `FluxPipeline` uses it. Arithmetic is float32 in
  * its order.
- *
- * @module
  */
 
 import type { SigmaShift } from "./config.ts";

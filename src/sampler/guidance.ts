@@ -2,8 +2,6 @@
  * Classifier-free guidance over a batch that holds the conditional half first, then the null half.
  *
  * *Source:* Ho & Salimans, arXiv 2207.12598; DiT `forward_with_cfg`.
- *
- * @module
  */
 
 import { elementCount, type Tensor } from "../tensor/tensor.ts";

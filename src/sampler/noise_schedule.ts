@@ -2,8 +2,6 @@
  * The diffusion process that DiT was trained with, and the part of it that a sampler visits.
  *
  * *Source:* DiT `diffusion/respace.py` and `gaussian_diffusion.py` (linear betas).
- *
- * @module
  */
 
 export const TRAIN_STEPS = 1000;

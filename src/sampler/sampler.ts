@@ -3,8 +3,6 @@
  *
  * A solver is pure arithmetic on an explicit state. It never calls the model itself: the one loop below does, so
  * that a run can be stopped after any step, kept, and continued from there, by calibration or elsewhere.
- *
- * @module
  */
 
 import type { Tensor } from "../tensor/tensor.ts";

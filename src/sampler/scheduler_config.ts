@@ -1,7 +1,5 @@
 /**
  * Diffusers' `scheduler_config.json`, by the class that it names.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

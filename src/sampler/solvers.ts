@@ -1,7 +1,5 @@
 /**
  * The solvers by name, and the sampler of a configuration.
- *
- * @module
  */
 
 import type { SamplerConfig } from "./config.ts";

@@ -2,8 +2,6 @@
  * The steps that diffusers' DDIM visits: trained times are kept, betas are not derived anew.
  *
  * *Source:* diffusers `DDIMScheduler.set_timesteps()` and `step()`.
- *
- * @module
  */
 
 import type { DdimSpacing } from "./config.ts";

@@ -3,8 +3,6 @@
  *
  * `hono-rate-limiter` counts in windows with a timer of its own; a token bucket needs none and lets short
  * bursts through.
- *
- * @module
  */
 
 import type { MiddlewareHandler } from "npm:hono@4.13.19";

@@ -4,8 +4,6 @@
  * `Deno.serve` (2.9) watches a connection only until the request's body was read, unless the body came in one
  * piece with its head. Most clients send the two apart, so a client that leaves would not be noticed and its
  * pictures would be generated for nobody. `node:http` watches to the end.
- *
- * @module
  */
 
 import { createServer } from "node:http";

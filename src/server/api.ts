@@ -1,7 +1,5 @@
 /**
  * The bodies that clients send: from JSON of any shape to values that are never checked again.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -1,7 +1,5 @@
 /**
  * The HTTP service: a Hono app over renderers, with nothing global.
- *
- * @module
  */
 
 import { type Context, Hono, type MiddlewareHandler } from "npm:hono@4.13.19";

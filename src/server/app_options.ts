@@ -1,7 +1,5 @@
 /**
  * What a server is made of.
- *
- * @module
  */
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";

@@ -1,7 +1,5 @@
 /**
  * Bytes as JSON carries them.
- *
- * @module
  */
 
 /** Bytes in base64; `btoa` takes text, and text of limited length at once. */

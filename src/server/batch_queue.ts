@@ -1,7 +1,5 @@
 /**
  * The bounded queue and its renderers: similar jobs run as one batch, in lock-step.
- *
- * @module
  */
 
 import { BackendError } from "../errors.ts";

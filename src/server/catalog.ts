@@ -1,7 +1,5 @@
 /**
  * What a server offers: its models, and for each the plans that fit it.
- *
- * @module
  */
 
 import { type NamedPlan, offerOf, suits } from "../engine/bundled_plans.ts";

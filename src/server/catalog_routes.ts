@@ -1,7 +1,5 @@
 /**
  * What there is: models, plans, and what this server can do.
- *
- * @module
  */
 
 import { Hono } from "npm:hono@4.13.19";

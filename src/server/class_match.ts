@@ -1,7 +1,5 @@
 /**
  * From a prompt to a class, for models that know classes and no words.
- *
- * @module
  */
 
 import { distance } from "npm:fastest-levenshtein@1.0.16";

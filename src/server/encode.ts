@@ -3,8 +3,6 @@
  *
  * PNG is our own and always there. JPEG and WebP are jSquash's WebAssembly encoders, loaded when they are
  * first asked for; where they cannot be loaded, they are refused by name.
- *
- * @module
  */
 
 import { type Picture, toPictures, toRgba } from "../image/picture.ts";

@@ -1,7 +1,5 @@
 /**
  * The events of a job, in order, for any number of readers that come and go.
- *
- * @module
  */
 
 export interface LoggedEvent {

@@ -1,8 +1,6 @@
 /**
  * A map whose entries expire: by age, and the oldest first when there are too many. No timer: every access
  * evicts.
- *
- * @module
  */
 
 export interface ExpiringMapOptions {

@@ -2,8 +2,6 @@
  * `POST /v1/images/generations`, as OpenAI's clients call it, and the pictures that its URLs lead to.
  *
  * *Source:* OpenAI API reference, "Create image" and "Image streaming".
- *
- * @module
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";

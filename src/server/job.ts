@@ -1,7 +1,5 @@
 /**
  * One request for pictures on its way: waiting, running, and how it ended.
- *
- * @module
  */
 
 import { sliceRows } from "../tensor/rows.ts";

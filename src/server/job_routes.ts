@@ -1,7 +1,5 @@
 /**
  * Jobs: submit, look at, watch, cancel.
- *
- * @module
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";

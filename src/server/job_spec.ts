@@ -1,7 +1,5 @@
 /**
  * What a job generates: a request with every default filled in and every value checked.
- *
- * @module
  */
 
 import { fullSteps } from "../engine/segment/step_segments.ts";

@@ -1,7 +1,5 @@
 /**
  * A job as clients see it.
- *
- * @module
  */
 
 import { planView } from "./catalog.ts";

@@ -1,7 +1,5 @@
 /**
  * The keys that clients must show, as an environment writes them.
- *
- * @module
  */
 
 import { AssetError } from "../errors.ts";

@@ -4,8 +4,6 @@
  * `prom-client` needs Node's cluster and perf_hooks, which edge workers lack.
  *
  * *Source:* Prometheus, "Exposition formats", version 0.0.4.
- *
- * @module
  */
 
 /** Names and values of a series. */

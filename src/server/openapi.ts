@@ -2,8 +2,6 @@
  * The routes of a server, as a table and as an OpenAPI document.
  *
  * *Source:* OpenAPI Specification 3.1.0.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

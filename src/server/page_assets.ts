@@ -1,7 +1,5 @@
 /**
  * Files of the page: those of a built folder, and models on disk.
- *
- * @module
  */
 
 /** A file that is sent. */

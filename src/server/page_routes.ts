@@ -4,8 +4,6 @@
  * The script is bundled into the package (`page_script.ts`), so the page is there wherever the package is:
  * imported from a registry, on an edge worker, without a build. Only the engine for the browser, tens of
  * megabytes of onnxruntime-web and weights, needs the folder that `deno task build:page` makes.
- *
- * @module
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";

@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "019b138d11dd3aeb54f5c0eb814b73a6322ecbfbb35bcbf12804575fab0d9e48";
+export const PAGE_SCRIPT_SOURCES = "7c93bf8860d1a08b69bbb538472d97c624ac8bcb2f75a0d11e7521315c834c5b";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

@@ -2,8 +2,6 @@
  * Reading a request's body within bounds: so many bytes, so many seconds, or it is refused.
  *
  * Hono's `bodyLimit` bounds bytes alone; a client that sends one byte a minute would be waited for.
- *
- * @module
  */
 
 import { joinBytes } from "../tensor/bytes.ts";

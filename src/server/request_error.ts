@@ -1,7 +1,5 @@
 /**
  * Errors as clients see them: one table from error class to status, one envelope.
- *
- * @module
  */
 
 import { AssetError, BackendError, PlanError } from "../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * Paths as clients write them, the methods that a path has, and answers to HEAD.
- *
- * @module
  */
 
 import type { Hono, MiddlewareHandler } from "npm:hono@4.13.19";

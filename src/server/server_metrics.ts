@@ -1,7 +1,5 @@
 /**
  * Metrics of a server for Prometheus, and an access log.
- *
- * @module
  */
 
 import type { MiddlewareHandler } from "npm:hono@4.13.19";

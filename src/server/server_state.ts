@@ -1,7 +1,5 @@
 /**
  * What all routes of one server share.
- *
- * @module
  */
 
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";

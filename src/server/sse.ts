@@ -1,7 +1,5 @@
 /**
  * Server-sent events: events as they come, heartbeats in between, an end when the client leaves.
- *
- * @module
  */
 
 import type { Context } from "npm:hono@4.13.19";

@@ -1,7 +1,5 @@
 /**
  * How fast this machine is, measured on the steps that it runs.
- *
- * @module
  */
 
 /** A step's weight is halved after so many newer ones. */

@@ -1,7 +1,5 @@
 /**
  * Bytes in several pieces.
- *
- * @module
  */
 
 /** The pieces as one, in their order. */

@@ -1,7 +1,5 @@
 /**
  * Sixteen-bit floats to float32 and back, eight-bit floats to float32.
- *
- * @module
  */
 
 const E5M2 = Float32Array.from({ length: 256 }, (_, byte) => fromHalfBits(byte << 8));

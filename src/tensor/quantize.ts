@@ -3,8 +3,6 @@
  *
  * *Source:* symmetric round-to-nearest; the layouts are those of ONNX `MatMulInteger` and of
  * com.microsoft `MatMulNBits`.
- *
- * @module
  */
 
 import type { Tensor } from "./tensor.ts";

@@ -5,8 +5,6 @@
  * `log`, `sin` and `cos`, so each result is rounded to float32 before it is used further.
  *
  * *Source:* Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
- *
- * @module
  */
 
 import { elementCount, type Tensor } from "./tensor.ts";

@@ -1,7 +1,5 @@
 /**
  * Rows of a batch: the first dimension of a tensor.
- *
- * @module
  */
 
 import { elementCount, type Tensor } from "./tensor.ts";

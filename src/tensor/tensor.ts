@@ -1,7 +1,5 @@
 /**
  * A tensor on the host: dimensions and float32 numbers in row-major order.
- *
- * @module
  */
 
 /** Dense row-major float32 numbers; `data.length` is the product of `dims`. */

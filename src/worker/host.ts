@@ -1,7 +1,5 @@
 /**
  * The worker's side: opens one model and answers requests about it.
- *
- * @module
  */
 
 import { openLocalRenderer } from "./local_renderer.ts";

@@ -1,7 +1,5 @@
 /**
  * A renderer on this thread: events are processed between graphs, but each graph blocks until it is done.
- *
- * @module
  */
 
 import { pictureShape } from "../engine/decode/decoding.ts";

@@ -1,7 +1,5 @@
 /**
  * Messages between a renderer and its worker; all of them survive structured cloning.
- *
- * @module
  */
 
 import type { PipelineOptions } from "../engine/pipeline.ts";

@@ -1,7 +1,5 @@
 /**
  * Conditions that a text-conditioned model is opened with: each one takes the place of a class.
- *
- * @module
  */
 
 import { checkJson, parseJson } from "../assets/json.ts";

@@ -1,7 +1,5 @@
 /**
  * A renderer in a worker: its thread computes, this one stays free for requests, cancels and clocks.
- *
- * @module
  */
 
 import { BackendError } from "../errors.ts";

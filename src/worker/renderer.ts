@@ -1,7 +1,5 @@
 /**
  * A model that generates batches of pictures, on this thread or in a worker.
- *
- * @module
  */
 
 import type { SamplerDefaults } from "../sampler/config.ts";

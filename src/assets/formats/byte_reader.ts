@@ -1,7 +1,5 @@
 /**
  * Little-endian numbers and stretches out of bytes from outside, never beyond their end.
- *
- * @module
  */
 
 import { fail } from "../source.ts";

@@ -1,7 +1,5 @@
 /**
  * Single elements of large tensors, as a fingerprint needs them.
- *
- * @module
  */
 
 import { BLOCK_BYTES } from "../source.ts";

@@ -1,7 +1,5 @@
 /**
  * Stored elements of a tensor to numbers. All our hosts are little-endian, as the format is.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

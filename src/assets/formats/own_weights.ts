@@ -1,7 +1,5 @@
 /**
  * A model's own tensors among those of its files, without what other programs put around their names.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

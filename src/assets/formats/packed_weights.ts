@@ -3,8 +3,6 @@
  *
  * Of a matrix `X` in 8 bits, `X` is I8 `(in, out)` and `X.scale` F32 `(out)`; in 4 bits `X` is U8
  * `(out, in / 32, 16)` and `X.scale` F32 `(out · in / 32)`. All other tensors are floats.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

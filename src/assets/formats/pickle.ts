@@ -4,8 +4,6 @@
  * It reads the opcodes that `torch.save` writes in protocols 2 to 5 and refuses every other one by its name.
  * Nothing is imported, called or executed: the calls it knows are four functions of `pickle_values.ts`.
  * Every opcode makes at most one value, and values are bounded by the pickle's bytes: so is memory.
- *
- * @module
  */
 
 import { ByteReader } from "./byte_reader.ts";

@@ -2,8 +2,6 @@
  * The names of pickle's opcodes, so that one which is refused can be called by its name.
  *
  * *Source:* CPython 3.13 `Lib/pickle.py`.
- *
- * @module
  */
 
 /** Every opcode of protocols 0 to 5. */

@@ -5,8 +5,6 @@
  *
  * *Source:* PyTorch 2.13 `torch/_utils.py` (`_rebuild_tensor_v2`, `_rebuild_parameter`) and
  * `torch/serialization.py` (persistent ids of storages).
- *
- * @module
  */
 
 import { describe } from "../json.ts";

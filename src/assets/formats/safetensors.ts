@@ -2,8 +2,6 @@
  * Reading safetensors: a JSON header, then the numbers of every tensor.
  *
  * *Source:* safetensors format, version 1: 8-byte little-endian header length, header, data.
- *
- * @module
  */
 
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";

@@ -1,7 +1,5 @@
 /**
  * The header of a safetensors file, checked to the letter.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

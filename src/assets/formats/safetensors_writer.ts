@@ -2,8 +2,6 @@
  * Writing safetensors.
  *
  * *Source:* safetensors format, version 1: 8-byte little-endian header length, header, data.
- *
- * @module
  */
 
 import { encodeFloat16 } from "../../tensor/half.ts";

@@ -2,8 +2,6 @@
  * Weights in several files, with an index that says which tensor lies in which.
  *
  * *Source:* the hub's sharded checkpoints, `<name>.safetensors.index.json`, `<name>.bin.index.json`.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -3,8 +3,6 @@
  * for each storage. Its directory and its pickle are read when it is opened; numbers when asked for.
  *
  * *Source:* PyTorch 2.13 `torch/serialization.py`, `_save()`.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

@@ -4,8 +4,6 @@
  *
  * *Source:* PKWARE APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.12 (central directory),
  * 4.3.14 – 4.3.16 (ends), 4.5.3 (zip64 extra field).
- *
- * @module
  */
 
 import { ByteReader } from "./byte_reader.ts";

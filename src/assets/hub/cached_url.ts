@@ -1,7 +1,5 @@
 /**
  * `cached+https://…`: files below a URL prefix, kept in the cache by the etag that their server gives.
- *
- * @module
  */
 
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";

@@ -1,8 +1,6 @@
 /**
  * One file into a blob store: by ranges, taken up where it was cut, hashed as it comes. What the hash
  * does not confirm never gets its key.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

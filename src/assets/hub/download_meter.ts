@@ -1,7 +1,5 @@
 /**
  * How fast a download is, and how long it will take.
- *
- * @module
  */
 
 /** A download as it is shown. */

@@ -1,7 +1,5 @@
 /**
  * Which files a hub has at a revision: asked for once per commit, then remembered.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -1,7 +1,5 @@
 /**
  * `hf://owner/name[@revision][/subfolder]`: a model on a hub, in text and in parts.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

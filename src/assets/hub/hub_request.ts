@@ -1,8 +1,6 @@
 /**
  * One request to a hub: redirects followed by hand, so that the token never leaves the hub, and every
  * answer either good, worth another try, or an error that says what to do.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

@@ -1,8 +1,6 @@
 /**
  * What the environment says of hubs and of the cache. It is read when a hub is first needed: who names
  * none is asked for no permission.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

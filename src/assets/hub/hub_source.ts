@@ -1,8 +1,6 @@
 /**
  * A model on a hub, as files: listed by one request, downloaded when they are read, then read from the
  * cache.
- *
- * @module
  */
 
 import { blobKey } from "../store/content_hash.ts";

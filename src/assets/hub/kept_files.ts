@@ -1,7 +1,5 @@
 /**
  * Files that are downloaded into a store when they are read, and read from there.
- *
- * @module
  */
 
 import type { z } from "npm:zod@4.6.7";

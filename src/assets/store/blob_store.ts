@@ -1,7 +1,5 @@
 /**
  * Where downloads are kept: whole blobs by their hash, partial ones until they are whole, short texts.
- *
- * @module
  */
 
 import type { RetryOptions } from "./retry.ts";

@@ -1,8 +1,6 @@
 /**
  * A blob store of chunks, for places that keep named values and no growing files: memory, and the Cache
  * API of browsers. A blob is never held whole; what no longer fits where chunks are kept stays in memory.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

@@ -2,8 +2,6 @@
  * What a file's bytes must hash to: sha256 for large files, git's blob hash for the others.
  *
  * *Source:* git's object format: sha1 over `blob <size>\0` and the content.
- *
- * @module
  */
 
 import { sha1 } from "npm:@noble/hashes@2.4.0/legacy.js";

@@ -1,7 +1,5 @@
 /**
  * What a disk refuses, in words that say what to do.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

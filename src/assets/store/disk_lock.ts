@@ -1,8 +1,6 @@
 /**
  * A lock file with a heartbeat, among processes that share a folder. It saves them work, and is no proof
  * that no other process is downloading: see `disk_store.ts`.
- *
- * @module
  */
 
 import { isErrorKind, isMissing } from "../source.ts";

@@ -1,7 +1,5 @@
 /**
  * A blob being downloaded, in a file whose name no other process uses.
- *
- * @module
  */
 
 import type { FileHandle } from "node:fs/promises";

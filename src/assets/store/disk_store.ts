@@ -4,8 +4,6 @@
  * Right bytes rest on two things only: every writer has a partial file of its own name, and a blob gets
  * its key by a rename after its hash was right. The lock saves traffic and decides nothing: when it is
  * wrong (its owner seemed dead and was not), a file is downloaded twice.
- *
- * @module
  */
 
 import type { BeginOptions, BlobStore, PartialBlob } from "./blob_store.ts";

@@ -1,7 +1,5 @@
 /**
  * One HTTP answer to a range request: what it promises, and its body in blocks.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

@@ -1,7 +1,5 @@
 /**
  * Trying again: what is worth it, how often, and after how long.
- *
- * @module
  */
 
 import { AssetError } from "../../errors.ts";

@@ -7,8 +7,6 @@
  * Whole features of all steps would be gigabytes. Of a feature that is no longer current, a fixed
  * sample of at most 4096 elements is kept, spread evenly over both halves; a distance measured on it is
  * within about 2 % for one run. One pass over the runs thus serves any number of choices.
- *
- * @module
  */
 
 import { philox } from "../../tensor/random.ts";

@@ -14,8 +14,6 @@
  * A reused step reuses the feature of every module on a fresh embedding with fresh gates (a row of `r`)
  * instead of the hidden state as it was: its arithmetic is below one percent of a full step's and, unlike
  * a kept hidden state, it sees the latent. The last step is not protected: its weight already accounts for it.
- *
- * @module
  */
 
 import type { Plan } from "../../plan/plan.ts";

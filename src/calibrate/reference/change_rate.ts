@@ -3,8 +3,6 @@
  * One pass over the steps; of each trajectory only one feature and one number are kept.
  *
  * Source: InvarDiff (arXiv 2512.05134) and its published analyzers.
- *
- * @module
  */
 
 /** Rates of one kind of feature: `rates[step][column]`; one column for the step feature. */

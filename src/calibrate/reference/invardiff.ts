@@ -3,8 +3,6 @@
  * exactly as the published DiT and FLUX code does.
  *
  * Source: InvarDiff (arXiv 2512.05134), published code v1.
- *
- * @module
  */
 import { PlanError } from "../../errors.ts";
 import type { Mask } from "../../plan/cache_book/layout.ts";

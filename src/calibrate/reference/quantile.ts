@@ -1,7 +1,5 @@
 /**
  * Quantiles with the float32 arithmetic that the published thresholds were computed with.
- *
- * @module
  */
 
 /**

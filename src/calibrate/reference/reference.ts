@@ -7,8 +7,6 @@
  * memory of every module at every step.
  *
  * *Source:* InvarDiff (arXiv 2512.05134), published code v1, DiT and FLUX.
- *
- * @module
  */
 
 import { PlanError } from "../../errors.ts";

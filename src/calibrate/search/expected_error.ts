@@ -1,8 +1,6 @@
 /**
  * Estimates the final error of a plan's rows from measurements of single steps, to guide a search that can
  * measure only some of very many plans.
- *
- * @module
  */
 
 import { computes, isFull, type Row } from "../../plan/row.ts";

@@ -1,7 +1,5 @@
 /**
  * Small changes of a plan's rows that a search measures.
- *
- * @module
  */
 
 import { computes, evenRow, isFull, type Row, textOf } from "../../plan/row.ts";

@@ -1,7 +1,5 @@
 /**
  * Where to put a given number of full steps so that the expected final error is least.
- *
- * @module
  */
 
 import type { ReuseErrors } from "./reuse_error.ts";

@@ -5,8 +5,6 @@
  * features come from step i. *Sensitivity*: how much of a local error at step j is left in the final
  * latents, from a run in which j alone reuses the step before. Their product estimates the final error
  * of a reuse without running it.
- *
- * @module
  */
 
 import { FeatureCache } from "../../engine/feature_cache.ts";

@@ -1,8 +1,6 @@
 /**
  * Measures, on the full trajectory, how much of the error of reuse remains when a step runs some modules, or
  * loads a kept state instead of kept features.
- *
- * @module
  */
 
 import { evenStep, trunkStep } from "../../engine/segment/step_segments.ts";

@@ -1,8 +1,6 @@
 /**
  * What a search lets one step of a plan do: the rows between "run everything" and "reuse everything" that
  * are worth measuring.
- *
- * @module
  */
 
 import { readModuleName } from "../../plan/module_name.ts";

@@ -5,8 +5,6 @@
  * `guided` does. The best is then changed, one move at a time, as long as the measured PSNR on held-back
  * conditions grows: full steps move by one step; steps load a kept state instead of kept features; steps
  * run some of their modules; and where one step does more, others do less. The moves are in `moves.ts`.
- *
- * @module
  */
 
 import { type ModelCost, rowMacs } from "../../plan/cost.ts";

@@ -1,7 +1,5 @@
 /**
  * Mode `search` as a mode of calibration: half of the conditions are measured, the other half decides.
- *
- * @module
  */
 
 import { modelCost } from "../../engine/plan_facts.ts";

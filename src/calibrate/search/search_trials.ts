@@ -1,7 +1,5 @@
 /**
  * Measuring the rows of a search on held-back conditions.
- *
- * @module
  */
 
 import { compilePlan } from "../../plan/compile.ts";

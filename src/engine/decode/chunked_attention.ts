@@ -1,7 +1,5 @@
 /**
  * Attention over so many pixels that only some queries can be run at a time.
- *
- * @module
  */
 
 import type { Backend, Value } from "../../backend/backend.ts";

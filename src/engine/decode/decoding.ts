@@ -1,7 +1,5 @@
 /**
  * From a model's latents to pictures: by its autoencoder, or as they are.
- *
- * @module
  */
 
 import type { Backend } from "../../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * Statistics of norms over a picture, combined from those of its parts.
- *
- * @module
  */
 
 import type { Rows } from "./row_store.ts";

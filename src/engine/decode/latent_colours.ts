@@ -1,7 +1,5 @@
 /**
  * A cheap preview of latents: each latent pixel becomes one colour, by a linear map that is fitted to the decoder.
- *
- * @module
  */
 
 import { normalNoise } from "../../tensor/random.ts";

@@ -4,8 +4,6 @@
  * Between layers the whole picture is on the host, where the statistics of the next norm are computed: the numbers
  * are those of a picture decoded in one piece, without seams, and the device holds only one band at a time. A band
  * includes one row of each neighbour, for the 3 × 3 convolution.
- *
- * @module
  */
 
 import type { UpStep } from "../../model/vae/vae.ts";

@@ -1,8 +1,6 @@
 /**
  * A picture `(1, C, H, W)` on the host that is produced and consumed row by row, so that a layer's input and its
  * result are hardly ever both there as a whole.
- *
- * @module
  */
 
 import { discard, type Tensor } from "../../tensor/tensor.ts";

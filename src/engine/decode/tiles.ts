@@ -1,7 +1,5 @@
 /**
  * Cutting a picture into tiles that overlap, and laying them over each other with blended seams.
- *
- * @module
  */
 
 import type { Tensor } from "../../tensor/tensor.ts";

@@ -4,8 +4,6 @@
  *
  * Tiles overlap by as much as a pixel depends on, ignoring norms, and fade into each other over all of it. Norms
  * need statistics of the whole picture, which can only be estimated here.
- *
- * @module
  */
 
 import { GIVEN } from "../../model/vae/blocks.ts";

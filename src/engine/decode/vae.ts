@@ -5,8 +5,6 @@
  * on the whole latent. After it the picture goes layer by layer in bands of rows, with the same result as in one
  * piece, as long as the host's memory holds what is between two layers. A larger one is cut into overlapping tiles
  * with blended seams: memory does not grow with the picture, but norms only estimate the statistics of the whole.
- *
- * @module
  */
 
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";

@@ -1,7 +1,5 @@
 /**
  * Running an autoencoder's graphs one after another for one picture.
- *
- * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";

@@ -1,8 +1,6 @@
 /**
  * Checks before a run that it fits into the backend's memory: WebAssembly cannot be used again after it has
  * run out of memory.
- *
- * @module
  */
 
 import type { Backend } from "../../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * How much memory a model needs, computed from its graphs before anything is loaded.
- *
- * @module
  */
 
 import type { Transformer } from "../../model/module_graph.ts";

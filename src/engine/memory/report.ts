@@ -1,7 +1,5 @@
 /**
  * How much memory a run would take on each backend, computed before anything is loaded.
- *
- * @module
  */
 
 import type { ModelLocation } from "../../assets/location.ts";

@@ -3,8 +3,6 @@
  *
  * Bytes of values follow from shapes. What runtimes add was measured with onnxruntime 1.30 on DiT-S/2, B/4,
  * XL/2 and the embedded model (`scripts/bench/measure_memory.ts`), and is said beside each number.
- *
- * @module
  */
 
 import type { BackendName } from "../../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * What a graph holds while it runs, besides its weights, computed from its shapes before anything is loaded.
- *
- * @module
  */
 
 import { type Dim, ELEMENT_BYTES, type GraphBuilder, type Operation } from "../../onnx/graph.ts";

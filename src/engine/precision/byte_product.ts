@@ -5,8 +5,6 @@
  * not fit and is silently cut off. With unsigned weights they take a slower, exact path. Where
  * the runtime finds VNNI, or in WebAssembly (16-bit products added in 32), signed weights are exact too, and
  * on native 1.6 times as fast. No runtime reports which applies, so it is tested.
- *
- * @module
  */
 
 import type { Backend } from "../../backend/backend.ts";

@@ -1,7 +1,5 @@
 /**
  * Choosing the precision of a pipeline's weights.
- *
- * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";

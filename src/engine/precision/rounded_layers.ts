@@ -3,8 +3,6 @@
  *
  * Only the layers of modules are: embedding, head and conditioning stay float32. They are rounded as their
  * module is loaded, so a model is never held twice.
- *
- * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";

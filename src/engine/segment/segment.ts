@@ -3,8 +3,6 @@
  *
  * A backend that binds weights as initializers runs one part per session; one that shares weights as
  * inputs runs as many parts in one graph as the plan lets it.
- *
- * @module
  */
 
 import type { Backend } from "../../backend/backend.ts";

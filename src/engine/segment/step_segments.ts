@@ -1,7 +1,5 @@
 /**
  * Turns a step of a plan into the parts and segments that run it.
- *
- * @module
  */
 
 import type { Backend } from "../../backend/backend.ts";

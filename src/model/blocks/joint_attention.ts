@@ -2,8 +2,6 @@
  * Attention over tokens of several kinds, each with projections of its own.
  *
  * *Source:* Esser et al., arXiv 2403.03206 (MMDiT).
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";

@@ -1,8 +1,6 @@
 /**
  * What adaLN transformers share: layers that make the modulation vectors of modules, and the modules that
  * merge one feature into one stream through a gate.
- *
- * @module
  */
 
 import type { Dim, GraphBuilder, Node } from "../../onnx/graph.ts";

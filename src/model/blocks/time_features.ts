@@ -1,7 +1,5 @@
 /**
  * Embeds a time (or another number): sinusoidal features, then two layers.
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";

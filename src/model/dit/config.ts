@@ -1,8 +1,6 @@
 /**
  * The configuration of a DiT: read from JSON, or inferred from the shapes of a published size, and in
  * both cases checked against every tensor.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -5,8 +5,6 @@
  * Every block has its own copy of the embedders of time and label; the pipeline uses them as one.
  *
  * *Source:* diffusers `DiTTransformer2DModel`, `BasicTransformerBlock` with `ada_norm_zero`.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

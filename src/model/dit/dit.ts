@@ -4,8 +4,6 @@
  * Tensor names and arithmetic follow the original. N batch, T tokens, D width, p patch, C channels.
  *
  * *Source:* Peebles & Xie, arXiv 2212.09748; facebookresearch/DiT `models.py`.
- *
- * @module
  */
 
 import type { Node } from "../../onnx/graph.ts";

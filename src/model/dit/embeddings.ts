@@ -1,7 +1,5 @@
 /**
  * The fixed embedding of DiT: sin-cos token positions.
- *
- * @module
  */
 
 const MAX_PERIOD = 10000;

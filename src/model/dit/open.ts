@@ -1,7 +1,5 @@
 /**
  * Opens a DiT from its directory.
- *
- * @module
  */
 
 import type { ModelDirectory } from "../../assets/model_dir.ts";

@@ -1,7 +1,5 @@
 /**
  * Attention as both kinds of FLUX blocks have it: queries and keys are rotated by position.
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";

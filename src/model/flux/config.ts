@@ -1,8 +1,6 @@
 /**
  * The configuration of a FLUX transformer: read from JSON, or inferred from the shapes of its tensors,
  * and in both cases checked against every tensor.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

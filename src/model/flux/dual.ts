@@ -1,7 +1,5 @@
 /**
  * The modules of a dual block: one joint attention with two outputs, and an MLP for each side.
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";

@@ -1,7 +1,5 @@
 /**
  * The fixed embeddings of FLUX: positions of tokens and what rotates their queries and keys.
- *
- * @module
  */
 
 import type { Tensor } from "../../tensor/tensor.ts";

@@ -6,8 +6,6 @@
  * are sigmas, 0 … 1. Text comes first where both are joined.
  *
  * *Source:* black-forest-labs/flux; diffusers `FluxTransformer2DModel`, whose tensor names are used.
- *
- * @module
  */
 
 import type { Node } from "../../onnx/graph.ts";

@@ -1,7 +1,5 @@
 /**
  * Opens a FLUX transformer from its directory.
- *
- * @module
  */
 
 import { textAt } from "../../assets/json.ts";

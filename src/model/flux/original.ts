@@ -3,8 +3,6 @@
  *
  * *Source:* black-forest-labs/flux `model.py`, `layers.py`; diffusers
  * `convert_flux_transformer_checkpoint_to_diffusers`.
- *
- * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";

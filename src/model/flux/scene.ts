@@ -1,7 +1,5 @@
 /**
  * The scene of a FLUX run: text and pooled text features, and the position of each token of a picture.
- *
- * @module
  */
 
 import { joinRows, sliceRows } from "../../tensor/rows.ts";

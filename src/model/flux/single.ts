@@ -4,8 +4,6 @@
  * features are D wide, and a block whose features are both reused runs no projection at all.
  *
  * Between the two modules, attention's share waits in a stream of its own.
- *
- * @module
  */
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";

@@ -1,7 +1,5 @@
 /**
  * The tensors of a FLUX transformer under diffusers' names, and proof that weights are those.
- *
- * @module
  */
 
 import { checkTensors, type TensorShapes, tensorsOf } from "../tensor_shapes.ts";

@@ -1,7 +1,5 @@
 /**
  * The autoencoder of a pipeline directory.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

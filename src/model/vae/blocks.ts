@@ -3,8 +3,6 @@
  *
  * *Source:* diffusers `resnet.py` `ResnetBlock2D`, `upsampling.py`, `downsampling.py`, and
  * `attention_processor.py` `Attention` with one head.
- *
- * @module
  */
 
 import {

@@ -1,7 +1,5 @@
 /**
  * `config.json` of diffusers' `AutoencoderKL`.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

@@ -2,8 +2,6 @@
  * The decoder of diffusers' `AutoencoderTiny` (TAESD): convolutions and ReLU, without norms or attention.
  *
  * *Source:* diffusers `autoencoder_tiny.py`, `DecoderTiny` of `vae.py`, `AutoencoderTinyBlock`.
- *
- * @module
  */
 
 import { z } from "npm:zod@4.6.7";

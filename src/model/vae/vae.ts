@@ -6,8 +6,6 @@
  * graphs: attention over all pixels has its own and can be run for some queries at a time.
  *
  * *Source:* diffusers `autoencoders/vae.py` `Decoder` and `autoencoder_kl.py`.
- *
- * @module
  */
 
 import type { Weights } from "../../assets/weights.ts";

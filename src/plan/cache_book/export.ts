@@ -1,7 +1,5 @@
 /**
  * Writes plans as cache books that the published InvarDiff code (v1) reads.
- *
- * @module
  */
 import { PlanError } from "../../errors.ts";
 import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";

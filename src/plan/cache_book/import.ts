@@ -1,7 +1,5 @@
 /**
  * Reads the cache books of the published InvarDiff code (v1) as plans.
- *
- * @module
  */
 import { PlanError } from "../../errors.ts";
 import { type CacheBook, type Group, type Layout, LAYOUTS, type Mask } from "./layout.ts";

@@ -3,8 +3,6 @@
  * Booleans, `true` = reuse, row = step, column = block; they do not say for which model or sampler.
  *
  * Source: github.com/zihaowu25/InvarDiff (main branch), its writers and loaders of cache books.
- *
- * @module
  */
 
 /** A cache book as JSON would hold it. */

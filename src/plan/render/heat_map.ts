@@ -1,7 +1,5 @@
 /**
  * What the pictures of a plan show: for each step and each line of modules, the share that is reused.
- *
- * @module
  */
 import { type Cell, CELLS, type State } from "../cells.ts";
 import { readModuleName } from "../module_name.ts";

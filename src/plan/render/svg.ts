@@ -1,7 +1,5 @@
 /**
  * Heat-map of a plan as SVG: steps from left to right, modules from top to bottom.
- *
- * @module
  */
 import { type Cell, CELL_NAMES, CELLS, STATES } from "../cells.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";

@@ -1,7 +1,5 @@
 /**
  * Heat-map of a plan as text for a terminal: steps from left to right, modules from top to bottom.
- *
- * @module
  */
 import { CELLS, STATES } from "../cells.ts";
 import type { Plan } from "../plan.ts";
