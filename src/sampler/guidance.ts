@@ -27,16 +27,18 @@ export interface Guidance {
  */
 export function guide(prediction: Tensor, channels: Channels, guidance: Guidance): Tensor {
   const { dims: [rows = 0, ...rest], data } = firstChannels(prediction, channels);
-  const row = elementCount(rest);
-  const plane = elementCount(rest.slice(channels.axis));
+  const [row, plane] = [elementCount(rest), elementCount(rest.slice(channels.axis))];
+  const guided = plane * guidance.channels;
   const nulls = data.subarray(data.length / 2);
-  const epsilon = data.slice(0, nulls.length).map((c, i) => {
-    if (Math.floor(i / plane) % channels.count >= guidance.channels) return c;
+  const epsilon = data.slice(0, nulls.length);
+  for (let first = 0; first < epsilon.length; first += plane * channels.count) {
     const { scale } = guidance;
-    const own = typeof scale === "number" ? scale : scale[Math.floor(i / row)]!; // one for each picture
-    const u = nulls[i]!;
-    return u + Math.fround(own * Math.fround(c - u));
-  });
+    const own = typeof scale === "number" ? scale : scale[Math.floor(first / row)]!; // one for each picture
+    for (let i = first; i < first + Math.min(guided, plane * channels.count); i++) {
+      const u = nulls[i]!;
+      epsilon[i] = u + Math.fround(own * Math.fround(epsilon[i]! - u));
+    }
+  }
   return { dims: [rows / 2, ...rest], data: epsilon };
 }
 
@@ -45,6 +47,9 @@ export function firstChannels(prediction: Tensor, { axis, count }: Channels): Te
   const { dims, data } = prediction;
   if (dims[axis] === count) return prediction;
   const kept = dims.with(axis, count);
-  const [all, first] = [dims, kept].map((sizes) => elementCount(sizes.slice(axis)));
-  return { dims: kept, data: data.filter((_, i) => i % all! < first!) }; // two were mapped
+  const [all = 0, first = 1] = [dims, kept].map((sizes) => elementCount(sizes.slice(axis)));
+  const numbers = new Float32Array(elementCount(kept));
+  const blocks = numbers.length / first;
+  for (let i = 0; i < blocks; i++) numbers.set(data.subarray(i * all, i * all + first), i * first);
+  return { dims: kept, data: numbers };
 }
