@@ -100,7 +100,7 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
     );
     await refuses(
       ["calibrate", "--model", MODEL, ...WASM, "--out", `${folder}/p.json`],
-      "conditions must be given to flux-a",
+      "conditions must be given, since flux-a is a text-conditioned model",
     );
     const wide: Tensor = { dims: [2, 5, 25], data: new Float32Array(250) };
     await writeConditions(conditions, { text: wide });
