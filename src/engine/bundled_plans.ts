@@ -73,7 +73,8 @@ export async function findPlan(
   steps: number = model.sampler.steps,
 ): Promise<NamedPlan | undefined> {
   const named = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-  const visited = named.filter(({ plan }) => visits(plan, model.sampler));
+  const able = named.filter((each) => offerOf(each).steps === steps);
+  const visited = able.filter(({ plan }) => visits(plan, model.sampler));
   if (visited.length === 0) return undefined; // before the weights are read for their fingerprint
   const fingerprint = await model.fingerprint();
   const fitting = visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));
