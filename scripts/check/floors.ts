@@ -32,6 +32,7 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
   ["onnx", 1],
   ["assets", 1],
   ["sampler", 2],
+  ["text", 2],
   ["model", 3],
   ["backend", 3],
   ["engine", 4],

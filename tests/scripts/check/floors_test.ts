@@ -42,6 +42,11 @@ Deno.test("findFaults() keeps the neighbours of a floor strangers", () => {
     ]);
   }
   assertEquals(faultsOf("src/model/a.ts", 'import "../sampler/b.ts";'), []);
+  assertEquals(faultsOf("src/model/a.ts", 'import "../text/b.ts";'), []);
+  assertEquals(faultsOf("src/text/a.ts", 'import "../assets/b.ts"; import "../onnx/b.ts";'), []);
+  assertEquals(faultsOf("src/text/a.ts", 'import "../model/b.ts";'), [
+    "src/text/a.ts:1 imports src/model/b.ts: floor 2 must not know floor 3",
+  ]);
 });
 
 Deno.test("findFaults() sees every form of import, however it is laid out", () => {
