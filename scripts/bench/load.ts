@@ -1,7 +1,7 @@
 /**
  * Presses on a server: many requests at once, some of them cancelled, some malformed.
  *
- *     deno task load                         200 requests, 16 at once, embedded model on wasm
+ *     deno task load                         200 requests, 16 at once, fashion-dit on wasm
  *     deno task load --requests 20 --json
  *
  * Fails when a request is lost, when a picture is not the one that its seed gives alone (float32 latents,
@@ -11,6 +11,7 @@ import { parseArgs } from "../parse_args.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { percentile, type Served, startServer } from "./served.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 interface Ask {
   readonly label: number;
@@ -193,7 +194,11 @@ function watchHealth(url: string): { end(): Promise<readonly number[]> } {
 
 /** Pictures that are not what their seed gives alone. */
 async function crossed(drawn: readonly Drawn[]): Promise<string[]> {
-  const renderer = await openLocalRenderer({ backend, threads: Number(values.threads) });
+  const renderer = await openLocalRenderer({
+    model: FASHION_DIT,
+    backend,
+    threads: Number(values.threads),
+  });
   const faults: string[] = [];
   for (const { label, seed, steps, guidance, latents } of drawn) {
     const alone = await renderer.render({ pictures: [{ label, seed, guidance }], steps });

@@ -11,7 +11,7 @@ import { openWasm } from "../../src/backend/wasm.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { memoryReport } from "../../src/engine/memory/report.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
@@ -26,7 +26,7 @@ const MIB = 2 ** 20;
 /** A published size with random weights, or a model that there is. */
 export async function modelOf(name: string | undefined): Promise<Model> {
   if (name === undefined || !name.startsWith("DiT-")) {
-    return await openModel(name ?? EMBEDDED_MODEL);
+    return await openModel(name ?? FASHION_DIT);
   }
   return randomModel(name);
 }

@@ -15,7 +15,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { featureSizes, modelCost } from "../../src/engine/plan_facts.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { type BatchResult, runSteps, runToEnd, type StepReport } from "../../src/engine/run.ts";
 import { fullSteps } from "../../src/engine/segment/step_segments.ts";
@@ -86,7 +86,7 @@ async function measure(name: string, backendName: BackendName): Promise<string> 
 }
 
 async function open(name: string): Promise<Model> {
-  if (name === "fashion-dit") return await openModel(EMBEDDED_MODEL);
+  if (name === "fashion-dit") return await openModel(FASHION_DIT);
   return randomModel(name);
 }
 

@@ -3,10 +3,10 @@
  * results stay.
  *
  *     deno task bench:precision                   every model on every provider of this machine
- *     deno task bench:precision --pictures 10     ten pictures of the embedded model from request to latents,
+ *     deno task bench:precision --pictures 10     ten pictures of fashion-dit from request to latents,
  *                                                 with and without plans, against full steps in float32
  *
- * PSNR of the embedded model is that of pictures after 50 steps; of random weights it is that of one
+ * PSNR of fashion-dit is that of pictures after 50 steps; of random weights it is that of one
  * prediction, its largest number as peak, which says what rounding adds and nothing about pictures.
  */
 import { parseArgs } from "../parse_args.ts";
@@ -17,7 +17,6 @@ import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { memoryNeeds } from "../../src/engine/memory/needs.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import {
   roundedLowering,
@@ -31,6 +30,7 @@ import { openModel } from "../../src/model/open_model.ts";
 import { elementCount, type Tensor } from "../../src/tensor/tensor.ts";
 import { publishedConfig, randomNumbers, randomWeights } from "../make/random_weights.ts";
 import { usableBackends } from "./usable_backends.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 type Subject = Pick<Model, "id" | "transformer" | "weights" | "latent" | "close">;
 
@@ -105,7 +105,7 @@ async function measure(name: string, backendName: BackendName, rows: number): Pr
 }
 
 async function open(model: string): Promise<Subject> {
-  if (model === "fashion-dit") return await openModel(EMBEDDED_MODEL);
+  if (model === "fashion-dit") return await openModel(FASHION_DIT);
   const config = publishedConfig(model);
   return {
     id: model,
@@ -183,7 +183,7 @@ async function picturePsnr(
   const labels = backend === "webgpu" ? [8] : undefined; // a software adapter takes a minute for one
   const latents: Tensor[] = [];
   for (const weights of precisions) {
-    const pipeline = await openEngine({ backend, weights });
+    const pipeline = await openEngine({ model: FASHION_DIT, backend, weights });
     const options = { seed: 100_000, plan: "none", ...(labels && { labels }) };
     latents.push((await pipeline.generate(options)).latents);
     await pipeline.close();
@@ -198,7 +198,7 @@ async function measurePictures(count: number): Promise<void> {
     if (backend === "webgpu") continue;
     const pipelines: Engine[] = [];
     for (const weights of ["f32", "int8"] as const) {
-      pipelines.push(await openEngine({ backend, weights }));
+      pipelines.push(await openEngine({ model: FASHION_DIT, backend, weights }));
     }
     const ways = plans.flatMap((plan) => pipelines.map((pipeline) => ({ plan, pipeline })));
     const labels = Array.from({ length: count }, (_, i) => i % 10);

@@ -45,7 +45,7 @@ export function withWeights(variant: Variant, weights: WeightPrecision): Variant
   return { ...variant, series: `${weights}, ${variant.series}`, weights };
 }
 
-/** Bundled plans of the embedded model; names without the model's. */
+/** Bundled plans of fashion-dit; names without the model's. */
 export function bundledVariants(model: Model, names: readonly string[]): Variant[] {
   return names.map((name) => {
     const plan = loadPlan(`fashion-dit.${name}`);
@@ -81,7 +81,7 @@ export async function uniformVariants(
   return variants;
 }
 
-/** Plans of the published calibration of the embedded model, levels .61/.2/.2 and .63/.22/.22. */
+/** Plans of the published calibration of fashion-dit, levels .61/.2/.2 and .63/.22/.22. */
 export async function publishedVariants(model: Model): Promise<Variant[]> {
   const { times } = linearSchedule(FULL_STEPS);
   const target = await planTarget(model, { times, guidance: model.sampler.guidance });

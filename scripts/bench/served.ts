@@ -2,6 +2,8 @@
  * A server in a process of its own, for scripts that press on it.
  */
 
+import { FASHION_DIT } from "../fashion_dit.ts";
+
 /** A running server. */
 export interface Served {
   /** Where it answers, without a slash at the end. */
@@ -34,6 +36,7 @@ export async function startServer(
       "serve",
       "--port",
       "0",
+      ...(args.includes("--model") ? [] : ["--model", FASHION_DIT.pathname]),
       ...args,
     ],
     cwd,

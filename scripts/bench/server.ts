@@ -1,7 +1,7 @@
 /**
  * What the server costs and what batching gains, as ratios of medians of alternating runs:
  *
- *     deno task bench:server                     wasm, embedded model, bundled plan
+ *     deno task bench:server                     wasm, fashion-dit, bundled plan
  *     deno task bench:server --backend native
  *
  * - seconds a picture by HTTP ÷ by the library, in processes of the same threads
@@ -15,6 +15,7 @@ import { toPictures } from "../../src/image/picture.ts";
 import { encodePng } from "../../src/image/png.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { percentile, startServer } from "./served.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const PLAN = "fashion-dit.ddim25.fast";
 const BATCHES = [2, 4, 8, 16];
@@ -31,7 +32,11 @@ const backend = values.backend as BackendName; // openLocalRenderer() refuses ot
 const rounds = Number(values.rounds);
 const plan = loadPlan(PLAN);
 const steps = plan.rows.length;
-const renderer = await openLocalRenderer({ backend, threads: Number(values.threads) });
+const renderer = await openLocalRenderer({
+  model: FASHION_DIT,
+  backend,
+  threads: Number(values.threads),
+});
 const served = await startServer(["--backend", backend, "--threads", values.threads, "--quiet"]);
 try {
   await byLibrary(1, 0);

@@ -1,7 +1,7 @@
 /**
  * Draws many pictures and looks whether anything grows.
  *
- *     deno task soak                         500 pictures, four at once, embedded model on wasm
+ *     deno task soak                         500 pictures, four at once, fashion-dit on wasm
  *     deno task soak --images 50 --json
  *
  * Fails when a request fails, or when device values or sessions are not at the end what they were after

@@ -18,7 +18,7 @@ import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { EMBEDDING, fullStep, HEAD, moduleParts } from "../../src/engine/segment/step_segments.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { buildSegment, modulated } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { dit } from "../../src/model/dit/dit.ts";
@@ -114,7 +114,7 @@ function tableRow(m: Measured): string {
 }
 
 async function open(model: string): Promise<Subject> {
-  if (model === "fashion-dit") return await openModel(EMBEDDED_MODEL);
+  if (model === "fashion-dit") return await openModel(FASHION_DIT);
   const config = publishedConfig(model);
   return {
     transformer: dit(config),

@@ -11,7 +11,7 @@ import { openBackend } from "../../src/backend/select.ts";
 import { uniformPlan } from "./uniform_plan.ts";
 import { gibibytes, memoryNeeds } from "../../src/engine/memory/needs.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import { fullStep, stepParts } from "../../src/engine/segment/step_segments.ts";
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: { model: { type: "string" }, backend: { type: "string", default: "native" } },
 });
 const began = performance.now();
-const model = await openModel(values.model ?? EMBEDDED_MODEL);
+const model = await openModel(values.model ?? FASHION_DIT);
 const { transformer, weights } = model;
 const needs = memoryNeeds(transformer);
 const plan = await uniformPlan(model, { steps: model.sampler.steps, every: 2 });

@@ -25,6 +25,7 @@ import {
   uniformVariants,
   type Variant,
 } from "./rivals.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 interface Point {
   readonly series: string;
@@ -50,7 +51,7 @@ const { values } = parseArgs({
     out: { type: "string", default: "plans/trade-off.svg" },
   },
 });
-const pipeline = await openEngine();
+const pipeline = await openEngine({ model: FASHION_DIT });
 const { model } = pipeline;
 const variants = [
   ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo"]),

@@ -3,7 +3,7 @@
  * `deno run --allow-read --allow-write scripts/bench/uniform_plan.ts --steps 50 --every 3 --out FILE [--model DIR]`.
  */
 import { parseArgs } from "../parse_args.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
 import { makeSampler } from "../../src/sampler/solvers.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -49,7 +49,7 @@ if (import.meta.main) {
     },
   });
   if (values.out === undefined) throw new TypeError("Cannot write plan: --out must be given");
-  const model = await openModel(values.model ?? EMBEDDED_MODEL);
+  const model = await openModel(values.model ?? FASHION_DIT);
   const { steps, every } = values;
   const plan = await uniformPlan(model, { steps: Number(steps), every: Number(every) });
   await model.close();

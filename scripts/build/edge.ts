@@ -2,20 +2,22 @@
  * Builds the worker for Cloudflare and other hosts of workerd into `dist/worker`: script, WebAssembly, the
  * model in parts as static assets, and the deploy configuration. Then says how large they are.
  *
- * Run: `deno task build:edge [folder] [entry]`, from the root; the entry is a module of your own, such as
- * `examples/cloudflare/worker.js`. Exits with 1 when something is larger than the host takes.
+ * Run: `deno task build:edge [folder] [entry] [model]`, from the root; the entry is a module of your own, such as
+ * `examples/cloudflare/worker.js`, the model a directory. Exits with 1 when something is larger than the host takes.
  */
 
 import { gzipSync } from "node:zlib";
+import { dirname } from "node:path";
 import { runtimeFile } from "./runtime_file.ts";
+import { modelFiles } from "../../src/assets/model_files.ts";
 import { PARTS_INDEX, type PartsIndex } from "../../src/assets/parted_source.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const MODEL = new URL("models/fashion-dit/", ROOT);
-const MODEL_FILES = ["model.json", "weights.safetensors"] as const;
 /** Where weights go, these go too. */
-const MODEL_NOTICES = ["NOTICE", "DATA-LICENSE.txt"] as const;
-/** Half a MiB: what is held while weights are read; the embedded model's block is 1.3 MB. */
+const MODEL_NOTICES = /^(?:NOTICE|LICENSE|DATA-LICENSE)/;
+/** Half a MiB: what is held while weights are read; a block of fashion-dit is 1.3 MB. */
 const PART_BYTES = 1 << 19;
 /** Cloudflare's limits: script and modules gzipped (paid plan), one static asset. */
 const MAX_SCRIPT_GZ = 10 * 2 ** 20;
@@ -32,8 +34,19 @@ export interface EdgeBuild {
   readonly assets: Readonly<Record<string, number>>;
 }
 
-/** Builds into a folder, which is emptied first; of the server alone unless an entry is given. */
-export async function buildEdge(folder: URL, entry?: URL): Promise<EdgeBuild> {
+/** What is built. */
+export interface EdgeOptions {
+  /** A module that serves more than the server does; the server alone unless given. */
+  readonly entry?: URL | undefined;
+  /** Directory of the model; the package's own unless given. */
+  readonly model?: URL | undefined;
+}
+
+/** Builds into a folder, which is emptied first. */
+export async function buildEdge(
+  folder: URL,
+  { entry, model = EMBEDDED_MODEL }: EdgeOptions = {},
+): Promise<EdgeBuild> {
   await Deno.remove(folder, { recursive: true }).catch(() => {}); // it may not be there
   const assets = new URL("assets/model/", folder);
   await Deno.mkdir(assets, { recursive: true });
@@ -45,7 +58,7 @@ export async function buildEdge(folder: URL, entry?: URL): Promise<EdgeBuild> {
     new URL("ort.wasm", script),
   );
   await Deno.writeTextFile(new URL("wrangler.jsonc", folder), WRANGLER);
-  const sizes = await cutModel(assets);
+  const sizes = await cutModel(model, assets);
   const scriptGz: Record<string, number> = {};
   for (const name of ["worker.js", "ort.wasm"]) {
     scriptGz[name] = gzipSync(await Deno.readFile(new URL(name, script)), { level: 9 }).length;
@@ -64,21 +77,24 @@ async function bundle(output: URL, entry: URL = OWN_ENTRY): Promise<void> {
 }
 
 /** Writes the model's files in parts, and their index. */
-async function cutModel(folder: URL): Promise<Record<string, number>> {
+async function cutModel(model: URL, folder: URL): Promise<Record<string, number>> {
   const files: Record<string, number> = {};
   const written: Record<string, number> = {};
   const write = async (name: string, bytes: Uint8Array): Promise<void> => {
     written[name] = bytes.length;
+    await Deno.mkdir(new URL(`${dirname(name)}/`, folder), { recursive: true });
     await Deno.writeFile(new URL(name, folder), bytes);
   };
-  for (const name of MODEL_FILES) {
-    const bytes = await Deno.readFile(new URL(name, MODEL));
+  for (const name of await modelFiles(openDirectory(model))) {
+    const bytes = await Deno.readFile(new URL(name, model));
     files[name] = bytes.length;
     for (let i = 0; i * PART_BYTES < bytes.length; i++) {
       await write(`${name}.${i}`, bytes.subarray(i * PART_BYTES, (i + 1) * PART_BYTES));
     }
   }
-  for (const name of MODEL_NOTICES) await write(name, await Deno.readFile(new URL(name, MODEL)));
+  for await (const { name } of Deno.readDir(model)) {
+    if (MODEL_NOTICES.test(name)) await write(name, await Deno.readFile(new URL(name, model)));
+  }
   const index: PartsIndex = { format: 1, partBytes: PART_BYTES, files };
   await write(PARTS_INDEX, new TextEncoder().encode(JSON.stringify(index)));
   return written;
@@ -130,9 +146,12 @@ function mib(bytes: number): string {
 }
 
 if (import.meta.main) {
-  const [folder = "dist/worker/", entry] = Deno.args;
-  const own = entry === undefined ? undefined : new URL(entry, ROOT);
-  const build = await buildEdge(new URL(folder.replace(/\/?$/, "/"), ROOT), own);
+  const [folder = "dist/worker/", entry, model] = Deno.args;
+  const inRoot = (path: string): URL => new URL(path.replace(/\/?$/, "/"), ROOT);
+  const build = await buildEdge(inRoot(folder), {
+    entry: entry ? new URL(entry, ROOT) : undefined, // an empty word is none
+    model: model === undefined ? undefined : inRoot(model),
+  });
   console.log(formatBuild(build));
   const faults = findOversize(build);
   for (const fault of faults) console.error(`Cannot deploy: ${fault}`);

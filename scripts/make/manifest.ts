@@ -14,8 +14,9 @@ import { openDirectory, type Source } from "../../src/assets/source.ts";
 import { fileWeights } from "../../src/assets/weights.ts";
 import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { checkDitTensors } from "../../src/model/dit/dit.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
-const DIRECTORY = new URL("../../models/fashion-dit/", import.meta.url);
+const DIRECTORY = FASHION_DIT;
 const WEIGHTS = "weights.safetensors";
 
 const FACTS = {

@@ -40,6 +40,7 @@ import {
   type Variant,
   withWeights,
 } from "../bench/rivals.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 /** What a report is made of. */
 export interface QualityTask extends SampleTask {
@@ -129,8 +130,8 @@ async function main(): Promise<void> {
   });
   const backend = values.backend as BackendName; // which refuses others
   const weights = values.weights as WeightPrecision | undefined; // so does this
-  const pipeline = await openEngine({ backend });
-  const rounded = weights && await openEngine({ backend, weights });
+  const pipeline = await openEngine({ model: FASHION_DIT, backend });
+  const rounded = weights && await openEngine({ model: FASHION_DIT, backend, weights });
   try {
     const report = await reportQuality({
       pipeline,

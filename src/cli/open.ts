@@ -4,6 +4,7 @@
 
 import { type Engine, type EngineOptions, openEngine } from "../engine/engine.ts";
 import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
+import { EMBEDDED_ID } from "../engine/embedded_model.ts";
 import { withDownloads } from "./download_progress.ts";
 import type { Output } from "./output.ts";
 import { choice, text, whole } from "./option_readers.ts";
@@ -12,7 +13,7 @@ import { option, type OptionValues } from "./options.ts";
 export const MODEL = option(
   text("a directory, a file or a URL"),
   "DIR|FILE|URL  model or diffusers directory, .safetensors or .pt of a DiT or FLUX, " +
-    "hf://OWNER/NAME, or cached+URL (the embedded fashion-dit)",
+    `hf://OWNER/NAME, or cached+URL (the embedded ${EMBEDDED_ID})`,
 );
 
 export const WEIGHTS_OPTION = option(

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
+import { EMBEDDED_ID, EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
@@ -73,7 +73,7 @@ function isLoopback(host: string): boolean {
 function builtPage(): Pick<AppOptions, "page"> {
   const folder = new URL("../../dist/page/", import.meta.url);
   if (folder.protocol !== "file:" || !existsSync(new URL("engine.js", folder))) return {};
-  return { page: directoryAssets(folder, { "fashion-dit": EMBEDDED_MODEL }) };
+  return { page: directoryAssets(folder, { [EMBEDDED_ID]: EMBEDDED_MODEL }) };
 }
 
 /** Everything that a request may be bounded by, as far as it was asked for. */

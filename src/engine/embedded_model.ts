@@ -2,8 +2,11 @@
  * The model that comes with the package.
  */
 
+/** Its name in `model.json`, which its folder has too. */
+export const EMBEDDED_ID = "fashion-dit";
+
 /** Where the embedded model lies, relative to this module. */
 export const EMBEDDED_MODEL: URL = new URL(
-  "../../models/fashion-dit/",
+  `../../models/${EMBEDDED_ID}/`,
   import.meta.url ?? "file:///", // workerd's modules lie nowhere; models are given there
 );

@@ -7,8 +7,8 @@ import { AssetError } from "../../src/errors.ts";
 import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { ditTensors } from "../../src/model/dit/dit.ts";
 import { file, ramp } from "./files.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
-const EMBEDDED = new URL("../../models/fashion-dit/", import.meta.url);
 const OFFICIAL = new URL("../golden/dit-a/", import.meta.url);
 
 const WEIGHTS = file({ x: { dims: [2, 3], data: ramp(6) } });
@@ -37,8 +37,8 @@ function opening(files: Readonly<Record<string, Uint8Array>>): () => Promise<unk
   return () => openModelDirectory(new Map(Object.entries(files)));
 }
 
-Deno.test("the embedded model opens, and every tensor is what its manifest hashes", async () => {
-  const model = await openModelDirectory(EMBEDDED);
+Deno.test("fashion-dit opens, and every tensor is what its manifest hashes", async () => {
+  const model = await openModelDirectory(FASHION_DIT);
   assertEquals(model.manifest?.id, "fashion-dit");
   assertEquals(model.manifest?.classNames.length, 10);
   assertEquals(model.config, model.manifest?.config);
@@ -48,8 +48,8 @@ Deno.test("the embedded model opens, and every tensor is what its manifest hashe
   await model.close();
 });
 
-Deno.test("the embedded model carries its own fingerprint", async () => {
-  const { manifest, config, weights, close } = await openModelDirectory(EMBEDDED);
+Deno.test("fashion-dit carries its own fingerprint", async () => {
+  const { manifest, config, weights, close } = await openModelDirectory(FASHION_DIT);
   const resolved = parseDitConfig(config);
   const names = ditTensors(resolved).keys();
   const computed = await fingerprint(weights, { architecture: "dit", config: resolved, names });
@@ -92,7 +92,7 @@ Deno.test("of several .safetensors files, the one with a conventional name is ta
 });
 
 Deno.test("the manifest beside weights.safetensors counts when the file is named", async () => {
-  const model = await openModelDirectory(new URL("weights.safetensors", EMBEDDED));
+  const model = await openModelDirectory(new URL("weights.safetensors", FASHION_DIT));
   assertEquals(model.manifest?.id, "fashion-dit");
   await model.close();
 });
@@ -150,7 +150,7 @@ Deno.test("openModelDirectory() refuses descriptions that are too large, unread"
 Deno.test("openModelDirectory() refuses locations that are none", async () => {
   const refusals = [
     ["/no/such/place", "Cannot read /no/such/place: it must exist"],
-    [new URL("model.json", EMBEDDED), "models/fashion-dit/model.json: it must be a directory"],
+    [new URL("model.json", FASHION_DIT), "models/fashion-dit/model.json: it must be a directory"],
     ["/no/such/file.safetensors", "Cannot open file.safetensors: it must exist in /no/such/"],
     ["ftp://host/model", "its location must be a path or a file:, https:, http: or hf: URL"],
     ["https://%", "its location must be a URL"],

@@ -3,6 +3,7 @@ import { openModelDirectory } from "../../src/assets/model_dir.ts";
 import { openParts } from "../../src/assets/parted_source.ts";
 import { BLOCK_BYTES, type Source } from "../../src/assets/source.ts";
 import { AssetError } from "../../src/errors.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const PREFIX = "https://assets.invalid/model";
 const BYTES = Uint8Array.from({ length: 2500 }, (_, i) => i % 251);
@@ -91,13 +92,15 @@ Deno.test("openParts() refuses what is not there, leaves the source, or has anot
 });
 
 Deno.test("a model in parts is the model in its directory", async () => {
-  const folder = new URL("../../models/fashion-dit/", import.meta.url);
   const names = ["model.json", "weights.safetensors"];
   const files = await Promise.all(names.map(async (name) => {
-    return [name, await Deno.readFile(new URL(name, folder))] as const;
+    return [name, await Deno.readFile(new URL(name, FASHION_DIT))] as const;
   }));
   const { source, asked } = await host(Object.fromEntries(files), { partBytes: 1 << 19 });
-  const [inParts, onDisk] = [await openModelDirectory(source), await openModelDirectory(folder)];
+  const [inParts, onDisk] = [
+    await openModelDirectory(source),
+    await openModelDirectory(FASHION_DIT),
+  ];
   const name = "blocks.3.mlp.fc1.weight";
   asked.length = 0;
   assertEquals(await inParts.weights.read(name), await onDisk.weights.read(name));

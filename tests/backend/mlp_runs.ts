@@ -1,5 +1,5 @@
 /**
- * The memory trap in a process of its own: an MLP of the embedded model at batch 20, twenty times, on two
+ * The memory trap in a process of its own: an MLP of fashion-dit at batch 20, twenty times, on two
  * wasm threads. Without a reservation the memory grows in the first run; whether that hangs is a race
  * (seen in 1 of 6 to 6 of 6 processes), so growing is reported as well.
  *
@@ -7,7 +7,7 @@
  */
 import type { Backend } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { buildSegment, type Segment, segmentOutputs } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -42,7 +42,7 @@ function finish(report: string): void {
 
 async function runAll(): Promise<string> {
   const backend = await openWasm({ threads: 2 });
-  const model = await openModel(EMBEDDED_MODEL);
+  const model = await openModel(FASHION_DIT);
   const runs = await runMlp(backend, model);
   await model.close();
   await backend.dispose();

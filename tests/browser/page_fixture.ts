@@ -1,7 +1,6 @@
-/** A real browser on the real page of a real server: the embedded model on one wasm thread. */
+/** A real browser on the real page of a real server: fashion-dit on one wasm thread. */
 import type { Browser, Page } from "playwright-core";
 import { buildPage } from "../../scripts/build/page.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
 import { directoryAssets } from "../../src/server/page_assets.ts";
@@ -9,6 +8,7 @@ import { openRemoteRenderer } from "../../src/worker/remote_renderer.ts";
 import type { Renderer } from "../../src/worker/renderer.ts";
 import { CHROMIUM } from "../_shim/requires.ts";
 import { ROOT } from "../_shim/watched.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 /** A visit to the page. */
 export interface Visit {
@@ -44,8 +44,12 @@ export async function visit(
   use: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   await buildPage({ once: true });
-  const renderer = await openRemoteRenderer({ backend: "wasm", threads: 1 });
-  const assets = directoryAssets(new URL("dist/page/", ROOT), { "fashion-dit": EMBEDDED_MODEL });
+  const renderer = await openRemoteRenderer({
+    model: FASHION_DIT.href,
+    backend: "wasm",
+    threads: 1,
+  });
+  const assets = directoryAssets(new URL("dist/page/", ROOT), { "fashion-dit": FASHION_DIT });
   const app = createApp({ renderers: [renderer], page: assets, ...options.app });
   await app.loaded;
   const { path = "/" } = options;

@@ -5,19 +5,19 @@ import {
   type WritableTensor,
 } from "../../src/assets/formats/safetensors_writer.ts";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+import { FASHION_DIT, onFashionDit } from "../fashion_dit.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
 
 Deno.test("compare measures a plan and writes sheet, numbers and the plan with the numbers", async () => {
   await withFolder(async (folder) => {
-    const plan = await writeUniform(folder, EMBEDDED_MODEL);
+    const plan = await writeUniform(folder, FASHION_DIT);
     const [sheet, record] = ["s.png", "r.json"].map((n) => `${folder}/${n}`);
     const asked = ["--plan", plan, "--count", "2", "--seed", "7", "--rounds", "1"];
     const files = ["--out", sheet!, "--record", record!];
@@ -49,7 +49,7 @@ Deno.test("compare measures a plan and writes sheet, numbers and the plan with t
     assertEquals(measured?.values["psnrDb"], Number(report.meanPsnrDb.toFixed(4)));
     assertEquals(
       measured?.command,
-      `deno task compare --plan ${plan} --count 2 --seed 7 --rounds 1 --backend wasm`,
+      ["deno task compare", ...onFashionDit(asked), "--backend wasm"].join(" "),
     );
     assertStringIncludes(measured!.machine, "wasm");
   });
@@ -115,7 +115,7 @@ Deno.test("compare refuses bad input in one line and writes nothing", async () =
 });
 
 async function compare(...words: readonly string[]): ReturnType<typeof capturedRun> {
-  return await capturedRun("compare", ...words, "--backend", "wasm");
+  return await capturedRun("compare", ...onFashionDit(words), "--backend", "wasm");
 }
 
 async function writeUniform(folder: string, location: URL): Promise<string> {

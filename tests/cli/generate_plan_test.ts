@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { loadPlan } from "../../src/engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+import { FASHION_DIT, onFashionDit } from "../fashion_dit.ts";
 
 const DIT_A = new URL("../golden/dit-a", import.meta.url);
 const ONE = ["--backend", "wasm", "--count", "1"];
@@ -75,10 +75,10 @@ Deno.test("generate by a plan without reuse writes the latents of no plan, byte 
 Deno.test("generate --from repeats the plan of a picture and refuses another in its place", async () => {
   await withFolder(async (folder) => {
     const [one, two] = [`${folder}/one.png`, `${folder}/two.png`];
-    const plan = await writeUniform(folder, { steps: 3, every: 3, location: EMBEDDED_MODEL });
+    const plan = await writeUniform(folder, { steps: 3, every: 3, location: FASHION_DIT });
     const made = await generate("--plan", plan, "--seed", "9", "--out", one);
     assertEquals(made.code, 0, made.stderr);
-    const from = ["generate", "--backend", "wasm", "--from", one, "--out", two];
+    const from = onFashionDit(["generate", "--backend", "wasm", "--from", one, "--out", two]);
     const repeated = await capturedRun(...from);
     assertEquals(repeated.code, 0, repeated.stderr);
     assertStringIncludes(repeated.stdout, "1 full, 2 mixed, 0 reused steps");
@@ -89,11 +89,12 @@ Deno.test("generate --from repeats the plan of a picture and refuses another in 
     assertStringIncludes(full.stdout, "1 picture of fashion-dit, 3 steps");
     assertEquals((await recordIn(two)).plan, undefined);
     const again = await capturedRun(
-      ...["generate", "--backend", "wasm", "--from", two, "--out", `${folder}/three.png`],
+      ...onFashionDit(["generate", "--backend", "wasm", "--from", two]),
+      ...["--out", `${folder}/three.png`],
     );
     assertStringIncludes(again.stderr, "plan none: asked for"); // what ran in full is repeated in full
 
-    await writeUniform(folder, { steps: 3, every: 2, location: EMBEDDED_MODEL });
+    await writeUniform(folder, { steps: 3, every: 2, location: FASHION_DIT });
     const changed = await capturedRun(...from);
     assertEquals(changed.code, 5);
     assertStringIncludes(changed.stderr, "must have digest sha256:");
@@ -108,7 +109,7 @@ Deno.test("generate --from with another plan takes that plan's steps", async () 
   await withFolder(async (folder) => {
     const out = `${folder}/out.png`;
     await generate("--steps", "2", "--out", out);
-    const plan = await writeUniform(folder, { steps: 3, every: 2, location: EMBEDDED_MODEL });
+    const plan = await writeUniform(folder, { steps: 3, every: 2, location: FASHION_DIT });
     const { code, stdout } = await generate("--from", out, "--plan", plan, "--out", out);
     assertEquals(code, 0);
     assertStringIncludes(stdout, "1 picture of fashion-dit, 3 steps");
@@ -139,7 +140,7 @@ Deno.test("generate refuses plans that do not fit, before any work, and writes n
 });
 
 async function generate(...words: readonly string[]): ReturnType<typeof capturedRun> {
-  return await capturedRun("generate", ...ONE, ...words);
+  return await capturedRun("generate", ...ONE, ...onFashionDit(words));
 }
 
 // deno-lint-ignore no-explicit-any -- parsed JSON

@@ -9,6 +9,7 @@ import { readPngText } from "../../src/image/png_text.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { LOCK } from "../_shim/watched.ts";
+import { onFashionDit } from "../fashion_dit.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url);
 const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
@@ -152,7 +153,16 @@ function command(args: readonly string[]): Deno.Command {
   const allowed = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys"];
   const backend = args.includes("--backend") ? [] : ["--backend", "wasm"];
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", LOCK, "--no-prompt", ...allowed, MAIN.pathname, "generate", ...backend, ...args],
+    args: [
+      "run",
+      LOCK,
+      "--no-prompt",
+      ...allowed,
+      MAIN.pathname,
+      "generate",
+      ...backend,
+      ...onFashionDit(args),
+    ],
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",

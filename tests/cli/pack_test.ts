@@ -4,13 +4,16 @@ import { dirname } from "node:path";
 import { openModel } from "../../src/model/open_model.ts";
 import { fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+import { onFashionDit } from "../fashion_dit.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url).href;
 
 Deno.test("pack writes a directory that generate opens, with the plans of its source", async () => {
   await withFolder(async (folder) => {
     const out = `${folder}/packed`;
-    const packed = await capturedRun("pack", "--weights", "int8", "--out", out);
+    const packed = await capturedRun(
+      ...onFashionDit(["pack", "--weights", "int8", "--out", out]),
+    );
     assertEquals(packed.code, 0, packed.stderr);
     assertMatch(
       packed.stdout,
@@ -31,7 +34,7 @@ Deno.test("pack writes a directory that generate opens, with the plans of its so
         "wasm",
         "--plan",
         "fashion-dit.ddim25.fast",
-        ...more,
+        ...onFashionDit(more),
       );
     const [a, b] = [`${folder}/a.safetensors`, `${folder}/b.safetensors`];
     const fromPacked = await draw("--model", out, "--latents", a);
@@ -51,8 +54,15 @@ Deno.test("a picture of int8 weights says so and is repeated in int8", async () 
     const [first, second] = [`${folder}/1.png`, `${folder}/2.png`];
     const asked = ["--backend", "wasm", "--out"];
     const options = ["--label", "Bag", "--steps", "2", "--plan", "none", "--weights", "int8"];
-    assertEquals((await capturedRun("generate", ...options, ...asked, first)).code, 0);
-    const again = await capturedRun("generate", "--from", first, ...asked, second);
+    assertEquals(
+      (await capturedRun("generate", ...onFashionDit(options), ...asked, first)).code,
+      0,
+    );
+    const again = await capturedRun(
+      ...onFashionDit(["generate", "--from", first]),
+      ...asked,
+      second,
+    );
     assertStringIncludes(again.stdout, "weights      int8");
     assertEquals(await Deno.readFile(second), await Deno.readFile(first));
   });

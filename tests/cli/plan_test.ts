@@ -4,6 +4,7 @@ import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import { STATE_ROWS } from "../../src/plan/row.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
+import { onFashionDit } from "../fashion_dit.ts";
 
 const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
 const NAME = "fashion-dit.ddim50.fast";
@@ -51,15 +52,15 @@ Deno.test("plan list names the bundled plans, in words or as JSON", async () => 
 
 Deno.test("plan check says that a plan fits, and in what it differs from its circumstances", async () => {
   await withFolder(async (folder) => {
-    const { code, stdout } = await capturedRun("plan", "check", NAME);
+    const { code, stdout } = await capturedRun(...onFashionDit(["plan", "check", NAME]));
     assertEquals([code, stdout], [0, `${NAME} fits fashion-dit\n`]);
     const other = `${folder}/other.json`;
     const plan = loadPlan(NAME);
     await Deno.writeTextFile(other, formatPlan({ ...plan, context: { guidance: 7 } }));
-    const noticed = await capturedRun("plan", "check", other);
+    const noticed = await capturedRun(...onFashionDit(["plan", "check", other]));
     assertEquals(noticed.code, 0);
     assertStringIncludes(noticed.stdout, "The plan was made for guidance 7; this run has 2.");
-    const { stdout: json } = await capturedRun("plan", "check", other, "--json");
+    const { stdout: json } = await capturedRun(...onFashionDit(["plan", "check", other]), "--json");
     assertEquals(JSON.parse(json), {
       plan: other,
       model: "fashion-dit",
@@ -144,7 +145,7 @@ Deno.test("plan refuses bad plans in one line with exit code 5, or 3 where the f
     ];
     for (const [text, code, message] of cases) {
       await Deno.writeTextFile(file, text);
-      const result = await capturedRun("plan", "check", file);
+      const result = await capturedRun(...onFashionDit(["plan", "check", file]));
       assertEquals([result.code, result.stdout], [code, ""], text.slice(0, 200));
       assertStringIncludes(result.stderr, message);
       assertEquals(result.stderr.split("\n").length, 2, result.stderr); // one line

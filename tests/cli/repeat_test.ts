@@ -9,6 +9,7 @@ import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "../engine/pipe
 import { post } from "../server/toy_renderer.ts";
 import { withFolder } from "./captured_run.ts";
 import { expectRepeated } from "./repeated.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const WASM = { backend: "wasm", threads: 1 } as const;
 
@@ -46,13 +47,13 @@ Deno.test("--from repeats the picture of a server that has prompts, given their 
   });
 });
 
-Deno.test("--from repeats a picture of the embedded model along its plan, of any place in a request", async () => {
+Deno.test("--from repeats a picture of fashion-dit along its plan, of any place in a request", async () => {
   await withFolder(async (folder) => {
     const png = await pictureOf(WASM, { prompt: "sandal", seed: 30, n: 2, steps: 25 }, 1);
     await Deno.writeFile(`${folder}/one.png`, png);
     const { seed, plan } = JSON.parse(readPngText(png)["invardiff"]!);
     assertEquals([seed, plan.name], [31, "fashion-dit.ddim25.fast"]);
-    await expectRepeated(`${folder}/one.png`, []);
+    await expectRepeated(`${folder}/one.png`, ["--model", FASHION_DIT.pathname]);
   });
 });
 
@@ -68,7 +69,7 @@ async function writeModel(
 }
 
 async function pictureOf(options: LocalOptions, body: object, index = 0): Promise<Uint8Array> {
-  const renderer = await openLocalRenderer(options);
+  const renderer = await openLocalRenderer({ model: FASHION_DIT, ...options });
   try {
     const app = createApp({ renderers: [renderer] });
     await app.loaded;

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { LOCK, ROOT } from "../_shim/watched.ts";
 import { withFolder } from "./captured_run.ts";
+import { onFashionDit } from "../fashion_dit.ts";
 
 /** Runs a command as a container without a desktop's session does. */
 async function stderrOf(...args: readonly string[]): Promise<string> {
@@ -25,13 +26,16 @@ const RUN = [
 ] as const;
 
 Deno.test("doctor prints nothing on stderr, whatever the libraries of a GPU complain of", async () => {
-  assertEquals(await stderrOf(...RUN, "doctor"), "");
+  assertEquals(await stderrOf(...RUN, ...onFashionDit(["doctor"])), "");
 });
 
 Deno.test("generate prints its own lines on stderr, and no library's", async () => {
   await withFolder(async (folder) => {
     const out = `${folder}/a.png`;
-    const text = await stderrOf(...RUN, "generate", "--count", "1", "--steps", "2", "--out", out);
+    const text = await stderrOf(
+      ...RUN,
+      ...onFashionDit(["generate", "--count", "1", "--steps", "2", "--out", out]),
+    );
     assert(!/XDG|wayland|^error/im.test(text), text);
   });
 });

@@ -4,7 +4,7 @@
  *     deno run -A tests/conformance/digest_run.ts
  */
 import process from "node:process";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import { tileGrid, toPictures } from "../../src/image/picture.ts";
 import { encodePng } from "../../src/image/png.ts";
@@ -24,11 +24,11 @@ async function latentsOf(model: URL, labels: readonly number[]): Promise<Tensor>
 }
 
 const small = await latentsOf(DIT_A, [0, 3, 6]);
-const embedded = await latentsOf(EMBEDDED_MODEL, [7, 8]);
-const pictures = toPictures(embedded);
+const drawn = await latentsOf(FASHION_DIT, [7, 8]);
+const pictures = toPictures(drawn);
 const png = async (): Promise<string> => await sha256(await encodePng(tileGrid(pictures)));
 const digests = {
-  latents: [await sha256(small.data), await sha256(embedded.data)],
+  latents: [await sha256(small.data), await sha256(drawn.data)],
   pixels: await Promise.all(pictures.map(({ pixels }) => sha256(pixels))),
   png: [await png(), await png()],
 };

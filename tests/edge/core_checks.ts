@@ -6,6 +6,7 @@ import { openEngine } from "../../src/engine/engine.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { type Client, json, pixelsOf } from "./client.ts";
 import type { HttpCheck } from "./http_check.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const REQUEST = { prompt: "sneaker", seed: 7, steps: 10, plan: "none" };
 
@@ -218,7 +219,7 @@ let pixels: Promise<readonly number[]> | undefined;
 /** The picture of `REQUEST`, drawn here on one wasm thread. */
 function libraryPixels(): Promise<readonly number[]> {
   pixels ??= (async () => {
-    const pipeline = await openEngine({ backend: "wasm", threads: 1 });
+    const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm", threads: 1 });
     const { latents } = await pipeline.generate({ labels: [7], seed: 7, steps: 10 });
     await pipeline.close();
     return [...toPictures(latents)[0]!.pixels]; // one label was asked for

@@ -3,6 +3,7 @@ import { findBun, withBundle } from "../_shim/bundled.ts";
 import { unpackPackage, withProject } from "../_shim/packed.ts";
 import type { Need } from "../_shim/requires.ts";
 import { LOCK, ROOT, runWatched } from "../_shim/watched.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 /** What serves: our own command, and runtimes. */
 export type ServerName = "serve" | "deno" | "bun" | "node" | "workerd";
@@ -30,12 +31,13 @@ export interface ServerProcess {
 
 const SECONDS = 120; // to listen; none takes 10 on a free core
 
-/** Runs a server while it is used. The environment may bound it. */
+/** Runs a server of fashion-dit while it is used. The environment may bound it, and name another model. */
 export async function withServer<T>(
   name: ServerName,
   use: (server: ServerProcess) => Promise<T>,
-  env: Readonly<Record<string, string>> = {},
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<T> {
+  const env = { INVARDIFF_MODEL: FASHION_DIT.pathname, ...environment };
   switch (name) {
     case "serve":
       return await listening([Deno.execPath(), ...OWN_SERVE], use, { env });
@@ -52,14 +54,14 @@ export async function withServer<T>(
         return await listening(["node", path], use, { env });
       });
     case "workerd":
-      return await withWorkerd(use);
+      return await withWorkerd(use, { model: FASHION_DIT.pathname });
   }
 }
 
 // deno-fmt-ignore
 const OWN_SERVE = [
   "run", LOCK, "--no-prompt", "--allow-read", "--allow-env", "--allow-sys", "--allow-ffi", "--allow-net",
-  "src/cli/main.ts", "serve", "--port=0", "--quiet",
+  "src/cli/main.ts", "serve", "--port=0", "--quiet", `--model=${FASHION_DIT.pathname}`,
 ] as const;
 // deno-fmt-ignore
 const DENO_SERVE = [
@@ -73,6 +75,8 @@ export interface WorkerdOptions {
   readonly front?: string;
   /** The worker's own entry, from the root; the server alone unless given. */
   readonly entry?: string;
+  /** The model's directory; the package's own unless given. */
+  readonly model?: string;
   /** Flags of V8. */
   readonly v8Flags?: readonly string[];
   /** Hears of all that the process prints. */
@@ -88,8 +92,8 @@ export async function withWorkerd<T>(
   try {
     const built = new URL(`file://${folder}/worker/`);
     const build = new URL("scripts/build/edge.ts", ROOT).pathname;
-    const entry = options.entry === undefined ? [] : [options.entry];
-    const args = ["run", LOCK, "-A", build, built.href, ...entry] as const;
+    const model = options.model === undefined ? [] : [options.model];
+    const args = ["run", LOCK, "-A", build, built.href, options.entry ?? "", ...model] as const;
     await runWatched([Deno.execPath(), ...args], { seconds: SECONDS });
     if (options.front !== undefined) await Deno.writeTextFile(`${folder}/front.js`, options.front);
     await Deno.writeTextFile(`${folder}/config.capnp`, workerdConfig(built.pathname, options));

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { bundledPlans, findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
 import { PlanError } from "../../src/errors.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -24,8 +24,8 @@ Deno.test("every plan in plans/ is bundled, in canonical form", async () => {
 });
 
 for (const name of bundledPlans) {
-  Deno.test(`${name} fits the embedded model, is as its name says, and records what it predicts`, async () => {
-    await withModel(EMBEDDED_MODEL, async (model) => {
+  Deno.test(`${name} fits fashion-dit, is as its name says, and records what it predicts`, async () => {
+    await withModel(FASHION_DIT, async (model) => {
       const plan = loadPlan(name);
       const { times } = linearSchedule(plan.sampler.times.length);
       const { guidance } = model.sampler;
@@ -39,7 +39,7 @@ for (const name of bundledPlans) {
 }
 
 Deno.test("findPlan() takes the plan of level fast for model, sampler and steps, or none", async () => {
-  await withModel(EMBEDDED_MODEL, async (model) => {
+  await withModel(FASHION_DIT, async (model) => {
     assertEquals((await findPlan(model))?.name, "fashion-dit.ddim50.fast");
     assertEquals((await findPlan(model, 50))?.plan, loadPlan("fashion-dit.ddim50.fast"));
     assertEquals((await findPlan(model, 25))?.name, "fashion-dit.ddim25.fast");

@@ -17,6 +17,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "./pipeline_files.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const DIT = new URL("../golden/dit-a/", import.meta.url);
 const FLUX = new URL("../golden/flux-a/", import.meta.url);
@@ -122,11 +123,11 @@ const CASES: Readonly<Record<string, Case>> = {
     generate: () => fluxOnGrid(4, 6),
     digests: ["5a4fea73ad18ce12", "ae63877b8aa6ae18"],
   },
-  "the embedded model in full": {
+  "fashion-dit in full": {
     generate: { labels: ["Sneaker", "Bag"], seed: 7, steps: 8 },
     digests: ["22b3dcef372b94fb", "530ca10116ebf979"],
   },
-  "the embedded model by its plan": {
+  "fashion-dit by its plan": {
     generate: { labels: ["Dress"], seed: 1, plan: loadPlan("fashion-dit.ddim25.fast") },
     digests: ["b790e2c32e5b947e", "72c3d6bf5a5c700c"],
   },
@@ -135,7 +136,12 @@ const CASES: Readonly<Record<string, Case>> = {
 for (const [name, { open = {}, generate, rows, digests }] of Object.entries(CASES)) {
   Deno.test(`${name}: the bits are those that were recorded`, async () => {
     const opening = typeof open === "function" ? await open() : open;
-    const pipeline = await openEngine({ backend: "wasm", threads: 1, ...opening });
+    const pipeline = await openEngine({
+      model: FASHION_DIT,
+      backend: "wasm",
+      threads: 1,
+      ...opening,
+    });
     try {
       const asked = typeof generate === "function" ? await generate() : generate;
       const plan = rows && await planFor(pipeline, asked, rows);

@@ -9,6 +9,7 @@ import type { GenerateOptions } from "../../src/engine/request.ts";
 import { toPictures } from "../../src/image/picture.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
@@ -17,7 +18,7 @@ async function withPipeline(
   use: (pipeline: Pipeline) => Promise<void>,
   options: PipelineOptions = {},
 ): Promise<void> {
-  const pipeline = await openPipeline({ backend: "wasm", ...options });
+  const pipeline = await openPipeline({ model: FASHION_DIT, backend: "wasm", ...options });
   try {
     await use(pipeline);
     assertEquals(engineOf(pipeline).backend.live.values, 0);

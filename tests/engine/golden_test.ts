@@ -3,7 +3,7 @@
 import type { BackendName } from "../../src/backend/backend.ts";
 import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
@@ -27,7 +27,7 @@ const DIT_A: Golden = {
   steps: 20,
   guidance: 4,
 };
-const FASHION: Golden = { name: "fashion-dit", model: EMBEDDED_MODEL, steps: 50, guidance: 2 };
+const FASHION: Golden = { name: "fashion-dit", model: FASHION_DIT, steps: 50, guidance: 2 };
 
 /**
  * Errors allowed, as shares of the largest reference number. Both sides are float32: two such

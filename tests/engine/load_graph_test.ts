@@ -3,14 +3,14 @@ import type { Weights } from "../../src/assets/weights.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { buildSegment } from "../../src/engine/segment/segment.ts";
 import { loadWithWeights } from "../../src/engine/load_graph.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { openModel } from "../../src/model/open_model.ts";
 
 /** Large enough for its weights to lie beside the graph. */
 const MLP = { kind: "module", index: 1, action: "run", store: false } as const;
 
 Deno.test("numbers that a session has taken are given back at once, not at the next collection", async () => {
-  const model = await openModel(EMBEDDED_MODEL);
+  const model = await openModel(FASHION_DIT);
   const { backend } = await openBackend({ backend: "wasm" });
   const read: Float32Array[] = [];
   const watched: Weights = {

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import type { Manifest } from "../../src/assets/manifest.ts";
 import type { ModelLocation } from "../../src/assets/location.ts";
 import { PACKED_PRECISIONS, packModel, type PackTask } from "../../src/engine/pack.ts";
-import { EMBEDDED_MODEL } from "../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import { AssetError } from "../../src/errors.ts";
@@ -63,9 +63,9 @@ Deno.test("a packed model is as large as its elements say", async () => {
   within(await size("int8"), 2 * (sum(counts) - sum(layers)) + sum(layers)); // the source is float16
 });
 
-Deno.test("the embedded model's bytes do not grow where float16 loses nothing", async () => {
-  const packed = await pack(EMBEDDED_MODEL, "int8");
-  const source = await Deno.stat(new URL("weights.safetensors", EMBEDDED_MODEL));
+Deno.test("fashion-dit's bytes do not grow where float16 loses nothing", async () => {
+  const packed = await pack(FASHION_DIT, "int8");
+  const source = await Deno.stat(new URL("weights.safetensors", FASHION_DIT));
   assert(packed.get("weights.safetensors")!.length < 0.7 * source.size);
 });
 

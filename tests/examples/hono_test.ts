@@ -3,9 +3,10 @@ import { assertEquals } from "@std/assert";
 import { makeApp } from "../../examples/hono/main.ts";
 import { openLocalRenderer } from "../../src/server/mod.ts";
 import { json } from "../edge/client.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 Deno.test("the example's app has its own routes and the server's under /draw", async () => {
-  const renderer = await openLocalRenderer({ backend: "wasm", threads: 1 });
+  const renderer = await openLocalRenderer({ model: FASHION_DIT, backend: "wasm", threads: 1 });
   try {
     const app = makeApp([renderer]);
     assertEquals(await (await app.request("/")).text(), "The server and its page are at /draw/");

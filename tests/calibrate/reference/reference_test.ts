@@ -3,7 +3,7 @@ import type { BackendName } from "../../../src/backend/backend.ts";
 import type { CalibrationTask } from "../../../src/calibrate/task.ts";
 import { provisionalChoice, type RatesByKind } from "../../../src/calibrate/reference/invardiff.ts";
 import { recordReference, referencePlan } from "../../../src/calibrate/reference/reference.ts";
-import { EMBEDDED_MODEL } from "../../../src/engine/embedded_model.ts";
+import { FASHION_DIT } from "../../fashion_dit.ts";
 import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import { PlanError } from "../../../src/errors.ts";
@@ -268,7 +268,7 @@ async function withGolden<T>(
   backend: BackendName,
   use: (pipeline: Engine, golden: GoldenModel) => Promise<T>,
 ): Promise<T> {
-  const location = model === "dit-a" ? DIT_A : EMBEDDED_MODEL;
+  const location = model === "dit-a" ? DIT_A : FASHION_DIT;
   const pipeline = await openEngine({ model: location, backend });
   try {
     return await use(pipeline, await readGoldenModel(model));

@@ -13,6 +13,7 @@ import { openLocalRenderer } from "../../../src/worker/local_renderer.ts";
 import * as vaes from "../../../src/engine/decode/vae.ts";
 import { interfere } from "../small_model.ts";
 import { vaeFiles, withGraphs } from "./small_vae.ts";
+import { FASHION_DIT } from "../../fashion_dit.ts";
 
 Deno.test("a pipeline decodes its latents with the directory's autoencoder, and frees it", async () => {
   const latents = normalNoise([2, 4, 8, 8], 3);
@@ -67,11 +68,11 @@ Deno.test("packed latents are decoded on their grid", async () => {
 });
 
 Deno.test("latents that are pixels are their own pictures; others without an autoencoder are refused", async () => {
-  const embedded = await openEngine({ backend: "wasm" });
+  const fashion = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   const pixels = normalNoise([1, 1, 32, 32], 3);
-  assertEquals(await embedded.decode(pixels), pixels);
-  assertEquals(await embedded.preview(pixels), pixels);
-  await embedded.close();
+  assertEquals(await fashion.decode(pixels), pixels);
+  assertEquals(await fashion.preview(pixels), pixels);
+  await fashion.close();
   const files = await pipelineFiles({ "model_index.json": { vae: [null, null] } });
   const blind = await openEngine({ backend: "wasm", model: files });
   const latents = normalNoise([1, 4, 8, 8], 3);

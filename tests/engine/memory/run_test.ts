@@ -13,12 +13,13 @@ import { memoryOn, misfitOn, partsText } from "../../../src/engine/memory/run.ts
 import { BackendError } from "../../../src/errors.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
 import { openSmallModel, stepsOf } from "../small_model.ts";
+import { FASHION_DIT } from "../../fashion_dit.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 /**
- * Measured ÷ predicted was 0.91 to 1.00 on the embedded model, DiT-S/2 and DiT-B/4 at 2 to 64 rows
+ * Measured ÷ predicted was 0.91 to 1.00 on fashion-dit, DiT-S/2 and DiT-B/4 at 2 to 64 rows
  * (`deno task measure-memory`); the band leaves room for an allocator that places blocks otherwise.
  */
 const BAND = { least: 0.85, most: 1.05 };
@@ -47,7 +48,7 @@ Deno.test("what wasm really takes is what was predicted, for few rows and for ma
 Deno.test("estimateMemory() says what the plan keeps, as a run of it does", async () => {
   const plan = loadPlan("fashion-dit.ddim25.fast");
   const { rows, run } = await estimateMemory({ pictures: 1, plan });
-  const pipeline = await openEngine({ backend: "wasm" });
+  const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   const { peakFeatureBytes } = await pipeline.generate({ labels: [1], plan });
   await pipeline.close();
   assertEquals([rows, run.features], [2, peakFeatureBytes]);
@@ -113,7 +114,7 @@ Deno.test("memoryCheck() refuses a run by its rows and by what its plan keeps, b
 });
 
 Deno.test("a pipeline refuses a batch that its backend has no room for, and runs one that fits afterwards", async () => {
-  const { model, choice, executor } = await openEngine({ backend: "wasm" });
+  const { model, choice, executor } = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   Object.defineProperty(executor.backend, "memoryLimit", { value: 42 * MIB });
   const pipeline = new Engine({ model, choice, executor }, {});
   await assertRejects(

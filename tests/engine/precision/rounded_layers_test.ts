@@ -24,6 +24,7 @@ import { sliceRows } from "../../../src/tensor/rows.ts";
 import { requires } from "../../_shim/requires.ts";
 import { relativeError } from "../../conformance/compare.ts";
 import { FULL, interfere, openSmallModel, runOf } from "../small_model.ts";
+import { FASHION_DIT } from "../../fashion_dit.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
 
@@ -37,7 +38,7 @@ for (const backend of ["wasm", "native"] as const) {
     options,
     async () => {
       for (const weights of ["int8", "int4"] as const) {
-        const pipeline = await openEngine({ backend, weights });
+        const pipeline = await openEngine({ model: FASHION_DIT, backend, weights });
         const labels = [3, 9, 0, 5];
         const { latents } = await pipeline.generate({ labels, seed: 40, steps: 2 });
         for (const [i, label] of labels.entries()) {
@@ -54,7 +55,7 @@ Deno.test("int8 is close to float32 and int4 less so; a plan's notice says that 
   const request = { labels: [1, 8], seed: 3, plan: loadPlan("fashion-dit.ddim25.fast") };
   const results = new Map<WeightPrecision, Float32Array>();
   for (const weights of ["f32", "int8", "int4"] as const) {
-    const pipeline = await openEngine({ backend: "wasm", weights });
+    const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm", weights });
     assert(await findPlan(pipeline.model) !== undefined); // bundled plans still bind
     const { latents, notices } = await pipeline.generate(request);
     const notice = `The plan was made for precision float32; this run has ${weights}.`;
@@ -249,7 +250,7 @@ Deno.test("what a precision cannot be is refused by name", async () => {
 });
 
 Deno.test("memoryNeeds() of rounded weights are a quarter and an eighth, scales and biases apart", async () => {
-  const pipeline = await openEngine({ backend: "wasm" });
+  const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   const { transformer } = pipeline.model;
   await pipeline.close();
   const needs = (precision: "int8" | "int4"): number =>

@@ -23,6 +23,7 @@ import { normalNoise } from "../../../src/tensor/random.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { openWasm } from "../../../src/backend/wasm.ts";
 import { requires } from "../../_shim/requires.ts";
+import { FASHION_DIT } from "../../fashion_dit.ts";
 
 /** Features whose sample covariance is exactly ΣΣᵀ with Σ = `columns`, and whose mean is `mean`. */
 function featuresOf(mean: readonly number[], columns: readonly (readonly number[])[]): Tensor {
@@ -151,7 +152,7 @@ Deno.test("readRealPictures() says that there are none", async () => {
 });
 
 async function withTask(use: (task: QualityTask) => Promise<void>): Promise<void> {
-  const pipeline = await openEngine({ backend: "wasm" });
+  const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   const folder = await Deno.makeTempDir();
   try {
     const plan = await uniformPlan(pipeline.model, { steps: 4, every: 2 });
@@ -225,7 +226,7 @@ Deno.test("a variant in another precision is made by the pipeline that has it, o
       RangeError,
       "a pipeline must have int8 weights",
     );
-    const rounded = await openEngine({ backend: "wasm", weights: "int8" });
+    const rounded = await openEngine({ model: FASHION_DIT, backend: "wasm", weights: "int8" });
     const { rows } = await reportQuality({ ...wanted, rounded });
     await rounded.close();
     const { value } = rows[1]!.psnr!; // one a variant

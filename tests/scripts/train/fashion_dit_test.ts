@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 
 const root = new URL("../../../", import.meta.url);
 const dataset = "/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz";
-const embedded = "models/fashion-dit/weights.safetensors";
+const weights = "models/fashion-dit/weights.safetensors";
 
 const missing = await findMissing();
 const ignore = missing !== undefined;
@@ -14,7 +14,7 @@ Deno.test(
   { ignore },
   async () => {
     const golden = "tests/golden/fashion-dit/golden.safetensors";
-    const printed = await python("scripts/train/verify_fashion_dit.py", embedded, golden);
+    const printed = await python("scripts/train/verify_fashion_dit.py", weights, golden);
     assertMatch(printed, /^132 tensors.*\nforward\.output/);
   },
 );
@@ -32,7 +32,7 @@ Deno.test(
       assertMatch(await python("scripts/train/verify_fashion_dit.py", weights), /^132 tensors/);
       const [written, shipped] = [
         await Deno.stat(weights),
-        await Deno.stat(new URL(embedded, root)),
+        await Deno.stat(new URL(weights, root)),
       ];
       assertEquals(written.size, shipped.size);
     } finally {
