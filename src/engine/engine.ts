@@ -27,7 +27,6 @@ import {
 } from "./precision/choose.ts";
 import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
-import { withEncodedPrompts } from "./prompts.ts";
 import type { GenerateOptions, ResolvedRequest } from "./request.ts";
 import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullStep } from "./segment/step_segments.ts";
@@ -143,8 +142,9 @@ export class Engine implements Pipeline {
 
   /** Resolves all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
-    const given = await withEncodedPrompts(options, this.#options.promptEncoder);
-    const prepared = await prepareRun(this.model, given, precisionName(this.precision.weights));
+    const precision = precisionName(this.precision.weights);
+    const { promptEncoder } = this.#options;
+    const prepared = await prepareRun(this.model, options, { precision, promptEncoder });
     this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
     return prepared;
   }

@@ -14,5 +14,7 @@ export type { NamedPlan } from "./bundled_plans.ts";
 export type { DecodingOptions } from "./decode/decoding.ts";
 export type { PrecisionReport } from "./precision/choose.ts";
 export type { LayerPrecision, WeightPrecision } from "./precision/rounded_layers.ts";
-export type { PromptEncoder } from "./prompts.ts";
+export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts";
+export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
 export type { ConditionOptions } from "./request.ts";
+export type { GuidanceOptions } from "./request_guidance.ts";

@@ -7,6 +7,8 @@ import type { Model } from "../model/model.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
 import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
+import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
+import { encodePrompts, type PromptEncoder } from "./prompts.ts";
 import { planTarget } from "./plan_facts.ts";
 import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { fullSteps } from "./segment/step_segments.ts";
@@ -19,34 +21,49 @@ export interface PreparedRun {
   readonly choice: ResolvedPlan;
   /** What each step does, one for each time of the sampler. */
   readonly steps: readonly Step[];
-  /** A sentence for each circumstance in which the run differs from its plan's calibration. */
+  /** What labels choose from, in words; empty where no prompt was given. */
+  readonly prompts: readonly PicturePrompt[];
+  /** How long each of them is to each text encoder; absent where nothing counts. */
+  readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
+  /** A sentence for each circumstance in which the run differs from its plan's calibration, or from what was asked. */
   readonly notices: readonly string[];
 }
 
 /**
  * Prepares a run.
  *
- * @param precision Precision of the weights, as plans call it.
+ * @param about Precision of the weights, as plans call it, and what encodes prompts.
  * @throws {RangeError} When an option is out of range.
  * @throws {PlanError} When the plan does not fit the model or the sampler, or cannot be run.
  */
 export async function prepareRun(
   model: Model,
-  options: GenerateOptions,
-  precision?: string,
+  given: GenerateOptions,
+  { precision, promptEncoder }: {
+    readonly precision?: string;
+    readonly promptEncoder?: PromptEncoder | undefined;
+  } = {},
 ): Promise<PreparedRun> {
+  const { options, ...asked } = await encodePrompts(model, given, promptEncoder);
   const choice = await resolvePlan(model, options);
   const plan = choice.named?.plan;
   const request = resolveRequest(model, { ...options, plan });
   const { sampler: { times }, guidance, scene: { tokenGrid }, sigmas } = request;
   if (plan === undefined) {
     const steps = fullSteps(times.length, model.transformer.modules.length);
-    return { request, choice, steps, notices: [] };
+    return { ...asked, request, choice, steps };
   }
   const target = await planTarget(model, { times, sigmas, guidance, tokenGrid, precision });
-  const notices = checkPlanFits(plan, target);
-  return { request, choice, steps: compilePlan(plan).steps, notices };
+  const notices = [
+    ...asked.notices,
+    ...checkPlanFits(plan, target),
+    ...(request.trueGuidance === undefined ? [] : [UNGUIDED_PLAN]),
+  ];
+  return { ...asked, request, choice, steps: compilePlan(plan).steps, notices };
 }
+
+/** Plans are made of runs without a null half; that of another prompt changes otherwise from step to step. */
+const UNGUIDED_PLAN = "The plan was made without true guidance; this run has it.";
 
 export interface ResolvedPlan {
   /** Absent when every step is computed in full. */

@@ -1,39 +1,127 @@
 /**
- * Turns prompts into the tensors that a text-conditioned model takes, by an encoder that the caller provides.
+ * Prompts of a request: from words to the tensors that a text-conditioned model takes.
  */
 
+import type { Model } from "../model/model.ts";
 import type { Conditions } from "../model/scene.ts";
+import { joinRows, sliceRows } from "../tensor/rows.ts";
+import {
+  type PicturePrompt,
+  promptsOf,
+  type PromptText,
+  type PromptTokens,
+} from "./prompt_texts.ts";
+import { idleNotices, lengthNotices } from "./prompt_notices.ts";
 import type { GenerateOptions } from "./request.ts";
 
-/** Encodes prompts for a model. The caller owns it. */
+/** Texts as a model takes them. */
+export interface EncodedPrompts {
+  /** By the family's names, such as `text` and `pooled`: a row for each text in every tensor. */
+  readonly conditions: Conditions;
+  /** How long each text is to each encoder; absent where nothing counts. */
+  readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
+}
+
+/** Encodes texts for a model. One that is given to a pipeline stays the caller's. */
 export interface PromptEncoder {
-  /** Encodes each prompt, a row for each in the model's conditions, such as `text` and `pooled`. */
+  /** Encodes texts, at least one, that all differ. */
   encode(
-    prompts: readonly string[],
+    prompts: readonly PromptText[],
     options: { readonly signal?: AbortSignal | undefined },
-  ): Promise<Conditions>;
+  ): Promise<EncodedPrompts>;
+}
+
+/** A request whose prompts are replaced by conditions. */
+export interface EncodedRequest {
+  readonly options: GenerateOptions;
+  /** What labels choose from, in words; empty where no prompt was given. */
+  readonly prompts: readonly PicturePrompt[];
+  /** How long each of them is to each encoder; absent where nothing counts. */
+  readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
+  /** A sentence for each text that is too long, and for guidance that has no effect. */
+  readonly notices: readonly string[];
 }
 
 /**
- * Options whose prompts are replaced by their text features.
+ * Encodes the prompts of a request, each distinct text once. A negative prompt is encoded where true guidance
+ * makes use of it, as in diffusers' `FluxPipeline`.
  *
- * @throws {TypeError} When there are prompts and no encoder, or prompts and text.
+ * @throws {TypeError} When there is no encoder, prompts are no texts, or what they replace is given as well.
+ * @throws {RangeError} When the model takes no prompts, or there is not one of them for each picture.
  */
-export async function withEncodedPrompts(
+export async function encodePrompts(
+  model: Pick<Model, "id" | "classes" | "classNames">,
   options: GenerateOptions,
   encoder: PromptEncoder | undefined,
-): Promise<GenerateOptions> {
-  const { prompts, signal, ...rest } = options;
-  if (prompts === undefined) return options;
+): Promise<EncodedRequest> {
+  const wanted = promptsOf(model, options);
+  const idle = idleNotices(options);
+  if (wanted.length === 0) return { options, prompts: [], notices: idle };
   if (encoder === undefined) {
-    throw new TypeError("Cannot generate: prompts need a promptEncoder of the pipeline");
+    throw new TypeError(
+      `Cannot generate: ${model.id} has no text encoder, so text and pooled must be given, or the ` +
+        "pipeline a promptEncoder, instead of prompts",
+    );
   }
-  const encoded = await encoder.encode(prompts, { signal });
+  const { items: prompts, places } = distinct(wanted);
+  const isGuided = (options.trueGuidance ?? 1) > 1;
+  const negatives = prompts.flatMap(({ negativePrompt: prompt }) =>
+    isGuided && prompt !== undefined ? [{ prompt }] : []
+  );
+  const positives = prompts.map(({ negativePrompt: _, ...text }) => text);
+  const texts = distinct<PromptText>([...positives, ...negatives]);
+  const { conditions, tokens } = await encoder.encode(texts.items, { signal: options.signal });
+  const rows = texts.places.slice(0, prompts.length);
+  const counted = tokens && rows.map((row) => tokens[row] ?? []);
+  return {
+    options: {
+      ...withConditions(options, rowsOf(conditions, rows)),
+      ...(options.prompts === undefined ? { label: 0 } : { labels: places }),
+      ...negativeOf(conditions, texts.places.slice(prompts.length)),
+    },
+    prompts,
+    ...(counted && { tokens: counted }),
+    notices: [...lengthNotices(texts.items, tokens), ...idle],
+  };
+}
+
+/** Options with conditions in place of prompts. */
+function withConditions(options: GenerateOptions, encoded: Conditions): GenerateOptions {
+  const { prompt: _, prompts: _2, prompt2: _3, negativePrompt: _4, ...rest } = options;
   const given = { text: options.text, pooled: options.pooled, ...options.conditions };
   if (Object.keys(encoded).some((name) => Reflect.get(given, name) !== undefined)) {
     const names = Object.keys(encoded).join(" or ");
     throw new TypeError(`Cannot generate: prompts must not be given together with ${names}`);
   }
-  const conditions = { ...options.conditions, ...encoded };
-  return { ...rest, ...(signal !== undefined && { signal }), conditions };
+  return { ...rest, conditions: { ...options.conditions, ...encoded } };
+}
+
+/** Negative conditions: one row where all pictures have the same. */
+function negativeOf(
+  encoded: Conditions,
+  rows: readonly number[],
+): Pick<GenerateOptions, "negativeConditions"> {
+  if (rows.length === 0) return {};
+  const isOne = rows.every((row) => row === rows[0]);
+  return { negativeConditions: rowsOf(encoded, isOne ? rows.slice(0, 1) : rows) };
+}
+
+function rowsOf(conditions: Conditions, rows: readonly number[]): Conditions {
+  const entries = Object.entries(conditions).map(([name, tensor]) =>
+    [name, joinRows(rows.map((row) => sliceRows(tensor, row, 1)))] as const
+  );
+  return Object.fromEntries(entries);
+}
+
+/** Items that differ, in order, and which of them stands at each place. */
+function distinct<T>(all: readonly T[]): {
+  readonly items: readonly T[];
+  readonly places: readonly number[];
+} {
+  const keys = all.map((item) => JSON.stringify(item));
+  const first = [...new Set(keys)];
+  return {
+    items: first.map((key) => all[keys.indexOf(key)]!), // each comes from there
+    places: keys.map((key) => first.indexOf(key)),
+  };
 }

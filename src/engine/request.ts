@@ -6,6 +6,13 @@ import type { Model } from "../model/model.ts";
 import type { Conditions, Scene } from "../model/scene.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
+import {
+  type GuidanceOptions,
+  isTrulyGuided,
+  type ResolvedGuidance,
+  resolveGuidance,
+  resolveTrueGuidance,
+} from "./request_guidance.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { makeSampler } from "../sampler/solvers.ts";
@@ -27,7 +34,7 @@ export interface ConditionOptions {
 }
 
 /** What to generate; what is left out is the model's default. */
-export interface GenerateOptions extends ConditionOptions {
+export interface GenerateOptions extends ConditionOptions, GuidanceOptions {
   /** Class index or name; for a text-conditioned model, the row of text. */
   readonly label?: number | string;
   /**
@@ -35,8 +42,14 @@ export interface GenerateOptions extends ConditionOptions {
    * they are taken in turn.
    */
   readonly labels?: readonly (number | string)[] | undefined;
-  /** Prompts instead of text features, for a pipeline with an encoder. */
-  readonly prompts?: readonly string[];
+  /** What pictures show, in words, for a model with text encoders; an empty text is a prompt like any other. */
+  readonly prompt?: string | undefined;
+  /** A prompt for each picture; with `count` they are taken in turn. */
+  readonly prompts?: readonly string[] | undefined;
+  /** For the second text encoder (of FLUX: T5) instead of the prompt: one text, or one for each prompt. */
+  readonly prompt2?: string | readonly string[] | undefined;
+  /** What pictures shall not show: one text, or one for each prompt. Takes effect with `trueGuidance`. */
+  readonly negativePrompt?: string | readonly string[] | undefined;
   /** How many pictures; one for each label, or for each of `seeds`, unless given. */
   readonly count?: number | undefined;
   /** Noise of picture i comes from `seed + i`; 0 unless given. */
@@ -50,11 +63,6 @@ export interface GenerateOptions extends ConditionOptions {
   /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
   readonly steps?: number | undefined;
   /**
-   * Guidance scale; at most 1 is off and runs no null half. One for each picture may be given: all of
-   * them above 1, or none.
-   */
-  readonly guidance?: number | readonly number[] | undefined;
-  /**
    * What to reuse at which step: `auto`, unless given, is the bundled plan that fits model and steps, if one
    * does; `none` computes every step in full; else the name of a bundled plan, or a plan.
    */
@@ -66,17 +74,13 @@ export interface GenerateOptions extends ConditionOptions {
 }
 
 /** Everything that a run depends on, except its plan. */
-export interface ResolvedRequest {
+export interface ResolvedRequest extends ResolvedGuidance {
   readonly labels: readonly number[];
   /** Seed of each picture; empty where noise was given. */
   readonly seeds: readonly number[];
   /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`. */
   readonly noise: Tensor;
   readonly steps: number;
-  /** Guidance scale; of the first picture where each has its own. */
-  readonly guidance: number;
-  /** Guidance scale of each picture, where each was given its own. */
-  readonly scales?: readonly number[];
   /** Sigmas of the steps before they are shifted, if they were given. */
   readonly sigmas?: readonly number[];
   /** The scene of the run, at the size of its pictures. */
@@ -92,6 +96,7 @@ export interface ResolvedRequest {
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
   const { sigmas } = options;
+  const trueGuidance = resolveTrueGuidance(model, options);
   const scene = sceneOf(model, options);
   const labels = resolveLabels(model, options, scene);
   const steps = options.steps ?? planSteps(options.plan) ?? sigmas?.length ?? model.sampler.steps;
@@ -103,6 +108,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     noise: resolveNoise(options, { seeds, dims: [labels.length, ...scene.latentDims] }),
     steps,
     ...resolveGuidance(model, scene, { wanted: options.guidance, pictures: labels.length }),
+    ...(trueGuidance !== undefined && { trueGuidance }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
     sampler: makeSampler(model.sampler, { steps, sigmas, tokens: scene.tokens }),
@@ -116,15 +122,16 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
  */
 export function sceneOf(
   model: Model,
-  { conditions = {}, text, pooled, imageIds, grid, noise }:
+  { conditions = {}, text, pooled, imageIds, grid, noise, ...guiding }:
     & ConditionOptions
-    & Pick<GenerateOptions, "noise">,
+    & Pick<GenerateOptions, "noise" | "negativeConditions" | "trueGuidance">,
 ): Scene {
   const all: Record<string, Tensor> = { ...conditions };
   for (const [name, tensor] of Object.entries({ text, pooled, image_ids: imageIds })) {
     if (tensor !== undefined) all[name] = tensor;
   }
-  return model.scene({ conditions: all, grid, noiseDims: noise?.dims });
+  const negative = isTrulyGuided(guiding) ? guiding.negativeConditions : undefined;
+  return model.scene({ conditions: all, negative, grid, noiseDims: noise?.dims });
 }
 
 /** Steps of a plan that is given as an object; a named plan is read elsewhere. */
@@ -208,51 +215,6 @@ function resolveLabels(
 
 /** Pictures of one call. */
 const MAX_PICTURES = 100_000;
-
-function resolveGuidance(
-  model: Model,
-  scene: Scene,
-  { wanted, pictures }: {
-    readonly wanted: GenerateOptions["guidance"];
-    readonly pictures: number;
-  },
-): Pick<ResolvedRequest, "guidance" | "scales"> {
-  if (typeof wanted !== "object") return { guidance: resolveScale(model, scene, wanted) };
-  const scales = wanted.map((scale) => resolveScale(model, scene, scale));
-  const unguided = scales.filter((scale) => scale === 1).length;
-  const mixes = unguided > 0 && unguided < pictures; // halves cannot
-  if (scales.length === pictures && (!mixes || scene.guidedBy === "scale")) {
-    return { guidance: scales[0]!, scales }; // there is at least one picture
-  }
-  throw new RangeError(
-    `Cannot generate: guidance must be one number for each of ${pictures} pictures, all above 1 or none: ` +
-      `current value is [${wanted}]`,
-  );
-}
-
-/**
- * The scale that a model is run with: where guidance takes a null half, 1 or less is off and becomes 1.
- *
- * *Source:* diffusers `DiTPipeline`: "guidance scale is enabled by setting guidance_scale > 1".
- */
-function resolveScale(
-  { sampler, classes }: Model,
-  { guidedBy }: Scene,
-  wanted: number | undefined,
-): number {
-  const guidance = wanted ?? (guidedBy === undefined ? 1 : sampler.guidance);
-  if (!Number.isFinite(guidance) || guidance < 0) {
-    throw new RangeError(
-      `Cannot generate: guidance must be at least 0: current value is ${guidance}`,
-    );
-  }
-  if (guidedBy === "scale") return guidance;
-  if (guidance <= 1 || guidedBy === "halves") return Math.max(1, guidance);
-  const lacks = classes > 0 ? "a null label" : "a guidance embedding";
-  throw new RangeError(
-    `Cannot generate: guidance must be at most 1 for a model without ${lacks}: current value is ${guidance}`,
-  );
-}
 
 function checkWithin(what: string, value: number, least: number, most: number): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;

@@ -212,10 +212,13 @@ export function stepInputs(
 
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
 export function guided(prediction: Tensor, { model, request }: Run): Tensor {
-  const { labels, guidance, scales = guidance } = request;
+  const { labels, guidance, scales = guidance, trueGuidance } = request;
   const { latentDims, channelAxis: axis } = request.scene;
   const channels = { axis, count: latentDims[axis - 1] ?? 0 };
   if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
+  if (trueGuidance !== undefined) {
+    return guide(prediction, channels, { scale: trueGuidance, channels: channels.count });
+  }
   const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
   return guide(prediction, channels, { scale: scales, channels: guidedChannels });
 }

@@ -13,6 +13,8 @@ export type Conditions = Readonly<Record<string, Tensor>>;
 export interface SceneRequest {
   /** What labels select from; absent = nothing, or the model's classes. */
   readonly conditions?: Conditions | undefined;
+  /** What the null half of a batch is conditioned on; where a scale is an input of the model, it runs one then. */
+  readonly negative?: Conditions | undefined;
   /** Size of a picture in tokens, such as rows and columns; absent = the noise's or the model's own. */
   readonly grid?: readonly number[] | undefined;
   /** Shape of the starting noise, if it is given. */
@@ -41,9 +43,9 @@ export interface Scene {
   readonly tokenGrid?: readonly number[];
   /** How many conditions the request gave: labels are 0 … conditions − 1; absent = the model's classes. */
   readonly conditions?: number;
-  /** What guides pictures: a null half of the batch, or the scale as an input of the model; absent = nothing. */
+  /** What `guidance` is: a null half's scale, or an input of the model; absent = the model has none. */
   readonly guidedBy?: "halves" | "scale";
-  /** Conditions of a batch at a time: one for each label; with guidance by halves, the null half follows. */
+  /** Conditions of a batch at a time: one for each label; then the null half, where there is one. */
   batch(labels: readonly number[], at: BatchMoment): Condition[];
   /** Latents as planes `(n, C, H, W)`. */
   planes(latents: Tensor): Tensor;
@@ -79,8 +81,8 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
     planes: (latents) => latents,
     inputs: () => ({}),
   };
-  return ({ conditions = {}, grid }) => {
-    for (const name of Object.keys(conditions)) {
+  return ({ conditions = {}, negative = {}, grid }) => {
+    for (const name of Object.keys({ ...conditions, ...negative })) {
       throw new RangeError(
         `Cannot generate: ${name} must not be given to a class-conditional model`,
       );
@@ -93,7 +95,7 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
   };
 }
 
-/** Rows of a batch for each picture: 2 with guidance by halves. */
+/** Rows of a batch for each picture: 2 where there is a null half. */
 export function rowsPerPicture(scene: Scene, guidance: number): number {
   return scene.batch([0], { time: 0, guidance }).length;
 }

@@ -99,6 +99,7 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
     [{ steps: 2.5 }, "current value is 2.5"],
     [{ guidance: -1 }, "guidance must be at least 0: current value is -1"],
     [{ guidance: Infinity }, "current value is Infinity"],
+    [{ trueGuidance: 2 }, "trueGuidance must be at most 1 where guidance takes a null label"],
     [
       { labels: [1], noise: { dims: [1, 1, 4, 4], data: new Float32Array(15) } },
       "noise must have 16 numbers: current value is 15",

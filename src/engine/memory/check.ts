@@ -24,7 +24,7 @@ export function memoryCheck(
   model: Model,
   { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
   lowering?: LinearLowering,
-): (run: PreparedRun) => void {
+): (run: Pick<PreparedRun, "request" | "choice" | "steps">) => void {
   let known:
     | { readonly sizes: string; readonly needs: MemoryNeeds; readonly sets: RowSets }
     | undefined;

@@ -22,7 +22,7 @@ const DEFAULT_TEXT_TOKENS = 512;
  * @throws {RangeError} When shapes do not fit the model or each other; names which, wanted and given.
  */
 export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
-  const { text, pooled } = textOf(config, request);
+  const { text, pooled, conditions, negatives } = halvesOf(config, request);
   const { ids, grid } = positionsOf(config, request);
   const [tokens = 0] = ids.dims;
   const [, textTokens] = text?.dims ?? [0, DEFAULT_TEXT_TOKENS];
@@ -32,13 +32,17 @@ export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
     channelAxis: 2,
     tokens,
     ...(grid !== undefined && { tokenGrid: grid }),
-    conditions: text?.dims[0] ?? 0,
+    conditions,
     ...(config.guidanceEmbeds && { guidedBy: "scale" }),
-    batch: (labels, { time, guidance, scales }): Condition[] =>
-      labels.map((label, i) => {
-        const scale = scales?.[i] ?? guidance;
+    batch(labels, { time, guidance, scales }): Condition[] {
+      const rowOf = (label: number, i: number): Condition => {
+        const scale = scales?.[i] ?? guidance; // the null half has it too
         return { time, label, scale, vector: vectorOf(config, pooled, { label, scale }) };
-      }),
+      };
+      const positive = labels.map(rowOf);
+      if (negatives === 0) return positive;
+      return [...positive, ...labels.map((label, i) => rowOf(conditions + label % negatives, i))];
+    },
     planes: (latents) => unpack(latents, grid ?? [1, tokens]),
     inputs(batch): Readonly<Record<string, Tensor>> {
       if (text === undefined) refuse("text", `given: (n, M, ${config.jointDim})`, "none");
@@ -98,11 +102,46 @@ function vectorOf(
 /** Names of the tensors that FLUX is conditioned on, as files have them; the first has a row for each condition. */
 export const CONDITIONS = ["text", "pooled", "image_ids"] as const;
 
+/** Conditions with those of the null half after them. */
+interface Halves {
+  /** `(conditions + negatives, M, W)`; absent where there is none, as `pooled`. */
+  readonly text?: Tensor | undefined;
+  /** `(conditions + negatives, P)`. */
+  readonly pooled?: Tensor | undefined;
+  readonly conditions: number;
+  /** 1 for all pictures, or one for each condition; 0 without a null half. */
+  readonly negatives: number;
+}
+
+function halvesOf(config: FluxConfig, { conditions, negative }: SceneRequest): Halves {
+  const { text, pooled } = textOf(config, conditions);
+  const { image_ids: ids, ...others } = negative ?? {};
+  if (ids !== undefined) refuse("negative conditions", "text and pooled", "image_ids");
+  const nulls = textOf(config, others);
+  const [rows = 0, tokens] = text?.dims ?? [];
+  if (text === undefined || nulls.text === undefined) {
+    if (nulls.text !== undefined) refuse("text", "given with negative conditions", "none");
+    return { text, pooled, conditions: rows, negatives: 0 };
+  }
+  const [negatives = 0, more] = nulls.text.dims;
+  if (more !== tokens || (negatives !== 1 && negatives !== rows)) {
+    const wanted = rows === 1 ? "1" : `1 or ${rows}`;
+    const [, , width] = text.dims;
+    refuse("negative text", `[${wanted},${tokens},${width}]`, `[${nulls.text.dims}]`);
+  }
+  return {
+    text: joinRows([text, nulls.text]),
+    pooled: joinRows([pooled!, nulls.pooled!]), // given with text
+    conditions: rows,
+    negatives,
+  };
+}
+
 /** Text features `(n, M, W)` and pooled ones `(n, P)`, or neither. */
 function textOf(
   { jointDim, pooledDim }: FluxConfig,
-  { conditions = {} }: SceneRequest,
-): Conditions {
+  conditions: Conditions = {},
+): { readonly text?: Tensor; readonly pooled?: Tensor } {
   const strange = Object.keys(conditions).find((name) => !CONDITIONS.some((it) => it === name));
   if (strange !== undefined) refuse("conditions", CONDITIONS.join(", "), strange);
   const { text, pooled } = conditions;

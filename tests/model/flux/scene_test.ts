@@ -4,7 +4,7 @@ import { parseFluxConfig } from "../../../src/model/flux/config.ts";
 import { gridIds, gridOf, rotationTables } from "../../../src/model/flux/embeddings.ts";
 import { fluxModel, publishedSampler } from "../../../src/model/flux/open.ts";
 import type { Model } from "../../../src/model/model.ts";
-import { zeros } from "../../../src/tensor/tensor.ts";
+import { type Tensor, zeros } from "../../../src/tensor/tensor.ts";
 import { tensor } from "../../tensor/checked_tensor.ts";
 import { SMALL_FLUX } from "./small_flux.ts";
 
@@ -55,6 +55,40 @@ Deno.test("pictures of FLUX may have a guidance each, 1 among them", () => {
   assertEquals(batch.map(({ scale }) => scale), [1, 4]);
 });
 
+Deno.test("negative conditions of FLUX are a null half of the batch, with guidance as its input too", () => {
+  const rows = (n: number): Tensor =>
+    tensor([n, 1, 10], Float32Array.from({ length: n * 10 }, (_, i) => 100 + i));
+  const options = { ...GIVEN, text: zeros([2, 1, 10]), trueGuidance: 2, guidance: [3, 4] };
+  const halves = (n: number): string[] => {
+    const negativeConditions = { text: rows(n), pooled: zeros([n, 7]) };
+    const { labels, scene, ...request } = resolveRequest(modelWith(), {
+      ...options,
+      negativeConditions,
+    });
+    assertEquals(request.trueGuidance, 2);
+    const batch = scene.batch(labels, { time: 1, ...request });
+    const { data } = scene.inputs(batch)["text.features"]!;
+    return batch.map(({ label, scale }, i) => `${label} ${scale} ${data[i * 10]}`);
+  };
+  assertEquals(halves(1), ["0 3 0", "1 4 0", "2 3 100", "2 4 100"]);
+  assertEquals(halves(2), ["0 3 0", "1 4 0", "2 3 100", "3 4 110"]);
+});
+
+Deno.test("negative conditions without true guidance, and true guidance without them, change no request", () => {
+  const negativeConditions = { text: zeros([1, 3, 10]), pooled: zeros([1, 7]) };
+  for (
+    const change of [{ negativeConditions }, { negativeConditions, trueGuidance: 1 }, {
+      trueGuidance: 3,
+    }]
+  ) {
+    const { labels, guidance, scene, trueGuidance } = resolveRequest(modelWith(), {
+      ...GIVEN,
+      ...change,
+    });
+    assertEquals([scene.batch(labels, { time: 1, guidance }).length, trueGuidance], [2, undefined]);
+  }
+});
+
 Deno.test("a request that does not fit FLUX is refused with wanted and got", () => {
   const refuses = (change: GenerateOptions, message: string, model = modelWith()): unknown =>
     assertThrows(() => resolveRequest(model, { ...GIVEN, ...change }), RangeError, message);
@@ -65,6 +99,28 @@ Deno.test("a request that does not fit FLUX is refused with wanted and got", () 
     { pooled: zeros([3, 7]) },
     "pooled must be [2,7], a row for each of text: current value is [3,7]",
   );
+  const negative = (text: Tensor, pooled: Tensor): GenerateOptions => ({
+    trueGuidance: 2,
+    negativeConditions: { text, pooled },
+  });
+  refuses(
+    negative(zeros([1, 4, 10]), zeros([1, 7])),
+    "negative text must be [1 or 2,3,10]: current value is [1,4,10]",
+  );
+  refuses(
+    negative(zeros([3, 3, 10]), zeros([3, 7])),
+    "negative text must be [1 or 2,3,10]: current value is [3,3,10]",
+  );
+  refuses(
+    negative(zeros([1, 3, 10]), zeros([2, 7])),
+    "pooled must be [1,7], a row for each of text",
+  );
+  refuses(
+    { ...negative(zeros([1, 3, 10]), zeros([1, 7])), text: undefined, pooled: undefined },
+    "text must be given with negative conditions: current value is none",
+  );
+  refuses({ trueGuidance: -1 }, "trueGuidance must be at least 0: current value is -1");
+  refuses({ trueGuidance: NaN }, "trueGuidance must be at least 0: current value is NaN");
   refuses(
     { text: undefined, pooled: undefined },
     "text and pooled must be given to small: current value is none",

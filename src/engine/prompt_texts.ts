@@ -1,0 +1,119 @@
+/**
+ * The prompts that options ask for, one for each picture, checked.
+ */
+
+import type { Model } from "../model/model.ts";
+import { wantedLabel } from "./class_names.ts";
+import type { GenerateOptions } from "./request.ts";
+
+/** What is encoded: one text for all encoders, or another one for the second. */
+export interface PromptText {
+  /** For every text encoder of the model; an empty one is a prompt like any other. */
+  readonly prompt: string;
+  /** For the second encoder (of FLUX: T5) instead of `prompt`. */
+  readonly prompt2?: string;
+}
+
+/** A prompt with what the picture shall not show. */
+export interface PicturePrompt extends PromptText {
+  /** Takes effect with true guidance only. */
+  readonly negativePrompt?: string;
+}
+
+/** How long a text is to one encoder. */
+export interface PromptTokens {
+  /** Such as `CLIP` or `T5`. */
+  readonly encoder: string;
+  /** Tokens of the whole text, those that begin and end it included. */
+  readonly tokens: number;
+  /** The most that the encoder reads; it leaves the rest out. */
+  readonly limit: number;
+}
+
+/**
+ * The prompts of a request, in order; none where it has none.
+ *
+ * @throws {TypeError} When they are no texts, or labels are given as well.
+ * @throws {RangeError} When the model knows classes and no words, or lists are not of one length.
+ */
+export function promptsOf(
+  model: Pick<Model, "id" | "classes" | "classNames">,
+  options: GenerateOptions,
+): readonly PicturePrompt[] {
+  if (model.classes > 0) expectNoPrompts(model, options);
+  const { prompt, prompts = prompt === undefined ? undefined : [prompt] } = options;
+  expectAlone(options);
+  if (prompts === undefined) return [];
+  if (prompts.length === 0) {
+    throw new RangeError("Cannot generate: prompts must be one or more: current value is none");
+  }
+  const second = oneForEach("prompt2", options.prompt2, prompts.length);
+  const negative = oneForEach("negativePrompt", options.negativePrompt, prompts.length);
+  return prompts.map((prompt, i) => ({
+    prompt: checked("prompt", prompt),
+    ...(second && { prompt2: checked("prompt2", second[i]) }),
+    ...(negative && { negativePrompt: checked("negativePrompt", negative[i]) }),
+  }));
+}
+
+/** A model of classes takes their names; a prompt is answered with the nearest. */
+function expectNoPrompts(
+  { id, ...classes }: Pick<Model, "id" | "classes" | "classNames">,
+  { prompt, prompts = [], negativePrompt, negativeConditions }: GenerateOptions,
+): void {
+  const [text = prompt] = prompts;
+  if (text !== undefined) {
+    throw new RangeError(
+      `Cannot generate: ${id} knows classes and no words; label instead of prompt must be ` +
+        `${wantedLabel(text, classes)}: current value is ${text.slice(0, SHOWN)}`,
+    );
+  }
+  if (negativePrompt === undefined && negativeConditions === undefined) return;
+  throw new RangeError(
+    `Cannot generate: ${id} knows classes and no words, so nothing negative must be given`,
+  );
+}
+
+/** Letters of a prompt that a message repeats. */
+const SHOWN = 200;
+
+/** Refuses what does not go together. */
+function expectAlone(options: GenerateOptions): void {
+  const { prompt, prompts } = options;
+  const isPrompted = prompt !== undefined || prompts !== undefined;
+  for (const name of ["prompt2", "negativePrompt"] as const) {
+    if (isPrompted || options[name] === undefined) continue;
+    throw new TypeError(`Cannot generate: ${name} must be given together with prompt`);
+  }
+  for (const name of ["prompt", "label", "labels"] as const) {
+    if (options[name] === undefined || (name === "prompt" ? prompts === undefined : !isPrompted)) {
+      continue;
+    }
+    const other = prompts === undefined ? "prompt" : "prompts";
+    throw new TypeError(`Cannot generate: ${name} must not be given together with ${other}`);
+  }
+}
+
+/** A text that counts for all prompts, or a list with one for each. */
+function oneForEach(
+  name: string,
+  given: string | readonly string[] | undefined,
+  prompts: number,
+): readonly string[] | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given === "string") return Array.from({ length: prompts }, () => given);
+  if (given.length === prompts) return given;
+  throw new RangeError(
+    `Cannot generate: ${name} must be one text or ${prompts}, one for each prompt: ` +
+      `current value is ${given.length}`,
+  );
+}
+
+/** A text that every encoder can take: half of a surrogate pair is no character, and UTF-8 cannot write it. */
+function checked(name: string, text: unknown): string {
+  if (typeof text === "string" && text.isWellFormed()) return text;
+  const value = typeof text === "string" ? "half of a surrogate pair" : JSON.stringify(text);
+  throw new TypeError(
+    `Cannot generate: ${name} must be a text of whole characters: current value is ${value}`,
+  );
+}
