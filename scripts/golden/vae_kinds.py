@@ -38,9 +38,13 @@ KINDS = {"tiny": (AutoencoderTiny, tiny), "no-attention": (AutoencoderKL, withou
 
 @torch.no_grad()
 def results(vae, latent):
-    """What a pipeline decodes: latents in the diffusion model's scale."""
+    """What a pipeline decodes: latents in the diffusion model's scale; and the mean that it encodes a picture to."""
     raw = latent / vae.config.scaling_factor
-    return {"latent": latent, "image": vae.decode(raw).sample.contiguous()}
+    tensors = {"latent": latent, "image": vae.decode(raw).sample}
+    if isinstance(vae, AutoencoderKL):
+        tensors["encode.image"] = tensors["image"].clamp(-1, 1)
+        tensors["encode.mean"] = vae.encode(tensors["encode.image"]).latent_dist.mean
+    return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
 @torch.no_grad()

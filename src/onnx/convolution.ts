@@ -2,7 +2,7 @@
  * Typed operators of convolutional networks over pictures `(N, C, H, W)`, in the manner of `operators.ts`.
  */
 
-import { expectDims, type GraphBuilder, type Node } from "./graph.ts";
+import { type Dim, expectDims, type GraphBuilder, type Node } from "./graph.ts";
 import {
   add,
   concat,
@@ -20,23 +20,34 @@ export interface ConvolutionOptions {
   readonly weight: Node;
   /** `(out)`; absent = none. */
   readonly bias?: Node;
+  /**
+   * 1, unless given, keeps the size, with zeros around. 2 takes every second window of 3 × 3, beginning in the
+   * corner, with zeros to the right and below: half of even sides.
+   */
+  readonly stride?: 1 | 2;
 }
 
-/** 2-D convolution of x `(N, in, H, W)` with zeros around, which keep its size; as PyTorch's Conv2d. */
+/** 2-D convolution of x `(N, in, H, W)`, as PyTorch's Conv2d. */
 export function convolution(
   graph: GraphBuilder,
   x: Node,
-  { weight, bias }: ConvolutionOptions,
+  { weight, bias, stride = 1 }: ConvolutionOptions,
 ): Node {
   const [batch, channels, ...sides] = x.dims;
   const [out, , kernel] = weight.dims.map(Number);
   expectDims("Conv weight", weight.dims, [out!, channels!, kernel!, kernel!]);
   if (bias !== undefined) expectDims("Conv bias", bias.dims, [out!]);
-  const pads = new Array<number>(4).fill((kernel! - 1) / 2);
+  const pads = stride === 1 ? new Array<number>(4).fill((kernel! - 1) / 2) : [0, 0, 1, 1];
   const operands = bias === undefined ? [x, weight] : [x, weight, bias];
-  return graph.apply("Conv", operands, [batch!, out!, ...sides], {
-    attributes: { kernel_shape: [kernel!, kernel!], pads, strides: [1, 1] },
+  const dims = [batch!, out!, ...(stride === 1 ? sides : sides.map(halfOf))];
+  return graph.apply("Conv", operands, dims, {
+    attributes: { kernel_shape: [kernel!, kernel!], pads, strides: [stride, stride] },
   });
+}
+
+/** Half of a side; of one that is known only at the run, a name for it. */
+function halfOf(side: Dim): Dim {
+  return typeof side === "number" ? Math.floor(side / 2) : `${side}/2`;
 }
 
 /** Every pixel becomes 2 × 2 of the same numbers. */

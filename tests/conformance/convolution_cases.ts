@@ -36,6 +36,15 @@ export const CONVOLUTION_CASES: readonly OperatorCase[] = [
     ],
   },
   {
+    name: "convolution() of every second window halves the sides",
+    shapes: [picture, [3, 2, 3, 3], [3]],
+    sizes: { H: 6, W: 8 },
+    build: (graph, [x, weight, bias]) => [
+      convolutions.convolution(graph, x!, { weight: weight!, bias: bias!, stride: 2 }),
+    ],
+    expected: ([x, weight, bias]) => [host.convolution(x!, [weight!, bias!], 2)],
+  },
+  {
     name: "convolution() of 1 × 1 mixes channels",
     shapes: [picture, [3, 2, 1, 1], [3]],
     sizes,

@@ -1,24 +1,23 @@
 /** The operators of `src/onnx/convolution.ts` on the host in float64: plain loops, nothing shared with ours. */
 import type { HostTensor } from "./host_operators.ts";
 
-/** Sums over windows, with zeros around. */
+/** Sums over windows, with zeros around; of every second window with zeros to the right and below. */
 export function convolution(
   x: HostTensor,
   [weight, bias]: readonly [HostTensor, HostTensor],
+  stride = 1,
 ): HostTensor {
   const [n, channels, height, width] = x.dims as [number, number, number, number]; // rank 4
   const [out, , kernel] = weight.dims as [number, number, number]; // rank 4
-  const pad = (kernel - 1) / 2;
-  const result = {
-    dims: [n, out, height, width],
-    data: new Float64Array(n * out * height * width),
-  };
+  const pad = stride === 1 ? (kernel - 1) / 2 : 0;
+  const [down, across] = [height / stride, width / stride];
+  const result = { dims: [n, out, down, across], data: new Float64Array(n * out * down * across) };
   return mapPixels(result, ([row, o, v, u]) => {
     let sum = bias.data[o]!;
     for (let c = 0; c < channels; c++) {
       for (let j = 0; j < kernel; j++) {
         for (let i = 0; i < kernel; i++) {
-          const [y, xs] = [v + j - pad, u + i - pad];
+          const [y, xs] = [v * stride + j - pad, u * stride + i - pad];
           if (y < 0 || xs < 0 || y >= height || xs >= width) continue;
           const pixel = x.data[((row * channels + c) * height + y) * width + xs]!;
           sum += pixel * weight.data[((o * channels + c) * kernel + j) * kernel + i]!;

@@ -1,12 +1,12 @@
 /**
- * Decodes a large picture layer by layer, each in bands of rows that fit the device.
+ * Takes a large picture through a half of an autoencoder layer by layer, each in bands of rows that fit the device.
  *
  * Between layers the whole picture is on the host, where the statistics of the next norm are computed: the numbers
- * are those of a picture decoded in one piece, without seams, and the device holds only one band at a time. A band
+ * are those of a picture in one piece, without seams, and the device holds only one band at a time. A band
  * includes one row of each neighbour, for the 3 × 3 convolution.
  */
 
-import type { UpStep } from "../../model/vae/vae.ts";
+import type { LayerStep } from "../../model/vae/layer_step.ts";
 import { GIVEN } from "../../model/vae/blocks.ts";
 import { discard, type Tensor } from "../../tensor/tensor.ts";
 import { Statistics } from "./group_statistics.ts";
@@ -14,7 +14,8 @@ import { RowStore } from "./row_store.ts";
 import type { PartCall, VaeGraphs } from "./vae_graphs.ts";
 
 export interface BandOptions {
-  /** Rows of a band where it begins, at the latent's size. */
+  readonly steps: readonly LayerStep[];
+  /** Rows of a band where it begins; they can be halved as often as the steps do. */
   readonly rows: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -25,27 +26,36 @@ interface Streams {
   readonly skip?: RowStore | undefined;
 }
 
-/** Decodes the middle's result, which is consumed, to the picture `(1, 3, H, W)`. */
-export async function decodeInBands(
+/** Runs steps over a picture `(1, C, H, W)`, which is consumed. */
+export async function runInBands(
   graphs: VaeGraphs,
-  features: Tensor,
-  { rows, signal }: BandOptions,
+  picture: Tensor,
+  { steps, rows, signal }: BandOptions,
 ): Promise<Tensor> {
   let streams: Streams = { x: new RowStore() };
-  streams.x.append({ tensor: features, first: 0, count: features.dims[2]! }); // rank 4
+  streams.x.append({ tensor: picture, first: 0, count: picture.dims[2]! }); // rank 4
   let height = rows;
-  for (const step of graphs.vae.up) {
-    streams = await runInBands(graphs, step, { streams, rows: height, signal });
-    if (step.kind === "double") height *= 2;
+  for (const step of steps) {
+    streams = await runLayer(graphs, step, { streams, rows: height, signal });
+    height *= growthOf(step);
   }
   return streams.x.read(0, streams.x.height);
 }
 
+/** What a step multiplies sides by. */
+function growthOf({ kind }: LayerStep): number {
+  return kind === "double" ? 2 : kind === "halve" ? 1 / 2 : 1;
+}
+
+interface LayerOptions extends Omit<BandOptions, "steps"> {
+  readonly streams: Streams;
+}
+
 /** Runs one layer; rows that it has consumed are released on the way. */
-async function runInBands(
+async function runLayer(
   graphs: VaeGraphs,
-  step: UpStep,
-  { streams: { x, skip }, rows, signal }: BandOptions & { readonly streams: Streams },
+  step: LayerStep,
+  { streams: { x, skip }, rows, signal }: LayerOptions,
 ): Promise<Streams> {
   const call: PartCall = { signal, given: statisticsOf(x, step) };
   const [made, round] = [new RowStore(), new RowStore()];
@@ -55,14 +65,13 @@ async function runInBands(
   const { height } = x;
   for (let first = 0; first < height; first += rows) {
     const count = Math.min(rows, height - first);
-    const top = Math.min(1, first);
+    const top = kind === "halve" ? 0 : Math.min(1, first); // its windows begin in their own rows
     const below = Math.min(1, height - first - count);
     const reach = [first - top, top + count + below] as const;
     const given = { x: x.read(...reach), ...(used && { skip: used.read(...reach) }) };
     const results = await graphs.runStep(step, given, call);
     for (const { data } of Object.values(given)) discard(data);
-    const factor = kind === "double" ? 2 : 1;
-    const own = { first: top * factor, count: count * factor };
+    const own = { first: top * growthOf(step), count: count * growthOf(step) };
     made.append({ tensor: results["y"]!, ...own });
     if (results["skip"] !== undefined) round.append({ tensor: results["skip"], ...own });
     const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
@@ -74,7 +83,7 @@ async function runInBands(
 }
 
 /** Statistics of the norm that a layer begins with; empty if it has none. */
-function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
+function statisticsOf(x: RowStore, { graph }: LayerStep): Statistics {
   const statistics = new Statistics();
   for (const { name, dims } of graph.inputs) {
     if (!name.startsWith(GIVEN)) continue;
@@ -85,17 +94,18 @@ function statisticsOf(x: RowStore, { graph }: UpStep): Statistics {
 }
 
 /**
- * Most bytes that the picture takes on the host between layers, for a latent of this size: the layer's input or
- * its result, since bands of the input are released as bands of the result are added.
+ * Most bytes that a picture takes on the host between layers, for one of this size where the steps begin: the
+ * layer's input or its result, since bands of the input are released as bands of the result are added.
  */
 export function bytesBetweenLayers(
-  steps: readonly UpStep[],
+  steps: readonly LayerStep[],
   [height, width]: readonly [number, number],
 ): number {
   let [pixels, round, most] = [height * width, 0, 0];
-  for (const { kind, graph } of steps) {
+  for (const step of steps) {
+    const { kind, graph } = step;
     const given = Number(graph.inputs[0]!.dims[1]) * pixels; // the first is x
-    if (kind === "double") pixels *= 4;
+    pixels *= growthOf(step) ** 2;
     const out = Number(graph.outputs.find(({ name }) => name === "y")!.node.dims[1]) * pixels;
     const mixed = graph.outputs.some(({ name }) => name === "skip");
     const after = kind === "within" ? round : kind !== "enter" ? 0 : mixed ? out : given;

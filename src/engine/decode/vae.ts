@@ -1,8 +1,8 @@
 /**
- * Latents to pictures, on a backend.
+ * Latents to pictures and back, on a backend.
  *
- * A picture larger than a tile is decoded in pieces. The middle, with its attention over all pixels, always runs
- * on the whole latent. After it the picture goes layer by layer in bands of rows, with the same result as in one
+ * A picture larger than a tile goes in pieces. The middle, with its attention over all pixels, always runs
+ * on the whole latent. Between it and the pixels the picture goes layer by layer in bands of rows, with the same result as in one
  * piece, as long as the host's memory holds what is between two layers. A larger one is cut into overlapping tiles
  * with blended seams: memory does not grow with the picture, but norms only estimate the statistics of the whole.
  */
@@ -10,19 +10,19 @@
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { joinRows, sliceRows } from "../../tensor/rows.ts";
 import { fitColours, type LatentColours, sampleLatents } from "./latent_colours.ts";
-import { bytesBetweenLayers, decodeInBands } from "./layerwise.ts";
-import type { VaeGraphs } from "./vae_graphs.ts";
-import { decodeInTiles, estimateStatistics, type TileOptions } from "./tilewise.ts";
+import { bytesBetweenLayers, runInBands } from "./layerwise.ts";
+import { encoderOf, type VaeGraphs } from "./vae_graphs.ts";
+import { estimateStatistics, runInTiles, type TileOptions } from "./tilewise.ts";
 
 export interface DecodeOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Side, in latent pixels, of the square that is decoded at once; {@link DEFAULT_TILE} unless given. */
+  /** Side, in latent pixels, of the square that is computed at once; {@link DEFAULT_TILE} unless given. */
   readonly tile?: number | undefined;
   /** Bytes that may lie between two layers of a larger picture; {@link DEFAULT_HOST_BYTES} unless given. */
   readonly hostBytes?: number | undefined;
 }
 
-/** Side, in latent pixels, that is decoded at once by default: 512 of the picture's pixels at a scale of 8. */
+/** Side, in latent pixels, that is computed at once by default: 512 of the picture's pixels at a scale of 8. */
 const DEFAULT_TILE = 64;
 
 /** Bytes on the host between layers by default: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
@@ -47,16 +47,71 @@ export function decode(
 export async function decodeRaw(
   graphs: VaeGraphs,
   latents: Tensor,
-  { signal, tile = DEFAULT_TILE, hostBytes = DEFAULT_HOST_BYTES }: DecodeOptions = {},
+  options: DecodeOptions = {},
 ): Promise<Tensor> {
-  const least = 2 * graphs.vae.reach;
+  const { reach, up: steps, scale, middle } = graphs.vae;
   checkLatents(latents, graphs, "decode");
-  if (!Number.isInteger(tile) || tile < least) {
-    throw new RangeError(
-      `Cannot decode latents: tile must be a whole number >= ${least}: current value is ${tile}`,
-    );
-  }
-  return await eachRow(latents, (latent) => decodeOne(graphs, latent, { signal, tile, hostBytes }));
+  const tile = tileOf("decode latents", options, reach);
+  return await eachRow(latents, async (latent) => {
+    if (area(latent) <= tile ** 2) return await graphs.decode(latent, options.signal);
+    const features = await graphs.runMiddle(middle, latent, options.signal);
+    return await runLayers(graphs, features, {
+      ...options,
+      stretch: { steps, scales: [1, scale], reach },
+      tile,
+    });
+  });
+}
+
+/**
+ * Pictures `(N, 3, H, W)` in [-1, 1] to a diffusion model's latents `(N, C, h, w)`, one at a time: the mean of
+ * their distribution, so that the same picture gives the same latents.
+ *
+ * @throws {RangeError} When pictures have another shape, sides that are no multiples of the scale, or NaN; when
+ * a tile is too small, or the autoencoder does not encode.
+ */
+export async function encode(
+  graphs: VaeGraphs,
+  pictures: Tensor,
+  options: DecodeOptions = {},
+): Promise<Tensor> {
+  const { scalingFactor, shiftFactor } = graphs.vae;
+  const { dims, data } = await encodeRaw(graphs, pictures, options);
+  return { dims, data: data.map((value) => (value - shiftFactor) * scalingFactor) };
+}
+
+/** As {@link encode}, in the autoencoder's own scale. */
+export async function encodeRaw(
+  graphs: VaeGraphs,
+  pictures: Tensor,
+  options: DecodeOptions = {},
+): Promise<Tensor> {
+  const { reach, down: steps, middle } = encoderOf(graphs.vae);
+  const { scale } = graphs.vae;
+  checkPictures(pictures, graphs);
+  const tile = tileOf("encode pictures", options, reach);
+  return await eachRow(pictures, async (picture) => {
+    if (area(picture) <= (tile * scale) ** 2) return await graphs.encode(picture, options.signal);
+    const features = await runLayers(graphs, picture, {
+      ...options,
+      stretch: { steps, scales: [scale, 1], reach },
+      tile,
+    });
+    return await graphs.runMiddle(middle, features, options.signal);
+  });
+}
+
+function area({ dims: [, , height = 0, width = 0] }: Tensor): number {
+  return height * width;
+}
+
+/** The tile of options, in which two pixels at its ends depend on nothing in common. */
+function tileOf(verb: string, { tile = DEFAULT_TILE }: DecodeOptions, reach: number): number {
+  const least = 2 * reach;
+  if (Number.isInteger(tile) && tile >= least) return tile;
+  throw new RangeError(
+    `Cannot ${verb}: tile must be a whole number >= ${least}: current value is ${tile}`,
+  );
 }
 
 /** Fits the map that previews are painted with: always the same one, since the sample is. */
@@ -69,35 +124,53 @@ export async function fitPreview(
 }
 
 /** @throws {RangeError} When latents have another shape than `(N, C, h, w)`, or are not all finite. */
-export function checkLatents({ dims, data }: Tensor, { vae }: VaeGraphs, verb: string): void {
-  const fits = dims.length === 4 && dims[1] === vae.latentChannels &&
-    dims.every((size) => size >= 1) && elementCount(dims) === data.length;
+export function checkLatents(latents: Tensor, { vae }: VaeGraphs, verb: string): void {
+  checkPlanes(latents, { verb: `${verb} latents`, channels: vae.latentChannels, multiple: 1 });
+}
+
+function checkPictures(pictures: Tensor, { vae: { scale } }: VaeGraphs): void {
+  checkPlanes(pictures, { verb: "encode pictures", channels: 3, multiple: scale });
+}
+
+function checkPlanes(
+  { dims, data }: Tensor,
+  { verb, channels, multiple }: {
+    readonly verb: string;
+    readonly channels: number;
+    readonly multiple: number;
+  },
+): void {
+  const [count = 0, , ...sides] = dims;
+  const fits = dims.length === 4 && dims[1] === channels && elementCount(dims) === data.length &&
+    count >= 1 && sides.every((side) => side >= multiple && side % multiple === 0);
   if (!fits) {
+    const whole = multiple === 1 ? "" : `, sides multiples of ${multiple}`;
     throw new RangeError(
-      `Cannot ${verb} latents: they must be (N, ${vae.latentChannels}, H, W): current value is [${dims}]`,
+      `Cannot ${verb}: they must be (N, ${channels}, H, W)${whole}: current value is [${dims}]`,
     );
   }
   const odd = data.find((value) => !Number.isFinite(value));
   if (odd === undefined) return;
-  throw new RangeError(
-    `Cannot ${verb} latents: they must be finite numbers: current value is ${odd}`,
-  );
+  throw new RangeError(`Cannot ${verb}: they must be finite numbers: current value is ${odd}`);
 }
 
-async function decodeOne(
+/** Runs a stretch over a picture that is larger than a tile: in bands, or in tiles where those take too much. */
+async function runLayers(
   graphs: VaeGraphs,
-  latent: Tensor,
-  { signal, tile, hostBytes }: TileOptions & { readonly hostBytes: number },
+  picture: Tensor,
+  { stretch, tile, signal, hostBytes = DEFAULT_HOST_BYTES }:
+    & Omit<TileOptions, "signal">
+    & Pick<DecodeOptions, "signal" | "hostBytes">,
 ): Promise<Tensor> {
-  const [, , height = 0, width = 0] = latent.dims;
-  if (height * width <= tile ** 2) return await graphs.decode(latent, signal);
-  const features = await graphs.decodeMiddle(latent, signal);
-  if (bytesBetweenLayers(graphs.vae.up, [height, width]) <= hostBytes) {
-    const rows = Math.max(1, Math.floor(tile ** 2 / width));
-    return await decodeInBands(graphs, features, { rows, signal });
+  const [, , height = 0, width = 0] = picture.dims;
+  const { steps, scales: [scale] } = stretch;
+  if (bytesBetweenLayers(steps, [height, width]) <= hostBytes) {
+    const rows = scale * Math.max(1, Math.floor(tile ** 2 * scale / width));
+    return await runInBands(graphs, picture, { steps, rows, signal });
   }
-  const statistics = await estimateStatistics(graphs, features, { signal, tile });
-  return await decodeInTiles(graphs, features, { signal, tile, statistics });
+  const options = { stretch, tile, signal };
+  const statistics = await estimateStatistics(graphs, picture, options);
+  return await runInTiles(graphs, picture, { ...options, statistics });
 }
 
 /** One picture after another, so that memory does not grow with their number. */

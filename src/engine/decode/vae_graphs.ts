@@ -4,7 +4,9 @@
 
 import type { Weights } from "../../assets/weights.ts";
 import type { Backend, Value } from "../../backend/backend.ts";
-import type { UpStep, Vae } from "../../model/vae/vae.ts";
+import type { LayerStep, MiddleGraphs } from "../../model/vae/layer_step.ts";
+import type { Encoder } from "../../model/vae/encoder.ts";
+import type { Vae } from "../../model/vae/vae.ts";
 import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import { type Tensor, zeros } from "../../tensor/tensor.ts";
@@ -42,23 +44,36 @@ export class VaeGraphs {
 
   /** Decodes a latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const x = await this.#middle(this.backend.upload(latent), signal);
-    return await this.#runUp({ x }, { signal });
+    const { middle, up } = this.vae;
+    const x = await this.#middle(middle, this.backend.upload(latent), signal);
+    return await takeDown(this.backend, await this.#runSteps(up, { x }, { signal }));
   }
 
-  /** Runs the middle: a latent to what tiles are cut from. */
-  async decodeMiddle(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const features = await this.#middle(this.backend.upload(latent), signal);
-    return await takeDown(this.backend, features);
+  /** Encodes a picture to its latent, in one piece. */
+  async encode(picture: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
+    const { middle, down } = encoderOf(this.vae);
+    const x = await this.#runSteps(down, { x: this.backend.upload(picture) }, { signal });
+    return await takeDown(this.backend, await this.#middle(middle, x, signal));
   }
 
-  /** Decodes a part of the middle's result to its pixels. */
-  async decodePart(features: Tensor, call: PartCall): Promise<Tensor> {
-    return await this.#runUp({ x: this.backend.upload(features) }, call);
+  /** Runs the middle of a half: before tiles are cut from its result, or after they were put together. */
+  async runMiddle(
+    middle: MiddleGraphs,
+    picture: Tensor,
+    signal: AbortSignal | undefined,
+  ): Promise<Tensor> {
+    const result = await this.#middle(middle, this.backend.upload(picture), signal);
+    return await takeDown(this.backend, result);
+  }
+
+  /** Runs all steps of a half for a part of a picture. */
+  async runPart(steps: readonly LayerStep[], part: Tensor, call: PartCall): Promise<Tensor> {
+    const x = this.backend.upload(part);
+    return await takeDown(this.backend, await this.#runSteps(steps, { x }, call));
   }
 
   /** One step for a part of a picture: `x`, and `skip` if it needs it, to `y` and perhaps `skip`. */
-  async runStep(step: UpStep, streams: Tensors, call: PartCall): Promise<Tensors> {
+  async runStep(step: LayerStep, streams: Tensors, call: PartCall): Promise<Tensors> {
     return await runOnHost(this.backend, streams, (values) => this.#runStep(step, values, call));
   }
 
@@ -67,10 +82,14 @@ export class VaeGraphs {
   }
 
   /** Runs all steps; disposes of what it is given. */
-  async #runUp(first: Values, call: PartCall): Promise<Tensor> {
+  async #runSteps(
+    steps: readonly LayerStep[],
+    first: Values,
+    call: PartCall,
+  ): Promise<Value> {
     let streams = first;
     try {
-      for (const step of this.vae.up) {
+      for (const step of steps) {
         const { kind } = step;
         const { x, skip } = streams;
         const made = await this.#runStep(step, kind === "leave" ? streams : { x: x! }, call); // every step has x
@@ -83,11 +102,11 @@ export class VaeGraphs {
       disposeAll(streams);
       throw error;
     }
-    return await takeDown(this.backend, streams["x"]!);
+    return streams["x"]!;
   }
 
   /** Runs one step; the statistics it measures go where the call says, `y` and `skip` are returned. */
-  async #runStep({ graph }: UpStep, streams: Values, call: PartCall): Promise<Values> {
+  async #runStep({ graph }: LayerStep, streams: Values, call: PartCall): Promise<Values> {
     const { outputs } = graph;
     const wanted = outputs.map(({ name }) => name)
       .filter((name) => call.measure !== undefined || !name.startsWith(MEASURED));
@@ -131,9 +150,12 @@ export class VaeGraphs {
     });
   }
 
-  /** Runs the middle; disposes of x. */
-  async #middle(x: Value, signal: AbortSignal | undefined): Promise<Value> {
-    const { before, attention, after } = this.vae.middle;
+  /** Runs a middle; disposes of x. */
+  async #middle(
+    { before, attention, after }: MiddleGraphs,
+    x: Value,
+    signal: AbortSignal | undefined,
+  ): Promise<Value> {
     const runOne = async (graph: GraphBuilder, inputs: Values): Promise<Value> =>
       (await this.#run(graph, inputs, { outputs: ["y"], signal }))["y"]!;
     const outputs = before.outputs.map(({ name }) => name);
@@ -164,6 +186,14 @@ export class VaeGraphs {
     signal?.throwIfAborted();
     return await this.#sessions.run({ key: graph.name, build: () => graph }, inputs, outputs);
   }
+}
+
+/** @throws {RangeError} When an autoencoder has no encoder. */
+export function encoderOf({ encoder }: Vae): Encoder {
+  if (encoder !== undefined) return encoder;
+  throw new RangeError(
+    "Cannot encode pictures: the autoencoder has no encoder, or none of a kind that is computed.",
+  );
 }
 
 /** Disposes of the values that are not kept. */

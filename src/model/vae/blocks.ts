@@ -127,6 +127,22 @@ export function upsample(graph: GraphBuilder, x: Node, name: string): Node {
   return convolve(graph, upsampleNearest(graph, x), `${name}.conv`, Number(x.dims[1]));
 }
 
+/** Half the size. *Source:* `Downsample2D` with `F.pad(x, (0, 1, 0, 1))`. */
+export function downsample(graph: GraphBuilder, x: Node, name: string): Node {
+  const kernel = kernelOf(graph, x, { name: `${name}.conv`, out: Number(x.dims[1]), side: 3 });
+  return convolution(graph, x, { ...kernel, stride: 2 });
+}
+
+/** Norm, SiLU and a 3 × 3 convolution: the end of either half. */
+export function lastConvolution(
+  graph: GraphBuilder,
+  x: Node,
+  { name, out, norm }: Residual,
+): Node {
+  const active = operators.silu(graph, norm(graph, x, `${name}.conv_norm_out`));
+  return convolve(graph, active, `${name}.conv_out`, out);
+}
+
 /** What an attention's projections are called. */
 export interface AttentionNames {
   readonly inputs: readonly [string, string, string];

@@ -9,7 +9,7 @@ import { AssetError } from "../../errors.ts";
 export interface VaeConfig {
   /** Channels of each level, that of the picture's own size first. */
   readonly blockChannels: readonly number[];
-  /** Residual layers of a level but one. */
+  /** Residual layers of a level of the encoder; the decoder has one more. */
   readonly layersPerBlock: number;
   readonly latentChannels: number;
   readonly groups: number;
@@ -17,6 +17,8 @@ export interface VaeConfig {
   readonly scalingFactor: number;
   /** See {@link VaeConfig.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
+  /** Whether a 1 × 1 convolution follows the encoder. */
+  readonly quantConv: boolean;
   /** Whether a 1 × 1 convolution is in front of the decoder. */
   readonly postQuantConv: boolean;
   /** Whether the middle attends over all pixels. */
@@ -39,10 +41,10 @@ const schema = z.strictObject({
   shift_factor: z.number().nullable().default(null),
   latents_mean: z.null().default(null),
   latents_std: z.null().default(null),
+  use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   mid_block_add_attention: z.boolean().default(true),
-  // What follows changes no decoded number: of the encoder, what it was trained on, and half precision.
-  use_quant_conv: z.unknown().optional(),
+  // What follows changes no number: what it was trained on, and half precision, which we do not compute in.
   sample_size: z.unknown().optional(),
   force_upcast: z.unknown().optional(),
 });
@@ -72,6 +74,7 @@ export function parseVaeConfig(json: unknown): VaeConfig {
     groups,
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
+    quantConv: c.use_quant_conv,
     postQuantConv: c.use_post_quant_conv,
     attention: c.mid_block_add_attention,
   };

@@ -11,8 +11,9 @@ import { convolution, upsampleNearest } from "../../onnx/convolution.ts";
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
 import { refuseConfig } from "./config.ts";
-import { checkDecoder, graphOf, reachOf, type UpStep, type Vae } from "./vae.ts";
 import { convolve } from "./blocks.ts";
+import { graphOf, type LayerStep, reachOf } from "./layer_step.ts";
+import { checkVae, type Vae } from "./vae.ts";
 
 const channels = z.int().min(1).max(1 << 14);
 const schema = z.strictObject({
@@ -60,7 +61,7 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
     up,
     reach: reachOf(up),
   };
-  checkDecoder(vae, weights, "an AutoencoderTiny of this configuration");
+  checkVae(vae, weights, "an AutoencoderTiny of this configuration");
   return vae;
 }
 
@@ -74,8 +75,8 @@ function clampAndWiden(latentChannels: number, width: number): GraphBuilder {
 }
 
 /** Names count every layer of the decoder, those without weights too: ReLU is 1, each doubling is one. */
-function upSteps(width: number, blocks: readonly number[]): UpStep[] {
-  const steps: UpStep[] = [];
+function upSteps(width: number, blocks: readonly number[]): LayerStep[] {
+  const steps: LayerStep[] = [];
   let layer = 2;
   for (const [level, count] of blocks.entries()) {
     for (let block = 0; block < count; block++) {
@@ -89,12 +90,12 @@ function upSteps(width: number, blocks: readonly number[]): UpStep[] {
   }
   const name = `decoder.layers.${layer}`;
   const graph = graphOf(name, width, (graph, x) => toPicture(graph, convolve(graph, x, name, 3)));
-  return [...steps, { kind: "last", graph }];
+  return [...steps, { kind: "end", graph }];
 }
 
 /** Three convolutions around which x is added. */
-function residualSteps(name: string, width: number): UpStep[] {
-  const part = (kind: UpStep["kind"], index: number): UpStep => {
+function residualSteps(name: string, width: number): LayerStep[] {
+  const part = (kind: LayerStep["kind"], index: number): LayerStep => {
     const graph = graphOf(`${name}.conv.${index}`, width, (graph, x) => {
       const y = convolve(graph, x, `${name}.conv.${index}`, width);
       return relu(graph, kind === "leave" ? add(graph, y, graph.input("skip", x.dims)) : y);

@@ -22,6 +22,14 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
         });
       });
     }
+    Deno.test(`the mean of ${name}'s latents is diffusers' on ${provider}`, options, async () => {
+      await withGraphs({ name, provider }, async (graphs, { golden }) => {
+        const mean = await vaes.encodeRaw(graphs, await golden.readFloat32("encode.image"));
+        const wanted = await golden.readFloat32("encode.mean");
+        report(`${name} encode on ${provider}`, mean.data, wanted.data);
+        assertClose(mean, wanted, { tolerance: TOLERANCE, what: "mean" });
+      });
+    });
   }
 }
 
@@ -41,6 +49,17 @@ for (const provider of ["wasm", "native", "webgpu"] as const) {
       });
     });
   }
+  Deno.test(
+    `the mean of no-attention's latents is diffusers' on ${provider}`,
+    options,
+    async () => {
+      await withGraphs({ name: "no-attention", provider }, async (graphs, { golden }) => {
+        const mean = await vaes.encodeRaw(graphs, await golden.readFloat32("encode.image"));
+        const wanted = await golden.readFloat32("encode.mean");
+        assertClose(mean, wanted, { tolerance: KINDS_TOLERANCE, what: "mean" });
+      });
+    },
+  );
 }
 
 /** The figures that the README states. */

@@ -42,18 +42,19 @@ Deno.test("parseVaeConfig() reads the published autoencoder of DiT with diffuser
     groups: 32,
     scalingFactor: 0.18215,
     shiftFactor: 0,
+    quantConv: true,
     postQuantConv: true,
     attention: true,
   });
 });
 
 Deno.test("parseVaeConfig() reads the published autoencoder of FLUX", () => {
-  const { latentChannels, scalingFactor, shiftFactor, postQuantConv } = parseVaeConfig(
+  const { latentChannels, scalingFactor, shiftFactor, quantConv, postQuantConv } = parseVaeConfig(
     FLUX,
   );
   assertEquals(
-    [latentChannels, scalingFactor, shiftFactor, postQuantConv],
-    [16, 0.3611, 0.1159, false],
+    [latentChannels, scalingFactor, shiftFactor, quantConv, postQuantConv],
+    [16, 0.3611, 0.1159, false, false],
   );
 });
 
