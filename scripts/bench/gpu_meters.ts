@@ -1,0 +1,104 @@
+/**
+ * Meters of steps in Deno and in Chromium. Each is a process or a browser of its own, for a process has one device.
+ */
+import { createInterface } from "node:readline/promises";
+import { spawn } from "node:child_process";
+import { openBrowser } from "../../tests/browser/page_fixture.ts";
+import { runtimeFile } from "../build/runtime_file.ts";
+import type { StepMeter } from "./gpu_steps.ts";
+
+/** A meter elsewhere. */
+export interface Meter extends Pick<StepMeter, "calls" | "milliseconds" | "loop"> {
+  close(): Promise<void>;
+}
+
+/** Asks a meter elsewhere; its answer is what the method returns. */
+type Ask = (method: string, args: readonly unknown[]) => Promise<never>;
+
+const HERE = new URL("./", import.meta.url);
+
+/** A meter in a process of Deno. */
+export async function denoMeter(root: URL, model: string): Promise<Meter> {
+  const script = new URL("gpu_process.ts", HERE).pathname;
+  const child = spawn(Deno.execPath(), ["run", "-A", "--quiet", script, root.href, model], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator](); // it is piped
+  return await Promise.resolve({
+    ...asked(async (method, args) => {
+      child.stdin!.write(`${JSON.stringify({ method, args })}\n`);
+      for (let next = await lines.next(); !next.done; next = await lines.next()) {
+        const [, answer] = /^answer (.*)$/.exec(next.value) ?? [];
+        if (answer !== undefined) return JSON.parse(answer) as never; // as gpu_process.ts writes it
+      }
+      throw new Error(`Cannot measure ${model} in ${root.pathname}: its process ended.`);
+    }),
+    close: async () => {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.stdin!.end();
+      await ended;
+    },
+  });
+}
+
+/** A meter in a page of Debian's Chromium, on SwiftShader. */
+export async function chromiumMeter(root: URL, model: string): Promise<Meter> {
+  const folder = await Deno.makeTempDir();
+  await bundle(new URL("mod.ts", root), `${folder}/library.js`);
+  await bundle(new URL("gpu_page.ts", HERE), `${folder}/page.js`);
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    ({ url }) => answer(folder, new URL(url).pathname.slice(1)),
+  );
+  const browser = await openBrowser(true);
+  const page = await browser.newPage();
+  page.setDefaultTimeout(0);
+  await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+  await page.evaluate(async (model) => {
+    const [library, page] = await Promise.all(
+      ["library", "page"].map((name) => import(`${location.origin}/${name}.js`)),
+    );
+    Reflect.set(globalThis, "meter", await page.openMeter(library, model));
+  }, model);
+  return {
+    ...asked((method, args) =>
+      page.evaluate(
+        ([method, args]) => Reflect.get(globalThis, "meter")[method](...args),
+        [method, args] as const,
+      ) as Promise<never> // what the method returns, through JSON
+    ),
+    close: async () => {
+      await browser.close();
+      await server.shutdown();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+function asked(ask: Ask): Omit<Meter, "close"> {
+  return {
+    calls: (kind) => ask("calls", [kind]),
+    milliseconds: (kind, count) => ask("milliseconds", [kind, count]),
+    loop: (rows) => ask("loop", [rows]),
+  };
+}
+
+async function bundle(entry: URL, out: string): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--platform", "browser", "-o", out, entry.pathname],
+    cwd: new URL("./", entry),
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`Cannot bundle ${entry.pathname}: see above`);
+}
+
+/** The page itself, a bundle, or a file of onnxruntime-web. */
+async function answer(folder: string, name: string): Promise<Response> {
+  if (name === "") {
+    return new Response("<!doctype html>", { headers: { "content-type": "text/html" } });
+  }
+  if (name === "favicon.ico") return new Response(null, { status: 204 });
+  const path = name.startsWith("ort-") ? await runtimeFile(name) : `${folder}/${name}`;
+  const type = name.endsWith(".wasm") ? "application/wasm" : "text/javascript";
+  return new Response(await Deno.readFile(path), { headers: { "content-type": type } });
+}

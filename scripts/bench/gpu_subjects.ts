@@ -1,0 +1,30 @@
+/**
+ * What is measured on WebGPU, by name: narrow models, or a directory. For Deno and for a browser.
+ */
+import type { Tensor } from "../../mod.ts";
+import { openModel } from "../../src/model/open_model.ts";
+import { narrowDit, narrowFlux } from "../make/narrow_models.ts";
+import { randomNumbers } from "../make/random_weights.ts";
+import type { Subject } from "./gpu_steps.ts";
+
+/** Models that are made here. */
+export const NARROW: readonly string[] = ["narrow-dit", "narrow-flux"];
+
+/** One guided picture of a model. */
+export function subjectOf(model: string): Subject {
+  if (model === "narrow-dit") return { open: { model: narrowDit() }, generate: { labels: [1] } };
+  if (model !== "narrow-flux") return { open: { model }, generate: { labels: [1] } };
+  const text = { text: numbers([1, 4, 16], 1), pooled: numbers([1, 16], 2) };
+  return { open: { model: narrowFlux() }, generate: { ...text, grid: [4, 4] } };
+}
+
+/** How many modules a model has. */
+export async function modulesOf(model: string): Promise<number> {
+  const opened = await openModel(subjectOf(model).open.model!); // a subject has one
+  await opened.close();
+  return opened.transformer.modules.length;
+}
+
+function numbers(dims: readonly number[], seed: number): Tensor {
+  return { dims, data: randomNumbers(dims.reduce((a, b) => a * b), seed) };
+}

@@ -1,0 +1,109 @@
+/**
+ * What a step costs the host on WebGPU, by kind of step: calls of WebGPU (exact) and milliseconds to completion.
+ *
+ *     deno task bench:webgpu                            narrow DiT and FLUX, in Deno and in Chromium
+ *     deno task bench:webgpu --model DIR --in deno      another model
+ *     deno task bench:webgpu --other ../before --rounds 15   against another checkout, in turn
+ *
+ * The narrow models have no arithmetic to speak of, so their milliseconds are the host's. Deno's WebGPU is wgpu, here on
+ * Mesa's llvmpipe where there is no GPU; Chromium's is Dawn, here on SwiftShader. `fast` is the published structure of
+ * that name against as many full steps.
+ */
+import { median } from "../../src/calibrate/median.ts";
+import { publishedDitPlan, publishedFluxPlan } from "../../tests/plan/published_plans.ts";
+import { parseArgs } from "../parse_args.ts";
+import { chromiumMeter, denoMeter, type Meter } from "./gpu_meters.ts";
+import { stepKinds, type StepRows } from "./gpu_steps.ts";
+import { modulesOf, NARROW } from "./gpu_subjects.ts";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    in: { type: "string", default: "deno,chromium" },
+    other: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    kind: { type: "string" },
+  },
+});
+/** Steps of a kind whose milliseconds are added up. */
+const STEPS = 8;
+const METERS = { deno: denoMeter, chromium: chromiumMeter };
+const HERE = new URL("../../", import.meta.url);
+const roots = values.other === undefined
+  ? [HERE]
+  : [HERE, new URL(`${values.other.replace(/\/*$/, "")}/`, `file://${Deno.cwd()}/`)];
+
+console.log(
+  "model        kind          dispatches  groups  writes  submits  copies  maps      ms" +
+    "  ratio (95 %)         where",
+);
+for (const where of values.in.split(",")) {
+  for (const model of values.model === undefined ? NARROW : [values.model]) {
+    await measure(model, where as keyof typeof METERS); // any other fails at once
+  }
+}
+
+async function measure(model: string, where: keyof typeof METERS): Promise<void> {
+  const meters: Meter[] = [];
+  for (const root of roots) meters.push(await METERS[where](root, model));
+  try {
+    for (const kind of stepKinds(await modulesOf(model))) {
+      if (values.kind !== undefined && kind.name !== values.kind) continue;
+      console.log(`${model.padEnd(12)} ${await lineOf(kind, meters)}  ${where}`);
+    }
+    if (NARROW.includes(model) && values.kind === undefined) {
+      console.log(`${model.padEnd(12)} ${await fastLine(model, meters[0]!)}  ${where}`);
+    }
+  } finally {
+    for (const meter of meters) await meter.close();
+  }
+}
+
+async function lineOf(kind: StepRows, meters: readonly Meter[]): Promise<string> {
+  const calls = [];
+  for (const meter of meters) calls.push(await meter.calls(kind));
+  const { dispatches, bindGroups, writes, submits, copies, maps } = calls[0]!; // this checkout's
+  const rounds = await inTurn(meters.map((meter) => () => meter.milliseconds(kind, STEPS)));
+  return [
+    kind.name.padEnd(13),
+    ...[dispatches, bindGroups, writes, submits, copies, maps].map((count, i) =>
+      `${count}`.padStart([10, 7, 7, 8, 7, 5][i]!)
+    ),
+    median(rounds.map(([own]) => own!)).toFixed(2).padStart(7),
+    ratioText(rounds).padEnd(20),
+  ].join(" ");
+}
+
+/** The published fast structure, in parts of as many full steps. */
+async function fastLine(model: string, meter: Meter): Promise<string> {
+  const plan = model === "narrow-dit"
+    ? publishedDitPlan("fast", 12)
+    : publishedFluxPlan("fast", { dual: 4, single: 8 });
+  const rows = plan.rows.map(([row]) => row!.text); // one slot
+  const full = rows.map(() => ".".repeat(plan.modules.length));
+  await meter.loop(rows);
+  const rounds = await inTurn([() => meter.loop(rows), () => meter.loop(full)]);
+  const ms = median(rounds.map(([own]) => own!));
+  return `fast plan ${ms.toFixed(0).padStart(52)} ms, ${ratioText(rounds)} of all in full`;
+}
+
+/** Milliseconds of tasks in turn, round by round; the round before the first warms them. */
+async function inTurn(tasks: readonly (() => Promise<number>)[]): Promise<number[][]> {
+  const rounds: number[][] = [];
+  for (let round = 0; round <= Number(values.rounds); round++) {
+    const found: number[] = [];
+    for (const task of tasks) found.push(await task());
+    if (round > 0) rounds.push(found);
+  }
+  return rounds;
+}
+
+/** The median of the ratios of the first to the second, and its interval by order statistics. */
+function ratioText(rounds: readonly (readonly number[])[]): string {
+  if (rounds[0]!.length < 2) return "";
+  const ratios = rounds.map(([own, other]) => own! / other!).toSorted((a, b) => a - b);
+  const n = ratios.length;
+  const low = Math.max(0, Math.floor(n / 2 - 0.98 * Math.sqrt(n))); // normal approximation of the binomial
+  const interval = [ratios[low]!, ratios[n - 1 - low]!].map((ratio) => ratio.toFixed(3));
+  return `${median(ratios).toFixed(3)} (${interval.join("–")})`;
+}
