@@ -4,7 +4,7 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, LoadOptions, Session } from "../backend/backend.ts";
-import type { GraphBuilder, LinearLowering, Node } from "../onnx/graph.ts";
+import type { GraphBuilder, LinearLayer, LinearLowering, Node } from "../onnx/graph.ts";
 import { plainLinear } from "../onnx/linear.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
@@ -69,11 +69,14 @@ export async function loadReading(
   return session;
 }
 
-/** Names of the weights of the linear layers in a graph that is built with a lowering. */
-export function loweredLayers(build: (lowering: LinearLowering) => unknown): ReadonlySet<string> {
+/** Names of the weights of the linear layers in a graph that is built with a lowering: all, or those that are `wanted`. */
+export function loweredLayers(
+  build: (lowering: LinearLowering) => unknown,
+  wanted: (layer: LinearLayer) => boolean = () => true,
+): ReadonlySet<string> {
   const names = new Set<string>();
   build((graph, x, layer) => {
-    names.add(layer.weight);
+    if (wanted(layer)) names.add(layer.weight);
     return plainLinear(graph, x, layer);
   });
   return names;

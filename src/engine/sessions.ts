@@ -87,7 +87,7 @@ export class Sessions {
     const { rounded, ...options } = this.options;
     const asInputs = this.backend.weights === "inputs";
     if (rounded !== undefined) {
-      const layers = loweredLayers(build);
+      const layers = loweredLayers(build, rounded.takes);
       await (asInputs
         ? this.#shareRounded(rounded, layers, signal)
         : rounded.decide(layers, signal));

@@ -62,6 +62,8 @@ export interface LinearLayer {
   readonly bias?: string;
   /** Width of its result. */
   readonly out: number;
+  /** A few of its inputs are so large that the others would be lost if rows were rounded to eight bits. */
+  readonly unevenInput?: true;
 }
 
 /** Adds a layer to a graph: x `(…, in)` to `(…, out)`. */

@@ -6,7 +6,7 @@
 
 import { scaleName } from "../tensor/quantize.ts";
 import type { GraphBuilder, LinearLayer, LinearLowering, Node } from "./graph.ts";
-import { biasOf } from "./linear.ts";
+import { biasOf, plainLinear } from "./linear.ts";
 import * as operators from "./operators.ts";
 
 /** How the elements of an 8-bit weight are stored: signed, or plus 128. */
@@ -28,11 +28,13 @@ interface QuantizedRows {
 
 /**
  * Layers in 8 bits (W8A8): weights with a scale for each output, activations with one for each token, so that
- * a row's result does not depend on its neighbours. Layers with the same input share its rounding.
+ * a row's result does not depend on its neighbours. Layers with the same input share its rounding; those of uneven
+ * inputs stay float32.
  */
 export function byteLowering(type: ByteType): LinearLowering {
   const known = new WeakMap<Node, QuantizedRows>();
   return (graph, x, layer) => {
+    if (layer.unevenInput) return plainLinear(graph, x, layer);
     const rows = known.get(x) ?? quantizeRows(graph, operators.asRows(graph, x));
     known.set(x, rows);
     return operators.likeRows(graph, byteLinear(graph, rows, { ...layer, type }), x, layer.out);

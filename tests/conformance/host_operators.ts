@@ -35,6 +35,31 @@ export function geluTanh(x: number): number {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
+/** *Source:* PyTorch, `gelu()`; the error function by its series, or as a continued fraction far from zero. */
+export function gelu(x: number): number {
+  return 0.5 * x * (1 + errorFunction(x / Math.SQRT2));
+}
+
+/** *Source:* OpenAI CLIP, `QuickGELU`. */
+export function quickGelu(x: number): number {
+  return x / (1 + Math.exp(-1.702 * x));
+}
+
+/** *Source:* Abramowitz & Stegun, 7.1.6 and 7.1.14. */
+function errorFunction(z: number): number {
+  if (Math.abs(z) > 3) {
+    let fraction = 0;
+    for (let k = 60; k > 0; k--) fraction = (k / 2) / (Math.abs(z) + fraction);
+    return Math.sign(z) * (1 - Math.exp(-z * z) / Math.sqrt(Math.PI) / (Math.abs(z) + fraction));
+  }
+  let [term, total] = [z, z];
+  for (let n = 1; n < 80; n++) {
+    term *= 2 * z * z / (2 * n + 1);
+    total += term;
+  }
+  return 2 / Math.sqrt(Math.PI) * Math.exp(-z * z) * total;
+}
+
 /** Rows of the last axis to mean 0 and variance 1. */
 export function layerNorm(x: HostTensor, epsilon: number): HostTensor {
   const width = x.dims.at(-1)!;
@@ -85,6 +110,10 @@ export function attention(
   k: HostTensor,
   v: HostTensor,
   heads: number,
+  { bias, scale = Math.sqrt(heads / q.dims[2]!) }: {
+    readonly bias?: HostTensor;
+    readonly scale?: number;
+  } = {},
 ): HostTensor {
   const [n, queries, width] = q.dims as [number, number, number]; // rank 3
   const keys = k.dims[1]!;
@@ -101,7 +130,8 @@ export function attention(
       for (let i = 0; i < size; i++) {
         dot += q.data[index(query, i, queries)]! * k.data[index(key, i, keys)]!;
       }
-      return dot / Math.sqrt(size);
+      const each = bias && at(bias, [batch, bias.dims[1] === 1 ? 0 : head, query, key]);
+      return dot * scale + (each ?? 0);
     });
     const shares = softmax(logits);
     for (let i = 0; i < size; i++) {

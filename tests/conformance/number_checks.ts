@@ -10,13 +10,16 @@ import type { BackendCheck } from "./check.ts";
 import { CONVOLUTION_CASES } from "./convolution_cases.ts";
 import { assertClose, OPERATOR_TOLERANCE } from "./compare.ts";
 import type { HostTensor } from "./host_operators.ts";
+import { TEXT_OPERATOR_CASES } from "./text_operator_cases.ts";
 import { OPERATOR_CASES, type OperatorCase } from "./operator_cases.ts";
 
 const BATCHES = [1, 3, 2];
 
 /** Checks of numbers. */
 export const NUMBER_CHECKS: readonly BackendCheck[] = [
-  ...[...OPERATOR_CASES, ...CONVOLUTION_CASES].map((operator): BackendCheck => ({
+  ...[...OPERATOR_CASES, ...CONVOLUTION_CASES, ...TEXT_OPERATOR_CASES].map((
+    operator,
+  ): BackendCheck => ({
     name: `${operator.name}, in one session for batches of ${BATCHES.join(", ")}`,
     check: (backend) => checkOperator(backend, operator),
   })),

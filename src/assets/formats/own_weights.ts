@@ -15,6 +15,9 @@ const WRAPPERS: readonly RegExp[] = [
   /^model\.diffusion_model\./,
 ];
 
+/** What old versions of transformers saved beside the weights: 0, 1, 2 … as integers. */
+const BUFFER = /(?:^|\.)position_ids$/;
+
 /**
  * The tensors of the model, under the names that it gave them.
  *
@@ -26,6 +29,7 @@ export function ownWeights(stored: StoredWeights): Weights {
   const places = new Map<string, string>();
   for (const name of part.length > 0 ? part : names) {
     const own = WRAPPERS.reduce((text, wrapper) => text.replace(wrapper, ""), name);
+    if (BUFFER.test(own)) continue;
     const other = places.get(own);
     if (other !== undefined) {
       throw new AssetError(

@@ -8,7 +8,7 @@ import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
 import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import { AssetError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
-import { checkIndices, SAMPLE_WHOLE, sampleEach } from "./element_samples.ts";
+import { checkIndices, SAMPLE_WHOLE, sampleRuns } from "./element_samples.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
 import { type Header, parseHeader, type TensorEntry } from "./safetensors_header.ts";
 import type { Source } from "../source.ts";
@@ -122,9 +122,9 @@ export class Safetensors implements Header {
       return Float32Array.from(indices, (index) => data[index]!); // checked just above
     }
     const { decode, width } = floatDecoder(name, entry.dtype);
-    return await sampleEach(indices, async (index, into) => {
-      const offset = entry.begin + index * width;
-      decode(await this.source.read(this.path, { offset, length: width }), into);
+    return await sampleRuns(indices, async (first, into) => {
+      const range = { offset: entry.begin + first * width, length: into.length * width };
+      decode(await this.source.read(this.path, range), into);
     });
   }
 

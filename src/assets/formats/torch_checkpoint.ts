@@ -7,7 +7,7 @@
 
 import { AssetError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
-import { checkIndices, SAMPLE_WHOLE, sampleEach } from "./element_samples.ts";
+import { checkIndices, SAMPLE_WHOLE, sampleRuns } from "./element_samples.ts";
 import { DTYPE_BYTES } from "./safetensors_header.ts";
 import { floatDecoder } from "./elements.ts";
 import { describe } from "../json.ts";
@@ -117,9 +117,13 @@ class CheckpointWeights implements StoredWeights {
       return Float32Array.from(indices, (index) => data[index]!); // checked just above
     }
     const begin = await this.#begin(view);
-    return await sampleEach(indices, async (index, into) => {
+    const read = async (index: number, into: Float32Array): Promise<void> => {
       const offset = begin + positionOf(index, view) * width;
-      decode(await this.source.read(this.path, { offset, length: width }), into);
+      decode(await this.source.read(this.path, { offset, length: into.length * width }), into);
+    };
+    return await sampleRuns(indices, async (first, into) => {
+      if (isRowMajor(view)) return await read(first, into);
+      for (let i = 0; i < into.length; i++) await read(first + i, into.subarray(i, i + 1));
     });
   }
 

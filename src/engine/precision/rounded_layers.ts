@@ -6,7 +6,7 @@
  */
 
 import type { Weights } from "../../assets/weights.ts";
-import type { LinearLowering, Node } from "../../onnx/graph.ts";
+import type { LinearLayer, LinearLowering, Node } from "../../onnx/graph.ts";
 import { plainLinear } from "../../onnx/linear.ts";
 import type { WeightNumbers } from "../../onnx/model_proto.ts";
 import { halfLowering } from "../../onnx/half_linear.ts";
@@ -82,6 +82,10 @@ export class RoundedLayers {
   get held(): readonly Node[] {
     return [...this.#held.values()].map(({ node }) => node);
   }
+
+  /** Whether a layer may be rounded: one of uneven inputs is not computed in eight bits. */
+  readonly takes = (layer: LinearLayer): boolean =>
+    this.options.precision !== "int8" || layer.unevenInput === undefined;
 
   /** Builds layers as decided; all others in float32. */
   readonly lowering: LinearLowering = (graph, x, layer) =>

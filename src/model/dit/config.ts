@@ -6,7 +6,7 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
-import type { TensorShapes } from "../tensor_shapes.ts";
+import type { TensorShapes } from "../../assets/tensor_shapes.ts";
 
 /** The original constructor's arguments. */
 export interface DitConfig {

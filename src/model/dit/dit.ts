@@ -22,7 +22,8 @@ import {
   type Streams,
   type Transformer,
 } from "../module_graph.ts";
-import { checkTensors, type TensorShapes, tensorsOf } from "../tensor_shapes.ts";
+import { checkTensors, type TensorShapes } from "../../assets/tensor_shapes.ts";
+import { tensorsOf } from "../tensors_of.ts";
 
 /** Modulation weights of one graph stay below this, or are one block's: wasm's heap never shrinks again. */
 const GROUP_BYTES = 4 << 20;

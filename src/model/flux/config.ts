@@ -6,7 +6,7 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson, withoutNotes } from "../../assets/json.ts";
 import { AssetError } from "../../errors.ts";
-import type { TensorShapes } from "../tensor_shapes.ts";
+import type { TensorShapes } from "../../assets/tensor_shapes.ts";
 
 /** The arguments of diffusers' `FluxTransformer2DModel`, as far as they change what is computed. */
 export interface FluxConfig {

@@ -2,7 +2,8 @@
  * The tensors of a FLUX transformer under diffusers' names, and proof that weights are those.
  */
 
-import { checkTensors, type TensorShapes, tensorsOf } from "../tensor_shapes.ts";
+import { checkTensors, type TensorShapes } from "../../assets/tensor_shapes.ts";
+import { tensorsOf } from "../tensors_of.ts";
 import { type FluxConfig, fluxWidth } from "./config.ts";
 import { flux } from "./flux.ts";
 import { projectionShares } from "./single.ts";

@@ -6,7 +6,7 @@
  */
 
 import type { Weights } from "../../assets/weights.ts";
-import { checkTensors, type TensorShapes } from "../tensor_shapes.ts";
+import { checkTensors, type TensorShapes } from "../../assets/tensor_shapes.ts";
 import * as blocks from "./blocks.ts";
 import { parseVaeConfig, type VaeConfig } from "./config.ts";
 import { describeEncoder, type Encoder } from "./encoder.ts";

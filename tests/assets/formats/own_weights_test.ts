@@ -156,3 +156,20 @@ Deno.test("what takes memory is told of weights that open, and of no others", as
     "its dtype must be one of",
   );
 });
+
+Deno.test("positions that old versions of transformers saved as integers are no weights", () => {
+  const types: Readonly<Record<string, string>> = {
+    "text_model.embeddings.position_ids": "I64",
+    "position_ids": "I64",
+    "embeddings.position_embedding.weight": "F16",
+  };
+  const weights = ownWeights({
+    names: new Set(Object.keys(types)),
+    dims: () => [2],
+    dtype: (name) => types[name],
+    read: () => Promise.reject(new Error("not asked for")),
+    sample: () => Promise.reject(new Error("not asked for")),
+  });
+  assertEquals([...weights.names], ["embeddings.position_embedding.weight"]);
+  assertEquals(weights.dims("position_ids"), undefined);
+});

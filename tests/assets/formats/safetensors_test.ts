@@ -112,6 +112,23 @@ Deno.test("sample() reads only the elements of a large tensor, and a small one w
   assertEquals(reads.at(-1)?.length, 8);
 });
 
+Deno.test("sample() reads elements that lie side by side at once, such as rows of a table", async () => {
+  const large = ramp(1 << 19);
+  const { source, reads } = counting(
+    "f",
+    file({ large: { dims: [1 << 12, 1 << 7], data: large } }),
+  );
+  const opened = await openSafetensors(source, "f");
+  const row = (first: number): number[] => Array.from({ length: 1 << 7 }, (_, i) => first + i);
+  const indices = [...row(1 << 8), ...row(1 << 14), ...row(1 << 8), 5, 4];
+  assertEquals([...await opened.sample("large", indices)], indices.map((i) => large[i]));
+  assertEquals(reads.slice(2).map(({ length }) => length), [512, 512, 512, 4, 4]);
+  const most = Array.from({ length: 1 << 17 }, (_, i) => i);
+  reads.length = 0;
+  assertEquals(await opened.sample("large", most), large.subarray(0, 1 << 17));
+  assertEquals(reads.map(({ length }) => length), [1 << 18, 1 << 18]); // no more at a time
+});
+
 Deno.test("sample() refuses an index outside of the tensor", async () => {
   const opened = await open(file({ x: { dims: [4], data: ramp(4) } }));
   for (const index of [4, -1, 0.5, NaN]) {

@@ -7,7 +7,7 @@ import {
   parseDitConfig,
 } from "../../../src/model/dit/config.ts";
 import { checkDitTensors, ditTensors } from "../../../src/model/dit/dit.ts";
-import type { TensorShapes } from "../../../src/model/tensor_shapes.ts";
+import type { TensorShapes } from "../../../src/assets/tensor_shapes.ts";
 import { AssetError } from "../../../src/errors.ts";
 
 const DIT_A = JSON.parse(
