@@ -22,14 +22,14 @@ import { runToEnd } from "../engine/run.ts";
 
 export interface ComparisonTask {
   readonly pipeline: Engine;
-  /** The plan; its number of steps is run. */
+  /** The plan; compared with the full run that it names as its reference, else of as many steps. */
   readonly plan: Plan;
   /** One picture for each row. */
   readonly conditions: RunConditions;
   /** How often every picture is made each way; times are medians over the rounds. */
   readonly rounds: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called after every step of the {@linkcode comparedRuns}. */
+  /** Called after each of the {@linkcode comparedSteps}. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
@@ -45,7 +45,7 @@ export interface Timing {
 
 /** What a comparison found. */
 export interface Comparison {
-  /** Sampling steps. */
+  /** Sampling steps of the full run. */
   readonly steps: number;
   /** Guidance scale. */
   readonly guidance: number;
@@ -138,9 +138,14 @@ async function picturesOf(
   return await pipeline.decode(latents, { grid: scene.tokenGrid, signal });
 }
 
-/** Runs of a comparison, of as many steps as the plan has. */
-export function comparedRuns({ conditions, rounds }: ComparisonTask): number {
-  return 2 * (1 + rounds * inBatches(conditions).length);
+/** Steps of all runs of a comparison: the plan's, and those of the full run that it is compared with. */
+export function comparedSteps({ plan, conditions, rounds }: ComparisonTask): number {
+  return (fullSteps(plan) + plan.rows.length) * (1 + rounds * inBatches(conditions).length);
+}
+
+/** Steps of the full run. */
+function fullSteps({ reference, rows }: Plan): number {
+  return reference?.steps ?? rows.length;
 }
 
 /** Batches of nearly equal size, the largest first. */
@@ -169,7 +174,6 @@ interface Pair {
 function driver(
   { pipeline, plan, signal, onProgress }: ComparisonTask,
 ): (batch: RunConditions) => Promise<Pair> {
-  const steps = plan.sampler.times.length;
   const { guidance } = plan.context;
   let done = 0;
   const run = async (options: GenerateOptions): Promise<Timed> => {
@@ -182,13 +186,12 @@ function driver(
       ...given,
       labels,
       noise,
-      steps,
       guidance,
       signal,
       output: "latents" as const, // pictures are decoded once, after the last round
     };
     return {
-      full: await run({ ...options, plan: "none" }),
+      full: await run({ ...options, steps: fullSteps(plan), plan: "none" }),
       planned: await run({ ...options, plan }),
     };
   };

@@ -74,7 +74,7 @@ export interface CalibrateOptions extends RecordedRuns {
 
 /** How to compare. */
 export interface CompareOptions extends RecordedRuns {
-  /** The plan; its number of steps is run. */
+  /** The plan; compared with the full run that it names as its reference, else of as many steps. */
   readonly plan: Plan;
   /** How often every picture is made each way; times are medians over the rounds. 1 unless given. */
   readonly rounds?: number | undefined;

@@ -3,7 +3,7 @@
  */
 
 import { seededConditions, sliceConditions } from "../calibrate/task.ts";
-import { comparedRuns, comparePlan, type Comparison } from "../calibrate/compare.ts";
+import { comparedSteps, comparePlan, type Comparison } from "../calibrate/compare.ts";
 import { encodePng } from "../image/png.ts";
 import { resolvePlan } from "../engine/prepare.ts";
 import type { Model } from "../model/model.ts";
@@ -48,7 +48,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
     const weights = `weights ${precisionText(pipeline.precision)}`;
     announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);
     const task = { pipeline, plan: named.plan, conditions, rounds, signal };
-    const total = comparedRuns(task) * named.plan.sampler.times.length;
+    const total = comparedSteps(task);
     const comparison = await withProgress(
       { total, ...command },
       (onProgress) => comparePlan({ ...task, onProgress }),

@@ -6,7 +6,7 @@ import process from "node:process";
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
 import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
-import { planTarget, sceneOfPlan } from "../engine/plan_facts.ts";
+import { plannedTimes, planTarget, sceneOfPlan } from "../engine/plan_facts.ts";
 import type { Model, ModelChoice } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { importCacheBook } from "../plan/cache_book/import.ts";
@@ -135,7 +135,7 @@ async function targetFor(plan: Plan, model: Model): Promise<PlanTarget> {
     );
   }
   const scene = sceneOfPlan(plan, model);
-  const { times } = makeSampler(model.sampler, { steps: length, tokens: scene.tokens });
+  const times = plannedTimes(plan, model);
   const { guidance } = model.sampler;
   return await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
 }

@@ -10,7 +10,7 @@ import { modelCost } from "../engine/plan_facts.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
-import { predictSpeedup } from "../plan/cost.ts";
+import { predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import { counted } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
@@ -68,7 +68,7 @@ export async function reportOf(
   const { peakFeatureBytes: _bytes, loopSeconds: seconds, ...told } = facts;
   const plan = reportPlan(scene, generated);
   const rows = told.labels.length * rowsPerPicture(scene, told.guidance);
-  const macs = fullMacs(scene) * rows * told.steps / (plan?.predictedSpeedup ?? 1);
+  const macs = rows * sum(prepared.steps, (step) => stepMacs(step, modelCost(scene.transformer)));
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
@@ -99,12 +99,6 @@ function reportPlan(
     predictedSpeedup: predictSpeedup(compilePlan(plan.plan), modelCost(transformer)),
     peakFeatureBytes,
   };
-}
-
-/** Multiply-accumulates of a full step for one row of the batch. */
-function fullMacs({ transformer }: Scene): number {
-  const { embed, head, modules } = modelCost(transformer);
-  return embed + head + sum(modules, ({ branch, merge }) => branch + merge);
 }
 
 /** The report in words, ending with a newline. */

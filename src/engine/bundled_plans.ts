@@ -14,6 +14,7 @@ import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import { mayVisit } from "../sampler/solvers.ts";
+import { ownsTimes } from "./plan_sampler.ts";
 
 /** A plan and what it is called. */
 export interface NamedPlan {
@@ -63,22 +64,25 @@ export function loadPlan(name: string): Plan {
 
 /**
  * Finds the bundled plan that `plan: "auto"` follows: made for a model's weights, its sampler and this many
- * steps, of level `fast` if there is one.
+ * steps, of level `3x` or `fast` if there is one.
  *
- * @param steps Sampling steps; the model's own unless given.
+ * @param steps Sampling steps, if they were asked for: then no plan fits that has times of its own.
  * @returns `undefined` when no bundled plan fits.
  */
 export async function findPlan(
   model: { readonly sampler: SamplerDefaults; fingerprint(): Promise<string> },
-  steps: number = model.sampler.steps,
+  steps?: number,
 ): Promise<NamedPlan | undefined> {
   const named = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-  const able = named.filter((each) => offerOf(each).steps === steps);
+  const usual = model.sampler.steps;
+  const choose = (plans: readonly NamedPlan[]): NamedPlan | undefined =>
+    choosePlan(plans, { word: "auto", steps, usual, offerOf });
+  const able = named.filter((each) => choose([each]) !== undefined);
   const visited = able.filter(({ plan }) => visits(plan, model.sampler));
   if (visited.length === 0) return undefined; // before the weights are read for their fingerprint
   const fingerprint = await model.fingerprint();
   const fitting = visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));
-  return choosePlan(fitting, { word: "auto", steps, offerOf });
+  return choose(fitting);
 }
 
 /** Whether a plan was made for these weights and this sampler; its number of steps is another matter. */
@@ -91,10 +95,11 @@ export function suits(
 
 function visits(plan: Plan, sampler: SamplerDefaults): boolean {
   const { name, times } = plan.sampler;
-  return name === sampler.name && hasOneSlot(plan) && mayVisit(sampler, times);
+  if (name !== sampler.name || !hasOneSlot(plan)) return false;
+  return ownsTimes(plan) || mayVisit(sampler, times);
 }
 
 /** What the rule of choice looks at. */
 export function offerOf({ name, plan }: NamedPlan): PlanOffer {
-  return { name, steps: plan.sampler.times.length };
+  return { name, steps: plan.sampler.times.length, ownsTimes: ownsTimes(plan) };
 }

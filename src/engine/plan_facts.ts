@@ -10,6 +10,7 @@ import type { PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
+import { samplerOf } from "./plan_sampler.ts";
 import { stateStreams, withBatch } from "./segment/segment.ts";
 
 /** How a request is sampled, as far as a plan depends on it. */
@@ -23,6 +24,12 @@ export interface SamplerRun {
   readonly tokenGrid?: readonly number[] | undefined;
   /** Precision of the weights; `float32` unless given. */
   readonly precision?: string | undefined;
+}
+
+/** The times at which a run with a plan calls the model: those that the plan owns, else the sampler's. */
+export function plannedTimes(plan: Plan, model: Model): readonly number[] {
+  const { tokens } = sceneOfPlan(plan, model);
+  return samplerOf(model.sampler, { steps: plan.sampler.times.length, tokens, plan }).times;
 }
 
 /** Multiply-accumulates of one row of the batch. */

@@ -85,9 +85,10 @@ export async function resolvePlan(
   const reason = "asked for";
   if (plan === "none") return { reason };
   if (plan === "auto") {
-    const length = steps ?? sigmas?.length ?? model.sampler.steps;
-    const named = await findPlan(model, length);
+    const asked = steps ?? sigmas?.length;
+    const named = await findPlan(model, asked);
     if (named !== undefined) return { named, reason: "the bundled plan that fits" };
+    const length = asked ?? model.sampler.steps;
     return { reason: `no bundled plan fits ${model.id}, ${model.sampler.name}, ${length} steps` };
   }
   if (typeof plan === "string") return { named: { name: plan, plan: loadPlan(plan) }, reason };

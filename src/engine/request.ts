@@ -15,7 +15,7 @@ import {
 } from "./request_guidance.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import type { Sampler } from "../sampler/sampler.ts";
-import { makeSampler } from "../sampler/solvers.ts";
+import { refuseOtherTimes, samplerOf } from "./plan_sampler.ts";
 import { normalRows } from "../tensor/random.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
@@ -90,16 +90,20 @@ export interface ResolvedRequest extends ResolvedGuidance {
 }
 
 /**
- * Fills in the model's defaults; of the plan it takes only the number of steps.
+ * Fills in the model's defaults; of the plan it takes the number of steps, and the times that the plan owns.
  *
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
+ * @throws {PlanError} When other steps or sigmas are given beside a plan that owns its times.
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
   const { sigmas } = options;
+  const plan = planOf(options.plan);
+  refuseOtherTimes(plan, options);
   const trueGuidance = resolveTrueGuidance(model, options);
   const scene = sceneOf(model, options);
   const labels = resolveLabels(model, options, scene);
-  const steps = options.steps ?? planSteps(options.plan) ?? sigmas?.length ?? model.sampler.steps;
+  const steps = options.steps ?? plan?.sampler.times.length ?? sigmas?.length ??
+    model.sampler.steps;
   checkWithin("steps", steps, 1, 1000);
   const seeds = resolveSeeds(options, labels.length);
   return {
@@ -111,7 +115,7 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     ...(trueGuidance !== undefined && { trueGuidance }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
-    sampler: makeSampler(model.sampler, { steps, sigmas, tokens: scene.tokens }),
+    sampler: samplerOf(model.sampler, { steps, sigmas, tokens: scene.tokens, plan }),
   };
 }
 
@@ -134,13 +138,10 @@ export function sceneOf(
   return model.scene({ conditions: all, negative, grid, noiseDims: noise?.dims });
 }
 
-/** Steps of a plan that is given as an object; a named plan is read elsewhere. */
-function planSteps(plan: GenerateOptions["plan"]): number | undefined {
-  return typeof plan !== "object"
-    ? undefined
-    : "plan" in plan
-    ? planSteps(plan.plan)
-    : plan.sampler.times.length;
+/** A plan that is given as an object; a named plan is read elsewhere. */
+function planOf(plan: GenerateOptions["plan"]): Plan | undefined {
+  if (typeof plan !== "object") return undefined;
+  return "plan" in plan ? plan.plan : plan;
 }
 
 /** Seeds are checked even where noise is given; the result is then empty. */

@@ -38,6 +38,8 @@ export interface ClassView {
 export interface PlanView {
   readonly id: string;
   readonly steps: number;
+  /** Whether its times are its own, so that no other steps go with it. */
+  readonly owns_times: boolean;
   /** How many times less arithmetic it takes. */
   readonly predicted_speedup: number | null;
   readonly measured: { readonly values?: Readonly<Record<string, number>> } | null;

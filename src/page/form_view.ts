@@ -6,7 +6,13 @@ import { searchClasses } from "./class_search.ts";
 import type { CapabilitiesView, ClassView, ModelView, PlanView } from "./contract.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
-import { autoFacts, orderPlans, planLine, planOfChoice } from "./plan_choice.ts";
+import {
+  autoFacts,
+  type ChoiceOptions,
+  orderPlans,
+  planLine,
+  planOfChoice,
+} from "./plan_choice.ts";
 import type { RunRequest } from "./run.ts";
 
 /** What the server offers. */
@@ -61,7 +67,7 @@ export class FormView {
 
   /** The plan that a run would follow. */
   get plan(): PlanView | undefined {
-    return planOfChoice(this.#checked("plan", "auto"), { steps: this.steps, plans: this.#fitting });
+    return planOfChoice(this.#checked("plan", "auto"), this.#choice);
   }
 
   /** Steps, as far as the field holds a number. */
@@ -91,7 +97,7 @@ export class FormView {
       model: this.model.id,
       label: this.#label,
       seed: this.seed,
-      steps: this.steps,
+      steps: this.plan?.steps ?? this.steps,
       guidance: this.model.guidable ? this.#guidance.valueAsNumber : 1,
       plan: this.plan?.id,
     };
@@ -110,6 +116,10 @@ export class FormView {
     this.#showClasses();
     this.#showPlans(request.plan ?? "none");
     this.#changed();
+  }
+
+  get #choice(): ChoiceOptions {
+    return { steps: this.steps, usual: this.model.sampler.steps, plans: this.#fitting };
   }
 
   get #fitting(): readonly PlanView[] {
@@ -144,7 +154,7 @@ export class FormView {
       {
         id: "auto",
         name: "Automatic",
-        facts: autoFacts({ steps: this.steps, plans: this.#fitting }),
+        facts: autoFacts(this.#choice),
       },
       ...orderPlans(this.#fitting, this.steps).map((plan) => ({ id: plan.id, ...planLine(plan) })),
       { id: "none", name: "None", facts: "every step computed" },
@@ -177,7 +187,8 @@ export class FormView {
   }
 
   #changed(): void {
-    const { plan, seed, steps } = this;
+    const { plan, seed } = this;
+    const steps = plan?.steps ?? this.steps;
     setText(byId("guidance-value", HTMLElement), this.#guidance.value);
     const brief = `seed ${seed} · ${formatCount(steps, "step")} · ${
       plan === undefined ? "no plan" : planLine(plan).name

@@ -9,13 +9,25 @@ import { formatFactor } from "./format.ts";
 /** A choice of the form: `auto`, `none`, or a plan's id. */
 export type PlanChoice = string;
 
+/** What a choice depends on. */
+export interface ChoiceOptions {
+  /** Steps of the form. */
+  readonly steps: number;
+  /** Steps of the model: the form has these until someone asks for others. */
+  readonly usual: number;
+  readonly plans: readonly PlanView[];
+}
+
 /** The plan of a choice for so many steps; `undefined` when everything is computed. */
 export function planOfChoice(
   choice: PlanChoice,
-  { steps, plans }: { readonly steps: number; readonly plans: readonly PlanView[] },
+  { steps, usual, plans }: ChoiceOptions,
 ): PlanView | undefined {
-  const offerOf = ({ id, steps }: PlanView): PlanOffer => ({ name: id, steps });
-  return choosePlan(plans, { word: choice, steps, offerOf });
+  const offerOf = ({ id, steps, owns_times: ownsTimes }: PlanView): PlanOffer => {
+    return { name: id, steps, ownsTimes };
+  };
+  const asked = steps === usual ? undefined : steps;
+  return choosePlan(plans, { word: choice, steps: asked, usual, offerOf });
 }
 
 /** A line of the list. */
@@ -39,10 +51,7 @@ export function planLine({ id, steps, predicted_speedup, measured }: PlanView): 
 }
 
 /** What `auto` means for so many steps. */
-export function autoFacts(options: {
-  readonly steps: number;
-  readonly plans: readonly PlanView[];
-}): string {
+export function autoFacts(options: ChoiceOptions): string {
   const plan = planOfChoice("auto", options);
   if (plan === undefined) return `none fits ${options.steps} steps`;
   const { predicted_speedup } = plan;

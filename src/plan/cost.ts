@@ -34,7 +34,8 @@ export interface FeatureSizes {
 }
 
 /**
- * Work of full steps only ÷ work of the plan: `T × full / Σ run`, head and merges included.
+ * Work of the plan's reference ÷ work of the plan: `T × full / Σ run`, head and merges included. A plan that names
+ * no reference is compared with as many full steps as it has.
  *
  * @throws {PlanError} When the cost is for another number of modules.
  */
@@ -42,7 +43,8 @@ export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost
   checkCount(compiled, cost.modules.length);
   const full = trunkMacs(cost.modules.map(() => "run"), cost);
   const planned = sum(compiled.steps.map((step) => stepMacs(step, cost)));
-  return compiled.steps.length * full / planned;
+  const steps = compiled.plan.reference?.steps ?? compiled.steps.length;
+  return steps * full / planned;
 }
 
 /** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches that run. */

@@ -6,12 +6,14 @@ import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import type { Plan } from "./plan.ts";
 
 /**
- * `sha256:` and 64 hex digits over the modules, slots, rows and sampler of a plan.
+ * `sha256:` and 64 hex digits over the modules, slots, rows and sampler of a plan, and of version 2 its numbers by step.
  *
  * Provenance, measurements and the list of models do not enter: they change no picture.
  */
-export function planDigest({ modules, slots, rows, sampler: { name, times } }: Plan): string {
+export function planDigest({ version, modules, slots, rows, sampler, columns }: Plan): string {
+  const { name, times, shift } = sampler;
   const texts = rows.map((row) => row.map(({ text }) => text));
-  const text = JSON.stringify([modules, slots, texts, name, times]);
+  const owned = version === 1 ? [] : [{ shift, update: columns?.update }];
+  const text = JSON.stringify([modules, slots, texts, name, times, ...owned]);
   return `sha256:${bytesToHex(sha256(new TextEncoder().encode(text)))}`;
 }

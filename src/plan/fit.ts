@@ -69,7 +69,8 @@ const ONE_SLOT = "one, for no model here is called more than once in a step";
  * Checks that a plan may run for this model and sampler.
  *
  * A sampler may shift its times by the token grid. Then they may also agree as they are on the grid of
- * the plan: the schedule before the shift is the same, and the shift is a circumstance.
+ * the plan: the schedule before the shift is the same, and the shift is a circumstance, unless the plan weighs
+ * outputs by step, for weights hold at the times that they were fitted for.
  *
  * @returns One sentence for each recorded circumstance (guidance, token grid with its times,
  * precision) that is known on both sides and differs; empty when all agree.
@@ -120,15 +121,27 @@ function checkModel(plan: Plan, model: PlanModel, verb: string): void {
 }
 
 function checkSampler(plan: Plan, target: PlanTarget): void {
-  const { name, times } = plan.sampler;
+  const { name } = plan.sampler;
   if (target.sampler !== name) misfit("use", "sampler", name, target.sampler);
+  const times = visitedTimes(plan);
   if (target.times.length !== times.length) {
     misfit("use", "steps", times.length, target.times.length);
   }
   const step = differentStep(times, target.times);
-  const shifted = plan.context.tokenGrid && target.timesOn?.(plan.context.tokenGrid);
-  if (step === undefined || (shifted && differentStep(times, shifted) === undefined)) return;
+  if (step === undefined || mayShift(plan, target)) return;
   misfit("use", `time of step ${step}`, times[step], target.times[step]);
+}
+
+/** The times at which the model was called when the plan was made. */
+function visitedTimes({ sampler: { times, shift = 1 } }: Plan): readonly number[] {
+  return times.map((time) => shift === 1 ? time : shift * time / (1 + (shift - 1) * time));
+}
+
+/** Whether a plan holds at times that only a shift has moved; weights hold where they were fitted. */
+function mayShift(plan: Plan, target: PlanTarget): boolean {
+  if (plan.version === 2) return plan.columns === undefined && plan.sampler.shift !== undefined;
+  const shifted = plan.context.tokenGrid && target.timesOn?.(plan.context.tokenGrid);
+  return shifted !== undefined && differentStep(plan.sampler.times, shifted) === undefined;
 }
 
 /** The first step whose times differ. */
@@ -139,7 +152,8 @@ function differentStep(made: readonly number[], given: readonly number[]): numbe
 }
 
 /** Times that a shift has moved, where all else was found to agree. */
-function timeNotices({ sampler: { times } }: Plan, target: PlanTarget): readonly string[] {
+function timeNotices(plan: Plan, target: PlanTarget): readonly string[] {
+  const times = visitedTimes(plan);
   const step = differentStep(times, target.times);
   if (step === undefined) return [];
   return [madeFor(`time ${times[step]} at step ${step}`, target.times[step])];

@@ -2,8 +2,9 @@
  * The canonical text of a plan: fixed key order, one step per line, so that a diff shows the steps
  * that changed and two equal plans are equal bytes.
  */
+import { COLUMN_NAMES, type PlanColumns } from "./columns.ts";
 import { readModuleName } from "./module_name.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlanReference } from "./plan.ts";
 import type { Row } from "./row.ts";
 
 /**
@@ -19,9 +20,11 @@ export function formatPlan(plan: Plan): string {
     ["architecture", inline(plan.architecture)],
     ["fingerprints", inline(plan.fingerprints)],
     ["modules", lines(byBlock(plan.modules).map((block) => block.map(inline).join(", ")))],
-    ["sampler", object([["name", plan.sampler.name], ["times", plan.sampler.times]])],
+    ["sampler", formatSampler(plan.sampler)],
     ["slots", inline(plan.slots)],
     ["rows", lines(plan.rows.map(formatRow))],
+    ["columns", plan.columns && formatColumns(plan.columns)],
+    ["reference", plan.reference && formatReference(plan.reference)],
     ["context", inline({ guidance, tokenGrid, precision })],
     [
       "policy",
@@ -37,6 +40,31 @@ export function formatPlan(plan: Plan): string {
 function formatRow(rows: readonly Row[]): string {
   const texts = rows.map(({ text }) => text);
   return inline(texts.every((text) => text === texts[0]) ? texts[0] : texts);
+}
+
+function formatSampler({ name, times, shift }: Plan["sampler"]): string {
+  return object([
+    ["name", name],
+    ["times", times],
+    ...(shift === undefined ? [] : [["shift", shift] as const]),
+  ]);
+}
+
+/** One step per line, as rows are. */
+function formatColumns(columns: PlanColumns): string {
+  const present = COLUMN_NAMES.flatMap((name) => {
+    const column = columns[name];
+    return column === undefined
+      ? []
+      : [`    "${name}": [\n${
+        column.map((weights) => `      ${inline(weights)}`).join(",\n")
+      }\n    ]`];
+  });
+  return present.length === 0 ? "{}" : `{\n${present.join(",\n")}\n  }`;
+}
+
+function formatReference({ sampler, steps }: PlanReference): string {
+  return inline({ sampler, steps });
 }
 
 function formatCalibration(from: NonNullable<Plan["calibration"]>): string {

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { PlanColumns, StepWeights } from "./columns.ts";
 export { planDigest } from "./digest.ts";
 export { bindPlan, type PlanModel } from "./fit.ts";
 export { formatPlan } from "./format.ts";
@@ -14,6 +15,7 @@ export type {
   PlanContext,
   PlanMeasurement,
   PlanPolicy,
+  PlanReference,
   PlanSampler,
 } from "./plan.ts";
 export { renderSvg } from "./render/svg.ts";

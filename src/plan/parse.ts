@@ -2,6 +2,7 @@
  * Reads plans: the only way from JSON to a {@linkcode Plan}, so that later code need not check again.
  */
 import { PlanError } from "../errors.ts";
+import { checkColumns } from "./columns.ts";
 import type { Plan } from "./plan.ts";
 import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
 import { readRow, type Row } from "./row.ts";
@@ -62,7 +63,26 @@ function planOf(file: PlanFile): Plan {
   const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
   const plan = { ...file, slots, rows, context: file.context ?? {} };
   checkLoads(plan, "read plan");
+  if (file.version === 2) checkOwned(plan);
   return plan;
+}
+
+/** What only a plan that owns its times may have, or must be. */
+function checkOwned({ sampler: { times }, columns, slots, rows }: Plan): void {
+  const wrong = times.findIndex((time, step) => step > 0 && !(time < times[step - 1]!));
+  if (wrong > 0) {
+    throw new PlanError(
+      `Cannot read plan: time of step ${wrong} must be below that of the step before ` +
+        `(${times[wrong - 1]}): current value is ${times[wrong]}`,
+    );
+  }
+  if (columns === undefined) return;
+  if (slots.length > 1) {
+    throw new PlanError(
+      `Cannot read plan: slots must be one where there are columns: current value is ${slots}`,
+    );
+  }
+  checkColumns(columns, rows.length);
 }
 
 function readEntry(

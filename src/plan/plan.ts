@@ -2,12 +2,13 @@
  * A plan: which steps and modules of a diffusion transformer run, and which reuse what an earlier
  * step computed. Made once by calibration, kept as a small JSON file, read by every instance.
  */
+import type { PlanColumns } from "./columns.ts";
 import type { Row } from "./row.ts";
 
-/** A parsed plan, version 1. Steps are in inference order: 0 is the noisiest. */
+/** A parsed plan. Steps are in inference order: 0 is the noisiest. */
 export interface Plan {
-  /** Version of the format. */
-  readonly version: 1;
+  /** Version of the format. A plan of version 2 owns its times: a run with it visits those, whatever its sampler's are. */
+  readonly version: 1 | 2;
   /** Family of models that the module names belong to: `dit`, `flux`, … */
   readonly architecture: string;
   /** Fingerprints of the models that it is made for; empty = unbound: it shows but does not run. */
@@ -20,6 +21,10 @@ export interface Plan {
   readonly slots: readonly string[];
   /** `rows[step][slot]`: a kept state is loaded, or each module runs or is reused. */
   readonly rows: readonly (readonly Row[])[];
+  /** Numbers by step, which replace the solver's rule; version 2. */
+  readonly columns?: PlanColumns;
+  /** The run that its cost is compared with; version 2. Absent = as many full steps as it has. */
+  readonly reference?: PlanReference;
   /** Circumstances that are recorded and give a notice when they differ. */
   readonly context: PlanContext;
   /** The rule that chose the rows. */
@@ -31,14 +36,27 @@ export interface Plan {
 }
 
 /** The parts of a plan that decide what its steps do. */
-export type PlanRows = Pick<Plan, "modules" | "slots" | "rows">;
+export type PlanRows = Pick<Plan, "modules" | "slots" | "rows" | "reference">;
+
+/** A run in full that plans of fewer steps are compared with. */
+export interface PlanReference {
+  /** Name of the sampler. */
+  readonly sampler: string;
+  /** Calls of the model. */
+  readonly steps: number;
+}
 
 /** A sampler and the times at which it calls the model. */
 export interface PlanSampler {
-  /** `ddim` or `flow-euler`. */
+  /** `ddim`, `flow-euler`, … */
   readonly name: string;
-  /** Time given to the model at each step, noisiest first; integers for DDIM. */
+  /**
+   * Time given to the model at each step, noisiest first. In version 2 any real numbers, falling; of a flow the
+   * sigmas before they are shifted.
+   */
   readonly times: readonly number[];
+  /** Of a flow, version 2: the factor s of the shift that it was made for, σ → sσ ÷ (1 + (s − 1)σ). */
+  readonly shift?: number;
 }
 
 /** Circumstances of calibration that need not be met exactly. */
@@ -61,7 +79,7 @@ export interface PlanPolicy {
 
 /** Provenance of the recorded numbers. */
 export interface PlanCalibration {
-  /** Mode of calibration: `reference`, `guided` or `search`. */
+  /** Mode of calibration: `reference`, `guided`, `search` or `fit`. */
   readonly mode: string;
   /** Labels or prompts that were recorded. */
   readonly conditions: readonly (number | string)[];

@@ -1,5 +1,5 @@
 /**
- * The shape of a plan file, version 1, as zod sees it; `plans/plan.schema.json` is generated from it.
+ * The shape of a plan file, versions 1 and 2, as zod sees it; `plans/plan.schema.json` is generated from it.
  */
 import { z } from "npm:zod@4.6.7";
 import { PlanError } from "../errors.ts";
@@ -20,18 +20,27 @@ const name = z.string().max(200).regex(/^[A-Za-z0-9_][\w.:-]*$/);
 const key = z.string().max(200).regex(/^[A-Za-z][\w.-]*$/); // no __proto__, no integer-like keys
 const numbers = z.record(key, z.number());
 const row = z.string().min(1).meta({ pattern: rowPattern() }); // row.ts says it in words
+const column = z.array(z.union([z.array(z.number()), z.null()], { error: "numbers or null" }));
 
 /** Checks the shape only; what spans several fields is checked in `plan.ts`. */
 const planSchema: z.ZodType<PlanFile> = z.strictObject({
-  version: z.literal(1),
+  version: z.union([z.literal(1), z.literal(2)]),
   architecture: name,
   fingerprints: z.array(name),
   modules: z.array(name).min(1).max(10_000), // bounds the work that a hostile file can ask for
-  sampler: z.strictObject({ name, times: z.array(z.number().nonnegative()).min(1).max(10_000) }),
+  sampler: z.strictObject({
+    name,
+    times: z.array(z.number().nonnegative()).min(1).max(10_000),
+    shift: z.exactOptional(z.number().positive()),
+  }),
   slots: z.exactOptional(z.array(name).min(1).max(16)),
   rows: z.array(
     z.union([row, z.array(row).min(1)], { error: "a string or a list of strings" }),
   ).min(1),
+  columns: z.exactOptional(z.strictObject({ update: z.exactOptional(column) })),
+  reference: z.exactOptional(
+    z.strictObject({ sampler: name, steps: z.number().int().positive() }),
+  ),
   context: z.exactOptional(z.strictObject({
     guidance: z.exactOptional(z.number()),
     tokenGrid: z.exactOptional(z.array(z.number().int().positive()).min(1).max(3)),
@@ -53,7 +62,7 @@ const planSchema: z.ZodType<PlanFile> = z.strictObject({
     values: numbers,
   })),
 }).meta({
-  title: "Cache plan, version 1",
+  title: "Cache plan, version 1 or 2",
   description: "Which steps and modules of a diffusion transformer run and which are reused.",
 });
 
@@ -82,19 +91,24 @@ function rowPattern(): string {
   return `^(${states.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
 }
 
-/** Names what is reserved or from a newer version before zod calls it merely unknown. */
+/** What a file of version 1 must not have. */
+const NEW = ["columns", "reference"] as const;
+
+/** Names a newer version, and what an older one lacks, before zod calls them merely wrong. */
 function refuseUnbuilt(value: unknown): void {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return;
-  if (!("version" in value) || value.version !== 1) {
-    const version = "version" in value ? value.version : undefined;
-    throw new PlanError(`Cannot read plan: version must be 1: current value is ${show(version)}`);
-  }
-  if ("columns" in value) {
+  const version = "version" in value ? value.version : undefined;
+  if (version !== 1 && version !== 2) {
     throw new PlanError(
-      "Cannot read plan: columns must be absent (per-step numbers are reserved, not built yet): " +
-        `current value is ${show(value.columns)}`,
+      `Cannot read plan: version must be 1 or 2: current value is ${show(version)}`,
     );
   }
+  const early = version === 1 ? NEW.find((key) => key in value) : undefined;
+  if (early === undefined) return;
+  throw new PlanError(
+    `Cannot read plan: ${early} must be absent in version 1: ` +
+      `current value is ${show((value as Record<string, unknown>)[early])}`, // it has the key
+  );
 }
 
 function complaint(issue: z.core.$ZodIssue): string {

@@ -66,7 +66,8 @@ function respacedAlphaBars(times: readonly number[]): number[] {
   });
 }
 
-function trainedAlphaBars(): number[] {
+/** ᾱ of every time of training. */
+export function trainedAlphaBars(): number[] {
   let product = 1;
   return Array.from({ length: TRAIN_STEPS }, (_, time) => {
     const beta = BETA_FIRST + (BETA_LAST - BETA_FIRST) * time / (TRAIN_STEPS - 1);

@@ -7,6 +7,7 @@ import { ddim } from "./ddim.ts";
 import { flowEuler } from "./flow_euler.ts";
 import { evenSigmas, type FlowSchedule, flowSchedule } from "./flow_schedule.ts";
 import { linearSchedule, type NoiseSchedule } from "./noise_schedule.ts";
+import { scheduleAt } from "./real_times.ts";
 import type { Sampler } from "./sampler.ts";
 import { spacedSchedule } from "./spaced_schedule.ts";
 
@@ -20,6 +21,8 @@ export const samplerNames: readonly string[] = [NOISE_SOLVERS, FLOW_SOLVERS].fla
 
 export interface SamplingRequest {
   readonly steps: number;
+  /** Times in 0 … 999, falling, instead of those of the spacing; only where noise is predicted. */
+  readonly times?: readonly number[] | undefined;
   /** Sigmas before the shift, instead of evenly spaced ones; flow matching only. */
   readonly sigmas?: readonly number[] | undefined;
   /** Tokens of a picture: some schedules shift by them. */
@@ -33,11 +36,12 @@ export interface SamplingRequest {
  */
 export function makeSampler(config: SamplerConfig, request: SamplingRequest): Sampler {
   const { name, spacing } = config;
+  const { steps, sigmas, times } = request;
   if (!hasFixedTimes(name)) return FLOW_SOLVERS[name](flowScheduleOf(config, request));
-  const { steps, sigmas } = request;
   if (sigmas !== undefined) {
     throw new RangeError(`Cannot sample: sigmas must not be given to ${name}`);
   }
+  if (times !== undefined) return NOISE_SOLVERS[name](scheduleAt(times, spacing));
   const schedule = spacing === undefined ? linearSchedule(steps) : spacedSchedule(steps, spacing);
   return NOISE_SOLVERS[name](schedule);
 }

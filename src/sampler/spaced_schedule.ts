@@ -16,7 +16,7 @@ const { fround } = Math;
  */
 export function spacedSchedule(steps: number, spacing: DdimSpacing): NoiseSchedule {
   checkSteps(steps);
-  const trained = alphaBarsOf(spacing);
+  const trained = spacedAlphaBars(spacing);
   const times = timesOf(steps, spacing);
   if (times[0]! >= TRAIN_STEPS) { // there is at least one step
     throw new RangeError(
@@ -49,7 +49,7 @@ function timesOf(steps: number, { kind, offset }: DdimSpacing): readonly number[
 }
 
 /** ᾱ of every trained time, from betas in float32. */
-function alphaBarsOf({ betas: { first, last, curve } }: DdimSpacing): readonly number[] {
+export function spacedAlphaBars({ betas: { first, last, curve } }: DdimSpacing): readonly number[] {
   const bend = curve === "linear" ? (value: number) => value : Math.sqrt;
   const [low, high] = [bend(first), bend(last)];
   let product = 1;

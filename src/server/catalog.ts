@@ -101,7 +101,7 @@ export function requestedPlan(
   { word, steps }: { readonly word: string; readonly steps: number | undefined },
 ): ServedPlan | undefined {
   if (word === "none" || word === "auto") {
-    return choosePlan(plans, { word, steps: steps ?? facts.sampler.steps, offerOf });
+    return choosePlan(plans, { word, steps, usual: facts.sampler.steps, offerOf });
   }
   const plan = findServedPlan(catalog, word);
   if (!plans.includes(plan)) {

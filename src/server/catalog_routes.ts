@@ -3,6 +3,7 @@
  */
 
 import { Hono } from "npm:hono@4.13.19";
+import { ownsTimes } from "../engine/plan_sampler.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";
@@ -95,6 +96,7 @@ function planSummary(
     architecture: plan.architecture,
     sampler: plan.sampler.name,
     steps: plan.sampler.times.length,
+    owns_times: ownsTimes(plan),
     policy: plan.policy,
     digest,
     predicted_speedup: model === undefined ? null : predictSpeedup(served, model.facts.cost),

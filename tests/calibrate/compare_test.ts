@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
-import { comparedRuns, comparePlan } from "../../src/calibrate/compare.ts";
+import { comparedSteps, comparePlan } from "../../src/calibrate/compare.ts";
 import { uniformPlan } from "../../scripts/bench/uniform_plan.ts";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { PlanError } from "../../src/errors.ts";
@@ -26,8 +26,8 @@ Deno.test("comparePlan() makes each picture as generate() does, in batches of ne
     const task = { pipeline, plan, conditions, rounds: 2 };
     const found = await comparePlan({ ...task, onProgress: (done) => steps.push(done) });
     assertEquals(found.batch, 6);
-    assertEquals(comparedRuns(task), 2 * (1 + 2 * 2));
-    assertEquals(steps, Array.from({ length: 4 * comparedRuns(task) }, (_, i) => i + 1));
+    assertEquals(comparedSteps(task), 2 * 4 * (1 + 2 * 2));
+    assertEquals(steps, Array.from({ length: comparedSteps(task) }, (_, i) => i + 1));
     assertEquals(found.pictures.full.dims, [11, 4, 8, 8]);
     const { labels, noise } = sliceConditions(conditions, 6, 5);
     const last = await pipeline.generate({ labels, noise, plan });

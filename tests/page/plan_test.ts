@@ -6,7 +6,7 @@ import { autoFacts, orderPlans, planLine, planOfChoice } from "../../src/page/pl
 import { fullShape, planShape, shapeWords } from "../../src/page/plan_shape.ts";
 
 function plan(id: string, steps: number, speedup: number | null = null): PlanView {
-  return { id, steps, predicted_speedup: speedup, measured: null };
+  return { id, steps, owns_times: false, predicted_speedup: speedup, measured: null };
 }
 const SLOW = plan("m.ddim50.slow", 50, 2.1);
 const FAST = plan("m.ddim50.fast", 50, 2.93);
@@ -14,13 +14,21 @@ const OTHER = plan("m.ddim25.fast", 25, 2.8);
 const plans = [OTHER, SLOW, FAST];
 
 Deno.test("auto takes the plan of level fast for the steps, else any for them, else none", () => {
-  assertEquals(planOfChoice("auto", { steps: 50, plans }), FAST);
-  assertEquals(planOfChoice("auto", { steps: 50, plans: [SLOW] }), SLOW);
-  assertEquals(planOfChoice("auto", { steps: 30, plans }), undefined);
-  assertEquals(planOfChoice("none", { steps: 50, plans }), undefined);
-  assertEquals(planOfChoice(SLOW.id, { steps: 30, plans }), SLOW);
-  assertEquals(autoFacts({ steps: 50, plans }), "fast · 2.9×");
-  assertEquals(autoFacts({ steps: 30, plans }), "none fits 30 steps");
+  assertEquals(planOfChoice("auto", { steps: 50, usual: 50, plans }), FAST);
+  assertEquals(planOfChoice("auto", { steps: 50, usual: 50, plans: [SLOW] }), SLOW);
+  assertEquals(planOfChoice("auto", { steps: 30, usual: 50, plans }), undefined);
+  assertEquals(planOfChoice("none", { steps: 50, usual: 50, plans }), undefined);
+  assertEquals(planOfChoice(SLOW.id, { steps: 30, usual: 50, plans }), SLOW);
+  assertEquals(autoFacts({ steps: 50, usual: 50, plans }), "fast · 2.9×");
+  assertEquals(autoFacts({ steps: 30, usual: 50, plans }), "none fits 30 steps");
+});
+
+Deno.test("auto takes a plan with times of its own while the form has the model's steps", () => {
+  const own = { ...plan("m.3x", 17, 2.94), owns_times: true };
+  const [usual, all] = [50, [...plans, own]];
+  assertEquals(planOfChoice("auto", { steps: 50, usual, plans: all }), own);
+  assertEquals(planOfChoice("auto", { steps: 25, usual, plans: all }), OTHER);
+  assertEquals(planOfChoice("auto", { steps: 17, usual, plans: all }), undefined);
 });
 
 Deno.test("planLine() says what to expect, as far as it is known", () => {

@@ -131,6 +131,34 @@ function anyRows(runs: boolean): fc.Arbitrary<Plan> {
         "policy",
       ],
     }).map((plan): Plan => JSON.parse(JSON.stringify(plan))) // plain objects, no -0
+  ).chain((plan) => fc.oneof(fc.constant(plan), withOwnTimes(plan)));
+}
+
+/** A plan of version 2 with the rows of another: falling times, and weights where it has one slot. */
+function withOwnTimes(plan: Plan): fc.Arbitrary<Plan> {
+  const steps = plan.rows.length;
+  const weights = (step: number): fc.Arbitrary<readonly number[] | null> =>
+    fc.option(
+      fc.array(fc.integer({ min: -1000, max: 1000 }).map((weight) => weight / 8), {
+        minLength: 2,
+        maxLength: Math.min(step + 2, 9),
+      }),
+    );
+  return fc.record({
+    step: fc.double({ min: 0.001, max: 9, noNaN: true }),
+    update: fc.tuple(...plan.rows.map((_, step) => weights(step))),
+    shift: fc.option(fc.double({ min: 0.1, max: 9, noNaN: true }), { nil: undefined }),
+    reference: fc.option(fc.record({ sampler: name, steps: fc.integer({ min: 1, max: 99 }) }), {
+      nil: undefined,
+    }),
+  }).map(({ step, update, shift, reference }): Plan =>
+    JSON.parse(JSON.stringify({
+      ...plan,
+      version: 2,
+      sampler: { ...plan.sampler, times: plan.rows.map((_, i) => step * (steps - i)), shift },
+      ...(plan.slots.length === 1 && { columns: { update } }),
+      reference,
+    }))
   );
 }
 

@@ -50,6 +50,24 @@ Deno.test("checkPlanFits() lets fractional times differ by float32 rounding", ()
   assertEquals(checkPlanFits(plan, rounded), []);
 });
 
+Deno.test("checkPlanFits() lets the shift of a plan's own times change, unless weights were fitted", () => {
+  const shift = (factor: number) => (sigma: number) => factor * sigma / (1 + (factor - 1) * sigma);
+  const changes = {
+    version: 2 as const,
+    fingerprints: ["ours"],
+    sampler: { name: "flow-euler", times: [1, 0.5], shift: 2 },
+  };
+  const made = { ...target, sampler: "flow-euler", times: [1, 0.5].map(shift(2)) };
+  const other = { ...made, times: [1, 0.5].map(shift(3)) };
+  const plan = examplePlan(["..", "r."], changes);
+  assertEquals(checkPlanFits(plan, made), []);
+  assertEquals(checkPlanFits(plan, other).length, 1);
+  const fitted = { ...plan, columns: { update: [null, [0.5, 1]] } };
+  assertEquals(checkPlanFits(fitted, made), []);
+  const refused = assertThrows(() => checkPlanFits(fitted, other), PlanError).message;
+  assertStringIncludes(refused, "time of step 1 must be 0.66");
+});
+
 Deno.test("checkPlanFits() gives a notice for recorded circumstances that differ", () => {
   const context = { guidance: 4, tokenGrid: [16, 16], precision: "float32" };
   const plan = { ...bound, context };

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { parsePlan } from "../../src/plan/parse.ts";
+import { parsePlan, planFromJson } from "../../src/plan/parse.ts";
 import { planJsonSchema } from "../../src/plan/plan_schema.ts";
 import { anyPlan, examplePlan, textsOf } from "./example_plans.ts";
 
@@ -87,8 +87,11 @@ Deno.test("parsePlan() refuses text that is malformed, truncated or longer than 
 });
 
 Deno.test("parsePlan() refuses other versions", () => {
-  assertStringIncludes(refusal(fileWith({ version: 2 })), "version must be 1: current value is 2");
-  assertStringIncludes(refusal("{}"), "version must be 1: current value is absent");
+  assertStringIncludes(
+    refusal(fileWith({ version: 3 })),
+    "version must be 1 or 2: current value is 3",
+  );
+  assertStringIncludes(refusal("{}"), "version must be 1 or 2: current value is absent");
 });
 
 Deno.test("parsePlan() refuses unknown keys at every level, and names them", () => {
@@ -97,8 +100,50 @@ Deno.test("parsePlan() refuses unknown keys at every level, and names them", () 
   assertStringIncludes(refusal(canonical.replace("{", '{ "__proto__": {},')), "__proto__");
 });
 
-Deno.test("parsePlan() refuses columns of per-step numbers as not built yet", () => {
-  assertStringIncludes(refusal(fileWith({ columns: {} })), "not built yet");
+Deno.test("parsePlan() refuses in version 1 what version 2 brought", () => {
+  assertStringIncludes(refusal(fileWith({ columns: {} })), "columns must be absent in version 1");
+  const reference = { sampler: "ddim", steps: 50 };
+  assertStringIncludes(refusal(fileWith({ reference })), "reference must be absent in version 1");
+});
+
+Deno.test("parsePlan() wants falling times in version 2", () => {
+  const timed = (...times: readonly number[]): string =>
+    fileWith({ version: 2, sampler: { name: "ddim", times } });
+  assertEquals(parsePlan(timed(999, 500.25, 12, 0)).sampler.times, [999, 500.25, 12, 0]);
+  assertStringIncludes(
+    refusal(timed(999, 500, 500, 0)),
+    "time of step 2 must be below that of the step before (500): current value is 500",
+  );
+});
+
+Deno.test("parsePlan() refuses weights that cannot be followed, and names step and column", () => {
+  const file = { version: 2, slots: ["joint"], rows: ["....", "....", "....", "...."] };
+  const weighed = (...update: unknown[]): string => fileWith({ ...file, columns: { update } });
+  const good = [[0.5, -1], [0.5, -1, 0.5], null, [1, 1, 1, 1, 1]];
+  assertEquals(parsePlan(weighed(...good)).columns, { update: good as number[][] });
+  const changed = (step: number, weights: unknown): string =>
+    refusal(weighed(...good.with(step, weights as number[])));
+  assertStringIncludes(refusal(weighed([1, 1])), "column update must be 4 long");
+  assertStringIncludes(
+    changed(0, [1, 1, 1]),
+    "step 0, column update must be weights of the latent and 1 outputs, for no more are there: " +
+      "current value is 2",
+  );
+  assertStringIncludes(changed(1, [1]), "step 1, column update must be 2 … 9 weights");
+  assertStringIncludes(changed(3, new Array(10).fill(1)), "step 3, column update must be 2 … 9");
+  assertStringIncludes(
+    changed(2, [1, 1000.5]),
+    "step 2, column update must be numbers of at most 1000 either way: current value is 1000.5",
+  );
+  assertStringIncludes(changed(2, [1, "1"]), "columns.update[2] must be numbers or null");
+  assertStringIncludes(changed(2, 1), "columns.update[2] must be numbers or null");
+  const infinite = assertThrows(() => {
+    const update = [[1, NaN], null, null, null];
+    planFromJson({ ...JSON.parse(fileWith(file)), columns: { update } });
+  }, PlanError);
+  assertStringIncludes(infinite.message, "columns.update[0] must be numbers or null");
+  const slots = { ...file, slots: ["cond", "uncond"], columns: { update: good } };
+  assertStringIncludes(refusal(fileWith(slots)), "slots must be one where there are columns");
 });
 
 Deno.test("parsePlan() names the field that is absent, of another type or out of range", () => {

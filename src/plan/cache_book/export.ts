@@ -12,12 +12,15 @@ import type { Row } from "../row.ts";
  * All module cells of a reused step are `true`, as the published calibration leaves them.
  *
  * @throws {PlanError} When the layout cannot say it: another architecture, names of modules or
- * slots, or a step that reuses the trunk residual (`+`).
+ * slots, a step that reuses the trunk residual (`+`), or times of its own (version 2).
  */
 export function exportCacheBook(plan: Plan): CacheBook {
   const layout = LAYOUTS.find(({ architecture }) => architecture === plan.architecture);
   if (layout === undefined || layout.slots.length !== 1) {
     refuseExport("architecture", "dit or flux", plan.architecture);
+  }
+  if (plan.version !== 1) {
+    refuseExport("version", "1: a book has no times of its own", plan.version);
   }
   if (plan.slots.length !== 1) refuseExport("slots", "one", plan.slots.length);
   checkNames(plan, layout);

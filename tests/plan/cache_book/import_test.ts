@@ -196,6 +196,7 @@ Deno.test("exportCacheBook() refuses what a book cannot say, by name", () => {
     { rows: [[".."], ["+"]] },
     'step 1 must be "=" or marks "." and "r" of modules: current value is "+"',
   );
+  refused({ version: 2 }, "version must be 1: a book has no times of its own: current value is 2");
   refused({ architecture: "wan" }, "architecture must be dit or flux: current value is wan");
   refused({ slots: ["a", "b"] }, "slots must be one: current value is 2");
   refused({ modules: ["blocks.0.mlp", "blocks.0.attn"] }, "module 0 must be blocks.0.attn");
