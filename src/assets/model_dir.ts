@@ -45,6 +45,11 @@ export interface ModelDirectory
    * @throws {AssetError} When it lacks its configuration or its weights, or they cannot be read.
    */
   openPart(name: string): Promise<ModelPart | undefined>;
+  /**
+   * The folder of a part that need have neither configuration nor weights, such as `tokenizer`; `undefined`
+   * where there is none. Its files are closed with the directory's.
+   */
+  openFolder(name: string): Source | undefined;
   /** Closes its files; reading is over. */
   close(): Promise<void>;
 }
@@ -95,6 +100,7 @@ async function openFrom(source: Source, options: FindOptions): Promise<ModelDire
       const part = await found.findPart(name);
       return part && { config: part.config, weights: await openWeights(part) };
     },
+    openFolder: (name) => found.findFolder(name),
     close: () => source.close(),
   };
 }

@@ -40,6 +40,8 @@ export interface FoundModel extends FoundPart {
    * @throws {AssetError} When it lacks its configuration or its weights.
    */
   findPart(name: string): Promise<FoundPart | undefined>;
+  /** A part's folder that need have neither configuration nor weights, such as `tokenizer`; `undefined` where there is none. */
+  findFolder(name: string): Source | undefined;
 }
 
 /** Throws when a `model_index.json` or a transformer's `config.json` cannot be used. */
@@ -57,6 +59,12 @@ const CONFIG = "config.json";
 const SCHEDULER = "scheduler_config.json";
 /** Parts that are read beside the transformer; text encoders are the caller's. */
 const OTHER_PARTS: readonly string[] = ["vae"];
+/** Folders of tokenizers, and what is read in them where it is there. */
+const TOKENIZERS: readonly string[] = ["tokenizer", "tokenizer_2", "tokenizer_3"];
+const TOKENIZER_FILES: readonly string[] = [
+  ...["tokenizer.json", "vocab.json", "merges.txt"],
+  ...["tokenizer_config.json", "special_tokens_map.json"],
+];
 /** Largest `model.json` or `config.json`: 16 MiB. */
 const JSON_LIMIT = 1 << 24;
 
@@ -80,6 +88,7 @@ export async function findModel(source: Source, options: FindOptions = {}): Prom
     classNames: [],
     scheduler: SCHEDULER,
     findPart: () => Promise.resolve(undefined),
+    findFolder: () => undefined,
   };
 }
 
@@ -92,14 +101,22 @@ export async function modelFiles(
   source: Source,
   options: FindOptions = {},
 ): Promise<readonly string[]> {
-  const { findPart, paths, scheduler } = await findModel(source, options);
+  const { findPart, findFolder, paths, scheduler } = await findModel(source, options);
   const others: string[] = [];
   for (const name of OTHER_PARTS) others.push(...(await findPart(name))?.paths ?? []);
   for (const path of [...paths, ...others]) {
     if (await source.size(path) !== undefined) continue; // a shard, at worst
     throw new AssetError(`Cannot open model in ${source.name}: it must have ${path}`);
   }
-  return [...paths, ...others, ...await source.size(scheduler) === undefined ? [] : [scheduler]];
+  const optional = TOKENIZERS.filter((name) => findFolder(name) !== undefined)
+    .flatMap((name) => TOKENIZER_FILES.map((file) => `${name}/${file}`));
+  return [...paths, ...others, ...await existing(source, [...optional, scheduler])];
+}
+
+/** Those of the files that are there. */
+async function existing(source: Source, paths: readonly string[]): Promise<readonly string[]> {
+  const sizes = await Promise.all(paths.map((path) => source.size(path)));
+  return paths.filter((_, i) => sizes[i] !== undefined);
 }
 
 /** A model as we ship them: its manifest has the configuration. */
@@ -120,6 +137,7 @@ function packaged(
       const isThere = await source.size(`${name}/${CONFIG}`) !== undefined;
       return isThere ? await findIn(source, name) : undefined;
     },
+    findFolder: (name) => openSubfolder(source, name),
   };
 }
 
@@ -144,6 +162,7 @@ async function findPipeline(
     paths: [PIPELINE_INDEX, ...transformer.paths],
     scheduler: `scheduler/${SCHEDULER}`,
     findPart: async (name) => parts.has(name) ? await findIn(source, name) : undefined,
+    findFolder: (name) => parts.has(name) ? openSubfolder(source, name) : undefined,
   };
 }
 

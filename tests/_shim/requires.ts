@@ -58,9 +58,12 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
   packages: {
     lack: "not all of our packages in node_modules",
     command: `${INSTALL} onnxruntime-web@1.30.0 zod@4.6.7 @noble/hashes@2.4.0 hono@4.13.19 ` +
-      "fastest-levenshtein@1.0.16",
+      "fastest-levenshtein@1.0.16 @huggingface/tokenizers@0.2.0",
     find: async () => {
-      const names = ["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"];
+      const names = [
+        ...["onnxruntime-web", "zod", "@noble/hashes", "hono", "fastest-levenshtein"],
+        "@huggingface/tokenizers",
+      ];
       return (await Promise.all(names.map(isInstalled))).every((there) => there);
     },
   },

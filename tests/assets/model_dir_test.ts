@@ -79,6 +79,31 @@ Deno.test("an official state dict opens by folder, by file, as path and as URL",
   }
 });
 
+Deno.test("openFolder() gives a folder that need have no configuration, where the model has such a part", async () => {
+  const tokenizer = bytes({ a: 1 });
+  const index = bytes({ _class_name: "P", transformer: ["d", "T"], tokenizer: ["t", "C"] });
+  const pipeline = await openModelDirectory(
+    new Map([
+      ["model_index.json", index],
+      ["transformer/config.json", bytes({})],
+      ["transformer/diffusion_pytorch_model.safetensors", WEIGHTS],
+      ["tokenizer/tokenizer.json", tokenizer],
+    ]),
+  );
+  assertEquals(await pipeline.openFolder("tokenizer")?.size("tokenizer.json"), tokenizer.length);
+  assertEquals(pipeline.openFolder("tokenizer_2"), undefined);
+  const packed = await openModelDirectory(
+    new Map([
+      ["model.json", manifest()],
+      ["weights.safetensors", WEIGHTS],
+      ["tokenizer/tokenizer.json", tokenizer],
+    ]),
+  );
+  assertEquals(await packed.openFolder("tokenizer")?.size("tokenizer.json"), tokenizer.length);
+  const alone = await openModelDirectory(new Map([["weights.safetensors", WEIGHTS]]));
+  assertEquals(alone.openFolder("tokenizer"), undefined);
+});
+
 Deno.test("a folder's only .safetensors file is taken, whatever its name", async () => {
   const model = await openModelDirectory(new Map([["DiT-XL-2.safetensors", WEIGHTS]]));
   assertEquals([...model.weights.names], ["x"]);

@@ -80,6 +80,31 @@ Deno.test("modelFiles() of a pipeline names transformer, VAE and scheduler, each
   ]);
 });
 
+Deno.test("modelFiles() names the files of tokenizers that are there", async () => {
+  const index = json({
+    _class_name: "AnyPipeline",
+    transformer: ["diffusers", "Any"],
+    tokenizer: ["transformers", "CLIPTokenizer"],
+    tokenizer_2: ["transformers", "T5Tokenizer"],
+  });
+  const files = await modelFiles(memory({
+    ...PIPELINE,
+    "model_index.json": index,
+    "tokenizer/vocab.json": json({}),
+    "tokenizer/merges.txt": json({}),
+    "tokenizer/README.md": json({}),
+    "tokenizer_2/tokenizer.json": json({}),
+    "tokenizer_2/tokenizer_config.json": json({}),
+    "tokenizer_3/tokenizer.json": json({}), // no part, says the index
+  }));
+  assertEquals(files.filter((path) => path.startsWith("tokenizer")), [
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "tokenizer_2/tokenizer.json",
+    "tokenizer_2/tokenizer_config.json",
+  ]);
+});
+
 Deno.test("modelFiles() names the file that was asked for and the descriptions beside it", async () => {
   const files = { ...PIPELINE, "config.json": json({}), "scheduler_config.json": json({}) };
   assertEquals(await modelFiles(memory(files), { file: "flux1-dev.safetensors" }), [
