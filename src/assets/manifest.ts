@@ -21,10 +21,15 @@ export interface Manifest {
   readonly licence: string;
   /** What the model was trained on, and that work's licence. */
   readonly dataNotice: string;
-  /** Lower-case hex sha256 of the stored bytes of each tensor. */
+  /** Lower-case hex sha256 of the stored bytes of each tensor; before a name in another part's file is its folder, as `vae/`. */
   readonly sha256: ReadonlyMap<string, string>;
   /** Precision of the matrices that were packed in integers; absent where all tensors are floats. */
   readonly weights?: "int8" | "int4";
+  /**
+   * How packed layers compute unless a run asks otherwise: `f32` expands them as they are loaded, on every backend
+   * to the same numbers; absent = in integers, where the backend has a kernel.
+   */
+  readonly arithmetic?: "f32";
   /** What plans bind to, as `fingerprint()` gives it; a packed copy carries its source's. */
   readonly fingerprint?: string;
 }
@@ -41,6 +46,7 @@ const schema = z.strictObject({
   dataNotice: text,
   sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
   weights: z.enum(["int8", "int4"]).optional(),
+  arithmetic: z.literal("f32").optional(),
   fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/).optional(),
 });
 
@@ -50,11 +56,16 @@ const schema = z.strictObject({
  * @throws {AssetError} Naming the first key at fault.
  */
 export function parseManifest(json: unknown): Manifest {
-  const { sha256, fingerprint, weights, ...rest } = checkJson(json, schema, "model.json");
+  const { sha256, fingerprint, weights, arithmetic, ...rest } = checkJson(
+    json,
+    schema,
+    "model.json",
+  );
   return {
     ...rest,
     sha256: new Map(Object.entries(sha256)),
     ...(weights !== undefined && { weights }),
+    ...(arithmetic !== undefined && { arithmetic }),
     ...(fingerprint !== undefined && { fingerprint }),
   };
 }

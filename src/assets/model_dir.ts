@@ -94,11 +94,13 @@ async function openFrom(source: Source, options: FindOptions): Promise<ModelDire
     name: source.name,
     ...{ id, classNames, config },
     ...(manifest !== undefined && { manifest }),
-    weights: await openWeights(found, manifest),
+    weights: await openWeights(found, manifest && { manifest, part: "" }),
     readScheduler: () => readJson(source, found.scheduler),
     openPart: async (name) => {
       const part = await found.findPart(name);
-      return part && { config: part.config, weights: await openWeights(part) };
+      if (part === undefined) return undefined;
+      const packed = manifest && { manifest, part: `${name}/` };
+      return { config: part.config, weights: await openWeights(part, packed) };
     },
     openFolder: (name) => found.findFolder(name),
     close: () => source.close(),
@@ -107,11 +109,23 @@ async function openFrom(source: Source, options: FindOptions): Promise<ModelDire
 
 async function openWeights(
   { folder, weights: path, shards }: FoundPart,
-  manifest?: Manifest,
+  packed?: { readonly manifest: Manifest; readonly part: string },
 ): Promise<Weights> {
-  if (manifest?.weights !== undefined) {
-    return packedWeights(await openSafetensors(folder, path), manifest.weights, manifest.sha256);
+  const hashes = packed && hashesOf(packed.part, packed.manifest);
+  const { weights: precision, arithmetic } = packed?.manifest ?? {};
+  if (precision !== undefined && hashes !== undefined) {
+    const file = await openSafetensors(folder, path);
+    return packedWeights(file, { precision, hashes, ...(arithmetic && { arithmetic }) });
   }
   if (shards !== undefined) return ownWeights(await openShards(folder, path, shards));
-  return ownWeights(await openWeightFile(folder, path, manifest?.sha256));
+  return ownWeights(await openWeightFile(folder, path, hashes));
+}
+
+/** Hashes of a part's tensors, whose names begin with its folder; a part that has none is a plain one. */
+function hashesOf(part: string, { sha256 }: Manifest): ReadonlyMap<string, string> | undefined {
+  const inPart = [...sha256].filter(([name]) =>
+    part === "" ? !name.includes("/") : name.startsWith(part)
+  );
+  if (part !== "" && inPart.length === 0) return undefined;
+  return new Map(inPart.map(([name, hash]) => [name.slice(part.length), hash]));
 }

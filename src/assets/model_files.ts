@@ -9,7 +9,7 @@ import { parsePipelineIndex, PIPELINE_INDEX } from "./pipeline_index.ts";
 import { parseShards, type ShardPlaces } from "./formats/shards.ts";
 import type { Source } from "./source.ts";
 import { openSubfolder } from "./subfolder.ts";
-import { findWeights, nameOfWeights, weightFormat, WEIGHTS } from "./weight_files.ts";
+import { CONFIG, findWeights, nameOfWeights, weightFormat, WEIGHTS } from "./weight_files.ts";
 
 /** A part of a model in its folder. */
 export interface FoundPart {
@@ -55,13 +55,14 @@ export interface FindOptions {
 }
 
 const MANIFEST = "model.json";
-const CONFIG = "config.json";
 const SCHEDULER = "scheduler_config.json";
-/** Parts that are read beside the transformer; text encoders are the caller's. */
-const OTHER_PARTS: readonly string[] = ["vae"];
+/** Parts with weights beside the transformer. */
+export const OTHER_PARTS: readonly string[] = [
+  ...["vae", "text_encoder", "text_encoder_2", "text_encoder_3"],
+];
 /** Folders of tokenizers, and what is read in them where it is there. */
-const TOKENIZERS: readonly string[] = ["tokenizer", "tokenizer_2", "tokenizer_3"];
-const TOKENIZER_FILES: readonly string[] = [
+export const TOKENIZERS: readonly string[] = ["tokenizer", "tokenizer_2", "tokenizer_3"];
+export const TOKENIZER_FILES: readonly string[] = [
   ...["tokenizer.json", "vocab.json", "merges.txt"],
   ...["tokenizer_config.json", "special_tokens_map.json"],
 ];
@@ -161,9 +162,17 @@ async function findPipeline(
     classNames,
     paths: [PIPELINE_INDEX, ...transformer.paths],
     scheduler: `scheduler/${SCHEDULER}`,
-    findPart: async (name) => parts.has(name) ? await findIn(source, name) : undefined,
+    findPart: async (name) => {
+      const isThere = parts.has(name) && await isPartThere(source, name);
+      return isThere ? await findIn(source, name) : undefined;
+    },
     findFolder: (name) => parts.has(name) ? openSubfolder(source, name) : undefined,
   };
+}
+
+/** Text encoders that the index names may have been left out: prompts can come in as tensors. */
+async function isPartThere(source: Source, name: string): Promise<boolean> {
+  return name === "vae" || await source.size(`${name}/${CONFIG}`) !== undefined;
 }
 
 /** One part; at the top, its configuration may be missing. */

@@ -10,6 +10,8 @@ export type WeightFormat = "safetensors" | "torch" | "index";
 
 /** The weights beside a `model.json`. */
 export const WEIGHTS = "weights.safetensors";
+/** What describes weights, beside them. */
+export const CONFIG = "config.json";
 /** Names that weights go by, best first: as a whole, in shards, with their number format, PyTorch's own. */
 const CONVENTIONAL: readonly string[] = [
   WEIGHTS,

@@ -39,6 +39,8 @@ export interface StoredWeights extends Weights {
 export interface QuantizedWeights {
   /** To what they were rounded. */
   readonly precision: "int8" | "int4";
+  /** Layers compute in float32 unless a run asks for integers. */
+  readonly arithmetic?: "f32";
   /** Their names; all other tensors are floats. */
   readonly names: ReadonlySet<string>;
   /** Reads one as it is. @throws {AssetError} As {@link Weights.read}. */

@@ -2,7 +2,7 @@
  * `pack`: a model in fewer bytes, as a directory that opens like any other.
  */
 
-import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { parseManifest } from "../assets/manifest.ts";
@@ -10,19 +10,21 @@ import { AssetError } from "../errors.ts";
 import {
   type Packed,
   PACKED_PRECISIONS,
-  packFloats,
+  type PackedLayer,
   packModel,
   type PackTask,
-} from "../engine/pack.ts";
+} from "../engine/pack/pack.ts";
+import { KEPT_REASONS } from "../engine/pack/packed_file.ts";
 import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { openModel } from "../model/open_model.ts";
 import { MODEL } from "./open.ts";
 import { choice, text } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS, tell } from "./output.ts";
-import { precisionText } from "./precision_text.ts";
+import { errorsText, nameWithError } from "./precision_text.ts";
 
-const weights = "P  f16 rounds every tensor; int8 and int4 linear layers of modules";
+const weights =
+  "P  f16 rounds every tensor; int8 matrices, tables and convolutions; int4 linear layers";
 
 export const PACK = table({
   name: "pack",
@@ -43,13 +45,10 @@ export async function pack(
   const model = await openModel(location ?? EMBEDDED_MODEL);
   try {
     const packed = await writeDirectory(out, { model, precision, signal });
-    const { bytes } = packed;
-    const layers = precision === "f16"
-      ? precision
-      : precisionText({ weights: precision, layers: packed.layers });
-    const report = { model: model.id, weights: precision, bytes, layers: packed.layers };
+    const { bytes, layers } = packed;
+    const report = { model: model.id, weights: precision, bytes, layers };
     const what = `${(bytes / 2 ** 20).toFixed(2)} MiB, ${bytes} bytes`;
-    tell({ report, text: `weights ${layers}\n`, files: [{ path: out, what }] }, output);
+    tell({ report, text: layersText(precision, layers), files: [{ path: out, what }] }, output);
   } finally {
     await model.close();
   }
@@ -61,49 +60,55 @@ async function expectAbsent(out: string): Promise<void> {
 }
 
 /** Writes under another name until all is there: an interrupted run leaves nothing. */
-async function writeDirectory(
-  out: string,
-  { model, ...task }: Omit<PackTask, "write">,
-): Promise<Packed> {
+async function writeDirectory(out: string, task: Omit<PackTask, "write">): Promise<Packed> {
   const partial = `${out.replace(/[/\\]+$/, "")}.${process.pid}.tmp`;
-  await mkdir(dirname(partial), { recursive: true });
-  await mkdir(partial);
+  await mkdir(partial, { recursive: true });
+  const files = new FileWriter(partial);
   try {
-    const packed = await writing(
-      `${partial}/weights.safetensors`,
-      (write) => packModel({ model, ...task, write }),
-    );
-    parseManifest(JSON.parse(packed.manifest)); // what we write we can read
-    await writeFile(`${partial}/model.json`, packed.manifest);
-    const beside = await writeAutoencoder(`${partial}/vae`, { model, ...task });
+    const packed = await packModel({ ...task, write: (path, bytes) => files.write(path, bytes) });
+    await files.close();
+    parseManifest(JSON.parse(await readFile(`${partial}/model.json`, "utf8"))); // what we write we can read
     await rename(partial, out);
-    return { ...packed, bytes: packed.bytes + packed.manifest.length + beside };
+    return packed;
   } catch (error) {
+    await files.close();
     await rm(partial, { recursive: true, force: true });
     throw error;
   }
 }
 
-/** The autoencoder, if there is one, as diffusers has it. Returns its bytes. */
-async function writeAutoencoder(
-  folder: string,
-  { model: { autoencoder, autoencoderError }, ...task }: Omit<PackTask, "write">,
-): Promise<number> {
-  if (autoencoderError !== undefined) throw autoencoderError;
-  if (autoencoder === undefined) return 0;
-  const { config, weights } = autoencoder;
-  await mkdir(folder);
-  const json = JSON.stringify(config, null, 2) + "\n";
-  await writeFile(`${folder}/config.json`, json);
-  const path = `${folder}/diffusion_pytorch_model.safetensors`;
-  return json.length + await writing(path, (write) => packFloats(weights, { ...task, write }));
+/** Writes files one after another, each in parts. */
+class FileWriter {
+  #open: { readonly path: string; readonly handle: FileHandle } | undefined;
+
+  constructor(readonly folder: string) {}
+
+  async write(path: string, bytes: Uint8Array): Promise<void> {
+    if (this.#open?.path !== path) {
+      await this.close();
+      await mkdir(dirname(`${this.folder}/${path}`), { recursive: true });
+      this.#open = { path, handle: await open(`${this.folder}/${path}`, "wx") };
+    }
+    await this.#open?.handle.writeFile(bytes);
+  }
+
+  async close(): Promise<void> {
+    const { handle } = this.#open ?? {};
+    this.#open = undefined;
+    await handle?.close();
+  }
 }
 
-/** Writes a new file in parts. */
-async function writing<T>(
-  path: string,
-  make: (write: PackTask["write"]) => Promise<T>,
-): Promise<T> {
-  const file = await open(path, "wx");
-  return await make((bytes) => file.writeFile(bytes)).finally(() => file.close());
+/** `weights int8 in 48 of 60 tensors, …`, and for each reason those that stayed in floats. */
+function layersText(weights: PackTask["precision"], layers: readonly PackedLayer[]): string {
+  if (weights === "f16") return `weights ${weights}\n`;
+  const rounded = layers.filter((layer) => layer.rounded);
+  const lines = Object.entries(KEPT_REASONS).flatMap(([kept, reason]) => {
+    const those = layers.filter((layer) => layer.kept === kept);
+    return those.length === 0
+      ? []
+      : [`in floats    ${reason}: ${those.map(nameWithError).join(", ")}`];
+  });
+  const share = `${weights} in ${rounded.length} of ${layers.length} tensors of two axes or more`;
+  return [[`weights ${share}`, ...errorsText(rounded)].join(", "), ...lines, ""].join("\n");
 }

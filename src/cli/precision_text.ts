@@ -16,12 +16,13 @@ export function precisionText({ weights, layers }: PrecisionReport): string {
   const kept = layers.filter((layer) => !layer.rounded);
   return [
     `${weights} in ${rounded.length} of ${layers.length} layers`,
-    ...errorsOf(rounded),
-    ...(kept.length === 0 ? [] : [`f32: ${kept.map(nameOf).join(", ")}`]),
+    ...errorsText(rounded),
+    ...(kept.length === 0 ? [] : [`f32: ${kept.map(nameWithError).join(", ")}`]),
   ].join(", ");
 }
 
-function errorsOf(layers: readonly LayerPrecision[]): string[] {
+/** `rounding error 0.54 % on average, 0.64 % at most (…)`, where it is known. */
+export function errorsText(layers: readonly LayerPrecision[]): string[] {
   const known = layers.flatMap(({ name, error }) => (error === undefined ? [] : [{ name, error }]));
   if (known.length === 0) return layers.length === 0 ? [] : ["as packed"];
   const mean = known.reduce((sum, { error }) => sum + error, 0) / known.length;
@@ -32,7 +33,8 @@ function errorsOf(layers: readonly LayerPrecision[]): string[] {
   ];
 }
 
-function nameOf({ name, error }: LayerPrecision): string {
+/** `blocks.0.mlp.fc1.weight (2.31 %)`. */
+export function nameWithError({ name, error }: LayerPrecision): string {
   return error === undefined ? name : `${name} (${percent(error)})`;
 }
 

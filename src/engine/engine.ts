@@ -56,7 +56,8 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     await options.onModel?.(model);
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
-    const rounded = await roundLayers(model, backend, choosePrecision(model, options.weights));
+    const chosen = { wanted: options.weights, backend: backend.name };
+    const rounded = await roundLayers(model, backend, choosePrecision(model, chosen));
     expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     await opened.executor.load(fullStep(model.transformer.modules.length), options);

@@ -41,6 +41,8 @@ export interface Model extends Decodable {
    * @throws {RangeError} When conditions do not fit the model or each other.
    */
   readonly scene: (request: SceneRequest) => Scene;
+  /** Where it was opened, with all parts that a copy has to have; absent where it was not. */
+  readonly directory?: ModelDirectory;
   /** What a packed copy must state. */
   readonly origin: ModelOrigin;
   /** Identity that plans bind to: equal for the same weights however they are packed. */

@@ -14,7 +14,7 @@ import { openAutoencoder } from "./vae/autoencoder.ts";
 /** The parts of a model that its configuration determines. */
 export type ModelShape = Omit<
   Model,
-  "id" | "weights" | "sampler" | "autoencoder" | "origin" | "fingerprint" | "close"
+  "id" | "weights" | "sampler" | "autoencoder" | "directory" | "origin" | "fingerprint" | "close"
 >;
 
 /** What a family finds in a directory. */
@@ -52,6 +52,7 @@ export async function openedModel(
     weights,
     sampler: await samplerOf(directory, choice.sampler, sampled),
     ...await openAutoencoder(directory, channels),
+    directory,
     origin: originOf(architecture, withoutNotes(json), manifest),
     fingerprint: async () => known ??= await fingerprint(stored.weights, identity),
     close: () => directory.close(),

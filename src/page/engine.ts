@@ -63,20 +63,19 @@ async function openOn(
   { onEvent, signal }: RunOptions,
 ): Promise<BrowserEngine> {
   const version = `?weights=${encodeURIComponent(fingerprint)}`;
-  const names = [
-    `models/${model}/model.json${version}`,
-    `models/${model}/weights.safetensors${version}`,
-    `${RUNTIME_FOLDER}${runtimeBinary(provider)}`,
+  const names = await modelFiles(`${base}models/${model}/`, signal);
+  const urls = [
+    `${base}${RUNTIME_FOLDER}${runtimeBinary(provider)}`,
+    ...names.map((name) => `${base}models/${model}/${name}${version}`),
   ];
-  const { files, kept } = await downloadAll(names.map((name) => base + name), {
+  const { files: [binary, ...files], kept } = await downloadAll(urls, {
     store: await openStore(),
     onProgress: (done, total) => onEvent({ kind: "loading", what: "bytes", done, total }),
     signal,
   });
-  const [json, weights, binary] = files;
   const renderer = await openRemoteRenderer({
     createWorker: () => new Worker(`${base}worker.js`, { type: "module" }),
-    model: new Map([["model.json", json!], ["weights.safetensors", weights!]]), // as they were asked for
+    model: new Map(names.map((name, i) => [name, files[i]!])), // as they were asked for
     backend: provider,
     runtimeFiles: { folder: `${base}${RUNTIME_FOLDER}`, binary: binary! },
     onLoaded: (done, total) => onEvent({ kind: "loading", what: "graphs", done, total }),
@@ -86,6 +85,13 @@ async function openOn(
     renderer,
     kept ? [] : ["The browser had no room to keep the model for next time."],
   );
+}
+
+/** Names of a model's files, as its server lists them. */
+async function modelFiles(folder: string, signal: AbortSignal): Promise<readonly string[]> {
+  const response = await fetch(`${folder}files.json`, { signal });
+  if (response.ok) return await response.json();
+  throw new TypeError(`Cannot open ${folder}: the server answered with ${response.status}.`);
 }
 
 /** The Cache API is absent outside of secure contexts, and may be forbidden. */

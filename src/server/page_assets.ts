@@ -2,6 +2,9 @@
  * Files of the page: those of a built folder, and models on disk.
  */
 
+import { modelFiles } from "../assets/model_files.ts";
+import { openDirectory } from "../assets/source.ts";
+
 /** A file that is sent. */
 export interface PageAsset {
   /** Its bytes. */
@@ -22,8 +25,8 @@ export interface PageAssets {
   read(name: string): Promise<PageAsset | undefined>;
 }
 
-/** What is served of a model. */
-const MODEL_FILES: ReadonlySet<string> = new Set(["model.json", "weights.safetensors"]);
+/** What lists a model's files, which are all that is served of it. */
+export const MODEL_FILES = "files.json";
 /** Larger files are streamed. */
 const WHOLE_BYTES = 1 << 20;
 
@@ -39,7 +42,7 @@ const TYPES: Readonly<Record<string, string>> = {
  * A folder that `deno task build:page` made, and models that can run in the browser.
  *
  * @param folder The folder, as path or `file:` URL.
- * @param models Id → its folder with `model.json` and `weights.safetensors`; served as `models/<id>/…`.
+ * @param models Id → its folder; served as `models/<id>/…`, their names as the array `models/<id>/files.json`.
  */
 export function directoryAssets(
   folder: string | URL,
@@ -50,13 +53,27 @@ export function directoryAssets(
     read: async (name) => {
       const parts = safeParts(name);
       if (parts === undefined) return undefined;
-      const [first, id, file] = parts;
+      const [first, id = "", ...path] = parts;
       if (first !== "models") return await readAsset(folder, parts);
-      if (id === undefined || file === undefined || parts.length > 3) return undefined;
-      if (!Object.hasOwn(models, id) || !MODEL_FILES.has(file)) return undefined;
-      return await readAsset(models[id]!, [file]); // it is its own
+      if (!Object.hasOwn(models, id)) return undefined;
+      return await readModel(models[id]!, path); // it is its own
     },
   };
+}
+
+/** A file that opening the model reads, or the list of them. */
+async function readModel(
+  folder: string | URL,
+  path: readonly string[],
+): Promise<PageAsset | undefined> {
+  const source = openDirectory(folder);
+  const names = await modelFiles(source).finally(() => source.close());
+  if (path.join("/") !== MODEL_FILES) {
+    if (!names.includes(path.join("/"))) return undefined;
+    return await readAsset(folder, path, typeOf(path) ?? "application/octet-stream");
+  }
+  const body = new TextEncoder().encode(JSON.stringify(names));
+  return { body, size: body.length, type: TYPES["json"]!, etag: `"${names.join().length}"` };
 }
 
 /** Parts of a relative name that stays below its folder and names no hidden file; else `undefined`. */
@@ -65,11 +82,16 @@ function safeParts(name: string): readonly string[] | undefined {
   return parts.every((part) => /^[\w-][\w.-]*$/.test(part)) ? parts : undefined;
 }
 
+/** The type that a file's name tells; `undefined` where it is none of a page's. */
+function typeOf(parts: readonly string[]): string | undefined {
+  return TYPES[parts.at(-1)!.split(".").at(-1)!]; // split gives at least one
+}
+
 async function readAsset(
   folder: string | URL,
   parts: readonly string[],
+  type = typeOf(parts),
 ): Promise<PageAsset | undefined> {
-  const type = TYPES[parts.at(-1)!.split(".").at(-1)!]; // split gives at least one
   if (type === undefined) return undefined;
   const { readFile, stat } = await import("node:fs/promises");
   const { fileURLToPath } = await import("node:url");

@@ -5,7 +5,7 @@
  * com.microsoft `MatMulNBits`.
  */
 
-import type { Tensor } from "./tensor.ts";
+import { elementCount, type Tensor } from "./tensor.ts";
 
 /** A matrix `(out, in)` in integers. */
 export interface QuantizedMatrix {
@@ -27,9 +27,10 @@ export function scaleName(matrix: string): string {
 export const BLOCK = 32;
 const TILE = 64; // rows, bytes of a cache line
 
-/** Rounds to 8 bits, `(out, in)` to a scale for each output. */
+/** Rounds to 8 bits, `(out, in)` to a scale for each output; axes after the first count as one. */
 export function quantizeColumns({ dims, data }: Tensor): QuantizedMatrix {
-  const [out = 0, width = 0] = dims;
+  const [out = 0, ...rest] = dims;
+  const width = elementCount(rest);
   const values = new Int8Array(data.length);
   const scales = new Float32Array(out);
   for (let row = 0; row < out; row++) {
@@ -92,10 +93,8 @@ export function dequantize({ bits, dims: [out, width], values, scales }: Quantiz
  * in it: the root of the mean over inputs of ‖w − ŵ‖² ÷ ‖w‖², w an input's weights. If inputs were weighted
  * by size, one very large one would hide that all others were lost.
  */
-export function roundingError(
-  { dims: [, width = 0], data }: Tensor,
-  matrix: QuantizedMatrix,
-): number {
+export function roundingError({ data }: Tensor, matrix: QuantizedMatrix): number {
+  const [, width] = matrix.dims;
   const rounded = dequantize(matrix).data;
   const difference = new Float64Array(width);
   const total = new Float64Array(width);

@@ -50,10 +50,17 @@ const PIPELINE: Readonly<Record<string, Uint8Array>> = {
     vae: ["diffusers", "AnyVae"],
     scheduler: ["diffusers", "AnyScheduler"],
     text_encoder: ["transformers", "AnyEncoder"],
+    text_encoder_2: ["transformers", "AnyEncoder"], // left out
+    tokenizer: ["transformers", "AnyTokenizer"],
+    tokenizer_2: ["transformers", "AnyTokenizer"],
   }),
   "flux1-dev.safetensors": SAFE,
   "text_encoder/config.json": json({}),
   "text_encoder/model.safetensors": SAFE,
+  "tokenizer/vocab.json": json({}),
+  "tokenizer/merges.txt": json("merges"),
+  "tokenizer/added_tokens.json": json({}),
+  "tokenizer_2/tokenizer.json": json({}),
   "transformer/config.json": json({ b: 2 }),
   [`transformer/${STEM}.safetensors.index.json`]: IN_FOLDER[`${STEM}.safetensors.index.json`]!,
   "transformer/s-00001-of-00001.safetensors": SAFE,
@@ -68,7 +75,7 @@ function memory(files: Readonly<Record<string, Uint8Array>>): Source {
   return openMemory(new Map(Object.entries(files)));
 }
 
-Deno.test("modelFiles() of a pipeline names transformer, VAE and scheduler, each number once", async () => {
+Deno.test("modelFiles() of a pipeline names its parts, their tokenizers and the scheduler, each number once", async () => {
   assertEquals(await modelFiles(memory(PIPELINE)), [
     "model_index.json",
     "transformer/config.json",
@@ -76,6 +83,11 @@ Deno.test("modelFiles() of a pipeline names transformer, VAE and scheduler, each
     "transformer/s-00001-of-00001.safetensors",
     "vae/config.json",
     `vae/${STEM}.safetensors`,
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "tokenizer_2/tokenizer.json",
     "scheduler/scheduler_config.json",
   ]);
 });

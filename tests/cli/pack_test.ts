@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { pack } from "../../src/cli/pack.ts";
 import { dirname } from "node:path";
+import { openModelDirectory } from "../../src/assets/model_dir.ts";
+import type { Weights } from "../../src/assets/weights.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import { file } from "../assets/files.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { fluxPipelineFiles } from "../engine/pipeline_files.ts";
 import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
@@ -17,7 +21,7 @@ Deno.test("pack writes a directory that generate opens, with the plans of its so
     assertEquals(packed.code, 0, packed.stderr);
     assertMatch(
       packed.stdout,
-      /^weights int8 in 48 of 48 layers, rounding.*\nwrote .*packed \([\d.]+ MiB, \d+ bytes\)\n$/,
+      /^weights int8 in 63 of 67 tensors of two axes or more, rounding.*\nin floats .*fewer than 16,384 numbers: .*x_embedder.*\nwrote .*packed \([\d.]+ MiB, \d+ bytes\)\n$/,
     );
     assertEquals(namesIn(folder), ["packed"]);
     const json = await capturedRun("pack", "--model", DIT_A, "--out", `${folder}/a`, "--json");
@@ -44,8 +48,8 @@ Deno.test("pack writes a directory that generate opens, with the plans of its so
       fromPacked.stderr,
       "note: The plan was made for precision float32; this run has int8",
     );
-    assertEquals((await draw("--weights", "int8", "--latents", b)).code, 0);
-    assertEquals(await Deno.readFile(a), await Deno.readFile(b));
+    assertEquals((await draw("--model", out, "--weights", "int8", "--latents", b)).code, 0);
+    assertEquals(await Deno.readFile(a), await Deno.readFile(b)); // said as well as packed
   });
 });
 
@@ -89,23 +93,72 @@ Deno.test("pack leaves nothing behind when it is interrupted or fails", async ()
   });
 });
 
-Deno.test("pack writes a FLUX pipeline, autoencoder and all, that opens with the source's fingerprint", async () => {
+Deno.test("pack writes a FLUX pipeline, all parts of it, that opens with the source's fingerprint", async () => {
   await withFolder(async (folder) => {
     const [source, out] = [`${folder}/flux`, `${folder}/packed`];
-    for (const [path, bytes] of await fluxPipelineFiles()) {
+    const files = [...await fluxPipelineFiles(), ...Object.entries(ENCODER_FILES)];
+    for (const [path, bytes] of files) {
       await Deno.mkdir(dirname(`${source}/${path}`), { recursive: true });
       await Deno.writeFile(`${source}/${path}`, bytes);
     }
     const packed = await capturedRun("pack", "--model", source, "--out", out);
     assertEquals(packed.code, 0, packed.stderr);
-    assertEquals(namesIn(out), ["model.json", "vae", "weights.safetensors"]);
-    const [original, model] = [await openModel(source), await openModel(out)];
-    assertEquals(await model.fingerprint(), await original.fingerprint());
-    assertEquals(model.autoencoder?.config, original.autoencoder?.config);
-    await original.close();
-    await model.close();
+    const parts = ["model.json", "text_encoder", "tokenizer", "vae", "weights.safetensors"];
+    assertEquals(namesIn(out), parts);
+    assertEquals(namesIn(`${out}/tokenizer`), ["merges.txt", "vocab.json"]);
+    const [original, model] = [await openModelDirectory(source), await openModelDirectory(out)];
+    for (const name of ["vae", "text_encoder"]) {
+      const [of, as] = [await original.openPart(name), await model.openPart(name)];
+      assertEquals(as!.config, of!.config);
+      assertEquals(as!.weights.names, of!.weights.names);
+      for (const tensor of of!.weights.names) {
+        await expectNear(as!.weights, of!.weights, tensor);
+      }
+    }
+    const { weights } = (await model.openPart("text_encoder"))!;
+    assertEquals([...weights.quantized!.names].sort(), ["layers.0.fc.weight", "table.weight"]);
+    for (const { close } of [original, model]) await close();
+    const [before, after] = [await openModel(source), await openModel(out)];
+    assertEquals(await after.fingerprint(), await before.fingerprint());
+    for (const { close } of [before, after]) await close();
   });
 });
+
+/** A text encoder and its tokenizer: what the packer needs to know of them. */
+const ENCODER_FILES: Readonly<Record<string, Uint8Array>> = {
+  "model_index.json": new TextEncoder().encode(JSON.stringify({
+    _class_name: "FluxPipeline",
+    ...{
+      transformer: ["diffusers", "FluxTransformer2DModel"],
+      vae: ["diffusers", "AutoencoderKL"],
+    },
+    ...{ text_encoder: ["transformers", "Any"], tokenizer: ["transformers", "Any"] },
+    text_encoder_2: ["transformers", "Any"], // left out
+  })),
+  "text_encoder/config.json": new TextEncoder().encode('{"vocab_size":300}'),
+  "text_encoder/model.safetensors": file({
+    "table.weight": normalNoise([300, 64], 1),
+    "position.weight": normalNoise([8, 64], 2), // too small to pay
+    "layers.0.fc.weight": normalNoise([128, 64], 3), // a layer of a block
+    "layers.0.fc.bias": normalNoise([128], 4),
+  }),
+  "tokenizer/merges.txt": new TextEncoder().encode("merges"),
+  "tokenizer/vocab.json": new TextEncoder().encode("{}"),
+  "tokenizer/special.bin": new Uint8Array(3), // nobody reads it
+};
+
+/** Equal where it is in floats, else within half of a step of 127, of a row's largest number. */
+async function expectNear(packed: Weights, source: Weights, name: string): Promise<void> {
+  const [{ dims, data }, wanted] = [await packed.read(name), await source.read(name)];
+  assertEquals(dims, wanted.dims);
+  if (!packed.quantized!.names.has(name)) return assertEquals(data, wanted.data);
+  const width = data.length / dims[0]!;
+  for (let row = 0; row < dims[0]!; row++) {
+    const [a, b] = [data, wanted.data].map((all) => all.subarray(row * width, (row + 1) * width));
+    const largest = b!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    assert(a!.every((value, i) => Math.abs(value - b![i]!) <= 0.501 * largest / 127));
+  }
+}
 
 Deno.test("pack refuses a folder that is there, a precision that is not, and no folder", async () => {
   await withFolder(async (folder) => {

@@ -2,6 +2,26 @@ import { assert, assertEquals } from "@std/assert";
 import { directoryAssets } from "../../src/server/page_assets.ts";
 import { toyApp } from "./toy_renderer.ts";
 
+/** A model's description of itself. */
+const TOY = JSON.stringify({
+  format: 1,
+  id: "toy",
+  architecture: "flux",
+  config: {},
+  classNames: [],
+  sampler: {},
+  licence: "none",
+  dataNotice: "none",
+  sha256: {},
+});
+const LISTED = JSON.stringify([
+  "model.json",
+  "weights.safetensors",
+  "vae/config.json",
+  "vae/diffusion_pytorch_model.safetensors",
+  "tokenizer/merges.txt",
+]);
+
 Deno.test("the page comes without a build, isolated and with nothing inline allowed", async () => {
   const app = await toyApp();
   const types = {
@@ -63,7 +83,10 @@ Deno.test("a build's files are sent with type and size, those with a version in 
         "public, max-age=31536000, immutable",
         "3000000",
       ],
-      "/page/models/toy/model.json": ["application/json", "no-cache", "2"],
+      "/page/models/toy/files.json": ["application/json", "no-cache", `${LISTED.length}`],
+      "/page/models/toy/model.json": ["application/json", "no-cache", `${TOY.length}`],
+      "/page/models/toy/vae/config.json": ["application/json", "no-cache", "2"],
+      "/page/models/toy/tokenizer/merges.txt": ["application/octet-stream", "no-cache", "6"],
     };
     for (const [path, wanted] of Object.entries(expected)) {
       const response = await app.request(path);
@@ -111,6 +134,8 @@ Deno.test("no name leaves the folder, names a hidden file, a folder, or a type t
       "ort-1.2.3",
       "models/toy/../../../secret.js",
       "models/toy/notes.json",
+      "models/toy/vae/notes.json",
+      "models/toy/vae",
       "models/other/model.json",
       "models/toy",
       "models/constructor/model.json",
@@ -141,7 +166,9 @@ async function withFolder(
   try {
     const folder = `${root}/page`;
     await Deno.mkdir(`${folder}/ort-1.2.3`, { recursive: true });
-    await Deno.mkdir(`${root}/toy`);
+    for (const name of ["vae", "tokenizer"]) {
+      await Deno.mkdir(`${root}/toy/${name}`, { recursive: true });
+    }
     const files: Readonly<Record<string, string>> = {
       "secret.js": "secret",
       "page/.hidden.js": "hidden",
@@ -149,8 +176,13 @@ async function withFolder(
       "page/engine.js": "export {};\n",
       "page/part-ABCDEF12.js": "part",
       "page/ort-1.2.3/a.wasm": "x".repeat(3_000_000),
-      "toy/model.json": "{}",
+      "toy/model.json": TOY,
+      "toy/weights.safetensors": "weights",
       "toy/notes.json": "notes",
+      "toy/vae/config.json": "{}",
+      "toy/vae/diffusion_pytorch_model.safetensors": "decoder",
+      "toy/vae/notes.json": "notes",
+      "toy/tokenizer/merges.txt": "merges",
     };
     for (const [name, text] of Object.entries(files)) {
       await Deno.writeTextFile(`${root}/${name}`, text);

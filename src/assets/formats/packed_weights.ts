@@ -1,43 +1,55 @@
 /**
- * Weights of which some matrices are stored in integers, each with its scales beside it.
+ * Weights of which some tensors are stored in integers, each with its scales beside it.
  *
- * Of a matrix `X` in 8 bits, `X` is I8 `(in, out)` and `X.scale` F32 `(out)`; in 4 bits `X` is U8
- * `(out, in / 32, 16)` and `X.scale` F32 `(out · in / 32)`. All other tensors are floats.
+ * Of a tensor `X` in 8 bits, `X` is I8 with its first axis last, and `X.scale` F32 has a scale for each of that axis:
+ * of a matrix `(in, out)`, as kernels take it, of a convolution's weights `(in, height, width, out)`, of a table
+ * `(width, rows)`. Of a matrix in 4 bits `X` is U8 `(out, in / 32, 16)` and `X.scale` F32 `(out · in / 32)`.
+ * All other tensors are floats.
  */
 
 import { AssetError } from "../../errors.ts";
-import { BLOCK, dequantize, type QuantizedMatrix, scaleName } from "../../tensor/quantize.ts";
+import { elementCount } from "../../tensor/tensor.ts";
+import { BLOCK, dequantize, scaleName } from "../../tensor/quantize.ts";
 import { checkIndices } from "./element_samples.ts";
 import type { Safetensors } from "./safetensors.ts";
 import type { TensorEntry } from "./safetensors_header.ts";
 import { fileWeights, type QuantizedWeights, type Weights } from "../weights.ts";
 
+/** What is said of a packed file outside of it. */
+export interface PackedFacts extends Pick<QuantizedWeights, "precision" | "arithmetic"> {
+  /** Lower-case hex sha256 of the stored bytes of every tensor. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
 /**
- * The weights of a packed file. `read()` of a matrix in integers gives what they stand for.
+ * The weights of a packed file. `read()` of a tensor in integers gives what they stand for.
  *
- * @throws {AssetError} When a matrix has another type than the precision's, or its scales are not beside it.
+ * @throws {AssetError} When a tensor has another type than the precision's, or its scales are not beside it.
  */
 export function packedWeights(
   file: Safetensors,
-  precision: QuantizedWeights["precision"],
-  hashes: ReadonlyMap<string, string>,
+  { precision, hashes, arithmetic }: PackedFacts,
 ): Weights {
   const stored = fileWeights(file, hashes);
-  const shapes = matrixShapes(file, precision);
+  const shapes = integerShapes(file, precision);
   const readMatrix: QuantizedWeights["read"] = async (name, signal) => {
     const scale = scaleName(name); // every tensor of the file has a hash
     const bytes = await file.readBytes(name, { sha256: hashes.get(name), signal });
     const scales = await file.readFloat32(scale, { sha256: hashes.get(scale), signal });
+    const [out, ...rest] = shapes.get(name)!; // asked of those only
     return {
       bits: precision === "int8" ? 8 : 4,
-      dims: shapes.get(name)!, // asked of those only
+      dims: [out, elementCount(rest)],
       values: precision === "int8" ? new Int8Array(bytes.buffer) : bytes,
       scales: scales.data,
     };
   };
   const scales = new Set([...shapes.keys()].map(scaleName));
-  const read: Weights["read"] = async (name, signal) =>
-    shapes.has(name) ? dequantize(await readMatrix(name, signal)) : stored.read(name, signal);
+  const read: Weights["read"] = async (name, signal) => {
+    const dims = shapes.get(name);
+    if (dims === undefined) return await stored.read(name, signal);
+    return { dims, data: dequantize(await readMatrix(name, signal)).data };
+  };
   return {
     names: new Set([...stored.names].filter((name) => !scales.has(name))),
     dims: (name) => shapes.get(name) ?? stored.dims(name),
@@ -48,14 +60,19 @@ export function packedWeights(
       checkIndices(name, indices, data.length);
       return Float32Array.from(indices, (index) => data[index]!); // just checked
     },
-    quantized: { precision, names: new Set(shapes.keys()), read: readMatrix },
+    quantized: {
+      precision,
+      names: new Set(shapes.keys()),
+      read: readMatrix,
+      ...(arithmetic !== undefined && { arithmetic }),
+    },
   };
 }
 
-type Shape = QuantizedMatrix["dims"];
+type Shape = readonly [out: number, ...rest: number[]];
 
-/** Rows and columns of every matrix that is stored in integers. */
-function matrixShapes(
+/** Shapes of all that is stored in integers. */
+function integerShapes(
   file: Safetensors,
   precision: QuantizedWeights["precision"],
 ): ReadonlyMap<string, Shape> {
@@ -64,20 +81,19 @@ function matrixShapes(
     if (entry.dtype !== "I8" && entry.dtype !== "U8") continue;
     const shape = precision === "int8" ? byteShape(entry) : blockShape(entry);
     if (shape === undefined) {
-      const wanted = precision === "int8" ? "I8 [in,out]" : "U8 [out,in / 32,16]";
+      const wanted = precision === "int8" ? "I8 [in,…,out]" : "U8 [out,in / 32,16]";
       refuse(file, `${name} must be ${wanted}`, `${entry.dtype} [${entry.dims}]`);
     }
-    expectScales(file, name, precision === "int8" ? shape[0] : shape[0] * (shape[1] / BLOCK));
+    expectScales(file, name, precision === "int8" ? shape[0] : elementCount(shape) / BLOCK);
     shapes.set(name, shape);
   }
   return shapes;
 }
 
-function byteShape({ dtype, dims: [width, out, ...more] }: TensorEntry): Shape | undefined {
-  if (dtype !== "I8" || width === undefined || out === undefined || more.length > 0) {
-    return undefined;
-  }
-  return [out, width];
+function byteShape({ dtype, dims }: TensorEntry): Shape | undefined {
+  const out = dims.at(-1);
+  if (dtype !== "I8" || out === undefined || dims.length < 2) return undefined;
+  return [out, ...dims.slice(0, -1)];
 }
 
 function blockShape(

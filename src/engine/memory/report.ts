@@ -76,7 +76,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   const batch = scene.batch(labels, { time: 0, guidance });
   const { transformer } = scene;
   const rows = batch.length;
-  const precision = choosePrecision(model, request.weights);
+  const precision = choosePrecision(model, { wanted: request.weights });
   const lowering = precision === "f32" ? undefined : roundedLowering({ precision });
   const run = runNeeds(transformer, rowSets(transformer, lowering), {
     batch,

@@ -27,26 +27,40 @@ export interface RoundingSubject {
 }
 
 /**
- * The precision that was asked for; else that in which a packed model has its weights, else `f32`.
+ * The precision that was asked for. Else, of a packed model, what it says itself, or that in which it has its
+ * weights where the backend computes in it; and `f32` otherwise, to which packed weights are expanded.
  *
  * @throws {TypeError} When there is no such precision.
  * @throws {AssetError} When a packed model has its weights in another one.
  */
 export function choosePrecision(
   { id, weights }: RoundingSubject,
-  wanted: WeightPrecision | undefined,
+  { wanted, backend }: {
+    readonly wanted: WeightPrecision | undefined;
+    /** Where it is known; on some backend otherwise. */
+    readonly backend?: BackendName;
+  },
 ): WeightPrecision {
   const packed = weights.quantized?.precision;
-  const precision = wanted ?? packed ?? "f32";
+  const precision = wanted ?? defaultPrecision(weights, backend);
   if (!PRECISIONS.includes(precision)) {
     throw new TypeError(
       `Cannot open ${id}: weights must be ${PRECISIONS.join(", ")}: current value is ${precision}`,
     );
   }
-  if (packed === undefined || packed === precision) return precision;
+  if (packed === undefined || packed === precision || precision === "f32") return precision;
   throw new AssetError(
-    `Cannot open ${id}: weights must be ${packed}, as it was packed: current value is ${precision}`,
+    `Cannot open ${id}: weights must be ${packed}, as it was packed, or f32: current value is ${precision}`,
   );
+}
+
+function defaultPrecision(
+  { quantized }: Weights,
+  backend: BackendName | undefined,
+): WeightPrecision {
+  if (quantized === undefined || quantized.arithmetic === "f32") return "f32";
+  const { precision } = quantized;
+  return backend !== undefined && precisionMisfit(backend, precision) ? "f32" : precision;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { openModelDirectory } from "../../../src/assets/model_dir.ts";
@@ -50,6 +50,33 @@ Deno.test("a packed file has the names, shapes and numbers of its source, rounde
   }
 });
 
+Deno.test("a tensor of more axes has its first one last in the file, and as it was when it is read", async () => {
+  const kernel = normalNoise([3, 2, 5, 4], 2);
+  const rounded = quantizeColumns(kernel);
+  const opened = await open({
+    "k": { dtype: "I8", dims: [2, 5, 4, 3], data: rounded.values },
+    "k.scale": { dims: [3], data: rounded.scales },
+  }, { weights: "int8" });
+  assertEquals(opened.dims("k"), kernel.dims);
+  const { dims, data } = await opened.read("k");
+  assertEquals(dims, kernel.dims);
+  for (const [i, value] of data.entries()) { // half of a scale at most
+    assert(Math.abs(value - kernel.data[i]!) <= 0.501 * rounded.scales[Math.floor(i / 40)]!);
+  }
+  assertEquals([...await opened.sample("k", [119, 7])], [119, 7].map((i) => data[i]));
+});
+
+Deno.test("a part's tensors are hashed under its folder, or not at all", async () => {
+  const own = (part: Tensors): Promise<Weights> => openPart({ part, hashed: true });
+  const inBytes = await own(INT8);
+  assertEquals(await inBytes.read("w"), dequantize(BYTES));
+  const plain = await openPart({ part: { b: BIAS }, hashed: false }); // as it was packed before
+  assertEquals([...(await plain.read("b")).data], [1, 2, 3]);
+  const changed = await openPart({ part: INT8, hashed: true, damage: true });
+  await assertRejects(() => changed.read("w"), AssetError, "its sha256 must be");
+  await assertRejects(() => openPart({ part: INT8, hashed: false }), AssetError, "its dtype");
+});
+
 Deno.test("a packed file without scales, or with others than its matrices need, is refused", async () => {
   const { "w.scale": _, ...missing } = INT8;
   await refused(missing, "int8", "w.scale must be F32 [3]: current value is missing");
@@ -64,7 +91,7 @@ Deno.test("a packed file without scales, or with others than its matrices need, 
 });
 
 Deno.test("a packed file whose matrices are of another type or shape is refused", async () => {
-  await refused(INT4, "int8", "w must be I8 [in,out]: current value is U8 [3,2,16]");
+  await refused(INT4, "int8", "w must be I8 [in,…,out]: current value is U8 [3,2,16]");
   await refused(INT8, "int4", "w must be U8 [out,in / 32,16]: current value is I8 [64,3]");
   const flat: WritableTensor = { dtype: "I8", dims: [192], data: BYTES.values };
   await refused({ ...INT8, w: flat }, "int8", "current value is I8 [192]");
@@ -87,6 +114,28 @@ Deno.test("a file with integers that does not say that it is packed is no model'
   );
 });
 
+/** Opens the VAE's weights beside an empty transformer's. */
+async function openPart(
+  { part, hashed, damage = false }: {
+    readonly part: Tensors;
+    readonly hashed: boolean;
+    readonly damage?: boolean;
+  },
+): Promise<Weights> {
+  const hashes = hashed ? hashesOf(part, "vae/") : {};
+  const bytes = file(part);
+  if (damage) bytes[bytes.length - 1]! ^= 1;
+  const directory = await openModelDirectory(
+    new Map([
+      ["model.json", manifestOf({ weights: "int8", sha256: { ...hashesOf(INT8), ...hashes } })],
+      ["weights.safetensors", file(INT8)],
+      ["vae/config.json", new TextEncoder().encode("{}")],
+      ["vae/diffusion_pytorch_model.safetensors", bytes],
+    ]),
+  );
+  return (await directory.openPart("vae"))!.weights; // it is there
+}
+
 async function open(
   tensors: Tensors,
   { hashes = {}, ...change }: {
@@ -94,9 +143,22 @@ async function open(
     readonly hashes?: Readonly<Record<string, string>>;
   },
 ): Promise<Weights> {
-  const own = Object.entries(tensors).map((
-    [name, tensor],
-  ) => [name, bytesToHex(sha256(encodeNumbers(tensor)))]);
+  const sha256 = { ...hashesOf(tensors), ...hashes };
+  const files = new Map([
+    ["model.json", manifestOf({ sha256, ...change })],
+    ["weights.safetensors", file(tensors)],
+  ]);
+  return (await openModelDirectory(files)).weights;
+}
+
+function hashesOf(tensors: Tensors, folder = ""): Readonly<Record<string, string>> {
+  const hashes = Object.entries(tensors).map(([name, tensor]) => {
+    return [`${folder}${name}`, bytesToHex(sha256(encodeNumbers(tensor)))];
+  });
+  return Object.fromEntries(hashes);
+}
+
+function manifestOf(change: Readonly<Record<string, unknown>>): Uint8Array {
   const manifest = {
     format: 1,
     id: "a",
@@ -106,14 +168,9 @@ async function open(
     sampler: { name: "ddim", steps: 50, guidance: 2 },
     licence: "MIT",
     dataNotice: "none",
-    sha256: { ...Object.fromEntries(own), ...hashes },
     ...change,
   };
-  const files = new Map([
-    ["model.json", new TextEncoder().encode(JSON.stringify(manifest))],
-    ["weights.safetensors", file(tensors)],
-  ]);
-  return (await openModelDirectory(files)).weights;
+  return new TextEncoder().encode(JSON.stringify(manifest));
 }
 
 async function refused(tensors: Tensors, weights: string, reason: string): Promise<void> {
