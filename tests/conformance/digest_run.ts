@@ -4,12 +4,14 @@
  *     deno run -A tests/conformance/digest_run.ts
  */
 import process from "node:process";
-import { FASHION_DIT } from "../fashion_dit.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import { tileGrid, toPictures } from "../../src/image/picture.ts";
 import { encodePng } from "../../src/image/png.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { DIT_A } from "./pipeline_checks.ts";
+
+/** From here and from a bundle of this file: see `withBundle()`. */
+const FASHION_DIT = new URL("../../models/fashion-dit/", import.meta.url);
 
 async function sha256(numbers: Float32Array | Uint8Array): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", numbers.slice()));

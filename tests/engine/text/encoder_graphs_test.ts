@@ -145,7 +145,7 @@ async function roundedTo(
   backend: Backend,
 ): Promise<RoundedLayers | undefined> {
   const subject = { id: "encoder", weights };
-  return await roundLayers(subject, backend, choosePrecision(subject, precision));
+  return await roundLayers(subject, backend, choosePrecision(subject, { wanted: precision }));
 }
 
 Deno.test("ids that are none of the vocabulary and texts that are too long are refused", async () => {
