@@ -21,10 +21,20 @@ export async function readConditions(path: string): Promise<RunConditions> {
   return await reading(path, rowsOf);
 }
 
-/** The same for `generate`; a file may have no noise: then a seed makes it, and labels choose rows. */
-export async function readGiven(path: string): Promise<GenerateOptions> {
+/**
+ * The same for `generate`; a file may have no noise: then a seed makes it, and labels choose rows. Beside prompts
+ * noise is enough, a row for each picture.
+ */
+export async function readGiven(
+  path: string,
+  { isPrompted }: { readonly isPrompted: boolean },
+): Promise<GenerateOptions> {
   return await reading(path, async (file) => {
     const conditions = await readTensors(file);
+    if (isPrompted && file.tensors.has("noise")) {
+      const noise = await file.readFloat32("noise");
+      return { conditions, noise, count: noise.dims[0] };
+    }
     const isSeeded = !file.tensors.has("noise") && Object.keys(conditions).length > 0;
     if (isSeeded) return { conditions };
     const { given, noise, labels } = await rowsOf(file);

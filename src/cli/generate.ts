@@ -7,6 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Generated } from "../engine/generated.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
 import type { PreparedRun } from "../engine/prepare.ts";
+import { promptsOf } from "../engine/prompt_texts.ts";
 import { type GenerateOptions, resolveLabel } from "../engine/request.ts";
 import { AssetError } from "../errors.ts";
 import { tileGrid } from "../image/picture.ts";
@@ -14,11 +15,12 @@ import { encodePng } from "../image/png.ts";
 import type { Model } from "../model/model.ts";
 import { readGiven } from "./conditions.ts";
 import { expectWritable, writeWhole } from "./files.ts";
-import { type GenerateCommand, type GenerateWords, withRecord } from "./generate_options.ts";
+import type { GenerateCommand, GenerateWords } from "./generate_options.ts";
 import { openedText, openFor } from "./open.ts";
 import { announce, counted, tell, warn, withProgress, type WrittenFile } from "./output.ts";
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan } from "./plan_file.ts";
+import { withRecord } from "./repeat.ts";
 import { describeReport, reportOf } from "./report.ts";
 import { runToEnd } from "../engine/run.ts";
 
@@ -44,9 +46,12 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 
 /** What the library is asked for; of a file with noise, all its rows. */
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
-  const { labels, count, seed, steps, guidance, conditions } = command;
-  const wanted = { steps, guidance, plan: await readWantedPlan(command) ?? command.plan };
-  const given = conditions === undefined ? {} : await readGiven(conditions);
+  const { labels, count, seed, steps, guidance, trueGuidance, conditions } = command;
+  const { prompts, prompt2, negativePrompt, grid } = command;
+  const plan = await readWantedPlan(command) ?? command.plan;
+  const wanted = { steps, guidance, trueGuidance, plan, grid, prompts, prompt2, negativePrompt };
+  const isPrompted = prompts !== undefined;
+  const given = conditions === undefined ? {} : await readGiven(conditions, { isPrompted });
   return given.noise === undefined
     ? { ...wanted, seed, labels, count, ...given }
     : { ...wanted, ...given };
@@ -55,8 +60,9 @@ async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
 /** Refuses, before sessions are loaded, what this model cannot do. */
 async function expectAble(
   model: Model,
-  { fingerprint, labels = [], conditions, out }: GenerateCommand,
+  command: GenerateCommand,
 ): Promise<void> {
+  const { fingerprint, labels = [], conditions, out, prompts, prompt2, negativePrompt } = command;
   const actual = await model.fingerprint();
   if (fingerprint !== undefined && fingerprint !== actual) {
     throw new AssetError(
@@ -65,6 +71,7 @@ async function expectAble(
     );
   }
   if (out !== undefined) expectPixels(model, out);
+  promptsOf(model, { prompts, prompt2, negativePrompt });
   if (conditions !== undefined || model.classes === 0) return; // refused when the run is prepared
   for (const label of labels) resolveLabel(model, label);
 }

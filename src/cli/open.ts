@@ -37,7 +37,8 @@ export const MODEL_OPTIONS = {
 /** What a file of conditions holds. */
 export const CONDITIONS_NOTE: string =
   `The safetensors of --conditions hold noise (n,C,H,W) and label (n); for a model of text noise
-(n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes). Without noise a seed makes it.`;
+(n,T,C) packed, text (n,M,W), pooled (n,P) and image_ids (T,axes). Without noise a seed makes it;
+with prompts noise alone is enough.`;
 
 /** What a command says of its model. */
 export type ModelOptions = OptionValues<typeof MODEL_OPTIONS>;

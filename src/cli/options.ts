@@ -21,6 +21,8 @@ interface Facts<T> {
   readonly operand?: true;
   /** It stands without a value. */
   readonly flag?: true;
+  /** It may be given several times; its value is a list. */
+  readonly many?: true;
 }
 
 export interface Option<T> extends Reader<T>, Facts<T> {
@@ -106,8 +108,21 @@ export function flag(help: string): Option<boolean> & { readonly or: false } {
   return { wanted: "without a value", read, help, or: false, flag: true };
 }
 
+/** An option that may be given several times: the list of its values. */
+export function several<T>(
+  { wanted, read }: Reader<T>,
+  help: string,
+): Option<readonly T[]> & { readonly many: true } {
+  const one = (word: string): readonly T[] | undefined => {
+    const value = read(word);
+    return value === undefined ? undefined : [value];
+  };
+  return { wanted, read: one, help, many: true };
+}
+
 /**
- * Parses the words after a command's name. Of an option that is given twice the last counts.
+ * Parses the words after a command's name. Of an option that is given twice the last counts, unless it may be
+ * given several times.
  *
  * @throws {TypeError} When an option is unknown, absent, malformed, or does not go with another.
  */
@@ -117,11 +132,13 @@ export function parseOptions<O extends Options>(
 ): OptionValues<O> {
   const words = splitWords(table, args);
   const values: Record<string, unknown> = {};
-  for (const [name, { read, wanted, or }] of Object.entries(table.options)) {
-    const word = words.get(name);
-    const value = word === undefined ? or : read(word);
+  for (const [name, { read, wanted, or, many }] of Object.entries(table.options)) {
+    const given = words.get(name)?.slice(many ? 0 : -1) ?? [];
+    const each = given.map(read);
+    const wrong = each.indexOf(undefined);
+    if (wrong >= 0) refuse(table, `${callOf(table, name)} must be ${wanted}`, given[wrong]);
+    const value = given.length === 0 ? or : many ? each.flat() : each[0];
     if (value !== undefined) values[name] = value;
-    else if (word !== undefined) refuse(table, `${callOf(table, name)} must be ${wanted}`, word);
   }
   for (const [name, { required, operand, help }] of Object.entries(table.options)) {
     if (!(required || operand) || words.has(name)) continue;
@@ -130,7 +147,7 @@ export function parseOptions<O extends Options>(
   const parsed = values as OptionValues<O>; // each option of the table is there as its type says
   for (const [name, circumstance, when] of table.forbidden ?? []) {
     if (!words.has(name) || !when(parsed)) continue;
-    refuse(table, `${dashed(name)} must not be given ${circumstance}`, words.get(name));
+    refuse(table, `${dashed(name)} must not be given ${circumstance}`, words.get(name)!.at(-1));
   }
   for (const [name, circumstance, when] of table.needed ?? []) {
     if (words.has(name) || !when(parsed)) continue;
@@ -151,21 +168,23 @@ export function dashed(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** Gives each word to its option; a flag's is empty. */
-function splitWords(table: CommandTable, args: readonly string[]): Map<string, string> {
+/** Gives each option its words; a flag's is empty. */
+function splitWords(table: CommandTable, args: readonly string[]): Map<string, string[]> {
   const { options } = table;
   const operands = Object.keys(options).filter((name) => options[name]!.operand);
-  const given = new Map<string, string>();
+  const given = new Map<string, string[]>();
+  const give = (name: string, word: string): unknown =>
+    given.set(name, [...given.get(name) ?? [], word]);
   for (let i = 0; i < args.length; i++) {
     const [arg, next] = [args[i]!, args[i + 1]];
     if (!/^-[^\d.]/.test(arg)) {
-      given.set(operands.shift() ?? refuseWord(table, { arg, before: args[i - 1] ?? "" }), arg);
+      give(operands.shift() ?? refuseWord(table, { arg, before: args[i - 1] ?? "" }), arg);
       continue;
     }
     const [word = "", ...rest] = arg.split("=");
     const name = nameOf(table, word);
-    if (rest.length > 0 || options[name]!.flag) given.set(name, rest.join("="));
-    else if (next !== undefined && !next.startsWith("--")) given.set(name, args[++i]!);
+    if (rest.length > 0 || options[name]!.flag) give(name, rest.join("="));
+    else if (next !== undefined && !next.startsWith("--")) give(name, args[++i]!);
     else refuse(table, `${word} must be followed by ${hintOf(options[name]!)}`, next ?? "nothing");
   }
   return given;

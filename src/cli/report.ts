@@ -107,7 +107,9 @@ export function describeReport(report: Report): string {
     `${
       counted(report.labels.length, "picture")
     } of ${report.model}, ${report.steps} steps, guidance ${report.guidance}` +
+    (report.trueGuidance === undefined ? "" : `, true guidance ${report.trueGuidance}`) +
     (report.seed === undefined ? "" : `, seed ${report.seed}`),
+    ...promptLines(report),
     `backend      ${report.backend} (${report.reason})`,
     `weights      ${precisionText(report.precision)}`,
     `plan         ${describePlan(report)}`,
@@ -118,6 +120,21 @@ export function describeReport(report: Report): string {
     "",
   ].join("\n");
 }
+
+/** Which pictures show what, counted row by row. */
+function promptLines({ labels, prompts }: Report): readonly string[] {
+  return prompts.map(({ prompt, prompt2, negativePrompt }, row) => {
+    const places = labels.flatMap((label, i) => (label === row ? [i + 1] : []));
+    const more = places.length > SHOWN_PLACES ? ", …" : "";
+    const second = prompt2 === undefined ? "" : `; second encoder: ${JSON.stringify(prompt2)}`;
+    const not = negativePrompt === undefined ? "" : `; not: ${JSON.stringify(negativePrompt)}`;
+    const numbers = places.slice(0, SHOWN_PLACES).join(", ") + more;
+    return `${`picture ${numbers}`.padEnd(13)}${JSON.stringify(prompt)}${second}${not}`;
+  });
+}
+
+/** Pictures of one prompt that are counted singly. */
+const SHOWN_PLACES = 8;
 
 function describePlan({ plan, planReason }: Report): string {
   if (plan === undefined) return `none (${planReason})`;

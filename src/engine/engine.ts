@@ -172,6 +172,7 @@ export class Engine implements Pipeline {
     const started = performance.now();
     const { request, choice, steps } = prepared;
     const { model, executor } = this;
+    const { tokenGrid } = request.scene;
     const refusal = decodingError(model);
     const decodes = output === "pictures" && refusal === undefined;
     const results: BatchResult[] = [];
@@ -185,8 +186,7 @@ export class Engine implements Pipeline {
       const result = yield* runSteps({ ...part, model, executor, features, signal });
       results.push(result);
       if (!decodes) continue;
-      const grid = request.scene.tokenGrid;
-      decoded.push(await this.decode(result.latents, { grid, signal }));
+      decoded.push(await this.decode(result.latents, { grid: tokenGrid, signal }));
     }
     const run = {
       latents: joinRows(results.map(({ latents }) => latents)),
@@ -198,9 +198,13 @@ export class Engine implements Pipeline {
       ],
       seconds: (performance.now() - started) / 1000,
       labels: request.labels,
+      prompts: prepared.prompts,
+      ...(prepared.tokens !== undefined && { tokens: prepared.tokens }),
       seeds: request.seeds,
+      ...(prepared.grid !== undefined && { grid: prepared.grid }),
       steps: request.steps,
       guidance: request.guidance,
+      ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
       kinds: steps.map(({ kind }) => kind),
       loopSeconds: sum(results, ({ loopSeconds }) => loopSeconds),
       conditioningSeconds: sum(results, ({ conditioningSeconds }) => conditioningSeconds),

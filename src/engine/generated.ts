@@ -7,12 +7,15 @@ import { type Picture, toPictures } from "../image/picture.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import { type RecordFacts, recordOf, recordText } from "./picture_record.ts";
 
 /** A picture with what it was made of. */
 export interface GeneratedPicture extends Picture {
   /** Class, or row of the conditions. */
   readonly label: number;
+  /** What it shows, in words; absent where no prompt was given. */
+  readonly prompt?: PicturePrompt;
   /** Seed of its noise; absent when noise was given. */
   readonly seed?: number;
   /** The file, lossless, with its record: `invardiff generate --from` makes the picture again. */
@@ -35,12 +38,20 @@ export interface Generated {
   readonly seconds: number;
   /** Label of each picture. */
   readonly labels: readonly number[];
+  /** What labels choose from, in words; empty where no prompt was given. */
+  readonly prompts: readonly PicturePrompt[];
+  /** How long each of them is to each text encoder; absent where nothing counts. */
+  readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
   /** Seed of each picture; empty when noise was given. */
   readonly seeds: readonly number[];
+  /** Size of a picture in tokens, where it was given and is not the model's own. */
+  readonly grid?: readonly number[];
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale; of the first picture where each has its own. */
   readonly guidance: number;
+  /** Scale of true guidance; absent without it. */
+  readonly trueGuidance?: number;
   /** What the plan let each step do. */
   readonly kinds: readonly StepKind[];
   /** Seconds of the sampling loops. */
@@ -63,10 +74,12 @@ export function generatedPictures(
   return toPictures(decoded).map((picture, i) => {
     const [label, seed] = [run.labels[i]!, run.seeds[i]]; // as many labels as pictures
     const guidance = scales?.[i] ?? run.guidance;
+    const prompt = run.prompts[label];
     const record = recordOf({ ...run, guidance }, { labels: [label], seed }, facts);
     return {
       ...picture,
       label,
+      ...(prompt !== undefined && { prompt }),
       ...(seed !== undefined && { seed }),
       png: () => encodePng(picture, recordText(record)),
     };

@@ -5,6 +5,7 @@
 import { z } from "npm:zod@4.6.7";
 import { planDigest } from "../plan/digest.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
+import type { PicturePrompt } from "./prompt_texts.ts";
 import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
@@ -24,37 +25,61 @@ export interface RecordFacts {
 
 /** Parameters of a picture, or of a grid of pictures with seeds one after another. */
 export interface PictureRecord extends RecordFacts {
+  /** Class of each; where there are prompts, which of them. */
   readonly labels: readonly number[];
+  /** What pictures show, in words; absent where no prompt was given. */
+  readonly prompts?: readonly PicturePrompt[] | undefined;
   /** Seed of the first picture; absent when noise was given. */
   readonly seed?: number | undefined;
   readonly steps: number;
   readonly guidance: number;
+  /** Size of a picture in tokens, where it is not the model's own. */
+  readonly grid?: readonly number[] | undefined;
+  /** Scale of true guidance; absent without it. */
+  readonly trueGuidance?: number | undefined;
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }
 
 /** The record of some pictures of a run; of a grid, all of them. */
 export function recordOf(
-  { steps, guidance, plan }: Pick<PictureRecord, "steps" | "guidance"> & {
-    readonly plan?: NamedPlan | undefined;
-  },
+  { prompts = [], grid, steps, guidance, trueGuidance, plan }:
+    & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance">
+    & { readonly plan?: NamedPlan | undefined },
   { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
   facts: RecordFacts,
 ): PictureRecord {
   const named = plan && { name: plan.name, digest: planDigest(plan.plan) };
-  return { ...facts, labels, seed, steps, guidance, plan: named };
+  const run = { seed, grid, steps, guidance, trueGuidance, plan: named };
+  if (prompts.length === 0) return { ...facts, labels, ...run };
+  const used = [...new Set(labels)]; // of a picture its own only
+  return {
+    ...facts,
+    labels: labels.map((label) => used.indexOf(label)),
+    prompts: used.map((label) => prompts[label]!), // labels choose from them
+    ...run,
+  };
 }
 
 const schema = z.object({
   model: z.string().default(""),
   fingerprint: z.string(),
   labels: z.array(z.number().int()),
+  prompts: z.array(z.object({
+    prompt: z.string(),
+    prompt2: z.string().optional(),
+    negativePrompt: z.string().optional(),
+  })).optional(),
   sampler: z.literal("original").optional(),
   seed: z.number().int().optional(),
+  grid: z.array(z.number().int()).optional(),
   steps: z.number().int(),
   guidance: z.number(),
+  trueGuidance: z.number().optional(),
   weights: z.enum(PRECISIONS).default("f32"), // explicit, whatever the model was packed as
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
-});
+}).refine(({ labels, prompts }) =>
+  labels.every((label) => prompts?.[label] !== undefined || !prompts)
+);
 
 /** The text chunk of a PNG that says how it was made. */
 export function recordText(record: PictureRecord): Readonly<Record<string, string>> {

@@ -23,6 +23,8 @@ export interface PreparedRun {
   readonly steps: readonly Step[];
   /** What labels choose from, in words; empty where no prompt was given. */
   readonly prompts: readonly PicturePrompt[];
+  /** Size of a picture in tokens, where it was given and is not the model's own. */
+  readonly grid?: readonly number[] | undefined;
   /** How long each of them is to each text encoder; absent where nothing counts. */
   readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
   /** A sentence for each circumstance in which the run differs from its plan's calibration, or from what was asked. */
@@ -44,7 +46,9 @@ export async function prepareRun(
     readonly promptEncoder?: PromptEncoder | undefined;
   } = {},
 ): Promise<PreparedRun> {
-  const { options, ...asked } = await encodePrompts(model, given, promptEncoder);
+  const { options, ...encoded } = await encodePrompts(model, given, promptEncoder);
+  const grid = `${given.grid}` === `${model.tokenGrid}` ? undefined : given.grid;
+  const asked = { ...encoded, grid };
   const choice = await resolvePlan(model, options);
   const plan = choice.named?.plan;
   const request = resolveRequest(model, { ...options, plan });

@@ -11,13 +11,13 @@ export interface PromptText {
   /** For every text encoder of the model; an empty one is a prompt like any other. */
   readonly prompt: string;
   /** For the second encoder (of FLUX: T5) instead of `prompt`. */
-  readonly prompt2?: string;
+  readonly prompt2?: string | undefined;
 }
 
 /** A prompt with what the picture shall not show. */
 export interface PicturePrompt extends PromptText {
   /** Takes effect with true guidance only. */
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string | undefined;
 }
 
 /** How long a text is to one encoder. */
@@ -30,6 +30,12 @@ export interface PromptTokens {
   readonly limit: number;
 }
 
+/** What a request says of prompts, and what does not go with them. */
+type PromptOptions = Pick<
+  GenerateOptions,
+  "prompt" | "prompts" | "prompt2" | "negativePrompt" | "negativeConditions" | "label" | "labels"
+>;
+
 /**
  * The prompts of a request, in order; none where it has none.
  *
@@ -38,7 +44,7 @@ export interface PromptTokens {
  */
 export function promptsOf(
   model: Pick<Model, "id" | "classes" | "classNames">,
-  options: GenerateOptions,
+  options: PromptOptions,
 ): readonly PicturePrompt[] {
   if (model.classes > 0) expectNoPrompts(model, options);
   const { prompt, prompts = prompt === undefined ? undefined : [prompt] } = options;
@@ -59,7 +65,7 @@ export function promptsOf(
 /** A model of classes takes their names; a prompt is answered with the nearest. */
 function expectNoPrompts(
   { id, ...classes }: Pick<Model, "id" | "classes" | "classNames">,
-  { prompt, prompts = [], negativePrompt, negativeConditions }: GenerateOptions,
+  { prompt, prompts = [], negativePrompt, negativeConditions }: PromptOptions,
 ): void {
   const [text = prompt] = prompts;
   if (text !== undefined) {
@@ -78,7 +84,7 @@ function expectNoPrompts(
 const SHOWN = 200;
 
 /** Refuses what does not go together. */
-function expectAlone(options: GenerateOptions): void {
+function expectAlone(options: PromptOptions): void {
   const { prompt, prompts } = options;
   const isPrompted = prompt !== undefined || prompts !== undefined;
   for (const name of ["prompt2", "negativePrompt"] as const) {

@@ -1,4 +1,8 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { readGiven } from "../../src/cli/conditions.ts";
+import { AssetError } from "../../src/errors.ts";
+import { normalNoise } from "../../src/tensor/random.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import {
   encodeSafetensors,
@@ -14,6 +18,7 @@ import { capturedRun, namesIn, withFolder } from "./captured_run.ts";
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 const MODEL = FLUX_A.pathname;
 const BOOK = new URL("../golden/books/flux-a-published/", import.meta.url);
+const FASHION = ["--model", FASHION_DIT.pathname];
 const WASM = ["--backend", "wasm", "--threads", "1"];
 
 /** Two golden pictures as a file of conditions. */
@@ -110,6 +115,51 @@ Deno.test("commands refuse a FLUX without text, a picture of it, and conditions 
     await refuses([...given, ...out], "text must have 2 rows, as noise has: current value is 3");
     assertEquals(await namesIn(folder), ["c.safetensors"]);
   });
+});
+
+Deno.test("beside prompts a file may hold noise alone, a picture for each row; without them it needs labels", async () => {
+  await withFolder(async (folder) => {
+    const [path, whole] = [`${folder}/noise.safetensors`, `${folder}/c.safetensors`];
+    const noise = new Map([["noise", normalNoise([3, 24, 16], 1)]]);
+    await Deno.writeFile(path, joinBytes([...encodeSafetensors(noise)]));
+    const { noise: read, count, conditions } = await readGiven(path, { isPrompted: true });
+    assertEquals([read?.dims, count, conditions], [[3, 24, 16], 3, {}]);
+    await assertRejects(() => readGiven(path, { isPrompted: false }), AssetError, "label");
+    await writeConditions(whole);
+    const { conditions: texts, labels } = await readGiven(whole, { isPrompted: true });
+    assertEquals([Object.keys(texts!), labels], [["text", "pooled", "image_ids"], undefined]);
+  });
+});
+
+Deno.test("generate refuses prompts that a model cannot take, before its sessions are loaded", async () => {
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [["--model", MODEL, "--prompt", "a cat"], "flux-a has no text encoder"],
+    [
+      [...FASHION, "--prompt", "a sneeker"],
+      "fashion-dit knows classes and no words; label instead of prompt must be an index in 0 … 9 " +
+      "or one of 10 names such as Sneaker",
+    ],
+    [[...FASHION, "--label", "Bag", "--negative-prompt", "x"], "nothing negative must be given"],
+    [[...FASHION, "--true-guidance", "2"], "trueGuidance must be at most 1 where guidance takes"],
+    [["--model", MODEL, "--label", "1", "--prompt", "a"], "labels must not be given together with"],
+    [["--model", MODEL, "--prompt2", "a"], "prompt2 must be given together with prompt"],
+    [
+      ["--model", MODEL, "--prompt", "a", "--prompt2", "b", "--prompt2", "c"],
+      "one for each prompt",
+    ],
+    [["--model", MODEL, "--prompt", "a\ud83d"], "a text of whole characters"],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stdout, stderr } = await capturedRun(
+      "generate",
+      ...WASM,
+      "--latents",
+      "l.safetensors",
+      ...words,
+    );
+    assertEquals([code, stdout], [2, ""], stderr);
+    assertStringIncludes(stderr, message);
+  }
 });
 
 Deno.test("generate says that a model of text wants text, whatever labels are given", async () => {

@@ -10,6 +10,7 @@ import {
   hintOf,
   option,
   parseOptions,
+  several,
   table,
 } from "../../src/cli/options.ts";
 import { usageOf } from "../../src/cli/usage.ts";
@@ -62,6 +63,32 @@ Deno.test("parseOptions() takes --name value and --name=value, in any order, and
     out: "b=c.png",
     json: true,
   });
+});
+
+Deno.test("an option that may be given several times keeps each value as it is, the empty one too", () => {
+  const each = {
+    wanted: "a text but x",
+    read: (word: string) => (word === "x" ? undefined : word),
+  };
+  const TEXTS = table({
+    name: "say",
+    summary: "",
+    options: { say: several(each, "TEXT  what to say"), loud: flag("shout") },
+    forbidden: [["say", "aloud", ({ loud }) => loud]],
+  });
+  const texts = fc.array(fc.string().filter((text) => text !== "x"), { minLength: 1 });
+  fc.assert(fc.property(texts, (texts) => {
+    assertEquals(parseOptions(TEXTS, texts.map((text) => `--say=${text}`)).say, texts);
+  }));
+  assertEquals(parseOptions(TEXTS, []).say, undefined);
+  assertEquals(parseOptions(TEXTS, ["--say", "a, b", "--say", ""]).say, ["a, b", ""]);
+  const refuses = (words: readonly string[], message: string): unknown =>
+    assertThrows(() => parseOptions(TEXTS, words), TypeError, message);
+  refuses(["--say", "a", "--say", "x"], "--say must be a text but x: current value is x");
+  refuses(
+    ["--say", "a", "--loud", "--say", "b"],
+    "--say must not be given aloud: current value is b",
+  );
 });
 
 Deno.test("parseOptions() refuses any words in one line of a TypeError, or returns values of the table", () => {
