@@ -5,6 +5,16 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "./json.ts";
 
+/** Prompts for a model that takes any: shown to people, and drawn when they give none. */
+export interface PromptExamples {
+  /** How a prompt of attributes begins, such as `a person with`. */
+  readonly subject: string;
+  /** Whole prompts, the best to begin with first. */
+  readonly examples: readonly string[];
+  /** Phrases that the model knows, by what they are about, such as `hair`: a prompt has one of each at most. */
+  readonly attributes: Readonly<Record<string, readonly string[]>>;
+}
+
 /** A model's description of itself. */
 export interface Manifest {
   readonly format: 1;
@@ -32,9 +42,12 @@ export interface Manifest {
   readonly arithmetic?: "f32";
   /** What plans bind to, as `fingerprint()` gives it; a packed copy carries its source's. */
   readonly fingerprint?: string;
+  /** What it knows to draw; absent where it takes no prompts. */
+  readonly prompts?: PromptExamples;
 }
 
 const text = z.string().min(1).max(10_000);
+const phrases = z.array(text).min(1).max(1000);
 const schema = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/),
@@ -48,6 +61,11 @@ const schema = z.strictObject({
   weights: z.enum(["int8", "int4"]).optional(),
   arithmetic: z.literal("f32").optional(),
   fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/).optional(),
+  prompts: z.strictObject({
+    subject: text,
+    examples: phrases,
+    attributes: z.record(text, phrases),
+  }).optional(),
 });
 
 /**
@@ -56,7 +74,7 @@ const schema = z.strictObject({
  * @throws {AssetError} Naming the first key at fault.
  */
 export function parseManifest(json: unknown): Manifest {
-  const { sha256, fingerprint, weights, arithmetic, ...rest } = checkJson(
+  const { sha256, fingerprint, weights, arithmetic, prompts, ...rest } = checkJson(
     json,
     schema,
     "model.json",
@@ -67,5 +85,6 @@ export function parseManifest(json: unknown): Manifest {
     ...(weights !== undefined && { weights }),
     ...(arithmetic !== undefined && { arithmetic }),
     ...(fingerprint !== undefined && { fingerprint }),
+    ...(prompts !== undefined && { prompts }),
   };
 }

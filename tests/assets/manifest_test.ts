@@ -24,7 +24,13 @@ Deno.test("parseManifest() reads every field", () => {
 
 Deno.test("parseManifest() reads the optional fields", () => {
   const fingerprint = `sha256:${"a".repeat(64)}`;
-  const manifest = parseManifest({ ...VALID, fingerprint, weights: "int8" });
+  const prompts = {
+    subject: "a cat with",
+    examples: ["a cat"],
+    attributes: { hat: ["a red hat"] },
+  };
+  const manifest = parseManifest({ ...VALID, fingerprint, prompts, weights: "int8" });
+  assertEquals(manifest.prompts, prompts);
   assertEquals(manifest.fingerprint, fingerprint);
   assertEquals(manifest.weights, "int8");
 });
@@ -40,6 +46,11 @@ const REFUSED: readonly (readonly [unknown, string])[] = [
   [{ licence: "" }, "licence must be at least 1"],
   [{ sha256: { x: "0" } }, "sha256.x must match"],
   [{ fingerprint: "md5:1" }, "fingerprint must match"],
+  [{ prompts: ["a cat"] }, "prompts must be of type object"],
+  [
+    { prompts: { subject: "a", examples: [], attributes: {} } },
+    "prompts.examples must be at least",
+  ],
   [{ license: "MIT" }, 'it must not have the key "license"'],
 ];
 
