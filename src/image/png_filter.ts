@@ -46,7 +46,8 @@ function filterRow(out: Uint8Array, filter: number, { row, above, step }: Rows):
   }
 }
 
-function predict(filter: number, a: number, b: number, c: number): number {
+/** What a filter foresees of a byte, from those to the left, above, and to the left of that. */
+export function predict(filter: number, a: number, b: number, c: number): number {
   switch (filter) {
     case 1:
       return a;
