@@ -46,10 +46,21 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 
 /** What the library is asked for; of a file with noise, all its rows. */
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
-  const { labels, count, seed, steps, guidance, trueGuidance, conditions } = command;
+  const { labels, count, seed, steps, guidance, trueGuidance, conditions, solver: sampler } =
+    command;
   const { prompts, prompt2, negativePrompt, grid } = command;
   const plan = await readWantedPlan(command) ?? command.plan;
-  const wanted = { steps, guidance, trueGuidance, plan, grid, prompts, prompt2, negativePrompt };
+  const wanted = {
+    sampler,
+    steps,
+    guidance,
+    trueGuidance,
+    plan,
+    grid,
+    prompts,
+    prompt2,
+    negativePrompt,
+  };
   const isPrompted = prompts !== undefined;
   const given = conditions === undefined ? {} : await readGiven(conditions, { isPrompted });
   return given.noise === undefined

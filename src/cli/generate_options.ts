@@ -74,4 +74,6 @@ export interface GenerateCommand extends Omit<GenerateWords, Texts | "label" | "
   readonly planDigest?: string;
   /** Fingerprint of the model that made the picture to repeat. */
   readonly fingerprint?: string;
+  /** Solver that was asked for with the picture to repeat. */
+  readonly solver?: string;
 }

@@ -26,8 +26,9 @@ const BACKENDS = ["auto", "webgpu", "native", "wasm"] as const;
 export const MODEL_OPTIONS = {
   model: MODEL,
   sampler: option(
-    choice(["original"]),
-    "original  sampled as by the model's authors (as its scheduler_config.json says)",
+    text("original, or the name of a solver", (word) => /^[a-z][\w:-]*$/.test(word)),
+    "NAME[:SPACING]  solver and how its times are spread, or original: as the model's authors sample " +
+      "(as its scheduler_config.json says)",
   ),
   backend: option(choice(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
   threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),

@@ -17,13 +17,14 @@ export async function withRecord(
   { label, prompt, prompt2, negativePrompt, out, from, ...given }: GenerateWords,
 ): Promise<GenerateCommand> {
   const recorded = from === undefined ? {} : withoutPlan(await readRecord(from), given.plan);
-  const repeated = prompt ?? label
+  const { solver, ...repeated } = prompt ?? label
     ? withoutSubject(recorded, { isPrompted: label === undefined })
     : recorded;
   const picture = out ?? (given.latents === undefined ? "out.png" : undefined);
   return {
     ...{ seed: 0, plan: "auto" },
     ...repeated,
+    ...(given.sampler === undefined && solver !== undefined && { solver }), // another takes its place
     ...given,
     ...(label !== undefined && { labels: label }),
     ...(prompt !== undefined && { prompts: prompt }),
@@ -40,7 +41,8 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { seed, steps, guidance, trueGuidance, grid, fingerprint, weights, plan, sampler } = record;
+  const { seed, steps, guidance, trueGuidance, grid, fingerprint, weights, plan } = record;
+  const { sampler, solver } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
@@ -51,6 +53,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     ...(grid && { grid }),
     ...(weights && { weights }),
     ...(sampler && { sampler }),
+    ...(solver && { solver }),
   };
   const guided = { guidance, ...(trueGuidance !== undefined && { trueGuidance }) };
   return { ...subjectOf(record), seed, steps, ...guided, fingerprint, ...choices, ...planned };

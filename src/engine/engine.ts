@@ -202,6 +202,7 @@ export class Engine implements Pipeline {
       ...(prepared.tokens !== undefined && { tokens: prepared.tokens }),
       seeds: request.seeds,
       ...(prepared.grid !== undefined && { grid: prepared.grid }),
+      ...(request.solver !== undefined && { sampler: request.solver }),
       steps: request.steps,
       guidance: request.guidance,
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
@@ -210,10 +211,9 @@ export class Engine implements Pipeline {
       conditioningSeconds: sum(results, ({ conditioningSeconds }) => conditioningSeconds),
       peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
     };
-    const facts = decodes ? await this.recordFacts() : undefined;
-    const { scales } = request;
-    const pictures = facts && generatedPictures(joinRows(decoded), run, { facts, scales });
-    return { ...run, pictures: pictures ?? [] };
+    if (!decodes) return { ...run, pictures: [] };
+    const given = { facts: await this.recordFacts(), scales: request.scales };
+    return { ...run, pictures: generatedPictures(joinRows(decoded), run, given) };
   }
 
   /** Pictures `(n, 1 or 3, H, W)` of final latents. */

@@ -46,6 +46,8 @@ export interface Generated {
   readonly seeds: readonly number[];
   /** Size of a picture in tokens, where it was given and is not the model's own. */
   readonly grid?: readonly number[];
+  /** The solver that was asked for; absent where it is the opened model's. */
+  readonly sampler?: string;
   /** Sampling steps. */
   readonly steps: number;
   /** Guidance scale; of the first picture where each has its own. */

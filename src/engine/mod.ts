@@ -8,7 +8,15 @@ export type { BackendName } from "../backend/backend.ts";
 export type { RuntimeFiles } from "../backend/runtime_files.ts";
 export type { Conditions } from "../model/scene.ts";
 export type { StepKind } from "../plan/compile.ts";
-export type { DdimSpacing, SamplerDefaults, SigmaShift } from "../sampler/config.ts";
+export type {
+  FlowSampler,
+  NoisePrediction,
+  NoiseSampler,
+  NoiseSpacing,
+  SamplerDefaults,
+  SigmaShift,
+  SpacingKind,
+} from "../sampler/config.ts";
 export type { SamplerState, StepTime } from "../sampler/sampler.ts";
 export type { NamedPlan } from "./bundled_plans.ts";
 export type { DecodingOptions } from "./decode/decoding.ts";

@@ -17,8 +17,8 @@ export interface RecordFacts {
   readonly model: string;
   /** Identity of the model. */
   readonly fingerprint: string;
-  /** `original` where the directory's own sampler was not used. */
-  readonly sampler?: "original" | undefined;
+  /** What the model was opened with instead of the directory's own sampler: `original`, or another solver. */
+  readonly sampler?: string | undefined;
   /** Precision of the weights; absent is `f32`. */
   readonly weights?: WeightPrecision | undefined;
 }
@@ -31,6 +31,8 @@ export interface PictureRecord extends RecordFacts {
   readonly prompts?: readonly PicturePrompt[] | undefined;
   /** Seed of the first picture; absent when noise was given. */
   readonly seed?: number | undefined;
+  /** The solver that was asked for with the picture, instead of the opened model's. */
+  readonly solver?: string | undefined;
   readonly steps: number;
   readonly guidance: number;
   /** Size of a picture in tokens, where it is not the model's own. */
@@ -42,14 +44,14 @@ export interface PictureRecord extends RecordFacts {
 
 /** The record of some pictures of a run; of a grid, all of them. */
 export function recordOf(
-  { prompts = [], grid, steps, guidance, trueGuidance, plan }:
+  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, plan }:
     & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance">
-    & { readonly plan?: NamedPlan | undefined },
+    & { readonly sampler?: string | undefined; readonly plan?: NamedPlan | undefined },
   { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
   facts: RecordFacts,
 ): PictureRecord {
   const named = plan && { name: plan.name, digest: planDigest(plan.plan) };
-  const run = { seed, grid, steps, guidance, trueGuidance, plan: named };
+  const run = { seed, grid, solver, steps, guidance, trueGuidance, plan: named };
   if (prompts.length === 0) return { ...facts, labels, ...run };
   const used = [...new Set(labels)]; // of a picture its own only
   return {
@@ -69,7 +71,8 @@ const schema = z.object({
     prompt2: z.string().optional(),
     negativePrompt: z.string().optional(),
   })).optional(),
-  sampler: z.literal("original").optional(),
+  sampler: z.string().optional(),
+  solver: z.string().optional(),
   seed: z.number().int().optional(),
   grid: z.array(z.number().int()).optional(),
   steps: z.number().int(),

@@ -47,9 +47,10 @@ export interface PipelineOptions {
   readonly runtimeFiles?: RuntimeFiles;
   /**
    * `original` samples as the model's authors do, whatever the directory's `scheduler_config.json` says:
-   * for DiT their respacing of steps, and guidance on the first three channels.
+   * for DiT their respacing of steps, and guidance on the first three channels. Else another solver than the
+   * directory's, as {@linkcode GenerateOptions.sampler} has it.
    */
-  readonly sampler?: "original" | undefined;
+  readonly sampler?: "original" | (string & Record<never, never>) | undefined;
   /** Encodes prompts, for a text-conditioned model; the caller's own. */
   readonly promptEncoder?: PromptEncoder;
   /** Called after each session is loaded. */

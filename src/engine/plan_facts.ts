@@ -8,6 +8,7 @@ import type { Scene } from "../model/scene.ts";
 import type { FeatureSizes, ModelCost } from "../plan/cost.ts";
 import type { PlanTarget } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import { makeSampler } from "../sampler/solvers.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { samplerOf } from "./plan_sampler.ts";
@@ -17,6 +18,8 @@ import { stateStreams, withBatch } from "./segment/segment.ts";
 export interface SamplerRun {
   /** Times at which the model is called, noisiest first. */
   readonly times: readonly number[];
+  /** How they were chosen; as the model is sampled, unless given. */
+  readonly sampling?: SamplerDefaults | undefined;
   /** Sigmas before the shift, where they were given. */
   readonly sigmas?: readonly number[] | undefined;
   readonly guidance: number;
@@ -57,7 +60,7 @@ export function sceneOfPlan(plan: Plan | undefined, model: Model): Scene {
 
 /** What a plan for this model and this run must fit. */
 export async function planTarget(model: Model, run: SamplerRun): Promise<PlanTarget> {
-  const { sampler } = model;
+  const { sampling: sampler = model.sampler } = run;
   const timesOn = (tokenGrid: readonly number[]): readonly number[] => {
     const tokens = tokenGrid.reduce((product, size) => product * size, 1);
     return makeSampler(sampler, { steps: run.times.length, sigmas: run.sigmas, tokens }).times;

@@ -55,7 +55,7 @@ export function samplerOf(config: SamplerConfig, request: PlannedSampling): Samp
   const own = hasFixedTimes(config.name) ? { times } : { sigmas: times };
   const solver = makeSampler(config, { steps: times.length, tokens, ...own });
   const update = columns?.update;
-  if (update === undefined) return solver;
+  if (!update?.some((weights) => weights !== null)) return solver;
   const kept = outputsKept(update.map((weights) => (weights?.length ?? 2) - 1));
   return planned(solver, { update, kept });
 }

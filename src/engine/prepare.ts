@@ -10,7 +10,12 @@ import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
 import { planTarget } from "./plan_facts.ts";
-import { type GenerateOptions, type ResolvedRequest, resolveRequest } from "./request.ts";
+import {
+  type GenerateOptions,
+  type ResolvedRequest,
+  resolveRequest,
+  samplingOf,
+} from "./request.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
 /** Everything that is known of a run before it begins. */
@@ -52,12 +57,13 @@ export async function prepareRun(
   const choice = await resolvePlan(model, options);
   const plan = choice.named?.plan;
   const request = resolveRequest(model, { ...options, plan });
-  const { sampler: { times }, guidance, scene: { tokenGrid }, sigmas } = request;
+  const { sampler: { times }, sampling, guidance, scene: { tokenGrid }, sigmas } = request;
   if (plan === undefined) {
     const steps = fullSteps(times.length, model.transformer.modules.length);
     return { ...asked, request, choice, steps };
   }
-  const target = await planTarget(model, { times, sigmas, guidance, tokenGrid, precision });
+  const run = { times, sampling, sigmas, guidance, tokenGrid, precision };
+  const target = await planTarget(model, run);
   const notices = [
     ...asked.notices,
     ...checkPlanFits(plan, target),
@@ -84,16 +90,21 @@ export interface ResolvedPlan {
  */
 export async function resolvePlan(
   model: Model,
-  { plan = "auto", steps, sigmas }: Pick<GenerateOptions, "plan" | "steps" | "sigmas">,
+  { plan = "auto", steps, sigmas, ...chosen }: Pick<
+    GenerateOptions,
+    "plan" | "sampler" | "steps" | "sigmas"
+  >,
 ): Promise<ResolvedPlan> {
   const reason = "asked for";
   if (plan === "none") return { reason };
   if (plan === "auto") {
-    const asked = steps ?? sigmas?.length;
-    const named = await findPlan(model, asked);
+    const sampler = samplingOf(model, chosen);
+    const asked = steps ?? sigmas?.length ??
+      (chosen.sampler === undefined ? undefined : sampler.steps);
+    const named = await findPlan({ sampler, fingerprint: () => model.fingerprint() }, asked);
     if (named !== undefined) return { named, reason: "the bundled plan that fits" };
-    const length = asked ?? model.sampler.steps;
-    return { reason: `no bundled plan fits ${model.id}, ${model.sampler.name}, ${length} steps` };
+    const length = asked ?? sampler.steps;
+    return { reason: `no bundled plan fits ${model.id}, ${sampler.name}, ${length} steps` };
   }
   if (typeof plan === "string") return { named: { name: plan, plan: loadPlan(plan) }, reason };
   const isObject = typeof plan === "object" && plan !== null; // callers in JavaScript have no types

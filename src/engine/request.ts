@@ -14,6 +14,8 @@ import {
   resolveTrueGuidance,
 } from "./request_guidance.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
+import { chooseSampler } from "../sampler/choose_sampler.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { refuseOtherTimes, samplerOf } from "./plan_sampler.ts";
 import { normalRows } from "../tensor/random.ts";
@@ -60,7 +62,12 @@ export interface GenerateOptions extends ConditionOptions, GuidanceOptions {
   readonly noise?: Tensor | undefined;
   /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
   readonly sigmas?: readonly number[];
-  /** Sampling steps, 1 … 1000; the plan's, if there is a plan. */
+  /**
+   * Another solver than the model's, by name, and after a colon how its times are spread: `unipc`,
+   * `dpmpp-3m:log-snr`. {@linkcode PipelineOptions.sampler} chooses it for all runs.
+   */
+  readonly sampler?: string | undefined;
+  /** Sampling steps, 1 … 1000, which are calls of the model; the plan's, if there is a plan. */
   readonly steps?: number | undefined;
   /**
    * What to reuse at which step: `auto`, unless given, is the bundled plan that fits model and steps, if one
@@ -87,6 +94,10 @@ export interface ResolvedRequest extends ResolvedGuidance {
   readonly scene: Scene;
   /** What takes a latent from step to step. */
   readonly sampler: Sampler;
+  /** The configuration that it was made of. */
+  readonly sampling: SamplerDefaults;
+  /** The solver that was asked for, where one was. */
+  readonly solver?: string;
 }
 
 /**
@@ -102,8 +113,8 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
   const trueGuidance = resolveTrueGuidance(model, options);
   const scene = sceneOf(model, options);
   const labels = resolveLabels(model, options, scene);
-  const steps = options.steps ?? plan?.sampler.times.length ?? sigmas?.length ??
-    model.sampler.steps;
+  const sampling = samplingOf(model, options);
+  const steps = options.steps ?? plan?.sampler.times.length ?? sigmas?.length ?? sampling.steps;
   checkWithin("steps", steps, 1, 1000);
   const seeds = resolveSeeds(options, labels.length);
   return {
@@ -115,8 +126,22 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
     ...(trueGuidance !== undefined && { trueGuidance }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
-    sampler: samplerOf(model.sampler, { steps, sigmas, tokens: scene.tokens, plan }),
+    sampler: samplerOf(sampling, { steps, sigmas, tokens: scene.tokens, plan }),
+    sampling,
+    ...(options.sampler !== undefined && { solver: options.sampler }),
   };
+}
+
+/**
+ * How a run with these options is sampled.
+ *
+ * @throws {RangeError} When there is no such solver for the model.
+ */
+export function samplingOf(
+  { sampler: own }: Pick<Model, "sampler">,
+  { sampler }: Pick<GenerateOptions, "sampler">,
+): SamplerDefaults {
+  return sampler === undefined ? own : chooseSampler(own, sampler);
 }
 
 /**

@@ -52,8 +52,8 @@ export interface Model extends Decodable {
 
 /** The caller's choices about a model. */
 export interface ModelChoice extends OpenOptions {
-  /** The original's sampler, whatever the directory's scheduler says; absent = the directory's. */
-  readonly sampler?: "original" | undefined;
+  /** The original's sampler, whatever the directory's scheduler says, or another solver; absent = the directory's. */
+  readonly sampler?: string | undefined;
 }
 
 /** A kind of model that we compute. */

@@ -3,6 +3,7 @@
  */
 
 import type { ModelDirectory } from "../assets/model_dir.ts";
+import { chooseSampler, stepsFor } from "../sampler/choose_sampler.ts";
 import { parseSampler, type SamplerDefaults } from "../sampler/config.ts";
 import { parseScheduler } from "../sampler/scheduler_config.ts";
 
@@ -17,11 +18,24 @@ export interface Sampled {
 }
 
 /**
- * The sampler of `model.json`, else that of the diffusers scheduler, else the original's.
+ * The sampler of `model.json`, else that of the diffusers scheduler, else the original's; or another solver.
  *
+ * @param choice `original`, or a solver as {@linkcode chooseSampler} takes it.
  * @throws {AssetError} When one of them cannot be read, or is none that we compute.
+ * @throws {RangeError} When there is no such solver for the model.
  */
 export async function samplerOf(
+  directory: Pick<ModelDirectory, "manifest" | "readScheduler">,
+  choice: string | undefined,
+  sampled: Sampled,
+): Promise<SamplerDefaults> {
+  if (choice === undefined || choice === "original") {
+    return await ownSampler(directory, choice, sampled);
+  }
+  return chooseSampler(await ownSampler(directory, undefined, sampled), choice);
+}
+
+async function ownSampler(
   { manifest, readScheduler }: Pick<ModelDirectory, "manifest" | "readScheduler">,
   choice: "original" | undefined,
   { predicts, original, pipeline }: Sampled,
@@ -32,7 +46,8 @@ export async function samplerOf(
   }
   const scheduler = choice === "original" ? undefined : await readScheduler();
   if (scheduler === undefined) return original;
-  return { ...original, ...pipeline, ...parseScheduler(scheduler, predicts) };
+  const read = { ...original, ...pipeline, ...parseScheduler(scheduler, predicts) };
+  return { ...read, steps: stepsFor(read.name, read.steps) };
 }
 
 /** Whether both visit the same times; steps and guidance may differ. */

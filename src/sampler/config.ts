@@ -5,32 +5,96 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../assets/json.ts";
 
+/** Solvers of models that predict noise, whatever they predict it as. */
+export type NoiseSampler =
+  | "ddim"
+  | "dpmpp-2m"
+  | "dpmpp-3m"
+  | "unipc"
+  | "unipc-3"
+  | "unipc-bh1"
+  | "unipc-3-bh1"
+  | "deis"
+  | "deis-3"
+  | "heun";
+/** Solvers of models that predict velocity. */
+export type FlowSampler =
+  | "flow-euler"
+  | "flow-heun"
+  | "flow-dpmpp-2m"
+  | "flow-dpmpp-3m"
+  | "flow-unipc"
+  | "flow-unipc-3";
+/** Ways to spread the times of a solver over those of training. */
+export type SpacingKind =
+  | "leading"
+  | "trailing"
+  | "linspace"
+  | "karras"
+  | "exponential"
+  | "beta"
+  | "log-snr";
+/** The noise, α · noise − σ · picture, or the picture. */
+export type NoisePrediction = "epsilon" | "v" | "x0";
+
+export const NOISE_SAMPLERS: readonly NoiseSampler[] = [
+  "ddim",
+  "dpmpp-2m",
+  "dpmpp-3m",
+  "unipc",
+  "unipc-3",
+  "unipc-bh1",
+  "unipc-3-bh1",
+  "deis",
+  "deis-3",
+  "heun",
+];
+export const FLOW_SAMPLERS: readonly FlowSampler[] = [
+  "flow-euler",
+  "flow-heun",
+  "flow-dpmpp-2m",
+  "flow-dpmpp-3m",
+  "flow-unipc",
+  "flow-unipc-3",
+];
+export const SPACINGS: readonly SpacingKind[] = [
+  "leading",
+  "trailing",
+  "linspace",
+  "karras",
+  "exponential",
+  "beta",
+  "log-snr",
+];
+
 /** How a model is sampled unless the caller chooses otherwise. */
 export interface SamplerDefaults {
-  /** Name of the sampler: DDIM, or Euler's method on a flow. */
-  readonly name: "ddim" | "flow-euler";
+  /** Name of the solver. */
+  readonly name: NoiseSampler | FlowSampler;
   /** Steps of a picture, 1 … 1000. */
   readonly steps: number;
   /** Guidance scale; 1 is none. */
   readonly guidance: number;
   /** Latent channels that are guided; absent is the original's first three. */
   readonly guidanceChannels?: number;
-  /** Which steps are visited where noise is predicted; absent is the original's respacing of its linear betas. */
-  readonly spacing?: DdimSpacing;
+  /** What a model that predicts noise predicts it as; absent is the noise itself. */
+  readonly predicts?: NoisePrediction;
+  /** Which times are visited where noise is predicted; absent is the original's respacing of its linear betas. */
+  readonly spacing?: NoiseSpacing;
   /** How sigmas are shifted where velocity is predicted; absent is not at all. */
   readonly shift?: SigmaShift;
 }
 
 /** A sampler, and what its schedule depends on. */
-export type SamplerConfig = Pick<SamplerDefaults, "name" | "spacing" | "shift">;
+export type SamplerConfig = Pick<SamplerDefaults, "name" | "predicts" | "spacing" | "shift">;
 
-/** Diffusers' way to choose DDIM's steps out of the 1000 of training. *Source:* `DDIMScheduler`. */
-export interface DdimSpacing {
-  /** How times are spread. */
-  readonly kind: "leading" | "trailing" | "linspace";
+/** Diffusers' way to choose a solver's steps out of the 1000 of training. *Source:* its schedulers. */
+export interface NoiseSpacing {
+  /** How times are spread: evenly, or so that σ⅐, log σ (`exponential`, `log-snr`) or a beta distribution's share is. */
+  readonly kind: SpacingKind;
   /** Added to each time of `leading`. */
   readonly offset: number;
-  /** Whether the signal's share after the last step is 1, or that of time 0. */
+  /** Whether the signal's share after the last step is 1 (no noise is left), or that of time 0. */
   readonly endsAtOne: boolean;
   /** First and last beta of training, and what is evenly spaced between them: betas, or their roots. */
   readonly betas: {
@@ -66,12 +130,13 @@ export type SigmaShift =
 
 const beta = z.number().positive().max(0.999);
 const defaults = z.strictObject({
-  name: z.enum(["ddim", "flow-euler"]),
+  name: z.enum([...NOISE_SAMPLERS, ...FLOW_SAMPLERS]),
   steps: z.int().min(1).max(1000),
   guidance: z.number().min(0),
   guidanceChannels: z.int().min(1).exactOptional(),
+  predicts: z.enum(["epsilon", "v", "x0"]).exactOptional(),
   spacing: z.strictObject({
-    kind: z.enum(["leading", "trailing", "linspace"]),
+    kind: z.enum(SPACINGS),
     offset: z.int().min(0).max(1000),
     endsAtOne: z.boolean(),
     betas: z.strictObject({

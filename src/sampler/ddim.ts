@@ -4,15 +4,24 @@
  * *Source:* Song et al., arXiv 2010.02502; DiT `gaussian_diffusion.py`, `ddim_sample_loop`.
  */
 
+import { linearSampler } from "./linear.ts";
+import type { LinearStep } from "./linear_step.ts";
 import type { NoiseSchedule } from "./noise_schedule.ts";
+import { firstOrder, pointOfShare, type Prediction } from "./path.ts";
 import type { Sampler } from "./sampler.ts";
 
 const { fround, sqrt } = Math;
 
-/** Samples along a schedule; the model predicts noise. */
-export function ddim(schedule: NoiseSchedule): Sampler {
+/** Samples along a schedule; a model that predicts noise itself has the float32 arithmetic of its authors. */
+export function ddim(schedule: NoiseSchedule, predicts: Prediction = "epsilon"): Sampler {
+  const { times, alphaBars, alphaBarsNext } = schedule;
+  const points = [...alphaBars, ...alphaBarsNext.slice(-1)].map(pointOfShare);
+  const linear = linearSteps(schedule, predicts);
+  if (predicts !== "epsilon") return linearSampler({ times, points }, linear);
   return {
-    times: schedule.times,
+    times,
+    points,
+    linear,
     weights: predictionWeights(schedule),
     advance: ({ index, latent: { dims, data } }, prediction) => {
       const { next, start } = ddimStep(data, prediction.data, { schedule, index });
@@ -20,6 +29,16 @@ export function ddim(schedule: NoiseSchedule): Sampler {
       return { state: { index: index + 1, latent, history: [] }, estimate: { dims, data: start } };
     },
   };
+}
+
+function linearSteps(
+  { times, alphaBars, alphaBarsNext }: NoiseSchedule,
+  predicts: Prediction,
+): readonly LinearStep[] {
+  return alphaBars.flatMap((share, step) => {
+    const points = [share, alphaBarsNext[step]!].map(pointOfShare); // as long as alphaBars
+    return firstOrder({ times: [times[step]!], points, predicts });
+  });
 }
 
 function ddimStep(

@@ -6,14 +6,18 @@
  */
 
 import type { FlowSchedule } from "./flow_schedule.ts";
+import { firstOrder, pointOfFlow } from "./path.ts";
 import type { Sampler } from "./sampler.ts";
 
 const { fround } = Math;
 
 /** Samples along a schedule; the model predicts velocity, noise − picture. */
 export function flowEuler({ sigmas, times }: FlowSchedule): Sampler {
+  const path = { times, points: sigmas.map(pointOfFlow), predicts: "velocity" } as const;
   return {
     times,
+    points: path.points,
+    linear: firstOrder(path),
     weights: times.map((_, i) => sigmas[i]! - sigmas[i + 1]!), // one more than times
     advance: ({ index, latent: { dims, data } }, { data: velocity }) => {
       const [sigma, next] = [sigmas[index]!, sigmas[index + 1]!];

@@ -3,8 +3,9 @@
  * latest outputs of the model.
  */
 
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Advance, Sampler, SamplerState } from "./sampler.ts";
+import { linearSampler } from "./linear.ts";
+import { combine, kept as keptAt, LATENT, PREDICTION, type Weights } from "./linear_step.ts";
+import type { Sampler } from "./sampler.ts";
 
 /** What a plan says of a sampler's steps. */
 export interface PlannedSteps {
@@ -15,41 +16,41 @@ export interface PlannedSteps {
 }
 
 /**
- * Replaces the rule of a solver where there are weights. The solver advances as well, for what it keeps and for
- * its estimate, so that its rule may hold again at any later step. History is the outputs first, the latest
- * before older ones, then the solver's own.
+ * Replaces the rule of a solver where there are weights. What the solver keeps and its estimate are made as well, so
+ * that its rule may hold again at any later step. History is the outputs first, the latest before older ones, then
+ * the solver's own.
  */
 export function planned(solver: Sampler, { update, kept }: PlannedSteps): Sampler {
-  return {
-    times: solver.times,
-    weights: solver.weights.map((weight, step) => Math.abs(update[step]?.[1] ?? weight)),
-    advance: (state, prediction) => {
-      const { index, latent } = state;
-      const before = kept[index - 1] ?? 0;
-      const outputs = [prediction, ...state.history.slice(0, before)];
-      const own = solver.advance({ ...state, history: state.history.slice(before) }, prediction);
-      const weights = update[index];
-      const next = weights ? weightedSum(weights, [latent, ...outputs]) : own.state.latent;
-      return withLatent(own, next, outputs.slice(0, kept[index]));
-    },
+  const steps = solver.linear.map((own, index) => {
+    const before = kept[index - 1] ?? 0;
+    const outputs = [PREDICTION, ...Array.from({ length: before }, (_, i) => keptAt(i))];
+    const weights = update[index];
+    const ofOwn = behind(before);
+    return {
+      latent: weights ? weighted(weights, outputs) : ofOwn(own.latent),
+      history: [...outputs.slice(0, kept[index]), ...own.history.map(ofOwn)],
+      estimate: ofOwn(own.estimate),
+    };
+  });
+  return linearSampler(solver, steps);
+}
+
+function weighted(
+  [latent = 0, ...factors]: readonly number[],
+  outputs: readonly Weights[],
+): Weights {
+  const terms = factors.map((factor, k) => [factor, outputs[k]!] as const); // a plan weighs no more than there are
+  return combine([latent, LATENT], ...terms);
+}
+
+/** A solver's weights where some outputs come before its history; the same weights stay the same. */
+function behind(outputs: number): (weights: Weights) => Weights {
+  const moved = new Map<Weights, Weights>();
+  return (weights) => {
+    const [prediction = 0, latent = 0, ...history] = weights;
+    const found = moved.get(weights) ??
+      [prediction, latent, ...Array.from({ length: outputs }, () => 0), ...history];
+    moved.set(weights, found);
+    return found;
   };
-}
-
-function withLatent(
-  { state, estimate }: Advance,
-  latent: Tensor,
-  outputs: SamplerState["history"],
-): Advance {
-  return { state: { ...state, latent, history: [...outputs, ...state.history] }, estimate };
-}
-
-/** Sums in float64 are rounded once, so that every runtime makes the same latents. */
-function weightedSum(weights: readonly number[], terms: readonly Tensor[]): Tensor {
-  const { dims, data } = terms[0]!; // there is the latent
-  const sums = new Float64Array(data.length);
-  for (const [k, weight] of weights.entries()) {
-    const term = terms[k]!.data; // a plan weighs no more than there are
-    for (let i = 0; i < sums.length; i++) sums[i]! += weight * term[i]!;
-  }
-  return { dims, data: Float32Array.from(sums) };
 }

@@ -2,9 +2,9 @@
  * A noise schedule at any times, whole or not: what a plan that owns its times visits.
  */
 
-import type { DdimSpacing } from "./config.ts";
+import type { NoiseSpacing } from "./config.ts";
 import { type NoiseSchedule, TRAIN_STEPS, trainedAlphaBars } from "./noise_schedule.ts";
-import { spacedAlphaBars } from "./spaced_schedule.ts";
+import { trainedShares } from "./trained_noise.ts";
 
 /**
  * The schedule that visits these times. Between two whole times of training the logarithm of signal to noise,
@@ -13,9 +13,9 @@ import { spacedAlphaBars } from "./spaced_schedule.ts";
  * @param spacing Diffusers' betas; the original's unless given.
  * @throws {RangeError} When times are none, outside of 0 … 999, or not falling.
  */
-export function scheduleAt(times: readonly number[], spacing?: DdimSpacing): NoiseSchedule {
+export function scheduleAt(times: readonly number[], spacing?: NoiseSpacing): NoiseSchedule {
   checkTimes(times);
-  const trained = spacing === undefined ? trainedAlphaBars() : spacedAlphaBars(spacing);
+  const trained = spacing === undefined ? trainedAlphaBars() : trainedShares(spacing.betas);
   const last = spacing?.endsAtOne === false ? trained[0]! : 1;
   const alphaBars = times.map((time) => alphaBarAt(time, trained));
   return { times, alphaBars, alphaBarsNext: [...alphaBars.slice(1), last] };

@@ -6,6 +6,8 @@
  */
 
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Point } from "./path.ts";
+import type { LinearStep } from "./linear_step.ts";
 
 /** A call of the model: its place in the run, and the time that the model is given. */
 export interface StepTime {
@@ -48,8 +50,12 @@ export interface Advance {
 export interface Sampler {
   /** Time of each step, noisiest first; as many as were asked for. */
   readonly times: readonly number[];
+  /** Shares of signal and noise in the latent at each step, and after the last. */
+  readonly points: readonly Point[];
   /** By step: how far the latent moves for a change of the prediction by one. */
   readonly weights: readonly number[];
+  /** By step: the same update as weighted sums, for a device or a plan; {@linkcode advance} may round otherwise. */
+  readonly linear: readonly LinearStep[];
   /**
    * Takes a state over one step. Arithmetic is float32 in the order of the solver's source, so that every runtime
    * makes the same latents.

@@ -5,85 +5,165 @@
 import { z } from "npm:zod@4.6.7";
 import { checkJson } from "../assets/json.ts";
 import { AssetError } from "../errors.ts";
-import type { SamplerConfig, SigmaShift } from "./config.ts";
+import type {
+  NoisePrediction,
+  NoiseSampler,
+  NoiseSpacing,
+  SamplerConfig,
+  SigmaShift,
+} from "./config.ts";
+import {
+  ddimSchema,
+  deisSchema,
+  dpmSchema,
+  flowDpmSchema,
+  flowEulerSchema,
+  flowHeunSchema,
+  flowUnipcSchema,
+  heunSchema,
+  unipcSchema,
+} from "./scheduler_schemas.ts";
 
-/** One of diffusers' schedulers. */
-interface Scheduler {
-  /** What the model that it is made for predicts. */
-  readonly predicts: "noise" | "velocity";
-  /** Refuses every key that requests something we do not compute. */
-  readonly read: (json: unknown) => SamplerConfig;
-}
+/** What the model that a scheduler is made for predicts. */
+export type Predicts = "noise" | "velocity";
+
+/** One of diffusers' schedulers: by what the model predicts, refuses every key that requests what we do not compute. */
+type Scheduler = Readonly<Partial<Record<Predicts, (json: unknown) => SamplerConfig>>>;
 
 const FILE = "scheduler_config.json";
-const beta = z.number().positive().max(0.999);
-const off = z.literal(false).default(false);
-const unread = z.unknown().optional();
-const common = {
-  _class_name: unread, // known by then
-  _diffusers_version: unread, // a note
-  _name_or_path: unread, // a note
-  num_train_timesteps: z.literal(1000).default(1000),
-};
-const ddim = z.strictObject({
-  ...common,
-  beta_start: beta.default(0.0001),
-  beta_end: beta.default(0.02),
-  beta_schedule: z.enum(["linear", "scaled_linear"]).default("linear"),
-  trained_betas: z.null().default(null),
-  clip_sample: z.literal(false), // diffusers' default is true
-  clip_sample_range: unread, // read when samples are clipped
-  set_alpha_to_one: z.boolean().default(true),
-  steps_offset: z.int().min(0).max(1000).default(0),
-  prediction_type: z.literal("epsilon").default("epsilon"),
-  thresholding: off,
-  dynamic_thresholding_ratio: unread, // read when samples are thresholded
-  sample_max_value: unread,
-  timestep_spacing: z.enum(["leading", "trailing", "linspace"]).default("leading"),
-  rescale_betas_zero_snr: off,
-  skip_prk_steps: unread, // left by another scheduler
-});
-const flowEuler = z.strictObject({
-  ...common,
-  shift: z.number().positive().default(1),
-  use_dynamic_shifting: z.boolean().default(false),
-  base_shift: z.number().default(0.5),
-  max_shift: z.number().default(1.15),
-  base_image_seq_len: z.int().min(1).default(256),
-  max_image_seq_len: z.int().min(2).default(4096),
-  time_shift_type: z.literal("exponential").default("exponential"),
-  shift_terminal: z.null().default(null),
-  invert_sigmas: off,
-  use_karras_sigmas: off,
-  use_exponential_sigmas: off,
-  use_beta_sigmas: off,
-  stochastic_sampling: off,
-});
-
 /** Diffusers' schedulers that we compute, by `_class_name`. */
-const SCHEDULERS: ReadonlyMap<string, Scheduler> = new Map([
+const SCHEDULERS: ReadonlyMap<string, Scheduler> = new Map<string, Scheduler>([
   ["DDIMScheduler", {
-    predicts: "noise",
-    read: (json) => {
-      const c = checkJson(json, ddim, FILE);
-      return {
-        name: "ddim",
-        spacing: {
-          kind: c.timestep_spacing,
-          offset: c.steps_offset,
-          endsAtOne: c.set_alpha_to_one,
-          betas: { first: c.beta_start, last: c.beta_end, curve: c.beta_schedule },
-        },
-      };
+    noise: (json) => {
+      const c = checkJson(json, ddimSchema, FILE);
+      return noiseConfig("ddim", { ...c, ends: c.set_alpha_to_one });
     },
   }],
+  ["DPMSolverMultistepScheduler", {
+    noise: (json) => {
+      const c = checkJson(json, dpmSchema, FILE);
+      return noiseConfig(c.solver_order === 3 ? "dpmpp-3m" : "dpmpp-2m", { ...c, ends: endsOf(c) });
+    },
+    velocity: (json) => {
+      const c = checkJson(json, flowDpmSchema, FILE);
+      const name = c.solver_order === 3 ? "flow-dpmpp-3m" : "flow-dpmpp-2m";
+      return { name, shift: shiftOf({ ...c, shift: c.flow_shift }) };
+    },
+  }],
+  ["UniPCMultistepScheduler", {
+    noise: (json) => {
+      const c = checkJson(json, unipcSchema, FILE);
+      const name = UNIPC[`${c.solver_order} ${c.solver_type}`];
+      return noiseConfig(name, { ...c, ends: endsOf(c) });
+    },
+    velocity: (json) => {
+      const c = checkJson(json, flowUnipcSchema, FILE);
+      const name = c.solver_order === 3 ? "flow-unipc-3" : "flow-unipc";
+      return { name, shift: shiftOf({ ...c, shift: c.flow_shift }) };
+    },
+  }],
+  ["DEISMultistepScheduler", {
+    noise: (json) => {
+      const c = checkJson(json, deisSchema, FILE);
+      return noiseConfig(c.solver_order === 3 ? "deis-3" : "deis", { ...c, ends: false });
+    },
+  }],
+  ["HeunDiscreteScheduler", {
+    noise: (json) => noiseConfig("heun", { ...checkJson(json, heunSchema, FILE), ends: true }),
+  }],
   ["FlowMatchEulerDiscreteScheduler", {
-    predicts: "velocity",
-    read: (json) => ({ name: "flow-euler", shift: shiftOf(checkJson(json, flowEuler, FILE)) }),
+    velocity: (json) => ({
+      name: "flow-euler",
+      shift: shiftOf(checkJson(json, flowEulerSchema, FILE)),
+    }),
+  }],
+  ["FlowMatchHeunDiscreteScheduler", {
+    velocity: (json) => {
+      const { shift } = checkJson(json, flowHeunSchema, FILE);
+      return { name: "flow-heun", shift: { kind: "static", shift } };
+    },
   }],
 ]);
 
-function shiftOf(c: z.infer<typeof flowEuler>): SigmaShift {
+const UNIPC = {
+  "2 bh2": "unipc",
+  "3 bh2": "unipc-3",
+  "2 bh1": "unipc-bh1",
+  "3 bh1": "unipc-3-bh1",
+} as const;
+const PREDICTIONS = { epsilon: "epsilon", v_prediction: "v", sample: "x0" } as const;
+
+function endsOf({ final_sigmas_type }: { readonly final_sigmas_type: string }): boolean {
+  return final_sigmas_type === "zero";
+}
+
+/** What is read of a scheduler of a model that predicts noise. */
+interface NoiseFacts {
+  readonly beta_start: number;
+  readonly beta_end: number;
+  readonly beta_schedule: NoiseSpacing["betas"]["curve"];
+  readonly steps_offset: number;
+  readonly prediction_type: keyof typeof PREDICTIONS;
+  readonly timestep_spacing: "leading" | "trailing" | "linspace";
+  readonly use_karras_sigmas?: boolean;
+  readonly use_exponential_sigmas?: boolean;
+  readonly use_beta_sigmas?: boolean;
+  readonly use_lu_lambdas?: boolean;
+  /** Whether no noise is left at the end. */
+  readonly ends: boolean;
+}
+
+function noiseConfig(name: NoiseSampler, facts: NoiseFacts): SamplerConfig {
+  const predicts: NoisePrediction = PREDICTIONS[facts.prediction_type];
+  return {
+    name,
+    ...(predicts !== "epsilon" && { predicts }),
+    spacing: {
+      kind: spreadOf(name, facts) ?? facts.timestep_spacing,
+      offset: facts.steps_offset,
+      endsAtOne: facts.ends,
+      betas: { first: facts.beta_start, last: facts.beta_end, curve: facts.beta_schedule },
+    },
+  };
+}
+
+/** What is spread instead of times. @throws {AssetError} When two things are. */
+function spreadOf(name: NoiseSampler, facts: NoiseFacts): NoiseSpacing["kind"] | undefined {
+  const wanted = ([
+    ["karras", "use_karras_sigmas"],
+    ["exponential", "use_exponential_sigmas"],
+    ["beta", "use_beta_sigmas"],
+    ["log-snr", "use_lu_lambdas"],
+  ] as const).filter(([, key]) => facts[key]);
+  if (wanted.length > 1) {
+    refuse(`only one of ${wanted.map(([, key]) => key).join(" and ")} must be true`);
+  }
+  const [first] = wanted;
+  if (first !== undefined && name === "heun" && facts.timestep_spacing !== "linspace") {
+    refuse(
+      `timestep_spacing must be "linspace" with ${
+        first[1]
+      }: current value is ${facts.timestep_spacing}`,
+    );
+  }
+  return first?.[0];
+}
+
+function refuse(fault: string): never {
+  throw new AssetError(`Cannot read ${FILE}: ${fault}`);
+}
+
+/** What is read of a flow's shift. */
+interface ShiftFacts {
+  readonly shift: number;
+  readonly use_dynamic_shifting: boolean;
+  readonly base_shift: number;
+  readonly max_shift: number;
+  readonly base_image_seq_len: number;
+  readonly max_image_seq_len: number;
+}
+
+function shiftOf(c: ShiftFacts): SigmaShift {
   if (!c.use_dynamic_shifting) return { kind: "static", shift: c.shift };
   return {
     kind: "dynamic",
@@ -102,11 +182,11 @@ const named = z.looseObject({ _class_name: z.string().regex(/^\w{1,100}$/) });
  * @param predicts What the model predicts.
  * @throws {AssetError} When it is none for such a model, or asks for what we do not compute.
  */
-export function parseScheduler(json: unknown, predicts: Scheduler["predicts"]): SamplerConfig {
+export function parseScheduler(json: unknown, predicts: Predicts): SamplerConfig {
   const { _class_name: name } = checkJson(json, named, FILE);
-  const scheduler = SCHEDULERS.get(name);
-  if (scheduler?.predicts === predicts) return scheduler.read(json);
-  const supported = [...SCHEDULERS].filter(([, known]) => known.predicts === predicts);
+  const read = SCHEDULERS.get(name)?.[predicts];
+  if (read !== undefined) return read(json);
+  const supported = [...SCHEDULERS].filter(([, known]) => known[predicts] !== undefined);
   throw new AssetError(
     `Cannot read ${FILE}: ${name} is not supported for a model that predicts ${predicts}; supported are ` +
       `${supported.map(([known]) => known).join(", ")} (sampler "original" needs none)`,

@@ -4,19 +4,18 @@
  * *Source:* diffusers `DDIMScheduler.set_timesteps()` and `step()`.
  */
 
-import type { DdimSpacing } from "./config.ts";
+import type { NoiseSpacing } from "./config.ts";
 import { checkSteps, type NoiseSchedule, roundHalfEven, TRAIN_STEPS } from "./noise_schedule.ts";
-
-const { fround } = Math;
+import { trainedShares } from "./trained_noise.ts";
 
 /**
  * Spaces `steps` steps over the 1000 of training.
  *
  * @throws {RangeError} When steps is not an integer in 1 … 1000, or an offset leads beyond the last time.
  */
-export function spacedSchedule(steps: number, spacing: DdimSpacing): NoiseSchedule {
+export function spacedSchedule(steps: number, spacing: NoiseSpacing): NoiseSchedule {
   checkSteps(steps);
-  const trained = spacedAlphaBars(spacing);
+  const trained = trainedShares(spacing.betas);
   const times = timesOf(steps, spacing);
   if (times[0]! >= TRAIN_STEPS) { // there is at least one step
     throw new RangeError(
@@ -34,7 +33,7 @@ export function spacedSchedule(steps: number, spacing: DdimSpacing): NoiseSchedu
 }
 
 /** Falling times. */
-function timesOf(steps: number, { kind, offset }: DdimSpacing): readonly number[] {
+function timesOf(steps: number, { kind, offset }: NoiseSpacing): readonly number[] {
   const rising = Array.from({ length: steps }, (_, i) => i);
   switch (kind) {
     case "leading":
@@ -45,18 +44,10 @@ function timesOf(steps: number, { kind, offset }: DdimSpacing): readonly number[
       return rising.map((i) =>
         roundHalfEven(steps === 1 ? 0 : i * ((TRAIN_STEPS - 1) / (steps - 1)))
       ).toReversed();
+    default:
+      throw new RangeError(
+        `Cannot make noise schedule: spacing of ddim must be leading, trailing or linspace: ` +
+          `current value is ${kind}`,
+      );
   }
-}
-
-/** ᾱ of every trained time, from betas in float32. */
-export function spacedAlphaBars({ betas: { first, last, curve } }: DdimSpacing): readonly number[] {
-  const bend = curve === "linear" ? (value: number) => value : Math.sqrt;
-  const [low, high] = [bend(first), bend(last)];
-  let product = 1;
-  return Array.from({ length: TRAIN_STEPS }, (_, time) => {
-    const value = fround(low + (high - low) * time / (TRAIN_STEPS - 1));
-    const beta = curve === "linear" ? value : fround(value * value);
-    product *= fround(1 - beta);
-    return fround(product);
-  });
 }

@@ -49,6 +49,7 @@ export function bodySchemas(
     size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
     seed: optional(z.int().min(-1).max(MAX_SEED)), // of the first picture; -1 as none: a random one
     steps: optional(z.int().min(1).max(steps)),
+    sampler: optional(z.string().min(1).max(50)), // a solver, and how its times are spread
     guidance_scale: optional(z.number().min(0).max(100)),
     plan: optional(z.string().min(1).max(200)), // auto, none or a plan's id
     output_format: orDefault(z.enum(OUTPUT_FORMATS), "png"),

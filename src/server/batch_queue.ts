@@ -171,7 +171,8 @@ export class BatchQueue implements JobPlace {
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();
       };
     }
-    const batch: Batch = { pictures, steps: spec.steps, plan: spec.plan?.plan };
+    const { steps, sampler, plan } = spec;
+    const batch: Batch = { pictures, steps, sampler, plan: plan?.plan };
     let finishing: Promise<unknown> = Promise.resolve();
     try {
       const rendered = await slot.renderer.render(batch, {

@@ -14,6 +14,7 @@ import {
   type ServedModel,
   type ServedPlan,
 } from "./catalog.ts";
+import { samplersBeside } from "../sampler/solvers.ts";
 import type { ServerState } from "./server_state.ts";
 import { usableFormats } from "./encode.ts";
 
@@ -116,7 +117,7 @@ async function capabilities(
     version,
     models: models.map(({ facts }) => facts.id),
     plans: plans.map(({ name }) => name),
-    samplers: [...new Set(models.map(({ facts }) => facts.sampler.name))],
+    samplers: samplersOf(models),
     backends: [...new Set(models.map(({ facts }) => facts.backend.description))],
     output_formats: await usableFormats(),
     response_formats: server.responseFormats,
@@ -133,4 +134,10 @@ async function capabilities(
     routes,
     auth,
   };
+}
+
+/** Names of the solvers that some model here may be sampled by, the models' own first. */
+function samplersOf(models: readonly ServedModel[]): readonly string[] {
+  const own = models.map(({ facts }) => facts.sampler.name);
+  return [...new Set([...own, ...own.flatMap(samplersBeside)])];
 }

@@ -98,7 +98,7 @@ function answerOf(
 
 /** What a picture was made with, given or by default. */
 function parametersOf(
-  { model, pictures, steps, plan, format }: JobSpec,
+  { model, pictures, sampler, steps, plan, format }: JobSpec,
 ): Readonly<Record<string, unknown>> {
   return {
     model: model.facts.id,
@@ -107,6 +107,7 @@ function parametersOf(
     background: "opaque",
     quality: "auto",
     seed: pictures[0]!.seed,
+    sampler: sampler ?? model.facts.sampler.name,
     steps,
     guidance_scale: pictures[0]!.guidance,
     plan: planView(plan, model),

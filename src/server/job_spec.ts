@@ -5,6 +5,9 @@
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import type { Step } from "../plan/compile.ts";
 import { stepMacs } from "../plan/cost.ts";
+import { chooseSampler } from "../sampler/choose_sampler.ts";
+import type { SamplerDefaults } from "../sampler/config.ts";
+import { makeSampler } from "../sampler/solvers.ts";
 import type { PictureRequest } from "../worker/renderer.ts";
 import { type GenerationBody, ignoredFields, type OutputFormat } from "./api.ts";
 import {
@@ -23,6 +26,8 @@ export interface JobSpec {
   /** Its pictures: one label and guidance scale, consecutive seeds. */
   readonly pictures: readonly PictureRequest[];
   readonly steps: number;
+  /** Another solver than the model's, and how its times are spread. */
+  readonly sampler?: string | undefined;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
   readonly program: readonly Step[];
@@ -61,12 +66,10 @@ export function resolveSpec(
   const model = findServedModel(catalog, body.model);
   expectPixels(model);
   expectClasses(model);
-  const plan = requestedPlan(catalog, model, {
-    word: body.plan ?? defaults.plan,
-    steps: body.steps,
-  });
-  const steps = body.steps ?? plan?.steps.length ?? model.facts.sampler.steps;
+  const plan = planOf(catalog, model, { body, word: body.plan ?? defaults.plan });
+  const steps = body.steps ?? plan?.steps.length ?? stepsOf(model, body.sampler);
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
+  expectSampler(model, body.sampler, steps);
   const label = labelOf(body, model);
   const guidance = guidanceOf(body, model);
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
@@ -77,6 +80,7 @@ export function resolveSpec(
     model,
     pictures: Array.from({ length: body.n }, (_, i) => ({ label, seed: seed + i, guidance })),
     steps,
+    sampler: body.sampler,
     plan,
     program,
     costs: program.map((step) => stepMacs(step, model.facts.cost) * rows),
@@ -90,7 +94,51 @@ export function resolveSpec(
 /** Whether two jobs can run in one batch. */
 export function isAlike(a: JobSpec, b: JobSpec): boolean {
   const guided = ({ pictures: [first] }: JobSpec): boolean => first!.guidance !== 1; // at least one
-  return a.model === b.model && a.plan === b.plan && a.steps === b.steps && guided(a) === guided(b);
+  const keys = ["model", "plan", "steps", "sampler"] as const;
+  return keys.every((key) => a[key] === b[key]) && guided(a) === guided(b);
+}
+
+/** The plan of a request; none is made for a solver that the request chooses. */
+function planOf(
+  catalog: Catalog,
+  model: ServedModel,
+  { body: { plan: asked, sampler, steps }, word }: {
+    readonly body: GenerationBody;
+    readonly word: string;
+  },
+): ServedPlan | undefined {
+  if (sampler === undefined) return requestedPlan(catalog, model, { word, steps });
+  if (asked === undefined || asked === "auto" || asked === "none") return undefined;
+  return refuse("sampler", "absent beside a plan, which has its own", sampler);
+}
+
+function stepsOf({ facts }: ServedModel, sampler: string | undefined): number {
+  return sampler === undefined ? facts.sampler.steps : chosen(facts.sampler, sampler).steps;
+}
+
+/** Refuses a solver that the model does not have, or steps that the solver cannot take. */
+function expectSampler(
+  { facts }: ServedModel,
+  sampler: string | undefined,
+  steps: number,
+): void {
+  if (sampler === undefined) return;
+  const config = chosen(facts.sampler, sampler);
+  orRefuse("steps", () => makeSampler(config, { steps, tokens: 1 })); // times shift with tokens, no more
+}
+
+function chosen(own: SamplerDefaults, word: string): SamplerDefaults {
+  return orRefuse("sampler", () => chooseSampler(own, word));
+}
+
+/** What is made; a RangeError of it is the client's. */
+function orRefuse<T>(param: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RequestError(error.message, { code: "invalid_value", param });
+  }
 }
 
 /** The first of a few previews comes after this share of the steps. */

@@ -43,12 +43,13 @@ export function noticesOf({ spec, result }: Job): readonly string[] {
 }
 
 function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
-  const { model: { facts }, pictures, steps, format } = spec;
+  const { model: { facts }, pictures, sampler, steps, format } = spec;
   return {
     model: facts.id,
     labels: pictures.map(({ label }) => label),
     label_names: pictures.map(({ label }) => facts.classNames[label] ?? `${label}`),
     seeds: pictures.map(({ seed }) => seed),
+    sampler: sampler ?? facts.sampler.name,
     steps,
     guidance_scale: pictures[0]!.guidance, // one for all
     size: pictureSize(spec.model),

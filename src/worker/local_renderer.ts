@@ -64,6 +64,7 @@ class LocalRenderer implements Renderer {
       guidance: batch.pictures.map(({ guidance }) => guidance),
       seeds: batch.pictures.map(({ seed }) => seed),
       steps: batch.steps,
+      sampler: batch.sampler,
       plan: batch.plan ?? "none",
       output: "latents",
       signal,

@@ -26,6 +26,8 @@ export interface Batch {
   readonly pictures: readonly PictureRequest[];
   /** Sampling steps, 1 … 1000. */
   readonly steps: number;
+  /** Another solver than the model's, as `generate()` takes it. */
+  readonly sampler?: string | undefined;
   /** What to reuse at which step; without it everything runs. */
   readonly plan?: Plan | undefined;
 }

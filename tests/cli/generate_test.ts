@@ -38,6 +38,23 @@ Deno.test("generate writes a picture that says how it was made, and --from makes
   });
 });
 
+Deno.test("generate samples by another solver, and --from repeats it unless another is named", async () => {
+  await withFolder(async (folder) => {
+    const [one, two, three] = ["one", "two", "three"].map((name) => `${folder}/${name}.png`);
+    const asked = ["--label", "Bag", "--steps", "4", "--sampler", "unipc:trailing", "--out", one!];
+    const first = await generate(asked);
+    assertEquals(first.code, 0, first.stderr);
+    const record = JSON.parse(readPngText(await Deno.readFile(one!))["invardiff"]!);
+    assertEquals([record.sampler, record.steps, record.plan], ["unipc:trailing", 4, undefined]);
+    assertEquals((await generate(["--from", one!, "--out", two!])).code, 0);
+    assertEquals(await Deno.readFile(two!), await Deno.readFile(one!));
+    assertEquals((await generate(["--from", one!, "--sampler", "ddim", "--out", three!])).code, 0);
+    const other = JSON.parse(readPngText(await Deno.readFile(three!))["invardiff"]!);
+    assertEquals([other.sampler, other.steps], ["ddim", 4]);
+    assert(`${await Deno.readFile(three!)}` !== `${await Deno.readFile(one!)}`);
+  });
+});
+
 Deno.test("generate takes noise and labels from a file and writes latents to another", async () => {
   await withFolder(async (folder) => {
     const noise = normalNoise([2, 4, 8, 8], 1);
@@ -84,6 +101,9 @@ Deno.test("generate refuses bad input in one line, with an exit code, and writes
       [["--steps", "0"], 2, "--steps must be a whole number in 1 … 1000: current value is 0"],
       [["--steps", "1001"], 2, "current value is 1001"],
       [["--steps", "1.5"], 2, "--steps must be a whole number in 1 … 1000: current value is 1.5"],
+      [["--sampler", "unipcc"], 2, "sampler must be one of 10 names such as unipc"],
+      [["--sampler", "unipc:kara"], 2, "spacing of unipc must be one of 7 names such as karras"],
+      [["--sampler", "A b"], 2, "--sampler must be original, or the name of a solver"],
       [["--count", "0"], 2, "--count must be a whole number of at least 1: current value is 0"],
       [["--guidance", "-1"], 2, "guidance"],
       [["--threads", "0"], 2, "--threads must be a whole number in 1"],

@@ -35,7 +35,7 @@ function unguided(): Model {
 }
 
 Deno.test("resolveRequest() fills in the model's steps and guidance, seed 0 and all of few classes", () => {
-  const { scene, sampler, noise, ...rest } = resolveRequest(modelWith(), {});
+  const { scene, sampler, sampling: _, noise, ...rest } = resolveRequest(modelWith(), {});
   assertEquals(rest, { labels: [0, 1, 2], seeds: [0, 1, 2], steps: 50, guidance: 2 });
   assertEquals([scene.latentDims, sampler.times.length], [[1, 4, 4], 50]);
   assertEquals(noise, normalRows([1, 4, 4], [0, 1, 2]));
@@ -49,12 +49,23 @@ Deno.test("resolveRequest() takes the first ten of many classes", () => {
 Deno.test("resolveRequest() keeps what was asked for", () => {
   const noise = zeros([2, 1, 4, 4]);
   const options = { labels: [2, "bag"], seed: 9, steps: 7, guidance: 1.5, noise };
-  const { scene: _, sampler, ...rest } = resolveRequest(modelWith(), options);
+  const { scene: _, sampler, sampling, ...rest } = resolveRequest(modelWith(), options);
   assertEquals(rest, { labels: [2, 1], seeds: [], steps: 7, guidance: 1.5, noise });
-  assertEquals(sampler.times.length, 7);
+  assertEquals([sampler.times.length, sampling.name], [7, "ddim"]);
   const seeds = resolveRequest(modelWith(), { labels: [1, 1], seeds: [7, 3] });
   assertEquals(seeds.seeds, [7, 3]);
   assertEquals(seeds.noise, normalRows([1, 4, 4], [7, 3]));
+});
+
+Deno.test("resolveRequest() takes another solver than the model's, with its steps", () => {
+  const { sampler, sampling, solver, steps } = resolveRequest(modelWith(), { sampler: "heun" });
+  assertEquals([sampling.name, solver, steps, sampler.times.length], ["heun", "heun", 49, 49]);
+  assertEquals(sampling.guidance, 2);
+  assertThrows(
+    () => resolveRequest(modelWith(), { sampler: "flow-euler" }),
+    RangeError,
+    "Cannot sample: sampler must be one of",
+  );
 });
 
 Deno.test("resolveRequest() guides a model without a null label with 1 and refuses more", () => {

@@ -25,7 +25,7 @@ Deno.test("parseScheduler() reads DDIM's spacing, and has diffusers' defaults", 
 const REFUSED: readonly (readonly [string, unknown, string])[] = [
   ["clip_sample", true, "clip_sample must be false: current value is true"],
   ["clip_sample", undefined, "clip_sample must be false: current value is absent"],
-  ["prediction_type", "v_prediction", 'prediction_type must be "epsilon"'],
+  ["prediction_type", "flow_prediction", 'prediction_type must be "epsilon"'],
   ["beta_schedule", "squaredcos_cap_v2", 'beta_schedule must be "linear" or "scaled_linear"'],
   ["trained_betas", [0.1], "trained_betas must be of type null"],
   ["thresholding", true, "thresholding must be false"],
@@ -46,6 +46,70 @@ for (const [key, value, message] of REFUSED) {
     assertThrows(() => parseScheduler({ ...GIVEN, [key]: value }, "noise"), AssetError, message);
   });
 }
+
+Deno.test("parseScheduler() reads order, prediction and spacing of the multistep schedulers", () => {
+  const betas = { first: 0.0001, last: 0.02, curve: "linear" } as const;
+  const rest = { offset: 0, endsAtOne: true, betas };
+  const read = (given: Readonly<Record<string, unknown>>): unknown =>
+    parseScheduler(given, "noise");
+  const dpm = { _class_name: "DPMSolverMultistepScheduler" };
+  assertEquals(read(dpm), { name: "dpmpp-2m", spacing: { kind: "linspace", ...rest } });
+  assertEquals(
+    read({ ...dpm, solver_order: 3, use_lu_lambdas: true, prediction_type: "v_prediction" }),
+    { name: "dpmpp-3m", predicts: "v", spacing: { kind: "log-snr", ...rest } },
+  );
+  const unipc = { _class_name: "UniPCMultistepScheduler", solver_type: "bh1", solver_order: 3 };
+  assertEquals(read({ ...unipc, final_sigmas_type: "sigma_min", use_karras_sigmas: true }), {
+    name: "unipc-3-bh1",
+    spacing: { kind: "karras", ...rest, endsAtOne: false },
+  });
+});
+
+/** What is refused of other schedulers, with a part of the message. */
+const REFUSED_OF: readonly (readonly [string, Readonly<Record<string, unknown>>, string])[] = [
+  ["DPMSolverMultistepScheduler", { algorithm_type: "sde-dpmsolver++" }, "algorithm_type must be"],
+  ["DPMSolverMultistepScheduler", { solver_order: 1 }, "solver_order must be"],
+  ["DPMSolverMultistepScheduler", { euler_at_final: true }, "euler_at_final must be false"],
+  ["DPMSolverMultistepScheduler", { use_flow_sigmas: true }, "use_flow_sigmas must be false"],
+  ["DPMSolverMultistepScheduler", { lower_order_final: false }, "lower_order_final must be true"],
+  [
+    "DPMSolverMultistepScheduler",
+    { use_karras_sigmas: true, use_lu_lambdas: true },
+    "only one of use_karras_sigmas and use_lu_lambdas must be true",
+  ],
+  ["UniPCMultistepScheduler", { predict_x0: false }, "predict_x0 must be true"],
+  ["UniPCMultistepScheduler", { disable_corrector: [0] }, "disable_corrector"],
+  ["DEISMultistepScheduler", { solver_type: "midpoint" }, 'solver_type must be "logrho"'],
+  ["HeunDiscreteScheduler", { clip_sample: true }, "clip_sample must be false"],
+  [
+    "HeunDiscreteScheduler",
+    { use_beta_sigmas: true, timestep_spacing: "trailing" },
+    'timestep_spacing must be "linspace" with use_beta_sigmas',
+  ],
+];
+
+for (const [name, change, message] of REFUSED_OF) {
+  Deno.test(`parseScheduler() refuses ${JSON.stringify(change)} of ${name}`, () => {
+    const json = { _class_name: name, ...change };
+    assertThrows(() => parseScheduler(json, "noise"), AssetError, message);
+  });
+}
+
+Deno.test("parseScheduler() reads the multistep schedulers on a flow only where they say that it is one", () => {
+  const flow = { use_flow_sigmas: true, prediction_type: "flow_prediction", flow_shift: 3 };
+  for (const [name, ours] of [["DPMSolver", "flow-dpmpp-3m"], ["UniPC", "flow-unipc-3"]] as const) {
+    const json = { _class_name: `${name}MultistepScheduler`, solver_order: 3 };
+    assertEquals(parseScheduler({ ...json, ...flow }, "velocity"), {
+      name: ours,
+      shift: { kind: "static", shift: 3 },
+    });
+    assertThrows(
+      () => parseScheduler(json, "velocity"),
+      AssetError,
+      'prediction_type must be "flow_prediction"',
+    );
+  }
+});
 
 Deno.test("parseScheduler() reads a flow's static shift, and diffusers' defaults of a dynamic one", () => {
   const shiftOf = (given: Readonly<Record<string, unknown>>): unknown => {
@@ -90,8 +154,8 @@ Deno.test("parseScheduler() names a class that is not supported, and those that 
   const refused: readonly (readonly [string, "noise" | "velocity", string])[] = [
     ["EDMEulerScheduler", "noise", "DDIMScheduler"],
     ["FlowMatchEulerDiscreteScheduler", "noise", "DDIMScheduler"],
-    ["DDIMScheduler", "velocity", "FlowMatchEulerDiscreteScheduler"],
-    ["constructor", "velocity", "FlowMatchEulerDiscreteScheduler"],
+    ["DDIMScheduler", "velocity", "DPMSolverMultistepScheduler"],
+    ["constructor", "velocity", "DPMSolverMultistepScheduler"],
   ];
   for (const [name, predicts, supported] of refused) {
     assertThrows(
@@ -110,14 +174,22 @@ Deno.test("a scheduler with any JSON in any place is a typed error or a sampler"
     "beta_start",
     "steps_offset",
     "__proto__",
+    "solver_order",
+    "use_flow_sigmas",
+  );
+  const classes = fc.constantFrom(
+    GIVEN,
+    FLOW,
+    { _class_name: "UniPCMultistepScheduler" },
+    { _class_name: "DPMSolverMultistepScheduler" },
+    { _class_name: "DEISMultistepScheduler" },
+    { _class_name: "HeunDiscreteScheduler" },
+    { _class_name: "FlowMatchHeunDiscreteScheduler" },
   );
   const value = fc.oneof(fc.jsonValue(), fc.constantFrom(NaN, Infinity, -Infinity));
   const parsesOrRefuses = (given: unknown, predicts: "noise" | "velocity"): void => {
     try {
-      assertEquals(
-        parseScheduler(given, predicts).name,
-        predicts === "noise" ? "ddim" : "flow-euler",
-      );
+      assertEquals(parseScheduler(given, predicts).name.startsWith("flow-"), predicts !== "noise");
     } catch (error) {
       if (!(error instanceof AssetError)) throw error;
       assert(
@@ -130,12 +202,12 @@ Deno.test("a scheduler with any JSON in any place is a typed error or a sampler"
   fc.assert(fc.property(fc.jsonValue(), predicts, parsesOrRefuses), { seed: 1, numRuns: 500 });
   fc.assert(
     fc.property(
+      classes,
       key,
       value,
       predicts,
-      (at, found, predicts) =>
-        parsesOrRefuses({ ...(predicts === "noise" ? GIVEN : FLOW), [at]: found }, predicts),
+      (given, at, found, predicts) => parsesOrRefuses({ ...given, [at]: found }, predicts),
     ),
-    { seed: 2, numRuns: 1000 },
+    { seed: 2, numRuns: 3000 },
   );
 });

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { DdimSpacing } from "../../src/sampler/config.ts";
+import type { NoiseSpacing } from "../../src/sampler/config.ts";
 import { spacedSchedule } from "../../src/sampler/spaced_schedule.ts";
 
-const LEADING: DdimSpacing = {
+const LEADING: NoiseSpacing = {
   kind: "leading",
   offset: 0,
   endsAtOne: true,

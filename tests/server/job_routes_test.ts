@@ -18,6 +18,7 @@ Deno.test("a job is taken, watched from beginning to end, and its pictures are t
     labels: [1, 1],
     label_names: ["Shirt", "Shirt"],
     seeds: [7, 8],
+    sampler: "ddim",
     steps: 4,
     guidance_scale: 2,
     size: "6x4",

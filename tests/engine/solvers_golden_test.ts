@@ -1,0 +1,93 @@
+/** Latents of whole models under diffusers' schedulers: see `scripts/golden/solvers.py`. */
+
+import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import { openEngine } from "../../src/engine/engine.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import { requires } from "../_shim/requires.ts";
+import { assertClose } from "../conformance/compare.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
+
+const GOLDEN = new URL("../golden/", import.meta.url);
+/** Pictures of each golden. */
+const ROWS = 2;
+
+/** Name in the golden, the solver in our words, and calls of the model. */
+const NOISE_RUNS: readonly (readonly [string, string, number])[] = [
+  ["unipc", "unipc", 10],
+  ["dpmpp-3m.log-snr", "dpmpp-3m:log-snr", 12],
+  ["deis-3.trailing", "deis-3:trailing", 10],
+  ["heun", "heun", 11],
+];
+const FLOW_RUNS: readonly (readonly [string, string, number])[] = [
+  ["flow-unipc", "unipc", 10],
+  ["flow-dpmpp-2m", "dpmpp-2m", 10],
+];
+
+for (const backend of ["wasm", "native"] as const) {
+  const needs = backend === "wasm" ? [] : [backend];
+  const options = await requires(`solvers on ${backend}`, ...needs);
+  for (
+    const [name, model, guidance] of [
+      ["dit-a", new URL("dit-a/", GOLDEN), 4],
+      ["fashion-dit", FASHION_DIT, 2],
+    ] as const
+  ) {
+    Deno.test(
+      `latents of ${name} under every solver are diffusers' on ${backend}`,
+      options,
+      async () => {
+        await using file = await golden(name);
+        const labels = (await file.readIntegers("sample.label")).slice(0, ROWS);
+        const noise = sliceRows(await file.readFloat32("sample.noise"), 0, ROWS);
+        await check(name, { backend, model, runs: NOISE_RUNS, given: { labels, noise, guidance } });
+      },
+    );
+  }
+  Deno.test(
+    `latents of flux-a under every solver are diffusers' on ${backend}`,
+    options,
+    async () => {
+      await using file = await golden("flux-a");
+      const given = {
+        text: sliceRows(await file.readFloat32("text"), 0, ROWS),
+        pooled: sliceRows(await file.readFloat32("pooled"), 0, ROWS),
+        imageIds: await file.readFloat32("image_ids"),
+        noise: sliceRows(await file.readFloat32("noise"), 0, ROWS),
+        guidance: 3.5,
+      };
+      const model = new URL("flux-a/", GOLDEN);
+      await check("flux-a", { backend, model, runs: FLOW_RUNS, given });
+    },
+  );
+}
+
+async function check(name: string, { backend, model, runs, given }: {
+  readonly backend: "wasm" | "native";
+  readonly model: URL;
+  readonly runs: typeof NOISE_RUNS;
+  readonly given: GenerateOptions;
+}): Promise<void> {
+  await using file = await golden("solvers", "models.safetensors");
+  const engine = await openEngine({ backend, model });
+  try {
+    for (const [run, sampler, steps] of runs) {
+      const options = { ...given, sampler, steps, output: "latents" } as const;
+      const { latents } = await engine.generate({ ...options, plan: "none" });
+      const wanted = await file.readFloat32(`${name}.${run}`);
+      assertClose(latents, wanted, { tolerance: 1e-4, what: `${name}, ${sampler}` });
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+async function golden(
+  folder: string,
+  name = "golden.safetensors",
+): Promise<Safetensors & AsyncDisposable> {
+  const source = openDirectory(new URL(`${folder}/`, GOLDEN));
+  const file = await openSafetensors(source, name);
+  return Object.assign(file, { [Symbol.asyncDispose]: () => source.close() });
+}
