@@ -21,6 +21,8 @@ export type ModelShape = Omit<
 export interface Found {
   /** What the configuration determines. */
   readonly shape: ModelShape;
+  /** The same with pictures of this many latent pixels a side for its own, where the model makes any size. */
+  readonly shapeAt?: (side: number) => ModelShape | undefined;
   /** The configuration as parsed, which is part of the model's identity. */
   readonly config: object;
   /** The configuration as JSON, from which it is parsed again. */
@@ -40,18 +42,20 @@ export interface Found {
 export async function openedModel(
   directory: ModelDirectory,
   choice: ModelChoice,
-  { shape, config, json, stored, weights, sampled }: Found,
+  { shape, shapeAt, config, json, stored, weights, sampled }: Found,
 ): Promise<Model> {
   const { id, manifest } = directory;
   const { transformer: { architecture }, latent: [channels = 0] } = shape;
   const identity = { architecture, config, names: [...stored.names] };
   let known = manifest?.fingerprint; // told once: it is made of samples of every tensor
+  const decodable = await openAutoencoder(directory, channels);
+  const { sampleSize, scale = 1 } = decodable.autoencoder?.vae ?? {};
   return {
-    ...shape,
+    ...(sampleSize && shapeAt?.(sampleSize / scale)) || shape,
     id,
     weights,
     sampler: await samplerOf(directory, choice.sampler, sampled),
-    ...await openAutoencoder(directory, channels),
+    ...decodable,
     directory,
     origin: originOf(architecture, withoutNotes(json), manifest),
     fingerprint: async () => known ??= await fingerprint(stored.weights, identity),

@@ -8,7 +8,7 @@ import type { Weights } from "../../assets/weights.ts";
 import type { SamplerDefaults } from "../../sampler/config.ts";
 import { CLASS_NAME, type FluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
 import { underDiffusersNames } from "./original.ts";
-import { CONDITIONS, DEFAULT_GRID, fluxScene } from "./scene.ts";
+import { CONDITIONS, DEFAULT_GRID, fluxScene, type Grid } from "./scene.ts";
 import { projectionShares } from "./single.ts";
 import { checkFluxTensors, isInShares } from "./tensors.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
@@ -35,6 +35,7 @@ async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise
   const names = checkFluxTensors(config, weights);
   return await openedModel(directory, choice, {
     shape: fluxModel(config),
+    shapeAt: (side) => side % 2 === 0 ? fluxModel(config, [side / 2, side / 2]) : undefined,
     config,
     json,
     stored: { weights, names },
@@ -54,17 +55,17 @@ const DEV_SHIFT = {
   maxTokens: 4096,
 } as const;
 
-/** A FLUX transformer of this configuration, without weights. */
-export function fluxModel(config: FluxConfig): ModelShape {
-  const [rows, columns] = DEFAULT_GRID;
+/** A FLUX transformer of this configuration, without weights, and its own size of a picture in tokens. */
+export function fluxModel(config: FluxConfig, tokenGrid: Grid = DEFAULT_GRID): ModelShape {
+  const [rows, columns] = tokenGrid;
   return {
-    transformer: fluxScene(config, {}).transformer,
+    transformer: fluxScene(config, {}, tokenGrid).transformer,
     latent: [config.inChannels / PACKED, 2 * rows, 2 * columns],
-    tokenGrid: DEFAULT_GRID,
+    tokenGrid,
     classes: 0,
     classNames: [],
     resizes: true,
-    scene: (request) => fluxScene(config, request),
+    scene: (request) => fluxScene(config, request, tokenGrid),
   };
 }
 

@@ -11,19 +11,28 @@ import { flux, TEXT_FEATURES } from "./flux.ts";
 import type { Condition } from "../module_graph.ts";
 import type { Conditions, Scene, SceneRequest } from "../scene.ts";
 
+/** Size of a picture in tokens. */
+export type Grid = readonly [rows: number, columns: number];
+
 /** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
-export const DEFAULT_GRID = [64, 64] as const;
+export const DEFAULT_GRID: Grid = [64, 64];
 /** Text tokens that costs assume where there is no text. */
 const DEFAULT_TEXT_TOKENS = 512;
 
 /**
  * The scene of a request. Without text there is none to run, but its sizes and costs are known.
  *
+ * @param own Size of a picture where the request says none.
+ *
  * @throws {RangeError} When shapes do not fit the model or each other; names which, wanted and given.
  */
-export function fluxScene(config: FluxConfig, request: SceneRequest): Scene {
+export function fluxScene(
+  config: FluxConfig,
+  request: SceneRequest,
+  own: Grid = DEFAULT_GRID,
+): Scene {
   const { text, pooled, conditions, negatives } = halvesOf(config, request);
-  const { ids, grid } = positionsOf(config, request);
+  const { ids, grid } = positionsOf(config, request, own);
   const [tokens = 0] = ids.dims;
   const [, textTokens] = text?.dims ?? [0, DEFAULT_TEXT_TOKENS];
   return {
@@ -168,16 +177,16 @@ interface Positions {
   /** `(T, axes)`. */
   readonly ids: Tensor;
   /** Absent when the positions are not a grid's. */
-  readonly grid: readonly [number, number] | undefined;
+  readonly grid: Grid | undefined;
 }
 
-/** Positions as given, else a grid's: the one that is given, the only one of its height, or the default. */
-function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
+/** Positions as given, else a grid's: the one that is given, or the model's own. */
+function positionsOf(config: FluxConfig, request: SceneRequest, ownGrid: Grid): Positions {
   const { conditions: { image_ids: imageIds } = {}, noiseDims } = request;
   const axes = config.axesDims.length;
   const grid = request.grid && pairOf(request.grid);
   if (imageIds === undefined) {
-    const own = grid ?? DEFAULT_GRID;
+    const own = grid ?? ownGrid;
     checkTokens("grid", own[0] * own[1], noiseDims);
     return { ids: gridIds(own, axes), grid: own };
   }
@@ -198,7 +207,7 @@ function positionsOf(config: FluxConfig, request: SceneRequest): Positions {
   return { ids: imageIds, grid: grid ?? found };
 }
 
-function pairOf(grid: readonly number[]): readonly [rows: number, columns: number] {
+function pairOf(grid: readonly number[]): Grid {
   const [rows = 0, columns = 0, ...more] = grid;
   const isPair = more.length === 0 && grid.every((size) => Number.isInteger(size) && size >= 1);
   if (isPair && columns > 0) return [rows, columns];

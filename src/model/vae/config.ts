@@ -17,6 +17,8 @@ export interface VaeConfig {
   readonly scalingFactor: number;
   /** See {@link VaeConfig.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
+  /** Side of the pictures that it was made for; absent where it is not said. */
+  readonly sampleSize?: number | undefined;
   /** Whether a 1 × 1 convolution follows the encoder. */
   readonly quantConv: boolean;
   /** Whether a 1 × 1 convolution is in front of the decoder. */
@@ -44,8 +46,8 @@ const schema = z.strictObject({
   use_quant_conv: z.boolean().default(true),
   use_post_quant_conv: z.boolean().default(true),
   mid_block_add_attention: z.boolean().default(true),
-  // What follows changes no number: what it was trained on, and half precision, which we do not compute in.
-  sample_size: z.unknown().optional(),
+  sample_size: z.int().min(1).max(1 << 16).optional().catch(undefined),
+  // Half precision changes numbers that we do not compute in it.
   force_upcast: z.unknown().optional(),
 });
 
@@ -74,6 +76,7 @@ export function parseVaeConfig(json: unknown): VaeConfig {
     groups,
     scalingFactor: c.scaling_factor,
     shiftFactor: c.shift_factor ?? 0,
+    sampleSize: c.sample_size,
     quantConv: c.use_quant_conv,
     postQuantConv: c.use_post_quant_conv,
     attention: c.mid_block_add_attention,

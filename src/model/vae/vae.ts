@@ -29,6 +29,8 @@ export interface Vae {
   readonly scalingFactor: number;
   /** See {@link Vae.scalingFactor}; 0 where there is none. */
   readonly shiftFactor: number;
+  /** Side of the pictures that it was made for, in pixels; absent where it is not said. */
+  readonly sampleSize?: number | undefined;
   /** The first graphs of the decoder, at the latent's size. */
   readonly middle: MiddleGraphs;
   /** From there to the picture; norms can be given statistics. */
@@ -84,13 +86,14 @@ export function describeVae(
   config: VaeConfig,
   names: blocks.AttentionNames = blocks.ATTENTION_NAMES.now,
 ): Vae {
-  const { blockChannels, latentChannels, scalingFactor, shiftFactor } = config;
+  const { blockChannels, latentChannels, scalingFactor, shiftFactor, sampleSize } = config;
   const up = upSteps(config);
   return {
     latentChannels,
     scale: 2 ** (blockChannels.length - 1),
     scalingFactor,
     shiftFactor,
+    sampleSize,
     middle: decoderMiddle(config, names),
     up,
     reach: reachOf(up),

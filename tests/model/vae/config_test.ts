@@ -42,6 +42,7 @@ Deno.test("parseVaeConfig() reads the published autoencoder of DiT with diffuser
     groups: 32,
     scalingFactor: 0.18215,
     shiftFactor: 0,
+    sampleSize: 256,
     quantConv: true,
     postQuantConv: true,
     attention: true,
