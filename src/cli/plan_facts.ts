@@ -49,11 +49,12 @@ function stepsText({ plan: { slots }, steps }: CompiledPlan): string {
   const count = (kind: string): number => steps.filter((step) => step.kind === kind).length;
   const calls = slots.length === 1 ? "" : ` in ${slots.length} model calls a step`;
   return `${steps.length}${calls}: ${count("full")} full, ${count("mixed")} mixed, ` +
-    `${count("reuse")} reused as a whole`;
+    `${count("reuse")} reused as a whole` +
+    `${count("forecast") === 0 ? "" : `, ${count("forecast")} forecast`}`;
 }
 
 function modulesText({ plan, steps }: CompiledPlan): string {
-  const ran = steps.flatMap((step) => step.kind === "reuse" ? [] : step.actions)
+  const ran = steps.flatMap((step) => "actions" in step ? step.actions : [])
     .filter(({ kind }) => kind === "run").length;
   return `${ran} of ${steps.length * plan.modules.length} runs of ${plan.modules.length} modules`;
 }

@@ -95,7 +95,12 @@ function reportPlan(
   return {
     name: plan.name,
     digest: planDigest(plan.plan),
-    steps: { full: count("full"), mixed: count("mixed"), reuse: count("reuse") },
+    steps: {
+      full: count("full"),
+      mixed: count("mixed"),
+      reuse: count("reuse"),
+      forecast: count("forecast"),
+    },
     predictedSpeedup: predictSpeedup(compilePlan(plan.plan), modelCost(transformer)),
     peakFeatureBytes,
   };
@@ -138,9 +143,12 @@ const SHOWN_PLACES = 8;
 
 function describePlan({ plan, planReason }: Report): string {
   if (plan === undefined) return `none (${planReason})`;
-  const { name, predictedSpeedup, steps: { full, mixed, reuse }, peakFeatureBytes } = plan;
+  const { name, predictedSpeedup, steps: { full, mixed, reuse, forecast } } = plan;
+  const skipped = forecast === 0 ? "" : `, ${forecast} forecast`;
   return `${name} (${planReason}), ${predictedSpeedup.toFixed(2)} × predicted: ${full} full, ` +
-    `${mixed} mixed, ${reuse} reused steps; ${(peakFeatureBytes / 2 ** 20).toFixed(1)} MiB kept`;
+    `${mixed} mixed, ${reuse} reused steps${skipped}; ${
+      (plan.peakFeatureBytes / 2 ** 20).toFixed(1)
+    } MiB kept`;
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

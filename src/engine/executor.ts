@@ -13,7 +13,7 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import { CELLS, type State } from "../plan/cells.ts";
-import type { ReuseStep, Step, TrunkStep } from "../plan/compile.ts";
+import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { eventYielder } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
@@ -75,7 +75,7 @@ export class Executor {
   }
 
   /** Runs a step and returns the model's prediction `(N, C', H, W)`. */
-  async runStep(step: Step, inputs: StepInputs): Promise<Tensor> {
+  async runStep(step: CallStep, inputs: StepInputs): Promise<Tensor> {
     inputs.signal?.throwIfAborted();
     const keep = step.kind === "reuse" ? [] : step.actions.map((action) => action.keep);
     const call = { ...inputs, slot: step.slot, keep };
@@ -252,7 +252,7 @@ export class Executor {
     return await session.run(inputs, this.#stateNames());
   }
 
-  #dropAfter(step: Step, features: FeatureCache): void {
+  #dropAfter(step: CallStep, features: FeatureCache): void {
     if (step.kind === "reuse") {
       if (step.drop) features.trim(`${step.slot} ${step.load}`, 0);
       return;

@@ -3,7 +3,7 @@
  */
 
 import { PlanError } from "../errors.ts";
-import { outputsKept } from "../plan/columns.ts";
+import { outputsKept, type StepWeights } from "../plan/columns.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { SamplerConfig } from "../sampler/config.ts";
 import { planned } from "../sampler/planned.ts";
@@ -54,8 +54,13 @@ export function samplerOf(config: SamplerConfig, request: PlannedSampling): Samp
   const { sampler: { times }, columns } = plan;
   const own = hasFixedTimes(config.name) ? { times } : { sigmas: times };
   const solver = makeSampler(config, { steps: times.length, tokens, ...own });
-  const update = columns?.update;
-  if (!update?.some((weights) => weights !== null)) return solver;
-  const kept = outputsKept(update.map((weights) => (weights?.length ?? 2) - 1));
-  return planned(solver, { update, kept });
+  const none = times.map(() => null);
+  const { update = none, forecast = none } = columns ?? {};
+  if ([...update, ...forecast].every((weights) => weights === null)) return solver;
+  const weighs = (weights: StepWeights | undefined): number => (weights?.length ?? 1) - 1;
+  const kept = outputsKept(times.map((_, step) => ({
+    weighs: Math.max(weighs(update[step]), weighs(forecast[step])),
+    makes: (forecast[step] ?? null) === null,
+  })));
+  return planned(solver, { update, forecast, kept });
 }

@@ -4,7 +4,7 @@
 
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
-import type { Step, StepKind } from "../plan/compile.ts";
+import type { CallStep, Step, StepKind } from "../plan/compile.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
 import {
   type Denoise,
@@ -170,7 +170,9 @@ export function constantsOf(
 export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
-  const conditions = request.sampler.times.flatMap((time) => batchOf(run, time));
+  const { times, calls } = request.sampler;
+  const called = times.filter((_, step) => calls?.[step] !== false);
+  const conditions = called.flatMap((time) => batchOf(run, time));
   return computeConditioning(conditions, { backend, conditioning, weights, signal });
 }
 
@@ -181,9 +183,17 @@ function denoiser(
   const { executor, steps } = run;
   return async (latent, { index, time }) => {
     const inputs = { ...stepInputs(run, { table, latent, time }), constants };
-    const prediction = await executor.runStep(steps[index]!, inputs); // one for each time
+    const prediction = await executor.runStep(callOf(steps[index]!), inputs); // one for each time
     return guided(prediction, run);
   };
+}
+
+/** A step for which a sampler asks for a prediction. */
+function callOf(step: Step): CallStep {
+  if (step.kind !== "forecast") return step;
+  throw new Error(
+    `Internal error: step ${step.index} is forecast, but its sampler calls the model`,
+  );
 }
 
 /** The inputs of a step: latents once for each half of the guided batch. */

@@ -26,13 +26,15 @@ export function planShape(file: PlanFile): PlanShape {
   const { modules } = file;
   const rows = file.rows.map((row, step) => {
     const text = typeof row === "string" ? row : row[0]!; // a row for each call
-    return [readRow(text, modules, `step ${step}`)];
+    return [readRow(text, modules, `step ${step}`)] as const;
   });
   const map = heatMap({ modules, slots: ["joint"], rows }, { slot: 0, mostRows: MOST_ROWS });
   const computed = map.rows.flatMap(({ shares }, row) =>
     shares.flatMap((share, step) => share < 1 ? [[step, row] as const] : [])
   );
-  const kinds = rows.map((_, step) => kindOf(map.rows.map(({ shares }) => shares[step] ?? 0)));
+  const kinds = rows.map(([row], step) =>
+    row.kind === "forecast" ? row.kind : kindOf(map.rows.map(({ shares }) => shares[step] ?? 0))
+  );
   return { steps: rows.length, rows: map.rows.length, computed, kinds };
 }
 
@@ -48,9 +50,14 @@ export function fullShape(steps: number, rows: number): PlanShape {
 export function shapeWords({ steps, kinds }: PlanShape): string {
   const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
   const [full, mixed, reuse] = [count("full"), count("mixed"), count("reuse")];
+  const forecast = count("forecast");
   if (full === steps) return `All ${steps} steps are computed in full.`;
   const parts = mixed === 0 ? "" : `, ${mixed} in part`;
-  return `${full} of ${steps} steps are computed in full${parts}; ${reuse} reuse what is there.`;
+  const rest = [
+    ...(reuse > 0 || forecast === 0 ? [`${reuse} reuse what is there`] : []),
+    ...(forecast === 0 ? [] : [`${forecast} are forecast`]),
+  ];
+  return `${full} of ${steps} steps are computed in full${parts}; ${rest.join(", ")}.`;
 }
 
 function kindOf(shares: readonly number[]): StepKind {

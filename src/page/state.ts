@@ -135,6 +135,7 @@ const DONE: Readonly<Record<StepKind, string>> = {
   full: "computed",
   mixed: "reused in part",
   reuse: "reused",
+  forecast: "forecast",
 };
 
 function passWords({ pass }: RunState): string {

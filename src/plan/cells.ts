@@ -61,9 +61,20 @@ export const STATES: Readonly<Record<State, StateKind>> = {
   },
 };
 
+/** A whole row that calls no model: what the model would put out is made of what it put out before. */
+export const FORECAST: Kind = {
+  ...{ mark: "~", words: "output forecast" },
+  ...{ shade: "~", code: 71, fill: { light: "#bfe3bf", dark: "#2e5d34" } },
+};
+
+/** What a row may say of a step as a whole. */
+export type WholeRow = State | "forecast";
+
+/** Every kind of row that runs no module. */
+export const WHOLE_ROWS: Readonly<Record<WholeRow, Kind>> = { ...STATES, forecast: FORECAST };
+
 /** Marks that later policies will use; refused by name until they are built. */
 export const RESERVED: Readonly<Record<string, string>> = {
-  "~": "forecast step",
   "x": "forecast cell",
   "p": "partial",
 };

@@ -13,42 +13,65 @@ export interface PlanColumns {
    * of a step is what a solver receives: after guidance, without a learned variance.
    */
   readonly update?: readonly StepWeights[];
+  /**
+   * `[w, W₀ … W_m]`, m ≤ 15, of a step that calls no model (`~`), `null` of all others: its output is w·x +
+   * Σ W_k · (output of the k-th last computed step). What builds on other forecasts is multiplied out.
+   */
+  readonly forecast?: readonly StepWeights[];
 }
 
 /** The name of a column. */
 export type ColumnName = keyof PlanColumns;
 
 /** Names of all columns, as files order them. */
-export const COLUMN_NAMES: readonly ColumnName[] = ["update"];
-/** Most outputs that a step weighs. */
+export const COLUMN_NAMES: readonly ColumnName[] = ["update", "forecast"];
+/** Most outputs that an update weighs. */
 export const MOST_OUTPUTS = 8;
+/** Most outputs by column: published forecasts weigh all that were computed, up to eleven. */
+const MOST: Readonly<Record<ColumnName, number>> = { update: MOST_OUTPUTS, forecast: 16 };
 /** A weight beyond it has lost the latent's digits; fitted ones stay below 20. */
 const LARGEST = 1e3;
 
 /**
- * Checks the columns of a plan that computes every step.
+ * Checks the columns of a plan.
  *
+ * @param calls By step: whether the model is called.
  * @throws {PlanError} Naming step and column.
  */
-export function checkColumns(columns: PlanColumns, steps: number): void {
+export function checkColumns(columns: PlanColumns, calls: readonly boolean[]): void {
   for (const name of COLUMN_NAMES) {
     const column = columns[name];
-    if (column === undefined) continue;
-    if (column.length !== steps) {
-      refuse(`column ${name}`, `${steps} long (one entry for each step)`, column.length);
-    }
-    for (const [step, weights] of column.entries()) {
-      if (weights !== null) checkWeights(weights, `step ${step}, column ${name}`, step + 1);
+    if (column === undefined || column.length === calls.length) continue;
+    refuse(`column ${name}`, `${calls.length} long (one entry for each step)`, column.length);
+  }
+  let computed = 0;
+  for (const [step, called] of calls.entries()) {
+    if (called) computed++;
+    for (const name of COLUMN_NAMES) {
+      const weights = columns[name]?.[step] ?? null;
+      const where = `step ${step}, column ${name}`;
+      if (name === "forecast") checkForecast(weights, where, called);
+      if (weights !== null) checkWeights(weights, where, { computed, most: MOST[name] });
     }
   }
 }
 
-/** @param computed How many outputs there are by then. */
-function checkWeights(weights: readonly number[], where: string, computed: number): void {
+function checkForecast(weights: StepWeights, where: string, called: boolean): void {
+  if (called && weights !== null) refuse(where, 'null but at a step "~"', JSON.stringify(weights));
+  if (!called && weights === null) refuse(where, 'weights at a step "~"', "null");
+}
+
+function checkWeights(
+  weights: readonly number[],
+  where: string,
+  { computed, most }: {
+    /** How many outputs there are by then. */
+    readonly computed: number;
+    readonly most: number;
+  },
+): void {
   const outputs = weights.length - 1;
-  if (outputs < 1 || outputs > MOST_OUTPUTS) {
-    refuse(where, `2 … ${MOST_OUTPUTS + 1} weights`, outputs + 1);
-  }
+  if (outputs < 1 || outputs > most) refuse(where, `2 … ${most + 1} weights`, outputs + 1);
   if (outputs > computed) {
     refuse(where, `weights of the latent and ${computed} outputs, for no more are there`, outputs);
   }
@@ -56,17 +79,21 @@ function checkWeights(weights: readonly number[], where: string, computed: numbe
   if (wrong !== undefined) refuse(where, `numbers of at most ${LARGEST} either way`, wrong);
 }
 
-/**
- * By step: how many of the latest outputs are needed after it.
- *
- * @param outputs By step: how many outputs it weighs, its own among them.
- */
-export function outputsKept(outputs: readonly number[]): readonly number[] {
-  const kept: number[] = new Array(outputs.length);
+/** What a step does with outputs. */
+export interface OutputUse {
+  /** How many of the latest it weighs, its own among them. */
+  readonly weighs: number;
+  /** Whether it makes one. */
+  readonly makes: boolean;
+}
+
+/** By step: how many of the latest outputs are needed after it. */
+export function outputsKept(uses: readonly OutputUse[]): readonly number[] {
+  const kept: number[] = new Array(uses.length);
   let needed = 0;
-  for (const [step, weighed] of [...outputs.entries()].reverse()) {
+  for (const [step, { weighs, makes }] of [...uses.entries()].reverse()) {
     kept[step] = needed;
-    needed = Math.max(needed, weighed, 1) - 1; // a step makes one of what is needed
+    needed = Math.max(0, Math.max(needed, weighs) - (makes ? 1 : 0));
   }
   return kept;
 }

@@ -20,11 +20,14 @@ export function stores({ kind, keep }: ModuleAction): boolean {
   return keep > 0 && CELLS[kind].loads === 0;
 }
 
-/** One call of the model, by what it reuses. */
-export type Step = ReuseStep | TrunkStep;
+/** One step, by what it reuses. */
+export type Step = CallStep | ForecastStep;
 
-/** What a step may do: run nothing but the head, run everything, or reuse some modules. */
-export type StepKind = "reuse" | "full" | "mixed";
+/** A step that calls the model. */
+export type CallStep = ReuseStep | TrunkStep;
+
+/** What a step may do: run nothing but the head, run everything, reuse some modules, or call no model. */
+export type StepKind = "reuse" | "full" | "mixed" | "forecast";
 
 export interface StepPosition {
   /** Step of the sampler, 0 = noisiest. */
@@ -40,6 +43,11 @@ export interface ReuseStep extends StepPosition {
   readonly load: State;
   /** Drop what was loaded after this step. */
   readonly drop: boolean;
+}
+
+/** Runs nothing: the sampler makes the output of earlier ones. Nothing is kept, loaded or dropped. */
+export interface ForecastStep extends StepPosition {
+  readonly kind: "forecast";
 }
 
 /** Runs the embedding, every merge, the head, and modules. */
@@ -109,6 +117,7 @@ function compileSlot(
 
 function compileRow(row: Row, at: StepPosition, lives: Lifetimes): Step {
   const keepsState = (state: State): boolean => lives[state].keptAfter[at.index]! > 0;
+  if (row.kind === "forecast") return { kind: "forecast", ...at };
   if (row.kind === "state") {
     return { kind: "reuse", ...at, load: row.state, drop: !keepsState(row.state) };
   }

@@ -49,12 +49,14 @@ export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost
 
 /** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches that run. */
 export function stepMacs(step: Step, cost: ModelCost): number {
+  if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return stateMacs(step.load, cost);
   return trunkMacs(step.actions.map(({ kind }) => kind), cost);
 }
 
 /** MACs of a step with this row of a plan, as {@linkcode stepMacs} of the compiled step. */
 export function rowMacs(row: Row, cost: ModelCost): number {
+  if (row.kind === "forecast") return 0;
   return row.kind === "state" ? stateMacs(row.state, cost) : trunkMacs(row.cells, cost);
 }
 
@@ -82,12 +84,13 @@ export function peakLiveBytes(
 }
 
 function storedBytes(step: Step, sizes: FeatureSizes): number {
-  if (step.kind === "reuse") return 0;
+  if (step.kind === "reuse" || step.kind === "forecast") return 0;
   return (step.storeHidden ? sizes.hidden : 0) + (step.storeResidual ? sizes.residual : 0) +
     sum(step.actions.map((action, m) => stores(action) ? sizes.modules[m]! : 0));
 }
 
 function droppedBytes(step: Step, sizes: FeatureSizes): number {
+  if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return step.drop ? sizes[step.load] : 0;
   return sum(
     step.actions.map(({ kind, keep }, m) =>

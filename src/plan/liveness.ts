@@ -28,13 +28,13 @@ export function lifetime(uses: readonly Use[]): Lifetime {
 export function usesOfState(rows: readonly Row[], state: State): readonly Use[] {
   return rows.map((row) => {
     if (row.kind === "modules") return "make";
-    return row.state === state ? 1 : 0;
+    return row.kind === "state" && row.state === state ? 1 : 0;
   });
 }
 
 /** What each row does with the features of module `m`. */
 export function usesOfModule(rows: readonly Row[], m: number): readonly Use[] {
-  return rows.map((row) => row.kind === "state" ? 0 : CELLS[row.cells[m]!].loads || "make" // a cell for each module
+  return rows.map((row) => row.kind === "modules" ? CELLS[row.cells[m]!].loads || "make" : 0 // a cell for each module
   );
 }
 

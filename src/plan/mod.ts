@@ -21,4 +21,4 @@ export type {
 export { renderSvg } from "./render/svg.ts";
 export { renderText, type TextOptions } from "./render/text.ts";
 export type { Cell, State } from "./cells.ts";
-export type { ModuleRow, Row, StateRow } from "./row.ts";
+export type { CallRow, ForecastRow, ModuleRow, Row, StateRow } from "./row.ts";

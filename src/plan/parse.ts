@@ -64,7 +64,17 @@ function planOf(file: PlanFile): Plan {
   const plan = { ...file, slots, rows, context: file.context ?? {} };
   checkLoads(plan, "read plan");
   if (file.version === 2) checkOwned(plan);
+  else refuseForecasts(rows);
   return plan;
+}
+
+/** A plan of version 1 has no numbers to forecast with. */
+function refuseForecasts(rows: Plan["rows"]): void {
+  const step = rows.findIndex((row) => row.some(({ kind }) => kind === "forecast"));
+  if (step < 0) return;
+  throw new PlanError(
+    `Cannot read plan: step ${step} must be without forecasts in version 1: current value is "~"`,
+  );
 }
 
 /** What only a plan that owns its times may have, or must be. */
@@ -76,13 +86,15 @@ function checkOwned({ sampler: { times }, columns, slots, rows }: Plan): void {
         `(${times[wrong - 1]}): current value is ${times[wrong]}`,
     );
   }
-  if (columns === undefined) return;
+  const calls = rows.map((row) => row.every(({ kind }) => kind !== "forecast"));
+  if (columns === undefined && calls.every((called) => called)) return;
   if (slots.length > 1) {
     throw new PlanError(
-      `Cannot read plan: slots must be one where there are columns: current value is ${slots}`,
+      "Cannot read plan: slots must be one where there are columns or forecast steps: " +
+        `current value is ${slots}`,
     );
   }
-  checkColumns(columns, rows.length);
+  checkColumns(columns ?? {}, calls);
 }
 
 function readEntry(

@@ -3,7 +3,7 @@
  */
 import { z } from "npm:zod@4.6.7";
 import { PlanError } from "../errors.ts";
-import { CELL_NAMES, CELLS, STATE_NAMES, STATES } from "./cells.ts";
+import { CELL_NAMES, CELLS, WHOLE_ROWS } from "./cells.ts";
 import type { Plan } from "./plan.ts";
 
 /** A plan as in its file: a row may be one string for all slots, slots may be absent. */
@@ -37,7 +37,9 @@ const planSchema: z.ZodType<PlanFile> = z.strictObject({
   rows: z.array(
     z.union([row, z.array(row).min(1)], { error: "a string or a list of strings" }),
   ).min(1),
-  columns: z.exactOptional(z.strictObject({ update: z.exactOptional(column) })),
+  columns: z.exactOptional(
+    z.strictObject({ update: z.exactOptional(column), forecast: z.exactOptional(column) }),
+  ),
   reference: z.exactOptional(
     z.strictObject({ sampler: name, steps: z.number().int().positive() }),
   ),
@@ -87,8 +89,9 @@ export function checkPlanFile(value: unknown): PlanFile {
 
 /** The grammar of a row as a regular expression. */
 function rowPattern(): string {
-  const states = STATE_NAMES.map((name) => STATES[name].mark.replace(/[+*?^$|.()[\]{}\\]/, "\\$&"));
-  return `^(${states.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
+  const wholes = Object.values(WHOLE_ROWS)
+    .map(({ mark }) => mark.replace(/[+*?^$|.()[\]{}\\]/, "\\$&"));
+  return `^(${wholes.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
 }
 
 /** What a file of version 1 must not have. */

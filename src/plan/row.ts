@@ -6,14 +6,19 @@ import {
   type Cell,
   CELL_NAMES,
   CELLS,
+  FORECAST,
   RESERVED,
   type State,
   STATE_NAMES,
   STATES,
+  WHOLE_ROWS,
 } from "./cells.ts";
 
-/** What a row says: load a kept state and run no module, or something for each module. */
-export type Row = StateRow | ModuleRow;
+/** What a row says: load a kept state and run no module, something for each module, or not to call the model. */
+export type Row = CallRow | ForecastRow;
+
+/** A row that calls the model. */
+export type CallRow = StateRow | ModuleRow;
 
 /** A row that loads a kept state; only the head runs, and the embedding where the state wants it. */
 export interface StateRow {
@@ -34,6 +39,17 @@ export interface ModuleRow {
   /** Their marks: equal rows have equal text. */
   readonly text: string;
 }
+
+/** A row that calls no model; numbers of the plan say of what its output is made. */
+export interface ForecastRow {
+  /** Always `"forecast"`. */
+  readonly kind: "forecast";
+  /** Its mark. */
+  readonly text: string;
+}
+
+/** The row that calls no model. */
+export const FORECAST_ROW: ForecastRow = { kind: "forecast", text: FORECAST.mark };
 
 /** The rows that load a kept state. */
 export const STATE_ROWS: Readonly<Record<State, StateRow>> = {
@@ -76,7 +92,7 @@ const BY_MARK: ReadonlyMap<string, Cell> = new Map(
 );
 
 /**
- * Reads one row: `=`, `+`, or one mark per module, `.` run or `r` reuse.
+ * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run or `r` reuse.
  *
  * @param where Place of the row, for messages, for example `step 3 (slot joint)`.
  * @throws {PlanError} When a mark is unknown or reserved, or their count is not that of the modules.
@@ -85,8 +101,9 @@ export function readRow(text: string, modules: readonly string[], where: string)
   refuseReserved(text, modules, where);
   const state = STATE_NAMES.find((name) => STATES[name].mark === text);
   if (state !== undefined) return STATE_ROWS[state];
+  if (text === FORECAST.mark) return FORECAST_ROW;
   if (text.length !== modules.length) {
-    const states = STATE_NAMES.map((name) => `"${STATES[name].mark}"`).join(", ");
+    const states = Object.values(WHOLE_ROWS).map(({ mark }) => `"${mark}"`).join(", ");
     throw new PlanError(
       `Cannot read plan: ${where} must be ${states} or one mark for each of ${modules.length} ` +
         `modules: current value is ${text.length} marks`,

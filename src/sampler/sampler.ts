@@ -52,6 +52,8 @@ export interface Sampler {
   readonly times: readonly number[];
   /** Shares of signal and noise in the latent at each step, and after the last. */
   readonly points: readonly Point[];
+  /** By step: whether it takes a prediction of the model; absent = every step does. */
+  readonly calls?: readonly boolean[];
   /** By step: how far the latent moves for a change of the prediction by one. */
   readonly weights: readonly number[];
   /** By step: the same update as weighted sums, for a device or a plan; {@linkcode advance} may round otherwise. */
@@ -60,7 +62,8 @@ export interface Sampler {
    * Takes a state over one step. Arithmetic is float32 in the order of the solver's source, so that every runtime
    * makes the same latents.
    *
-   * @param prediction The model's, guided, of the shape of the latent.
+   * @param prediction The model's, guided, of the shape of the latent; where the model is not called it counts for
+   * nothing.
    */
   advance(state: SamplerState, prediction: Tensor): Advance;
 }
@@ -83,7 +86,8 @@ export async function* sampleSteps(
   let state = start;
   for (const [index, time] of sampler.times.entries()) {
     if (index < start.index) continue;
-    const prediction = await denoise(state.latent, { index, time });
+    const called = sampler.calls?.[index] !== false;
+    const prediction = called ? await denoise(state.latent, { index, time }) : state.latent;
     const advance = sampler.advance(state, prediction);
     state = advance.state;
     yield { index, time, ...advance };

@@ -74,7 +74,7 @@ export class ServerMetrics {
     this.#keptBytes = keptBytes;
     this.#steps.add({ kind });
     const step = program[index]!; // as many as the renderer runs
-    const actions = step.kind === "reuse" ? [] : step.actions;
+    const actions = "actions" in step ? step.actions : [];
     const run = actions.filter((action) => action.kind === "run").length;
     const all = model.facts.modules.length;
     this.#modules.add({ action: "run" }, run);

@@ -54,7 +54,7 @@ Deno.test("generate takes steps from the plan that it is given, and reports what
     const report = JSON.parse(stdout);
     assertEquals(report.steps, 5);
     assertEquals(report.plan.name, plan);
-    assertEquals(report.plan.steps, { full: 3, mixed: 2, reuse: 0 });
+    assertEquals(report.plan.steps, { full: 3, mixed: 2, reuse: 0, forecast: 0 });
     assert(report.plan.predictedSpeedup > 1.5);
     assert(report.plan.peakFeatureBytes > 0);
     assertEquals(report.notices, ["The plan was made for guidance 4; this run has 3."]);

@@ -132,7 +132,7 @@ Deno.test("plan refuses bad plans in one line with exit code 5, or 3 where the f
       [changed({ extra: 1 }), 5, 'must be without unknown keys: current value is ["extra"]'],
       [row("..."), 5, "step 3 (slot joint) must be"],
       [row("?".padEnd(24, ".")), 5, 'step 3 (slot joint), module blocks.0.attn must be "." or "r"'],
-      [row("~"), 5, 'current value is "~" (forecast step, not built yet)'],
+      [row("~"), 5, "step 3 must be without forecasts in version 1"],
       [row("p".padStart(24, ".")), 5, "module blocks.11.mlp must be without reserved marks"],
       [row("p".padStart(24, ".")), 5, '"p" (partial, not built yet)'],
       [changed({ rows: JSON.parse(good).rows.with(0, "=") }), 5, "step 0 (slot joint)"],

@@ -1,9 +1,10 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { engineOf } from "../../src/engine/engine.ts";
 import { openPipeline } from "../../src/engine/open_pipeline.ts";
 import type { Pipeline } from "../../src/engine/pipeline.ts";
 import { PlanError } from "../../src/errors.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { evenRow } from "../../src/plan/row.ts";
+import { evenRow, FORECAST_ROW } from "../../src/plan/row.ts";
 import { examplePlan } from "../plan/example_plans.ts";
 import { FULL } from "./small_model.ts";
 
@@ -76,5 +77,23 @@ Deno.test("other steps, sigmas or another sampler beside a plan with times of it
     const modules = plan.modules.slice(2);
     const shorter = { ...plan, modules, rows: [1, 2, 3].map(() => [evenRow("run", 4)]) };
     assertStringIncludes(await refusal({ plan: shorter }), "count of modules must be 4");
+  });
+});
+
+Deno.test("a forecast step runs and loads nothing, and tells its kind", async () => {
+  await withPipeline(async (pipeline) => {
+    const made = await planFor(pipeline, { columns: { forecast: [null, [0, 1], null] } });
+    const plan = { ...made, rows: made.rows.with(1, [FORECAST_ROW]) };
+    const request = { seed: 3, label: 1, output: "latents" as const };
+    const { backend } = engineOf(pipeline);
+    const before = backend.live;
+    const kinds: string[] = [];
+    for await (const { kind } of pipeline.steps({ ...request, plan })) kinds.push(kind);
+    assertEquals(kinds, ["full", "forecast", "full"]);
+    assertEquals(backend.live, before);
+    const { latents } = await pipeline.generate({ ...request, plan });
+    const halved = { ...plan, columns: { forecast: [null, [0, 0.5], null] } };
+    const other = await pipeline.generate({ ...request, plan: halved });
+    assertNotEquals(latents.data, other.latents.data);
   });
 });

@@ -58,7 +58,9 @@ Deno.test("compilePlan() keeps the hidden state for =, the residual for +, each 
   const { steps } = compilePlan(examplePlan(["..", "=", "+", "=", "..", "+"]));
   assertEquals(
     steps.map((step) =>
-      step.kind === "reuse" ? [step.load, step.drop] : [step.storeHidden, step.storeResidual]
+      "load" in step
+        ? [step.load, step.drop]
+        : "actions" in step && [step.storeHidden, step.storeResidual]
     ),
     [
       [true, true],
@@ -159,3 +161,18 @@ function parseOrRefuse(plan: Plan): Plan | undefined {
   assertThrows(() => parsePlan(formatPlan(plan)), PlanError, "must be computed, for");
   return undefined;
 }
+
+Deno.test("compilePlan() lets a forecast step keep, load and drop nothing", () => {
+  const plan = examplePlan(["..", "=", "~", "=", "~", "r."], {
+    version: 2,
+    columns: { forecast: [null, null, [0, 1], null, [0, 1], null] },
+  });
+  const { steps, maxStaleness } = compilePlan(plan);
+  assertEquals(steps[2], { kind: "forecast", index: 2, slot: "joint" });
+  assertEquals(steps.map(({ kind }) => kind), [
+    ...["full", "reuse", "forecast", "reuse", "forecast", "mixed"],
+  ]);
+  assertEquals(maxStaleness, 5);
+  const cost = { embed: 1, head: 1, modules: [{ branch: 4, merge: 1 }, { branch: 4, merge: 1 }] };
+  assertEquals(steps.map((step) => stepMacs(step, cost)), [12, 1, 0, 1, 0, 8]);
+});

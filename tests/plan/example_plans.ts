@@ -2,7 +2,14 @@
 import fc from "fast-check";
 import { CELL_NAMES, CELLS } from "../../src/plan/cells.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { evenRow, moduleRow, readRow, type Row, STATE_ROWS } from "../../src/plan/row.ts";
+import {
+  evenRow,
+  FORECAST_ROW,
+  moduleRow,
+  readRow,
+  type Row,
+  STATE_ROWS,
+} from "../../src/plan/row.ts";
 
 /** Changes of a plan, its rows as text. */
 export interface PlanChanges extends Partial<Omit<Plan, "rows">> {
@@ -66,6 +73,7 @@ function anyRow(modules: number): fc.Arbitrary<Row> {
 export function runnable(rows: readonly Row[], modules: number): readonly Row[] {
   const made = new Array<number>(modules).fill(0);
   return rows.map((row, step) => {
+    if (row.kind === "forecast") return row;
     if (row.kind === "state") {
       if (step > 0) return row;
       made.fill(1);
@@ -134,29 +142,42 @@ function anyRows(runs: boolean): fc.Arbitrary<Plan> {
   ).chain((plan) => fc.oneof(fc.constant(plan), withOwnTimes(plan)));
 }
 
-/** A plan of version 2 with the rows of another: falling times, and weights where it has one slot. */
-function withOwnTimes(plan: Plan): fc.Arbitrary<Plan> {
+/** A plan of version 2 with the rows of another: falling times; where it has one slot, weights and forecasts. */
+function withOwnTimes({ rows: before, ...plan }: Plan): fc.Arbitrary<Plan> {
+  const steps = before.length;
+  const some = fc.array(fc.boolean(), { minLength: steps, maxLength: steps });
+  return some.chain((skips) => {
+    const forecasts = skips.map((skip, step) => plan.slots.length === 1 && step > 0 && skip);
+    const changed = before.map((row, step) => forecasts[step] ? [FORECAST_ROW] : row);
+    const rows = eachSlot(changed, (column) => runnable(column, plan.modules.length));
+    return withNumbers({ ...plan, rows }, forecasts);
+  });
+}
+
+function withNumbers(plan: Plan, forecasts: readonly boolean[]): fc.Arbitrary<Plan> {
   const steps = plan.rows.length;
-  const weights = (step: number): fc.Arbitrary<readonly number[] | null> =>
-    fc.option(
-      fc.array(fc.integer({ min: -1000, max: 1000 }).map((weight) => weight / 8), {
-        minLength: 2,
-        maxLength: Math.min(step + 2, 9),
-      }),
-    );
+  const weights = (step: number, most: number): fc.Arbitrary<readonly number[]> =>
+    fc.array(fc.integer({ min: -1000, max: 1000 }).map((weight) => weight / 8), {
+      minLength: 2,
+      maxLength: 1 +
+        Math.min(forecasts.slice(0, step + 1).filter((skipped) => !skipped).length, most),
+    });
   return fc.record({
     step: fc.double({ min: 0.001, max: 9, noNaN: true }),
-    update: fc.tuple(...plan.rows.map((_, step) => weights(step))),
+    update: fc.tuple(...forecasts.map((_, step) => fc.option(weights(step, 8)))),
+    forecast: fc.tuple(
+      ...forecasts.map((skipped, step) => skipped ? weights(step, 16) : fc.constant(null)),
+    ),
     shift: fc.option(fc.double({ min: 0.1, max: 9, noNaN: true }), { nil: undefined }),
     reference: fc.option(fc.record({ sampler: name, steps: fc.integer({ min: 1, max: 99 }) }), {
       nil: undefined,
     }),
-  }).map(({ step, update, shift, reference }): Plan =>
+  }).map(({ step, update, forecast, shift, reference }): Plan =>
     JSON.parse(JSON.stringify({
       ...plan,
       version: 2,
       sampler: { ...plan.sampler, times: plan.rows.map((_, i) => step * (steps - i)), shift },
-      ...(plan.slots.length === 1 && { columns: { update } }),
+      ...(plan.slots.length === 1 && { columns: { update, forecast } }),
       reference,
     }))
   );

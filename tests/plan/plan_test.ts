@@ -146,6 +146,39 @@ Deno.test("parsePlan() refuses weights that cannot be followed, and names step a
   assertStringIncludes(refusal(fileWith(slots)), "slots must be one where there are columns");
 });
 
+Deno.test("parsePlan() wants weights of a forecast at each step that calls no model, and nowhere else", () => {
+  const file = { version: 2, slots: ["joint"], rows: ["....", "~", "....", "~"] };
+  const forecast = (...column: unknown[]): string =>
+    fileWith({ ...file, columns: { forecast: column } });
+  const read = parsePlan(forecast(null, [0, 1], null, [0.5, 2, -1]));
+  assertEquals(textsOf(read), [["...."], ["~"], ["...."], ["~"]]);
+  assertEquals(read.columns?.forecast?.[3], [0.5, 2, -1]);
+  assertStringIncludes(
+    refusal(fileWith(file)),
+    'step 1, column forecast must be weights at a step "~"',
+  );
+  assertStringIncludes(
+    refusal(forecast(null, [0, 1], [0, 1], [0, 1])),
+    'step 2, column forecast must be null but at a step "~": current value is [0,1]',
+  );
+  assertStringIncludes(
+    refusal(forecast(null, [0, 1, 1], null, [0, 1])),
+    "step 1, column forecast must be weights of the latent and 1 outputs, for no more are there: " +
+      "current value is 2",
+  );
+  const update = [null, [1, 1, 1], null, null];
+  assertStringIncludes(
+    refusal(fileWith({ ...file, columns: { update, forecast: [null, [0, 1], null, [0, 1]] } })),
+    "step 1, column update must be weights of the latent and 1 outputs",
+  );
+  const early = { ...file, rows: ["~", "....", "....", "...."] };
+  const column = [[0, 1], null, null, null];
+  assertStringIncludes(
+    refusal(fileWith({ ...early, columns: { forecast: column } })),
+    "step 0, column forecast must be weights of the latent and 0 outputs",
+  );
+});
+
 Deno.test("parsePlan() names the field that is absent, of another type or out of range", () => {
   assertStringIncludes(refusal(fileWith({ policy: undefined })), "policy must be of type object");
   assertStringIncludes(
@@ -176,7 +209,7 @@ Deno.test("parsePlan() names step, slot and module of a mark that is unknown or 
     "step 1 (slot cond), module blocks.0.mlp must be without reserved marks: " +
       'current value is "p" (partial, not built yet)',
   );
-  assertStringIncludes(refusal(rows("~")), '"~" (forecast step, not built yet)');
+  assertStringIncludes(refusal(rows("~")), "step 1 must be without forecasts in version 1");
   assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r"');
   assertStringIncludes(refusal(rows(".=..")), 'current value is "="');
 });
@@ -184,7 +217,7 @@ Deno.test("parsePlan() names step, slot and module of a mark that is unknown or 
 Deno.test("parsePlan() names the step whose row has the wrong length", () => {
   assertStringIncludes(
     refusal(fileWith({ rows: ["....", "...", "=", "="] })),
-    'step 1 (slot cond) must be "=", "+" or one mark for each of 4 modules: ' +
+    'step 1 (slot cond) must be "=", "+", "~" or one mark for each of 4 modules: ' +
       "current value is 3 marks",
   );
 });

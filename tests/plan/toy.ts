@@ -4,7 +4,7 @@
  */
 import { assert } from "@std/assert";
 import { type Cell, CELLS, STATES } from "../../src/plan/cells.ts";
-import { type CompiledPlan, type Step, stores } from "../../src/plan/compile.ts";
+import { type CompiledPlan, type Step, stores, type TrunkStep } from "../../src/plan/compile.ts";
 import type { FeatureSizes } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 
@@ -71,7 +71,9 @@ export function runCompiled(compiled: CompiledPlan, sizes: FeatureSizes): ToyRun
   );
   let latent = 1;
   const outputs = compiled.steps.map((step) => {
-    const hidden = step.kind === "reuse"
+    const hidden = step.kind === "forecast"
+      ? latent
+      : step.kind === "reuse"
       ? reuseState(step, latent, cache)
       : runTrunk(step, latent, cache, modules.length);
     const output = mix(hidden, step.index, 99);
@@ -93,7 +95,7 @@ function reuseState(
 }
 
 function runTrunk(
-  step: Exclude<Step, { kind: "reuse" }>,
+  step: TrunkStep,
   latent: number,
   cache: StrictCache,
   count: number,
@@ -134,7 +136,8 @@ export function runNaive(plan: Plan): readonly number[] {
     rows.map((row, s) => {
       const embedded = mix(latent, index);
       let hidden = embedded;
-      if (row.text === "=") hidden = kept.get(`${s} =`)!;
+      if (row.text === "~") hidden = latent;
+      else if (row.text === "=") hidden = kept.get(`${s} =`)!;
       else if (row.text === "+") hidden = (embedded + kept.get(`${s} +`)!) >>> 0;
       else if (row.kind === "modules") {
         for (const [m, cell] of row.cells.entries()) {

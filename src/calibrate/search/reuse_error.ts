@@ -11,7 +11,7 @@ import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
 import { evenStep, fullSteps } from "../../engine/segment/step_segments.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
-import type { Step, TrunkStep } from "../../plan/compile.ts";
+import type { CallStep, Step, TrunkStep } from "../../plan/compile.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { runOf, trial, type Trials } from "../trials.ts";
 
@@ -68,7 +68,7 @@ interface FullRunStep {
   /** What earlier steps keep, the oldest first. */
   readonly held: readonly { readonly index: number; readonly features: FeatureCache }[];
   /** The noise that another step would predict here, with what is kept. */
-  readonly predict: (step: Step, features: FeatureCache) => Promise<Tensor>;
+  readonly predict: (step: CallStep, features: FeatureCache) => Promise<Tensor>;
 }
 
 /** The full run, by a step that keeps what up to `longest` later steps may load. */
@@ -81,7 +81,7 @@ export async function* alongFullRun(
   const constants = await constantsOf(runOf(trials.subject, []));
   try {
     for (const index of trials.times.keys()) {
-      const predict = (step: Step, features: FeatureCache): Promise<Tensor> =>
+      const predict = (step: CallStep, features: FeatureCache): Promise<Tensor> =>
         predictNoise(trials, step, { index, features, constants });
       const features = new FeatureCache();
       held.push({ index, features });
@@ -97,7 +97,7 @@ export async function* alongFullRun(
 /** The noise that one step predicts from the latents of the full run, with what the cache keeps. */
 async function predictNoise(
   { subject, table, times, full }: Trials,
-  step: Step,
+  step: CallStep,
   { index, features, constants }: {
     readonly index: number;
     readonly features: FeatureCache;

@@ -5,8 +5,8 @@
 
 import { evenStep, trunkStep } from "../../engine/segment/step_segments.ts";
 import { CELLS } from "../../plan/cells.ts";
-import type { Step } from "../../plan/compile.ts";
-import type { Row } from "../../plan/row.ts";
+import type { CallStep } from "../../plan/compile.ts";
+import type { CallRow } from "../../plan/row.ts";
 import type { RowShares } from "./expected_error.ts";
 import { alongFullRun, rootMeanSquare } from "./reuse_error.ts";
 import { partialRows } from "./row_options.ts";
@@ -33,7 +33,7 @@ export async function measureRows(
   for await (const { index, exact, held: [oldest], predict } of run) {
     const found = new Map<string, number>();
     if (oldest !== undefined) {
-      const errorOf = async (step: Step): Promise<number> =>
+      const errorOf = async (step: CallStep): Promise<number> =>
         rootMeanSquare(await predict(step, oldest.features), exact);
       const whole = Math.max(await errorOf(reuse), Number.MIN_VALUE);
       for (const row of rows) found.set(row.text, await errorOf(stepOf(row)) / whole);
@@ -45,7 +45,7 @@ export async function measureRows(
 }
 
 /** A step that keeps nothing new and drops nothing. */
-function stepOf(row: Row): Step {
+function stepOf(row: CallRow): CallStep {
   if (row.kind === "modules") {
     return trunkStep(row.cells.map((kind) => ({ kind, keep: CELLS[kind].loads })));
   }

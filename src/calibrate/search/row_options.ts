@@ -4,7 +4,7 @@
  */
 
 import { readModuleName } from "../../plan/module_name.ts";
-import { computes, isFull, reuseRow, type Row, STATE_ROWS } from "../../plan/row.ts";
+import { type CallRow, computes, isFull, reuseRow, STATE_ROWS } from "../../plan/row.ts";
 
 /**
  * Rows that reuse something and not simply every feature: the kept hidden state, the kept residual, and
@@ -12,7 +12,7 @@ import { computes, isFull, reuseRow, type Row, STATE_ROWS } from "../../plan/row
  *
  * All subsets of the modules would be 2ⁿ; errors of neighbours in depth are alike, and so are those of a kind.
  */
-export function partialRows(modules: readonly string[]): readonly Row[] {
+export function partialRows(modules: readonly string[]): readonly CallRow[] {
   const kinds = modules.map((module) => readModuleName(module).kind);
   const groups = [
     ...[...new Set(kinds)].map((kind) => kinds.map((other) => other === kind)),

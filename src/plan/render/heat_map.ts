@@ -1,25 +1,26 @@
 /**
  * What the pictures of a plan show: for each step and each line of modules, the share that is reused.
  */
-import { type Cell, CELLS, type State } from "../cells.ts";
+import { type Cell, CELLS, type WholeRow } from "../cells.ts";
 import { readModuleName } from "../module_name.ts";
 import type { PlanRows } from "../plan.ts";
+import type { Row } from "../row.ts";
 
 /** A plan as a table of shares. */
 export interface HeatMap {
   /** Top to bottom. */
   readonly rows: readonly HeatRow[];
-  /** By step: the state that is reused as a whole; `undefined` where the trunk runs. */
-  readonly states: readonly (State | undefined)[];
+  /** By step: what is reused or forecast as a whole; `undefined` where the trunk runs. */
+  readonly wholes: readonly (WholeRow | undefined)[];
 }
 
 /** One line: one module, or all modules of a kind. */
 export interface HeatRow {
   /** Name of the module, or kind and count: `blocks.*.attn ×28`. */
   readonly label: string;
-  /** By step: share of its modules that is reused, 0 … 1; 1 where a state is reused. */
+  /** By step: share of its modules that is reused, 0 … 1; 1 where no module runs. */
   readonly shares: readonly number[];
-  /** By step: what all of its modules do; `undefined` where they differ, or a state is reused. */
+  /** By step: what all of its modules do; `undefined` where they differ, or none runs. */
   readonly cells: readonly (Cell | undefined)[];
 }
 
@@ -37,10 +38,10 @@ export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMap
     ? byForm(modules)
     : modules.map((label, m) => ({ label, members: [m] }));
   return {
-    states: steps.map((step) => step.kind === "state" ? step.state : undefined),
+    wholes: steps.map(wholeOf),
     rows: lines.map(({ label, members }) => {
       const cells = steps.map((step) =>
-        step.kind === "state" ? [] : members.map((m) => step.cells[m]!) // a cell for each module
+        step.kind === "modules" ? members.map((m) => step.cells[m]!) : [] // a cell for each module
       );
       return {
         label,
@@ -53,6 +54,11 @@ export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMap
       };
     }),
   };
+}
+
+function wholeOf(row: Row): WholeRow | undefined {
+  if (row.kind === "modules") return undefined;
+  return row.kind === "state" ? row.state : row.kind;
 }
 
 /** Modules whose names differ only in numbers. */

@@ -1,7 +1,7 @@
 /**
  * Heat-map of a plan as SVG: steps from left to right, modules from top to bottom.
  */
-import { type Cell, CELL_NAMES, CELLS, STATES } from "../cells.ts";
+import { type Cell, CELL_NAMES, CELLS, WHOLE_ROWS } from "../cells.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 import { readModuleName } from "../module_name.ts";
 import type { Plan } from "../plan.ts";
@@ -23,8 +23,8 @@ const TICKS = 20;
 /** What fills a column before other kinds of cells are painted over it. */
 const BACKGROUND: Cell = "reuse";
 
-/** Every kind of cell and of state, with the name of its style. */
-const KINDS = Object.entries({ ...CELLS, ...STATES });
+/** Every kind of cell and of whole row, with the name of its style. */
+const KINDS = Object.entries({ ...CELLS, ...WHOLE_ROWS });
 
 /** Colours have the same order of lightness in light and dark, so that they work without hue. */
 const STYLE = `
@@ -90,10 +90,10 @@ function picture(map: HeatMap, grid: Grid, head: string): string {
     ...CELL_NAMES.filter((cell) => cell !== BACKGROUND).map((cell) =>
       `<path class="${cell}" d="${cellsOf(cell, map, grid)}"/>`
     ),
-    ...map.states.map((state, t) =>
-      state === undefined || grid.cellWidth < 7
+    ...map.wholes.map((whole, t) =>
+      whole === undefined || grid.cellWidth < 7
         ? ""
-        : text((t + 0.5) * grid.cellWidth, -4, STATES[state].mark, "middle")
+        : text((t + 0.5) * grid.cellWidth, -4, WHOLE_ROWS[whole].mark, "middle")
     ),
     ...ticks(grid),
     ...rowLabels(map.rows, grid),
@@ -102,8 +102,8 @@ function picture(map: HeatMap, grid: Grid, head: string): string {
 
 /** A column for each step: reused as a whole, or wherever no other kind of cell is painted over it. */
 function columns(map: HeatMap, grid: Grid): readonly string[] {
-  return map.states.map((state, t) => {
-    return `<rect class="${state ?? BACKGROUND}" x="${t * grid.cellWidth}" width="${
+  return map.wholes.map((whole, t) => {
+    return `<rect class="${whole ?? BACKGROUND}" x="${t * grid.cellWidth}" width="${
       grid.cellWidth - GAP
     }" ` +
       `height="${grid.height}"/>`;
@@ -114,7 +114,7 @@ function columns(map: HeatMap, grid: Grid): readonly string[] {
 function cellsOf(cell: Cell, map: HeatMap, grid: Grid): string {
   const { cellWidth, cellHeight } = grid;
   const gap = cellHeight < 8 ? 0 : GAP;
-  return map.states.flatMap((_, t) =>
+  return map.wholes.flatMap((_, t) =>
     stacks(map.rows.map(({ cells }) => cells[t] === cell), gap > 0).map(([from, to]) => {
       const height = (to - from) * cellHeight - gap;
       return `M${t * cellWidth} ${from * cellHeight}h${cellWidth - GAP}v${height}h${
@@ -164,7 +164,7 @@ function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly str
 function legend(top: number): string {
   let left = 10;
   return KINDS.map(([style, { mark, words }]) => {
-    const said = Object.hasOwn(STATES, style) ? `${mark} ${words}` : words;
+    const said = Object.hasOwn(WHOLE_ROWS, style) ? `${mark} ${words}` : words;
     const x = left;
     left += 40 + Math.ceil(said.length * FONT * 0.5);
     return `<rect class="${style}" x="${x}" y="${top + 6}" width="10" height="10"/>` +
@@ -182,10 +182,12 @@ function headOf(plan: Plan, s: number): string {
 }
 
 function describe(map: HeatMap, slot: string): string {
-  const reused = map.states.filter((state) => state !== undefined).length;
-  const full = map.states.filter((_, t) => map.rows.every(({ shares }) => shares[t] === 0)).length;
+  const forecast = map.wholes.filter((whole) => whole === "forecast").length;
+  const reused = map.wholes.filter((whole) => whole !== undefined).length - forecast;
+  const full = map.wholes.filter((_, t) => map.rows.every(({ shares }) => shares[t] === 0)).length;
   return `Slot ${slot}: ${reused} steps are reused as a whole, ${full} run every module, ` +
-    `${map.states.length - reused - full} reuse some modules.`;
+    `${map.wholes.length - forecast - reused - full} reuse some modules` +
+    `${forecast === 0 ? "" : `, ${forecast} are forecast`}.`;
 }
 
 function text(x: number, y: number, words: string, anchor: "start" | "middle" | "end"): string {

@@ -1,7 +1,7 @@
 /**
  * Heat-map of a plan as text for a terminal: steps from left to right, modules from top to bottom.
  */
-import { CELLS, STATES } from "../cells.ts";
+import { CELLS, WHOLE_ROWS } from "../cells.ts";
 import type { Plan } from "../plan.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 
@@ -13,7 +13,7 @@ export interface TextOptions {
 
 /** Shades of lines whose modules differ, from few to many that are reused. */
 const PARTLY = ["▓", "▒", "░"] as const;
-const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
+const KINDS = [...Object.values(CELLS), ...Object.values(WHOLE_ROWS)];
 /** Colours of the 256-colour palette, by character. */
 const CODES: ReadonlyMap<string, number> = new Map([
   ...KINDS.map(({ shade, code }) => [shade, code] as const),
@@ -56,10 +56,10 @@ function picture(map: HeatMap, paint: (text: string) => string): readonly string
   ];
 }
 
-function marks({ states }: HeatMap, { shares, cells }: HeatRow): string {
+function marks({ wholes }: HeatMap, { shares, cells }: HeatRow): string {
   return shares.map((share, t) => {
-    const [state, cell] = [states[t], cells[t]];
-    if (state !== undefined) return STATES[state].shade;
+    const [whole, cell] = [wholes[t], cells[t]];
+    if (whole !== undefined) return WHOLE_ROWS[whole].shade;
     if (cell !== undefined) return CELLS[cell].shade;
     return PARTLY[Math.min(2, Math.floor(share * 3))];
   }).join("");

@@ -97,7 +97,7 @@ Deno.test("partialRows() has kept states, kinds and stretches of the depth, each
     ]
       .toSorted(),
   );
-  assertEquals(partialRows(["0.attn"]), [HIDDEN, RESIDUAL]);
+  assertEquals<readonly Row[]>(partialRows(["0.attn"]), [HIDDEN!, RESIDUAL!]);
 });
 
 Deno.test("shift() moves computed steps to steps that compute nothing, never the first", () => {
