@@ -27,6 +27,7 @@ import {
 } from "./precision/choose.ts";
 import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
+import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions, ResolvedRequest } from "./request.ts";
 import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullStep } from "./segment/step_segments.ts";
@@ -43,7 +44,8 @@ export type OutputOptions = Pick<GenerateOptions, "signal" | "output">;
 export const MAX_BATCH = 10;
 
 /**
- * Opens a model on a backend and loads its sessions.
+ * Opens a model on a backend and loads its sessions. Those of a model with text encoders are loaded by its first run,
+ * after its prompts were encoded: the encoders may be larger than the transformer, and need not be there beside it.
  *
  * @throws {TypeError} When there is no such backend or precision.
  * @throws {AssetError} When the model cannot be opened.
@@ -60,8 +62,9 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     const rounded = await roundLayers(model, backend, choosePrecision(model, chosen));
     expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
-    await opened.executor.load(fullStep(model.transformer.modules.length), options);
-    return new Engine({ model, choice, executor: opened.executor }, options);
+    const engine = new Engine({ model, choice, executor: opened.executor }, options);
+    if (!engine.encodesPrompts) await engine.load(options);
+    return engine;
   } catch (error) {
     await opened.executor?.dispose();
     await opened.backend?.dispose();
@@ -94,6 +97,8 @@ export class Engine implements Pipeline {
   readonly executor: Executor;
   readonly #options: PipelineOptions;
   readonly #decoding: Decoding;
+  readonly #prompts: ModelPrompts | undefined;
+  #isLoaded = false;
   readonly #checkMemory: ReturnType<typeof memoryCheck>;
 
   /** Owns what it is given and closes it. */
@@ -111,6 +116,8 @@ export class Engine implements Pipeline {
     this.#options = options;
     this.#decoding = new Decoding(model, executor.backend);
     const { backend, rounded } = executor;
+    const { text } = model;
+    this.#prompts = text && new ModelPrompts({ id: model.id, text }, backend, options.weights);
     this.#checkMemory = memoryCheck(model, backend, rounded && roundedLowering(rounded.options));
   }
 
@@ -130,6 +137,20 @@ export class Engine implements Pipeline {
     return this.executor.runsPerStep;
   }
 
+  /** Whether prompts are encoded by the model's own encoders, and not by one that the caller provides. */
+  get encodesPrompts(): boolean {
+    return this.#prompts !== undefined && this.#options.promptEncoder === undefined;
+  }
+
+  /** Loads the transformer's sessions, if no run has. */
+  async load({ signal }: Pick<OutputOptions, "signal"> = {}): Promise<void> {
+    if (this.#isLoaded) return;
+    const { onLoaded } = this.#options;
+    const step = fullStep(this.model.transformer.modules.length);
+    await this.executor.load(step, { signal, onLoaded });
+    this.#isLoaded = true;
+  }
+
   /** What every picture's record says of this engine. */
   async recordFacts(): Promise<RecordFacts> {
     const { precision: { weights }, model } = this;
@@ -144,9 +165,10 @@ export class Engine implements Pipeline {
   /** Resolves all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
     const precision = precisionName(this.precision.weights);
-    const { promptEncoder } = this.#options;
+    const promptEncoder = this.#options.promptEncoder ?? this.#prompts;
     const prepared = await prepareRun(this.model, options, { precision, promptEncoder });
-    this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
+    const room = this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
+    await this.#prompts?.fit(room);
     return prepared;
   }
 
@@ -170,6 +192,7 @@ export class Engine implements Pipeline {
     { signal, output = "pictures" }: OutputOptions = {},
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
+    await this.load({ signal });
     const { request, choice, steps } = prepared;
     const { model, executor } = this;
     const { tokenGrid } = request.scene;
@@ -180,10 +203,9 @@ export class Engine implements Pipeline {
     const batches = Math.ceil(request.labels.length / MAX_BATCH);
     for (let batch = 0; batch < batches; batch++) {
       const first = batch * MAX_BATCH;
-      const features = new FeatureCache();
+      const part = { ...prepared, request: batchOf(request, first), model, executor, signal };
       const place = { first, batch, batches };
-      const part = { ...prepared, request: batchOf(request, first), place };
-      const result = yield* runSteps({ ...part, model, executor, features, signal });
+      const result = yield* runSteps({ ...part, place, features: new FeatureCache() });
       results.push(result);
       if (!decodes) continue;
       decoded.push(await this.decode(result.latents, { grid: tokenGrid, signal }));
@@ -227,6 +249,7 @@ export class Engine implements Pipeline {
   }
 
   async close(): Promise<void> {
+    await this.#prompts?.dispose();
     await this.#decoding.dispose();
     await this.executor.dispose();
     await this.backend.dispose();

@@ -10,6 +10,7 @@ import type { Weights } from "../assets/weights.ts";
 import type { Decodable } from "./vae/autoencoder.ts";
 import type { Transformer } from "./module_graph.ts";
 import type { Scene, SceneRequest } from "./scene.ts";
+import type { ModelText } from "./text.ts";
 
 /** Facts of a model that its tensors do not show, as in `model.json`: a packed copy must state them. */
 export interface ModelOrigin extends Pick<Manifest, "architecture" | "licence" | "dataNotice"> {
@@ -33,6 +34,8 @@ export interface Model extends Decodable {
   readonly classNames: readonly string[];
   /** Pictures may have any token grid. */
   readonly resizes?: true;
+  /** How it takes prompts; absent where its directory has no text encoders, or conditions are labels. */
+  readonly text?: ModelText;
   /** How it is sampled unless the caller chooses otherwise. */
   readonly sampler: SamplerDefaults;
   /**

@@ -9,12 +9,21 @@ import type { ModelDirectory } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
 import type { Model, ModelChoice, ModelOrigin } from "./model.ts";
 import { type Sampled, samplerOf } from "./model_sampler.ts";
+import { findText, type TextRecipe } from "./text.ts";
 import { openAutoencoder } from "./vae/autoencoder.ts";
 
 /** The parts of a model that its configuration determines. */
 export type ModelShape = Omit<
   Model,
-  "id" | "weights" | "sampler" | "autoencoder" | "directory" | "origin" | "fingerprint" | "close"
+  | "id"
+  | "weights"
+  | "sampler"
+  | "autoencoder"
+  | "text"
+  | "directory"
+  | "origin"
+  | "fingerprint"
+  | "close"
 >;
 
 /** What a family finds in a directory. */
@@ -32,6 +41,8 @@ export interface Found {
   /** Tensors as modules take them. */
   readonly weights: Weights;
   readonly sampled: Sampled;
+  /** How its family takes prompts; absent = not at all. */
+  readonly text?: TextRecipe;
 }
 
 /**
@@ -42,11 +53,12 @@ export interface Found {
 export async function openedModel(
   directory: ModelDirectory,
   choice: ModelChoice,
-  { shape, shapeAt, config, json, stored, weights, sampled }: Found,
+  { shape, shapeAt, config, json, stored, weights, sampled, text: recipe }: Found,
 ): Promise<Model> {
   const { id, manifest } = directory;
   const { transformer: { architecture }, latent: [channels = 0] } = shape;
   const identity = { architecture, config, names: [...stored.names] };
+  const text = recipe && await findText(directory, recipe);
   let known = manifest?.fingerprint; // told once: it is made of samples of every tensor
   const decodable = await openAutoencoder(directory, channels);
   const { sampleSize, scale = 1 } = decodable.autoencoder?.vae ?? {};
@@ -57,6 +69,7 @@ export async function openedModel(
     sampler: await samplerOf(directory, choice.sampler, sampled),
     ...decodable,
     directory,
+    ...(text !== undefined && { text }),
     origin: originOf(architecture, withoutNotes(json), manifest),
     fingerprint: async () => known ??= await fingerprint(stored.weights, identity),
     close: () => directory.close(),

@@ -123,7 +123,7 @@ function renamed(stored: Weights, nameOf: (stored: string) => string | undefined
     sample: (name, indices) => stored.sample(placeOf(name), indices),
     ...(quantized && {
       quantized: {
-        precision: quantized.precision,
+        ...quantized,
         names: new Set(integers!.map(([own]) => own)), // there with quantized
         read: (name, signal) => quantized.read(placeOf(name), signal),
       },

@@ -13,23 +13,25 @@ import { featureSizes } from "../plan_facts.ts";
 import type { PreparedRun } from "../prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
 
+type CheckedBackend = Pick<Backend, "name" | "description" | "memoryLimit" | "weightLimit">;
+
 /**
  * Makes the memory check of a model whose linear layers are built by `lowering`. The needs of its graphs are
  * computed once for each picture size.
  *
  * @returns A function that throws a `BackendError` when a run does not fit, which says how much each part
- *   takes and what to change.
+ *   takes and what to change; else it returns how many bytes are left, or `undefined` where nothing says it.
  */
 export function memoryCheck(
   model: Model,
-  { name, description, memoryLimit }: Pick<Backend, "name" | "description" | "memoryLimit">,
+  { name, description, memoryLimit, weightLimit = Infinity }: CheckedBackend,
   lowering?: LinearLowering,
-): (run: Pick<PreparedRun, "request" | "choice" | "steps">) => void {
+): (run: Pick<PreparedRun, "request" | "choice" | "steps">) => number | undefined {
   let known:
     | { readonly sizes: string; readonly needs: MemoryNeeds; readonly sets: RowSets }
     | undefined;
   return ({ request, choice: { named }, steps }) => {
-    if (memoryLimit === undefined) return;
+    if (memoryLimit === undefined) return undefined;
     const { scene } = request;
     const { transformer } = scene;
     const sizes = JSON.stringify(transformer.sizes ?? {}); // of equal sizes a model's graphs are equal
@@ -49,8 +51,11 @@ export function memoryCheck(
       steps: request.steps,
       features: kept ?? 0,
     });
-    const misfit = misfitOn(memoryOn(name, known.needs, run), memoryLimit);
-    if (misfit === undefined) return;
+    const memory = memoryOn(name, known.needs, run);
+    const misfit = misfitOn(memory, memoryLimit);
+    if (misfit === undefined) {
+      return Math.min(memoryLimit - memory.peak, weightLimit - memory.weights);
+    }
     throw new BackendError(
       `Cannot run ${model.id} on ${description}, ${rows} rows at a time: ${misfit}`,
     );

@@ -70,6 +70,11 @@ export function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
 
+/** Weights of a graph. */
+export function graphBytes(graph: GraphBuilder): number {
+  return sum(tensorBytes(graph));
+}
+
 function tensorBytes(graph: GraphBuilder): readonly number[] {
   return graph.parameters.map(({ dims, type }) =>
     dims.reduce<number>((product, size) => product * Number(size), ELEMENT_BYTES[type])

@@ -109,6 +109,13 @@ export function memoryOn(name: BackendName, needs: MemoryNeeds, run: RunNeeds): 
   return { name, ...parts, peak };
 }
 
+/** How often a backend holds weights: native keeps some matrices packed as well. */
+export const WEIGHT_COPIES: Readonly<Record<BackendName, number>> = {
+  wasm: 1,
+  native: 1.42,
+  webgpu: 1,
+};
+
 type Parts = Omit<BackendMemory, "name" | "peak">;
 
 const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) => Parts>> = {
@@ -122,10 +129,10 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
     runtime: 10 * MIB + 96 * KIB * needs.graphs,
     host: run.features + run.table + needs.largestGraph,
   }),
-  // Some matrices are also kept packed. Memory that graphs free is reused, except about 60 MiB of fragments.
+  // Memory that graphs free is reused, except about 60 MiB of fragments.
   native: (needs, run) => ({
     place: "the process",
-    weights: 1.42 * needs.weights,
+    weights: WEIGHT_COPIES.native * needs.weights,
     activations: 2 * run.largestSet + Math.min(60 * MIB, 4 * run.largestSet),
     conditioning: run.conditioning,
     features: run.features + run.table,

@@ -9,6 +9,7 @@ import type { SamplerDefaults } from "../../sampler/config.ts";
 import { CLASS_NAME, type FluxConfig, inferFluxConfig, parseFluxConfig } from "./config.ts";
 import { underDiffusersNames } from "./original.ts";
 import { CONDITIONS, DEFAULT_GRID, fluxScene, type Grid } from "./scene.ts";
+import { fluxText } from "./text.ts";
 import { projectionShares } from "./single.ts";
 import { checkFluxTensors, isInShares } from "./tensors.ts";
 import type { Family, Model, ModelChoice } from "../model.ts";
@@ -40,6 +41,7 @@ async function openFlux(directory: ModelDirectory, choice: ModelChoice): Promise
     json,
     stored: { weights, names },
     weights: withShares(weights, config),
+    text: fluxText(config),
     sampled: { predicts: "velocity", original: publishedSampler(config) },
   });
 }
