@@ -3,24 +3,23 @@
 import type { BackendName } from "../../src/backend/backend.ts";
 import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { computeConditioning } from "../../src/engine/conditioning.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
-import { constantsOf, runSteps, stepInputs } from "../../src/engine/run.ts";
+import { runSteps } from "../../src/engine/run.ts";
 import { openBackend } from "../../src/backend/select.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { rowsOf } from "../plan/example_plans.ts";
+import { forwardPass } from "./forward_pass.ts";
 import { interfere } from "./small_model.ts";
-import { fullStep, fullSteps } from "../../src/engine/segment/step_segments.ts";
+import { fullSteps } from "../../src/engine/segment/step_segments.ts";
 import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { importCacheBook } from "../../src/plan/cache_book/import.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { bindPlan, makePlan, type PlanTarget } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { disposeAll } from "../../src/engine/device_values.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
@@ -192,34 +191,15 @@ Deno.test("a FLUX model has one fingerprint under both kinds of names", async ()
 
 /** One plain forward pass of two pictures, each at a time of its own. */
 async function forward(pipeline: Engine, file: Safetensors): Promise<Tensor> {
-  const { model, executor } = pipeline;
   const times = [...(await file.readFloat32("forward.timestep")).data];
-  const request = resolveRequest(model, {
+  const given = {
     text: await file.readFloat32("text"),
     pooled: await file.readFloat32("pooled"),
     imageIds: await file.readFloat32("image_ids"),
     noise: sliceRows(await file.readFloat32("noise"), 0, 2),
-    labels: [0, 1],
     guidance: GUIDANCE,
-  });
-  const step = fullStep(model.transformer.modules.length);
-  const run = { model, executor, request, steps: [step!], features: new FeatureCache() };
-  const batch = request.labels.flatMap((label, i) =>
-    request.scene.batch([label], { time: times[i]!, guidance: GUIDANCE })
-  );
-  const { transformer: { conditioning }, weights } = model;
-  const table = await computeConditioning(batch, {
-    backend: executor.backend,
-    conditioning,
-    weights,
-  });
-  const constants = await constantsOf(run);
-  try {
-    const inputs = stepInputs(run, { table, latent: request.noise!, time: times[0]! });
-    return await executor.runStep(step, { ...inputs, batch, constants });
-  } finally {
-    disposeAll(constants);
-  }
+  };
+  return await forwardPass(pipeline, given, times);
 }
 
 async function sampleOptions(file: Safetensors, rows: number): Promise<GenerateOptions> {

@@ -58,8 +58,10 @@ export async function packModel(task: PackTask): Promise<Packed> {
   if (model.autoencoderError !== undefined) throw model.autoencoderError;
   for (const name of OTHER_PARTS) files.push(...await packOther(name, task));
   const hashes: Record<string, string> = Object.assign({}, ...files.map((file) => file.hashes));
-  const written = await writeText("model.json", await manifestOf(task, hashes), task) +
-    await copyTokenizers(task);
+  const manifest = new TextEncoder().encode(await manifestOf(task, hashes));
+  await task.write("model.json", manifest);
+  let written = manifest.length;
+  for (const name of TOKENIZERS) written += await copyFiles(name, TOKENIZER_FILES, task);
   return {
     bytes: files.reduce((sum, { bytes }) => sum + bytes, written),
     layers: files.flatMap((file) => file.layers),
@@ -82,8 +84,7 @@ async function packOther(name: string, task: PackTask): Promise<readonly PackedF
   if (part === undefined) return [];
   const isEncoder = name !== "vae";
   const file = isEncoder ? "model.safetensors" : "diffusion_pytorch_model.safetensors";
-  const json = JSON.stringify(part.config, null, 2) + "\n";
-  const bytes = await writeText(`${name}/${CONFIG}`, json, task);
+  const bytes = await copyFiles(name, [CONFIG], task);
   const packed = await packPart(`${name}/`, file, {
     task,
     weights: part.weights,
@@ -119,26 +120,21 @@ async function packPart(
   };
 }
 
-/** Copies the files of tokenizers. Returns their bytes. */
-async function copyTokenizers(task: PackTask): Promise<number> {
+/** Copies those of a part's files that are there, to the byte: other libraries read them too. Returns their bytes. */
+async function copyFiles(
+  part: string,
+  files: readonly string[],
+  { model, write }: PackTask,
+): Promise<number> {
+  const folder = model.directory?.openFolder(part);
   let bytes = 0;
-  for (const name of TOKENIZERS) {
-    const folder = task.model.directory?.openFolder(name);
-    if (folder === undefined) continue;
-    for (const file of TOKENIZER_FILES) {
-      const length = await folder.size(file);
-      if (length === undefined) continue;
-      await task.write(`${name}/${file}`, await folder.read(file, { offset: 0, length }));
-      bytes += length;
-    }
+  for (const file of files) {
+    const length = await folder?.size(file);
+    if (folder === undefined || length === undefined) continue;
+    await write(`${part}/${file}`, await folder.read(file, { offset: 0, length }));
+    bytes += length;
   }
   return bytes;
-}
-
-async function writeText(path: string, text: string, { write }: PackTask): Promise<number> {
-  const bytes = new TextEncoder().encode(text);
-  await write(path, bytes);
-  return bytes.length;
 }
 
 async function manifestOf(
