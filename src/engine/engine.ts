@@ -132,6 +132,11 @@ export class Engine implements Pipeline {
     return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
   }
 
+  /** Whether there is something to encode prompts with. */
+  get takesPrompts(): boolean {
+    return this.#options.promptEncoder !== undefined;
+  }
+
   /** Graphs that run in a step without a plan. */
   get runsPerStep(): number {
     return this.executor.runsPerStep;

@@ -2,25 +2,27 @@
  * What is said of prompts that are not done as they ask: never silently.
  */
 
-import type { PromptText, PromptTokens } from "./prompt_texts.ts";
+import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import type { GenerateOptions } from "./request.ts";
 
 /** Letters of a text that a notice repeats. */
 const SHOWN = 40;
 
-/** A sentence for each text of which an encoder reads only the beginning. */
+/** A sentence for each text of which an encoder reads only the beginning; `tokens` has its counts for each prompt. */
 export function lengthNotices(
-  texts: readonly PromptText[],
+  prompts: readonly PicturePrompt[],
   tokens: readonly (readonly PromptTokens[])[] = [],
 ): readonly string[] {
-  return texts.flatMap(({ prompt }, i) =>
+  const all = prompts.flatMap(({ prompt, negativePrompt = "" }, i) =>
     (tokens[i] ?? []).filter(({ tokens, limit }) => tokens > limit).map((counted) => {
-      const { encoder, tokens, limit } = counted;
-      const begin = prompt.length > SHOWN ? `${prompt.slice(0, SHOWN)}…` : prompt;
+      const { encoder, tokens, limit, negative = false } = counted;
+      const text = negative ? negativePrompt : prompt;
+      const begin = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
       return `${encoder} reads ${limit} of the ${tokens} tokens of ${JSON.stringify(begin)}; ` +
         "the rest is left out.";
     })
   );
+  return [...new Set(all)]; // prompts may share a negative one
 }
 
 /**

@@ -28,6 +28,8 @@ export interface PromptTokens {
   readonly tokens: number;
   /** The most that the encoder reads; it leaves the rest out. */
   readonly limit: number;
+  /** Of the negative prompt; absent = of the prompt. */
+  readonly negative?: true;
 }
 
 /** What a request says of prompts, and what does not go with them. */

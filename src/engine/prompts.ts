@@ -72,16 +72,20 @@ export async function encodePrompts(
   const texts = distinct<PromptText>([...positives, ...negatives]);
   const { conditions, tokens } = await encoder.encode(texts.items, { signal: options.signal });
   const rows = texts.places.slice(0, prompts.length);
-  const counted = tokens && rows.map((row) => tokens[row] ?? []);
+  const nulls = texts.places.slice(prompts.length);
+  const counted = tokens && rows.map((row, i) => [
+    ...tokens[row] ?? [],
+    ...(tokens[nulls[i] ?? NaN] ?? []).map((count) => ({ ...count, negative: true as const })),
+  ]);
   return {
     options: {
       ...withConditions(options, rowsOf(conditions, rows)),
       ...(options.prompts === undefined ? { label: 0 } : { labels: places }),
-      ...negativeOf(conditions, texts.places.slice(prompts.length)),
+      ...negativeOf(conditions, nulls),
     },
     prompts,
     ...(counted && { tokens: counted }),
-    notices: [...lengthNotices(texts.items, tokens), ...idle],
+    notices: [...lengthNotices(prompts, counted), ...idle],
   };
 }
 

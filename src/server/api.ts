@@ -35,6 +35,14 @@ export type GenerationBody = Omit<z.output<BodySchemas["job"]>, "previews"> & Pa
 /** Largest first seed: every picture's own is a safe integer. */
 const MAX_SEED = Number.MAX_SAFE_INTEGER - 1000;
 
+/** Most UTF-16 units of a prompt: as many as OpenAI's own takes. */
+const MAX_PROMPT = 32_000;
+const PROMPT = z.string().max(MAX_PROMPT)
+  .refine(
+    (text) => text.isWellFormed(),
+    "must be of whole characters, no halves of surrogate pairs",
+  );
+
 /** Makes the schemas of a server that answers in some formats. */
 // deno-lint-ignore explicit-function-return-type -- the schemas are the types of the bodies
 export function bodySchemas(
@@ -43,7 +51,10 @@ export function bodySchemas(
 ) {
   const shared = {
     model: optional(z.string().min(1).max(200)), // the first one unless given
-    prompt: optional(z.string().min(1).max(4000)), // words that name a class
+    prompt: optional(PROMPT), // for a model of classes: words that name one
+    prompt_2: optional(PROMPT), // for the second text encoder
+    negative_prompt: optional(PROMPT),
+    true_guidance_scale: optional(z.number().min(0).max(100)), // away from the negative prompt
     label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])), // instead of a prompt
     n: orDefault(z.int().min(1).max(n), 1),
     size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),

@@ -162,7 +162,7 @@ export class BatchQueue implements JobPlace {
   async #run(slot: Slot, jobs: readonly Job[]): Promise<void> {
     const stop = new AbortController();
     const firstRows = rowsOf(jobs);
-    const { spec } = jobs[0]!; // a batch has a job
+    const { steps, sampler, plan, trueGuidance } = jobs[0]!.spec; // a batch has a job
     const pictures = jobs.flatMap((job) => job.spec.pictures);
     for (const job of jobs) {
       job.start(pictures.length);
@@ -171,8 +171,7 @@ export class BatchQueue implements JobPlace {
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();
       };
     }
-    const { steps, sampler, plan } = spec;
-    const batch: Batch = { pictures, steps, sampler, plan: plan?.plan };
+    const batch: Batch = { pictures, steps, sampler, plan: plan?.plan, trueGuidance };
     let finishing: Promise<unknown> = Promise.resolve();
     try {
       const rendered = await slot.renderer.render(batch, {

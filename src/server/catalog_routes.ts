@@ -70,6 +70,8 @@ function modelView(server: ServerState, model: ServedModel): Readonly<Record<str
     architecture: facts.architecture,
     latent: facts.latent,
     picture: facts.picture ?? null,
+    takes_prompts: facts.takesPrompts,
+    prompts: facts.prompts ?? null,
     classes: Array.from({ length: facts.classes }, (_, label) => ({
       label,
       name: facts.classNames[label] ?? `${label}`,
@@ -116,6 +118,7 @@ async function capabilities(
     object: "capabilities",
     version,
     models: models.map(({ facts }) => facts.id),
+    prompt_models: models.filter(({ facts }) => facts.takesPrompts).map(({ facts }) => facts.id),
     plans: plans.map(({ name }) => name),
     samplers: samplersOf(models),
     backends: [...new Set(models.map(({ facts }) => facts.backend.description))],

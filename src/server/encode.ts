@@ -12,6 +12,7 @@ import { recordOf, recordText } from "../engine/picture_record.ts";
 import type { OutputFormat } from "./api.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { RequestError } from "./request_error.ts";
+import { isTrulyGuided } from "./subject.ts";
 
 export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
   png: "image/png",
@@ -22,10 +23,15 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
 /** Encodes each of a job's pictures `(n, 1 or 3, H, W)`; a PNG says how it was made. */
 export async function encodeResult(spec: JobSpec, pictures: Tensor): Promise<EncodedPicture[]> {
   return await encode(spec, pictures, (i) => {
-    const { label, seed, guidance } = spec.pictures[i]!; // one for each row
-    return recordText(
-      recordOf({ ...spec, guidance }, { labels: [label], seed }, spec.model.facts.record),
-    );
+    const { label = 0, prompt, seed, guidance } = spec.pictures[i]!; // one for each row
+    const { trueGuidance, ...rest } = spec;
+    const run = {
+      ...rest,
+      guidance,
+      ...(prompt !== undefined && { prompts: [prompt] }),
+      ...(isTrulyGuided(prompt, trueGuidance) && { trueGuidance }),
+    };
+    return recordText(recordOf(run, { labels: [label], seed }, spec.model.facts.record));
   });
 }
 

@@ -12,7 +12,7 @@ import type { ServerState } from "./server_state.ts";
 import { type JobSpec, pictureSize, resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import type { Job } from "./job.ts";
-import { noticesOf } from "./job_view.ts";
+import { noticesOf, promptView, tokensView } from "./job_view.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
@@ -92,15 +92,22 @@ function answerOf(
     data,
     ...parametersOf(job.spec),
     seconds,
+    ...tokensOf(job),
     notices: noticesOf(job),
   };
 }
 
+/** What each text encoder read of a prompt, where something counts. */
+function tokensOf(job: Job): Readonly<Record<string, unknown>> {
+  const tokens = tokensView(job);
+  return tokens === null ? {} : { tokens };
+}
+
 /** What a picture was made with, given or by default. */
-function parametersOf(
-  { model, pictures, sampler, steps, plan, format }: JobSpec,
-): Readonly<Record<string, unknown>> {
+function parametersOf(spec: JobSpec): Readonly<Record<string, unknown>> {
+  const { model, pictures, sampler, steps, plan, format } = spec;
   return {
+    ...promptView(spec),
     model: model.facts.id,
     size: pictureSize(model),
     output_format: format,
@@ -137,7 +144,8 @@ async function* streamed(
       const type = "image_generation.completed";
       const { seed } = job.spec.pictures[image_index]!; // one for each image
       const image = { b64_json: toBase64(bytes), image_index, ...shared, seed };
-      yield { event: type, data: { type, ...image, notices: noticesOf(job) } };
+      const told = { ...tokensOf(job), notices: noticesOf(job) };
+      yield { event: type, data: { type, ...image, ...told } };
     }
   } finally {
     job.cancel();

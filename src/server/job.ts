@@ -124,14 +124,19 @@ export class Job {
   }
 
   /** Encodes its pictures and completes it. */
-  async complete({ latents, pictures: all, ...rest }: Rendered, first: number): Promise<void> {
+  async complete(
+    { latents, pictures: all, tokens, ...rest }: Rendered,
+    first: number,
+  ): Promise<void> {
     if (!this.isOpen) return;
-    const own = (batch: Tensor): Tensor => sliceRows(batch, first, this.spec.pictures.length);
+    const { length } = this.spec.pictures;
+    const own = (batch: Tensor): Tensor => sliceRows(batch, first, length);
     try {
       await this.#previews;
       const images = await encodeResult(this.spec, own(all!)); // models without pictures are refused before
       if (this.isOpen) {
-        this.#result = { ...rest, latents: own(latents), images };
+        const counts = tokens?.slice(first, first + length);
+        this.#result = { ...rest, latents: own(latents), images, tokens: counts };
         this.#end("completed");
       }
     } catch (error) {

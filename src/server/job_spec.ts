@@ -17,14 +17,15 @@ import {
   type ServedModel,
   type ServedPlan,
 } from "./catalog.ts";
-import { findLabel, wantedLabel } from "../engine/class_names.ts";
-import { matchClass, wantedPrompt } from "./class_match.ts";
-import { RequestError } from "./request_error.ts";
+import { refuse, RequestError } from "./request_error.ts";
+import { isTrulyGuided, subjectOf } from "./subject.ts";
 
 export interface JobSpec {
   readonly model: ServedModel;
-  /** Its pictures: one label and guidance scale, consecutive seeds. */
+  /** Its pictures: one prompt or label, one guidance scale, consecutive seeds. */
   readonly pictures: readonly PictureRequest[];
+  /** How far to lead away from a negative prompt, as it was asked for. */
+  readonly trueGuidance?: number;
   readonly steps: number;
   /** Another solver than the model's, and how its times are spread. */
   readonly sampler?: string | undefined;
@@ -65,25 +66,28 @@ export function resolveSpec(
 ): JobSpec {
   const model = findServedModel(catalog, body.model);
   expectPixels(model);
-  expectClasses(model);
+  expectSubjects(model);
   const plan = planOf(catalog, model, { body, word: body.plan ?? defaults.plan });
   const steps = body.steps ?? plan?.steps.length ?? stepsOf(model, body.sampler);
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
   expectSampler(model, body.sampler, steps);
-  const label = labelOf(body, model);
+  const { trueGuidance, ...asked } = subjectOf(body, model);
   const guidance = guidanceOf(body, model);
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
   const seed = body.seed === undefined || body.seed < 0 ? random : body.seed;
   const program = plan?.steps ?? fullSteps(steps, model.facts.modules.length);
-  const rows = body.n * (guidance === 1 ? 1 : 2);
+  const hasHalves = model.facts.takesPrompts
+    ? isTrulyGuided(asked.prompt, trueGuidance)
+    : guidance !== 1;
   return {
     model,
-    pictures: Array.from({ length: body.n }, (_, i) => ({ label, seed: seed + i, guidance })),
+    pictures: Array.from({ length: body.n }, (_, i) => ({ ...asked, seed: seed + i, guidance })),
+    ...(trueGuidance !== undefined && { trueGuidance }),
     steps,
     sampler: body.sampler,
     plan,
     program,
-    costs: program.map((step) => stepMacs(step, model.facts.cost) * rows),
+    costs: program.map((step) => stepMacs(step, model.facts.cost) * body.n * (hasHalves ? 2 : 1)),
     format: body.output_format,
     compression: body.output_compression,
     previewSteps: previewSteps(previews, steps),
@@ -93,9 +97,17 @@ export function resolveSpec(
 
 /** Whether two jobs can run in one batch. */
 export function isAlike(a: JobSpec, b: JobSpec): boolean {
-  const guided = ({ pictures: [first] }: JobSpec): boolean => first!.guidance !== 1; // at least one
-  const keys = ["model", "plan", "steps", "sampler"] as const;
-  return keys.every((key) => a[key] === b[key]) && guided(a) === guided(b);
+  const keys = ["model", "plan", "steps", "sampler", "trueGuidance"] as const;
+  return keys.every((key) => a[key] === b[key]) && isGuided(a) === isGuided(b) &&
+    isNegative(a) === isNegative(b);
+}
+
+function isGuided({ pictures: [first] }: JobSpec): boolean {
+  return first!.guidance !== 1; // at least one
+}
+
+function isNegative({ pictures: [first] }: JobSpec): boolean {
+  return first!.prompt?.negativePrompt !== undefined; // as above
 }
 
 /** The plan of a request; none is made for a solver that the request chooses. */
@@ -154,14 +166,6 @@ export function previewSteps(count: number | "all", steps: number): ReadonlySet<
   }));
 }
 
-function labelOf({ prompt, label }: GenerationBody, { facts }: ServedModel): number {
-  if (label === undefined && prompt === undefined) refuse("prompt", "given", "nothing");
-  if (label !== undefined) {
-    return findLabel(label, facts) ?? refuse("label", wantedLabel(label, facts), label);
-  }
-  return matchClass(prompt!, facts) ?? refuse("prompt", wantedPrompt(prompt!, facts), prompt); // one of both is given
-}
-
 function guidanceOf(
   { guidance_scale: wanted }: GenerationBody,
   { facts: { guidable, sampler } }: ServedModel,
@@ -180,11 +184,11 @@ function expectPixels({ facts: { id, latent: [channels], picture } }: ServedMode
   );
 }
 
-/** A text-conditioned model generates from the conditions that the server was started with. */
-function expectClasses({ facts: { id, classes } }: ServedModel): void {
-  if (classes > 0) return;
+/** A text-conditioned model without encoders generates from the conditions that the server was started with. */
+function expectSubjects({ facts: { id, classes, takesPrompts } }: ServedModel): void {
+  if (classes > 0 || takesPrompts) return;
   throw new RequestError(
-    `Cannot generate: ${id} needs conditions (serve --conditions FILE), and has none`,
+    `Cannot generate: ${id} has no text encoders, so it needs conditions (serve --conditions FILE)`,
     { code: "unsupported_model", param: "model" },
   );
 }
@@ -204,11 +208,4 @@ function noticesOf(body: GenerationBody, model: ServedModel): readonly string[] 
 export function pictureSize({ facts: { latent, picture = latent } }: ServedModel): string {
   const [, height, width] = picture;
   return `${width}x${height}`;
-}
-
-function refuse(param: string, wanted: string, given: unknown): never {
-  throw new RequestError(
-    `Cannot generate: ${param} must be ${wanted}: current value is ${given}`,
-    { code: "invalid_value", param },
-  );
 }

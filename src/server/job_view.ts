@@ -3,7 +3,8 @@
  */
 
 import { planView } from "./catalog.ts";
-import { pictureSize } from "./job_spec.ts";
+import { lengthNotices } from "../engine/prompt_notices.ts";
+import { type JobSpec, pictureSize } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import { refusalOf } from "./request_error.ts";
 
@@ -32,6 +33,7 @@ export function jobView(job: Job, base: string): Readonly<Record<string, unknown
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
     images: result === undefined ? [] : imageViews(job, base),
+    tokens: tokensView(job),
     notices: noticesOf(job),
     error: job.error === undefined ? null : refusalOf(job.error).body.error,
   };
@@ -39,15 +41,43 @@ export function jobView(job: Job, base: string): Readonly<Record<string, unknown
 
 /** What a client should know of how its job differs from its request and from the plan's calibration. */
 export function noticesOf({ spec, result }: Job): readonly string[] {
-  return [...spec.notices, ...result?.notices ?? []];
+  const prompts = spec.pictures.flatMap(({ prompt }) => prompt ?? []);
+  const lengths = lengthNotices(prompts, result?.tokens);
+  return [...spec.notices, ...lengths, ...result?.notices ?? []];
+}
+
+/** The words that pictures are drawn from, by the names of the request's fields. */
+export function promptView(
+  { pictures: [first], trueGuidance }: JobSpec,
+): Readonly<Record<string, unknown>> {
+  const { prompt } = first!; // there is one at least
+  if (prompt === undefined) return {};
+  const { prompt2, negativePrompt } = prompt;
+  return {
+    prompt: prompt.prompt,
+    ...(prompt2 !== undefined && { prompt_2: prompt2 }),
+    ...(negativePrompt !== undefined && { negative_prompt: negativePrompt }),
+    ...(trueGuidance !== undefined && { true_guidance_scale: trueGuidance }),
+  };
+}
+
+/** How much of the prompt each text encoder read; null where nothing counts. */
+export function tokensView({ result }: Job): readonly Readonly<Record<string, unknown>>[] | null {
+  const [counts] = result?.tokens ?? []; // all pictures have one prompt
+  return counts?.map((count) => ({
+    ...count,
+    omitted: Math.max(0, count.tokens - count.limit),
+  })) ?? null;
 }
 
 function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
   const { model: { facts }, pictures, sampler, steps, format } = spec;
+  const labels = pictures.flatMap(({ label }) => label ?? []);
   return {
     model: facts.id,
-    labels: pictures.map(({ label }) => label),
-    label_names: pictures.map(({ label }) => facts.classNames[label] ?? `${label}`),
+    ...promptView(spec),
+    labels,
+    label_names: labels.map((label) => facts.classNames[label] ?? `${label}`),
     seeds: pictures.map(({ seed }) => seed),
     sampler: sampler ?? facts.sampler.name,
     steps,
@@ -63,7 +93,7 @@ function imageViews({ id, spec: { pictures, model } }: Job, base: string): reado
   return pictures.map(({ label, seed }, i) => ({
     url: `${base}/v1/jobs/${id}/image?index=${i}`,
     seed,
-    label,
+    label: label ?? null,
     width,
     height,
   }));

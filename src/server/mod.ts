@@ -36,6 +36,7 @@ export type { BodyBounds } from "./read_body.ts";
 export type { RateLimit } from "./access.ts";
 export type { AccessEntry } from "./server_metrics.ts";
 export type { Port, WorkerOptions } from "../worker/messages.ts";
+export type { PromptExamples } from "../assets/manifest.ts";
 export type { RecordFacts } from "../engine/picture_record.ts";
 export type { PipelineOptions } from "../engine/pipeline.ts";
 export type { ModelCost, ModuleCost } from "../plan/cost.ts";

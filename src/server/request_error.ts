@@ -31,6 +31,14 @@ export class RequestError extends Error {
   }
 }
 
+/** Refuses a field of a request for pictures. @throws {RequestError} 400, naming it. */
+export function refuse(param: string, wanted: string, given: unknown): never {
+  throw new RequestError(
+    `Cannot generate: ${param} must be ${wanted}: current value is ${given}`,
+    { code: "invalid_value", param },
+  );
+}
+
 /** An error, ready to be sent. */
 export interface Refusal {
   readonly status: number;

@@ -6,7 +6,8 @@ import { pictureShape } from "../engine/decode/decoding.ts";
 import type { PipelineOptions } from "../engine/pipeline.ts";
 import type { Generated } from "../engine/generated.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
-import { sceneOf } from "../engine/request.ts";
+import { lengthNotices } from "../engine/prompt_notices.ts";
+import { type GenerateOptions, sceneOf } from "../engine/request.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { Scene } from "../model/scene.ts";
 import { zeros } from "../tensor/tensor.ts";
@@ -60,7 +61,7 @@ class LocalRenderer implements Renderer {
     const { signal } = options;
     const run = this.pipeline.steps({
       ...conditions,
-      labels: batch.pictures.map(({ label }) => label),
+      ...subjectOf(batch),
       guidance: batch.pictures.map(({ guidance }) => guidance),
       seeds: batch.pictures.map(({ seed }) => seed),
       steps: batch.steps,
@@ -92,7 +93,7 @@ class LocalRenderer implements Renderer {
   }
 
   async #finish(
-    { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, notices }: Generated,
+    { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, ...said }: Generated,
     signal: AbortSignal | undefined,
   ): Promise<Rendered> {
     const started = performance.now();
@@ -105,9 +106,42 @@ class LocalRenderer implements Renderer {
       conditioningSeconds,
       decodingSeconds: (performance.now() - started) / 1000,
       peakFeatureBytes,
-      notices,
+      ...promptFacts(said),
     };
   }
+}
+
+/** What pictures are of: prompts, or classes. */
+function subjectOf(
+  { pictures, trueGuidance }: Batch,
+): Pick<
+  GenerateOptions,
+  "labels" | "prompts" | "prompt2" | "negativePrompt" | "trueGuidance"
+> {
+  const prompts = pictures.flatMap(({ prompt }) => prompt ?? []);
+  if (prompts.length === 0) return { labels: pictures.map(({ label = 0 }) => label) };
+  const negatives = prompts.flatMap(({ negativePrompt }) => negativePrompt ?? []);
+  const hasSecond = prompts.some(({ prompt2 }) => prompt2 !== undefined);
+  return {
+    prompts: prompts.map(({ prompt }) => prompt),
+    ...(hasSecond && { prompt2: prompts.map(({ prompt, prompt2 }) => prompt2 ?? prompt) }),
+    ...(negatives.length > 0 && { negativePrompt: negatives }),
+    trueGuidance,
+  };
+}
+
+/** How long the prompt of each picture is, and what is not said of prompts. */
+function promptFacts(
+  { prompts, tokens, labels, notices }: Pick<
+    Generated,
+    "prompts" | "tokens" | "labels" | "notices"
+  >,
+): Pick<Rendered, "notices" | "tokens"> {
+  const ofPrompts = new Set(lengthNotices(prompts, tokens));
+  return {
+    notices: notices.filter((notice) => !ofPrompts.has(notice)),
+    ...(tokens !== undefined && { tokens: labels.map((label) => tokens[label] ?? []) }),
+  };
 }
 
 async function factsOf(
@@ -117,6 +151,7 @@ async function factsOf(
   const { model, backend, choice } = engine;
   const record = await engine.recordFacts();
   const { id, classes, classNames, sampler } = model;
+  const examples = model.directory?.manifest?.prompts;
   const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
   const [channels = 0, rows = 0, columns = 0] = latent;
   const picture = pictureShape(model, [rows, columns]);
@@ -127,6 +162,8 @@ async function factsOf(
     cost: modelCost(scene.transformer),
     latent: [channels, rows, columns],
     ...(picture !== undefined && { picture }),
+    takesPrompts: engine.takesPrompts && !scene.conditions,
+    ...(examples !== undefined && { prompts: examples }),
     classes: scene.conditions ?? classes,
     classNames: scene.conditions === undefined ? classNames : names,
     guidable: scene.guidedBy !== undefined,

@@ -3,17 +3,21 @@
  */
 
 import type { SamplerDefaults } from "../sampler/config.ts";
+import type { PromptExamples } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { RecordFacts } from "../engine/picture_record.ts";
+import type { PicturePrompt, PromptTokens } from "../engine/prompt_texts.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** One picture to generate. */
+/** One picture to generate; in one batch all have a prompt, or none has. */
 export interface PictureRequest {
-  /** Class index. */
-  readonly label: number;
+  /** Class index, or row of the conditions that the model was opened with; 0 unless given, unused with a prompt. */
+  readonly label?: number;
+  /** What it shows, in words; in one batch all have a negative prompt, or none has. */
+  readonly prompt?: PicturePrompt;
   /** Its noise comes from this seed alone, whatever its neighbours in the batch. */
   readonly seed: number;
   /** Guidance scale; in one batch all are 1, or none is. */
@@ -30,6 +34,8 @@ export interface Batch {
   readonly sampler?: string | undefined;
   /** What to reuse at which step; without it everything runs. */
   readonly plan?: Plan | undefined;
+  /** How far to lead away from the negative prompts; off unless given. */
+  readonly trueGuidance?: number | undefined;
 }
 
 /** How a batch is watched and stopped. */
@@ -72,8 +78,13 @@ export interface Rendered {
   readonly decodingSeconds: number;
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
-  /** Circumstances in which the run differs from its plan's calibration, in sentences. */
+  /**
+   * Circumstances in which the run differs from its plan's calibration, in sentences. What is to be said of a
+   * prompt is not among them, for pictures of a batch may be of several people: `tokens` tell it.
+   */
   readonly notices: readonly string[];
+  /** How long each picture's prompt is to each text encoder; absent where nothing counts. */
+  readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
 }
 
 /** Facts of a renderer's model. */
@@ -90,6 +101,10 @@ export interface RendererFacts {
   readonly latent: readonly [number, number, number];
   /** A picture's shape `[1 or 3, H, W]`; absent where nothing decodes latents. */
   readonly picture?: readonly [number, number, number];
+  /** Whether it draws any prompt; then there are no classes. */
+  readonly takesPrompts: boolean;
+  /** Prompts that its authors recommend; absent where they name none. */
+  readonly prompts?: PromptExamples;
   /** Number of classes; for a text-conditioned model, of the conditions that it was opened with. */
   readonly classes: number;
   /** Name of each class; empty when unknown. */

@@ -1,39 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openEngine } from "../../src/engine/engine.ts";
-import {
-  type EncodedPrompts,
-  encodePrompts,
-  type PromptEncoder,
-} from "../../src/engine/prompts.ts";
-import type { PromptText } from "../../src/engine/prompt_texts.ts";
+import { encodePrompts } from "../../src/engine/prompts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
-import { joinRows } from "../../src/tensor/rows.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
 import { assertClose } from "../conformance/compare.ts";
+import { LetterEncoder } from "./letter_encoder.ts";
 
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
 const SMALL = { grid: [2, 3], steps: 2, seed: 5, plan: "none", output: "latents" } as const;
-
-/** Noise whose seed is the prompt's length, and a token for each letter; notes what it was asked for. */
-class LetterEncoder implements PromptEncoder {
-  readonly asked: (readonly PromptText[])[] = [];
-
-  encode(prompts: readonly PromptText[]): Promise<EncodedPrompts> {
-    this.asked.push(prompts);
-    const features = (length: number, dims: readonly number[]): Tensor =>
-      normalNoise([1, ...dims], length);
-    return Promise.resolve({
-      conditions: {
-        text: joinRows(
-          prompts.map(({ prompt, prompt2 = prompt }) => features(prompt2.length, [2, 24])),
-        ),
-        pooled: joinRows(prompts.map(({ prompt }) => features(prompt.length, [20]))),
-      },
-      tokens: prompts.map(({ prompt }) => [{ encoder: "T5", tokens: prompt.length, limit: 9 }]),
-    });
-  }
-}
 
 type Facts = Parameters<typeof encodePrompts>[0];
 const FLUX: Facts = { id: "flux-a", classes: 0, classNames: [] };

@@ -1,4 +1,5 @@
 /** A renderer that draws at once, or step by step when a test says so, and remembers what it was asked. */
+import type { PicturePrompt, PromptTokens } from "../../src/engine/prompt_texts.ts";
 import { BackendError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
@@ -19,6 +20,7 @@ export const TOY_FACTS: RendererFacts = {
   modules: ["a", "b", "c"],
   cost: { embed: 0, head: 1, modules: [0, 1, 2].map(() => ({ branch: 3, merge: 0 })) },
   latent: [1, 4, 6],
+  takesPrompts: false,
   classes: 4,
   classNames: ["T-shirt/top", "Shirt", "Ankle boot", "Sneaker"],
   guidable: true,
@@ -80,9 +82,14 @@ export class ToyRenderer implements Renderer {
   }
 
   async #draw(batch: Batch, { onStep, previews, signal }: RenderOptions): Promise<Rendered> {
-    const latents = joinRows(batch.pictures.map(({ seed, label, guidance }) => {
+    const latents = joinRows(batch.pictures.map(({ seed, label, prompt, guidance }) => {
       const { dims, data } = normalNoise([1, ...this.facts.latent], seed);
-      return { dims, data: data.map((value) => value / 4 + label / 10 + guidance / 100) };
+      return {
+        dims,
+        data: data.map((value) =>
+          value / 4 + (label ?? prompt?.prompt.length ?? 0) / 10 + guidance / 100
+        ),
+      };
     }));
     for (let index = 0; index < batch.steps; index++) {
       await this.#turn(signal);
@@ -99,8 +106,10 @@ export class ToyRenderer implements Renderer {
       } as const;
       onStep?.({ ...step, ...(previews === true && { preview: latents }) });
     }
+    const words = batch.pictures.flatMap(({ prompt }) => prompt ?? []);
     return {
       latents,
+      ...(words.length > 0 && { tokens: words.map(countWords) }),
       pictures: latents,
       loopSeconds: 0.01 * batch.steps,
       conditioningSeconds: 0,
@@ -123,6 +132,21 @@ export class ToyRenderer implements Renderer {
   }
 
   async close(): Promise<void> {}
+}
+
+/** A toy that draws any prompt; of each text it reads five words. */
+export function talkative(facts: Partial<RendererFacts> = {}): ToyRenderer {
+  return new ToyRenderer({ takesPrompts: true, classes: 0, classNames: [], ...facts });
+}
+
+function countWords({ prompt, negativePrompt }: PicturePrompt): readonly PromptTokens[] {
+  const count = (text: string): PromptTokens => ({
+    encoder: "Toy",
+    tokens: text.split(" ").length,
+    limit: 5,
+  });
+  const negative = negativePrompt === undefined ? [] : [count(negativePrompt)];
+  return [count(prompt), ...negative.map((it) => ({ ...it, negative: true as const }))];
 }
 
 /** A failure as a broken device has it. */

@@ -7,6 +7,7 @@ import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { openRemoteRenderer, type WorkerPort } from "../../src/worker/remote_renderer.ts";
 import type { Batch, Renderer, RenderStep } from "../../src/worker/renderer.ts";
 import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
+import { LetterEncoder } from "../engine/letter_encoder.ts";
 import { requires } from "../_shim/requires.ts";
 
 const MODEL = new URL("../golden/dit-a/", import.meta.url).href;
@@ -17,12 +18,30 @@ const BATCH: Batch = {
 const ModuleWorker = Worker; // before onnxruntime-web replaces the global
 const OPENERS = { local: openLocalRenderer, remote: openRemoteRenderer } as const;
 
+Deno.test("a renderer draws each prompt of a batch as it is drawn alone, and says how much of it was read", async () => {
+  const promptEncoder = new LetterEncoder();
+  const options = { model: await fluxPipelineFiles(), backend: "wasm", promptEncoder } as const;
+  const renderer = await openLocalRenderer(options);
+  const { takesPrompts, classes } = renderer.facts;
+  assertEquals([takesPrompts, classes], [true, 0]);
+  const pictures = [
+    { prompt: { prompt: "a tower", prompt2: "a tower of ivory" }, seed: 5, guidance: 3.5 },
+    { prompt: { prompt: "two boats in the fog" }, seed: 9, guidance: 2 },
+  ];
+  const both = await renderer.render({ pictures, steps: 1 });
+  assertEquals(both.tokens?.map(([counted]) => counted?.tokens), [7, 20]);
+  assertEquals(both.notices, []); // what is too long is told to whom it belongs
+  const alone = await renderer.render({ pictures: pictures.slice(1), steps: 1 });
+  assertEquals(alone.latents.data, both.latents.data.slice(both.latents.data.length / 2));
+  await renderer.close();
+});
+
 for (const [name, open] of Object.entries(OPENERS)) {
   Deno.test(`a ${name} renderer draws what the pipeline draws for each seed alone`, async () => {
     const pipeline = await openEngine({ model: MODEL, backend: "wasm" });
     const wanted: number[] = [];
     for (const { label, seed, guidance } of BATCH.pictures) {
-      const { latents } = await pipeline.generate({ labels: [label], seed, guidance, steps: 3 });
+      const { latents } = await pipeline.generate({ label: label!, seed, guidance, steps: 3 });
       wanted.push(...latents.data);
     }
     await pipeline.close();
