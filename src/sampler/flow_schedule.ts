@@ -52,6 +52,12 @@ export function flowSchedule(
   };
 }
 
+/** The factor s of a shift σ → sσ ÷ (1 + (s − 1)σ), for a picture of this many tokens. */
+export function shiftFactor(shift: SigmaShift | undefined, tokens: number): number {
+  if (shift === undefined) return 1;
+  return shift.kind === "static" ? shift.shift : Math.exp(shiftExponent(shift, tokens));
+}
+
 /** The exponent mu for a picture of this many tokens. *Source:* diffusers `calculate_shift`. */
 export function shiftExponent(
   { baseShift, maxShift, baseTokens, maxTokens }: Extract<SigmaShift, { kind: "dynamic" }>,

@@ -15,10 +15,30 @@ import { trainedShares } from "./trained_noise.ts";
  */
 export function scheduleAt(times: readonly number[], spacing?: NoiseSpacing): NoiseSchedule {
   checkTimes(times);
-  const trained = spacing === undefined ? trainedAlphaBars() : trainedShares(spacing.betas);
+  const trained = trainedOf(spacing);
   const last = spacing?.endsAtOne === false ? trained[0]! : 1;
   const alphaBars = times.map((time) => alphaBarAt(time, trained));
   return { times, alphaBars, alphaBarsNext: [...alphaBars.slice(1), last] };
+}
+
+/** Times half-way between even ones and those of even log-SNR, from 999 to 0: at least two. */
+export function mixedTimes(count: number, spacing?: NoiseSpacing): readonly number[] {
+  const logits = trainedOf(spacing).map(logitOf);
+  const [first, last] = [logits[0]!, logits.at(-1)!]; // there are a thousand
+  return Array.from({ length: count }, (_, i) => {
+    const part = i / (count - 1);
+    const even = (TRAIN_STEPS - 1) * (1 - part);
+    return (even + timeOfLogit(last + part * (first - last), logits)) / 2;
+  });
+}
+
+/** The time between those of training that has this log-SNR. */
+function timeOfLogit(logit: number, logits: readonly number[]): number {
+  const above = logits.findIndex((value) => value <= logit); // they fall
+  if (above === 0) return 0;
+  if (above < 0) return logits.length - 1;
+  const [noisier, cleaner] = [logits[above]!, logits[above - 1]!];
+  return above - (logit - noisier) / (cleaner - noisier);
 }
 
 /** ᾱ at a time in 0 … 999. */
@@ -29,6 +49,10 @@ export function alphaBarAt(time: number, trained: readonly number[]): number {
   const part = time - below;
   const logit = (1 - part) * logitOf(alphaBar) + part * logitOf(trained[below + 1]!);
   return 1 / (1 + Math.exp(-logit));
+}
+
+function trainedOf(spacing: NoiseSpacing | undefined): readonly number[] {
+  return spacing === undefined ? trainedAlphaBars() : trainedShares(spacing.betas);
 }
 
 function logitOf(alphaBar: number): number {

@@ -2,7 +2,12 @@ import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import type { SigmaShift } from "../../src/sampler/config.ts";
 import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
 import { openDirectory } from "../../src/assets/source.ts";
-import { evenSigmas, flowSchedule, shiftExponent } from "../../src/sampler/flow_schedule.ts";
+import {
+  evenSigmas,
+  flowSchedule,
+  shiftExponent,
+  shiftFactor,
+} from "../../src/sampler/flow_schedule.ts";
 import { parseScheduler } from "../../src/sampler/scheduler_config.ts";
 
 const FLUX_A = new URL("../golden/flux-a/", import.meta.url);
@@ -66,4 +71,21 @@ Deno.test("evenSigmas() are evenly spaced from 1 to 1/steps and refuse steps out
   for (const steps of [0, 1001, 2.5]) {
     assertThrows(() => evenSigmas(steps), RangeError, "steps must be an integer in 1 … 1000");
   }
+});
+
+Deno.test("shiftFactor() tells by how much any shift moves sigmas", async () => {
+  const shifts: readonly SigmaShift[] = [
+    NO_SHIFT,
+    { kind: "static", shift: 3 },
+    await publishedShift(),
+  ];
+  for (const shift of shifts) {
+    const factor = shiftFactor(shift, 1024);
+    const { sigmas } = flowSchedule([1, 0.7, 0.2], { shift, tokens: 1024 });
+    [1, 0.7, 0.2].forEach((sigma, i) => {
+      const moved = factor * sigma / (1 + (factor - 1) * sigma);
+      assertAlmostEquals(sigmas[i]!, moved, 1e-6); // float32 there
+    });
+  }
+  assertEquals(shiftFactor(undefined, 1024), 1);
 });

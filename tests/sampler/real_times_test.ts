@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { linearSchedule, trainedAlphaBars } from "../../src/sampler/noise_schedule.ts";
-import { scheduleAt } from "../../src/sampler/real_times.ts";
+import { mixedTimes, scheduleAt } from "../../src/sampler/real_times.ts";
 import { spacedSchedule } from "../../src/sampler/spaced_schedule.ts";
 
 Deno.test("scheduleAt() at whole times has the alphas of training", () => {
@@ -47,5 +47,21 @@ Deno.test("scheduleAt() refuses times that are none, outside of training, or not
       RangeError,
       `times must fall from at most 999 to at least 0: current value is ${wrong}`,
     );
+  }
+});
+
+Deno.test("mixedTimes() fall from 999 to 0, half-way between even times and even log-SNR", () => {
+  const logit = (alphaBar: number): number => Math.log(alphaBar / (1 - alphaBar));
+  assertEquals(mixedTimes(2), [999, 0]);
+  for (const count of [3, 50, 200]) {
+    const times = mixedTimes(count);
+    assertEquals([times.length, times[0], times.at(-1)], [count, 999, 0]);
+    const spread = times.map((time, i) => 2 * time - 999 * (1 - i / (count - 1)));
+    const logits = scheduleAt(spread.slice(1, -1)).alphaBars.map(logit);
+    const [first, last] = scheduleAt([999, 0]).alphaBars.map(logit);
+    logits.forEach((value, i) => {
+      assertAlmostEquals(value, first! + (last! - first!) * (i + 1) / (count - 1), 1e-6);
+    });
+    scheduleAt(times); // falls
   }
 });
