@@ -134,7 +134,7 @@ export class Engine implements Pipeline {
 
   /** Whether there is something to encode prompts with. */
   get takesPrompts(): boolean {
-    return this.#options.promptEncoder !== undefined;
+    return this.#options.promptEncoder !== undefined || this.#prompts !== undefined;
   }
 
   /** Graphs that run in a step without a plan. */

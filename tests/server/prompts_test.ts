@@ -2,12 +2,29 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { parseRecord, type PictureRecord } from "../../src/engine/picture_record.ts";
 import { readPngText } from "../../src/image/png_text.ts";
-import type { App } from "../../src/server/app.ts";
+import { type App, createApp } from "../../src/server/app.ts";
+import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { parseEvents, post, talkative, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
 
+const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
 const PATH = "/v1/images/generations";
 const LONG = "a red fox in the deep snow";
 const LONG_NOTICE = `Toy reads 5 of the 7 tokens of "${LONG}"; the rest is left out.`;
+
+Deno.test("a pipeline with text encoders is served as it is: its words, its prompts, its counts", async () => {
+  const renderer = await openLocalRenderer({ model: PEEPS, backend: "wasm", threads: 1 });
+  const app = createApp({ renderers: [renderer], plans: [] });
+  await app.loaded;
+  const { data: [model] } = await (await app.request("/v1/models")).json();
+  assertEquals([model.takes_prompts, model.classes], [true, []]);
+  const [prompt] = model.prompts.examples;
+  const body = { prompt, seed: 3, steps: 1 };
+  const { data, size, tokens } = await (await post(app, PATH, body)).json();
+  assertEquals([size, recordOf(data[0].b64_json).prompts], ["128x128", [{ prompt }]]);
+  assertEquals(tokens.map(({ encoder }: { encoder: string }) => encoder), ["CLIP", "T5"]);
+  await app.drain();
+  await renderer.close();
+});
 
 Deno.test("any prompt is drawn, and answer and picture say which, and how much of it was read", async () => {
   const app = await toyApp([talkative()]);
