@@ -82,7 +82,10 @@ async function expectAble(
     );
   }
   if (out !== undefined) expectPixels(model, out);
-  promptsOf(model, { prompts, prompt2, negativePrompt });
+  if (conditions === undefined || model.classes > 0) {
+    const encodes = model.text !== undefined;
+    promptsOf(model, { prompts, prompt2, negativePrompt, labels: command.labels }, { encodes });
+  }
   if (conditions !== undefined || model.classes === 0) return; // refused when the run is prepared
   for (const label of labels) resolveLabel(model, label);
 }

@@ -5,6 +5,9 @@
 /** Its name in `model.json`, which its folder has too. */
 export const EMBEDDED_ID = "fashion-dit";
 
+/** Where a clone has a model of classes, from its root. */
+export const LABELLED = "models/fashion-dit";
+
 /** Where the embedded model lies, relative to this module. */
 export const EMBEDDED_MODEL: URL = new URL(
   `../../models/${EMBEDDED_ID}/`,

@@ -4,6 +4,7 @@
 
 import type { Model } from "../model/model.ts";
 import { wantedLabel } from "./class_names.ts";
+import { EMBEDDED_ID, LABELLED } from "./embedded_model.ts";
 import type { GenerateOptions } from "./request.ts";
 
 /** What is encoded: one text for all encoders, or another one for the second. */
@@ -35,23 +36,60 @@ export interface PromptTokens {
 /** What a request says of prompts, and what does not go with them. */
 type PromptOptions = Pick<
   GenerateOptions,
-  "prompt" | "prompts" | "prompt2" | "negativePrompt" | "negativeConditions" | "label" | "labels"
+  | ("prompt" | "prompts" | "prompt2" | "negativePrompt" | "negativeConditions")
+  | ("label" | "labels" | "text" | "pooled" | "conditions")
 >;
 
+/** What prompts depend on of a model. */
+export type PromptedModel = Pick<Model, "id" | "classes" | "classNames" | "prompts">;
+
 /**
- * The prompts of a request, in order; none where it has none.
+ * The prompts of a request, in order: the model's examples where it asks for nothing, and none where it gives
+ * tensors or labels.
  *
+ * @param encodes Whether prompts can be encoded; without, only a model of classes refuses them here.
  * @throws {TypeError} When they are no texts, or labels are given as well.
- * @throws {RangeError} When the model knows classes and no words, or lists are not of one length.
+ * @throws {RangeError} When the model knows classes and no words, or words and no classes, or lists are not of one
+ *   length.
  */
 export function promptsOf(
-  model: Pick<Model, "id" | "classes" | "classNames">,
+  model: PromptedModel,
   options: PromptOptions,
+  { encodes }: { readonly encodes: boolean },
 ): readonly PicturePrompt[] {
-  if (model.classes > 0) expectNoPrompts(model, options);
+  if (model.classes > 0) {
+    expectNoPrompts(model, options);
+    return [];
+  }
+  const { text, pooled, conditions: { text: features } = {} } = options;
+  const isFree = encodes && (text ?? pooled ?? features) === undefined;
   const { prompt, prompts = prompt === undefined ? undefined : [prompt] } = options;
+  if (prompts === undefined && isFree) return examplesOf(model, options);
   expectAlone(options);
   if (prompts === undefined) return [];
+  return textsOf(prompts, options);
+}
+
+/** What a model draws of itself. */
+function examplesOf(model: PromptedModel, options: PromptOptions): readonly PicturePrompt[] {
+  const [label = options.label] = options.labels ?? [];
+  if (label !== undefined) {
+    const classes = model.id === EMBEDDED_ID
+      ? ` (${LABELLED} has classes: --model ${LABELLED})`
+      : "";
+    throw new RangeError(
+      `Cannot generate: ${model.id} knows words and no classes${classes}; prompt instead of label must be ` +
+        `such as ${JSON.stringify(`${label}`)}: current value is ${label}`,
+    );
+  }
+  if (model.prompts !== undefined) return textsOf(model.prompts.examples, options);
+  expectAlone(options);
+  throw new RangeError(
+    `Cannot generate: prompt must be given to ${model.id}: current value is none`,
+  );
+}
+
+function textsOf(prompts: readonly string[], options: PromptOptions): readonly PicturePrompt[] {
   if (prompts.length === 0) {
     throw new RangeError("Cannot generate: prompts must be one or more: current value is none");
   }
@@ -66,7 +104,7 @@ export function promptsOf(
 
 /** A model of classes takes their names; a prompt is answered with the nearest. */
 function expectNoPrompts(
-  { id, ...classes }: Pick<Model, "id" | "classes" | "classNames">,
+  { id, ...classes }: PromptedModel,
   { prompt, prompts = [], negativePrompt, negativeConditions }: PromptOptions,
 ): void {
   const [text = prompt] = prompts;

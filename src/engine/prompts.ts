@@ -2,11 +2,11 @@
  * Prompts of a request: from words to the tensors that a text-conditioned model takes.
  */
 
-import type { Model } from "../model/model.ts";
 import type { Conditions } from "../model/scene.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import {
   type PicturePrompt,
+  type PromptedModel,
   promptsOf,
   type PromptText,
   type PromptTokens,
@@ -50,11 +50,11 @@ export interface EncodedRequest {
  * @throws {RangeError} When the model takes no prompts, or there is not one of them for each picture.
  */
 export async function encodePrompts(
-  model: Pick<Model, "id" | "classes" | "classNames">,
+  model: PromptedModel,
   options: GenerateOptions,
   encoder: PromptEncoder | undefined,
 ): Promise<EncodedRequest> {
-  const wanted = promptsOf(model, options);
+  const wanted = promptsOf(model, options, { encodes: encoder !== undefined });
   const idle = idleNotices(options);
   if (wanted.length === 0) return { options, prompts: [], notices: idle };
   if (encoder === undefined) {
@@ -80,7 +80,7 @@ export async function encodePrompts(
   return {
     options: {
       ...withConditions(options, rowsOf(conditions, rows)),
-      ...(options.prompts === undefined ? { label: 0 } : { labels: places }),
+      ...(options.prompt === undefined ? { labels: places } : { label: 0 }),
       ...negativeOf(conditions, nulls),
     },
     prompts,

@@ -46,7 +46,7 @@ export interface GenerateOptions extends ConditionOptions, GuidanceOptions {
   readonly labels?: readonly (number | string)[] | undefined;
   /** What pictures show, in words, for a model with text encoders; an empty text is a prompt like any other. */
   readonly prompt?: string | undefined;
-  /** A prompt for each picture; with `count` they are taken in turn. */
+  /** A prompt for each picture; the model's examples unless given. With `count` they are taken in turn. */
   readonly prompts?: readonly string[] | undefined;
   /** For the second text encoder (of FLUX: T5) instead of the prompt: one text, or one for each prompt. */
   readonly prompt2?: string | readonly string[] | undefined;

@@ -3,7 +3,7 @@
  * the kind of such models.
  */
 
-import type { Manifest } from "../assets/manifest.ts";
+import type { Manifest, PromptExamples } from "../assets/manifest.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { ModelDirectory, OpenOptions } from "../assets/model_dir.ts";
 import type { Weights } from "../assets/weights.ts";
@@ -34,6 +34,8 @@ export interface Model extends Decodable {
   readonly classNames: readonly string[];
   /** Pictures may have any token grid. */
   readonly resizes?: true;
+  /** Prompts that it draws well; absent where nothing says them. */
+  readonly prompts?: PromptExamples | undefined;
   /** How it takes prompts; absent where its directory has no text encoders, or conditions are labels. */
   readonly text?: ModelText;
   /** How it is sampled unless the caller chooses otherwise. */

@@ -20,6 +20,7 @@ export type ModelShape = Omit<
   | "sampler"
   | "autoencoder"
   | "text"
+  | "prompts"
   | "directory"
   | "origin"
   | "fingerprint"
@@ -70,6 +71,7 @@ export async function openedModel(
     ...decodable,
     directory,
     ...(text !== undefined && { text }),
+    ...(manifest?.prompts !== undefined && { prompts: manifest.prompts }),
     origin: originOf(architecture, withoutNotes(json), manifest),
     fingerprint: async () => known ??= await fingerprint(stored.weights, identity),
     close: () => directory.close(),

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { EMBEDDED_ID } from "../../src/engine/embedded_model.ts";
 import { openEngine } from "../../src/engine/engine.ts";
-import { encodePrompts } from "../../src/engine/prompts.ts";
+import { type EncodedRequest, encodePrompts } from "../../src/engine/prompts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { assertClose } from "../conformance/compare.ts";
@@ -146,4 +147,32 @@ Deno.test("true guidance leads from the negative prediction through the other, i
   assertEquals(pipeline.backend.live.values, 0);
   await pipeline.close();
   assertClose(guided!, { ...guided!, data: wanted }, { tolerance: 1e-6, what: "latents" });
+});
+
+Deno.test("a model draws its examples where a request asks for nothing, and no labels", async () => {
+  const examples = ["a cat", "a dog"];
+  const own: Facts = { ...FLUX, prompts: { subject: "a", examples, attributes: {} } };
+  const drawn = async (options: GenerateOptions, model = own): Promise<EncodedRequest> =>
+    await encodePrompts(model, options, new LetterEncoder());
+  const { prompts, options } = await drawn({ count: 3 });
+  assertEquals([prompts, options.labels, options.count], [
+    [{ prompt: "a cat" }, { prompt: "a dog" }],
+    [0, 1],
+    3,
+  ]);
+  const led = await drawn({ negativePrompt: "x", trueGuidance: 2 });
+  assertEquals(led.prompts[1], { prompt: "a dog", negativePrompt: "x" });
+  const tensors = { text: normalNoise([1, 2, 24], 0), pooled: normalNoise([1, 20], 0) };
+  assertEquals((await drawn({ ...tensors, label: 0 })).prompts, []);
+  assertEquals((await drawn({ conditions: tensors })).prompts, []);
+  const said = 'knows words and no classes; prompt instead of label must be such as "Bag"';
+  await assertRejects(() => drawn({ label: "Bag" }), RangeError, said);
+  await assertRejects(() => drawn({ labels: ["Bag"] }, FLUX), RangeError, said);
+  await assertRejects(() => drawn({}, FLUX), RangeError, "prompt must be given to flux-a");
+  const embedded = { ...own, id: EMBEDDED_ID };
+  await assertRejects(
+    () => drawn({ label: 3 }, embedded),
+    RangeError,
+    "--model models/fashion-dit",
+  );
 });
