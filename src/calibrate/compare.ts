@@ -5,17 +5,16 @@
 import type { Generated } from "../engine/generated.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { type Engine, MAX_BATCH } from "../engine/engine.ts";
-import { decodingError } from "../engine/decode/decoding.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_facts.ts";
 import { compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
-import { rowsPerPicture, type Scene } from "../model/scene.ts";
+import { rowsPerPicture } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { picturesOf, psnrOf } from "./pictures.ts";
 import { type RunConditions, sliceConditions } from "./task.ts";
-import { psnr } from "../image/psnr.ts";
 import { ssim } from "../image/ssim.ts";
 import { median } from "./median.ts";
 import { runToEnd } from "../engine/run.ts";
@@ -103,11 +102,8 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   const { scene } = resolveRequest(task.pipeline.model, { ...given, labels: all, noise, plan });
   const { transformer } = scene;
   const pictures = {
-    full: await picturesOf(last.map(({ full }) => full.generated.latents), { ...task, scene }),
-    planned: await picturesOf(last.map((pair) => pair.planned.generated.latents), {
-      ...task,
-      scene,
-    }),
+    full: await picturesOf(latentsOf(last, "full"), { ...task, scene }),
+    planned: await picturesOf(latentsOf(last, "planned"), { ...task, scene }),
   };
   const rows = labels.length * rowsPerPicture(scene, guidance);
   return {
@@ -117,7 +113,7 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
     ...timing,
     measuredSpeedup: timing.full.loopSeconds / timing.planned.loopSeconds,
     predictedSpeedup: predictSpeedup(compiled, modelCost(transformer)),
-    psnrDb: psnr(pictures.planned, pictures.full),
+    psnrDb: psnrOf(task.pipeline, pictures.planned, pictures.full),
     ssim: ssim(pictures.planned, pictures.full),
     peakFeatureBytes: {
       measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
@@ -128,14 +124,8 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   };
 }
 
-/** Decoded where there is an autoencoder, else the latents as planes. */
-async function picturesOf(
-  batches: readonly Tensor[],
-  { pipeline, scene, signal }: ComparisonTask & { readonly scene: Scene },
-): Promise<Tensor> {
-  const latents = joinRows(batches);
-  if (decodingError(pipeline.model) !== undefined) return scene.planes(latents);
-  return await pipeline.decode(latents, { grid: scene.tokenGrid, signal });
+function latentsOf(pairs: readonly Pair[], way: keyof Pair): Tensor {
+  return joinRows(pairs.map((pair) => pair[way].generated.latents));
 }
 
 /** Steps of all runs of a comparison: the plan's, and those of the full run that it is compared with. */

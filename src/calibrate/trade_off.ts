@@ -88,7 +88,7 @@ interface Measured extends Candidate {
 async function prepare(
   task: TradeOffTask,
 ): Promise<{ readonly drifts: readonly Drift[]; readonly heldBack: Trials }> {
-  const { conditions, pipeline: { model, executor }, signal } = task;
+  const { conditions, pipeline, signal } = task;
   const count = conditions.labels.length;
   if (count < 2) {
     throw new RangeError(
@@ -103,7 +103,7 @@ async function prepare(
     ...task,
     conditions: sliceConditions(conditions, half, count - half),
   });
-  return { drifts, heldBack: await openTrials({ model, executor, request, signal }) };
+  return { drifts, heldBack: await openTrials({ pipeline, request, signal }) };
 }
 
 /** Distinct choices, those that are tried for the wanted speed-up first. */
@@ -163,7 +163,7 @@ async function measure(
 ): Promise<Measured> {
   const { steps } = candidate.compiled;
   const trajectory = await trial(heldBack, steps);
-  const measured = { ...candidate, psnr: psnrToFull(heldBack, trajectory) };
+  const measured = { ...candidate, psnr: await psnrToFull(heldBack, trajectory) };
   onTrial?.(measured);
   return measured;
 }

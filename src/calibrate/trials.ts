@@ -2,20 +2,20 @@
  * Trial runs: the same conditions with different steps, each compared with the full run.
  */
 
-import type { Executor } from "../engine/executor.ts";
+import type { Engine } from "../engine/engine.ts";
 import { FeatureCache } from "../engine/feature_cache.ts";
 import type { ResolvedRequest } from "../engine/request.ts";
 import { conditionRun, type Run, sampleFrom } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import type { ConditioningTable } from "../engine/conditioning.ts";
-import type { Model } from "../model/model.ts";
 import type { Step } from "../plan/compile.ts";
 import { type SamplerState, startOf } from "../sampler/sampler.ts";
-import { meanPsnr } from "../image/psnr.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { mean } from "./median.ts";
+import { picturesOf, psnrOf } from "./pictures.ts";
 
 export interface TrialSubject {
-  readonly model: Model;
-  readonly executor: Executor;
+  readonly pipeline: Engine;
   /** Labels, seed or noise, steps and guidance of every trial. */
   readonly request: ResolvedRequest;
   readonly signal?: AbortSignal | undefined;
@@ -36,7 +36,7 @@ export interface Trials {
 
 /** Runs the conditions in full. */
 export async function openTrials(subject: TrialSubject): Promise<Trials> {
-  const { model, request } = subject;
+  const { pipeline: { model }, request } = subject;
   const steps = fullSteps(request.steps, model.transformer.modules.length);
   const table = await conditionRun(runOf(subject, steps));
   const state = startOf(request.noise);
@@ -57,14 +57,20 @@ export async function trial(
   return [...known, ...await collect(runOf(subject, steps), { table, state: known.at(-1)! })];
 }
 
-/** Mean PSNR in dB of a trial's final latents to those of the full run. */
-export function psnrToFull({ full }: Trials, trajectory: SamplerStates): number {
-  return meanPsnr(trajectory.at(-1)!.latent, full.at(-1)!.latent); // trajectories are never empty
+/** Mean PSNR in dB of a trial's pictures to those of the full run. */
+export async function psnrToFull(
+  { subject, full }: Trials,
+  trajectory: SamplerStates,
+): Promise<number> {
+  const about = { ...subject, scene: subject.request.scene };
+  const pictures = (states: SamplerStates): Promise<Tensor> =>
+    picturesOf(states.at(-1)!.latent, about); // trajectories are never empty
+  return mean(psnrOf(subject.pipeline, await pictures(trajectory), await pictures(full)));
 }
 
 /** A run over the trials' conditions with a cache of its own. */
 export function runOf(
-  { model, executor, request, signal }: TrialSubject,
+  { pipeline: { model, executor }, request, signal }: TrialSubject,
   steps: readonly Step[],
 ): Run {
   return { model, executor, request, steps, features: new FeatureCache(), signal };

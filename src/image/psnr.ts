@@ -1,18 +1,59 @@
 /**
- * Peak signal-to-noise ratio of latents or pictures to a reference.
+ * Peak signal-to-noise ratio of pictures to a reference; and of latents.
  */
 
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** Equal pictures would give infinity; they give this many dB, so that a mean stays a number. */
 const EQUAL_DB = 100;
+/** From black, −1, to white, 1. */
+const PICTURE_RANGE = 2;
 
 /**
- * PSNR in dB of each row of `(n, …)`; the peak is the range (largest − smallest) of its reference.
+ * PSNR in dB of each of `(n, …)` pictures. What is beyond black and white looks black and white, so numbers are
+ * clamped to [−1, 1]; the peak is the whole range, 2.
  *
  * @throws {RangeError} When the shapes differ.
  */
-export function psnr(tensor: Tensor, reference: Tensor): number[] {
+export function psnr(pictures: Tensor, reference: Tensor): number[] {
+  const clamped = ({ dims, data }: Tensor): Tensor => {
+    return { dims, data: data.map((value) => Math.min(1, Math.max(-1, value))) };
+  };
+  return byRow(clamped(pictures), clamped(reference), () => PICTURE_RANGE);
+}
+
+/** Mean over pictures of {@link psnr}. */
+export function meanPsnr(pictures: Tensor, reference: Tensor): number {
+  const values = psnr(pictures, reference);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * PSNR in dB of each of `(n, …)` latents that nothing decodes; the peak is the range, largest − smallest, of the
+ * reference.
+ *
+ * @throws {RangeError} When the shapes differ.
+ */
+export function latentPsnr(latents: Tensor, reference: Tensor): number[] {
+  return byRow(latents, reference, (wanted) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (const value of wanted) [least, most] = [Math.min(least, value), Math.max(most, value)];
+    return most - least;
+  });
+}
+
+/** Mean of the squared differences. */
+export function meanSquare(numbers: Float32Array, reference: Float32Array): number {
+  let squares = 0;
+  for (let i = 0; i < reference.length; i++) squares += (numbers[i]! - reference[i]!) ** 2; // as long
+  return squares / reference.length;
+}
+
+function byRow(
+  tensor: Tensor,
+  reference: Tensor,
+  peakOf: (reference: Float32Array) => number,
+): number[] {
   if (`${tensor.dims}` !== `${reference.dims}`) {
     throw new RangeError(
       `Cannot compare: shape must be [${reference.dims}]: current value is [${tensor.dims}]`,
@@ -22,26 +63,10 @@ export function psnr(tensor: Tensor, reference: Tensor): number[] {
   const size = reference.data.length / rows;
   return Array.from({ length: rows }, (_, row) => {
     const part = (data: Float32Array): Float32Array => data.subarray(row * size, (row + 1) * size);
-    return psnrOf(part(tensor.data), part(reference.data));
+    const wanted = part(reference.data);
+    const error = meanSquare(part(tensor.data), wanted);
+    return error === 0
+      ? EQUAL_DB
+      : Math.min(EQUAL_DB, 10 * Math.log10(peakOf(wanted) ** 2 / error));
   });
-}
-
-/** Mean over rows of {@link psnr}. */
-export function meanPsnr(tensor: Tensor, reference: Tensor): number {
-  const values = psnr(tensor, reference);
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function psnrOf(numbers: Float32Array, reference: Float32Array): number {
-  let squares = 0;
-  let least = Infinity;
-  let most = -Infinity;
-  for (let i = 0; i < reference.length; i++) {
-    const wanted = reference[i]!; // i is within both
-    squares += (numbers[i]! - wanted) ** 2;
-    least = Math.min(least, wanted);
-    most = Math.max(most, wanted);
-  }
-  if (squares === 0) return EQUAL_DB;
-  return Math.min(EQUAL_DB, 10 * Math.log10((most - least) ** 2 / (squares / reference.length)));
 }

@@ -50,7 +50,7 @@ export async function measureReuse(
 /** Root mean square error of the predicted noise at j with all features of i, for j − i ≤ longest. */
 async function localErrors(trials: Trials, longest: number): Promise<number[][]> {
   const errors = trials.times.map((): number[] => []);
-  const { length } = trials.subject.model.transformer.modules;
+  const { length } = trials.subject.pipeline.model.transformer.modules;
   const reuse = evenStep({ kind: "reuse", keep: 1 }, length);
   const full = evenStep({ kind: "run", keep: 1 }, length);
   for await (const { index: j, exact, held, predict } of alongFullRun(trials, longest, full)) {
@@ -106,12 +106,12 @@ async function predictNoise(
 ): Promise<Tensor> {
   const run = { ...runOf(subject, [step]), features };
   const inputs = stepInputs(run, { table, latent: full[index]!.latent, time: times[index]! });
-  return guided(await subject.executor.runStep(step, { ...inputs, constants }), run);
+  return guided(await subject.pipeline.executor.runStep(step, { ...inputs, constants }), run);
 }
 
 /** Final error of the run in which step j alone reuses all features of the step before. */
 async function singleReuse(trials: Trials, j: number): Promise<number> {
-  const modules = trials.subject.model.transformer.modules.length;
+  const modules = trials.subject.pipeline.model.transformer.modules.length;
   const steps: Step[] = [...fullSteps(trials.times.length, modules)];
   steps[j - 1] = evenStep({ kind: "run", keep: 1 }, modules, j - 1); // j ≥ 1
   steps[j] = evenStep({ kind: "reuse", keep: 0 }, modules, j);

@@ -24,7 +24,7 @@ export async function measureRows(
   trials: Trials,
   { age, onProgress }: RowErrorOptions,
 ): Promise<RowShares> {
-  const { modules } = trials.subject.model.transformer;
+  const { modules } = trials.subject.pipeline.model.transformer;
   const rows = partialRows(modules.map(({ name }) => name));
   const full = evenStep({ kind: "run", keep: 1 }, modules.length);
   const reuse = evenStep({ kind: "reuse", keep: 1 }, modules.length);

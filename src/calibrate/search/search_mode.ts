@@ -168,8 +168,8 @@ function leastOf(rows: readonly Row[], shares: ReadonlyMap<string, number>): Row
 }
 
 function subjectOf(task: SearchTask, conditions: RunConditions): TrialSubject {
-  const { pipeline: { model, executor }, signal } = task;
-  return { model, executor, signal, request: requestOf({ ...task, conditions }) };
+  const { pipeline, signal } = task;
+  return { pipeline, signal, request: requestOf({ ...task, conditions }) };
 }
 
 function prefixed(name: string, counts: Readonly<Record<string, number>>): Record<string, number> {

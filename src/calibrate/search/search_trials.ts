@@ -22,11 +22,11 @@ export async function measureOn(
   rows: readonly Row[],
   known: MeasuredRows | undefined,
 ): Promise<MeasuredRows> {
-  const modules = heldBack.subject.model.transformer.modules.map(({ name }) => name);
+  const modules = heldBack.subject.pipeline.model.transformer.modules.map(({ name }) => name);
   const { steps } = compilePlan({ modules, slots: ["joint"], rows: rows.map((row) => [row]) });
   const shared = known?.trajectory.slice(0, lastFullShared(rows, known.rows) + 1);
   const trajectory = await trial(heldBack, steps, shared);
-  return { rows, trajectory, psnr: psnrToFull(heldBack, trajectory) };
+  return { rows, trajectory, psnr: await psnrToFull(heldBack, trajectory) };
 }
 
 /** The last full step up to the first row that differs. */

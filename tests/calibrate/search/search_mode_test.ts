@@ -29,11 +29,8 @@ async function withTask(use: (task: SearchTask) => Promise<void>): Promise<void>
   }
 }
 
-function trialsOf(
-  { model, executor }: Engine,
-  task: SearchTask,
-): Promise<Trials> {
-  return openTrials({ model, executor, request: requestOf(task) });
+function trialsOf(pipeline: Engine, task: SearchTask): Promise<Trials> {
+  return openTrials({ pipeline, request: requestOf(task) });
 }
 
 function rms(a: Tensor, b: Tensor): number {
