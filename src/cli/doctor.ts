@@ -71,10 +71,11 @@ export async function doctor(
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */
 function memoryLines(
-  { id, weights, rows, needs, run, backends, decodingError }: MemoryReport,
+  memory: MemoryReport,
   buffer: number | undefined,
   count: number,
 ): readonly (readonly [string, string])[] {
+  const { id, weights, rows, needs, run, backends, decodingError } = memory;
   const limits: Readonly<Record<BackendName, MemoryLimits & { readonly peak?: number }>> = {
     wasm: { weights: WEIGHT_LIMIT, peak: HEAP_LIMIT },
     native: { peak: totalmem() },
@@ -106,8 +107,28 @@ function memoryLines(
       } on the host, features kept ${gibibytes(run.features)}`,
     ],
     ...(decodingError === undefined ? [] : [["pictures", `none: ${decodingError}`] as const]),
+    ...promptLines(memory),
     ...backends.map((memory) => [`on ${memory.name}`, verdict(memory)] as const),
   ];
+}
+
+/** What text encoders take, and when. */
+function promptLines(
+  { encoders = [], encodersError }: MemoryReport,
+): readonly (readonly [string, string])[] {
+  if (encodersError !== undefined) return [["prompts", `none: ${encodersError}`]];
+  if (encoders.length === 0) return [];
+  const each = encoders.map(({ title, weights, graphs }) =>
+    `${title} ${gibibytes(weights)} in ${graphs} graphs`
+  );
+  const largest = Math.max(...encoders.map(({ largestGraph }) => largestGraph));
+  return [[
+    "prompts",
+    `${each.join(", ")}; at most ${
+      gibibytes(largest)
+    } at a time, ahead of the first run, and kept ` +
+    "after it where there is room",
+  ]];
 }
 
 function takes(memory: BackendMemory): string {

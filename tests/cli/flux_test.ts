@@ -1,3 +1,4 @@
+import { promptFiles } from "../engine/text/prompt_pipeline.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { readGiven } from "../../src/cli/conditions.ts";
 import { AssetError } from "../../src/errors.ts";
@@ -168,6 +169,25 @@ Deno.test("generate says that a model of text wants text, whatever labels are gi
   );
   assertEquals(code, 2);
   assertStringIncludes(stderr, "text and pooled must be given to flux-a");
+});
+
+Deno.test("doctor says what the text encoders of a model take, or why there are none", async () => {
+  const folder = await Deno.makeTempDir();
+  const write = async (files: ReadonlyMap<string, Uint8Array>): Promise<void> => {
+    for (const [path, bytes] of files) {
+      await Deno.mkdir(`${folder}/${path}`.replace(/[^/]*$/, ""), { recursive: true });
+      await Deno.writeFile(`${folder}/${path}`, bytes);
+    }
+  };
+  await write(await promptFiles());
+  const { code, stdout } = await capturedRun("doctor", "--model", folder);
+  assertEquals(code, 0);
+  assertMatch(stdout, /^prompts +CLIP 0\.2 MiB in 4 graphs, T5 0\.1 MiB in 3 graphs; at most /m);
+  const other = new TextEncoder().encode(JSON.stringify({ architectures: ["Other"] }));
+  await write(new Map([["text_encoder/config.json", other]]));
+  const refused = await capturedRun("doctor", "--model", folder);
+  assertMatch(refused.stdout, /^prompts +none: Cannot open .*: its class must be CLIPTextModel, /m);
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("doctor says before loading what of a model fits on which backend, and refuses other options", async () => {

@@ -6,6 +6,7 @@ import type { ModelLocation } from "../../assets/location.ts";
 import type { BackendName } from "../../backend/backend.ts";
 import type { Model } from "../../model/model.ts";
 import { openModel } from "../../model/open_model.ts";
+import { AssetError } from "../../errors.ts";
 import type { Transformer } from "../../model/module_graph.ts";
 import { compilePlan } from "../../plan/compile.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
@@ -16,6 +17,7 @@ import { EMBEDDED_MODEL } from "../embedded_model.ts";
 import { featureSizes, sceneOfPlan } from "../plan_facts.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
 import { choosePrecision } from "../precision/choose.ts";
+import { type EncoderNeeds, textNeeds } from "../text/needs.ts";
 import { type BackendMemory, memoryOn, rowSets, type RunNeeds, runNeeds } from "./run.ts";
 
 /** What a run is, as far as its memory depends on it. */
@@ -48,6 +50,10 @@ export interface MemoryReport {
   readonly run: RunNeeds;
   /** By backend. */
   readonly backends: readonly BackendMemory[];
+  /** Text encoders, which are loaded before the transformer; absent where there are none. */
+  readonly encoders?: readonly EncoderNeeds[];
+  /** Why the directory's text encoders cannot be used; absent where they can. */
+  readonly encodersError?: string;
   /** Why its latents cannot become pictures; absent where they can. */
   readonly decodingError?: string;
 }
@@ -61,13 +67,27 @@ export interface MemoryReport {
 export async function estimateMemory(request: MemoryRequest = {}): Promise<MemoryReport> {
   const model = await openModel(request.model ?? EMBEDDED_MODEL);
   try {
-    return memoryReport(model, request);
+    return { ...memoryReport(model, request), ...await encodersOf(model, request.weights) };
   } finally {
     await model.close();
   }
 }
 
-/** As {@link estimateMemory}, of an opened model. */
+/** The encoders of a model; the transformer runs without them. */
+async function encodersOf(
+  model: Model,
+  weights: WeightPrecision | undefined,
+): Promise<Pick<MemoryReport, "encoders" | "encodersError">> {
+  try {
+    const encoders = await textNeeds(model, weights);
+    return encoders.length === 0 ? {} : { encoders };
+  } catch (error) {
+    if (error instanceof AssetError) return { encodersError: error.message };
+    throw error;
+  }
+}
+
+/** As {@link estimateMemory}, of an opened model, without its text encoders. */
 export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">): MemoryReport {
   const { pictures = 1, plan } = request;
   const scene = sceneOfPlan(plan, model);

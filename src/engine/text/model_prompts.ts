@@ -10,7 +10,6 @@ import type { Model } from "../../model/model.ts";
 import type { Conditions } from "../../model/scene.ts";
 import type { ModelText, TextPart } from "../../model/text.ts";
 import { joinRows } from "../../tensor/rows.ts";
-import { graphBytes } from "../memory/needs.ts";
 import { WEIGHT_COPIES } from "../memory/run.ts";
 import { choosePrecision, roundLayers } from "../precision/choose.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
@@ -18,6 +17,7 @@ import type { PromptText } from "../prompt_texts.ts";
 import type { EncodedPrompts, PromptEncoder } from "../prompts.ts";
 import { type Embedding, EmbeddingCache } from "./embedding_cache.ts";
 import { EncoderGraphs } from "./encoder_graphs.ts";
+import { encoderNeeds } from "./needs.ts";
 
 /** Bytes of embeddings that are kept of each encoder: 32 MiB, four of FLUX.1's prompts. */
 const CACHE_BYTES = 2 ** 25;
@@ -147,16 +147,12 @@ export class ModelPrompts implements PromptEncoder {
       });
       const rounded = await roundLayers(subject, this.backend, precision);
       const lowering = rounded && roundedLowering(rounded.options);
-      const { blocks, final } = part.network;
-      const bytes = [...blocks, final].reduce(
-        (sum, graph) => sum + graphBytes(graph.build(lowering)),
-        0,
-      );
+      const { weights } = encoderNeeds(part, lowering);
       readers.push({
         part,
         graphs: new EncoderGraphs(this.backend, part, rounded),
         cache: new EmbeddingCache(CACHE_BYTES),
-        bytes: WEIGHT_COPIES[this.backend.name] * bytes,
+        bytes: WEIGHT_COPIES[this.backend.name] * weights,
       });
     }
     return readers;

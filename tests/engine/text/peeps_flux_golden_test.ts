@@ -3,17 +3,14 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { openSafetensors, type Safetensors } from "../../../src/assets/formats/safetensors.ts";
 import { openDirectory, type Source } from "../../../src/assets/source.ts";
 import type { BackendName } from "../../../src/backend/backend.ts";
-import { computeConditioning } from "../../../src/engine/conditioning.ts";
-import { disposeAll } from "../../../src/engine/device_values.ts";
 import { type Engine, openEngine } from "../../../src/engine/engine.ts";
-import { FeatureCache } from "../../../src/engine/feature_cache.ts";
+import type { EncodedPrompts } from "../../../src/engine/prompts.ts";
 import type { GenerateOptions } from "../../../src/engine/request.ts";
-import { constantsOf, stepInputs } from "../../../src/engine/run.ts";
 import { ModelPrompts } from "../../../src/engine/text/model_prompts.ts";
-import { fullStep } from "../../../src/engine/segment/step_segments.ts";
 import { sliceRows } from "../../../src/tensor/rows.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
 import { assertClose, relativeError } from "../../conformance/compare.ts";
+import { forwardPass } from "../forward_pass.ts";
 import { requires } from "../../_shim/requires.ts";
 
 /** The float16 directory; not part of the repository. */
@@ -45,11 +42,8 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 
   Deno.test(`prompts become transformers' numbers on ${backend}`, guarded, async () => {
     await withGolden(backend, async ({ engine, file, facts }) => {
-      const { id, text } = engine.model;
       await expectIds(engine, file, facts.prompts);
-      const prompts = new ModelPrompts({ id, text: text! }, engine.backend, undefined);
-      const { conditions } = await prompts.encode(facts.prompts.map((prompt) => ({ prompt })), {});
-      await prompts.dispose();
+      const { conditions } = await encoded(engine, facts.prompts);
       for (const name of ["text", "pooled"]) {
         const wanted = await file.readFloat32(name);
         assertNear(conditions[name]!, wanted, { tolerance: allowed.text, what: name, backend });
@@ -59,7 +53,10 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 
   Deno.test(`a forward pass from prompts is diffusers' on ${backend}`, guarded, async () => {
     await withGolden(backend, async ({ engine, file, facts }) => {
-      const output = await forward(engine, file, facts);
+      const times = [...(await file.readFloat32("forward.timestep")).data];
+      const { prompts, ...rest } = await given(file, facts, times.length);
+      const { conditions } = await encoded(engine, prompts!);
+      const output = await forwardPass(engine, { ...rest, conditions }, times);
       const wanted = await file.readFloat32("forward.output");
       assertNear(output, wanted, { tolerance: allowed.forward, what: "forward", backend });
     });
@@ -130,35 +127,26 @@ async function expectIds(
   }
 }
 
+async function encoded(
+  { model: { id, text }, backend }: Engine,
+  prompts: readonly string[],
+): Promise<EncodedPrompts> {
+  const encoder = new ModelPrompts({ id, text: text! }, backend, undefined);
+  try {
+    return await encoder.encode(prompts.map((prompt) => ({ prompt })), {});
+  } finally {
+    await encoder.dispose();
+  }
+}
+
 /** The first prompts, with the golden's noise; the picture's size is the model's own. */
 async function given(
   file: Safetensors,
   { prompts, guidance }: Facts,
   rows: number,
-): Promise<GenerateOptions> {
+): Promise<GenerateOptions & { readonly guidance: number }> {
   const noise = sliceRows(await file.readFloat32("noise"), 0, rows);
   return { prompts: prompts.slice(0, rows), noise, guidance, grid: [16, 16] };
-}
-
-async function forward(engine: Engine, file: Safetensors, facts: Facts): Promise<Tensor> {
-  const times = [...(await file.readFloat32("forward.timestep")).data];
-  const { request } = await engine.prepare(await given(file, facts, times.length));
-  const { model, executor } = engine;
-  const step = fullStep(model.transformer.modules.length);
-  const run = { model, executor, request, steps: [step], features: new FeatureCache() };
-  const batch = request.labels.flatMap((label, i) =>
-    request.scene.batch([label], { time: times[i]!, guidance: facts.guidance }) // one for each
-  );
-  const { transformer: { conditioning }, weights } = model;
-  const { backend } = executor;
-  const table = await computeConditioning(batch, { backend, conditioning, weights });
-  const constants = await constantsOf(run);
-  try {
-    const inputs = stepInputs(run, { table, latent: request.noise, time: times[0]! });
-    return await executor.runStep(step, { ...inputs, batch, constants });
-  } finally {
-    disposeAll(constants);
-  }
 }
 
 function assertNear(
