@@ -2,6 +2,7 @@
  * What the page knows of the server's answers: the fields that it shows, of those that the API gives.
  */
 
+import type { PromptExamples } from "../assets/manifest.ts";
 import type { StepKind } from "../plan/compile.ts";
 
 /** Name of the `meta` element that lists, by id, the models that can run in the browser. */
@@ -15,6 +16,10 @@ export interface ModelView {
   readonly id: string;
   /** Latent shape `[C, H, W]`. */
   readonly latent: readonly [number, number, number];
+  /** Whether it draws any prompt; then it has no classes. */
+  readonly takes_prompts: boolean;
+  /** Prompts that it knows; null where nobody named any. */
+  readonly prompts: PromptExamples | null;
   /** Its classes, in label order. */
   readonly classes: readonly ClassView[];
   /** Whether guidance other than 1 is possible. */

@@ -6,6 +6,7 @@
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
+import { lengthNotices } from "../engine/prompt_notices.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { toPictures } from "../image/picture.ts";
@@ -112,7 +113,9 @@ class Engine implements BrowserEngine {
     const kinds = kindsOf(plan, request.steps);
     const began = performance.now();
     onEvent({ kind: "started", kinds });
-    const batch: Batch = { pictures: [request], steps: request.steps, plan };
+    const { label, prompt, seed, guidance, steps } = request;
+    const subject = prompt === undefined ? { label: label ?? 0 } : { prompt: { prompt } };
+    const batch: Batch = { pictures: [{ ...subject, seed, guidance }], steps, plan };
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
@@ -131,16 +134,17 @@ class Engine implements BrowserEngine {
   }
 
   async #result(
-    { pictures, loopSeconds, notices }: Rendered,
+    { pictures, loopSeconds, notices, tokens }: Rendered,
     request: RunRequest,
     plan: Plan | undefined,
   ): Promise<RunResult> {
     const { id, record } = this.renderer.facts;
-    const { label, seed, plan: name = "" } = request;
+    const { label = 0, prompt, seed, plan: name = "" } = request;
+    const prompts = prompt === undefined ? [] : [{ prompt }];
     if (pictures === undefined) {
       throw new RangeError(`Cannot generate: latents of ${id} need an autoencoder`);
     }
-    const run = { ...request, plan: plan && { name, plan } };
+    const run = { ...request, prompts, plan: plan && { name, plan } };
     const text = recordText(recordOf(run, { labels: [label], seed }, record));
     const png = await encodePng(toPictures(pictures)[0]!, text);
     return {
@@ -148,7 +152,7 @@ class Engine implements BrowserEngine {
       png: new Blob([png], { type: "image/png" }),
       seconds: loopSeconds,
       backend: this.backend,
-      notices: [...this.notices, ...notices],
+      notices: [...this.notices, ...lengthNotices(prompts, tokens), ...notices],
     };
   }
 }

@@ -3,7 +3,7 @@
  */
 
 import { searchClasses } from "./class_search.ts";
-import type { CapabilitiesView, ClassView, ModelView, PlanView } from "./contract.ts";
+import type { CapabilitiesView, ModelView, PlanView } from "./contract.ts";
 import { byId, make, setText } from "./dom.ts";
 import { formatCount } from "./format.ts";
 import {
@@ -13,6 +13,8 @@ import {
   planLine,
   planOfChoice,
 } from "./plan_choice.ts";
+import type { Linked } from "./link.ts";
+import { PromptView } from "./prompt_view.ts";
 import type { RunRequest } from "./run.ts";
 
 /** What the server offers. */
@@ -40,6 +42,14 @@ export class FormView {
   readonly #guidance = byId("guidance", HTMLInputElement);
   readonly #plans = byId("plans", HTMLElement);
   readonly #form = byId("form", HTMLFormElement);
+  readonly #prompt = new PromptView({
+    onChange: () => this.#changed(),
+    onGo: () => this.#form.requestSubmit(),
+    onSurprise: () => {
+      this.#roll();
+      this.#form.requestSubmit();
+    },
+  });
   #label = 0;
 
   /** Fills the fields; `onChange` is called after every change. */
@@ -61,8 +71,11 @@ export class FormView {
     return this.offer.models.find(({ id }) => id === this.#model.value) ?? this.offer.models[0]!; // at least one
   }
 
-  get chosenClass(): ClassView {
-    return this.model.classes[this.#label] ?? { label: this.#label, name: `${this.#label}` };
+  /** What the picture will show, in a few words. */
+  get title(): string {
+    const { takes_prompts, classes } = this.model;
+    if (!takes_prompts) return classes[this.#label]?.name ?? `${this.#label}`;
+    return this.#prompt.value.trim() || "Nothing said";
   }
 
   /** The plan that a run would follow. */
@@ -95,7 +108,7 @@ export class FormView {
   read(): RunRequest {
     return {
       model: this.model.id,
-      label: this.#label,
+      ...(this.model.takes_prompts ? { prompt: this.#prompt.value } : { label: this.#label }),
       seed: this.seed,
       steps: this.plan?.steps ?? this.steps,
       guidance: this.model.guidable ? this.#guidance.valueAsNumber : 1,
@@ -103,18 +116,21 @@ export class FormView {
     };
   }
 
-  /** Puts a request back into the fields. */
-  write(request: RunRequest): void {
-    if (this.#model.value !== request.model) {
-      this.#model.value = request.model;
+  /** Puts a request, or what a link says of one, into the fields; what it leaves out is the model's own. */
+  write({ model, label = 0, prompt, seed, steps, guidance, plan = "auto" }: Linked): void {
+    const isKnown = this.offer.models.some(({ id }) => id === model);
+    if (isKnown && this.#model.value !== model) {
+      this.#model.value = model!;
       this.#showModel();
     }
-    this.#label = request.label;
-    this.#seed.value = `${request.seed}`;
-    this.#steps.value = `${request.steps}`;
-    this.#guidance.value = `${request.guidance}`;
+    const { sampler } = this.model;
+    this.#label = label;
+    if (prompt !== undefined) this.#prompt.value = prompt;
+    if (seed !== undefined) this.#seed.value = `${seed}`;
+    this.#steps.value = `${steps ?? sampler.steps}`;
+    this.#guidance.value = `${guidance ?? sampler.guidance}`;
     this.#showClasses();
-    this.#showPlans(request.plan ?? "none");
+    this.#showPlans(plan === "none" || this.#fitting.some(({ id }) => id === plan) ? plan : "auto");
     this.#changed();
   }
 
@@ -127,7 +143,12 @@ export class FormView {
   }
 
   #showModel(): void {
-    const { sampler, classes, guidable } = this.model;
+    const { sampler, classes, guidable, takes_prompts } = this.model;
+    for (const id of ["prompting", "surprise", "words"]) {
+      byId(id, HTMLElement).hidden = !takes_prompts;
+    }
+    byId("classes", HTMLElement).hidden = takes_prompts;
+    if (takes_prompts) this.#prompt.show(this.model);
     this.#steps.value = `${sampler.steps}`;
     this.#guidance.value = `${sampler.guidance}`;
     byId("guidance-field", HTMLElement).hidden = !guidable;

@@ -26,14 +26,14 @@ export class GalleryView {
   }
 
   #card(outcome: Outcome): HTMLElement {
-    const { className, request: { seed, steps, guidance, plan }, result, speedup } = outcome;
+    const { title, request: { seed, steps, guidance, plan }, result, speedup } = outcome;
     const canvas = make("canvas", { "aria-hidden": "true" });
     paint(canvas, result.pixels);
     const saved = speedup === undefined || plan === undefined ? "" : ` · ${formatFactor(speedup)}`;
     const words = make(
       "span",
       { class: "card-words" },
-      `${className}, seed ${seed}`,
+      make("span", { class: "card-title" }, `${title}, seed ${seed}`),
       make("small", {}, `${formatCount(steps, "step")} · guidance ${guidance}`),
       make("small", {}, plan === undefined ? "no plan" : `plan ${plan.split(".").at(-1)}`),
       make("small", {}, `${formatSeconds(result.seconds)}${saved}`),
@@ -41,7 +41,7 @@ export class GalleryView {
     const show = make("button", { type: "button" }, canvas, words);
     show.addEventListener("click", () => this.onPick(outcome));
     const url = URL.createObjectURL(result.png);
-    const label = `Download ${className}, seed ${seed}, as PNG`;
+    const label = `Download ${title}, seed ${seed}, as PNG`;
     const link = make(
       "a",
       { href: url, download: outcomeFile(outcome), "aria-label": label },

@@ -8,7 +8,8 @@ import type { RunRequest, RunResult } from "./run.ts";
 /** A finished run, and its full counterpart where they were compared. */
 export interface Outcome {
   readonly request: RunRequest;
-  readonly className: string;
+  /** Its class or its prompt. */
+  readonly title: string;
   readonly result: RunResult;
   /** The same in full. */
   readonly full?: RunResult | undefined;
@@ -16,7 +17,10 @@ export interface Outcome {
   readonly speedup?: number | undefined;
 }
 
+/** Letters of a prompt that go into a file's name. */
+const FILE_LETTERS = 60;
+
 /** Name of its file. */
-export function outcomeFile({ className, request: { seed, plan } }: Outcome): string {
-  return `${fileName([className, seed, plan ?? "full"])}.png`;
+export function outcomeFile({ title, request: { seed, plan } }: Outcome): string {
+  return `${fileName([title.slice(0, FILE_LETTERS), seed, plan ?? "full"])}.png`;
 }

@@ -13,6 +13,7 @@ import type { FormView, Offer } from "./form_view.ts";
 import { GalleryView } from "./gallery_view.ts";
 import { HeatMapView } from "./heat_map_view.ts";
 import { formatSeconds } from "./format.ts";
+import { formatLink, linkedOf, parseLink } from "./link.ts";
 import type { Outcome } from "./outcome.ts";
 import { fullShape, type PlanShape, planShape } from "./plan_shape.ts";
 import type { RunEvent, Runner, RunRequest, RunResult } from "./run.ts";
@@ -38,6 +39,9 @@ export interface PlaygroundContext {
   readonly offer: Offer;
 }
 
+/** Pictures that the button for variations draws. */
+const VARIATIONS = 4;
+
 /** The page at work. */
 export class Playground {
   readonly #stage = new StageView();
@@ -50,6 +54,7 @@ export class Playground {
   #form: FormView | undefined;
   #state: RunState = IDLE;
   #predicted: number | undefined;
+  #last: Outcome | undefined;
   #stop: AbortController | undefined;
 
   /** Makes it; {@linkcode open} begins. */
@@ -62,12 +67,15 @@ export class Playground {
       event.preventDefault();
       void this.#run(form);
     });
+    byId("vary", HTMLButtonElement).addEventListener("click", () => void this.#vary(form));
+    addEventListener("hashchange", () => this.#follow(form));
     byId("cancel", HTMLButtonElement).addEventListener("click", () => this.#stop?.abort());
     document.addEventListener("keydown", ({ key }) => {
       if (key === "Escape") this.#stop?.abort();
     });
     byId("generate", HTMLButtonElement).disabled = false;
     this.show();
+    this.#follow(form);
   }
 
   /** Shows what the form asks for, unless a run is under way. */
@@ -75,21 +83,45 @@ export class Playground {
     const form = this.#form;
     if (form === undefined || isBusy(this.#state)) return;
     this.#showPlace(form);
-    const { chosenClass: { name }, model, seed } = form;
+    const { title, model, seed } = form;
     this.#state = { ...IDLE, words: `Ready. Seed ${seed} starts from this noise.` };
     this.#predicted = form.plan?.predicted_speedup ?? undefined;
-    this.#stage.showNoise(model.latent, seed, `${name}, seed ${seed}`);
+    this.#stage.showNoise(model.latent, seed, `${title}, seed ${seed}`);
     this.#update();
     void this.#showPlan(form.plan, form.steps);
+  }
+
+  /** Draws what the address bar says, if it says anything. */
+  #follow(form: FormView): void {
+    const linked = parseLink(location.hash);
+    if (linked === undefined || isBusy(this.#state)) return;
+    form.write(linked);
+    void this.#run(form);
   }
 
   async #run(form: FormView): Promise<void> {
     if (isBusy(this.#state)) return;
     this.#stop = new AbortController();
-    const request = form.read();
+    await this.#draw(form, form.read());
+  }
+
+  /** The picture of the stage again, from other noise. */
+  async #vary(form: FormView): Promise<void> {
+    const asked = this.#last?.request;
+    if (asked === undefined || isBusy(this.#state)) return;
+    const stop = this.#stop = new AbortController();
+    for (let i = 1; i <= VARIATIONS && !stop.signal.aborted; i++) {
+      const request = { ...asked, seed: asked.seed + i };
+      form.write(linkedOf(request));
+      if (!await this.#draw(form, request)) return;
+    }
+  }
+
+  /** One picture, from noise to gallery; whether it came about. */
+  async #draw(form: FormView, request: RunRequest): Promise<boolean> {
     const runner = this.#runnerOf(form);
-    const className = form.chosenClass.name;
-    this.#stage.showNoise(form.model.latent, request.seed, `${className}, seed ${request.seed}`);
+    const { title } = form;
+    this.#stage.showNoise(form.model.latent, request.seed, `${title}, seed ${request.seed}`);
     this.#setBusy(true);
     try {
       const result = await this.#pass("planned", request, runner);
@@ -100,9 +132,11 @@ export class Playground {
         : undefined;
       const speedup = full === undefined ? own : full.seconds / result.seconds;
       if (full !== undefined) this.#dispatch({ kind: "finished", ...summary(result, full) });
-      this.#finish({ request, className, result, full, speedup });
+      this.#finish({ request, title, result, full, speedup });
+      return true;
     } catch (error) {
       this.#fail(error);
+      return false;
     } finally {
       this.#setBusy(false);
     }
@@ -134,7 +168,7 @@ export class Playground {
   }
 
   #finish(outcome: Outcome): void {
-    this.#stage.finish(outcome);
+    this.#present(outcome);
     this.#gallery.add(outcome);
     void this.#showPlan(this.#planView(outcome.request.plan), outcome.request.steps);
   }
@@ -145,10 +179,17 @@ export class Playground {
     this.#dispatch({ kind: "failed", message });
   }
 
+  /** Shows a finished picture, and what draws it again in the address bar. */
+  #present(outcome: Outcome): void {
+    this.#last = outcome;
+    this.#stage.finish(outcome);
+    history.replaceState(null, "", formatLink(outcome.request));
+  }
+
   #pick(outcome: Outcome): void {
     if (isBusy(this.#state)) return;
-    this.#form?.write(outcome.request);
-    this.#stage.finish(outcome);
+    this.#form?.write(linkedOf(outcome.request));
+    this.#present(outcome);
     byId("stage", HTMLElement).focus();
   }
 

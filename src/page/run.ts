@@ -8,7 +8,10 @@ import type { Pixels } from "./pixels.ts";
 /** A picture to make. */
 export interface RunRequest {
   readonly model: string;
-  readonly label: number;
+  /** Its class; absent where there is a prompt. */
+  readonly label?: number;
+  /** What it shows, in words. */
+  readonly prompt?: string;
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;

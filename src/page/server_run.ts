@@ -31,10 +31,11 @@ export function serverRunner(context: ServerContext): Runner {
   };
 }
 
-function bodyOf({ model, label, seed, steps, guidance, plan }: RunRequest): unknown {
+function bodyOf({ model, label, prompt, seed, steps, guidance, plan }: RunRequest): unknown {
   return {
     model,
     label,
+    prompt,
     seed,
     steps,
     guidance_scale: guidance,

@@ -62,11 +62,24 @@ const MARK = `<svg class="mark" viewBox="0 0 20 18" aria-hidden="true">
 
 const FORM = `<form id="form" autocomplete="off">
 <div class="field" id="model-field" hidden><label for="model">Model</label><select id="model"></select></div>
+<fieldset id="prompting" hidden>
+<legend><label for="prompt">Describe the picture</label></legend>
+<textarea id="prompt" rows="3" maxlength="32000" spellcheck="true" enterkeyhint="go"></textarea>
+</fieldset>
 <fieldset id="classes">
 <legend>Picture of</legend>
 <input type="search" id="class-search" placeholder="Search…" aria-label="Search classes" hidden>
 <div id="class-list" class="chips"></div>
 </fieldset>
+<div class="go">
+<button type="submit" id="generate" class="primary" disabled>Generate</button>
+<button type="button" id="surprise" hidden>Surprise me</button>
+<button type="button" id="cancel" hidden>Cancel</button>
+</div>
+<div id="words" hidden>
+<details id="phrases-field" open><summary>Details that it knows</summary><div id="phrases"></div></details>
+<details id="examples-field"><summary>Examples</summary><div id="examples"></div></details>
+</div>
 <details id="settings" open>
 <summary><span>Settings</span> <span id="settings-brief"></span></summary>
 <div class="settings">
@@ -93,10 +106,6 @@ const FORM = `<form id="form" autocomplete="off">
 <label class="switch"><input type="checkbox" id="compare" role="switch"><span>Compare with full computation</span></label>
 </div>
 </details>
-<div class="go">
-<button type="submit" id="generate" class="primary" disabled>Generate</button>
-<button type="button" id="cancel" hidden>Cancel</button>
-</div>
 </form>`;
 
 const STAGE = `<section id="stage" aria-labelledby="stage-title" tabindex="-1">
@@ -119,7 +128,8 @@ const STAGE = `<section id="stage" aria-labelledby="stage-title" tabindex="-1">
 <figure id="difference-figure" hidden><canvas id="difference" width="32" height="32" role="img" aria-label="Difference of both pictures, four times magnified"></canvas>
 <figcaption>Difference × 4</figcaption></figure>
 <ul id="notices" hidden></ul>
-<a id="download" class="button" hidden>Download PNG</a>
+<div id="take" class="go" hidden><a id="download" class="button">Download PNG</a>
+<button type="button" id="vary">Four variations</button></div>
 </div>
 </div>
 <figure class="plan">

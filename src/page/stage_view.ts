@@ -62,11 +62,11 @@ export class StageView {
 
   /** A finished picture, with its counterpart where there is one. */
   finish(outcome: Outcome): void {
-    const { result, full, className, request, speedup } = outcome;
+    const { result, full, title, request, speedup } = outcome;
     this.#clear();
     this.#title(
-      `${className}, seed ${request.seed}`,
-      `${className}, drawn from seed ${request.seed}`,
+      `${title}, seed ${request.seed}`,
+      `${title}, drawn from seed ${request.seed}`,
     );
     paint(this.#picture, result.pixels);
     setText(byId("time", HTMLElement), formatSeconds(result.seconds));
@@ -115,7 +115,7 @@ export class StageView {
   #offer(outcome: Outcome): void {
     this.#download.href = URL.createObjectURL(outcome.result.png);
     this.#download.download = outcomeFile(outcome);
-    this.#download.hidden = false;
+    byId("take", HTMLElement).hidden = false;
   }
 
   #notices(lines: readonly string[]): void {
@@ -140,11 +140,9 @@ export class StageView {
       "tag-right",
       "psnr-row",
       "difference-figure",
-      "download",
+      "take",
     ];
-    for (const id of ids) {
-      byId(id, id === "download" ? HTMLAnchorElement : HTMLElement).hidden = true;
-    }
+    for (const id of ids) byId(id, HTMLElement).hidden = true;
     this.#notices([]);
     for (const id of ["time", "speed"]) setText(byId(id, HTMLElement), "–");
     setText(this.#speedHow, "");

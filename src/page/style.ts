@@ -31,7 +31,7 @@ body { margin: 0 auto; max-width: 1180px; padding: 28px 28px 48px; }
 h1, h2, p, dl, dd, figure, ul, ol, fieldset { margin: 0; padding: 0; }
 fieldset { border: 0; min-width: 0; }
 ul, ol { list-style: none; }
-button, input, select { font: inherit; color: inherit; }
+button, input, select, textarea { font: inherit; color: inherit; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .unseen, .chips input, .segments input, .lines input {
@@ -58,9 +58,21 @@ legend { margin-bottom: 8px; }
 .field { display: grid; gap: 6px; }
 .field label { display: flex; justify-content: space-between; }
 output { font-weight: 400; font-variant-numeric: tabular-nums; }
-input[type="number"], input[type="search"], input[type="password"], select {
+input[type="number"], input[type="search"], input[type="password"], select, textarea {
   width: 100%; min-height: 40px; padding: 6px 10px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground);
 }
+textarea { display: block; resize: vertical; min-height: 84px; }
+#words { display: grid; gap: 12px; }
+#words details > div { padding-top: 10px; }
+#examples { display: grid; gap: 6px; justify-items: start; }
+.chip { min-height: 34px; padding: 4px 12px; border-radius: 999px; border-color: var(--line); font-size: 0.88rem; text-align: left; }
+.chip[aria-pressed="true"] { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
+#phrases { display: grid; gap: 6px; }
+.phrases { display: grid; grid-template-columns: 76px minmax(0, 1fr); gap: 4px; align-items: center; }
+.phrases > span { font-size: 0.82rem; color: var(--soft); text-transform: capitalize; }
+.phrases .chips { flex-wrap: nowrap; scrollbar-width: thin; }
+.phrases .chip { flex: none; }
+#stage-title, #cards .card-title { overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow-wrap: anywhere; }
 input:user-invalid { border-color: var(--bad); }
 input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-height: 28px; }
 #class-search { margin-bottom: 8px; }
@@ -135,7 +147,7 @@ dd.hint { font-size: 0.85rem; font-weight: 400; letter-spacing: 0; }
 #difference-figure { width: 132px; } #difference-figure figcaption { margin-top: 4px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
 figcaption { font-size: 0.85rem; color: var(--soft); }
 #notices { font-size: 0.85rem; color: var(--soft); display: grid; gap: 4px; }
-#download { justify-self: start; align-self: start; }
+#take { flex-wrap: wrap; align-self: start; }
 
 .plan-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 8px; }
 .legend { font-size: 0.85rem; color: var(--soft); }
@@ -168,7 +180,7 @@ footer { margin-top: 36px; font-size: 0.85rem; }
   header { margin-bottom: 14px; }
   main { grid-template-columns: minmax(0, 1fr); gap: 14px; }
   form, #stage { padding: 16px; }
-  #form > .go { position: sticky; bottom: 0; margin: 0 -16px -16px; padding: 10px 16px; background: var(--surface); border-top: 1px solid var(--line); border-radius: 0 0 16px 16px; z-index: 2; }
+  #form > .go { position: sticky; bottom: 0; margin: 0 -16px; padding: 10px 16px; background: var(--surface); z-index: 2; }
   #stage { scroll-margin-top: 8px; }
 }
 @media (max-width: 640px) {

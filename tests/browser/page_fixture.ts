@@ -1,4 +1,4 @@
-/** A real browser on the real page of a real server: fashion-dit on one wasm thread. */
+/** A real browser on the real page of a real server: a model on one wasm thread, fashion-dit unless another is asked for. */
 import type { Browser, Page } from "playwright-core";
 import { buildPage } from "../../scripts/build/page.ts";
 import { type App, createApp } from "../../src/server/app.ts";
@@ -28,6 +28,8 @@ export interface Visit {
 export interface VisitOptions {
   /** Of the server. */
   readonly app?: Partial<AppOptions>;
+  /** Folder of the model, named as it is; fashion-dit's unless given. */
+  readonly model?: URL;
   /** Whether the browser has WebGPU, in software. */
   readonly webgpu?: boolean;
   /** Path under which a proxy has the server, with a slash at both ends; `/` unless given. */
@@ -44,12 +46,15 @@ export async function visit(
   use: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   await buildPage({ once: true });
+  const { model = FASHION_DIT } = options;
   const renderer = await openRemoteRenderer({
-    model: FASHION_DIT.href,
+    model: model.href,
     backend: "wasm",
     threads: 1,
   });
-  const assets = directoryAssets(new URL("dist/page/", ROOT), { "fashion-dit": FASHION_DIT });
+  const assets = directoryAssets(new URL("dist/page/", ROOT), {
+    [renderer.facts.id]: model,
+  });
   const app = createApp({ renderers: [renderer], page: assets, ...options.app });
   await app.loaded;
   const { path = "/" } = options;

@@ -48,6 +48,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     assertEquals(await textOf(page, "#stage-title"), "Trouser, seed 7");
     for (
       const wanted of [
+        "generate",
         "SUMMARY",
         "seed",
         "dice",
@@ -56,7 +57,6 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
         "plan",
         "place",
         "compare",
-        "generate",
       ]
     ) {
       await press("Tab");
@@ -70,6 +70,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
         await press("ArrowUp");
       }
     }
+    await page.locator("#generate").focus();
     await press("Enter");
     await untilStatus(page, /^Full computation: step \d+ of 25/);
     await page.locator("#divider").waitFor();

@@ -47,7 +47,7 @@ Deno.test("renderShell() has nothing inline, labels every field, and escapes wha
   assertEquals(/https?:/.exec(html), null); // nothing from elsewhere
   assertEquals(html.includes("1&#34;&#60;"), true);
   assertEquals(html.includes(`<meta name="${BROWSER_MODELS}" content="a b">`), true);
-  const fields = [...html.matchAll(/<(?:input|select)\b[^>]*>/g)].map(([field]) => field);
+  const fields = [...html.matchAll(/<(?:input|select|textarea)\b[^>]*>/g)].map(([field]) => field);
   const unlabelled = fields.filter((field) => {
     const id = /\sid="([\w-]+)"/.exec(field)?.[1];
     const labelled = html.includes(`for="${id}"`) || /\saria-label=/.test(field);

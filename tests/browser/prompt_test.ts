@@ -1,0 +1,111 @@
+/** The page of a model that draws prompts: typed, pressed, by lot, varied, linked, and encoded in the browser. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Page } from "playwright-core";
+import { requires } from "../_shim/requires.ts";
+import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
+
+const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
+const needs = await requires("the page of prompts in a browser", "chromium", "bundler");
+
+const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
+  "begins with an example, and its phrases are pressed, exchanged and let go": async (opened) => {
+    const { page } = opened;
+    await openPage(opened);
+    const first =
+      "a person with long curly hair, sunglasses and a green shirt, light blue background";
+    assertEquals(await promptOf(page), first);
+    assertEquals(await pressed(page), [
+      ...["long curly hair", "sunglasses", "a green shirt", "light blue background"],
+    ]);
+    await page.getByRole("button", { name: "an afro", exact: true }).click();
+    await page.getByRole("button", { name: "sunglasses", exact: true }).click();
+    assertEquals(
+      await promptOf(page),
+      "a person with an afro and a green shirt, light blue background",
+    );
+    await page.locator("#examples-field summary").click();
+    await page.locator("#examples button").nth(7).click();
+    assertMatch(await textOf(page, "#stage-title"), /^a person with a beanie.*, seed 7$/);
+  },
+  "draws on Enter what is typed, and its address draws it again": async (opened) => {
+    const { page, complaints } = opened;
+    await openPage(opened);
+    await page.locator("#steps").fill("2");
+    await page.locator("#seed").fill("11");
+    await page.locator("#prompt").fill("a pirate with an eyepatch & a #1 hat");
+    await page.locator("#prompt").press("Enter");
+    await untilStatus(page, /^2 steps in/);
+    const drawn = await pixelsOf(page);
+    const link = page.url();
+    assertMatch(link, /#prompt=a\+pirate.*&seed=11&steps=2/);
+    await page.goto("about:blank");
+    await page.goto(link);
+    await untilStatus(page, /^2 steps in/);
+    assertEquals(await promptOf(page), "a pirate with an eyepatch & a #1 hat");
+    assertEquals(await pixelsOf(page), drawn);
+    assertEquals(complaints, []);
+  },
+  "draws a prompt by lot, and variations of it": async (opened) => {
+    const { page } = opened;
+    await openPage(opened);
+    await page.locator("#steps").fill("1");
+    await page.locator("#surprise").click();
+    await untilStatus(page, /^1 step in/);
+    const [prompt, seed] = [await promptOf(page), Number(await page.locator("#seed").inputValue())];
+    assertMatch(prompt, /^a person with ./);
+    await page.locator("#vary").click();
+    await page.locator("#cards li").nth(4).waitFor();
+    await page.locator("#generate:enabled").waitFor();
+    assertEquals(await page.locator("#seed").inputValue(), `${seed + 4}`);
+    assertEquals(await promptOf(page), prompt);
+  },
+  "says how much of a long prompt was read": async (opened) => {
+    const { page } = opened;
+    await openPage(opened);
+    await page.locator("#steps").fill("1");
+    await page.locator("#prompt").fill("a very ".repeat(40) + "long prompt");
+    await page.locator("#generate").click();
+    await untilStatus(page, /^1 step in/);
+    assertMatch(await textOf(page, "#notices"), /CLIP reads 40 of the \d+ tokens of "a very/);
+  },
+  "encodes the prompt and draws it in this browser as the server does, to the last level": async (
+    opened,
+  ) => {
+    const { page, complaints } = opened;
+    await openPage(opened);
+    await page.locator("#steps").fill("2");
+    await page.locator("#generate").click();
+    await untilStatus(page, /^2 steps in/);
+    const wanted = await pixelsOf(page);
+    await page.getByText("This browser", { exact: true }).click();
+    await page.locator("#engine").selectOption("wasm");
+    await page.locator("#generate").click();
+    await page.locator("#notices", { hasText: "Drawn by this browser, wasm" }).waitFor();
+    assertEquals(await pixelsOf(page), wanted);
+    assertEquals(complaints, []);
+  },
+};
+
+Deno.test("the page of prompts", needs, async (test) => {
+  await visit({ model: PEEPS }, async (opened) => {
+    for (const [name, step] of Object.entries(STEPS)) {
+      opened.complaints.length = 0;
+      await test.step(name, () => step(opened));
+    }
+  });
+});
+
+async function promptOf(page: Page): Promise<string> {
+  return await page.locator("#prompt").inputValue();
+}
+
+async function pressed(page: Page): Promise<string[]> {
+  return await page.locator('#phrases [aria-pressed="true"]').allInnerTexts();
+}
+
+/** The picture of the stage, as a file whose bytes are those of its pixels. */
+async function pixelsOf(page: Page): Promise<string> {
+  const url = await page.evaluate("document.querySelector('#picture').toDataURL()");
+  assert(typeof url === "string");
+  return url;
+}
