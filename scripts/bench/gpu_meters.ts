@@ -2,7 +2,7 @@
  * Meters of steps in Deno and in Chromium. Each is a process or a browser of its own, for a process has one device.
  */
 import { createInterface } from "node:readline/promises";
-import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
 import { openBrowser } from "../../tests/browser/page_fixture.ts";
 import { runtimeFile } from "../build/runtime_file.ts";
 import type { StepMeter } from "./gpu_steps.ts";
@@ -20,13 +20,18 @@ const HERE = new URL("./", import.meta.url);
 /** A meter in a process of Deno. */
 export async function denoMeter(root: URL, model: string): Promise<Meter> {
   const script = new URL("gpu_process.ts", HERE).pathname;
-  const child = spawn(Deno.execPath(), ["run", "-A", "--quiet", script, root.href, model], {
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator](); // it is piped
+  const config = new URL("deno.json", root).pathname; // for packages that the checkout imports by name
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-lock", "--config", config, script, root.href, model],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const lines = createInterface({ input: Readable.fromWeb(child.stdout) })[Symbol.asyncIterator]();
   return await Promise.resolve({
     ...asked(async (method, args) => {
-      child.stdin!.write(`${JSON.stringify({ method, args })}\n`);
+      await writer.write(new TextEncoder().encode(`${JSON.stringify({ method, args })}\n`));
       for (let next = await lines.next(); !next.done; next = await lines.next()) {
         const [, answer] = /^answer (.*)$/.exec(next.value) ?? [];
         if (answer !== undefined) return JSON.parse(answer) as never; // as gpu_process.ts writes it
@@ -34,9 +39,8 @@ export async function denoMeter(root: URL, model: string): Promise<Meter> {
       throw new Error(`Cannot measure ${model} in ${root.pathname}: its process ended.`);
     }),
     close: async () => {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.stdin!.end();
-      await ended;
+      await writer.close();
+      await child.status;
     },
   });
 }

@@ -83,6 +83,7 @@ export class StepMeter {
       ...this.generate,
       plan: await plan,
       output: "latents",
+      readBack: false,
     });
     for await (const step of steps) seconds.push(step.seconds);
     return seconds;

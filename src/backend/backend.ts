@@ -4,6 +4,7 @@
 
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Recorder } from "./gpu/recorder.ts";
 
 /** The providers we know. */
 export type BackendName = "wasm" | "webgpu" | "native";
@@ -34,12 +35,22 @@ export interface Session {
   run(
     inputs: Readonly<Record<string, Value>>,
     outputs: readonly string[],
+    options?: RunOptions,
   ): Promise<Record<string, Value>>;
   /** Frees the graph and its initializers; a second call does nothing. */
   dispose(): Promise<void>;
 }
 
+export interface RunOptions {
+  /** Values that results are written to, by output; they stay the caller's, and are not among the results. */
+  readonly into?: Readonly<Record<string, Value>>;
+  /** Runs the graph, in its turn, as part of another task. */
+  readonly within?: (run: () => Promise<void>) => Promise<void>;
+}
+
 export interface LoadOptions {
+  /** Sizes that are fixed for good, by name: a backend may then fuse more. */
+  readonly sizes?: Readonly<Record<string, number>> | undefined;
   /** Whether a session keeps memory for its next run, where it can; `freed` suits few runs with large values. */
   readonly memory?: "kept" | "freed";
 }
@@ -50,6 +61,19 @@ export interface LiveCounts {
   readonly values: number;
   /** Sessions not yet disposed. */
   readonly sessions: number;
+}
+
+/** The GPU of a backend whose values are buffers of it. */
+export interface GpuAccess {
+  readonly device: GPUDevice;
+  /** Records what sessions ask of the device. */
+  readonly recorder: Recorder;
+  /** A buffer as a value; disposing of the value leaves the buffer as it is. */
+  value(buffer: GPUBuffer, dims: readonly number[]): Value;
+  /** The buffer of a value. */
+  bufferOf(value: Value): GPUBuffer;
+  /** Waits for its turn among all that use the device. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>;
 }
 
 /** One execution provider, ready to load graphs. */
@@ -68,6 +92,8 @@ export interface Backend {
   readonly weightLimit?: number | undefined;
   /** Most bytes that weights and activations may take together, where there is a limit. */
   readonly memoryLimit?: number | undefined;
+  /** The GPU, where values are buffers of one. */
+  readonly gpu?: GpuAccess | undefined;
   readonly live: LiveCounts;
   /**
    * Makes a session.

@@ -6,7 +6,15 @@ import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-comm
 import { BackendError } from "../errors.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Backend, BackendName, HostNumbers, LoadOptions, Session, Value } from "./backend.ts";
+import type {
+  Backend,
+  BackendName,
+  GpuAccess,
+  HostNumbers,
+  LoadOptions,
+  Session,
+  Value,
+} from "./backend.ts";
 import { type OrtModule, type OrtProvider, reason } from "./ort_provider.ts";
 import { byteLength, OrtSession, whilePending } from "./ort_session.ts";
 import { OrtValue } from "./ort_value.ts";
@@ -23,6 +31,7 @@ class OrtBackend implements Backend {
   readonly halfWeights: boolean;
   readonly weightLimit: number | undefined;
   readonly memoryLimit: number | undefined;
+  readonly gpu: GpuAccess | undefined;
   readonly #values = new Set<OrtValue>();
   readonly #sessions = new Set<OrtSession>();
   readonly #loading = new Set<Promise<InferenceSession>>();
@@ -35,6 +44,14 @@ class OrtBackend implements Backend {
     this.halfWeights = provider.halfWeights === true;
     this.weightLimit = provider.weightLimit;
     this.memoryLimit = provider.memoryLimit;
+    const { gpu, schedule } = provider;
+    this.gpu = gpu && {
+      device: gpu.device,
+      recorder: gpu.recorder,
+      value: (buffer, dims) => this.adopt(gpu.tensor(buffer, dims)),
+      bufferOf: (value) => this.native(value, "use a buffer").gpuBuffer as GPUBuffer, // as we made it
+      inTurn: schedule,
+    };
   }
 
   get live(): { values: number; sessions: number } {
@@ -94,11 +111,12 @@ class OrtBackend implements Backend {
     );
   }
 
-  async #create(model: OnnxModel, { memory }: LoadOptions): Promise<InferenceSession> {
+  async #create(model: OnnxModel, { memory, sizes }: LoadOptions): Promise<InferenceSession> {
     try {
       return await this.ort.InferenceSession.create(model.bytes, {
         ...this.provider.sessionOptions,
         ...(memory === "freed" && { enableCpuMemArena: false }),
+        ...(sizes && { freeDimensionOverrides: sizes }),
         ...(model.externalData.length > 0 ? { externalData: model.externalData } : {}),
       });
     } catch (cause) {

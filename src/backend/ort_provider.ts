@@ -4,6 +4,7 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import type { Backend, BackendName, HostNumbers } from "./backend.ts";
+import type { Recorder } from "./gpu/recorder.ts";
 
 /** The part of an ONNX Runtime module that we call. */
 export interface OrtModule {
@@ -27,6 +28,13 @@ export interface OrtProvider {
   readonly memoryLimit?: number;
   /** Whether a session that failed to run would give the inputs of that run to the next one. */
   readonly failureSpoilsSession?: boolean;
+  /** Its device and how tensors are buffers of it, where they are. */
+  readonly gpu?: {
+    readonly device: GPUDevice;
+    readonly recorder: Recorder;
+    /** A buffer as a tensor of the runtime. */
+    tensor(buffer: GPUBuffer, dims: readonly number[]): OrtTensor;
+  };
   /** Makes a device tensor of host numbers. */
   upload(numbers: HostNumbers): OrtTensor;
   /** Runs create and run calls; WebGPU needs them one after another. */

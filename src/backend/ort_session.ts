@@ -6,7 +6,7 @@ import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-comm
 import { BackendError } from "../errors.ts";
 import type { Dim } from "../onnx/graph.ts";
 import type { OnnxModel } from "../onnx/model_proto.ts";
-import type { Session, Value } from "./backend.ts";
+import type { RunOptions, Session, Value } from "./backend.ts";
 import { type OrtProvider, reason } from "./ort_provider.ts";
 
 /** The backend of a session, as far as it needs it. */
@@ -46,10 +46,11 @@ export class OrtSession implements Session {
   async run(
     inputs: Readonly<Record<string, Value>>,
     outputs: readonly string[],
+    options: RunOptions = {},
   ): Promise<Record<string, Value>> {
     const feeds = this.#feeds(inputs);
     this.#refuseUnknown(outputs);
-    return await whilePending(this.#running, this.#runNow(feeds, outputs));
+    return await whilePending(this.#running, this.#runNow(feeds, outputs, options));
   }
 
   async dispose(): Promise<void> {
@@ -63,10 +64,23 @@ export class OrtSession implements Session {
   async #runNow(
     feeds: Record<string, OrtTensor>,
     outputs: readonly string[],
+    { into = {}, within = (run) => run() }: RunOptions,
   ): Promise<Record<string, Value>> {
+    const fetches = Object.fromEntries(outputs.map((name) => [
+      name,
+      into[name] === undefined ? null : this.backend.native(into[name], `write ${name} to a value`),
+    ]));
+    const results: Record<string, Value> = {};
     try {
-      const results = await this.backend.provider.schedule(() => this.native.run(feeds, outputs));
-      return Object.fromEntries(outputs.map((name) => [name, this.backend.adopt(results[name]!)]));
+      await this.backend.provider.schedule(() =>
+        within(async () => {
+          const made = await this.native.run(feeds, fetches);
+          for (const name of outputs) {
+            if (into[name] === undefined) results[name] = this.backend.adopt(made[name]!);
+          }
+        })
+      );
+      return results;
     } catch (cause) {
       this.#spoilt = this.backend.provider.failureSpoilsSession === true;
       throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });

@@ -7,6 +7,9 @@ import { BackendError } from "../errors.ts";
 import { findAdapter, openPlainDevice } from "./adapter.ts";
 import type { Backend, HostNumbers } from "./backend.ts";
 import { elementType } from "./element_type.ts";
+import { alignedBytes } from "./gpu/memory.ts";
+import { beginReadBack } from "./gpu/read_back.ts";
+import { Recorder } from "./gpu/recorder.ts";
 import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
 import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
@@ -31,7 +34,7 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
   const ort = await loadRuntime();
   useRuntimeFiles(ort.env.wasm, files);
   ort.env.wasm.numThreads = 1; // only shapes are computed on the CPU
-  const { gpu, provider } = await sharedDevice(ort);
+  const { gpu, recorder, provider } = await sharedDevice(ort);
   const kind = adapter.fallback ? "webgpu, fallback adapter" : "webgpu";
   return ortBackend(ort, {
     name: "webgpu",
@@ -40,6 +43,11 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
     halfWeights: adapter.float16,
     sessionOptions: { executionProviders: [provider], preferredOutputLocation: "gpu-buffer" },
     failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
+    gpu: {
+      device: gpu,
+      recorder,
+      tensor: (buffer, dims) => ort.Tensor.fromGpuBuffer(buffer, { dataType: "float32", dims }),
+    },
     upload: uploader(ort, gpu),
     schedule: inTurn,
   });
@@ -80,22 +88,15 @@ function whole(data: HostNumbers["data"]): ArrayBufferView<ArrayBuffer> {
 }
 
 /** Copies a buffer to the host. */
-async function readBack(gpu: GPUDevice, buffer: GPUBuffer, bytes: number): Promise<Float32Array> {
-  const staging = gpu.createBuffer({ size: buffer.size, usage: READ_USAGE });
-  const commands = gpu.createCommandEncoder();
-  commands.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-  gpu.queue.submit([commands.finish()]);
-  try {
-    await staging.mapAsync(MAP_READ);
-    return new Float32Array(staging.getMappedRange().slice(0, bytes));
-  } finally {
-    staging.destroy();
-  }
+async function readBack(gpu: GPUDevice, buffer: GPUBuffer, size: number): Promise<Float32Array> {
+  const [bytes] = await beginReadBack(gpu, [{ buffer, offset: 0, size }]).read();
+  return new Float32Array(bytes!); // one place was asked for
 }
 
 /** The device of a process, and how sessions come to use it. */
 interface SharedDevice {
   readonly gpu: GPUDevice;
+  readonly recorder: Recorder;
   readonly provider: InferenceSession.ExecutionProviderConfig;
 }
 
@@ -115,14 +116,7 @@ async function openDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
   const provider = plain === undefined ? "webgpu" : { name: "webgpu", device: plain };
   await inTurn(() => loadTrivial(ort, "webgpu", provider));
   const gpu = plain ?? await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
-  return { gpu, provider };
+  return { gpu, recorder: new Recorder(gpu), provider };
 }
 
 const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification
-const READ_USAGE = 0x8 | 0x1; // COPY_DST | MAP_READ
-const MAP_READ = 0x1; // the mode of that name
-
-/** The runtime binds whole 16-byte rows. */
-function alignedBytes(bytes: number): number {
-  return Math.max(16, Math.ceil(bytes / 16) * 16);
-}

@@ -4,7 +4,8 @@
 
 import type { Generated } from "../engine/generated.ts";
 import type { GenerateOptions } from "../engine/request.ts";
-import { type Engine, MAX_BATCH } from "../engine/engine.ts";
+import { MAX_BATCH } from "../engine/batches.ts";
+import type { Engine } from "../engine/engine.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { featureSizes, modelCost } from "../engine/plan_facts.ts";
 import { compilePlan } from "../plan/compile.ts";

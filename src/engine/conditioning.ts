@@ -52,6 +52,13 @@ export class ConditioningTable {
     return { dims: [batch.length, total, this.width], data };
   }
 
+  /** One vector of a part, `(D)`. */
+  vector(part: string, row: number, condition: Condition): Float32Array {
+    const rows = this.#vectors.get(part)?.length ?? 0;
+    const size = rows / this.#rowOf.size;
+    return this.#row(part, condition, size).subarray(row * this.width, (row + 1) * this.width);
+  }
+
   #row(name: string, condition: Condition, size: number): Float32Array {
     const row = this.#rowOf.get(keyOf(condition));
     const vectors = this.#vectors.get(name);

@@ -7,10 +7,13 @@ import { type BackendChoice, openBackend } from "../backend/select.ts";
 import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
-import { joinRows, sliceRows } from "../tensor/rows.ts";
+import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { batchOf, MAX_BATCH } from "./batches.ts";
 import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
+import { deviceRunOf, runOnDevice } from "./device/device_run.ts";
+import { Stages } from "./device/stages.ts";
 import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { type Generated, generatedPictures } from "./generated.ts";
@@ -28,8 +31,8 @@ import {
 import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
-import type { GenerateOptions, ResolvedRequest } from "./request.ts";
-import { type BatchResult, runSteps, runToEnd, type StepReport } from "./run.ts";
+import type { GenerateOptions } from "./request.ts";
+import { type BatchResult, type Run, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { fullStep } from "./segment/step_segments.ts";
 
 export interface EngineOptions extends PipelineOptions {
@@ -38,10 +41,7 @@ export interface EngineOptions extends PipelineOptions {
 }
 
 /** What is made of a prepared run. */
-export type OutputOptions = Pick<GenerateOptions, "signal" | "output">;
-
-/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
-export const MAX_BATCH = 10;
+export type OutputOptions = Pick<GenerateOptions, "signal" | "output" | "readBack">;
 
 /**
  * Opens a model on a backend and loads its sessions. Those of a model with text encoders are loaded by its first run,
@@ -100,6 +100,7 @@ export class Engine implements Pipeline {
   readonly #prompts: ModelPrompts | undefined;
   #isLoaded = false;
   readonly #checkMemory: ReturnType<typeof memoryCheck>;
+  readonly #stages: Stages | undefined;
 
   /** Owns what it is given and closes it. */
   constructor(
@@ -118,6 +119,7 @@ export class Engine implements Pipeline {
     const { backend, rounded } = executor;
     const { text } = model;
     this.#prompts = text && new ModelPrompts({ id: model.id, text }, backend, options.weights);
+    this.#stages = backend.gpu && new Stages({ gpu: backend.gpu, sessions: executor.sessions });
     this.#checkMemory = memoryCheck(model, backend, rounded && roundedLowering(rounded.options));
   }
 
@@ -183,7 +185,7 @@ export class Engine implements Pipeline {
   }
 
   generate(options: GenerateOptions = {}): Promise<Generated> {
-    return runToEnd(this.steps(options));
+    return runToEnd(this.steps({ ...options, readBack: false }));
   }
 
   /** Runs step by step, one batch of pictures after another; leaving the loop early frees everything. */
@@ -194,12 +196,12 @@ export class Engine implements Pipeline {
   /** As {@linkcode steps}, for a run that {@linkcode prepare} returned. */
   async *run(
     prepared: PreparedRun,
-    { signal, output = "pictures" }: OutputOptions = {},
+    { signal, output = "pictures", readBack = true }: OutputOptions = {},
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
     await this.load({ signal });
     const { request, choice, steps } = prepared;
-    const { model, executor } = this;
+    const { model } = this;
     const { tokenGrid } = request.scene;
     const refusal = decodingError(model);
     const decodes = output === "pictures" && refusal === undefined;
@@ -208,19 +210,20 @@ export class Engine implements Pipeline {
     const batches = Math.ceil(request.labels.length / MAX_BATCH);
     for (let batch = 0; batch < batches; batch++) {
       const first = batch * MAX_BATCH;
-      const part = { ...prepared, request: batchOf(request, first), model, executor, signal };
       const place = { first, batch, batches };
-      const result = yield* runSteps({ ...part, place, features: new FeatureCache() });
+      const part = { ...prepared, request: batchOf(request, first), place, signal };
+      const result = yield* this.#runBatch(part, readBack);
       results.push(result);
       if (!decodes) continue;
       decoded.push(await this.decode(result.latents, { grid: tokenGrid, signal }));
     }
     const run = {
-      latents: joinRows(results.map(({ latents }) => latents)),
+      ...totalsOf(results),
       ...(choice.named && { plan: choice.named }),
       planReason: choice.reason,
       notices: [
         ...prepared.notices,
+        ...new Set(results.flatMap(({ notices = [] }) => notices)),
         ...(output === "pictures" && refusal ? [`No pictures: ${refusal.message}`] : []),
       ],
       seconds: (performance.now() - started) / 1000,
@@ -234,13 +237,21 @@ export class Engine implements Pipeline {
       guidance: request.guidance,
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
       kinds: steps.map(({ kind }) => kind),
-      loopSeconds: sum(results, ({ loopSeconds }) => loopSeconds),
-      conditioningSeconds: sum(results, ({ conditioningSeconds }) => conditioningSeconds),
-      peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
     };
     if (!decodes) return { ...run, pictures: [] };
     const given = { facts: await this.recordFacts(), scales: request.scales };
     return { ...run, pictures: generatedPictures(joinRows(decoded), run, given) };
+  }
+
+  /** Runs one batch: on a GPU where all of it can stay there, else step by step through the host. */
+  #runBatch(
+    batch: PreparedRun & Pick<Run, "place" | "signal">,
+    readBack: boolean,
+  ): AsyncGenerator<StepReport, BatchResult, undefined> {
+    const { model, executor } = this;
+    const run = { ...batch, model, executor, features: new FeatureCache() };
+    const onDevice = this.#stages && deviceRunOf(run, readBack);
+    return onDevice === undefined ? runSteps(run) : runOnDevice(onDevice, this.#stages!);
   }
 
   /** Pictures `(n, 1 or 3, H, W)` of final latents. */
@@ -256,6 +267,7 @@ export class Engine implements Pipeline {
   async close(): Promise<void> {
     await this.#prompts?.dispose();
     await this.#decoding.dispose();
+    await this.#stages?.dispose();
     await this.executor.dispose();
     await this.backend.dispose();
     await this.model.close();
@@ -272,20 +284,17 @@ export function engineOf(pipeline: Pipeline): Engine {
   throw new TypeError("Cannot use pipeline: it must come from openPipeline()");
 }
 
-/** The pictures of one batch. */
-function batchOf(request: ResolvedRequest, first: number): ResolvedRequest {
-  const { labels, seeds, scales, noise } = request;
-  if (labels.length <= MAX_BATCH) return request;
-  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + MAX_BATCH);
+/** What batches took together, and all of their latents. */
+function totalsOf(
+  results: readonly BatchResult[],
+): Required<Omit<BatchResult, "notices">> {
+  const sum = (value: (result: BatchResult) => number): number =>
+    results.reduce((total, result) => total + value(result), 0);
   return {
-    ...request,
-    labels: of(labels),
-    seeds: of(seeds),
-    noise: sliceRows(noise, first, of(labels).length),
-    ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }), // never empty
+    latents: joinRows(results.map(({ latents }) => latents)),
+    loopSeconds: sum(({ loopSeconds }) => loopSeconds),
+    conditioningSeconds: sum(({ conditioningSeconds }) => conditioningSeconds),
+    preparationSeconds: sum(({ preparationSeconds = 0 }) => preparationSeconds),
+    peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
   };
-}
-
-function sum<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((total, item) => total + value(item), 0);
 }

@@ -45,7 +45,8 @@ export interface LoadStepOptions {
 
 /** A transformer on a backend; its sessions live until it is disposed. */
 export class Executor {
-  readonly #sessions: Sessions;
+  /** Its sessions, to which others may add. */
+  readonly sessions: Sessions;
   readonly #yieldToEvents = eventYielder();
 
   /** Loads nothing yet. */
@@ -56,7 +57,7 @@ export class Executor {
     /** Which of its weights are integers; absent = none. */
     readonly rounded?: RoundedLayers,
   ) {
-    this.#sessions = new Sessions(backend, weights, { rounded });
+    this.sessions = new Sessions(backend, weights, { rounded });
   }
 
   /** How many graphs a step runs that keeps and reuses nothing. */
@@ -87,7 +88,7 @@ export class Executor {
   }
 
   dispose(): Promise<void> {
-    return this.#sessions.dispose();
+    return this.sessions.dispose();
   }
 
   async #runReused(step: ReuseStep, call: Call): Promise<Value> {
@@ -193,7 +194,7 @@ export class Executor {
 
   #session(segment: segments.Segment, signal: AbortSignal | undefined): Promise<Session> {
     const recipe = segments.segmentRecipe(this.transformer, segment, this.backend.weights);
-    return this.#sessions.get(recipe, signal);
+    return this.sessions.get(recipe, signal);
   }
 
   #keepFeatures(segment: segments.Segment, results: Values, call: Call): Values {
@@ -246,7 +247,7 @@ export class Executor {
   ): Promise<Values> {
     signal?.throwIfAborted();
     const recipe = segments.combinationRecipe(this.transformer, operator);
-    const session = await this.#sessions.get(recipe, signal);
+    const session = await this.sessions.get(recipe, signal);
     const others = Object.entries(b).map(([name, value]) => [segments.otherName(name), value]);
     const inputs = { ...asInputs(a), ...Object.fromEntries(others) };
     return await session.run(inputs, this.#stateNames());

@@ -60,6 +60,8 @@ export interface Generated {
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loops. */
   readonly conditioningSeconds: number;
+  /** Seconds in which sessions were made for kinds of steps that no run before had; 0 but on a GPU. */
+  readonly preparationSeconds: number;
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
 }

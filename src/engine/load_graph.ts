@@ -4,7 +4,7 @@
 
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, LoadOptions, Session } from "../backend/backend.ts";
-import type { GraphBuilder, LinearLayer, LinearLowering, Node } from "../onnx/graph.ts";
+import type { Graph, LinearLayer, LinearLowering, Node } from "../onnx/graph.ts";
 import { plainLinear } from "../onnx/linear.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { discard } from "../tensor/tensor.ts";
@@ -14,7 +14,9 @@ export interface GraphRecipe {
   /** Equal for equal graphs. */
   readonly key: string;
   /** Builds the graph; `lowering` decides the precision of its linear layers. */
-  readonly build: (lowering?: LinearLowering) => GraphBuilder;
+  readonly build: (lowering?: LinearLowering) => Graph;
+  /** Sizes that shapes name and that are fixed in this session. */
+  readonly sizes?: Readonly<Record<string, number>>;
   /** Key of a session that this one replaces, so that weights are not held twice. */
   readonly replaces?: string;
 }
@@ -32,7 +34,7 @@ export type ReadWeight = (parameter: Node) => Promise<WeightNumbers>;
 /** Reads the weights of a graph and loads it with them as initializers. */
 export async function loadWithWeights(
   backend: Backend,
-  graph: GraphBuilder,
+  graph: Graph,
   weights: Weights,
   signal?: AbortSignal,
 ): Promise<Session> {
@@ -43,7 +45,7 @@ export async function loadWithWeights(
 
 /** Loads a graph with its weights for as long as a task takes. */
 export async function whileLoaded<T>(
-  graph: GraphBuilder,
+  graph: Graph,
   { backend, weights, signal }: LoadTask,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
@@ -58,7 +60,7 @@ export async function whileLoaded<T>(
 /** As {@link loadWithWeights}, with any way to read a parameter. */
 export async function loadReading(
   backend: Backend,
-  graph: GraphBuilder,
+  graph: Graph,
   { read, ...options }: LoadOptions & { readonly read: ReadWeight },
 ): Promise<Session> {
   const numbers = new Map<string, WeightNumbers>();

@@ -26,3 +26,4 @@ export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts"
 export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
 export type { ConditionOptions } from "./request.ts";
 export type { GuidanceOptions } from "./request_guidance.ts";
+export type { StepTensors } from "./run.ts";

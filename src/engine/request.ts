@@ -76,6 +76,11 @@ export interface GenerateOptions extends ConditionOptions, GuidanceOptions {
   readonly plan?: "auto" | "none" | (string & Record<never, never>) | Plan | NamedPlan | undefined;
   /** `latents` skips decoding; `pictures` unless given. */
   readonly output?: "pictures" | "latents";
+  /**
+   * Whether `steps()` reads the latents of each step back from a GPU; true unless given. Without it a GPU need not
+   * wait for the host. `generate()` reads the last ones.
+   */
+  readonly readBack?: boolean;
   /** Stops before the next graph; nothing is kept. */
   readonly signal?: AbortSignal | undefined;
 }

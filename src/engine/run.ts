@@ -22,8 +22,18 @@ import type { ResolvedRequest } from "./request.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./device_values.ts";
 
-/** The result of one step. */
-export interface StepReport extends StepTime {
+/** What a step made. */
+export interface StepTensors {
+  /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
+  readonly latents: Tensor;
+  /** The sampler's state after this step: enough to continue from here. */
+  readonly state: SamplerState;
+  /** The final latents as predicted at this step, `(n, C, H, W)`, for a preview. */
+  readonly estimate: Tensor;
+}
+
+/** The result of one step; its tensors are absent on a GPU where they were not asked for. */
+export interface StepReport extends StepTime, Partial<StepTensors> {
   /** Steps of the run. */
   readonly steps: number;
   /** Index of the first picture of `latents`: pictures are made in batches. */
@@ -32,12 +42,6 @@ export interface StepReport extends StepTime {
   readonly done: number;
   /** Steps of all batches. */
   readonly total: number;
-  /** Latents `(n, C, H, W)` after this step; after the last one, the result. */
-  readonly latents: Tensor;
-  /** The sampler's state after this step: enough to continue from here. */
-  readonly state: SamplerState;
-  /** The final latents as predicted at this step, `(n, C, H, W)`, for a preview. */
-  readonly estimate: Tensor;
   /** What the plan let this step do; `full` without a plan. */
   readonly kind: StepKind;
   /** Seconds that this step took. */
@@ -45,6 +49,9 @@ export interface StepReport extends StepTime {
   /** Bytes of features and states that are kept after this step. */
   readonly keptBytes: number;
 }
+
+/** The result of a step that the host advanced. */
+export type HostStepReport = StepReport & StepTensors;
 
 /** A finished batch. */
 export interface BatchResult {
@@ -54,6 +61,10 @@ export interface BatchResult {
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loop. */
   readonly conditioningSeconds: number;
+  /** Seconds in which sessions were made for steps that no run before had; on a GPU only. */
+  readonly preparationSeconds?: number;
+  /** A sentence for each thing that did not go as it should. */
+  readonly notices?: readonly string[];
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
 }
@@ -83,7 +94,7 @@ export interface BatchPlace {
 const ONLY_BATCH: BatchPlace = { first: 0, batch: 0, batches: 1 };
 
 /** Runs step by step; leaving the loop early frees everything. */
-export async function* runSteps(run: Run): AsyncGenerator<StepReport, BatchResult, undefined> {
+export async function* runSteps(run: Run): AsyncGenerator<HostStepReport, BatchResult, undefined> {
   const { request, features } = run;
   const started = performance.now();
   const table = await conditionRun(run);
@@ -130,22 +141,18 @@ export interface StartingPoint {
 export async function* sampleFrom(
   run: Run,
   { table, state: start }: StartingPoint,
-): AsyncGenerator<StepReport, void, undefined> {
-  const { request: { sampler }, steps, features, place = ONLY_BATCH } = run;
-  const { first, batch, batches } = place;
+): AsyncGenerator<HostStepReport, void, undefined> {
+  const { request: { sampler }, features } = run;
   const constants = await constantsOf(run);
   const denoise = denoiser(run, { table, constants });
   let before = performance.now();
   try {
     for await (const step of sampleSteps(sampler, { start, denoise })) {
       yield {
-        ...step,
+        ...reportOf(run, step.index),
         latents: step.state.latent,
-        kind: steps[step.index]!.kind, // one step for each time
-        steps: steps.length,
-        first,
-        done: batch * steps.length + step.index + 1,
-        total: batches * steps.length,
+        state: step.state,
+        estimate: step.estimate,
         seconds: (performance.now() - before) / 1000,
         keptBytes: features.bytes,
       };
@@ -155,6 +162,23 @@ export async function* sampleFrom(
     features.dispose();
     disposeAll(constants);
   }
+}
+
+/** What is known of a step before it runs. */
+export function reportOf(
+  { request: { sampler: { times } }, steps, place = ONLY_BATCH }: Run,
+  index: number,
+): Omit<StepReport, "seconds" | "keptBytes"> {
+  const { first, batch, batches } = place;
+  return {
+    index,
+    time: times[index]!, // a step of the run
+    kind: steps[index]!.kind, // one for each time
+    steps: steps.length,
+    first,
+    done: batch * steps.length + index + 1,
+    total: batches * steps.length,
+  };
 }
 
 /** Uploads what every step of a run may read; the caller disposes of it. */
@@ -221,22 +245,31 @@ export function stepInputs(
 }
 
 /** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
-export function guided(prediction: Tensor, { model, request }: Run): Tensor {
-  const { labels, guidance, scales = guidance, trueGuidance } = request;
-  const { latentDims, channelAxis: axis } = request.scene;
+export function guided(prediction: Tensor, run: Run): Tensor {
+  const { labels, scene: { latentDims, channelAxis: axis } } = run.request;
   const channels = { axis, count: latentDims[axis - 1] ?? 0 };
   if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
-  if (trueGuidance !== undefined) {
-    return guide(prediction, channels, { scale: trueGuidance, channels: channels.count });
-  }
-  const guidedChannels = model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS;
+  const { scales, channels: guidedChannels } = guidanceOf(run);
   return guide(prediction, channels, { scale: scales, channels: guidedChannels });
+}
+
+/** By picture the scale, and the channels from the first, in which the halves of a batch become one. */
+export function guidanceOf(
+  { model, request }: Pick<Run, "model" | "request">,
+): { readonly scales: readonly number[]; readonly channels: number } {
+  const { labels, guidance, scales = labels.map(() => guidance), trueGuidance } = request;
+  if (trueGuidance === undefined) {
+    return { scales, channels: model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS };
+  }
+  const { latentDims, channelAxis } = request.scene;
+  return { scales: labels.map(() => trueGuidance), channels: latentDims[channelAxis - 1] ?? 0 };
 }
 
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-function batchOf(
+/** Conditions of a batch at a time. */
+export function batchOf(
   { request: { labels, guidance, scales, scene } }: Pick<Run, "request">,
   time: number,
 ): Condition[] {

@@ -68,6 +68,13 @@ export class Sessions {
     }
   }
 
+  /** Frees the session of a key, if there is one. */
+  async drop(key: string): Promise<void> {
+    const loading = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await (await loading?.catch(() => undefined))?.dispose();
+  }
+
   /** Another session may have its key by now. */
   #forget(key: string, loading: Promise<Session>): void {
     if (this.#sessions.get(key) === loading) this.#sessions.delete(key);
@@ -81,7 +88,7 @@ export class Sessions {
   }
 
   async #load(
-    { build }: Pick<GraphRecipe, "build">,
+    { build, sizes }: Pick<GraphRecipe, "build" | "sizes">,
     signal: AbortSignal | undefined,
   ): Promise<Session> {
     const { rounded, ...options } = this.options;
@@ -99,10 +106,10 @@ export class Sessions {
     }
     const values: Record<string, Value> = {};
     for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
-    const session = await this.backend.load(encodeModel(graph), options);
+    const session = await this.backend.load(encodeModel(graph), { ...options, sizes });
     return {
       name: session.name,
-      run: (inputs, outputs) => session.run({ ...values, ...inputs }, outputs),
+      run: (inputs, outputs, options) => session.run({ ...values, ...inputs }, outputs, options),
       dispose: () => session.dispose(),
     };
   }

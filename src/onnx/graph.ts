@@ -69,8 +69,24 @@ export interface LinearLayer {
 /** Adds a layer to a graph: x `(…, in)` to `(…, out)`. */
 export type LinearLowering = (graph: GraphBuilder, x: Node, layer: LinearLayer) => Node;
 
+/** A finished graph. */
+export interface Graph {
+  readonly name: string;
+  /** Declared inputs, in order. */
+  readonly inputs: readonly Node[];
+  /** Declared weights, in order of first use. */
+  readonly parameters: readonly Node[];
+  readonly constants: readonly Constant[];
+  /** What operators make, in order. */
+  readonly values: readonly Node[];
+  /** Operators in execution order. */
+  readonly operations: readonly Operation[];
+  /** Results: public name and the value it stands for. */
+  readonly outputs: readonly { readonly name: string; readonly node: Node }[];
+}
+
 /** Collects a graph; every value's shape is checked as it is added. */
-export class GraphBuilder {
+export class GraphBuilder implements Graph {
   readonly #inputs: Node[] = [];
   readonly #parameters = new Map<string, Node>();
   readonly #constants = new Map<string, Constant>();

@@ -4,15 +4,7 @@
  * *Source:* onnx.proto, IR version 10 (field numbers below), opset 20, com.microsoft 1.
  */
 
-import type {
-  Attribute,
-  Constant,
-  Dim,
-  ElementType,
-  GraphBuilder,
-  Node,
-  Operation,
-} from "./graph.ts";
+import type { Attribute, Constant, Dim, ElementType, Graph, Node, Operation } from "./graph.ts";
 import { MessageWriter } from "./wire.ts";
 
 /** A graph in the form that sessions are made from. */
@@ -62,7 +54,7 @@ const DEFAULT_EXTERNAL_ABOVE = 1 << 20;
  *
  * @throws {RangeError} When a parameter has no weights, or their count or type is not its own.
  */
-export function encodeModel(graph: GraphBuilder, options: EncodeOptions = {}): OnnxModel {
+export function encodeModel(graph: Graph, options: EncodeOptions = {}): OnnxModel {
   const { weights, externalAbove = DEFAULT_EXTERNAL_ABOVE } = options;
   const bound = weights === undefined ? [] : graph.parameters.map((node) => bind(node, weights));
   const total = bound.reduce((sum, { data }) => sum + data.length, 0);

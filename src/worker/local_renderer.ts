@@ -68,11 +68,14 @@ class LocalRenderer implements Renderer {
       sampler: batch.sampler,
       plan: batch.plan ?? "none",
       output: "latents",
+      readBack: options.previews === true,
       signal,
     });
     const generated = await runToEnd(run, async (step) => {
       const { index, steps, kind, seconds, keptBytes, estimate } = step;
-      const preview = options.previews ? await this.#preview(estimate, signal) : undefined;
+      const preview = estimate && options.previews
+        ? await this.#preview(estimate, signal)
+        : undefined;
       options.onStep?.({ index, steps, kind, seconds, keptBytes, ...(preview && { preview }) });
     });
     return await this.#finish(generated, signal);

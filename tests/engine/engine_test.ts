@@ -68,7 +68,7 @@ Deno.test("more pictures than a batch holds are made in several, to the same bit
     let next = await run.next();
     for (; next.done !== true; next = await run.next()) {
       const { first, index, done, total, latents } = next.value;
-      seen.push([first, index, done, total, latents.dims[0]!]);
+      seen.push([first, index, done, total, latents!.dims[0]!]);
     }
     assertEquals(seen, [[0, 0, 1, 4, 10], [0, 1, 2, 4, 10], [10, 0, 3, 4, 2], [10, 1, 4, 4, 2]]);
     const { latents, labels, seeds } = next.value;

@@ -19,7 +19,7 @@ Deno.test("steps() yields every step with its time and latents, generate() its l
     let last: Float32Array | undefined;
     for await (const { time, latents, kind } of pipeline.steps(options)) {
       times.push(time);
-      last = latents.data;
+      last = latents!.data;
       assertEquals(kind, "full");
     }
     assertEquals(times, linearSchedule(4).times);
@@ -86,8 +86,8 @@ Deno.test("steps() foresees the finished picture, and in the last step foresees 
     const estimates: Float32Array[] = [];
     let last = new Float32Array();
     for await (const { estimate, latents } of run) {
-      estimates.push(estimate.data);
-      last = latents.data.slice();
+      estimates.push(estimate!.data);
+      last = latents!.data.slice();
     }
     for (const estimate of estimates) {
       distances.push(estimate.reduce((sum, value, i) => sum + Math.abs(value - last[i]!), 0));

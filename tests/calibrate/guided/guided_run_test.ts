@@ -38,7 +38,7 @@ Deno.test("recordSteps() yields every feature of every step and the latents of a
     for await (const step of recordSteps(task)) {
       assertEquals(step.features.length, 1 + modules.length);
       for (const [part] of step.features) assertEquals(part!.length, 4 * 16 * 48); // N, tokens, width
-      last = step.latents.data;
+      last = step.latents!.data;
     }
     assertEquals(last, latents.data);
   });

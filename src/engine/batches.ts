@@ -1,0 +1,23 @@
+/**
+ * The batches of a request.
+ */
+
+import { sliceRows } from "../tensor/rows.ts";
+import type { ResolvedRequest } from "./request.ts";
+
+/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
+export const MAX_BATCH = 10;
+
+/** The pictures of the batch that begins with this one. */
+export function batchOf(request: ResolvedRequest, first: number): ResolvedRequest {
+  const { labels, seeds, scales, noise } = request;
+  if (labels.length <= MAX_BATCH) return request;
+  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + MAX_BATCH);
+  return {
+    ...request,
+    labels: of(labels),
+    seeds: of(seeds),
+    noise: sliceRows(noise, first, of(labels).length),
+    ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }), // never empty
+  };
+}

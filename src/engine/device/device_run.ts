@@ -1,0 +1,239 @@
+/**
+ * A run whose latents stay on the device: the host submits steps, and reads back what somebody asked for.
+ */
+
+import { beginReadBack } from "../../backend/gpu/read_back.ts";
+import { type SumSizes, weightCount } from "../../backend/gpu/weighted_sum.ts";
+import type { Place } from "../../backend/gpu/memory.ts";
+import { elementCount, type Tensor } from "../../tensor/tensor.ts";
+import { disposeAll } from "../device_values.ts";
+import {
+  batchOf,
+  type BatchResult,
+  conditionRun,
+  constantsOf,
+  guidanceOf,
+  reportOf,
+  type Run,
+  type StepReport,
+  type StepTensors,
+} from "../run.ts";
+import type { ConditioningTable } from "../conditioning.ts";
+import type { Stage } from "./stage.ts";
+import type { Stages } from "./stages.ts";
+import { PREDICTION } from "../segment/segment.ts";
+import { buildStep, isFixed } from "./step_graph.ts";
+import { historyLength, updateWeights } from "./update_weights.ts";
+import { VectorFeed } from "./vector_feed.ts";
+
+/** A run that can stay on the device. */
+export interface DeviceRun extends Run {
+  readonly sums: SumSizes;
+  /** Whether the latents of each step are read back; else only the last ones. */
+  readonly readBack: boolean;
+}
+
+/** The run as one on the device; `undefined` where a step of its plan has no fixed form. */
+export function deviceRunOf(run: Run, readBack: boolean): DeviceRun | undefined {
+  const { request: { scene, sampler, labels }, steps } = run;
+  const { latentDims, channelAxis: axis } = scene;
+  const count = latentDims[axis - 1] ?? 0;
+  if (!steps.every(isFixed) || run.probe) return undefined;
+  const sums: SumSizes = {
+    pictures: labels.length,
+    before: elementCount(latentDims.slice(0, axis - 1)),
+    channels: count,
+    predicted: predictedChannels(run),
+    after: elementCount(latentDims.slice(axis)),
+    halves: batchOf(run, 0).length > labels.length,
+    history: historyLength(sampler.linear),
+  };
+  return { ...run, sums, readBack };
+}
+
+/** Runs step by step. At most two steps are on their way to the device or on it. */
+export async function* runOnDevice(
+  run: DeviceRun,
+  stages: Stages,
+): AsyncGenerator<StepReport, BatchResult, undefined> {
+  const started = performance.now();
+  const table = await conditionRun(run);
+  const conditioned = performance.now();
+  const { sums, steps, request: { scene: { transformer } } } = run;
+  const rows = sums.pictures * (sums.halves ? 2 : 1);
+  const stage = await stages.take({ transformer, rows, sums, steps });
+  try {
+    await stage.prepare(run.signal);
+    const prepared = performance.now();
+    const latents = yield* new Loop(run, stage, table).run();
+    return {
+      latents,
+      loopSeconds: (performance.now() - prepared) / 1000,
+      conditioningSeconds: (conditioned - started) / 1000,
+      preparationSeconds: (prepared - conditioned) / 1000,
+      peakFeatureBytes: stage.keptBytes,
+      notices: stage.refusals.map((reason) => `Steps are not replayed: ${reason}.`),
+    };
+  } finally {
+    stages.giveBack(stage);
+  }
+}
+
+/** The steps of one run on its stage. */
+class Loop {
+  readonly #feed: VectorFeed;
+  readonly #weights: Place;
+  readonly #dims: readonly number[];
+
+  constructor(readonly of: DeviceRun, readonly stage: Stage, table: ConditioningTable) {
+    const { request: { sampler: { times, linear }, labels, scene }, steps, sums } = of;
+    this.#dims = [labels.length, ...scene.latentDims];
+    this.#feed = new VectorFeed(
+      stage.buffers,
+      times.map((time, i) => {
+        const layout = stage.kind(steps[i]!)?.layout; // one for each time
+        const batch = batchOf(of, time);
+        return {
+          byteLength: layout?.byteLength ?? 0,
+          fill: (numbers) => layout?.fill(numbers, table, batch),
+        };
+      }),
+    );
+    const guidance = sums.halves ? guidanceOf(of) : undefined;
+    const weights = new Float32Array(weightCount(sums) * linear.length);
+    linear.forEach((step, i) => {
+      weights.set(updateWeights(step, sums, guidance), i * weightCount(sums));
+    });
+    this.#weights = stage.buffers.make(weights.byteLength);
+    stage.gpu.device.queue.writeBuffer(this.#weights.buffer, 0, weights);
+  }
+
+  async *run(): AsyncGenerator<StepReport, Tensor, undefined> {
+    const { queue } = this.stage.buffers.device;
+    try {
+      await this.#begin();
+      let before = performance.now();
+      let pending: { readonly index: number; readonly done: Promise<number> } | undefined;
+      const report = async (
+        index: number,
+        done: Promise<number>,
+        tensors?: StepTensors,
+      ): Promise<StepReport> => {
+        const at = await done;
+        const seconds = (at - before) / 1000;
+        before = at;
+        return {
+          ...reportOf(this.of, index),
+          ...tensors,
+          seconds,
+          keptBytes: this.stage.keptBytes,
+        };
+      };
+      for (const index of this.of.steps.keys()) {
+        this.of.signal?.throwIfAborted();
+        await this.#step(index);
+        const done = queue.onSubmittedWorkDone().then(() => performance.now());
+        if (this.of.readBack) {
+          yield await report(index, done, await this.#tensors(index));
+          continue;
+        }
+        if (pending !== undefined) yield await report(pending.index, pending.done);
+        pending = { index, done };
+      }
+      if (pending !== undefined) yield await report(pending.index, pending.done);
+      return (await this.#read([this.stage.latent]))[0]!; // one was asked for
+    } finally {
+      this.#feed.dispose();
+      this.stage.buffers.free(this.#weights);
+    }
+  }
+
+  /** Brings noise and constants to the device. */
+  async #begin(): Promise<void> {
+    const { stage, of: { request: { noise } } } = this;
+    const { device } = stage.gpu;
+    const halves = this.of.sums.halves ? 2 : 1;
+    for (let half = 0; half < halves; half++) {
+      const { data } = noise; // never shared
+      device.queue.writeBuffer(
+        stage.latent.buffer,
+        half * data.byteLength,
+        data as Float32Array<ArrayBuffer>,
+      );
+    }
+    const constants = await constantsOf(this.of);
+    const encoder = device.createCommandEncoder();
+    encoder.clearBuffer(stage.history.buffer);
+    for (const [name, value] of Object.entries(constants)) {
+      const place = stage.constant(name);
+      if (place === undefined) continue; // nothing reads it
+      encoder.copyBufferToBuffer(
+        stage.gpu.bufferOf(value),
+        0,
+        place.buffer,
+        0,
+        Math.ceil(value.byteLength / 4) * 4,
+      );
+    }
+    device.queue.submit([encoder.finish()]);
+    disposeAll(constants);
+  }
+
+  async #step(index: number): Promise<void> {
+    const { stage, of: { steps, sums } } = this;
+    const bytes = 4 * weightCount(sums);
+    const bringWeights = (encoder: GPUCommandEncoder): void =>
+      encoder.copyBufferToBuffer(
+        this.#weights.buffer,
+        index * bytes,
+        stage.weights.buffer,
+        0,
+        bytes,
+      );
+    const kind = stage.kind(steps[index]!);
+    if (kind === undefined) { // no model is called
+      return await stage.submit(bringWeights, (encoder) => stage.sum.encode(encoder));
+    }
+    const { buffer, offset, size } = this.#feed.place(index);
+    await kind.runner.step(
+      (encoder) => {
+        encoder.copyBufferToBuffer(buffer, offset, kind.vectors.buffer, 0, size);
+        bringWeights(encoder);
+      },
+      (encoder) => stage.sum.encode(encoder),
+    );
+  }
+
+  async #tensors(index: number): Promise<StepTensors> {
+    const { stage, of: { request: { sampler: { linear } } } } = this;
+    const bytes = 4 * elementCount(this.#dims);
+    const kept = linear[index]!.history.map((_, i) => ({ ...stage.history, offset: i * bytes }));
+    const [latent, estimate, ...history] = await this.#read([
+      stage.latent,
+      stage.estimate,
+      ...kept,
+    ]);
+    const state = { index: index + 1, latent: latent!, history };
+    return { latents: latent!, estimate: estimate!, state }; // as asked
+  }
+
+  async #read(places: readonly Place[]): Promise<Tensor[]> {
+    const size = 4 * elementCount(this.#dims);
+    const heads = places.map((place) => ({ ...place, size })); // of a latent of two halves the first
+    const arrays = await beginReadBack(this.stage.gpu.device, heads).read();
+    return arrays.map((bytes) => ({ dims: this.#dims, data: new Float32Array(bytes) }));
+  }
+}
+
+/** Channels of the model's prediction: those of the latent, and perhaps of its variance. */
+function predictedChannels({ request: { scene: { transformer, channelAxis } } }: Run): number {
+  const { graph } = buildStep(transformer, {
+    kind: "reuse",
+    index: 0,
+    slot: "",
+    load: "hidden",
+    drop: false,
+  });
+  const prediction = graph.outputs.find(({ name }) => name === PREDICTION);
+  return Number(prediction?.node.dims[channelAxis]);
+}

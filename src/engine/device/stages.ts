@@ -1,0 +1,69 @@
+/**
+ * The stages of an engine: a few are kept, the one that was not used for longest is freed.
+ */
+
+import type { GpuAccess } from "../../backend/backend.ts";
+import type { Sessions } from "../sessions.ts";
+import { Stage, type StageShape } from "./stage.ts";
+import { keptModules } from "./feature_places.ts";
+
+/** Stages that are kept. */
+export const MOST_STAGES = 8;
+
+/** Stages by shape; one run at a time uses each. */
+export class Stages {
+  /** The one that was used last is the last. */
+  readonly #kept = new Map<Stage, string>();
+  readonly #busy = new Set<Stage>();
+  #made = 0;
+  #freed = 0;
+
+  constructor(readonly host: { readonly gpu: GpuAccess; readonly sessions: Sessions }) {}
+
+  /** How many were made and freed. */
+  get counts(): { readonly made: number; readonly freed: number } {
+    return { made: this.#made, freed: this.#freed };
+  }
+
+  /** A stage of this shape that nobody uses, until it is given back. */
+  async take(shape: StageShape): Promise<Stage> {
+    const key = keyOf(shape);
+    const known = [...this.#kept].find(([stage, other]) => other === key && !this.#busy.has(stage));
+    const stage = known?.[0] ?? new Stage(`stage ${this.#made++}`, shape, this.host);
+    this.#kept.delete(stage);
+    this.#kept.set(stage, key);
+    this.#busy.add(stage);
+    if (this.#kept.size > MOST_STAGES) await this.#freeOldest();
+    return stage;
+  }
+
+  giveBack(stage: Stage): void {
+    this.#busy.delete(stage);
+  }
+
+  /** Forgets a stage that failed. */
+  async drop(stage: Stage): Promise<void> {
+    this.#busy.delete(stage);
+    if (!this.#kept.delete(stage)) return;
+    this.#freed++;
+    await stage.dispose();
+  }
+
+  async dispose(): Promise<void> {
+    for (const stage of [...this.#kept.keys()]) await this.drop(stage);
+  }
+
+  async #freeOldest(): Promise<void> {
+    const oldest = [...this.#kept.keys()].find((stage) => !this.#busy.has(stage));
+    if (oldest !== undefined) await this.drop(oldest);
+  }
+}
+
+/** Equal for runs that can use the same buffers and kinds. */
+function keyOf({ transformer, rows, sums, steps }: StageShape): string {
+  const states = ["hidden", "residual"].filter((state) =>
+    steps.some((step) => step.kind === "reuse" && step.load === state)
+  );
+  const kept = [...keptModules(steps)].join();
+  return JSON.stringify([rows, transformer.sizes, sums, kept, states]);
+}

@@ -1,0 +1,139 @@
+/**
+ * A step of a plan as one graph, with kept states among its inputs and results, and each modulation vector an input of
+ * its own, so that no operator has to cut it out.
+ */
+
+import {
+  HEAD_MODULATION,
+  modulationOf,
+  type ModulationPart,
+  type Streams,
+  type Transformer,
+} from "../../model/module_graph.ts";
+import { GraphBuilder, type LinearLowering, type Node } from "../../onnx/graph.ts";
+import { add, identity, subtract } from "../../onnx/operators.ts";
+import { CELLS, type State } from "../../plan/cells.ts";
+import { type CallStep, type Step, stores, type TrunkStep } from "../../plan/compile.ts";
+import { featureName, LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
+
+/** One row of a part of the conditioning table. */
+export interface VectorRow {
+  readonly part: string;
+  readonly row: number;
+}
+
+/** The graph of a kind of step. */
+export interface StepGraph {
+  readonly graph: GraphBuilder;
+  /** By input: the modulation vector `(N, 1, D)` that it takes. */
+  readonly vectors: ReadonlyMap<string, VectorRow>;
+}
+
+/** Equal for steps with the same graph. */
+export function stepKey(step: CallStep): string {
+  if (step.kind === "reuse") return step.load;
+  const marks = step.actions.map((action) =>
+    `${CELLS[action.kind].mark}${stores(action) ? "s" : ""}`
+  );
+  return [marks.join(""), step.storeHidden && "hidden", step.storeResidual && "residual"]
+    .filter((part) => part !== false).join(" ");
+}
+
+/** Whether a step can be one graph on fixed buffers: a module keeps its latest feature at most. */
+export function isFixed(step: Step): boolean {
+  return step.kind === "reuse" || step.kind === "forecast" ||
+    step.actions.every(({ kind, keep }) => CELLS[kind].loads <= 1 && keep <= 1);
+}
+
+/** Name of a stream of a kept state, as graph input or output. */
+export function stateName(state: State, stream: string): string {
+  return `${state}.${stream}`;
+}
+
+/** Builds the graph of a step; linear layers of branches by `lowering`. */
+export function buildStep(
+  transformer: Transformer,
+  step: CallStep,
+  lowering?: LinearLowering,
+): StepGraph {
+  const builder = new StepBuilder(transformer, step);
+  if (step.kind === "reuse") builder.reuse(step.load);
+  else builder.trunk(step, lowering);
+  return builder;
+}
+
+class StepBuilder implements StepGraph {
+  readonly graph: GraphBuilder;
+  readonly vectors = new Map<string, VectorRow>();
+
+  constructor(readonly transformer: Transformer, step: CallStep) {
+    this.graph = new GraphBuilder(stepKey(step));
+  }
+
+  /** Nothing but the head on a kept state, or on the embedding and a kept residual. */
+  reuse(state: State): void {
+    const kept = Object.fromEntries(
+      stateStreams(this.transformer).map(({ name, dims }) =>
+        [name, this.graph.input(stateName(state, name), dims)] as const
+      ),
+    );
+    if (state === "hidden") return this.#head(kept);
+    const embedded = this.#embed();
+    const streams = Object.entries(kept).map(([name, node]) =>
+      [name, add(this.graph, embedded[name]!, node)] as const // a state has streams of the embedding
+    );
+    this.#head(Object.fromEntries(streams));
+  }
+
+  trunk({ actions, storeHidden, storeResidual }: TrunkStep, lowering?: LinearLowering): void {
+    const { graph, transformer: { modules } } = this;
+    const embedded = this.#embed();
+    let streams = embedded;
+    for (const [index, action] of actions.entries()) {
+      const { name, featureDims, ...module } = modules[index]!; // a step is of this transformer
+      const vectors = this.#rows(modulationOf(modules[index]!));
+      const before = streams;
+      streams = graph.lowered(lowering, () => {
+        const features = action.kind === "run"
+          ? module.branch(graph, before, vectors)
+          : featureDims.map((dims, i) => graph.input(featureName(name, i), dims));
+        if (stores(action)) features.forEach((node, i) => graph.output(featureName(name, i), node));
+        return module.merge(graph, before, vectors, features);
+      });
+    }
+    for (const { name } of stateStreams(this.transformer)) {
+      const stream = streams[name]!; // a state is made of streams
+      if (storeHidden) this.#output(stateName("hidden", name), stream);
+      if (!storeResidual) continue;
+      this.#output(stateName("residual", name), subtract(graph, stream, embedded[name]!));
+    }
+    this.#head(streams);
+  }
+
+  #embed(): Streams {
+    const { embedding } = this.transformer;
+    return embedding.build(this.graph, this.graph.input(LATENT, embedding.latentDims));
+  }
+
+  #head(streams: Streams): void {
+    const { head } = this.transformer;
+    const rows = this.#rows([{ name: HEAD_MODULATION, rows: head.modulationRows }]);
+    this.graph.output(PREDICTION, head.build(this.graph, streams, rows));
+  }
+
+  #rows(parts: readonly ModulationPart[]): readonly Node[] {
+    return parts.flatMap(({ name: part, rows }) =>
+      Array.from({ length: rows }, (_, row) => {
+        const name = `vector.${part}.${row}`;
+        this.vectors.set(name, { part, row });
+        return this.graph.sharedInput(name, ["N", 1, this.transformer.conditioning.width]);
+      })
+    );
+  }
+
+  #output(name: string, node: Node): void {
+    const isTaken = this.graph.inputs.includes(node) ||
+      this.graph.outputs.some((output) => output.node === node);
+    this.graph.output(name, isTaken ? identity(this.graph, node) : node);
+  }
+}
