@@ -34,6 +34,7 @@ export async function openLocalRenderer(options: LocalOptions = {}): Promise<Ren
   try {
     const { autoencoderError } = pipeline.model;
     if (autoencoderError !== undefined) throw autoencoderError; // it could only refuse every picture
+    if (options.conditions !== undefined) await pipeline.load(options); // no prompt will be encoded before
     const scene = sceneOf(pipeline.model, options.conditions ?? {}); // what every batch is about
     const facts = await factsOf(pipeline, { scene, names: options.conditions?.names ?? [] });
     return new LocalRenderer(pipeline, { facts, scene, conditions: options.conditions });

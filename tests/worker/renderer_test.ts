@@ -3,11 +3,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openEngine } from "../../src/engine/engine.ts";
 import { AssetError, BackendError, PlanError } from "../../src/errors.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { zeros } from "../../src/tensor/tensor.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { openRemoteRenderer, type WorkerPort } from "../../src/worker/remote_renderer.ts";
 import type { Batch, Renderer, RenderStep } from "../../src/worker/renderer.ts";
 import { fluxConditions, fluxPipelineFiles, pipelineFiles } from "../engine/pipeline_files.ts";
 import { LetterEncoder } from "../engine/letter_encoder.ts";
+import { promptFiles } from "../engine/text/prompt_pipeline.ts";
 import { requires } from "../_shim/requires.ts";
 
 const MODEL = new URL("../golden/dit-a/", import.meta.url).href;
@@ -34,6 +36,16 @@ Deno.test("a renderer draws each prompt of a batch as it is drawn alone, and say
   const alone = await renderer.render({ pictures: pictures.slice(1), steps: 1 });
   assertEquals(alone.latents.data, both.latents.data.slice(both.latents.data.length / 2));
   await renderer.close();
+});
+
+Deno.test("a renderer loads its model when it is opened, unless prompts are encoded before it", async () => {
+  const model = await promptFiles();
+  const conditions = { text: zeros([1, 4, 48]), pooled: zeros([1, 48]) };
+  for (const [given, isLoaded] of [[{ conditions }, true], [{}, false]] as const) {
+    const renderer = await openLocalRenderer({ model, backend: "wasm", ...given });
+    assertEquals((await renderer.counts()).sessions > 0, isLoaded);
+    await renderer.close();
+  }
 });
 
 for (const [name, open] of Object.entries(OPENERS)) {

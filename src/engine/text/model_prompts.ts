@@ -37,6 +37,8 @@ interface Reader {
 export class ModelPrompts implements PromptEncoder {
   #readers: Promise<readonly Reader[]> | undefined;
   #room = 0;
+  /** Ends when no call is at work: they take turns, so that none frees what another one runs. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** Opens nothing yet. */
   constructor(
@@ -52,10 +54,45 @@ export class ModelPrompts implements PromptEncoder {
    * @throws {AssetError} When an encoder or a tokenizer cannot be opened.
    * @throws {BackendError} When the backend has no memory left.
    */
-  async encode(
+  encode(
     prompts: readonly PromptText[],
     { signal }: { readonly signal?: AbortSignal | undefined },
   ): Promise<EncodedPrompts> {
+    return this.#inTurn(() => this.#encode(prompts, signal));
+  }
+
+  /**
+   * Says how many bytes a run leaves beside the transformer; `undefined` where nothing is known. Sessions that have no
+   * room are freed, and those of later prompts are kept while they have.
+   */
+  fit(room: number | undefined): Promise<void> {
+    this.#room = room ?? ASSUMED_ROOM;
+    return this.#inTurn(async () => {
+      const readers = await this.#readers ?? [];
+      for (const { graphs } of readers.filter((one) => !this.#keeps(one, readers))) {
+        await graphs.dispose();
+      }
+    });
+  }
+
+  /** Frees all sessions. */
+  dispose(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { graphs } of await this.#readers ?? []) await graphs.dispose();
+    });
+  }
+
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(task);
+    this.#turn = turn.catch(() => {}); // told to its own caller
+    return await turn;
+  }
+
+  async #encode(
+    prompts: readonly PromptText[],
+    signal: AbortSignal | undefined,
+  ): Promise<EncodedPrompts> {
+    signal?.throwIfAborted(); // while it waited
     const readers = await this.#open();
     const read: (readonly Embedding[])[] = [];
     for (const reader of readers) {
@@ -77,24 +114,6 @@ export class ModelPrompts implements PromptEncoder {
         }))
       ),
     };
-  }
-
-  /**
-   * Says how many bytes a run leaves beside the transformer; `undefined` where nothing is known. Sessions that have no
-   * room are freed, and those of later prompts are kept while they have.
-   */
-  async fit(room: number | undefined): Promise<void> {
-    this.#room = room ?? ASSUMED_ROOM;
-    const readers = await this.#readers ?? [];
-    for (const { graphs } of readers.filter((one) => !this.#keeps(one, readers))) {
-      await graphs.dispose();
-    }
-  }
-
-  /** Frees all sessions. */
-  async dispose(): Promise<void> {
-    const readers = await this.#readers?.catch(() => []) ?? []; // what failed to open holds nothing
-    for (const { graphs } of readers) await graphs.dispose();
   }
 
   /** The embedding of each text; those that are new are encoded together. */

@@ -123,6 +123,25 @@ Deno.test("a second picture of a prompt encodes nothing, in at most 5 ms", async
   await closed(held);
 });
 
+Deno.test("prompts at the same time take turns, whatever room a run leaves meanwhile", async () => {
+  const held = await opened();
+  const { prompts, loads } = held;
+  await prompts.fit(2 ** 30);
+  const both = ["ab", "ab", "c"].map((prompt) => prompts.encode([{ prompt }], {}));
+  const [first, second, third] = await Promise.all([...both, prompts.fit(0)]);
+  assertEquals(first, second); // the second finds what the first has made
+  assert(third!.conditions["text"]!.data.some((value) => value !== 0));
+  assertEquals(held.backend.live, { values: 0, sessions: 0 });
+  assertEquals(loads(), CLIP + T5 + CLIP + T5); // room went while they waited
+  const controller = new AbortController();
+  const running = prompts.encode([{ prompt: "b" }], {});
+  const waiting = prompts.encode([{ prompt: "ba" }], { signal: controller.signal });
+  controller.abort();
+  await assertRejects(() => waiting, DOMException);
+  await running;
+  await closed(held);
+});
+
 Deno.test("nothing is left when encoding is stopped before any graph; the next prompt works", async () => {
   for (let at = 0; at < CLIP + T5 - 1; at++) {
     const controller = new AbortController();
