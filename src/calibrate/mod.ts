@@ -20,6 +20,8 @@ import { resolveRequest } from "../engine/request.ts";
 import type { Plan } from "../plan/plan.ts";
 import { comparePlan, type Comparison } from "./compare.ts";
 import { calibrateGuided } from "./guided/guided.ts";
+import { calibrateFit } from "./fit/fit_mode.ts";
+import type { FitTask } from "./fit/fit_task.ts";
 import { checkLevels, levelsLike } from "./levels.ts";
 import { calibrateReference } from "./reference/reference.ts";
 import { calibrateSearch } from "./search/search_mode.ts";
@@ -46,21 +48,27 @@ export interface RecordedRuns {
 /** How to calibrate. */
 export interface CalibrateOptions extends RecordedRuns {
   /**
-   * `guided` weighs drift by the sampler, `search` measures what reuse costs and needs a target, `reference`
-   * follows the published code. `guided` unless given.
+   * `guided` weighs drift by the sampler, `search` measures what reuse costs and needs a target, `fit` chooses few
+   * times and weights of the model's outputs and needs a target too, `reference` follows the published code. `guided`
+   * unless given.
    */
   readonly mode?: ModeName | undefined;
-  /** Sampling steps; the model's unless given. */
+  /** Sampling steps; the model's unless given. In mode `fit`, those of the full run that it is compared with. */
   readonly steps?: number | undefined;
   /** Guidance scale that pictures will have; the model's unless given. */
   readonly guidance?: number | undefined;
   /** Share to reuse of each kind, 0 … 1, such as `{ step: 0.61, attn: 0.2 }`; only without a target. */
   readonly levels?: Readonly<Record<string, number>> | undefined;
-  /** Least predicted speed-up: modes `guided` and `search` look for the best plan that reaches it. */
+  /** Least predicted speed-up: modes `guided`, `search` and `fit` look for the best plan that reaches it. */
   readonly targetSpeedup?: number | undefined;
-  /** `guided` with a target: seconds after which no further plan is measured; 300 unless given. */
+  /** `fit`, instead of a speed-up: least mean PSNR in dB to the converged solution, on runs that were not fitted. */
+  readonly targetPsnr?: number | undefined;
+  /**
+   * Seconds after which no further plan is measured. `guided` with a target: 300 unless given; `fit`: as long as its
+   * trials take.
+   */
   readonly timeBudget?: number | undefined;
-  /** `search`: most plans to measure; 200 unless given. */
+  /** `search` and `fit`: most plans to measure; 200 unless given, in `fit` 60. */
   readonly trials?: number | undefined;
   /** Share of the steps, 0 … 1, that is never reused at the start; 0 unless given. */
   readonly warmup?: number | undefined;
@@ -83,7 +91,7 @@ export interface CompareOptions extends RecordedRuns {
 }
 
 /** A mode's name. */
-export type ModeName = "guided" | "search" | "reference";
+export type ModeName = "guided" | "search" | "fit" | "reference";
 
 /** A mode: its levels where none are given, and how a task becomes a plan that is bound to the model. */
 interface Mode {
@@ -107,6 +115,14 @@ const MODES: Readonly<Record<ModeName, Mode>> = {
       throw new TypeError("Cannot calibrate: mode search needs a targetSpeedup");
     },
   },
+  fit: {
+    levels: {},
+    run: (task, { targetSpeedup, targetPsnr, trials = 60, timeBudget = Infinity }) => {
+      const end = performance.now() + 1000 * timeBudget;
+      const target = fitTarget(targetSpeedup, targetPsnr);
+      return calibrateFit({ ...task, target, trials, hasTime: () => performance.now() < end });
+    },
+  },
   // The published slow mode of DiT; other models have its levels on kinds of their own.
   reference: { levels: { step: 0.61, attn: 0.2 }, run: calibrateReference },
 };
@@ -114,9 +130,10 @@ const MODES: Readonly<Record<ModeName, Mode>> = {
 /** Which modes take the options that not all take. */
 export const TAKEN_BY: Readonly<Record<ModeOption, readonly ModeName[]>> = {
   levels: ["guided", "reference"],
-  targetSpeedup: ["guided", "search"],
-  timeBudget: ["guided"],
-  trials: ["search"],
+  targetSpeedup: ["guided", "search", "fit"],
+  targetPsnr: ["fit"],
+  timeBudget: ["guided", "fit"],
+  trials: ["search", "fit"],
   warmup: ["guided", "reference"],
   longest: ["guided"],
 };
@@ -124,8 +141,15 @@ export const TAKEN_BY: Readonly<Record<ModeOption, readonly ModeName[]>> = {
 /** An option that not all modes take. */
 export type ModeOption = Extract<
   keyof CalibrateOptions,
-  "levels" | "targetSpeedup" | "timeBudget" | "trials" | "warmup" | "longest"
+  "levels" | "targetSpeedup" | "targetPsnr" | "timeBudget" | "trials" | "warmup" | "longest"
 >;
+
+/** One of the two. */
+function fitTarget(speedup: number | undefined, psnr: number | undefined): FitTask["target"] {
+  if (speedup !== undefined && psnr === undefined) return { speedup };
+  if (psnr !== undefined && speedup === undefined) return { psnr };
+  throw new TypeError("Cannot calibrate: mode fit needs either a targetSpeedup or a targetPsnr");
+}
 
 /** Names of the modes. */
 export const CALIBRATION_MODES: readonly ModeName[] = Object.keys(MODES) as ModeName[]; // no others

@@ -6,7 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 import { planTarget } from "../engine/plan_facts.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { type ConditionOptions, type ResolvedRequest, resolveRequest } from "../engine/request.ts";
-import { makePlan } from "../plan/fit.ts";
+import { makePlan, type OwnTimes } from "../plan/fit.ts";
 import type { Plan, PlanCalibration, PlanPolicy } from "../plan/plan.ts";
 import type { Row } from "../plan/row.ts";
 import { normalRows } from "../tensor/random.ts";
@@ -104,6 +104,8 @@ export interface Choice {
   readonly guidance: number;
   readonly policy: PlanPolicy;
   readonly calibration: Pick<PlanCalibration, "mode" | "thresholds">;
+  /** Times and numbers of its own. */
+  readonly own?: OwnTimes;
 }
 
 /** The plan of a choice, bound to the model that was recorded. */
@@ -120,5 +122,6 @@ export async function planOf(task: CalibrationTask, choice: Choice): Promise<Pla
   return makePlan(target, choice.rows, {
     policy: choice.policy,
     calibration: { ...choice.calibration, conditions: labels, seeds },
+    ...(choice.own !== undefined && { own: choice.own }),
   });
 }

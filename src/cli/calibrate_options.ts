@@ -26,20 +26,28 @@ export const CALIBRATE = table({
   summary: "record a model and write a plan of what to reuse",
   options: {
     out: option(file(), "FILE  plan to write", { required: true }),
-    mode: option(choice(CALIBRATION_MODES), "NAME  guided, search, or reference: as published", {
-      or: "guided",
-    }),
+    mode: option(
+      choice(CALIBRATION_MODES),
+      "NAME  guided, search, fit, or reference: as published",
+      {
+        or: "guided",
+      },
+    ),
     ...MODEL_OPTIONS,
-    steps: option(whole(1, 1000), "T  sampling steps, 1 … 1000 (the model's)"),
+    steps: option(whole(1, 1000), "T  sampling steps; fit: of the full run (the model's)"),
     guidance: option(decimal(), "G  guidance scale; mode reference records without (the model's)"),
     quantile: option(
       levels,
       "KIND=Q,…  share to reuse of each kind, 0 … 1 (step=.61 and of every kind of module 0 in mode " +
         "guided, .2 in mode reference: step=.61,attn=.2,mlp=.2 for DiT)",
     ),
-    targetSpeedup: option(decimal(1), "X  guided, search: the least predicted speed-up"),
-    timeBudget: option(decimal(), "SECONDS  guided with a target: to measure plans (300)"),
-    trials: option(whole(1), "N  search: most plans to measure (200)"),
+    targetSpeedup: option(decimal(1), "X  guided, search, fit: the least predicted speed-up"),
+    targetPsnr: option(decimal(), "DB  fit: the least PSNR to the converged solution, instead"),
+    timeBudget: option(
+      decimal(),
+      "SECONDS  to measure plans, guided with a target (300) or fit (as its trials take)",
+    ),
+    trials: option(whole(1), "N  search, fit: most plans to measure (200; fit: 60)"),
     warmup: option(decimal(), "R  share of steps that is never reused at the start (0)"),
     longest: option(whole(1), "N  guided: oldest feature that may be loaded, in steps (any)"),
     runs: option(whole(1), "N  runs to record; run i has class i", { or: 16 }),
@@ -56,11 +64,23 @@ export const CALIBRATE = table({
       ] as const
     ),
     ["quantile", "with --target-speedup, which chooses levels", hasTarget],
-    ["timeBudget", "without --target-speedup", (values) => !hasTarget(values)],
+    [
+      "timeBudget",
+      "without --target-speedup",
+      (values) => values.mode === "guided" && !hasTarget(values),
+    ],
+    ["targetPsnr", "with --target-speedup", hasTarget],
     ["runs", "with --conditions", ({ conditions }) => conditions !== undefined],
     ["seed", "with --conditions", ({ conditions }) => conditions !== undefined],
   ],
-  needed: [["targetSpeedup", "in mode search", ({ mode }) => mode === "search"]],
+  needed: [
+    ["targetSpeedup", "in mode search", ({ mode }) => mode === "search"],
+    [
+      "targetSpeedup",
+      "in mode fit without --target-psnr",
+      ({ mode, targetPsnr }) => mode === "fit" && targetPsnr === undefined,
+    ],
+  ],
   notes: CONDITIONS_NOTE,
 });
 

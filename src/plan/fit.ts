@@ -30,26 +30,43 @@ export interface PlanOrigin {
   readonly policy: PlanPolicy;
   /** What the rule was given. */
   readonly calibration?: PlanCalibration;
+  /** Makes it a plan of version 2. */
+  readonly own?: OwnTimes;
+}
+
+/** What a plan has that owns its times. */
+export interface OwnTimes extends Pick<Plan, "columns" | "reference"> {
+  /** Falling; of a flow, sigmas before they are shifted. */
+  readonly times: readonly number[];
+  /** Of a flow: the factor of their shift. */
+  readonly shift?: number;
 }
 
 /**
  * Makes a plan for one call of the model in each step, bound to the target's model and made under its
  * circumstances.
  *
- * @param rows One for each time of the target.
+ * @param rows One for each time of the target, or for each of its own.
  * @throws {PlanError} When a step loads what no step before it has stored.
  */
-export function makePlan(target: PlanTarget, rows: readonly Row[], origin: PlanOrigin): Plan {
-  const { architecture, fingerprint, modules, sampler, times } = target;
+export function makePlan(
+  target: PlanTarget,
+  rows: readonly Row[],
+  { own, ...origin }: PlanOrigin,
+): Plan {
+  const { architecture, fingerprint, modules, sampler } = target;
+  const { times, shift, columns, reference }: OwnTimes = own ?? target;
   const { guidance, tokenGrid, precision } = target;
   const plan: Plan = {
-    version: 1,
+    version: own === undefined ? 1 : 2,
     architecture,
     fingerprints: [fingerprint],
     modules,
-    sampler: { name: sampler, times },
+    sampler: { name: sampler, times, ...(shift !== undefined && { shift }) },
     slots: ["joint"],
     rows: rows.map((row) => [row]),
+    ...(columns !== undefined && { columns }),
+    ...(reference !== undefined && { reference }),
     context: {
       ...(guidance !== undefined && { guidance }),
       ...(tokenGrid !== undefined && { tokenGrid }),

@@ -3,6 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { calibrate, compare, openPipeline, type Pipeline } from "../../mod.ts";
 import type { CalibrateOptions } from "../../src/calibrate/mod.ts";
+import { formatPlan } from "../../src/plan/format.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { engineOf } from "../../src/engine/engine.ts";
 
 const DIT_A = new URL("../golden/dit-a/", import.meta.url);
@@ -43,7 +45,10 @@ Deno.test("calibrate() gives a plan of each mode that generate() takes and compa
 Deno.test("calibrate() and compare() refuse options that cannot be, and leave nothing behind", async () => {
   await withPipeline(async (pipeline) => {
     const wrong: readonly (readonly [unknown, string])[] = [
-      [{ mode: "fast" }, "mode must be one of guided, search, reference: current value is fast"],
+      [
+        { mode: "fast" },
+        "mode must be one of guided, search, fit, reference: current value is fast",
+      ],
       [{ mode: "search" }, "mode search needs a targetSpeedup"],
       [{ levels: { step: 2 } }, "level"],
       [
@@ -51,6 +56,11 @@ Deno.test("calibrate() and compare() refuse options that cannot be, and leave no
         "targetSpeedup must not be given in mode reference",
       ],
       [{ trials: 9 }, "trials must not be given in mode guided"],
+      [{ mode: "fit" }, "mode fit needs either a targetSpeedup or a targetPsnr"],
+      [{ mode: "fit", targetSpeedup: 2, targetPsnr: 30 }, "either a targetSpeedup or a targetPsnr"],
+      [{ mode: "fit", targetSpeedup: 2 }, "runs must be at least 3"],
+      [{ mode: "fit", targetSpeedup: 7, runs: 3 }, "target speed-up of 7 over 6 steps"],
+      [{ mode: "search", targetSpeedup: 2, targetPsnr: 30 }, "targetPsnr must not be given"],
       [{ mode: "search", targetSpeedup: 2, warmup: 0 }, "warmup must not be given in mode search"],
       [{ steps: 0 }, "steps must be an integer in 1 … 1000"],
     ];
@@ -61,5 +71,41 @@ Deno.test("calibrate() and compare() refuse options that cannot be, and leave no
     }
     const plan = await calibrate(pipeline, SMALL);
     await assertRejects(() => compare(pipeline, { plan, rounds: 0 }), RangeError, "rounds must be");
+  });
+});
+
+Deno.test("calibrate() in mode fit gives few calls of the model, the same bytes each time, near the converged solution", async () => {
+  await withPipeline(async (pipeline) => {
+    const options = { ...SMALL, runs: 3, mode: "fit", targetSpeedup: 2, trials: 5 } as const;
+    const counted: number[] = [];
+    const onProgress = (done: number, total: number): void => void counted.push(total - done);
+    const plan = await calibrate(pipeline, { ...options, onProgress });
+    assertEquals([plan.version, plan.rows.length, counted.at(-1)], [2, 3, 0]);
+    assertEquals(plan.reference, { sampler: "ddim", steps: 6 });
+    assertEquals(plan.policy.parameters["trials"], 5);
+    assertEquals(formatPlan(await calibrate(pipeline, options)), formatPlan(plan));
+    const found = await compare(pipeline, { plan, runs: 2 });
+    assertEquals([found.steps, found.predictedSpeedup], [6, 2]);
+  });
+});
+
+Deno.test("calibrate() in mode fit takes as many calls as a PSNR needs", async () => {
+  await withPipeline(async (pipeline) => {
+    const psnrOf = (plan: Plan): number => plan.policy.parameters["heldBackDb"] as number;
+    const options = { ...SMALL, runs: 3, mode: "fit", trials: 1 } as const;
+    const [two, four] = [
+      await calibrate(pipeline, { ...options, targetSpeedup: 3 }),
+      await calibrate(pipeline, { ...options, targetSpeedup: 1.5 }),
+    ];
+    assert(psnrOf(four) > psnrOf(two) + 1);
+    const targetPsnr = (psnrOf(two) + psnrOf(four)) / 2;
+    const plan = await calibrate(pipeline, { ...options, targetPsnr });
+    assert(plan.rows.length > 2 && plan.rows.length <= 4 && psnrOf(plan) >= targetPsnr);
+    const call = () => calibrate(pipeline, { ...options, targetPsnr: 99 });
+    await assertRejects(
+      call,
+      RangeError,
+      "at most 6 calls of the model reaches the target of 99 dB",
+    );
   });
 });

@@ -178,20 +178,26 @@ function conditionsFile(labels: readonly number[]): Uint8Array {
 
 const refused: readonly (readonly [string, string])[] = [
   ["", "--out must be given"],
-  ["--mode fast", "--mode must be guided, search or reference: current value is fast"],
+  ["--mode fast", "--mode must be guided, search, fit or reference: current value is fast"],
   ["--quantile step", "--quantile must be KIND=LEVEL with levels in 0 … 1, with commas between"],
   ["--quantile step=1.5", "--quantile must be KIND=LEVEL"],
   ["--mode search", "--target-speedup must be given in mode search"],
   [
     "--mode reference --target-speedup 2",
-    "--target-speedup must not be given except in mode guided or search",
+    "--target-speedup must not be given except in mode guided or search or fit",
   ],
   ["--target-speedup 1", "--target-speedup must be a number above 1"],
   ["--target-speedup 2 --quantile step=.5", "--quantile must not be given with --target-speedup"],
   ["--conditions f --seed 1", "--seed must not be given with --conditions"],
   ["--mode reference --longest 2", "--longest must not be given except in mode guided"],
   ["--time-budget 9", "--time-budget must not be given without --target-speedup"],
-  ["--trials 9", "--trials must not be given except in mode search"],
+  ["--trials 9", "--trials must not be given except in mode search or fit"],
+  ["--mode fit", "--target-speedup must be given in mode fit without --target-psnr"],
+  ["--target-psnr 40", "--target-psnr must not be given except in mode fit"],
+  [
+    "--mode fit --target-psnr 40 --target-speedup 2",
+    "--target-psnr must not be given with --target-speedup",
+  ],
   ["--runs 0", "--runs must be a whole number of at least 1"],
 ];
 

@@ -1,0 +1,51 @@
+/**
+ * The plan of a fitted rollout.
+ */
+
+import { MOST_OUTPUTS } from "../../plan/columns.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { evenRow } from "../../plan/row.ts";
+import { planOf } from "../task.ts";
+import type { Nodes } from "./converged.ts";
+import type { FitTask, MeasuredRollout } from "./fit_task.ts";
+import { RIDGE } from "./least_squares.ts";
+
+/** What was found, and how. */
+export interface Fitted {
+  readonly nodes: Nodes;
+  readonly rollout: MeasuredRollout;
+  /** Plans that were measured. */
+  readonly tried: number;
+  /** Runs that weights were fitted on. */
+  readonly runs: number;
+}
+
+/** A plan that computes every step, bound to the model that was fitted. */
+export async function fittedPlan(
+  task: FitTask,
+  { nodes, rollout, tried, runs }: Fitted,
+): Promise<Plan> {
+  const { pipeline: { model }, steps, guidance, target } = task;
+  const { visited, update, psnr } = rollout;
+  const row = evenRow("run", model.transformer.modules.length);
+  const plan = await planOf({ ...task, levels: {}, warmup: 0 }, {
+    rows: visited.map(() => row),
+    guidance,
+    policy: {
+      name: "fit",
+      parameters: {
+        ...target,
+        ...{ fittedRuns: runs, nodes: nodes.times.length, trials: tried },
+        ...{ outputs: MOST_OUTPUTS, ridge: RIDGE, heldBackDb: Math.round(100 * psnr) / 100 },
+      },
+    },
+    calibration: { mode: "fit", thresholds: {} },
+    own: {
+      times: visited.map((node) => nodes.times[node]!),
+      columns: { update },
+      reference: { sampler: model.sampler.name, steps },
+      ...(nodes.shift !== undefined && { shift: nodes.shift }),
+    },
+  });
+  return plan;
+}
