@@ -1,5 +1,5 @@
 /** Node and Bun keep what Deno keeps: the backend suite, and the same latents and pixels for a seed. */
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { findBun, withBundle } from "../_shim/bundled.ts";
 import { requires } from "../_shim/requires.ts";
 import { deno, runWatched } from "../_shim/watched.ts";
@@ -29,7 +29,7 @@ for (const { name, start } of RUNTIMES) {
       return JSON.parse(await runWatched([...await start(), path], { seconds: SECONDS }));
     });
     for (const { latents, png } of [wanted, digests]) {
-      assertNotEquals(latents[0], latents[1]);
+      assertEquals(new Set(latents).size, 3); // of three models
       assertEquals(png[0], png[1]); // one runtime deflates in one way; two may differ
     }
     assertEquals({ ...digests, png: undefined }, { ...wanted, png: undefined });

@@ -25,7 +25,7 @@ function moduleTensors(config: FluxConfig): Map<string, readonly number[]> {
 
 /** Whether these are the tensors that modules take. */
 export function isInShares(config: FluxConfig, { names }: Pick<TensorShapes, "names">): boolean {
-  return projectionShares(config).keys().some((name) => names.has(name));
+  return [...projectionShares(config).keys()].some((name) => names.has(name)); // Node 20 has no helpers of iterators
 }
 
 /**
