@@ -10,9 +10,12 @@ import type { Subject } from "./gpu_steps.ts";
 /** Models that are made here. */
 export const NARROW: readonly string[] = ["narrow-dit", "narrow-flux"];
 
-/** One guided picture of a model. */
+/** One guided picture of a model; `narrow-dit-64` has 64 tokens. */
 export function subjectOf(model: string): Subject {
   if (model === "narrow-dit") return { open: { model: narrowDit() }, generate: { labels: [1] } };
+  if (model === "narrow-dit-64") {
+    return { open: { model: narrowDit(16) }, generate: { labels: [1] } };
+  }
   if (model !== "narrow-flux") return { open: { model }, generate: { labels: [1] } };
   const text = { text: numbers([1, 4, 16], 1), pooled: numbers([1, 16], 2) };
   return { open: { model: narrowFlux() }, generate: { ...text, grid: [4, 4] } };

@@ -37,9 +37,10 @@ const FLUX = {
   axes_dims_rope: [4, 4, 4],
 };
 
-/** A DiT on 8 × 8 latents: 16 tokens, 24 modules. */
-export function narrowDit(): ModelFiles {
-  return filesOf(DIT, ditTensors(parseDitConfig(DIT)), "model.safetensors");
+/** A DiT on 8 × 8 latents: 16 tokens, 24 modules; on latents of another size, more tokens. */
+export function narrowDit(size: number = DIT.input_size): ModelFiles {
+  const config = { ...DIT, input_size: size };
+  return filesOf(config, ditTensors(parseDitConfig(config)), "model.safetensors");
 }
 
 /** A FLUX of 4 dual and 8 single blocks; 16 image tokens are a grid of 4 × 4. */

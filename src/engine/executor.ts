@@ -11,6 +11,7 @@
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
+import type { GraphRecipe } from "./load_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
 import { CELLS, type State } from "../plan/cells.ts";
 import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
@@ -65,12 +66,16 @@ export class Executor {
     return this.#cut(stepParts(fullStep(this.transformer.modules.length))).length;
   }
 
-  /** Loads the sessions of a step that runs the trunk and keeps no state. */
+  /**
+   * Loads the sessions of a step that runs the trunk and keeps no state; on a GPU its weights only, since runs that
+   * stay there have sessions of their own.
+   */
   async load(step: TrunkStep, options: LoadStepOptions = {}): Promise<void> {
     const all = this.#cut(stepParts(step));
     for (const [i, segment] of all.entries()) {
       options.signal?.throwIfAborted();
-      await this.#session(segment, options.signal);
+      if (this.backend.gpu === undefined) await this.#session(segment, options.signal);
+      else await this.sessions.share(this.#recipe(segment), options.signal);
       options.onLoaded?.(i + 1, all.length);
     }
   }
@@ -193,8 +198,11 @@ export class Executor {
   }
 
   #session(segment: segments.Segment, signal: AbortSignal | undefined): Promise<Session> {
-    const recipe = segments.segmentRecipe(this.transformer, segment, this.backend.weights);
-    return this.sessions.get(recipe, signal);
+    return this.sessions.get(this.#recipe(segment), signal);
+  }
+
+  #recipe(segment: segments.Segment): GraphRecipe {
+    return segments.segmentRecipe(this.transformer, segment, this.backend.weights);
   }
 
   #keepFeatures(segment: segments.Segment, results: Values, call: Call): Values {

@@ -5,7 +5,7 @@
 import type { Weights } from "../assets/weights.ts";
 import type { Backend, HostNumbers, LoadOptions, Session, Value } from "../backend/backend.ts";
 import { BackendError } from "../errors.ts";
-import type { Node } from "../onnx/graph.ts";
+import type { Graph, Node } from "../onnx/graph.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
 import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
@@ -68,6 +68,11 @@ export class Sessions {
     }
   }
 
+  /** Uploads the weights of a graph, for sessions that are made later. */
+  async share({ build }: GraphRecipe, signal?: AbortSignal): Promise<void> {
+    await this.#withWeights(build, signal);
+  }
+
   /** Frees the session of a key, if there is one. */
   async drop(key: string): Promise<void> {
     const loading = this.#sessions.get(key);
@@ -92,26 +97,33 @@ export class Sessions {
     signal: AbortSignal | undefined,
   ): Promise<Session> {
     const { rounded, ...options } = this.options;
-    const asInputs = this.backend.weights === "inputs";
-    if (rounded !== undefined) {
-      const layers = loweredLayers(build, rounded.takes);
-      await (asInputs
-        ? this.#shareRounded(rounded, layers, signal)
-        : rounded.decide(layers, signal));
-    }
-    const graph = build(rounded?.lowering);
-    if (!asInputs) {
+    if (this.backend.weights === "initializers") {
+      await rounded?.decide(loweredLayers(build, rounded.takes), signal);
       const read = (node: Node): Promise<WeightNumbers> => this.#read(node, signal);
-      return await loadReading(this.backend, graph, { ...options, read });
+      return await loadReading(this.backend, build(rounded?.lowering), { ...options, read });
     }
-    const values: Record<string, Value> = {};
-    for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
+    const { graph, values } = await this.#withWeights(build, signal);
     const session = await this.backend.load(encodeModel(graph), { ...options, sizes });
     return {
       name: session.name,
       run: (inputs, outputs, options) => session.run({ ...values, ...inputs }, outputs, options),
       dispose: () => session.dispose(),
     };
+  }
+
+  /** A graph and its weights as values. */
+  async #withWeights(
+    build: GraphRecipe["build"],
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly graph: Graph; readonly values: Values }> {
+    const { rounded } = this.options;
+    if (rounded !== undefined) {
+      await this.#shareRounded(rounded, loweredLayers(build, rounded.takes), signal);
+    }
+    const graph = build(rounded?.lowering);
+    const values: Record<string, Value> = {};
+    for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
+    return { graph, values };
   }
 
   /** Uploads every rounded layer as soon as it is made: a graph may be the whole model. */

@@ -5,6 +5,7 @@
 import type { Weights } from "../../assets/weights.ts";
 import type { Backend, BackendName } from "../../backend/backend.ts";
 import { AssetError, BackendError } from "../../errors.ts";
+import { elementCount } from "../../tensor/tensor.ts";
 import { exactByteType } from "./byte_product.ts";
 import {
   type LayerPrecision,
@@ -65,7 +66,8 @@ function defaultPrecision(
 
 /**
  * The layers that are rounded as they are loaded; `undefined` where all weights are float32. With `f32`, a
- * backend that supports it keeps weights in float16 that are float16 in the file: results are the same.
+ * backend that supports it keeps weights of large models in float16 that are float16 in the file: results are the
+ * same, but each step widens them again.
  *
  * @throws {BackendError} When the backend does not compute in this precision.
  */
@@ -75,7 +77,8 @@ export async function roundLayers(
   precision: WeightPrecision,
 ): Promise<RoundedLayers | undefined> {
   if (precision === "f32") {
-    return backend.halfWeights ? new RoundedLayers(weights, { precision: "f16" }) : undefined;
+    if (!backend.halfWeights || floatBytes(weights) <= MOST_WIDENED) return undefined;
+    return new RoundedLayers(weights, { precision: "f16" });
   }
   if (precision === "int4") return new RoundedLayers(weights, { precision });
   const misfit = precisionMisfit(backend.name, precision);
@@ -83,6 +86,15 @@ export async function roundLayers(
     throw new BackendError(`Cannot open ${id} on ${backend.description}: ${misfit}`);
   }
   return new RoundedLayers(weights, { precision, byteType: await exactByteType(backend) });
+}
+
+/** Most bytes of float32 weights for which float16 ones are widened once and for all: 4 GiB. */
+const MOST_WIDENED = 2 ** 32;
+
+/** Bytes of all weights in float32. */
+function floatBytes(weights: Weights): number {
+  const counts = [...weights.names].map((name) => elementCount(weights.dims(name) ?? []));
+  return 4 * counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Why a backend does not compute in a precision; `undefined` where it does. */

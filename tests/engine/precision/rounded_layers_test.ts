@@ -182,11 +182,14 @@ Deno.test("float16 weights that stay so give the bits of float32; others are flo
   await model.close();
 });
 
-Deno.test("a backend that reads float16 gets float16 weights, and others do not", async () => {
+Deno.test("a backend that reads float16 gets float16 weights of large models, and others do not", async () => {
   const model = await openSmallModel();
   const { backend } = await openBackend({ backend: "wasm" });
   assertEquals(await roundLayers(model, backend, "f32"), undefined);
-  const half = await roundLayers(model, { ...interfere(backend, {}), halfWeights: true }, "f32");
+  const reads = { ...interfere(backend, {}), halfWeights: true };
+  assertEquals(await roundLayers(model, reads, "f32"), undefined);
+  const weights: Weights = { ...model.weights, dims: () => [2 ** 30] };
+  const half = await roundLayers({ ...model, weights }, reads, "f32");
   assertEquals(half?.options.precision, "f16");
   await backend.dispose();
   await model.close();
