@@ -18,16 +18,16 @@ export const GENERATE = table({
   name: "generate",
   summary: "make pictures",
   options: {
-    prompt: several(
-      PROMPT,
-      "TEXT  what a picture shows, for a model of text; once for each picture",
-    ),
+    prompt: several(PROMPT, "TEXT  what a picture shows; once for each (the model's examples)"),
     negativePrompt: several(PROMPT, "TEXT  what none shows, or once for each prompt"),
     prompt2: several(
       PROMPT,
       "TEXT  for the second text encoder, or once for each prompt (the prompt)",
     ),
-    label: option(list(text("a name"), "names"), "NAME|INDEX,…  classes (the first ten)"),
+    label: option(
+      list(text("a name"), "names"),
+      "NAME|INDEX,…  classes, for a model of classes (the first ten)",
+    ),
     count: option(whole(1), "N  number of pictures; prompts or labels are taken in turn"),
     seed: option(whole(), "S  noise of picture i comes from S + i (0)"),
     steps: option(whole(1, 1000), steps),

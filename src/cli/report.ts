@@ -9,6 +9,7 @@ import type { PreparedRun } from "../engine/prepare.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
+import { quoted } from "../engine/prompt_texts.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -131,15 +132,21 @@ function promptLines({ labels, prompts }: Report): readonly string[] {
   return prompts.map(({ prompt, prompt2, negativePrompt }, row) => {
     const places = labels.flatMap((label, i) => (label === row ? [i + 1] : []));
     const more = places.length > SHOWN_PLACES ? ", …" : "";
-    const second = prompt2 === undefined ? "" : `; second encoder: ${JSON.stringify(prompt2)}`;
-    const not = negativePrompt === undefined ? "" : `; not: ${JSON.stringify(negativePrompt)}`;
+    const second = prompt2 === undefined
+      ? ""
+      : `; second encoder: ${quoted(prompt2, SHOWN_LETTERS)}`;
+    const not = negativePrompt === undefined
+      ? ""
+      : `; not: ${quoted(negativePrompt, SHOWN_LETTERS)}`;
     const numbers = places.slice(0, SHOWN_PLACES).join(", ") + more;
-    return `${`picture ${numbers}`.padEnd(13)}${JSON.stringify(prompt)}${second}${not}`;
+    return `${`picture ${numbers}`.padEnd(13)}${quoted(prompt, SHOWN_LETTERS)}${second}${not}`;
   });
 }
 
 /** Pictures of one prompt that are counted singly. */
 const SHOWN_PLACES = 8;
+/** Letters of a prompt that a line shows. */
+const SHOWN_LETTERS = 200;
 
 function describePlan({ plan, planReason }: Report): string {
   if (plan === undefined) return `none (${planReason})`;

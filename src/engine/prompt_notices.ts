@@ -2,7 +2,7 @@
  * What is said of prompts that are not done as they ask: never silently.
  */
 
-import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
+import { type PicturePrompt, type PromptTokens, quoted } from "./prompt_texts.ts";
 import type { GenerateOptions } from "./request.ts";
 
 /** Letters of a text that a notice repeats. */
@@ -17,9 +17,8 @@ export function lengthNotices(
     (tokens[i] ?? []).filter(({ tokens, limit }) => tokens > limit).map((counted) => {
       const { encoder, tokens, limit, negative = false } = counted;
       const text = negative ? negativePrompt : prompt;
-      const begin = text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
-      return `${encoder} reads ${limit} of the ${tokens} tokens of ${JSON.stringify(begin)}; ` +
-        "the rest is left out.";
+      const begin = quoted(text, SHOWN);
+      return `${encoder} reads ${limit} of the ${tokens} tokens of ${begin}; the rest is left out.`;
     })
   );
   return [...new Set(all)]; // prompts may share a negative one

@@ -111,7 +111,7 @@ function expectNoPrompts(
   if (text !== undefined) {
     throw new RangeError(
       `Cannot generate: ${id} knows classes and no words; label instead of prompt must be ` +
-        `${wantedLabel(text, classes)}: current value is ${text.slice(0, SHOWN)}`,
+        `${wantedLabel(text, classes)}: current value is ${quoted(text, SHOWN)}`,
     );
   }
   if (negativePrompt === undefined && negativeConditions === undefined) return;
@@ -122,6 +122,13 @@ function expectNoPrompts(
 
 /** Letters of a prompt that a message repeats. */
 const SHOWN = 200;
+
+/** A text as a line can show it: quoted, no more than so many letters of it, and none of them halved. */
+export function quoted(text: string, most: number): string {
+  if (text.length <= most) return JSON.stringify(text);
+  const begin = text.slice(0, most).replace(/[\ud800-\udbff]$/, "");
+  return JSON.stringify(`${begin}…`);
+}
 
 /** Refuses what does not go together. */
 function expectAlone(options: PromptOptions): void {

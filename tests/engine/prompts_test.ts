@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { EMBEDDED_ID } from "../../src/engine/embedded_model.ts";
 import { openEngine } from "../../src/engine/engine.ts";
+import { quoted } from "../../src/engine/prompt_texts.ts";
 import { type EncodedRequest, encodePrompts } from "../../src/engine/prompts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
@@ -175,4 +176,13 @@ Deno.test("a model draws its examples where a request asks for nothing, and no l
     RangeError,
     "--model models/fashion-dit",
   );
+});
+
+Deno.test("a long prompt is quoted by its beginning, of whole characters", () => {
+  assertEquals(quoted('a "b"\n', 7), '"a \\"b\\"\\n"');
+  assertEquals([quoted("abcd", 3), quoted("ab😀", 3), quoted("ab😀", 4)], [
+    '"abc…"',
+    '"ab…"',
+    '"ab😀"',
+  ]);
 });
