@@ -15,6 +15,8 @@ import { rowsPerPicture } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { picturesOf, psnrOf } from "./pictures.ts";
+import { convergedSolution, nearnessTo, type ToTruth, type TruthTask } from "./truth.ts";
+import type { KeptSolver } from "./truth_store.ts";
 import { type RunConditions, sliceConditions } from "./task.ts";
 import { ssim } from "../image/ssim.ts";
 import { median } from "./median.ts";
@@ -28,6 +30,8 @@ export interface ComparisonTask {
   readonly conditions: RunConditions;
   /** How often every picture is made each way; times are medians over the rounds. */
   readonly rounds: number;
+  /** Measures against the converged solution as well; where solutions are kept, if anywhere. */
+  readonly truth?: Pick<TruthTask, "store" | "onStage"> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each of the {@linkcode comparedSteps}. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -55,7 +59,7 @@ export interface Comparison {
   readonly full: Timing;
   /** With the plan. */
   readonly planned: Timing;
-  /** Measured speed-up of the loops. */
+  /** Measured speed-up of conditioning and loops. */
   readonly measuredSpeedup: number;
   /** Predicted speed-up: arithmetic of full steps ÷ that of the plan. */
   readonly predictedSpeedup: number;
@@ -63,6 +67,15 @@ export interface Comparison {
   readonly psnrDb: readonly number[];
   /** SSIM of each picture against that of the full run. */
   readonly ssim: readonly number[];
+  /** How near both ways come to the converged solution, where that was asked for. */
+  readonly truth?: {
+    /** What made it. */
+    readonly solver: KeptSolver;
+    /** Without the plan. */
+    readonly full: ToTruth;
+    /** With the plan. */
+    readonly planned: ToTruth;
+  };
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: { readonly measured: number; readonly predicted: number };
   /** Pictures of both ways, `(n, 1 or 3, H, W)`; latents where nothing decodes them. */
@@ -102,20 +115,23 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
   const { labels: all, noise, given } = conditions;
   const { scene } = resolveRequest(task.pipeline.model, { ...given, labels: all, noise, plan });
   const { transformer } = scene;
+  const latents = { full: latentsOf(last, "full"), planned: latentsOf(last, "planned") };
   const pictures = {
-    full: await picturesOf(latentsOf(last, "full"), { ...task, scene }),
-    planned: await picturesOf(latentsOf(last, "planned"), { ...task, scene }),
+    full: await picturesOf(latents.full, { ...task, scene }),
+    planned: await picturesOf(latents.planned, { ...task, scene }),
   };
+  const truth = task.truth && await toTruth(task, { guidance, latents, pictures });
   const rows = labels.length * rowsPerPicture(scene, guidance);
   return {
     steps,
     guidance,
     batch: labels.length,
     ...timing,
-    measuredSpeedup: timing.full.loopSeconds / timing.planned.loopSeconds,
+    measuredSpeedup: pictureSeconds(timing.full) / pictureSeconds(timing.planned),
     predictedSpeedup: predictSpeedup(compiled, modelCost(transformer)),
     psnrDb: psnrOf(task.pipeline, pictures.planned, pictures.full),
     ssim: ssim(pictures.planned, pictures.full),
+    ...(truth !== undefined && { truth }),
     peakFeatureBytes: {
       measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
       predicted: peakLiveBytes(compiled, featureSizes(transformer, rows)),
@@ -123,6 +139,26 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
     pictures,
     notices,
   };
+}
+
+/** Both ways against the converged solution. */
+async function toTruth(
+  { pipeline, conditions, signal, truth: about }: ComparisonTask,
+  { guidance, latents, pictures }:
+    & Readonly<Record<"latents" | "pictures", Comparison["pictures"]>>
+    & {
+      readonly guidance: number;
+    },
+): Promise<Comparison["truth"]> {
+  const truth = await convergedSolution({ pipeline, conditions, guidance, signal, ...about });
+  const of = (way: keyof Comparison["pictures"]): ToTruth =>
+    nearnessTo(truth, { pipeline, latents: latents[way], pictures: pictures[way] });
+  return { solver: truth.solver, full: of("full"), planned: of("planned") };
+}
+
+/** Seconds without opening anything and decoding. */
+function pictureSeconds({ loopSeconds, conditioningSeconds }: Timing): number {
+  return loopSeconds + conditioningSeconds;
 }
 
 function latentsOf(pairs: readonly Pair[], way: keyof Pair): Tensor {

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { openPlatformStore } from "../assets/hub/hub_settings.ts";
 import { type Engine, engineOf } from "../engine/engine.ts";
 import type { Pipeline } from "../engine/pipeline.ts";
 import { resolveRequest } from "../engine/request.ts";
@@ -30,6 +31,8 @@ import { calibrateTradeOff, type TradeOffPoint } from "./trade_off.ts";
 
 export type { ConditionOptions } from "../engine/request.ts";
 export type { Comparison, Timing } from "./compare.ts";
+export type { ToTruth } from "./truth.ts";
+export type { KeptSolver } from "./truth_store.ts";
 export type { RunConditions } from "./task.ts";
 export type { TradeOffPoint } from "./trade_off.ts";
 
@@ -86,6 +89,8 @@ export interface CompareOptions extends RecordedRuns {
   readonly plan: Plan;
   /** How often every picture is made each way; times are medians over the rounds. 1 unless given. */
   readonly rounds?: number | undefined;
+  /** Whether to measure against the converged solution of the same noise as well, which takes hundreds of steps. */
+  readonly truth?: boolean | undefined;
   /** Called after each step of every run. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
@@ -203,10 +208,13 @@ export async function calibrate(
  * @throws {RangeError} When an option is out of range.
  */
 export async function compare(pipeline: Pipeline, options: CompareOptions): Promise<Comparison> {
-  const { plan, rounds = 1, signal, onProgress } = options;
+  const { plan, rounds = 1, truth, signal, onProgress } = options;
   const engine = engineOf(pipeline);
   const conditions = conditionsOf(engine, options);
-  return await comparePlan({ pipeline: engine, plan, conditions, rounds, signal, onProgress });
+  const about = truth ? { store: await openPlatformStore(() => {}) } : undefined; // a full browser store keeps less
+  return await comparePlan({
+    ...{ pipeline: engine, plan, conditions, rounds, truth: about, signal, onProgress },
+  });
 }
 
 function conditionsOf(

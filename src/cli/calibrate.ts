@@ -9,10 +9,14 @@ import {
   type TradeOffPoint,
 } from "../calibrate/mod.ts";
 import type { Engine } from "../engine/engine.ts";
+import { comparePlan } from "../calibrate/compare.ts";
+import { mean } from "../calibrate/median.ts";
+import { seededConditions } from "../calibrate/task.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render/text.ts";
 import type { CalibrateCommand } from "./calibrate_options.ts";
+import { truthFor } from "./compare.ts";
 import { readConditions } from "./conditions.ts";
 import { expectWritable } from "./files.ts";
 import { openedText, openFor } from "./open.ts";
@@ -32,12 +36,14 @@ export async function calibrate(command: CalibrateCommand, signal: AbortSignal):
       points.push(point);
       announce([`measured ${pointText(point)}`], command);
     };
-    const options = { ...await optionsOf(command), signal, onTrial };
+    const given = await optionsOf(command);
+    const options = { ...given, signal, onTrial };
     const plan = await withProgress(
       command,
       (onProgress) => calibratePipeline(pipeline, { ...options, onProgress }),
     );
-    const labelled = withProvenance(plan, { command, points, pipeline });
+    const truth = command.truth ? await truthOf(pipeline, plan, { command, given, signal }) : {};
+    const labelled = withProvenance(plan, { command, points, pipeline, truth });
     await writePlan(command.out, labelled);
     const { backend, model } = pipeline;
     const { sampler, policy, calibration, measured } = labelled;
@@ -73,14 +79,35 @@ async function optionsOf(
   };
 }
 
+/** Mean PSNR of the plan, and of its full run, to the converged solution of the recorded runs. */
+async function truthOf(
+  pipeline: Engine,
+  plan: Plan,
+  { command, given, signal }: {
+    readonly command: CalibrateCommand;
+    readonly given: CalibrateOptions;
+    readonly signal: AbortSignal;
+  },
+): Promise<Readonly<Record<string, number>>> {
+  const { runs = 16, seed = 42, conditions = seededConditions(pipeline, { runs, seed }) } = given;
+  const about = { truth: await truthFor(command), rounds: 1, signal };
+  const { truth } = await comparePlan({ pipeline, plan, conditions, ...about });
+  return {
+    truthPsnrDb: rounded(mean(truth!.planned.psnrDb)), // asked for
+    fullTruthPsnrDb: rounded(mean(truth!.full.psnrDb)),
+  };
+}
+
 interface Provenance {
+  /** What the converged solution says of it. */
+  readonly truth: Readonly<Record<string, number>>;
   readonly command: CalibrateCommand;
   readonly points: readonly TradeOffPoint[];
   readonly pipeline: Engine;
 }
 
 /** Adds the file of conditions, and what was measured of the plan. */
-function withProvenance(plan: Plan, { command, points, pipeline }: Provenance): Plan {
+function withProvenance(plan: Plan, { command, points, pipeline, truth }: Provenance): Plan {
   const { conditions, targetSpeedup: speedup = 1 } = command;
   const policy = conditions === undefined ? plan.policy : {
     ...plan.policy,
@@ -88,8 +115,11 @@ function withProvenance(plan: Plan, { command, points, pipeline }: Provenance): 
   };
   const [best] = points.filter(({ predicted }) => predicted >= speedup)
     .toSorted((a, b) => b.psnr - a.psnr);
-  if (best === undefined) return { ...plan, policy };
-  const values = { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) };
+  const values = {
+    ...(best && { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) }),
+    ...truth,
+  };
+  if (Object.keys(values).length === 0) return { ...plan, policy };
   const measured = {
     command: ["deno task calibrate", ...formatOptions({ ...command, json: false, quiet: false })]
       .join(" "),

@@ -5,7 +5,7 @@
 import { CALIBRATION_MODES, type ModeName, type ModeOption, TAKEN_BY } from "../calibrate/mod.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { choice, decimal, file, list, text, whole } from "./option_readers.ts";
-import { type Asked, option, table } from "./options.ts";
+import { type Asked, flag, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS } from "./output.ts";
 
 const levels = list(
@@ -53,6 +53,7 @@ export const CALIBRATE = table({
     runs: option(whole(1), "N  runs to record; run i has class i", { or: 16 }),
     seed: option(whole(), "S  run i has noise of S + i", { or: 42 }),
     conditions: option(file(), "FILE  noise and labels, instead of runs and seed; see below"),
+    truth: flag("how near the plan comes to the converged solution of its runs, which is kept"),
     ...OUTPUT_OPTIONS,
   },
   forbidden: [

@@ -2,8 +2,14 @@
  * `compare`: what a plan saves and what it costs in accuracy, measured against full computation.
  */
 
+import { openPlatformStore } from "../assets/hub/hub_settings.ts";
 import { seededConditions, sliceConditions } from "../calibrate/task.ts";
-import { comparedSteps, comparePlan, type Comparison } from "../calibrate/compare.ts";
+import {
+  comparedSteps,
+  comparePlan,
+  type Comparison,
+  type ComparisonTask,
+} from "../calibrate/compare.ts";
 import { encodePng } from "../image/png.ts";
 import { resolvePlan } from "../engine/prepare.ts";
 import type { Model } from "../model/model.ts";
@@ -22,7 +28,15 @@ import { expectWritable, writeWhole } from "./files.ts";
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan, writePlan } from "./plan_file.ts";
 import { openedText, openFor } from "./open.ts";
-import { announce, counted, tell, warn, withProgress, type WrittenFile } from "./output.ts";
+import {
+  announce,
+  counted,
+  type Output,
+  tell,
+  warn,
+  withProgress,
+  type WrittenFile,
+} from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 
 /** Pictures unless it is said how many: every class once and some twice. */
@@ -47,7 +61,8 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
       : sliceConditions(given, 0, count ?? given.labels.length);
     const weights = `weights ${precisionText(pipeline.precision)}`;
     announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);
-    const task = { pipeline, plan: named.plan, conditions, rounds, signal };
+    const truth = command.truth ? await truthFor(command) : undefined;
+    const task = { pipeline, plan: named.plan, conditions, rounds, truth, signal };
     const total = comparedSteps(task);
     const comparison = await withProgress(
       { total, ...command },
@@ -60,6 +75,12 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
   } finally {
     await pipeline.close();
   }
+}
+
+/** Keeps converged solutions beside downloads, and tells what is computed. */
+export async function truthFor(output: Output): Promise<ComparisonTask["truth"]> {
+  const store = await openPlatformStore(() => {});
+  return { store, onStage: (what) => announce([what], output) };
 }
 
 async function writeResults(

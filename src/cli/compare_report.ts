@@ -84,6 +84,10 @@ export function measurementOf(
       endToEndSpeedup: rounded(endToEndSpeedup),
       psnrDb: rounded(report.meanPsnrDb),
       ssim: rounded(report.meanSsim),
+      ...(report.truth && {
+        truthPsnrDb: rounded(mean(report.truth.planned.psnrDb)),
+        fullTruthPsnrDb: rounded(mean(report.truth.full.psnrDb)),
+      }),
     },
   };
 }
@@ -107,9 +111,22 @@ export function describeComparison(report: ComparisonReport): string {
     `${Math.min(...report.psnrDb).toFixed(2)} dB at least`,
     `SSIM        ${report.meanSsim.toFixed(4)} on average, ` +
     `${Math.min(...report.ssim).toFixed(4)} at least`,
+    ...truthLines(report),
     `kept        ${measured} bytes at peak, ${predicted} predicted`,
     "",
   ].join("\n");
+}
+
+function truthLines({ truth }: ComparisonReport): string[] {
+  if (truth === undefined) return [];
+  const { solver: { calls, agreementDb }, full, planned } = truth;
+  const [a, b] = [full, planned].map(({ psnrDb }) => `${mean(psnrDb).toFixed(2)} dB`);
+  const [c, d] = [full, planned].map(({ latentMse }) => mean(latentMse).toExponential(1));
+  return [
+    `truth       full ${a}, plan ${b}: PSNR to the converged solution (${calls} calls, ` +
+    `sure to ${Math.min(100, agreementDb).toFixed(0)} dB); ` +
+    `latents ${c} and ${d} mean square`,
+  ];
 }
 
 function seconds(value: number): string {
