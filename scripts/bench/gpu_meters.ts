@@ -18,11 +18,11 @@ type Ask = (method: string, args: readonly unknown[]) => Promise<never>;
 const HERE = new URL("./", import.meta.url);
 
 /** A meter in a process of Deno. */
-export async function denoMeter(root: URL, model: string): Promise<Meter> {
+export async function denoMeter(root: URL, model: string, mode = "replay"): Promise<Meter> {
   const script = new URL("gpu_process.ts", HERE).pathname;
   const config = new URL("deno.json", root).pathname; // for packages that the checkout imports by name
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--no-lock", "--config", config, script, root.href, model],
+    args: ["run", "-A", "--quiet", "--no-lock", "--config", config, script, root.href, model, mode],
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

@@ -48,6 +48,16 @@ export class StepMeter {
     return new StepMeter(library, pipeline, generate);
   }
 
+  /** Lets every step be run by the runtime, where the checkout would replay it. */
+  refuseReplay(): void {
+    const { backend } = this.pipeline as unknown as {
+      readonly backend: { readonly gpu?: { readonly recorder: { record: unknown } } };
+    }; // the engine behind the interface
+    if (backend.gpu !== undefined) {
+      backend.gpu.recorder.record = () => Promise.reject(new Error("the bench wants none"));
+    }
+  }
+
   /** The calls of one step of a kind: those by which a run with one more of them differs, when nothing is new any more. */
   async calls(kind: StepRows): Promise<GpuCalls> {
     const [short, long] = [4, 5].map((count) => this.#plan(kind, count));

@@ -4,6 +4,7 @@
  *     deno task bench:webgpu                            narrow DiT and FLUX, in Deno and in Chromium
  *     deno task bench:webgpu --model DIR --in deno      another model
  *     deno task bench:webgpu --other ../before --rounds 15   against another checkout, in turn
+ *     deno task bench:webgpu --in deno --plain          by the runtime, without replays
  *
  * The narrow models have no arithmetic to speak of, so their milliseconds are the host's. Deno's WebGPU is wgpu, here on
  * Mesa's llvmpipe where there is no GPU; Chromium's is Dawn, here on SwiftShader. `fast` is the published structure of
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     other: { type: "string" },
     rounds: { type: "string", default: "5" },
     kind: { type: "string" },
+    plain: { type: "boolean" },
   },
 });
 /** Steps of a kind whose milliseconds are added up. */
@@ -45,7 +47,9 @@ for (const where of values.in.split(",")) {
 
 async function measure(model: string, where: keyof typeof METERS): Promise<void> {
   const meters: Meter[] = [];
-  for (const root of roots) meters.push(await METERS[where](root, model));
+  for (const root of roots) {
+    meters.push(await METERS[where](root, model, values.plain ? "plain" : "replay"));
+  }
   try {
     for (const kind of stepKinds(await modulesOf(model))) {
       if (values.kind !== undefined && kind.name !== values.kind) continue;
