@@ -2,6 +2,8 @@
  * The WebGPU adapter of this machine, asked for without loading a runtime.
  */
 
+import { BackendError } from "../errors.ts";
+
 /** The facts about a WebGPU adapter that matter here. */
 export interface AdapterFacts {
   /** Vendor, device and description, as the runtime reports them. */
@@ -43,7 +45,29 @@ export async function openPlainDevice(): Promise<GPUDevice | undefined> {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();
   if (!adapter?.features.has("subgroups") || adapter.info.vendor === "apple") return undefined;
   if (adapter.info.subgroupMinSize >= LEAST_LANES) return undefined;
-  const requiredFeatures = HELPFUL.filter((feature) => adapter.features.has(feature));
+  return await openDevice(adapter, HELPFUL);
+}
+
+/**
+ * Opens a device as the runtime would: for a process whose first one was lost, since the runtime makes only one.
+ *
+ * @throws {BackendError} When there is no adapter any more.
+ */
+export async function openAnotherDevice(): Promise<GPUDevice> {
+  const plain = await openPlainDevice();
+  if (plain !== undefined) return plain;
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter();
+  if (adapter) return await openDevice(adapter, [...HELPFUL, "subgroups", "timestamp-query"]);
+  throw new BackendError(
+    "Cannot open webgpu: its device was lost, and there is no adapter any more.",
+  );
+}
+
+async function openDevice(
+  adapter: GPUAdapter,
+  features: readonly GPUFeatureName[],
+): Promise<GPUDevice> {
+  const requiredFeatures = features.filter((feature) => adapter.features.has(feature));
   const requiredLimits = Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]]));
   return await adapter.requestDevice({ requiredFeatures, requiredLimits });
 }

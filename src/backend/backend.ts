@@ -72,7 +72,9 @@ export interface GpuAccess {
   value(buffer: GPUBuffer, dims: readonly number[]): Value;
   /** The buffer of a value. */
   bufferOf(value: Value): GPUBuffer;
-  /** Waits for its turn among all that use the device. */
+  /** Runs a task until the device is lost. @throws {BackendError} When it is. */
+  unlessLost<T>(task: () => Promise<T>): Promise<T>;
+  /** Waits for its turn among all that use the device. @throws {BackendError} When it is lost. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
 }
 

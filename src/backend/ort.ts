@@ -50,6 +50,7 @@ class OrtBackend implements Backend {
       recorder: gpu.recorder,
       value: (buffer, dims) => this.adopt(gpu.tensor(buffer, dims)),
       bufferOf: (value) => this.native(value, "use a buffer").gpuBuffer as GPUBuffer, // as we made it
+      unlessLost: gpu.unlessLost,
       inTurn: schedule,
     };
   }

@@ -32,6 +32,10 @@ export interface OrtProvider {
   readonly gpu?: {
     readonly device: GPUDevice;
     readonly recorder: Recorder;
+    /** Whether the device is gone: what it held is gone too. */
+    isLost(): boolean;
+    /** Runs a task until the device is lost. @throws {BackendError} When it is. */
+    unlessLost<T>(task: () => Promise<T>): Promise<T>;
     /** A buffer as a tensor of the runtime. */
     tensor(buffer: GPUBuffer, dims: readonly number[]): OrtTensor;
   };

@@ -58,7 +58,8 @@ export class OrtSession implements Session {
     this.#disposed = true;
     this.onDispose();
     await Promise.allSettled(this.#running); // a session that is freed while it runs hangs on wasm
-    await this.backend.provider.schedule(() => this.native.release());
+    const { schedule, gpu } = this.backend.provider;
+    if (!gpu?.isLost()) await schedule(() => this.native.release());
   }
 
   async #runNow(
@@ -83,6 +84,7 @@ export class OrtSession implements Session {
       return results;
     } catch (cause) {
       this.#spoilt = this.backend.provider.failureSpoilsSession === true;
+      if (cause instanceof BackendError) throw cause;
       throw new BackendError(`Cannot run ${this.name}: ${reason(cause)}`, { cause });
     }
   }

@@ -4,7 +4,7 @@
 
 import type { InferenceSession, Tensor as OrtTensor } from "npm:onnxruntime-common@1.30.0";
 import { BackendError } from "../errors.ts";
-import { findAdapter, openPlainDevice } from "./adapter.ts";
+import { findAdapter, openAnotherDevice, openPlainDevice } from "./adapter.ts";
 import type { Backend, HostNumbers } from "./backend.ts";
 import { elementType } from "./element_type.ts";
 import { alignedBytes } from "./gpu/memory.ts";
@@ -34,7 +34,8 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
   const ort = await loadRuntime();
   useRuntimeFiles(ort.env.wasm, files);
   ort.env.wasm.numThreads = 1; // only shapes are computed on the CPU
-  const { gpu, recorder, provider } = await sharedDevice(ort);
+  const shared = await sharedDevice(ort);
+  const { gpu, recorder, provider } = shared;
   const kind = adapter.fallback ? "webgpu, fallback adapter" : "webgpu";
   return ortBackend(ort, {
     name: "webgpu",
@@ -46,10 +47,12 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
     gpu: {
       device: gpu,
       recorder,
+      isLost: () => shared.isLost,
+      unlessLost: (task) => unlessLost(shared, task),
       tensor: (buffer, dims) => ort.Tensor.fromGpuBuffer(buffer, { dataType: "float32", dims }),
     },
     upload: uploader(ort, gpu),
-    schedule: inTurn,
+    schedule: (task) => inTurn(() => unlessLost(shared, task)),
   });
 }
 
@@ -98,9 +101,14 @@ interface SharedDevice {
   readonly gpu: GPUDevice;
   readonly recorder: Recorder;
   readonly provider: InferenceSession.ExecutionProviderConfig;
+  isLost: boolean;
+  /** Rejects when the device is lost. */
+  readonly loss: Promise<never>;
 }
 
 let device: Promise<SharedDevice> | undefined;
+/** Whether a device was lost: the runtime makes no second one by itself. */
+let wasLost = false;
 
 function sharedDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
   device ??= openDevice(ort).catch((error) => {
@@ -112,11 +120,36 @@ function sharedDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
 
 /** A device lives as long as a session in the runtime: a trivial one keeps it for the whole process. */
 async function openDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
-  const plain = await openPlainDevice();
-  const provider = plain === undefined ? "webgpu" : { name: "webgpu", device: plain };
+  const own = wasLost ? await openAnotherDevice() : await openPlainDevice();
+  const provider = own === undefined ? "webgpu" : { name: "webgpu", device: own };
   await inTurn(() => loadTrivial(ort, "webgpu", provider));
-  const gpu = plain ?? await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
-  return { gpu, recorder: new Recorder(gpu), provider };
+  const gpu = own ?? await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
+  const loss = gpu.lost.then(({ message, reason }) => {
+    wasLost = shared.isLost = true;
+    device = undefined; // who opens next gets another
+    const why = message || reason || "no reason given";
+    throw new BackendError(
+      `Cannot compute on the GPU: its device was lost (${why}). Open the pipeline again.`,
+    );
+  });
+  loss.catch(() => undefined); // heard by whoever computes
+  const shared: SharedDevice = { gpu, recorder: new Recorder(gpu), provider, isLost: false, loss };
+  return shared;
 }
+
+/** Runs a task, and gives up on it when the device is lost: the runtime may wait for ever. */
+async function unlessLost<T>({ isLost, loss }: SharedDevice, task: () => Promise<T>): Promise<T> {
+  if (isLost) return await loss;
+  try {
+    return await Promise.race([task(), loss]);
+  } catch (error) {
+    // A task may hear of it first, in the words of a runtime whose calls fail.
+    await Promise.race([loss, new Promise((resolve) => setTimeout(resolve, LOSS_MS))]);
+    throw error;
+  }
+}
+
+/** Milliseconds in which a device says that it is lost; only a task that failed waits for it. */
+const LOSS_MS = 20;
 
 const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification

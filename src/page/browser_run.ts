@@ -20,8 +20,20 @@ export class BrowserRuns {
       const plan = request.plan === undefined
         ? undefined
         : await this.api.json(`/v1/plans/${encodeURIComponent(request.plan)}`);
-      return await engine.run(request, plan, run);
+      try {
+        return await engine.run(request, plan, run);
+      } catch (error) {
+        // The engine is another script, with a class of its own of that name.
+        if (error instanceof Error && error.name === "BackendError") await this.#forget(engine);
+        throw error;
+      }
     };
+  }
+
+  /** Closes an engine whose device or worker failed; the next run opens another. */
+  async #forget(engine: BrowserEngine): Promise<void> {
+    this.#engine = undefined;
+    await engine.close().catch(() => undefined);
   }
 
   async #open(options: BrowserEngineOptions, run: RunOptions): Promise<BrowserEngine> {

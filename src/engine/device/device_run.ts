@@ -132,7 +132,9 @@ class Loop {
       for (const index of this.of.steps.keys()) {
         this.of.signal?.throwIfAborted();
         await this.#step(index);
-        const done = queue.onSubmittedWorkDone().then(() => performance.now());
+        const done = this.stage.gpu.unlessLost(() => queue.onSubmittedWorkDone())
+          .then(() => performance.now());
+        done.catch(() => undefined); // thrown where it is waited for
         if (this.of.readBack) {
           yield await report(index, done, await this.#tensors(index));
           continue;
@@ -220,7 +222,8 @@ class Loop {
   async #read(places: readonly Place[]): Promise<Tensor[]> {
     const size = 4 * elementCount(this.#dims);
     const heads = places.map((place) => ({ ...place, size })); // of a latent of two halves the first
-    const arrays = await beginReadBack(this.stage.gpu.device, heads).read();
+    const { gpu } = this.stage;
+    const arrays = await gpu.unlessLost(() => beginReadBack(gpu.device, heads).read());
     return arrays.map((bytes) => ({ dims: this.#dims, data: new Float32Array(bytes) }));
   }
 }

@@ -28,7 +28,9 @@ export class Stages {
   /** A stage of this shape that nobody uses, until it is given back. */
   async take(shape: StageShape): Promise<Stage> {
     const key = keyOf(shape);
-    const known = [...this.#kept].find(([stage, other]) => other === key && !this.#busy.has(stage));
+    const known = [...this.#kept].findLast(([stage, other]) =>
+      other === key && !this.#busy.has(stage)
+    );
     const stage = known?.[0] ?? new Stage(`stage ${this.#made++}`, shape, this.host);
     this.#kept.delete(stage);
     this.#kept.set(stage, key);

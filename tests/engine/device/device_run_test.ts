@@ -1,11 +1,12 @@
 /** Runs that stay on the GPU: as the host's, replayed bit by bit, and leaving nothing behind. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { narrowDit } from "../../../scripts/make/narrow_models.ts";
 import { subjectOf } from "../../../scripts/bench/gpu_subjects.ts";
 import { type Engine, openEngine } from "../../../src/engine/engine.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import { type GenerateOptions, resolveRequest } from "../../../src/engine/request.ts";
 import { MOST_STAGES } from "../../../src/engine/device/stages.ts";
+import { BackendError } from "../../../src/errors.ts";
 import { makePlan } from "../../../src/plan/fit.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { rowsOf } from "../../plan/example_plans.ts";
@@ -123,6 +124,37 @@ Deno.test("a run that is left or stopped spoils nothing", needs, async () => {
     await engine.close();
   }
 });
+
+Deno.test(
+  "a device that is lost ends runs with a clear error, and who opens again gets another",
+  needs,
+  async () => {
+    const options: GenerateOptions = { labels: [1], steps: 6, output: "latents", plan: "none" };
+    const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
+    const wanted = (await engine.generate(options)).latents.data;
+    const { device } = engine.backend.gpu!;
+    const lost = /Cannot compute on the GPU: its device was lost .*Open the pipeline again/;
+    await assertRejects(
+      async () => {
+        for await (const { index } of engine.steps({ ...options, readBack: false })) {
+          if (index === 2) device.destroy();
+        }
+      },
+      BackendError,
+      lost.source.slice(0, 46),
+    );
+    await device.lost;
+    assertMatch((await assertRejects(() => engine.generate(options), BackendError)).message, lost);
+    await engine.close();
+    assertEquals(engine.backend.live, { values: 0, sessions: 0 });
+    const again = await openEngine({ model: narrowDit(), backend: "webgpu" });
+    try {
+      assertEquals((await again.generate(options)).latents.data, wanted);
+    } finally {
+      await again.close();
+    }
+  },
+);
 
 Deno.test("the shape that was not used for longest is freed", needs, async () => {
   const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
