@@ -31,7 +31,11 @@ export function clip(config: ClipConfig): TextNetwork {
     width,
     positions,
     blocks: Array.from({ length: config.layers }, (_, i) => clipBlock(config, i)),
-    final: textGraph("final norm", width, (graph, x) => norm(graph, x, "final_layer_norm", config)),
+    final: textGraph(
+      "CLIP final norm",
+      width,
+      (graph, x) => norm(graph, x, "final_layer_norm", config),
+    ),
     pooling: {
       endOf: ({ ids }) => endOf(ids, config.endToken),
       ...(className === PROJECTED && { projection: projection(config) }),
@@ -44,7 +48,7 @@ export function clip(config: ClipConfig): TextNetwork {
 function clipBlock(config: ClipConfig, index: number): TextGraph {
   const { width, heads, hidden, activation } = config;
   const prefix = `encoder.layers.${index}`;
-  return blockGraph(`block ${index}`, { width, biases: 1 }, (graph, x, bias) => {
+  return blockGraph(`CLIP block ${index}`, { width, biases: 1 }, (graph, x, bias) => {
     const layer = (from: Node, name: string, out: number): Node =>
       dense(graph, from, `${prefix}.${name}`, out);
     const normed = norm(graph, x, `${prefix}.layer_norm1`, config);
@@ -74,7 +78,7 @@ function norm(
 
 function projection({ width, projected }: ClipConfig): TextGraph {
   return rowGraph(
-    "projection",
+    "CLIP projection",
     width,
     (graph, x) => linear(graph, x, "text_projection", projected),
   );

@@ -12,7 +12,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** A graph of a network: x `(N, M, D)`, and in blocks the bias of attention, to y. */
 export interface TextGraph {
-  /** Unique in the network. */
+  /** Unique in the network, and what messages call it. */
   readonly key: string;
   /** Builds it; `lowering` decides the precision of its linear layers. */
   readonly build: (lowering?: LinearLowering) => GraphBuilder;

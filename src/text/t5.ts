@@ -33,7 +33,7 @@ export function t5(config: T5Config): TextNetwork {
     width,
     blocks: Array.from({ length: config.layers }, (_, i) => t5Block(config, i)),
     final: textGraph(
-      "final norm",
+      "T5 final norm",
       width,
       (graph, x) => norm(graph, x, "encoder.final_layer_norm", config),
     ),
@@ -46,7 +46,7 @@ export function t5(config: T5Config): TextNetwork {
 function t5Block(config: T5Config, index: number): TextGraph {
   const { width, heads, headDim } = config;
   const [attention, mlp] = [0, 1].map((layer) => `encoder.block.${index}.layer.${layer}`);
-  return blockGraph(`block ${index}`, { width, biases: heads }, (graph, x, bias) => {
+  return blockGraph(`T5 block ${index}`, { width, biases: heads }, (graph, x, bias) => {
     const layer = (from: Node, name: string, out: number): Node =>
       linear(graph, from, `${attention}.SelfAttention.${name}`, out);
     const normed = norm(graph, x, `${attention}.layer_norm`, config);

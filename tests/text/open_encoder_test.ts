@@ -26,7 +26,7 @@ Deno.test("openEncoder() finds CLIP's tensors with and without their prefix", ()
   }
   const projected = new Map([...prefixed, ["text_projection.weight", [6, 8]]]);
   const { network } = open({ ...CLIP, architectures: ["CLIPTextModelWithProjection"] }, projected);
-  assertEquals(network.pooling?.projection?.key, "projection");
+  assertEquals(network.pooling?.projection?.key, "CLIP projection");
 });
 
 Deno.test("openEncoder() finds T5's table of tokens under either name, or both", () => {

@@ -65,7 +65,7 @@ Deno.test("the last block does not run where nothing needs it", async () => {
   const { encoder, texts } = await golden("clip-g");
   const graphs = new EncoderGraphs(backend, encoder);
   await graphs.encode(texts.slice(0, 1), { outputs: ["penultimate"], sessions: "freed" });
-  assertEquals(ran, ["block 0", "block 1"]);
+  assertEquals(ran, ["CLIP block 0", "CLIP block 1"]);
   await backend.dispose();
 });
 
