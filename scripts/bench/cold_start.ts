@@ -5,6 +5,7 @@
  *
  *     deno task cold-start                        every runtime that is here, on wasm
  *     deno task cold-start --only deno --rounds 3
+ *     deno task cold-start --model fashion-dit    peeps-flux, which encodes a prompt first, unless given
  *
  * Runtimes alternate; medians are printed.
  */
@@ -14,8 +15,15 @@ import { SERVER_NEEDS, type ServerName, withServer } from "../../tests/edge/serv
 import { isHere } from "../../tests/_shim/requires.ts";
 import { median } from "../../src/calibrate/median.ts";
 
-/** Previews behind each of the first three steps. */
-const REQUEST = { label: 7, seed: 7, steps: 4, plan: "none", stream: true, partial_images: 3 };
+/** What each model draws. */
+const SUBJECTS: Readonly<Record<string, unknown>> = {
+  "peeps-flux": {
+    prompt: "a person with curly hair, sunglasses and a green shirt, light blue background",
+  },
+  "fashion-dit": { label: 7 },
+};
+/** Previews after each of the first three steps. */
+const WAY = { seed: 7, steps: 4, plan: "none", stream: true, partial_images: 3 };
 const NAMES: readonly ServerName[] = ["deno", "bun", "node", "workerd"];
 
 interface Start {
@@ -25,8 +33,14 @@ interface Start {
 }
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, rounds: { type: "string", default: "5" } },
+  options: {
+    only: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    model: { type: "string", default: "peeps-flux" },
+  },
 });
+const request = { ...Object(SUBJECTS[values.model]), ...WAY };
+const folder = new URL(`../../models/${values.model}/`, import.meta.url).pathname;
 const names = await Array.fromAsync(
   NAMES.filter((name) => values.only === undefined || name === values.only),
   async (name) => (await isHere(...SERVER_NEEDS[name])) ? [name] : [],
@@ -54,7 +68,7 @@ function startOf(name: ServerName): Promise<Start> {
       firstStep: listenSeconds + loading,
       warmStep: await secondsToStep(client),
     };
-  }, { INVARDIFF_BACKEND: "wasm" });
+  }, { INVARDIFF_BACKEND: "wasm", INVARDIFF_MODEL: folder });
 }
 
 /** Seconds until the first preview; the request is repeated while the model loads. */
@@ -62,7 +76,7 @@ async function secondsToStep(client: Client): Promise<number> {
   const begun = performance.now();
   for (;;) {
     const stop = new AbortController();
-    const init = { ...json(REQUEST), signal: stop.signal };
+    const init = { ...json(request), signal: stop.signal };
     const response = await fetch(new URL("/v1/images/generations", client.base), init);
     if (response.status === 200) {
       for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {

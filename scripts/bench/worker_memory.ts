@@ -10,7 +10,7 @@ import { json } from "../../tests/edge/client.ts";
 import { type ServerProcess, withWorkerd } from "../../tests/edge/servers.ts";
 
 /** In front of the worker: remembers WebAssembly's memories and tells their sizes. */
-const FRONT = `import worker from "../worker.js";
+const FRONT = `import worker from "./worker.js";
 const memories = [];
 const Original = WebAssembly.Memory;
 WebAssembly.Memory = class extends Original {
@@ -26,14 +26,15 @@ export default {
   },
 };
 `;
-const PLAN = { label: 7, seed: 7, plan: "fashion-dit.ddim50.fast" };
+const MODEL = new URL("../../models/peeps-flux/", import.meta.url).pathname;
+const PROMPT = "a person with curly hair, sunglasses and a green shirt, light blue background";
+const REQUEST = { prompt: PROMPT, seed: 7, plan: "none", steps: 28 };
 const STAGES: readonly (readonly [string, string, unknown?])[] = [
   ["script loaded", "/memory"],
-  ["model loaded", "/v1/models"],
-  ["1 picture, 50 steps by plan", "/v1/images/generations", PLAN],
-  ["1 picture, 50 full steps", "/v1/images/generations", { ...PLAN, plan: "none", steps: 50 }],
-  ["2 pictures, 50 steps by plan", "/v1/images/generations", { ...PLAN, n: 2 }],
-  ["20 more by plan", "/v1/images/generations", PLAN],
+  ["model opened", "/v1/models"],
+  ["1 picture, 28 full steps", "/v1/images/generations", REQUEST],
+  ["2 pictures of one request", "/v1/images/generations", { ...REQUEST, n: 2 }],
+  ["20 more, 4 steps each", "/v1/images/generations", { ...REQUEST, steps: 4 }],
 ];
 const MIB = 2 ** 20;
 
@@ -41,6 +42,7 @@ let account = { heap: 0, buffers: 0 };
 
 await withWorkerd(measure, {
   front: FRONT,
+  model: MODEL,
   v8Flags: ["--trace-gc", "--trace-gc-verbose"],
   onPrint: (text) => account = highest(account, text),
 });

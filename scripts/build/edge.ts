@@ -108,7 +108,7 @@ const WRANGLER = `{
   "compatibility_flags": ["enable_request_signal"], // who leaves cancels
   "no_bundle": true, // it is one already
   "assets": { "directory": "assets", "binding": "ASSETS", "run_worker_first": true },
-  "limits": { "cpu_ms": 30000 }
+  "limits": { "cpu_ms": 60000 }
   // Keys: npx wrangler secret put API_KEYS
 }
 `;

@@ -39,8 +39,10 @@ export function startService(): App {
     const options = { backend, conditions, ...(model && { model }) };
     return await (canStartWorkers() ? openRemoteRenderer(options) : openLocalRenderer(options));
   };
+  const renderers = open().then((one) => [one]);
+  renderers.catch((error) => console.error("error while the model was opened:", error));
   const app = createApp({
-    renderers: open().then((one) => [one]),
+    renderers,
     reopen: (failed) => failed.close().then(open, open), // it failed: what it says now is of no use
     apiKeys,
     onError: (error, id) => console.error(`error in request ${id}:`, error),

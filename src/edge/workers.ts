@@ -50,7 +50,7 @@ export interface WorkerHandler {
 /** Any origin: the assets binding looks at the path only. */
 const MODEL_ASSETS = "https://assets.invalid/model/";
 /**
- * For 128 MB of memory and half a minute of CPU time. A client that leaves a stream cancels it; one that
+ * For 128 MB of memory and a minute of CPU time. A client that leaves a stream cancels it; one that
  * leaves a plain request may go unnoticed by the host, so its request runs to the end.
  */
 const LIMITS = { n: 2, steps: 100, queue: 8, deadlineSeconds: 60 } as const;
@@ -89,6 +89,7 @@ class Service {
   constructor(compiledModule: WebAssembly.Module, env: WorkerEnv) {
     this.#env = env;
     this.#renderer = openModel(compiledModule, (url, init) => env.ASSETS.fetch(url, init));
+    this.#renderer.catch((error) => console.error("error while the model was opened:", error));
     this.#app = this.#newApp();
   }
 

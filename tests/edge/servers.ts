@@ -31,7 +31,7 @@ export interface ServerProcess {
 
 const SECONDS = 120; // to listen; none takes 10 on a free core
 
-/** Runs a server of fashion-dit while it is used. The environment may bound it, and name another model. */
+/** Runs a server of fashion-dit while it is used. The environment may bound it, and name another model's folder. */
 export async function withServer<T>(
   name: ServerName,
   use: (server: ServerProcess) => Promise<T>,
@@ -54,7 +54,7 @@ export async function withServer<T>(
         return await listening(["node", path], use, { env });
       });
     case "workerd":
-      return await withWorkerd(use, { model: FASHION_DIT.pathname });
+      return await withWorkerd(use, { model: env.INVARDIFF_MODEL });
   }
 }
 
