@@ -26,6 +26,13 @@ def drawing():
     return Image.fromarray(pixels.astype("uint8"))
 
 
+def mask():
+    """A white disc with a soft edge on black, of the size of the drawing."""
+    y, x = numpy.mgrid[0:36, 0:48]
+    levels = (13 - numpy.hypot(x - 26, y - 16)) * 40 + 128
+    return Image.fromarray(levels.clip(0, 255).astype("uint8"))
+
+
 def files(source):
     """By name: how a file is written, and of which picture."""
     turned = Image.Exif()
@@ -35,6 +42,7 @@ def files(source):
     seen.putalpha(Image.fromarray(numpy.tile(alpha, (36, 1))))
     return {
         "source.png": (source, {}),
+        "mask.png": (mask(), {}),
         "alpha.png": (seen, {}),
         "palette.png": (source.quantize(17), {}),
         "bits.png": (source.convert("1"), {}),

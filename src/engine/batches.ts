@@ -1,9 +1,10 @@
 /**
- * The batches of a request.
+ * The batches of a request, and what they took together.
  */
 
-import { sliceRows } from "../tensor/rows.ts";
+import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { ResolvedRequest } from "./request.ts";
+import type { BatchResult } from "./run.ts";
 
 /** Pictures of one batch: more gain no speed on a CPU and cost memory. */
 export const MAX_BATCH = 10;
@@ -19,5 +20,20 @@ export function batchOf(request: ResolvedRequest, first: number): ResolvedReques
     seeds: of(seeds),
     noise: sliceRows(noise, first, of(labels).length),
     ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }), // never empty
+  };
+}
+
+/** What batches took together, and all of their latents. */
+export function totalsOf(
+  results: readonly BatchResult[],
+): Required<Omit<BatchResult, "notices">> {
+  const sum = (value: (result: BatchResult) => number): number =>
+    results.reduce((total, result) => total + value(result), 0);
+  return {
+    latents: joinRows(results.map(({ latents }) => latents)),
+    loopSeconds: sum(({ loopSeconds }) => loopSeconds),
+    conditioningSeconds: sum(({ conditioningSeconds }) => conditioningSeconds),
+    preparationSeconds: sum(({ preparationSeconds = 0 }) => preparationSeconds),
+    peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
   };
 }

@@ -9,7 +9,8 @@ import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchOf, MAX_BATCH } from "./batches.ts";
+import { batchOf, MAX_BATCH, totalsOf } from "./batches.ts";
+import { withKnown } from "./begin.ts";
 import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
 import { deviceRunOf, runOnDevice } from "./device/device_run.ts";
@@ -176,7 +177,12 @@ export class Engine implements Pipeline {
     const prepared = await prepareRun(this.model, options, { precision, promptEncoder });
     const room = this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
     await this.#prompts?.fit(room);
-    return prepared;
+    const { signal } = options;
+    const request = await withKnown(
+      prepared.request,
+      (planes, grid) => this.#decoding.encode(planes, { grid, signal }),
+    );
+    return { ...prepared, request };
   }
 
   /** Steps that a run takes, over all its batches. */
@@ -236,6 +242,7 @@ export class Engine implements Pipeline {
       steps: request.steps,
       guidance: request.guidance,
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
+      ...(request.edit !== undefined && { edit: request.edit.record }),
       kinds: steps.map(({ kind }) => kind),
     };
     if (!decodes) return { ...run, pictures: [] };
@@ -282,19 +289,4 @@ export class Engine implements Pipeline {
 export function engineOf(pipeline: Pipeline): Engine {
   if (pipeline instanceof Engine) return pipeline;
   throw new TypeError("Cannot use pipeline: it must come from openPipeline()");
-}
-
-/** What batches took together, and all of their latents. */
-function totalsOf(
-  results: readonly BatchResult[],
-): Required<Omit<BatchResult, "notices">> {
-  const sum = (value: (result: BatchResult) => number): number =>
-    results.reduce((total, result) => total + value(result), 0);
-  return {
-    latents: joinRows(results.map(({ latents }) => latents)),
-    loopSeconds: sum(({ loopSeconds }) => loopSeconds),
-    conditioningSeconds: sum(({ conditioningSeconds }) => conditioningSeconds),
-    preparationSeconds: sum(({ preparationSeconds = 0 }) => preparationSeconds),
-    peakFeatureBytes: Math.max(...results.map(({ peakFeatureBytes }) => peakFeatureBytes)),
-  };
 }

@@ -8,6 +8,7 @@ import type { NamedPlan } from "./bundled_plans.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
+import type { EditRecord } from "./request_edit.ts";
 import { type RecordFacts, recordOf, recordText } from "./picture_record.ts";
 
 /** A picture with what it was made of. */
@@ -54,6 +55,8 @@ export interface Generated {
   readonly guidance: number;
   /** Scale of true guidance; absent without it. */
   readonly trueGuidance?: number;
+  /** The picture that the run began from; absent where it was noise alone. */
+  readonly edit?: EditRecord;
   /** What the plan let each step do. */
   readonly kinds: readonly StepKind[];
   /** Seconds of the sampling loops. */

@@ -25,5 +25,6 @@ export type { LayerPrecision, WeightPrecision } from "./precision/rounded_layers
 export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts";
 export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
 export type { ConditionOptions } from "./request.ts";
+export type { EditOptions, EditRecord } from "./request_edit.ts";
 export type { GuidanceOptions } from "./request_guidance.ts";
 export type { StepTensors } from "./run.ts";

@@ -6,6 +6,7 @@ import { z } from "npm:zod@4.6.7";
 import { planDigest } from "../plan/digest.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt } from "./prompt_texts.ts";
+import type { EditRecord } from "./request_edit.ts";
 import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
@@ -39,19 +40,21 @@ export interface PictureRecord extends RecordFacts {
   readonly grid?: readonly number[] | undefined;
   /** Scale of true guidance; absent without it. */
   readonly trueGuidance?: number | undefined;
+  /** The picture that it began from, by digest; absent where that was noise alone. */
+  readonly edit?: EditRecord | undefined;
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
 }
 
 /** The record of some pictures of a run; of a grid, all of them. */
 export function recordOf(
-  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, plan }:
-    & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance">
+  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, edit, plan }:
+    & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance" | "edit">
     & { readonly sampler?: string | undefined; readonly plan?: NamedPlan | undefined },
   { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
   facts: RecordFacts,
 ): PictureRecord {
   const named = plan && { name: plan.name, digest: planDigest(plan.plan) };
-  const run = { seed, grid, solver, steps, guidance, trueGuidance, plan: named };
+  const run = { seed, grid, solver, steps, guidance, trueGuidance, edit, plan: named };
   if (prompts.length === 0) return { ...facts, labels, ...run };
   const used = [...new Set(labels)]; // of a picture its own only
   return {
@@ -78,6 +81,8 @@ const schema = z.object({
   steps: z.number().int(),
   guidance: z.number(),
   trueGuidance: z.number().optional(),
+  edit: z.object({ image: z.string(), mask: z.string().optional(), strength: z.number() })
+    .optional(),
   weights: z.enum(PRECISIONS).default("f32"), // explicit, whatever the model was packed as
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 }).refine(({ labels, prompts }) =>

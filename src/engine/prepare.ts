@@ -6,6 +6,8 @@
 import type { Model } from "../model/model.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
+import type { Plan } from "../plan/plan.ts";
+import { begin } from "./begin.ts";
 import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
@@ -16,6 +18,7 @@ import {
   resolveRequest,
   samplingOf,
 } from "./request.ts";
+import { resolveEdit } from "./request_edit.ts";
 import { fullSteps } from "./segment/step_segments.ts";
 
 /** Everything that is known of a run before it begins. */
@@ -56,20 +59,32 @@ export async function prepareRun(
   const asked = { ...encoded, grid };
   const choice = await resolvePlan(model, options);
   const plan = choice.named?.plan;
-  const request = resolveRequest(model, { ...options, plan });
+  const whole = resolveRequest(model, { ...options, plan });
+  const edit = resolveEdit(model, options, whole);
+  const fit = plan === undefined
+    ? []
+    : await fitNotices(model, { plan, request: whole, precision });
+  const { request, plan: rest, notices } = begin(whole, { edit, plan });
+  const { length } = request.sampler.times;
+  const steps = rest === undefined
+    ? fullSteps(length, model.transformer.modules.length)
+    : compilePlan(rest).steps;
+  return { ...asked, request, choice, steps, notices: [...asked.notices, ...fit, ...notices] };
+}
+
+/** @throws {PlanError} When the plan does not fit the model or the sampler. */
+async function fitNotices(
+  model: Model,
+  { plan, request, precision }: {
+    readonly plan: Plan;
+    readonly request: ResolvedRequest;
+    readonly precision: string | undefined;
+  },
+): Promise<readonly string[]> {
   const { sampler: { times }, sampling, guidance, scene: { tokenGrid }, sigmas } = request;
-  if (plan === undefined) {
-    const steps = fullSteps(times.length, model.transformer.modules.length);
-    return { ...asked, request, choice, steps };
-  }
   const run = { times, sampling, sigmas, guidance, tokenGrid, precision };
-  const target = await planTarget(model, run);
-  const notices = [
-    ...asked.notices,
-    ...checkPlanFits(plan, target),
-    ...(request.trueGuidance === undefined ? [] : [UNGUIDED_PLAN]),
-  ];
-  return { ...asked, request, choice, steps: compilePlan(plan).steps, notices };
+  const notices = checkPlanFits(plan, await planTarget(model, run));
+  return request.trueGuidance === undefined ? notices : [...notices, UNGUIDED_PLAN];
 }
 
 /** Plans are made of runs without a null half; that of another prompt changes otherwise from step to step. */

@@ -13,11 +13,13 @@ import {
   resolveGuidance,
   resolveTrueGuidance,
 } from "./request_guidance.ts";
+import type { EditOptions, ResolvedEdit } from "./request_edit.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { refuseOtherTimes, samplerOf } from "./plan_sampler.ts";
+import type { KnownPicture } from "../sampler/known.ts";
 import { normalRows } from "../tensor/random.ts";
 import { elementCount, type Tensor } from "../tensor/tensor.ts";
 
@@ -36,7 +38,7 @@ export interface ConditionOptions {
 }
 
 /** What to generate; what is left out is the model's default. */
-export interface GenerateOptions extends ConditionOptions, GuidanceOptions {
+export interface GenerateOptions extends ConditionOptions, GuidanceOptions, EditOptions {
   /** Class index or name; for a text-conditioned model, the row of text. */
   readonly label?: number | string;
   /**
@@ -103,6 +105,10 @@ export interface ResolvedRequest extends ResolvedGuidance {
   readonly sampling: SamplerDefaults;
   /** The solver that was asked for, where one was. */
   readonly solver?: string;
+  /** The picture that the run begins from; absent = noise alone. */
+  readonly edit?: ResolvedEdit;
+  /** Its latents, once they are encoded. */
+  readonly known?: KnownPicture;
 }
 
 /**

@@ -10,10 +10,13 @@ import {
   type Denoise,
   type SamplerState,
   sampleSteps,
+  type SamplingLoop,
   startOf,
   type StepTime,
 } from "../sampler/sampler.ts";
+import { restored } from "../sampler/known.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { firstLatents } from "./begin.ts";
 import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
 import type { Executor } from "./executor.ts";
@@ -99,7 +102,7 @@ export async function* runSteps(run: Run): AsyncGenerator<HostStepReport, BatchR
   const started = performance.now();
   const table = await conditionRun(run);
   const conditioned = performance.now();
-  let latents = request.noise;
+  let latents = firstLatents(request);
   let loopSeconds = 0;
   for await (const report of sampleFrom(run, { table, state: startOf(latents) })) {
     latents = report.latents;
@@ -147,7 +150,7 @@ export async function* sampleFrom(
   const denoise = denoiser(run, { table, constants });
   let before = performance.now();
   try {
-    for await (const step of sampleSteps(sampler, { start, denoise })) {
+    for await (const step of sampleSteps(sampler, { start, denoise, restore: restorer(run) })) {
       yield {
         ...reportOf(run, step.index),
         latents: step.state.latent,
@@ -178,6 +181,16 @@ export function reportOf(
     first,
     done: batch * steps.length + index + 1,
     total: batches * steps.length,
+  };
+}
+
+/** Puts back after each step what a mask keeps of the picture that a run begins from. */
+function restorer({ request: { known, noise, sampler } }: Run): SamplingLoop["restore"] {
+  if (known?.mask === undefined) return undefined;
+  const { length } = sampler.times;
+  return ({ index, latent }) => {
+    const point = index < length ? sampler.points[index] : undefined;
+    return restored(latent, { known, noise, point });
   };
 }
 

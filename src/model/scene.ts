@@ -49,6 +49,8 @@ export interface Scene {
   batch(labels: readonly number[], at: BatchMoment): Condition[];
   /** Latents as planes `(n, C, H, W)`. */
   planes(latents: Tensor): Tensor;
+  /** Planes `(n, C, H, W)` as latents; undoes {@linkcode planes}. */
+  latents(planes: Tensor): Tensor;
   /** Inputs of the preparation, and constants that need none, for a batch: a row for each of its rows. */
   inputs(batch: readonly Condition[]): Readonly<Record<string, Tensor>>;
 }
@@ -79,6 +81,7 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
       return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
     },
     planes: (latents) => latents,
+    latents: (planes) => planes,
     inputs: () => ({}),
   };
   return ({ conditions = {}, negative = {}, grid }) => {

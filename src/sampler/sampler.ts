@@ -78,10 +78,18 @@ export function startOf(noise: Tensor): SamplerState {
   return { index: 0, latent: noise, history: [] };
 }
 
+/** How a sampler is run. */
+export interface SamplingLoop {
+  readonly start: SamplerState;
+  readonly denoise: Denoise;
+  /** What becomes of the latent after a step, before the next: parts that a mask keeps are put back. */
+  readonly restore?: ((state: SamplerState) => Tensor) | undefined;
+}
+
 /** Runs from a state to the end, yielding after each step; a step runs only when it is requested. */
 export async function* sampleSteps(
   sampler: Sampler,
-  { start, denoise }: { readonly start: SamplerState; readonly denoise: Denoise },
+  { start, denoise, restore }: SamplingLoop,
 ): AsyncGenerator<SamplerStep, void, undefined> {
   let state = start;
   for (const [index, time] of sampler.times.entries()) {
@@ -90,6 +98,7 @@ export async function* sampleSteps(
     const prediction = called ? await denoise(state.latent, { index, time }) : state.latent;
     const advance = sampler.advance(state, prediction);
     state = advance.state;
-    yield { index, time, ...advance };
+    if (restore !== undefined) state = { ...state, latent: restore(state) };
+    yield { index, time, ...advance, state };
   }
 }

@@ -65,6 +65,11 @@ export interface SamplingRequest {
   readonly sigmas?: readonly number[] | undefined;
   /** Tokens of a picture: some schedules shift by them. */
   readonly tokens: number;
+  /**
+   * Calls that are left out at the beginning, for a run that begins from a picture: fewer than there are. The others
+   * keep their times; a solver that looks back begins there with nothing to look back to.
+   */
+  readonly from?: number | undefined;
 }
 
 /**
@@ -75,17 +80,35 @@ export interface SamplingRequest {
 export function makeSampler(config: SamplerConfig, request: SamplingRequest): Sampler {
   const { name } = config;
   if (!hasFixedTimes(name)) return flowSampler({ ...config, name }, request);
-  const { steps, sigmas, times } = request;
+  const { steps, sigmas, times, from = 0 } = request;
   if (sigmas !== undefined) refuse("sigmas", name);
   const { spacing, predicts = "epsilon" } = config;
-  if (times !== undefined) return samplerAt(scheduleAt(times, spacing), { name, predicts });
+  if (times !== undefined) {
+    return samplerAt(restOfSchedule(scheduleAt(times, spacing), from), { name, predicts });
+  }
   if (name === "ddim") {
-    return ddim(spacing ? spacedSchedule(steps, spacing) : linearSchedule(steps), predicts);
+    const schedule = spacing ? spacedSchedule(steps, spacing) : linearSchedule(steps);
+    return ddim(restOfSchedule(schedule, from), predicts);
   }
   const options = { spacing: spacing ?? ORIGINAL_SPACING, predicts };
   return name === "heun"
-    ? heunSampler(heunPath(intervalsOf(steps, name), options))
-    : pathSampler(multistepPath(steps, options), MULTISTEP[name]);
+    ? heunSampler(heunPath(intervalsOf(steps, name), options), from)
+    : pathSampler(restOfPath(multistepPath(steps, options), from), MULTISTEP[name]);
+}
+
+function restOfSchedule(
+  { times, alphaBars, alphaBarsNext }: NoiseSchedule,
+  from: number,
+): NoiseSchedule {
+  return {
+    times: times.slice(from),
+    alphaBars: alphaBars.slice(from),
+    alphaBarsNext: alphaBarsNext.slice(from),
+  };
+}
+
+function restOfPath({ times, points, predicts }: Path, from: number): Path {
+  return { times: times.slice(from), points: points.slice(from), predicts };
 }
 
 /** A sampler at given times. */
@@ -132,30 +155,35 @@ const NO_SHIFT = { kind: "static", shift: 1 } as const;
 
 function flowSampler(
   { name, shift = NO_SHIFT }: SamplerConfig & { readonly name: FlowSampler },
-  { steps, sigmas, tokens }: SamplingRequest,
+  { steps, sigmas, tokens, from = 0 }: SamplingRequest,
 ): Sampler {
   const options = { shift, tokens };
   if (name === "flow-heun") {
     if (sigmas !== undefined) refuse("sigmas", name);
-    return heunSampler(heunFlowPath(intervalsOf(steps, name), options));
+    return heunSampler(heunFlowPath(intervalsOf(steps, name), options), from);
   }
   if (sigmas !== undefined && sigmas.length !== steps) {
     throw new RangeError(
       `Cannot sample: sigmas must be ${steps}, one for each step: current value is ${sigmas.length}`,
     );
   }
-  if (name === "flow-euler") return flowEuler(flowSchedule(sigmas ?? evenSigmas(steps), options));
+  if (name === "flow-euler") {
+    const { sigmas: all, times } = flowSchedule(sigmas ?? evenSigmas(steps), options);
+    return flowEuler({ sigmas: all.slice(from), times: times.slice(from) });
+  }
   const { pathOf, solve } = FLOW_MULTISTEP[name];
   const given = sigmas && givenFlowPath(flowSchedule(sigmas, options));
-  return pathSampler(given ?? pathOf(steps, options), solve);
+  return pathSampler(restOfPath(given ?? pathOf(steps, options), from), solve);
 }
 
 function pathSampler(path: Path, solve: Multistep): Sampler {
   return linearSampler(path, solve(path));
 }
 
-function heunSampler(path: Path): Sampler {
-  return linearSampler(doubled(path), heun(path));
+/** Heun's method from the interval of a call on: one that begins with its second call begins with its first. */
+function heunSampler(path: Path, from: number): Sampler {
+  const rest = restOfPath(path, Math.floor(from / 2));
+  return linearSampler(doubled(rest), heun(rest));
 }
 
 /** Intervals that Heun's method crosses in so many calls. */

@@ -6,7 +6,7 @@ import type { Backend } from "../../backend/backend.ts";
 import type { Model } from "../../model/model.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { type LatentColours, paintLatents } from "./latent_colours.ts";
-import { checkLatents, decode, fitPreview } from "./vae.ts";
+import { checkLatents, decode, encode, fitPreview } from "./vae.ts";
 import { VaeGraphs } from "./vae_graphs.ts";
 
 /** How latents become pictures. */
@@ -38,6 +38,18 @@ export class Decoding {
     const planes = this.#planesOf(latents, options);
     if (this.#graphs === undefined) return asPictures(planes, this.model);
     return await decode(this.#graphs, planes, { signal: options.signal });
+  }
+
+  /**
+   * Latents `(n, C, h, w)`, or packed `(n, T, C)`, of pictures `(n, 1 or 3, H, W)` in [-1, 1].
+   *
+   * @throws {RangeError} When pictures do not fit the model, or it has nothing to encode them with.
+   */
+  async encode(pictures: Tensor, { grid, signal }: DecodingOptions = {}): Promise<Tensor> {
+    const planes = this.#graphs === undefined
+      ? asPictures(pictures, this.model)
+      : await encode(this.#graphs, pictures, { signal });
+    return this.model.scene({ grid }).latents(planes);
   }
 
   /**
@@ -75,6 +87,18 @@ export function decodingError(model: Decodable): Error | undefined {
   return new RangeError(
     `Cannot make pictures: latents of ${id} must have 1 or 3 channels, others need an ` +
       `autoencoder (the directory of its pipeline, with vae/): current value is ${channels}`,
+  );
+}
+
+/** Why pictures cannot become a model's latents; `undefined` where they can. */
+export function encodingError(model: Decodable): Error | undefined {
+  const { id, autoencoder } = model;
+  const error = decodingError(model);
+  if (error !== undefined || autoencoder === undefined) return error;
+  if (autoencoder.vae.encoder !== undefined) return undefined;
+  return new RangeError(
+    `Cannot generate: an image needs an autoencoder that encodes, and that of ${id} has no encoder, ` +
+      "or none of a kind that is computed.",
   );
 }
 

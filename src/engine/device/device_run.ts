@@ -18,6 +18,7 @@ import {
   type StepReport,
   type StepTensors,
 } from "../run.ts";
+import { firstLatents } from "../begin.ts";
 import type { ConditioningTable } from "../conditioning.ts";
 import type { Stage } from "./stage.ts";
 import type { Stages } from "./stages.ts";
@@ -33,9 +34,13 @@ export interface DeviceRun extends Run {
   readonly readBack: boolean;
 }
 
-/** The run as one on the device; `undefined` where a step of its plan has no fixed form. */
+/**
+ * The run as one on the device; `undefined` where a step of its plan has no fixed form, or a mask puts a picture back
+ * after each.
+ */
 export function deviceRunOf(run: Run, readBack: boolean): DeviceRun | undefined {
-  const { request: { scene, sampler, labels }, steps } = run;
+  const { request: { scene, sampler, labels, known }, steps } = run;
+  if (known?.mask !== undefined) return undefined;
   const { latentDims, channelAxis: axis } = scene;
   const count = latentDims[axis - 1] ?? 0;
   if (!steps.every(isFixed) || run.probe) return undefined;
@@ -150,13 +155,13 @@ class Loop {
     }
   }
 
-  /** Brings noise and constants to the device. */
+  /** Brings the first latents and constants to the device. */
   async #begin(): Promise<void> {
-    const { stage, of: { request: { noise } } } = this;
+    const { stage, of: { request } } = this;
     const { device } = stage.gpu;
     const halves = this.of.sums.halves ? 2 : 1;
+    const { data } = firstLatents(request); // never shared
     for (let half = 0; half < halves; half++) {
-      const { data } = noise; // never shared
       device.queue.writeBuffer(
         stage.latent.buffer,
         half * data.byteLength,

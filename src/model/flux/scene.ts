@@ -53,6 +53,7 @@ export function fluxScene(
       return [...positive, ...labels.map((label, i) => rowOf(conditions + label % negatives, i))];
     },
     planes: (latents) => unpack(latents, grid ?? [1, tokens]),
+    latents: pack,
     inputs(batch): Readonly<Record<string, Tensor>> {
       if (text === undefined) refuse("text", `given: (n, M, ${config.jointDim})`, "none");
       const { cos, sin } = rotationTables(ids, {
@@ -79,18 +80,37 @@ export function unpack(
 ): Tensor {
   const channels = packed / 4;
   const planes = new Float32Array(data.length);
-  for (let i = 0; i < data.length; i++) {
-    const [picture, token, place] = [
-      Math.floor(i / (tokens * packed)),
-      Math.floor(i / packed) % tokens,
-      i % packed,
-    ];
-    const y = 2 * Math.floor(token / columns) + Math.floor(place / 2) % 2;
-    const x = 2 * (token % columns) + place % 2;
-    const plane = picture * channels + Math.floor(place / 4);
-    planes[(plane * 2 * rows + y) * 2 * columns + x] = data[i]!;
-  }
+  for (let i = 0; i < data.length; i++) planes[placeOf(i, { tokens, packed, columns })] = data[i]!;
   return { dims: [n, channels, 2 * rows, 2 * columns], data: planes };
+}
+
+/**
+ * Planes `(n, C, 2·rows, 2·columns)` as packed latents `(n, T, 4·C)`; undoes {@link unpack}.
+ *
+ * *Source:* diffusers `FluxPipeline._pack_latents`.
+ */
+export function pack({ dims: [n = 0, channels = 0, height = 0, width = 0], data }: Tensor): Tensor {
+  const [tokens, packed, columns] = [height * width / 4, 4 * channels, width / 2];
+  const latents = data.map((_, i) => data[placeOf(i, { tokens, packed, columns })]!);
+  return { dims: [n, tokens, packed], data: latents };
+}
+
+/** Where a number of packed latents is among the planes: a token is 2 × 2 of each channel. */
+function placeOf(
+  i: number,
+  { tokens, packed, columns }: {
+    readonly tokens: number;
+    readonly packed: number;
+    readonly columns: number;
+  },
+): number {
+  const picture = Math.floor(i / (tokens * packed));
+  const token = Math.floor(i / packed) % tokens;
+  const place = i % packed;
+  const y = 2 * Math.floor(token / columns) + Math.floor(place / 2) % 2;
+  const x = 2 * (token % columns) + place % 2;
+  const plane = picture * packed / 4 + Math.floor(place / 4);
+  return (plane * tokens * 2 / columns + y) * 2 * columns + x; // of so many rows
 }
 
 /** Pooled text features of a label, then the features of the guidance scale where the model has it. */

@@ -1,0 +1,110 @@
+/**
+ * Pictures that begin from a picture, against diffusers' `FluxImg2ImgPipeline` and `FluxInpaintPipeline`: of
+ * random weights, and of the trained ones in float16 where they are given.
+ */
+
+import { assertEquals } from "@std/assert";
+import { openSafetensors } from "../../src/assets/formats/safetensors.ts";
+import { openDirectory } from "../../src/assets/source.ts";
+import type { BackendName } from "../../src/backend/backend.ts";
+import { openEngine } from "../../src/engine/engine.ts";
+import type { EditOptions } from "../../src/engine/request_edit.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import { readPicture } from "../../src/image/read_picture.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { requires } from "../_shim/requires.ts";
+import { assertClose, relativeError } from "../conformance/compare.ts";
+import { golden } from "../image/golden_pictures.ts";
+import { fluxPipelineFiles } from "./pipeline_files.ts";
+
+const GOLDEN = new URL("../golden/", import.meta.url);
+/** Both sides are float32; errors of up to 28 steps sum up. */
+const TOLERANCE = { wasm: 1e-4, native: 1e-4, webgpu: 1e-3 } as const;
+
+/** A model, where its texts and noise are, and how pictures are guided. */
+interface Case {
+  readonly name: string;
+  readonly model: () => Promise<URL | Map<string, Uint8Array>>;
+  readonly inputs: URL;
+  readonly given: GenerateOptions;
+  /** Whether it is not there. */
+  readonly ignore?: boolean;
+}
+
+const PEEPS = new URL("../../../shared/models/peeps-flux/", import.meta.url);
+const isGiven = await Deno.stat(PEEPS).then(() => true, () => false);
+const CASES: readonly Case[] = [
+  {
+    name: "flux-a",
+    model: fluxPipelineFiles,
+    inputs: new URL("flux-a/", GOLDEN),
+    given: { grid: [6, 4], guidance: 3.5 },
+  },
+  {
+    name: "peeps-flux",
+    model: () => Promise.resolve(PEEPS),
+    inputs: new URL("golden/", PEEPS),
+    given: { grid: [16, 16], guidance: 3 },
+    ignore: !isGiven,
+  },
+];
+
+for (const backend of ["wasm", "native", "webgpu"] as const) {
+  const options = await requires(
+    `edits of FLUX on ${backend}`,
+    ...backend === "wasm" ? [] : [backend],
+  );
+  for (const each of CASES) {
+    if (each.name !== "flux-a" && backend === "webgpu") continue; // minutes without a graphics card
+    Deno.test({
+      name: `edits of ${each.name} are diffusers' on ${backend}`,
+      ...options,
+      ignore: options.ignore === true || each.ignore === true,
+      fn: () => compare(each, backend),
+    });
+  }
+}
+
+async function compare(
+  { name, model, inputs, given }: Case,
+  backend: BackendName,
+): Promise<void> {
+  const source = openDirectory(inputs);
+  const file = await openSafetensors(source, "golden.safetensors");
+  const stored = openDirectory(new URL("flux-edits/", GOLDEN));
+  const wanted = await openSafetensors(stored, `${name}.safetensors`);
+  const engine = await openEngine({ backend, model: await model() });
+  try {
+    const rows = async (tensor: string): Promise<Tensor> =>
+      sliceRows(await file.readFloat32(tensor), 0, 2);
+    const texts = { text: await rows("text"), pooled: await rows("pooled") };
+    const noise = await rows("noise");
+    const image = await readPicture(await golden("source.png"));
+    const mask = await readPicture(await golden("mask.png"));
+    for (const [edit, options] of Object.entries(editsOf({ image, mask }))) {
+      const run = { ...given, ...texts, noise, ...options, steps: 28, plan: "none" } as const;
+      const { latents, kinds } = await engine.generate({ ...run, output: "latents" });
+      assertEquals(kinds.length, options.strength === 1 ? 28 : 17);
+      const reference = await wanted.readFloat32(edit);
+      const error = relativeError(latents.data, reference.data);
+      console.log(`${name} ${edit} on ${backend}: ${error.toExponential(1)} × max|reference|`);
+      assertClose(latents, reference, { tolerance: TOLERANCE[backend], what: edit });
+    }
+  } finally {
+    await engine.close();
+    await source.close();
+    await stored.close();
+  }
+}
+
+function editsOf(
+  { image, mask }: Required<Pick<EditOptions, "image" | "mask">>,
+): Readonly<Record<string, EditOptions>> {
+  return {
+    "edit.0.6": { image, strength: 0.6 },
+    "edit.1.0": { image, strength: 1 },
+    "paint.0.6": { image, mask }, // 0.6 is the default
+    "paint.1.0": { image, mask, strength: 1 },
+  };
+}
