@@ -14,6 +14,7 @@ import { tileGrid } from "../image/picture.ts";
 import { encodePng } from "../image/png.ts";
 import type { Model } from "../model/model.ts";
 import { readGiven } from "./conditions.ts";
+import { readEdit } from "./edit.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import type { GenerateCommand, GenerateWords } from "./generate_options.ts";
 import { openedText, openFor } from "./open.ts";
@@ -60,6 +61,7 @@ async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
     prompts,
     prompt2,
     negativePrompt,
+    ...await readEdit(command),
   };
   const isPrompted = prompts !== undefined;
   const given = conditions === undefined ? {} : await readGiven(conditions, { isPrompted });

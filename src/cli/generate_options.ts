@@ -2,6 +2,7 @@
  * The options of `generate`: from words to values.
  */
 
+import type { EditRecord } from "../engine/request_edit.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";
@@ -37,6 +38,9 @@ export const GENERATE = table({
       decimal(),
       "G  leads away from the negative prompt, in twice the time (1: off)",
     ),
+    image: option(file(), "FILE  PNG, JPEG or WebP that pictures begin from"),
+    mask: option(file(), "FILE  of its size: white is repainted, black stays (all is repainted)"),
+    strength: option(decimal(0), "S  share of the steps that run from the image, up to 1 (0.6)"),
     ...MODEL_OPTIONS,
     out: option(file(".png"), "FILE.png  grid of pictures (out.png; with --latents, none)"),
     latents: option(file(".safetensors"), 'FILE  the final latents, one f32 tensor "latents"'),
@@ -74,6 +78,8 @@ export interface GenerateCommand extends Omit<GenerateWords, Texts | "label" | "
   readonly planDigest?: string;
   /** Fingerprint of the model that made the picture to repeat. */
   readonly fingerprint?: string;
+  /** What the picture to repeat began from. */
+  readonly edit?: Pick<EditRecord, "image" | "mask"> | undefined;
   /** Solver that was asked for with the picture to repeat. */
   readonly solver?: string;
 }

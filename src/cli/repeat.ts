@@ -42,7 +42,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     );
   }
   const { seed, steps, guidance, trueGuidance, grid, fingerprint, weights, plan } = record;
-  const { sampler, solver } = record;
+  const { sampler, solver, edit } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
@@ -54,6 +54,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     ...(weights && { weights }),
     ...(sampler && { sampler }),
     ...(solver && { solver }),
+    ...(edit && { edit, strength: edit.strength }),
   };
   const guided = { guidance, ...(trueGuidance !== undefined && { trueGuidance }) };
   return { ...subjectOf(record), seed, steps, ...guided, fingerprint, ...choices, ...planned };

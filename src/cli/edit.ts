@@ -1,0 +1,60 @@
+/**
+ * The picture that a run begins from, from files.
+ */
+
+import { type EditOptions, pictureDigest } from "../engine/request_edit.ts";
+import { AssetError } from "../errors.ts";
+import type { Picture } from "../image/picture.ts";
+import { readPicture } from "../image/read_picture.ts";
+import { readWhole } from "./files.ts";
+import type { GenerateCommand } from "./generate_options.ts";
+
+/**
+ * Reads image and mask of a command.
+ *
+ * @throws {AssetError | RangeError} When a file cannot be read, is no picture, or not the one to repeat.
+ */
+export async function readEdit(
+  { image, mask, strength, edit }: Pick<GenerateCommand, "image" | "mask" | "strength" | "edit">,
+): Promise<EditOptions> {
+  const wanted = { image: edit?.image, mask: edit?.mask };
+  return {
+    image: await readGivenPicture("image", image, wanted.image),
+    mask: await readGivenPicture("mask", mask, wanted.mask),
+    strength,
+  };
+}
+
+/** @param digest Of the picture that a picture to repeat began from. */
+async function readGivenPicture(
+  what: "image" | "mask",
+  path: string | undefined,
+  digest: string | undefined,
+): Promise<Picture | undefined> {
+  if (path === undefined) {
+    if (digest !== undefined) refuseOther(what, digest, "none");
+    return undefined;
+  }
+  const picture = await reading(path);
+  const actual = pictureDigest(picture);
+  if (digest !== undefined && actual !== digest) refuseOther(what, digest, actual);
+  return picture;
+}
+
+async function reading(path: string): Promise<Picture> {
+  const bytes = await readWhole(path);
+  try {
+    return await readPicture(bytes);
+  } catch (error) {
+    const message = `${path}: ${error instanceof Error ? error.message : error}`;
+    if (error instanceof RangeError) throw new RangeError(message, { cause: error });
+    throw new AssetError(message, { cause: error });
+  }
+}
+
+function refuseOther(what: string, wanted: string, actual: string): never {
+  throw new AssetError(
+    `Cannot repeat the picture: its ${what} must be that of ${wanted} (give it by --${what}): ` +
+      `current value is ${actual}`,
+  );
+}
