@@ -20,7 +20,7 @@ import type { Fetch } from "../assets/store/ranged_response.ts";
 import { type App, createApp } from "../server/app.ts";
 import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { parseKeys } from "../server/key_list.ts";
-import { readBounded } from "../server/read_body.ts";
+import { type BodyBounds, readBounded } from "../server/read_body.ts";
 import { refusalOf, RequestError } from "../server/request_error.ts";
 import { routePath } from "../server/routing.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
@@ -53,8 +53,16 @@ const MODEL_ASSETS = "https://assets.invalid/model/";
  * For 128 MB of memory and a minute of CPU time. A client that leaves a stream cancels it; one that
  * leaves a plain request may go unnoticed by the host, so its request runs to the end.
  */
-const LIMITS = { n: 2, steps: 100, queue: 8, deadlineSeconds: 60 } as const;
-const GENERATIONS = "/v1/images/generations";
+const LIMITS = {
+  ...{ n: 2, steps: 100, queue: 8, deadlineSeconds: 60 },
+  upload: { bytes: 4e6, seconds: 30 },
+  uploadPixels: 4e6,
+} as const;
+/** By path of the requests for pictures: bounds of their bodies. */
+const BOUNDS: ReadonlyMap<string, BodyBounds> = new Map([
+  ["/v1/images/generations", DEFAULT_LIMITS.body],
+  ["/v1/images/edits", LIMITS.upload],
+]);
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 /** Makes the handler; the first request opens the model, since only requests may read assets. */
@@ -116,11 +124,12 @@ class Service {
       return refuse(stuck());
     }
     if ((await this.#app.request("/readyz")).status !== 200) forget();
-    if (request.method !== "POST" || pathname !== GENERATIONS) {
+    const bounds = BOUNDS.get(pathname);
+    if (request.method !== "POST" || bounds === undefined) {
       return await this.#app.fetch(request);
     }
     try {
-      return await this.#generate(await whole(request), context);
+      return await this.#generate(await whole(request, bounds), context);
     } catch (error) {
       return refuse(error);
     }
@@ -161,8 +170,8 @@ async function openModel(compiledModule: WebAssembly.Module, fetch: Fetch): Prom
 }
 
 /** The request with its body read, so that no slow client holds a turn. */
-async function whole(request: Request): Promise<Request> {
-  const body = await readBounded(request, DEFAULT_LIMITS.body);
+async function whole(request: Request, bounds: BodyBounds): Promise<Request> {
+  const body = await readBounded(request, bounds);
   return new Request(request.url, {
     method: request.method,
     headers: request.headers,

@@ -4,9 +4,11 @@
 
 import type { Plan } from "../plan/plan.ts";
 import { restOfPlan } from "../plan/rest.ts";
+import type { SamplerConfig } from "../sampler/config.ts";
 import { noised } from "../sampler/known.ts";
+import { makeSampler } from "../sampler/solvers.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { ownsTimes, samplerOf } from "./plan_sampler.ts";
+import { ownsTimes, type PlannedSampling, samplerOf } from "./plan_sampler.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { ResolvedEdit } from "./request_edit.ts";
 
@@ -23,11 +25,9 @@ export function begin(
   { edit, plan }: { readonly edit: ResolvedEdit | undefined; readonly plan: Plan | undefined },
 ): BegunRun {
   if (edit === undefined) return { request, plan, notices: [] };
-  const { sampling, sigmas, steps, scene: { tokens }, sampler: whole } = request;
+  const { sampling, sigmas, steps, scene: { tokens } } = request;
   const options = { steps, sigmas, tokens, from: edit.from };
-  const from = ownsTimes(plan)
-    ? edit.from
-    : whole.times.length - samplerOf(sampling, options).times.length; // Heun's begins with an interval
+  const from = firstStep(sampling, { ...options, plan });
   const rest = plan && restOfPlan(plan, from);
   const sampler = samplerOf(sampling, { ...options, plan: rest?.plan });
   const changed = rest?.changed ?? 0;
@@ -37,11 +37,20 @@ export function begin(
     notices: [
       ...edit.notices,
       ...(changed === 0 ? [] : [
-        `The plan begins at step ${from} of ${steps}: ${changed} of its steps compute more than it says, ` +
-        "for what they would load is of steps that are left out.",
+        `The plan begins at step ${from} of ${steps}: ${changed} of its steps do otherwise than it says, ` +
+        "for what they would load or weigh is of steps that are left out.",
       ]),
     ],
   };
+}
+
+/** The step that a run begins with where it leaves out so many: Heun's method begins with an interval. */
+export function firstStep(
+  config: SamplerConfig,
+  { plan, ...request }: PlannedSampling & { readonly from: number },
+): number {
+  if (ownsTimes(plan)) return request.from;
+  return request.steps - makeSampler(config, request).times.length;
 }
 
 /** A request with the latents of the picture that it begins from, where there is one. */

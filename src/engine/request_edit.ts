@@ -72,28 +72,63 @@ export function resolveEdit(
   }
   const refusal = encodingError(model);
   if (refusal !== undefined) throw refusal;
-  checkPicture("image", image);
   checkStrength(strength);
-  if (mask !== undefined) checkMask(mask, image);
   const { latents, picture: [channels, height, width] } = shapesOf(model, scene);
-  const fitted = fitPicture(image, { width, height });
-  const kept = mask && maskOf(mask, { scene, latents, size: { width, height } });
+  const size = { width, height };
+  const { options, record, notices } = fitEdit({ image, mask, strength }, size);
+  const kept = options.mask && maskOf(options.mask, { scene, latents, size });
   return {
     from: stepsLeftOut(steps, strength),
-    planes: toPlanes(fitted, channels === 1 ? 1 : 3),
+    planes: toPlanes(options.image, channels === 1 ? 1 : 3),
     ...(kept !== undefined && { mask: kept }),
+    record,
+    notices,
+  };
+}
+
+/** An edit in the size of its pictures. */
+export interface FittedEdit {
+  readonly options: EditOptions & { readonly image: Picture; readonly strength: number };
+  /** What it was before. */
+  readonly record: EditRecord;
+  /** What was done to the image, in sentences. */
+  readonly notices: readonly string[];
+}
+
+/**
+ * Crops and resizes an edit.
+ *
+ * @throws {RangeError | TypeError} When image or mask is no picture, or they differ in size.
+ */
+export function fitEdit(
+  { image, mask, strength }: FittedEdit["options"],
+  size: PictureSize,
+): FittedEdit {
+  checkPicture("image", image);
+  if (mask !== undefined) checkMask(mask, image);
+  return {
+    options: {
+      image: fitPicture(image, size),
+      ...(mask !== undefined && { mask: fitPicture(toGrey(mask), size) }),
+      strength,
+    },
     record: {
       image: pictureDigest(image),
       ...(mask !== undefined && { mask: pictureDigest(mask) }),
       strength,
     },
-    notices: fitNotices(image, { width, height }),
+    notices: fitNotices(image, size),
   };
 }
 
-/** How many of the first steps a strength leaves out. *Source:* diffusers `FluxImg2ImgPipeline.get_timesteps()`. */
+/**
+ * How many of the first steps a strength leaves out; one at least is left to run.
+ *
+ * *Source:* diffusers `FluxImg2ImgPipeline.get_timesteps()`.
+ */
 export function stepsLeftOut(steps: number, strength: number): number {
-  return Math.trunc(Math.max(steps - Math.min(steps * strength, steps), 0));
+  const left = Math.trunc(Math.max(steps - Math.min(steps * strength, steps), 0));
+  return Math.min(left, steps - 1);
 }
 
 /** `sha256:` and 64 hex digits over the size and the pixels of a picture, from whatever file they were read. */
@@ -137,19 +172,18 @@ function shapesOf(
 }
 
 /**
- * A mask in the shape of latents: in the picture's size, made black or white, then every so manyth pixel.
+ * A grey mask of the picture's size in the shape of latents: made black or white, then every so manyth pixel.
  *
  * *Source:* diffusers `FluxInpaintPipeline`: `mask_processor` with `do_binarize`, then `interpolate()`.
  */
 function maskOf(
-  mask: Picture,
-  { scene, latents: [, channels = 0, rows = 0, columns = 0], size }: {
+  { pixels }: Picture,
+  { scene, latents: [, channels = 0, rows = 0, columns = 0], size: { width, height } }: {
     readonly scene: Scene;
     readonly latents: readonly number[];
     readonly size: PictureSize;
   },
 ): Tensor {
-  const { width, height, pixels } = fitPicture(toGrey(mask), size);
   const planes = zeros([1, channels, rows, columns]);
   for (let i = 0; i < planes.data.length; i++) {
     const [x, y] = [i % columns, Math.floor(i / columns) % rows];

@@ -9,7 +9,7 @@ import { evenRow, moduleRow, type Row } from "./row.ts";
 /** The rest of a plan. */
 export interface PlanRest {
   readonly plan: Plan;
-  /** Steps that compute something that the plan does not, for what they would load is of steps that are left out. */
+  /** Steps that do otherwise than the plan says, for what they would load or weigh is of steps that are left out. */
   readonly changed: number;
 }
 
@@ -25,11 +25,13 @@ export function restOfPlan(plan: Plan, from: number): PlanRest {
     standalone(before.map((row) => row[s]!), { modules: plan.modules.length, columns }) // a row for each slot
   );
   const rows = before.map((_, step) => slots.map((made) => made[step]!));
+  const isOther = (step: number): boolean =>
+    rows[step]!.some(({ text }, s) => text !== before[step]![s]!.text) ||
+    (columns?.update?.[step] ?? null) !== (plan.columns?.update?.[from + step] ?? null);
   const sampler = { ...plan.sampler, times: plan.sampler.times.slice(from) };
   return {
     plan: { ...plan, sampler, rows, ...(columns !== undefined && { columns }) },
-    changed: rows.filter((row, step) => row.some(({ text }, s) => text !== before[step]![s]!.text))
-      .length,
+    changed: rows.filter((_, step) => isOther(step)).length,
   };
 }
 

@@ -3,6 +3,7 @@
  */
 
 import { z } from "npm:zod@4.6.7";
+import { DEFAULT_STRENGTH } from "../engine/request_edit.ts";
 import { describe, valueAt } from "../assets/json.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -29,8 +30,13 @@ export type BodySchemas = ReturnType<typeof bodySchemas>;
 /** Body of `POST /v1/images/generations`. */
 export type ImagesBody = z.output<BodySchemas["images"]>;
 
+/** Fields of `POST /v1/images/edits` beside its files. */
+export type EditsBody = z.output<BodySchemas["edits"]>;
+
 /** What both bodies have: a request for pictures. */
-export type GenerationBody = Omit<z.output<BodySchemas["job"]>, "previews"> & Partial<ImagesBody>;
+export type GenerationBody =
+  & Omit<z.output<BodySchemas["job"]>, "previews">
+  & Partial<ImagesBody & EditsBody>;
 
 /** Largest first seed: every picture's own is a safe integer. */
 const MAX_SEED = Number.MAX_SAFE_INTEGER - 1000;
@@ -67,16 +73,21 @@ export function bodySchemas(
     output_compression: optional(z.int().min(0).max(100)), // of JPEG and WebP
     user: optional(z.string().max(512)),
   };
+  const answered = {
+    ...shared,
+    response_format: orDefault(z.enum(formats), "b64_json"),
+    stream: orDefault(z.boolean(), false),
+    partial_images: orDefault(z.int().min(0).max(3), 0),
+    quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"])),
+    background: optional(z.enum(["auto", "opaque", "transparent"])),
+    moderation: optional(z.enum(["auto", "low"])),
+  };
   return {
-    images: z.strictObject({
-      ...shared,
-      response_format: orDefault(z.enum(formats), "b64_json"),
-      stream: orDefault(z.boolean(), false),
-      partial_images: orDefault(z.int().min(0).max(3), 0),
-      quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"])),
-      style: optional(z.enum(["natural", "vivid"])),
-      background: optional(z.enum(["auto", "opaque", "transparent"])),
-      moderation: optional(z.enum(["auto", "low"])),
+    images: z.strictObject({ ...answered, style: optional(z.enum(["natural", "vivid"])) }),
+    edits: z.strictObject({
+      ...answered,
+      strength: orDefault(z.number().positive().max(1), DEFAULT_STRENGTH),
+      input_fidelity: optional(z.enum(["high", "low"])),
     }),
     job: z.strictObject({ ...shared, previews: orDefault(z.boolean(), false) }),
   };
@@ -86,14 +97,21 @@ export function bodySchemas(
  * Fields of OpenAI's API without a meaning here. Clients send them by default, so they are accepted where
  * that API knows the value.
  *
- * *Source:* OpenAI API reference, "Create image".
+ * *Source:* OpenAI API reference, "Create image" and "Create image edit".
  */
-const WITHOUT_MEANING = ["quality", "style", "background", "moderation", "user"] as const;
+const WITHOUT_MEANING = [
+  "quality",
+  "style",
+  "background",
+  "moderation",
+  "user",
+  "input_fidelity",
+] as const;
 /** Their values that say what is done anyway. */
 const DONE_ANYWAY: ReadonlySet<unknown> = new Set([undefined, "auto", "opaque"]);
 
 /** Names of the fields of a request that change nothing, though their values ask for something. */
-export function ignoredFields(body: Partial<ImagesBody>): readonly string[] {
+export function ignoredFields(body: Partial<ImagesBody & EditsBody>): readonly string[] {
   return WITHOUT_MEANING.filter((name) => !DONE_ANYWAY.has(body[name]));
 }
 

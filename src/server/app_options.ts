@@ -51,6 +51,10 @@ export interface ServerLimits extends RequestLimits {
   readonly batch: number;
   /** A request's body. */
   readonly body: BodyBounds;
+  /** A request's body with pictures in it. */
+  readonly upload: BodyBounds;
+  /** Pixels from which on a picture in it is refused, before it is decoded to four bytes each. */
+  readonly uploadPixels: number;
   /** Seconds from request to pictures. */
   readonly deadlineSeconds: number;
   /** Most finished jobs, and most pictures answered as URLs, that are kept. */
@@ -66,6 +70,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   queue: 32,
   batch: 8,
   body: { bytes: 64 * 1024, seconds: 10 },
+  upload: { bytes: 20e6, seconds: 60 },
+  uploadPixels: 25e6,
   deadlineSeconds: 600,
   kept: 200,
   keptSeconds: 600,

@@ -162,7 +162,7 @@ export class BatchQueue implements JobPlace {
   async #run(slot: Slot, jobs: readonly Job[]): Promise<void> {
     const stop = new AbortController();
     const firstRows = rowsOf(jobs);
-    const { steps, sampler, plan, trueGuidance } = jobs[0]!.spec; // a batch has a job
+    const { steps, sampler, plan, trueGuidance, edit } = jobs[0]!.spec; // a batch has a job
     const pictures = jobs.flatMap((job) => job.spec.pictures);
     for (const job of jobs) {
       job.start(pictures.length);
@@ -171,7 +171,8 @@ export class BatchQueue implements JobPlace {
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();
       };
     }
-    const batch: Batch = { pictures, steps, sampler, plan: plan?.plan, trueGuidance };
+    const how = { steps, sampler, plan: plan?.plan, trueGuidance, edit: edit?.options };
+    const batch: Batch = { pictures, ...how };
     let finishing: Promise<unknown> = Promise.resolve();
     try {
       const rendered = await slot.renderer.render(batch, {

@@ -24,9 +24,10 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
 export async function encodeResult(spec: JobSpec, pictures: Tensor): Promise<EncodedPicture[]> {
   return await encode(spec, pictures, (i) => {
     const { label = 0, prompt, seed, guidance } = spec.pictures[i]!; // one for each row
-    const { trueGuidance, ...rest } = spec;
+    const { trueGuidance, edit, ...rest } = spec;
     const run = {
       ...rest,
+      ...(edit !== undefined && { edit: edit.record }),
       guidance,
       ...(prompt !== undefined && { prompts: [prompt] }),
       ...(isTrulyGuided(prompt, trueGuidance) && { trueGuidance }),

@@ -1,11 +1,12 @@
 /**
- * `POST /v1/images/generations`, as OpenAI's clients call it, and the pictures that its URLs lead to.
+ * `POST /v1/images/generations` and `/v1/images/edits`, as OpenAI's clients call them, and the pictures that
+ * their URLs lead to.
  *
- * *Source:* OpenAI API reference, "Create image" and "Image streaming".
+ * *Source:* OpenAI API reference, "Create image", "Create image edit" and "Image streaming".
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";
-import { type ImagesBody, parseBody } from "./api.ts";
+import { type EditsBody, type ImagesBody, parseBody } from "./api.ts";
 import { toBase64 } from "./base64.ts";
 import { planView } from "./catalog.ts";
 import type { ServerState } from "./server_state.ts";
@@ -13,31 +14,66 @@ import { type JobSpec, pictureSize, resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import type { Job } from "./job.ts";
 import { noticesOf, promptView, tokensView } from "./job_view.ts";
+import { readEdit, readEditForm } from "./edit_form.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 
+/** What is asked for: the beginning of its events' names. */
+type Kind = "image_generation" | "image_edit";
+
 export function imageRoutes(server: ServerState): Hono {
-  return new Hono().post("/v1/images/generations", async (context) => {
-    const { limits, schemas, queue, defaults } = server;
-    const body = parseBody(schemas.images, await readJsonBody(context.req.raw, limits.body));
-    if (body.partial_images > 0 && !body.stream) {
-      throw new RequestError("Cannot generate: partial_images must be 0 where stream is not true", {
-        param: "partial_images",
+  const { limits, schemas } = server;
+  return new Hono()
+    .post("/v1/images/generations", async (context) => {
+      const body = parseBody(schemas.images, await readJsonBody(context.req.raw, limits.body));
+      const spec = specOf(server, body);
+      return await answer(context, { server, body, spec, kind: "image_generation" });
+    })
+    .post("/v1/images/edits", async (context) => {
+      const form = await readEditForm(context.req.raw, limits.upload);
+      const body = parseBody(schemas.edits, form.fields);
+      const spec = specOf(server, body);
+      const { strength } = body;
+      const edit = await readEdit(form, { spec, strength, pixelLimit: limits.uploadPixels });
+      const notices = [...spec.notices, ...edit.notices];
+      return await answer(context, {
+        ...{ server, body, kind: "image_edit" },
+        spec: { ...spec, edit, notices },
       });
-    }
-    const spec = resolveSpec(server.catalog, body, { previews: body.partial_images, defaults });
-    await expectFormat(spec.format);
-    const job = queue.submit(spec);
-    if (body.stream) return sendEvents(context, (signal) => streamed(job, body, signal));
-    await finished(job, context.req.raw.signal);
-    return context.json(answerOf(job, body, { server, context }));
-  });
+    });
+}
+
+function specOf({ catalog, defaults }: ServerState, body: ImagesBody | EditsBody): JobSpec {
+  if (body.partial_images > 0 && !body.stream) {
+    throw new RequestError("Cannot generate: partial_images must be 0 where stream is not true", {
+      param: "partial_images",
+    });
+  }
+  return resolveSpec(catalog, body, { previews: body.partial_images, defaults });
+}
+
+/** Makes the pictures, at once or as a stream. */
+async function answer(
+  context: Context,
+  { server, body, spec, kind }: {
+    readonly server: ServerState;
+    readonly body: ImagesBody | EditsBody;
+    readonly spec: JobSpec;
+    readonly kind: Kind;
+  },
+): Promise<Response> {
+  await expectFormat(spec.format);
+  const job = server.queue.submit(spec);
+  const { n } = body;
+  if (body.stream) return sendEvents(context, (signal) => streamed(job, { n, kind }, signal));
+  await finished(job, context.req.raw.signal);
+  return context.json(answerOf(job, body, { server, context }));
 }
 
 /** The pictures of answered URLs; they need no key, since nobody can guess one. */
 export function keptImageRoutes(server: ServerState): Hono {
-  return new Hono().get("/v1/images/:name{(?!generations$)[^/]+}", (context) => {
+  return new Hono().get("/v1/images/:name{(?!(?:generations|edits)$)[^/]+}", (context) => {
     const image = server.images.get(context.req.param("name"));
     if (image === undefined) {
       throw new RequestError("Image not found or expired", {
@@ -75,7 +111,7 @@ function expectCompleted(job: Job): void {
 
 function answerOf(
   job: Job,
-  { response_format: wanted }: ImagesBody,
+  { response_format: wanted }: ImagesBody | EditsBody,
   { server, context }: { readonly server: ServerState; readonly context: Context },
 ): Readonly<Record<string, unknown>> {
   const { spec: { format, pictures }, result, times } = job;
@@ -118,13 +154,14 @@ function parametersOf(spec: JobSpec): Readonly<Record<string, unknown>> {
     steps,
     guidance_scale: pictures[0]!.guidance,
     plan: planView(plan, model),
+    ...(spec.edit !== undefined && { strength: spec.edit.record.strength }),
   };
 }
 
 /** Previews and, one for each picture, the results. A client that leaves cancels the job. */
 async function* streamed(
   job: Job,
-  { n }: ImagesBody,
+  { n, kind }: { readonly n: number; readonly kind: Kind },
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   const shared = { created_at: Math.floor(job.times.created / 1000), ...parametersOf(job.spec) };
@@ -133,7 +170,7 @@ async function* streamed(
     for await (const { event, data } of job.log.follow(0, signal)) {
       if (event !== "preview") continue;
       const { image_index, b64_json } = data as { image_index: number; b64_json: string }; // as job.ts writes it
-      const type = "image_generation.partial_image";
+      const type = `${kind}.partial_image`;
       const partial_image_index = partials[image_index]!++; // one for each picture
       const place = { image_index, partial_image_index };
       yield { event: type, data: { type, b64_json, ...place, ...shared } };
@@ -141,7 +178,7 @@ async function* streamed(
     if (signal.aborted) return;
     expectCompleted(job);
     for (const [image_index, bytes] of job.result!.images.entries()) { // of a completed job
-      const type = "image_generation.completed";
+      const type = `${kind}.completed`;
       const { seed } = job.spec.pictures[image_index]!; // one for each image
       const image = { b64_json: toBase64(bytes), image_index, ...shared, seed };
       const told = { ...tokensOf(job), notices: noticesOf(job) };

@@ -106,9 +106,9 @@ export class Job {
     this.#state = "running";
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
-    const { steps, program, plan, model } = this.spec;
+    const { program, plan, model } = this.spec;
     const kinds = program.map(({ kind }) => kind);
-    this.#log("started", { steps, kinds, batch, plan: planView(plan, model) });
+    this.#log("started", { steps: program.length, kinds, batch, plan: planView(plan, model) });
   }
 
   /** Counts a finished step; its own pictures begin at row `first` of the batch. */

@@ -3,7 +3,10 @@
  */
 
 import { fullSteps } from "../engine/segment/step_segments.ts";
-import type { Step } from "../plan/compile.ts";
+import { firstStep } from "../engine/begin.ts";
+import { type FittedEdit, stepsLeftOut } from "../engine/request_edit.ts";
+import { compilePlan, type Step } from "../plan/compile.ts";
+import { restOfPlan } from "../plan/rest.ts";
 import { stepMacs } from "../plan/cost.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
@@ -29,6 +32,8 @@ export interface JobSpec {
   readonly steps: number;
   /** Another solver than the model's, and how its times are spread. */
   readonly sampler?: string | undefined;
+  /** What the pictures begin from; absent = noise alone. */
+  readonly edit?: FittedEdit | undefined;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
   readonly program: readonly Step[];
@@ -66,6 +71,7 @@ export function resolveSpec(
 ): JobSpec {
   const model = findServedModel(catalog, body.model);
   expectPixels(model);
+  if (body.strength !== undefined) expectEdits(model);
   expectSubjects(model);
   const plan = planOf(catalog, model, { body, word: body.plan ?? defaults.plan });
   const steps = body.steps ?? plan?.steps.length ?? stepsOf(model, body.sampler);
@@ -75,7 +81,7 @@ export function resolveSpec(
   const guidance = guidanceOf(body, model);
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
   const seed = body.seed === undefined || body.seed < 0 ? random : body.seed;
-  const program = plan?.steps ?? fullSteps(steps, model.facts.modules.length);
+  const program = programOf(model, plan, { ...body, steps });
   const hasHalves = model.facts.takesPrompts
     ? isTrulyGuided(asked.prompt, trueGuidance)
     : guidance !== 1;
@@ -90,14 +96,14 @@ export function resolveSpec(
     costs: program.map((step) => stepMacs(step, model.facts.cost) * body.n * (hasHalves ? 2 : 1)),
     format: body.output_format,
     compression: body.output_compression,
-    previewSteps: previewSteps(previews, steps),
+    previewSteps: previewSteps(previews, program.length),
     notices: noticesOf(body, model),
   };
 }
 
 /** Whether two jobs can run in one batch. */
 export function isAlike(a: JobSpec, b: JobSpec): boolean {
-  const keys = ["model", "plan", "steps", "sampler", "trueGuidance"] as const;
+  const keys = ["model", "plan", "steps", "sampler", "trueGuidance", "edit"] as const; // edits are alone
   return keys.every((key) => a[key] === b[key]) && isGuided(a) === isGuided(b) &&
     isNegative(a) === isNegative(b);
 }
@@ -122,6 +128,22 @@ function planOf(
   if (sampler === undefined) return requestedPlan(catalog, model, { word, steps });
   if (asked === undefined || asked === "auto" || asked === "none") return undefined;
   return refuse("sampler", "absent beside a plan, which has its own", sampler);
+}
+
+/** What each step does; of an edit the last steps. */
+function programOf(
+  { facts: { modules, sampler: own } }: ServedModel,
+  plan: ServedPlan | undefined,
+  { steps, sampler, strength }: Pick<GenerationBody, "sampler" | "strength"> & {
+    readonly steps: number;
+  },
+): readonly Step[] {
+  const left = strength === undefined ? 0 : stepsLeftOut(steps, strength);
+  if (left === 0) return plan?.steps ?? fullSteps(steps, modules.length);
+  const config = sampler === undefined ? own : chosen(own, sampler);
+  const from = firstStep(config, { steps, tokens: 1, from: left, plan: plan?.plan });
+  if (plan === undefined) return fullSteps(steps - from, modules.length);
+  return compilePlan(restOfPlan(plan.plan, from).plan).steps;
 }
 
 function stepsOf({ facts }: ServedModel, sampler: string | undefined): number {
@@ -180,6 +202,14 @@ function expectPixels({ facts: { id, latent: [channels], picture } }: ServedMode
   throw new RequestError(
     `Cannot generate: latents of ${id} must have 1 or 3 channels, others need an autoencoder: ` +
       `current value is ${channels}`,
+    { code: "unsupported_model", param: "model" },
+  );
+}
+
+function expectEdits({ facts: { id, edits } }: ServedModel): void {
+  if (edits) return;
+  throw new RequestError(
+    `Cannot generate: ${id} cannot begin from a picture, for its autoencoder has no encoder`,
     { code: "unsupported_model", param: "model" },
   );
 }

@@ -15,14 +15,14 @@ import { refusalOf } from "./request_error.ts";
  */
 export function jobView(job: Job, base: string): Readonly<Record<string, unknown>> {
   const { id, state, step, batch, times, spec, result, place } = job;
-  const { steps, plan, model, program } = spec;
+  const { plan, model, program } = spec;
   return {
     id,
     object: "job",
     state,
     queue_position: place.position(job) ?? null,
     step,
-    steps,
+    steps: program.length,
     eta_seconds: (job.isOpen ? place.eta(job) : undefined) ?? null,
     created_at: times.created / 1000,
     started_at: times.started === undefined ? null : times.started / 1000,

@@ -14,6 +14,8 @@ export interface RouteFacts {
   /** Whether it answers without a key where keys are set. */
   readonly open?: boolean;
   readonly body?: keyof BodySchemas;
+  /** Whether the body is a form with files. */
+  readonly isForm?: boolean;
   /** Status of success; 200 unless given. */
   readonly status?: number;
   /** Media type of success; JSON unless given. */
@@ -31,6 +33,12 @@ export const ROUTES: readonly RouteFacts[] = [
     route: "POST /v1/images/generations",
     summary: "Make pictures, at once or as a stream",
     body: "images",
+  },
+  {
+    route: "POST /v1/images/edits",
+    summary: "Make pictures from a picture, at once or as a stream",
+    body: "edits",
+    isForm: true,
   },
   { route: "GET /v1/images/{name}", summary: PICTURE, type: "image/*", open: true },
   { route: "GET /v1/models", summary: "All models" },
@@ -79,10 +87,11 @@ export function openApiDocument(
     const [method = "", path = ""] = facts.route.split(" ");
     paths[path] = { ...paths[path], [method.toLowerCase()]: operation(facts, path, bearer) };
   }
-  const bodies = Object.entries(schemas).map(([name, schema]) => [
-    name,
-    z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }),
-  ]);
+  const bodies = Object.entries(schemas).map(([name, schema]) => {
+    const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+    if (name !== "edits") return [name, json];
+    return [name, { ...json, properties: { ...FILES, ...json.properties }, required: ["image"] }];
+  });
   return {
     openapi: "3.1.0",
     info: { title: "InvarDiff", version, summary: "Diffusion transformers with cache plans" },
@@ -94,6 +103,16 @@ export function openApiDocument(
     },
   };
 }
+
+/** The files of a form. */
+const FILES = {
+  image: { type: "string", format: "binary", description: "PNG, JPEG or WebP" },
+  mask: {
+    type: "string",
+    format: "binary",
+    description: "As large as the image; its transparent part is repainted",
+  },
+} as const;
 
 const ERROR_SCHEMA = {
   type: "object",
@@ -113,21 +132,23 @@ const ERROR_SCHEMA = {
 } as const;
 
 function operation(
-  { route, summary, open = false, body, status = 200, type = JSON_TYPE }: RouteFacts,
+  { route, summary, open = false, body, isForm = false, status = 200, type = JSON_TYPE }:
+    RouteFacts,
   path: string,
   bearer: boolean,
 ): Readonly<Record<string, unknown>> {
   const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => (
     { name, in: "path", required: true, schema: { type: "string" } }
   ));
-  const content = (name: string): unknown => ({
-    [JSON_TYPE]: { schema: { $ref: `#/components/schemas/${name}` } },
+  const content = (name: string, type: string = JSON_TYPE): unknown => ({
+    [type]: { schema: { $ref: `#/components/schemas/${name}` } },
   });
+  const sent = isForm ? "multipart/form-data" : JSON_TYPE;
   return {
     summary,
     tags: [isJobRoute({ route, summary }) ? "jobs" : path.startsWith("/v1") ? "core" : "health"],
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: { required: true, content: content(body) } }),
+    ...(body !== undefined && { requestBody: { required: true, content: content(body, sent) } }),
     responses: {
       [status]: { description: "It worked", content: { [type]: {} } },
       default: { description: "It did not", content: content("error") },

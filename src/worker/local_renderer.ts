@@ -2,7 +2,7 @@
  * A renderer on this thread: events are processed between graphs, but each graph blocks until it is done.
  */
 
-import { pictureShape } from "../engine/decode/decoding.ts";
+import { encodingError, pictureShape } from "../engine/decode/decoding.ts";
 import type { PipelineOptions } from "../engine/pipeline.ts";
 import type { Generated } from "../engine/generated.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
@@ -68,6 +68,7 @@ class LocalRenderer implements Renderer {
       steps: batch.steps,
       sampler: batch.sampler,
       plan: batch.plan ?? "none",
+      ...batch.edit,
       output: "latents",
       readBack: options.previews === true,
       signal,
@@ -170,6 +171,7 @@ async function factsOf(
     ...(examples !== undefined && { prompts: examples }),
     classes: scene.conditions ?? classes,
     classNames: scene.conditions === undefined ? classNames : names,
+    edits: encodingError(model) === undefined && scene.tokenGrid !== undefined,
     guidable: scene.guidedBy !== undefined,
     sampler,
     fingerprint: record.fingerprint,

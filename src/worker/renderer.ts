@@ -7,6 +7,7 @@ import type { PromptExamples } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { RecordFacts } from "../engine/picture_record.ts";
 import type { PicturePrompt, PromptTokens } from "../engine/prompt_texts.ts";
+import type { EditOptions } from "../engine/request_edit.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -34,6 +35,8 @@ export interface Batch {
   readonly sampler?: string | undefined;
   /** What to reuse at which step; without it everything runs. */
   readonly plan?: Plan | undefined;
+  /** The picture that all of them begin from; absent = noise alone. */
+  readonly edit?: EditOptions | undefined;
   /** How far to lead away from the negative prompts; off unless given. */
   readonly trueGuidance?: number | undefined;
 }
@@ -109,6 +112,8 @@ export interface RendererFacts {
   readonly classes: number;
   /** Name of each class; empty when unknown. */
   readonly classNames: readonly string[];
+  /** Whether pictures may begin from a picture. */
+  readonly edits: boolean;
   /** Whether guidance other than 1 is possible. */
   readonly guidable: boolean;
   /** How it is sampled unless the caller chooses otherwise. */

@@ -82,7 +82,7 @@ Deno.test("parseRecord() finds none in texts of others, and says f32 where a rec
       text({ ...whole, steps: "4" }),
       text({ ...whole, labels: [0.5] }),
       text({ ...whole, weights: "f16" }),
-      text({ ...whole, sampler: "model" }),
+      text({ ...whole, sampler: 7 }),
       text({ ...whole, plan: { name: "p" } }),
       text({ ...whole, prompts: ["a cat"] }),
       text({ ...whole, prompts: [{ prompt: "a cat" }] }), // there is no second one, label 1

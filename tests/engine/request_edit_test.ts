@@ -108,7 +108,8 @@ Deno.test("models whose autoencoder has no encoder, or that have none, take no i
 
 Deno.test("stepsLeftOut() is diffusers': at least one step runs, and with strength 1 all do", () => {
   assertEquals([0.6, 1, 0.3, 0.01, 0.99].map((s) => stepsLeftOut(28, s)), [11, 0, 19, 27, 0]);
-  assertEquals([0.5, 1e-9, 1].map((s) => stepsLeftOut(1, s)), [0, 0, 0]);
+  assertEquals([0.5, 1e-9, 1e-121, 1].map((s) => stepsLeftOut(1, s)), [0, 0, 0, 0]);
+  assertEquals(stepsLeftOut(28, 1e-121), 27); // which the steps of a float64 cannot tell from 0
 });
 
 Deno.test("an image is cropped and resized, and that is told; one of the run's size is not", async () => {
@@ -176,8 +177,8 @@ Deno.test("a plan's rest runs where it stands alone, and else computes what it l
     const lacking = await engine.generate({ ...run, plan: planOf([all, "=", none, none]) });
     assertEquals(lacking.kinds, ["full", "mixed"]);
     assertEquals(lacking.notices, [
-      "The plan begins at step 2 of 4: 1 of its steps compute more than it says, " +
-      "for what they would load is of steps that are left out.",
+      "The plan begins at step 2 of 4: 1 of its steps do otherwise than it says, " +
+      "for what they would load or weigh is of steps that are left out.",
     ]);
     assertEquals(lacking.latents, alone.latents);
     const full = await engine.generate(run);

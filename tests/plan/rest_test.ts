@@ -41,6 +41,7 @@ Deno.test("a step that weighs outputs of steps that are left out follows the sol
     update: [null, null, null, [1, 2, 3]],
     forecast: [null, null, [0, 1, 1], null],
   });
+  assertEquals(one.changed, 2); // both of the updates that weigh more than there is
   const two = restOfPlan(plan, 2);
   assertEquals(textsOf(two.plan), [[".."], [".."], ["rr"]]); // too few outputs to forecast of
   assertEquals(two.plan.columns, { update: [null, null, [1, 2, 3]], forecast: [null, null, null] });
@@ -57,7 +58,7 @@ Deno.test("the rest of any plan stands alone, and computes no less than the plan
       assertEquals(rest.rows.length, plan.rows.length - from);
       const before = textsOf(plan).slice(from);
       const differs = textsOf(rest).filter((row, step) => `${row}` !== `${before[step]}`).length;
-      assertEquals(differs, changed);
+      assert(plan.columns === undefined ? differs === changed : differs <= changed);
       for (const [step, row] of rest.rows.entries()) {
         for (const [s, { text }] of row.entries()) {
           const planned = before[step]![s]!; // as many

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type App, createApp } from "../../src/server/app.ts";
 import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
+import { golden } from "../image/golden_pictures.ts";
 import { tinyModel } from "./tiny_model.ts";
 
 /** As far as zod writes it. */
@@ -21,7 +22,7 @@ interface Schema {
 interface Ask {
   readonly method: string;
   readonly path: string;
-  readonly body?: string;
+  readonly body?: string | FormData;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -64,7 +65,8 @@ async function send(app: App, { method, path, body, headers }: Ask): Promise<"dr
     ...(body !== undefined && { body }),
   });
   const text = await response.text();
-  const shown = `${method} ${path} ${body}: ${response.status} ${text.slice(0, 300)}`;
+  const said = body instanceof FormData ? JSON.stringify([...body]) : body;
+  const shown = `${method} ${path} ${said}: ${response.status} ${text.slice(0, 300)}`;
   assert(response.status < 500 || (response.status === 503 && text.includes("queue")), shown);
   if (response.status === 202) { // a job: cancelled, so that the queue never fills
     await app.request(`/v1/jobs/${JSON.parse(text).id}`, { method: "DELETE" });
@@ -106,7 +108,8 @@ function askOf(
   operation: OpenApiOperation,
   schemas: Readonly<Record<string, Schema>>,
 ): { readonly posts: boolean; readonly ask: fc.Arbitrary<Ask> } {
-  const reference = Object.values(operation.requestBody?.content ?? {})[0]?.schema.$ref;
+  const [[type, content] = []] = Object.entries(operation.requestBody?.content ?? {});
+  const reference = content?.schema.$ref;
   const schema = reference === undefined ? undefined : schemas[reference.split("/").at(-1)!];
   const filled = fc.oneof(
     fc.constantFrom("..", "%2e%2e%2f", "x.svg", "%00", "0"),
@@ -125,9 +128,14 @@ function askOf(
       weight: 1,
     },
   );
-  const body = schema === undefined ? fc.constant(undefined) : bodyOf(schema);
-  const ask = fc.record({ path: filled, headers, body }).map(({ body, ...rest }) => ({
-    ...rest,
+  const body: fc.Arbitrary<string | FormData | undefined> = schema === undefined
+    ? fc.constant(undefined)
+    : type === "multipart/form-data"
+    ? fc.oneof({ arbitrary: formOf(schema), weight: 20 }, { arbitrary: bodyOf(schema), weight: 1 })
+    : bodyOf(schema);
+  const ask = fc.record({ path: filled, headers, body }).map(({ path, headers, body }) => ({
+    path,
+    headers: body instanceof FormData ? {} : headers, // which says where parts begin
     method: method.toUpperCase(),
     ...(body !== undefined && { body }),
   }));
@@ -145,6 +153,35 @@ function bodyOf(schema: Schema): fc.Arbitrary<string> {
     { arbitrary: fc.json(), weight: 1 },
     { arbitrary: fc.string({ unit: "binary" }), weight: 1 },
   );
+}
+
+/** Pictures, whole and damaged, and what is none. */
+const FILES = await Promise.all(["mask.png", "plain.jpg", "lossy.webp", "cmyk.jpg"].map(golden));
+const JUNK = [new Uint8Array(), Uint8Array.of(1, 2, 3), ...FILES.map((file) => file.slice(0, 90))];
+
+/** A form of a schema's fields as texts, with files. */
+function formOf(schema: Schema): fc.Arbitrary<FormData> {
+  const fields = valueOf({ ...schema, properties: { ...schema.properties, image: {}, mask: {} } });
+  const file = fc.oneof(
+    { arbitrary: fc.constantFrom(...FILES), weight: 6 },
+    { arbitrary: fc.constantFrom(...JUNK), weight: 1 },
+  );
+  const files = fc.record({
+    image: file,
+    mask: fc.option(file, { freq: 1 }),
+    extra: fc.constantFrom(undefined, undefined, undefined, "image[]", "n"),
+  });
+  return fc.tuple(fields, files).map(([fields, { image, mask, extra }]) => {
+    const form = new FormData();
+    for (const [name, value] of Object.entries(Object(fields))) {
+      if (name === "image" || name === "mask" || value === undefined || value === null) continue;
+      form.append(name, typeof value === "string" ? value : JSON.stringify(value));
+    }
+    form.append("image", new Blob([new Uint8Array(image)]));
+    if (mask !== null) form.append("mask", new Blob([new Uint8Array(mask)]));
+    if (extra !== undefined) form.append(extra, new Blob([new Uint8Array(image)]));
+    return form;
+  });
 }
 
 function valueOf(schema: Schema): fc.Arbitrary<unknown> {

@@ -1,5 +1,6 @@
 /** A renderer that draws at once, or step by step when a test says so, and remembers what it was asked. */
 import type { PicturePrompt, PromptTokens } from "../../src/engine/prompt_texts.ts";
+import { stepsLeftOut } from "../../src/engine/request_edit.ts";
 import { BackendError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
@@ -23,6 +24,7 @@ export const TOY_FACTS: RendererFacts = {
   takesPrompts: false,
   classes: 4,
   classNames: ["T-shirt/top", "Shirt", "Ankle boot", "Sneaker"],
+  edits: true,
   guidable: true,
   sampler: { name: "ddim", steps: 4, guidance: 2 },
   fingerprint: "sha256:toy",
@@ -91,7 +93,9 @@ export class ToyRenderer implements Renderer {
         ),
       };
     }));
-    for (let index = 0; index < batch.steps; index++) {
+    const strength = batch.edit?.strength ?? 1;
+    const steps = batch.steps - stepsLeftOut(batch.steps, strength);
+    for (let index = 0; index < steps; index++) {
       await this.#turn(signal);
       signal?.throwIfAborted();
       const { failure } = this;
@@ -99,7 +103,7 @@ export class ToyRenderer implements Renderer {
       if (failure !== undefined) throw failure;
       const step = {
         index,
-        steps: batch.steps,
+        steps,
         kind: "full",
         seconds: 0.01,
         keptBytes: 8,
@@ -111,7 +115,7 @@ export class ToyRenderer implements Renderer {
       latents,
       ...(words.length > 0 && { tokens: words.map(countWords) }),
       pictures: latents,
-      loopSeconds: 0.01 * batch.steps,
+      loopSeconds: 0.01 * steps,
       conditioningSeconds: 0,
       decodingSeconds: 0,
       peakFeatureBytes: 8,
