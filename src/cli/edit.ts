@@ -2,7 +2,8 @@
  * The picture that a run begins from, from files.
  */
 
-import { type EditOptions, pictureDigest } from "../engine/request_edit.ts";
+import { pictureDigest } from "../engine/edit_facts.ts";
+import type { EditOptions } from "../engine/request_edit.ts";
 import { AssetError } from "../errors.ts";
 import type { Picture } from "../image/picture.ts";
 import { readPicture } from "../image/read_picture.ts";

@@ -2,7 +2,7 @@
  * The options of `generate`: from words to values.
  */
 
-import type { EditRecord } from "../engine/request_edit.ts";
+import type { EditRecord } from "../engine/edit_facts.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";

@@ -8,7 +8,7 @@ import type { NamedPlan } from "./bundled_plans.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
-import type { EditRecord } from "./request_edit.ts";
+import type { EditRecord } from "./edit_facts.ts";
 import { type RecordFacts, recordOf, recordText } from "./picture_record.ts";
 
 /** A picture with what it was made of. */

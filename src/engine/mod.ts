@@ -20,11 +20,12 @@ export type {
 export type { SamplerState, StepTime } from "../sampler/sampler.ts";
 export type { NamedPlan } from "./bundled_plans.ts";
 export type { DecodingOptions } from "./decode/decoding.ts";
+export type { EditRecord } from "./edit_facts.ts";
 export type { PrecisionReport } from "./precision/choose.ts";
 export type { LayerPrecision, WeightPrecision } from "./precision/rounded_layers.ts";
 export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts";
 export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
 export type { ConditionOptions } from "./request.ts";
-export type { EditOptions, EditRecord } from "./request_edit.ts";
+export type { EditOptions } from "./request_edit.ts";
 export type { GuidanceOptions } from "./request_guidance.ts";
 export type { StepTensors } from "./run.ts";

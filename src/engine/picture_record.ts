@@ -6,7 +6,7 @@ import { z } from "npm:zod@4.6.7";
 import { planDigest } from "../plan/digest.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt } from "./prompt_texts.ts";
-import type { EditRecord } from "./request_edit.ts";
+import type { EditRecord } from "./edit_facts.ts";
 import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */

@@ -2,8 +2,6 @@
  * A picture that a run begins from, checked and brought to the run's size.
  */
 
-import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
-import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import type { Picture } from "../image/picture.ts";
 import { toGrey, toPlanes } from "../image/planes.ts";
 import { cropToAspect, type PictureSize, resizePicture } from "../image/resize.ts";
@@ -11,6 +9,7 @@ import type { Model } from "../model/model.ts";
 import type { Scene } from "../model/scene.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { encodingError, pictureShape } from "./decode/decoding.ts";
+import { DEFAULT_STRENGTH, type EditRecord, pictureDigest, stepsLeftOut } from "./edit_facts.ts";
 
 /** What pictures begin from, instead of noise alone. */
 export interface EditOptions {
@@ -28,16 +27,6 @@ export interface EditOptions {
   readonly strength?: number | undefined;
 }
 
-/** What a record says of an edit. */
-export interface EditRecord {
-  /** Digest of the pixels of the image, see {@link pictureDigest}. */
-  readonly image: string;
-  /** Digest of the pixels of the mask; absent without one. */
-  readonly mask?: string | undefined;
-  /** Share of the steps that ran. */
-  readonly strength: number;
-}
-
 /** An edit at the size of a run. */
 export interface ResolvedEdit {
   /** How many of the first steps are left out. */
@@ -50,9 +39,6 @@ export interface ResolvedEdit {
   /** What was done to the image, in sentences. */
   readonly notices: readonly string[];
 }
-
-/** *Source:* diffusers `FluxImg2ImgPipeline`, `strength`. */
-export const DEFAULT_STRENGTH = 0.6;
 
 /**
  * The edit that options ask for; `undefined` without an image.
@@ -119,24 +105,6 @@ export function fitEdit(
     },
     notices: fitNotices(image, size),
   };
-}
-
-/**
- * How many of the first steps a strength leaves out; one at least is left to run.
- *
- * *Source:* diffusers `FluxImg2ImgPipeline.get_timesteps()`.
- */
-export function stepsLeftOut(steps: number, strength: number): number {
-  const left = Math.trunc(Math.max(steps - Math.min(steps * strength, steps), 0));
-  return Math.min(left, steps - 1);
-}
-
-/** `sha256:` and 64 hex digits over the size and the pixels of a picture, from whatever file they were read. */
-export function pictureDigest({ width, height, channels, pixels }: Picture): string {
-  const hash = sha256.create();
-  hash.update(new TextEncoder().encode(`${width} × ${height} × ${channels} `));
-  hash.update(pixels);
-  return `sha256:${bytesToHex(hash.digest())}`;
 }
 
 function fitPicture(picture: Picture, size: PictureSize): Picture {

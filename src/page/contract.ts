@@ -22,6 +22,8 @@ export interface ModelView {
   readonly prompts: PromptExamples | null;
   /** Its classes, in label order. */
   readonly classes: readonly ClassView[];
+  /** Whether it can begin from a picture. */
+  readonly edits: boolean;
   /** Whether guidance other than 1 is possible. */
   readonly guidable: boolean;
   /** How it is sampled unless asked otherwise. */

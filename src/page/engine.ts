@@ -5,16 +5,19 @@
 
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
+import { pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
-import { toPictures } from "../image/picture.ts";
+import { type Picture, toPictures } from "../image/picture.ts";
 import { compilePlan, type StepKind } from "../plan/compile.ts";
 import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
+import { restOfPlan } from "../plan/rest.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Batch, Rendered, Renderer } from "../worker/renderer.ts";
+import { decodePicture } from "./canvas.ts";
 import { RUNTIME_FOLDER } from "./contract.ts";
 import { downloadAll, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
@@ -110,23 +113,25 @@ class Engine implements BrowserEngine {
   async run(request: RunRequest, json: unknown, options: RunOptions): Promise<RunResult> {
     const { onEvent, signal } = options;
     const plan = json === undefined ? undefined : planFromJson(json);
-    const kinds = kindsOf(plan, request.steps);
+    const kinds = kindsOf(plan, request);
     const began = performance.now();
     onEvent({ kind: "started", kinds });
-    const { label, prompt, seed, guidance, steps } = request;
+    const { label, prompt, seed, guidance, steps, edit } = request;
+    const image = edit && await readImage(edit.image);
+    const begins = image && { image, strength: edit.strength };
     const subject = prompt === undefined ? { label: label ?? 0 } : { prompt: { prompt } };
-    const batch: Batch = { pictures: [{ ...subject, seed, guidance }], steps, plan };
+    const batch: Batch = { pictures: [{ ...subject, seed, guidance }], steps, plan, edit: begins };
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
       onStep: ({ index, seconds, preview }) => {
         const elapsed = (performance.now() - began) / 1000;
-        const eta = elapsed / (index + 1) * (request.steps - index - 1);
+        const eta = elapsed / (index + 1) * (kinds.length - index - 1);
         onEvent({ kind: "step", index, seconds, elapsed, eta });
         if (preview !== undefined) onEvent({ kind: "preview", pixels: pixelsOf(preview) });
       },
     });
-    return await this.#result(rendered, request, plan);
+    return await this.#result(rendered, request, { plan, image });
   }
 
   async close(): Promise<void> {
@@ -136,7 +141,7 @@ class Engine implements BrowserEngine {
   async #result(
     { pictures, loopSeconds, notices, tokens }: Rendered,
     request: RunRequest,
-    plan: Plan | undefined,
+    { plan, image }: { readonly plan: Plan | undefined; readonly image: Picture | undefined },
   ): Promise<RunResult> {
     const { id, record } = this.renderer.facts;
     const { label = 0, prompt, seed, plan: name = "" } = request;
@@ -144,7 +149,9 @@ class Engine implements BrowserEngine {
     if (pictures === undefined) {
       throw new RangeError(`Cannot generate: latents of ${id} need an autoencoder`);
     }
-    const run = { ...request, prompts, plan: plan && { name, plan } };
+    const edit = image &&
+      { image: pictureDigest(image), strength: request.edit!.strength }; // it is of the request
+    const run = { ...request, prompts, plan: plan && { name, plan }, edit };
     const text = recordText(recordOf(run, { labels: [label], seed }, record));
     const png = await encodePng(toPictures(pictures)[0]!, text);
     return {
@@ -157,7 +164,15 @@ class Engine implements BrowserEngine {
   }
 }
 
-function kindsOf(plan: Plan | undefined, steps: number): readonly StepKind[] {
-  if (plan === undefined) return Array.from({ length: steps }, () => "full");
-  return compilePlan(plan).steps.map(({ kind }) => kind);
+/** What the steps that run do. */
+function kindsOf(plan: Plan | undefined, { steps, edit }: RunRequest): readonly StepKind[] {
+  const from = edit === undefined ? 0 : stepsLeftOut(steps, edit.strength);
+  if (plan === undefined) return Array.from({ length: steps - from }, () => "full");
+  return compilePlan(restOfPlan(plan, from).plan).steps.map(({ kind }) => kind);
+}
+
+/** A picture file as the engine takes it. */
+async function readImage(file: Blob): Promise<Picture> {
+  const { width, height, data } = await decodePicture(file);
+  return { width, height, channels: 4, pixels: new Uint8Array(data) };
 }

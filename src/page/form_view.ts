@@ -13,6 +13,7 @@ import {
   planLine,
   planOfChoice,
 } from "./plan_choice.ts";
+import { EditView } from "./edit_view.ts";
 import type { Linked } from "./link.ts";
 import { PromptView } from "./prompt_view.ts";
 import type { RunRequest } from "./run.ts";
@@ -50,6 +51,7 @@ export class FormView {
       this.#form.requestSubmit();
     },
   });
+  readonly #edit = new EditView(() => this.#changed());
   #label = 0;
 
   /** Fills the fields; `onChange` is called after every change. */
@@ -113,11 +115,19 @@ export class FormView {
       steps: this.plan?.steps ?? this.steps,
       guidance: this.model.guidable ? this.#guidance.valueAsNumber : 1,
       plan: this.plan?.id,
+      edit: this.#edit.value,
     };
   }
 
+  /** Begins from a picture from now on. */
+  beginFrom(image: Blob): void {
+    const { strength = 0.6 } = this.#edit.value ?? {};
+    this.#edit.value = { image, strength };
+    this.#changed();
+  }
+
   /** Puts a request, or what a link says of one, into the fields; what it leaves out is the model's own. */
-  write({ model, label = 0, prompt, seed, steps, guidance, plan = "auto" }: Linked): void {
+  write({ model, label = 0, prompt, seed, steps, guidance, plan = "auto", edit }: Linked): void {
     const isKnown = this.offer.models.some(({ id }) => id === model);
     if (isKnown && this.#model.value !== model) {
       this.#model.value = model!;
@@ -125,6 +135,7 @@ export class FormView {
     }
     const { sampler } = this.model;
     this.#label = label;
+    this.#edit.value = edit;
     if (prompt !== undefined) this.#prompt.value = prompt;
     if (seed !== undefined) this.#seed.value = `${seed}`;
     this.#steps.value = `${steps ?? sampler.steps}`;
@@ -143,12 +154,13 @@ export class FormView {
   }
 
   #showModel(): void {
-    const { sampler, classes, guidable, takes_prompts } = this.model;
+    const { sampler, classes, guidable, takes_prompts, edits } = this.model;
     for (const id of ["prompting", "surprise", "words"]) {
       byId(id, HTMLElement).hidden = !takes_prompts;
     }
     byId("classes", HTMLElement).hidden = takes_prompts;
     if (takes_prompts) this.#prompt.show(this.model);
+    this.#edit.offered = edits;
     this.#steps.value = `${sampler.steps}`;
     this.#guidance.value = `${sampler.guidance}`;
     byId("guidance-field", HTMLElement).hidden = !guidable;
@@ -211,6 +223,7 @@ export class FormView {
     const { plan, seed } = this;
     const steps = plan?.steps ?? this.steps;
     setText(byId("guidance-value", HTMLElement), this.#guidance.value);
+    this.#edit.showStrength();
     const brief = `seed ${seed} · ${formatCount(steps, "step")} · ${
       plan === undefined ? "no plan" : planLine(plan).name
     }`;

@@ -67,6 +67,9 @@ export class Playground {
       event.preventDefault();
       void this.#run(form);
     });
+    byId("begin", HTMLButtonElement).addEventListener("click", () => {
+      if (this.#last !== undefined) form.beginFrom(this.#last.result.png);
+    });
     byId("vary", HTMLButtonElement).addEventListener("click", () => void this.#vary(form));
     addEventListener("hashchange", () => this.#follow(form));
     byId("cancel", HTMLButtonElement).addEventListener("click", () => this.#stop?.abort());
@@ -119,7 +122,7 @@ export class Playground {
 
   /** One picture, from noise to gallery; whether it came about. */
   async #draw(form: FormView, request: RunRequest): Promise<boolean> {
-    const runner = this.#runnerOf(form);
+    const runner = this.#runnerOf(form, request);
     const { title } = form;
     this.#stage.showNoise(form.model.latent, request.seed, `${title}, seed ${request.seed}`);
     this.#setBusy(true);
@@ -149,7 +152,9 @@ export class Playground {
     const result = await runner(request, {
       onEvent: (event) => {
         this.#hear(event);
-        if (event.kind === "started") void shape.then((known) => this.#name(known));
+        if (event.kind === "started" && request.edit === undefined) {
+          void shape.then((known) => this.#name(known));
+        }
       },
       signal: this.#stop!.signal, // made by #run
     });
@@ -183,7 +188,10 @@ export class Playground {
   #present(outcome: Outcome): void {
     this.#last = outcome;
     this.#stage.finish(outcome);
-    history.replaceState(null, "", formatLink(outcome.request));
+    const { request } = outcome;
+    const link = request.edit === undefined ? formatLink(request) : location.pathname; // which holds no pictures
+    history.replaceState(null, "", link);
+    byId("begin", HTMLButtonElement).hidden = this.#form?.model.edits !== true;
   }
 
   #pick(outcome: Outcome): void {
@@ -214,13 +222,13 @@ export class Playground {
     if (busy) byId("stage", HTMLElement).scrollIntoView({ block: "nearest", behavior: motion() });
   }
 
-  #runnerOf(form: FormView): Runner {
+  #runnerOf(form: FormView, { edit }: RunRequest): Runner {
     const { api, browser, offer } = this.context;
     const { id, fingerprint, backend } = form.model;
     if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
       const server = { api, backend: `the server, ${backend.description}`, decode: decodePicture };
       const hasJobs = offer.capabilities.routes.includes("POST /v1/jobs");
-      return hasJobs ? serverRunner(server) : streamRunner(server);
+      return hasJobs && edit === undefined ? serverRunner(server) : streamRunner(server);
     }
     const base = new URL("page/", document.baseURI).href;
     const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options

@@ -5,6 +5,14 @@
 import type { StepKind } from "../plan/compile.ts";
 import type { Pixels } from "./pixels.ts";
 
+/** The picture that one begins from. */
+export interface RunEdit {
+  /** A picture file. */
+  readonly image: Blob;
+  /** Share of the steps that run, above 0 and at most 1. */
+  readonly strength: number;
+}
+
 /** A picture to make. */
 export interface RunRequest {
   readonly model: string;
@@ -17,6 +25,8 @@ export interface RunRequest {
   readonly guidance: number;
   /** Plan's id; without it every step is computed in full. */
   readonly plan?: string | undefined;
+  /** What it begins from; absent = noise alone. */
+  readonly edit?: RunEdit | undefined;
 }
 
 /** What happens on the way. */

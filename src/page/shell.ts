@@ -71,6 +71,16 @@ const FORM = `<form id="form" autocomplete="off">
 <input type="search" id="class-search" placeholder="Search…" aria-label="Search classes" hidden>
 <div id="class-list" class="chips"></div>
 </fieldset>
+<fieldset id="edit-field" hidden>
+<legend><label for="image">Begin from a picture</label></legend>
+<input type="file" id="image" accept="image/png,image/jpeg,image/webp">
+<div id="edit" hidden>
+<img id="image-shown" alt="The picture that is begun from">
+<div class="field"><label for="strength">Strength <output id="strength-value" for="strength">0.6</output></label>
+<input type="range" id="strength" min="0.05" max="1" step="0.05" value="0.6"></div>
+<button type="button" id="no-image">Without it</button>
+</div>
+</fieldset>
 <div class="go">
 <button type="submit" id="generate" class="primary" disabled>Generate</button>
 <button type="button" id="surprise" hidden>Surprise me</button>
@@ -129,7 +139,8 @@ const STAGE = `<section id="stage" aria-labelledby="stage-title" tabindex="-1">
 <figcaption>Difference × 4</figcaption></figure>
 <ul id="notices" hidden></ul>
 <div id="take" class="go" hidden><a id="download" class="button">Download PNG</a>
-<button type="button" id="vary">Four variations</button></div>
+<button type="button" id="vary">Four variations</button>
+<button type="button" id="begin" hidden>Begin from it</button></div>
 </div>
 </div>
 <figure class="plan">

@@ -1,9 +1,10 @@
 /**
- * A picture made by a server without jobs, such as one on an edge: one streamed answer, with three previews.
+ * A picture made in one streamed answer, with three previews: by a server without jobs, such as one on an edge, or
+ * from another picture.
  */
 
 import { ApiError } from "./api.ts";
-import type { Runner } from "./run.ts";
+import type { Runner, RunRequest } from "./run.ts";
 import { pngOf, type ServerContext } from "./server_run.ts";
 import { readEvents } from "./sse.ts";
 
@@ -12,15 +13,10 @@ const PREVIEWS = 3;
 
 /** Makes a runner that reads one streamed answer. Leaving it cancels the request; time is taken here. */
 export function streamRunner({ api, backend, decode }: ServerContext): Runner {
-  return async ({ guidance, plan, ...rest }, { onEvent, signal }) => {
+  return async (request, { onEvent, signal }) => {
     const began = performance.now();
-    const asked = { ...rest, guidance_scale: guidance, plan: plan ?? "none" };
-    const response = await api.request("/v1/images/generations", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...asked, stream: true, partial_images: PREVIEWS }),
-      signal,
-    });
+    const { path, ...sent } = postOf(request);
+    const response = await api.request(path, { method: "POST", ...sent, signal });
     onEvent({ kind: "drawing" });
     for await (const { event, data } of readEvents(response.body!)) { // a stream has one
       const { b64_json, error }: StreamData = JSON.parse(data);
@@ -28,7 +24,7 @@ export function streamRunner({ api, backend, decode }: ServerContext): Runner {
       if (b64_json === undefined) continue;
       const png = pngOf(b64_json);
       const pixels = await decode(png);
-      if (event !== "image_generation.completed") onEvent({ kind: "preview", pixels });
+      if (!event.endsWith(".completed")) onEvent({ kind: "preview", pixels });
       else {
         const seconds = (performance.now() - began) / 1000;
         const notices = ["Timed by this page, from request to picture."];
@@ -37,6 +33,24 @@ export function streamRunner({ api, backend, decode }: ServerContext): Runner {
     }
     throw new ApiError("The answer ended without a picture.");
   };
+}
+
+/** The request: of an edit a form, else JSON. */
+function postOf(
+  { guidance, plan, edit, ...rest }: RunRequest,
+): { readonly path: string } & Pick<RequestInit, "headers" | "body"> {
+  const how = { guidance_scale: guidance, plan: plan ?? "none" };
+  const asked = { ...rest, ...how, stream: true, partial_images: PREVIEWS };
+  if (edit === undefined) {
+    const headers = { "content-type": "application/json" };
+    return { path: "/v1/images/generations", headers, body: JSON.stringify(asked) };
+  }
+  const body = new FormData();
+  for (const [name, value] of Object.entries({ ...asked, strength: edit.strength })) {
+    if (value !== undefined) body.append(name, `${value}`);
+  }
+  body.append("image", edit.image, "image");
+  return { path: "/v1/images/edits", body };
 }
 
 interface StreamData {

@@ -84,6 +84,8 @@ input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-h
 .chips :focus-visible + span, .segments :focus-visible + span, .lines :focus-visible + span { outline: 3px solid var(--accent); outline-offset: 2px; }
 
 summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0; border-radius: 6px; }
+#edit { display: grid; gap: 12px; padding-top: 12px; }
+#image-shown { max-width: 128px; max-height: 128px; border-radius: 6px; }
 #settings-brief { font-weight: 400; color: var(--soft); }
 #settings[open] #settings-brief { display: none; }
 .settings { display: grid; gap: 18px; padding-top: 14px; }

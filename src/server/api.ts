@@ -3,7 +3,7 @@
  */
 
 import { z } from "npm:zod@4.6.7";
-import { DEFAULT_STRENGTH } from "../engine/request_edit.ts";
+import { DEFAULT_STRENGTH } from "../engine/edit_facts.ts";
 import { describe, valueAt } from "../assets/json.ts";
 import { RequestError } from "./request_error.ts";
 

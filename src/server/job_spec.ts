@@ -4,7 +4,8 @@
 
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import { firstStep } from "../engine/begin.ts";
-import { type FittedEdit, stepsLeftOut } from "../engine/request_edit.ts";
+import { stepsLeftOut } from "../engine/edit_facts.ts";
+import type { FittedEdit } from "../engine/request_edit.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { restOfPlan } from "../plan/rest.ts";
 import { stepMacs } from "../plan/cost.ts";

@@ -68,6 +68,34 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await untilStatus(page, /^1 step in/);
     assertMatch(await textOf(page, "#notices"), /CLIP reads 40 of the \d+ tokens of "a very/);
   },
+  "begins from the picture that it drew, in this browser as on the server": async (opened) => {
+    const { page, complaints } = opened;
+    await openPage(opened);
+    await page.locator("#steps").fill("2");
+    await page.locator("#generate").click();
+    await untilStatus(page, /^2 steps in/);
+    const first = await pixelsOf(page);
+    await page.locator("#begin").click();
+    await page.locator("#strength").fill("0.5");
+    assertEquals(await textOf(page, "#strength-value"), "0.5");
+    await page.locator("#image-shown").waitFor();
+    await page.locator("#generate").click();
+    await page.locator("#notices", { hasText: "Timed by this page" }).waitFor();
+    assert(await pixelsOf(page) !== first);
+    const edited = await levelsOf(page);
+    assertEquals(new URL(page.url()).hash, ""); // an address holds no picture
+    await page.getByText("This browser", { exact: true }).click();
+    await page.locator("#engine").selectOption("wasm");
+    await page.locator("#generate").click();
+    await untilStatus(page, /^1 step in/);
+    const levels = await levelsOf(page);
+    const off = Math.max(...levels.map((level, i) => Math.abs(level - edited[i]!)));
+    console.log(`an edit in the browser and on the server: ${off} levels`);
+    assert(off <= 2, `${off}`); // the encoder sums in more threads here
+    await page.locator("#no-image").click();
+    assert(await page.locator("#edit").isHidden());
+    assertEquals(complaints, []);
+  },
   "encodes the prompt and draws it in this browser as the server does, to the last level": async (
     opened,
   ) => {
@@ -101,6 +129,18 @@ async function promptOf(page: Page): Promise<string> {
 
 async function pressed(page: Page): Promise<string[]> {
   return await page.locator('#phrases [aria-pressed="true"]').allInnerTexts();
+}
+
+/** The picture's bytes, RGBA. */
+async function levelsOf(page: Page): Promise<readonly number[]> {
+  const script = `(() => {
+    const canvas = document.querySelector("#picture");
+    const { width, height } = canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return [...copy.getImageData(0, 0, width, height).data];
+  })()`;
+  return await page.evaluate(script) as number[]; // of bytes
 }
 
 /** The picture of the stage, as a file whose bytes are those of its pixels. */

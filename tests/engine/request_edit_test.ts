@@ -1,7 +1,7 @@
 /** Options of edits: what is refused, what is told, and where a run begins. */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { pictureDigest, stepsLeftOut } from "../../src/engine/request_edit.ts";
+import { pictureDigest, stepsLeftOut } from "../../src/engine/edit_facts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import type { Picture } from "../../src/image/picture.ts";
 import { pack, unpack } from "../../src/model/flux/scene.ts";

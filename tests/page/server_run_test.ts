@@ -6,6 +6,7 @@ import type { RunEvent, RunRequest } from "../../src/page/run.ts";
 import type { ServerContext } from "../../src/page/server_run.ts";
 import { serverRunner } from "../../src/page/server_run.ts";
 import { streamRunner } from "../../src/page/stream_run.ts";
+import { golden } from "../image/golden_pictures.ts";
 import { toyApp, ToyRenderer, until } from "../server/toy_renderer.ts";
 
 const REQUEST: RunRequest = { model: "toy", label: 3, seed: 5, steps: 4, guidance: 2 };
@@ -31,6 +32,19 @@ Deno.test("a run on the server tells its way and brings the picture that its see
   const [batch] = renderer.batches;
   assertEquals(batch?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
   assertEquals([batch?.steps, batch?.plan], [4, undefined]);
+});
+
+Deno.test("a run that begins from a picture sends it with its strength, in a form", async () => {
+  const renderer = new ToyRenderer();
+  const server = await contextOf(renderer, {});
+  const image = new Blob([await golden("plain.jpg") as Uint8Array<ArrayBuffer>]);
+  const request = { ...REQUEST, edit: { image, strength: 0.5 } };
+  const { signal } = new AbortController();
+  const result = await streamRunner(server)(request, { onEvent: () => {}, signal });
+  assertEquals((await result.png.bytes()).slice(1, 4), new TextEncoder().encode("PNG"));
+  const [batch] = renderer.batches;
+  assertEquals(batch?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
+  assertEquals([batch?.edit?.strength, batch?.edit?.image?.width], [0.5, 6]);
 });
 
 Deno.test("a run that is stopped cancels its job", async () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import OpenAI, { toFile } from "openai";
 import { TEXT_KEYWORD } from "../../src/engine/picture_record.ts";
-import { pictureDigest } from "../../src/engine/request_edit.ts";
+import { pictureDigest } from "../../src/engine/edit_facts.ts";
 import { readPngText } from "../../src/image/png_text.ts";
 import { encodePng } from "../../src/image/png.ts";
 import type { Picture } from "../../src/image/picture.ts";

@@ -1,6 +1,6 @@
 /** A renderer that draws at once, or step by step when a test says so, and remembers what it was asked. */
 import type { PicturePrompt, PromptTokens } from "../../src/engine/prompt_texts.ts";
-import { stepsLeftOut } from "../../src/engine/request_edit.ts";
+import { stepsLeftOut } from "../../src/engine/edit_facts.ts";
 import { BackendError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";

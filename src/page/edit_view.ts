@@ -1,0 +1,74 @@
+/**
+ * The picture that a run begins from: chosen, dropped onto the stage or taken from it, and how strongly it changes.
+ */
+
+import { byId, setText } from "./dom.ts";
+import type { RunEdit } from "./run.ts";
+
+/** The fields of an edit. */
+export class EditView {
+  readonly #file = byId("image", HTMLInputElement);
+  readonly #strength = byId("strength", HTMLInputElement);
+  #picture: Blob | undefined;
+  #url: string | undefined;
+
+  /** Listens; `onChange` is called when there is another picture, or none. */
+  constructor(readonly onChange: () => void) {
+    this.#file.addEventListener("change", () => this.#take(this.#file.files?.[0]));
+    byId("no-image", HTMLButtonElement).addEventListener("click", () => this.#take(undefined));
+    const frame = byId("frame", HTMLElement);
+    frame.addEventListener("dragover", (event) => {
+      if (this.offered) event.preventDefault(); // which allows the drop
+    });
+    frame.addEventListener("drop", (event) => {
+      event.preventDefault();
+      const file = event.dataTransfer?.files[0];
+      if (this.offered && file !== undefined) this.#take(file);
+    });
+    this.#show();
+  }
+
+  /** Whether the model can begin from a picture. */
+  get offered(): boolean {
+    return !byId("edit-field", HTMLElement).hidden;
+  }
+
+  set offered(offered: boolean) {
+    byId("edit-field", HTMLElement).hidden = !offered;
+    if (!offered) this.value = undefined;
+  }
+
+  /** What a run begins from; `undefined` where it is noise alone. */
+  get value(): RunEdit | undefined {
+    if (this.#picture === undefined) return undefined;
+    return { image: this.#picture, strength: this.#strength.valueAsNumber };
+  }
+
+  set value(edit: RunEdit | undefined) {
+    this.#picture = edit?.image;
+    if (edit !== undefined) this.#strength.value = `${edit.strength}`;
+    this.#show();
+  }
+
+  #take(picture: Blob | undefined): void {
+    this.#picture = picture;
+    this.#show();
+    this.onChange();
+  }
+
+  #show(): void {
+    if (this.#picture === undefined) this.#file.value = "";
+    if (this.#url !== undefined) URL.revokeObjectURL(this.#url);
+    this.#url = this.#picture && URL.createObjectURL(this.#picture);
+    const shown = byId("image-shown", HTMLImageElement);
+    if (this.#url === undefined) shown.removeAttribute("src");
+    else shown.src = this.#url;
+    byId("edit", HTMLElement).hidden = this.#url === undefined;
+    this.showStrength();
+  }
+
+  /** Says how strong it is. */
+  showStrength(): void {
+    setText(byId("strength-value", HTMLElement), this.#strength.value);
+  }
+}
