@@ -26,7 +26,8 @@ import type { FitTask } from "./fit/fit_task.ts";
 import { checkLevels, levelsLike } from "./levels.ts";
 import { calibrateReference } from "./reference/reference.ts";
 import { calibrateSearch } from "./search/search_mode.ts";
-import { type CalibrationTask, type RunConditions, seededConditions } from "./task.ts";
+import { conditionsOfRuns } from "./prompted_conditions.ts";
+import type { CalibrationTask, RunConditions } from "./task.ts";
 import { calibrateTradeOff, type TradeOffPoint } from "./trade_off.ts";
 
 export type { ConditionOptions } from "../engine/request.ts";
@@ -38,7 +39,10 @@ export type { TradeOffPoint } from "./trade_off.ts";
 
 /** What pictures are recorded or compared. */
 export interface RecordedRuns {
-  /** Pictures; picture i has class i, in turn, and noise of `seed + i`. 16 unless given. */
+  /**
+   * Pictures; picture i has class i, or the i-th prompt that the model says that it knows, in turn, and noise of
+   * `seed + i`. 16 unless given.
+   */
   readonly runs?: number | undefined;
   /** Seed of the first picture; 42 unless given. */
   readonly seed?: number | undefined;
@@ -183,7 +187,7 @@ export async function calibrate(
   const engine = engineOf(pipeline);
   const { transformer } = engine.model;
   if (levels !== undefined && targetSpeedup === undefined) checkLevels(levels, transformer);
-  const conditions = conditionsOf(engine, options);
+  const conditions = await conditionsOf(engine, options);
   const { labels, noise, given } = conditions;
   const { steps, guidance } = resolveRequest(engine.model, {
     ...given,
@@ -210,16 +214,16 @@ export async function calibrate(
 export async function compare(pipeline: Pipeline, options: CompareOptions): Promise<Comparison> {
   const { plan, rounds = 1, truth, signal, onProgress } = options;
   const engine = engineOf(pipeline);
-  const conditions = conditionsOf(engine, options);
+  const conditions = await conditionsOf(engine, options);
   const about = truth ? { store: await openPlatformStore(() => {}) } : undefined; // a full browser store keeps less
   return await comparePlan({
     ...{ pipeline: engine, plan, conditions, rounds, truth: about, signal, onProgress },
   });
 }
 
-function conditionsOf(
+async function conditionsOf(
   engine: Engine,
   { conditions, runs = 16, seed = 42 }: RecordedRuns,
-): RunConditions {
-  return conditions ?? seededConditions(engine, { runs, seed });
+): Promise<RunConditions> {
+  return conditions ?? await conditionsOfRuns(engine, { runs, seed });
 }

@@ -96,6 +96,7 @@ export class Engine implements Pipeline {
   readonly choice: BackendChoice;
   /** Runs single steps; for those who drive a run themselves. */
   readonly executor: Executor;
+  readonly promptEncoder: PipelineOptions["promptEncoder"];
   readonly #options: PipelineOptions;
   readonly #decoding: Decoding;
   readonly #prompts: ModelPrompts | undefined;
@@ -117,9 +118,9 @@ export class Engine implements Pipeline {
     this.executor = executor;
     this.#options = options;
     this.#decoding = new Decoding(model, executor.backend);
-    const { backend, rounded } = executor;
-    const { text } = model;
+    const [{ backend, rounded }, { text }] = [executor, model];
     this.#prompts = text && new ModelPrompts({ id: model.id, text }, backend, options.weights);
+    this.promptEncoder = options.promptEncoder ?? this.#prompts;
     this.#stages = backend.gpu && new Stages({ gpu: backend.gpu, sessions: executor.sessions });
     this.#checkMemory = memoryCheck(model, backend, rounded && roundedLowering(rounded.options));
   }
@@ -137,7 +138,7 @@ export class Engine implements Pipeline {
 
   /** Whether there is something to encode prompts with. */
   get takesPrompts(): boolean {
-    return this.#options.promptEncoder !== undefined || this.#prompts !== undefined;
+    return this.promptEncoder !== undefined;
   }
 
   /** Graphs that run in a step without a plan. */
@@ -147,7 +148,7 @@ export class Engine implements Pipeline {
 
   /** Whether prompts are encoded by the model's own encoders, and not by one that the caller provides. */
   get encodesPrompts(): boolean {
-    return this.#prompts !== undefined && this.#options.promptEncoder === undefined;
+    return this.#prompts !== undefined && this.promptEncoder === this.#prompts;
   }
 
   /** Loads the transformer's sessions, if no run has. */
@@ -163,8 +164,7 @@ export class Engine implements Pipeline {
   async recordFacts(): Promise<RecordFacts> {
     const { precision: { weights }, model } = this;
     return {
-      model: model.id,
-      fingerprint: await model.fingerprint(),
+      ...{ model: model.id, fingerprint: await model.fingerprint() },
       sampler: this.#options.sampler,
       weights: weights === "f32" ? undefined : weights,
     };
@@ -173,8 +173,8 @@ export class Engine implements Pipeline {
   /** Resolves all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
     const precision = precisionName(this.precision.weights);
-    const promptEncoder = this.#options.promptEncoder ?? this.#prompts;
-    const prepared = await prepareRun(this.model, options, { precision, promptEncoder });
+    const { model, promptEncoder } = this;
+    const prepared = await prepareRun(model, options, { precision, promptEncoder });
     const room = this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
     await this.#prompts?.fit(room);
     const { signal } = options;
