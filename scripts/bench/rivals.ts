@@ -3,7 +3,7 @@
  * compare.
  */
 import { uniformPlan } from "./uniform_plan.ts";
-import { loadPlan } from "../../src/engine/bundled_plans.ts";
+import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -14,6 +14,7 @@ import { planDigest } from "../../src/plan/digest.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { STATE_ROWS } from "../../src/plan/row.ts";
+import { hasFixedTimes } from "../../src/sampler/solvers.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 
 /** One way of making pictures. */
@@ -26,7 +27,9 @@ export interface Variant {
   readonly speedup: number;
   /** Sampling steps. */
   readonly steps: number;
-  /** What it reuses, if anything. */
+  /** Another solver than the model's, as `generate()` takes it. */
+  readonly sampler?: string;
+  /** What it reuses, or fits, if anything. */
   readonly plan?: Plan;
   /** Precision of the weights; `f32` unless given. */
   readonly weights?: WeightPrecision;
@@ -35,7 +38,12 @@ export interface Variant {
 /** Steps of full computation. */
 export const FULL_STEPS = 50;
 
-/** All steps, in full. */
+/** All steps of a model's own sampler, in full. */
+export function modelFull({ sampler: { name, steps } }: Pick<Model, "sampler">): Variant {
+  return { series: `${name}, all steps in full`, name: `${steps} steps`, speedup: 1, steps };
+}
+
+/** All steps of fashion-dit, in full. */
 export function fullVariant(): Variant {
   return { series: "DDIM, all steps in full", name: "50 steps", speedup: 1, steps: FULL_STEPS };
 }
@@ -45,12 +53,45 @@ export function withWeights(variant: Variant, weights: WeightPrecision): Variant
   return { ...variant, series: `${weights}, ${variant.series}`, weights };
 }
 
-/** Bundled plans of fashion-dit; names without the model's. */
-export function bundledVariants(model: Model, names: readonly string[]): Variant[] {
-  return names.map((name) => {
-    const plan = loadPlan(`fashion-dit.${name}`);
-    return planned(model, { series: "bundled plans (search)", name, plan });
-  });
+/** The bundled plans of a model. */
+export async function bundledVariants(model: Model): Promise<Variant[]> {
+  const fingerprint = await model.fingerprint();
+  return bundledPlans.map((name) => ({ name, plan: loadPlan(name) }))
+    .filter(({ plan }) => plan.fingerprints.includes(fingerprint))
+    .map((each) => planned(model, { series: "bundled plans", ...each }));
+}
+
+/** Plans that were bundled before and still repeat old pictures. */
+const EARLIER = ["ddim50.slow", "ddim50.fast", "ddim50.turbo", "ddim25.fast"];
+
+/** Earlier plans of a model, those that are bundled no more. */
+export async function earlierVariants(model: Model): Promise<Variant[]> {
+  const fingerprint = await model.fingerprint();
+  return EARLIER.map((name) => ({ name, plan: loadPlan(`fashion-dit.${name}`) }))
+    .filter(({ name, plan }) =>
+      plan.fingerprints.includes(fingerprint) && !bundledPlans.includes(`fashion-dit.${name}`)
+    )
+    .map((each) => planned(model, { series: "earlier plans", ...each }));
+}
+
+const SPACINGS = ["linspace", "trailing", "log-snr", "karras"];
+const SPACED = ["dpmpp-2m", "dpmpp-3m", "unipc", "unipc-3", "deis-3"];
+/** Every solver with every spacing that is worth its time, by what models predict. */
+const SOLVERS = {
+  noise: [
+    ...["ddim", "heun:trailing", "heun:karras"],
+    ...SPACED.flatMap((name) => SPACINGS.map((spacing) => `${name}:${spacing}`)),
+  ],
+  velocity: ["euler", "heun", "dpmpp-2m", "dpmpp-3m", "unipc", "unipc-3"],
+};
+
+/** Every solver of a model with so many calls. */
+export function rivalsOf(
+  { sampler }: Pick<Model, "sampler">,
+  counts: readonly number[],
+): Variant[] {
+  const names = hasFixedTimes(sampler.name) ? SOLVERS.noise : SOLVERS.velocity;
+  return solverVariants(names, { counts, fullSteps: sampler.steps });
 }
 
 /** Fewer steps, each in full. */
@@ -61,6 +102,20 @@ export function ddimVariants(counts: readonly number[]): Variant[] {
     speedup: FULL_STEPS / steps,
     steps,
   }));
+}
+
+/** Solvers in full steps, each with so many calls of the model. */
+export function solverVariants(
+  samplers: readonly string[],
+  { counts, fullSteps }: { readonly counts: readonly number[]; readonly fullSteps: number },
+): Variant[] {
+  return samplers.flatMap((sampler) =>
+    counts.map((wanted) => {
+      const steps = sampler.includes("heun") && wanted % 2 === 0 ? wanted - 1 : wanted;
+      const series = `solver ${sampler}`;
+      return { series, name: `${steps} calls`, speedup: fullSteps / steps, steps, sampler };
+    })
+  );
 }
 
 /** Every k-th step in full; the others reuse its features, or its hidden state. */
@@ -101,12 +156,16 @@ export function planned(
   { series, name, plan }: { readonly series: string; readonly name: string; readonly plan: Plan },
 ): Variant {
   const steps = plan.sampler.times.length;
-  const reuse = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
-  return { series, name, speedup: reuse * FULL_STEPS / steps, steps, plan };
+  const own = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
+  const speedup = plan.reference === undefined ? own * FULL_STEPS / steps : own; // it says what it is compared with
+  return { series, name, speedup, steps, plan };
 }
 
 /** A short name for files; another plan, and another precision, has another. */
-export function variantKey({ steps, plan, weights }: Variant): string {
-  const followed = plan === undefined ? `full-${steps}` : `plan-${planDigest(plan).slice(7, 19)}`;
+export function variantKey({ steps, plan, sampler, weights }: Variant): string {
+  const solver = sampler === undefined ? "full" : sampler.replace(":", "_");
+  const followed = plan === undefined
+    ? `${solver}-${steps}`
+    : `plan-${planDigest(plan).slice(7, 19)}`;
   return weights === undefined ? followed : `${weights}-${followed}`;
 }

@@ -1,146 +1,178 @@
 /**
- * Quality against predicted speed-up, for our plans and their rivals, as a table and a figure:
+ * What a picture costs and how near it comes to the truth: our plans, earlier ones, uniform reuse, and every solver at
+ * its best spacing, as a table and a figure:
  *
- *     deno task trade-off            64 fresh seeds, native where it is found; writes plans/trade-off.svg
+ *     deno task trade-off --out plans/trade-off.svg                  fashion-dit, 64 fresh pictures
+ *     deno task trade-off --model DIR --prompts FILE.json --out …    a model of prompts: [{"prompt": …}, …]
  *
- * PSNR is the mean over pictures of their final latents to those of all 50 DDIM steps. Rivals: DDIM with
- * fewer steps, uniform reuse of features or of the hidden state, and plans of the published calibration (levels
- * .61/.2/.2 and .63/.22/.22). Mode `guided` chooses its levels on the conditions that `fast` was searched on
- * (`--runs 40 --seed 1000`: half of them recorded, half held back).
+ * PSNR is to the converged solution of the same noise. Of the solvers every spacing is tried on the first ten pictures;
+ * for each number of calls the best is then held against the plans on all of them. Speed-ups are measured: conditioning
+ * and loop of ten pictures with sessions open, the full run ÷ each, medians of rounds in which all take turns.
  */
 import { parseArgs } from "../parse_args.ts";
-import { seededConditions } from "../../src/calibrate/task.ts";
-import { meanPsnr } from "../../src/image/psnr.ts";
-import { calibrateTradeOff } from "../../src/calibrate/trade_off.ts";
-import { openEngine } from "../../src/engine/engine.ts";
+import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
+import type { BackendName } from "../../src/backend/backend.ts";
+import { mean, median } from "../../src/calibrate/median.ts";
+import { picturesOf } from "../../src/calibrate/pictures.ts";
+import { type RunConditions, seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
+import { convergedSolution, nearnessTo } from "../../src/calibrate/truth.ts";
+import { MAX_BATCH } from "../../src/engine/batches.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
+import { encodePrompts } from "../../src/engine/prompts.ts";
+import { sceneOf } from "../../src/engine/request.ts";
+import { normalRows } from "../../src/tensor/random.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
+import { FASHION_DIT } from "../fashion_dit.ts";
 import {
   bundledVariants,
-  ddimVariants,
-  FULL_STEPS,
-  fullVariant,
-  planned,
-  publishedVariants,
+  earlierVariants,
+  modelFull,
+  rivalsOf,
   uniformVariants,
   type Variant,
 } from "./rivals.ts";
-import { FASHION_DIT } from "../fashion_dit.ts";
+import { type Found, tradeOffFigure, tradeOffTable } from "./trade_off_report.ts";
 
-interface Point {
-  readonly series: string;
-  readonly name: string;
-  readonly speedup: number;
-  readonly psnr: number;
-}
-
-const BATCH = 16;
-const COLORS: Readonly<Record<string, string>> = {
-  "bundled plans (search)": "#0a7d4b",
-  "guided calibration": "#65a30d",
-  "DDIM with fewer steps": "#c2410c",
-  "uniform reuse of features": "#2563eb",
-  "uniform reuse of the hidden state": "#7c3aed",
-  "published calibration": "#6b7280",
-};
-
-const { values } = parseArgs({
-  options: {
-    count: { type: "string", default: "64" },
-    seed: { type: "string", default: "100000" },
-    out: { type: "string", default: "plans/trade-off.svg" },
-  },
-});
-const pipeline = await openEngine({ model: FASHION_DIT });
-const { model } = pipeline;
-const variants = [
-  ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo"]),
-  ...await guidedVariants([2.08, 2.94, 4.16]),
-  ...ddimVariants([30, 27, 25, 24, 21, 19, 18, 17, 15, 13, 12]),
-  ...await uniformVariants(model, [2, 3, 4], "features"),
-  ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
-  ...await publishedVariants(model),
-];
-const full = await sample(fullVariant());
-const points: Point[] = [];
-for (const variant of variants) {
-  const { series, name, speedup } = variant;
-  const point = { series, name, speedup, psnr: meanPsnr(await sample(variant), full) };
-  points.push(point);
-  console.log(
-    `${series.padEnd(36)} ${name.padEnd(12)} ${speedup.toFixed(2)}× ${point.psnr.toFixed(2)} dB`,
+/** The best of each number of calls; Heun's, which takes an odd number, stands with those of one more. */
+export function bestOfEach(found: readonly Found[]): Variant[] {
+  const calls = ({ variant: { steps, sampler } }: Found): number =>
+    sampler?.includes("heun") ? steps + steps % 2 : steps;
+  return [...Map.groupBy(found, calls).values()].map((group) =>
+    group.reduce((best, each) => each.truthDb > best.truthDb ? each : best).variant
   );
 }
-await pipeline.close();
-await Deno.writeTextFile(values.out, figure(points));
 
-/** Plans of mode `guided`, of at least these predicted speed-ups. */
-async function guidedVariants(speedups: readonly number[]): Promise<Variant[]> {
-  const conditions = seededConditions(pipeline, { runs: 40, seed: 1000 });
-  const { guidance } = model.sampler;
-  const variants: Variant[] = [];
-  for (const speedup of speedups) {
-    const task = {
-      pipeline,
-      conditions,
-      steps: FULL_STEPS,
-      guidance,
-      speedup,
-      seconds: 30,
-      warmup: 0,
-    };
-    const plan = await calibrateTradeOff(task);
-    variants.push(planned(model, { series: "guided calibration", name: `${speedup}×`, plan }));
-  }
-  return variants;
-}
-
-/** The same pictures by any variant. */
-async function sample({ steps, plan }: Variant): Promise<Tensor> {
-  const count = Number(values.count);
-  const batches: Tensor[] = [];
-  for (let first = 0; first < count; first += BATCH) {
-    const size = Math.min(BATCH, count - first);
-    const labels = Array.from({ length: size }, (_, i) => (first + i) % model.classes);
-    const seed = Number(values.seed) + first;
-    const { latents } = await pipeline.generate({ steps, labels, seed, plan: plan ?? "none" });
-    batches.push(latents);
-  }
-  return joinRows(batches);
-}
-
-/** PSNR over predicted speed-up; one line a series. */
-function figure(points: readonly Point[]): string {
-  const x = (speedup: number): number => 60 + (speedup - 1.5) * 200;
-  const y = (psnr: number): number => 380 - (psnr - 28) * 19;
-  const series = Object.entries(COLORS).map(([name, color], row) => {
-    const mine = points.filter((point) => point.series === name && point.speedup >= 1.5)
-      .toSorted((a, b) => a.speedup - b.speedup);
-    const path = mine.map(({ speedup, psnr }) => `${x(speedup).toFixed(1)},${y(psnr).toFixed(1)}`);
-    const dots = path.map((at) =>
-      `<circle cx="${at.split(",")[0]}" cy="${at.split(",")[1]}" r="4"/>`
-    );
-    const label = `<rect x="330" y="${24 + 20 * row}" width="12" height="12"/>` +
-      `<text x="350" y="${35 + 20 * row}" class="t">${name}</text>`;
-    return `<g fill="${color}" stroke="none"><polyline points="${path.join(" ")}" fill="none" ` +
-      `stroke="${color}" stroke-width="2"/>${dots.join("")}${label}</g>`;
+async function sample(
+  pipeline: Engine,
+  { steps, sampler, plan }: Variant,
+  { labels, noise, given }: RunConditions,
+): Promise<{ readonly latents: Tensor; readonly seconds: number }> {
+  const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
+    ...{ ...given, labels, noise, steps, sampler, plan: plan ?? "none", output: "latents" },
   });
-  const across = [1.5, 2, 2.5, 3, 3.5, 4, 4.5].map((speedup) =>
-    `<line x1="${x(speedup)}" x2="${x(speedup)}" y1="20" y2="380"/>` +
-    `<text x="${x(speedup)}" y="398" text-anchor="middle">${speedup}×</text>`
-  );
-  const up = [28, 32, 36, 40, 44].map((psnr) =>
-    `<line x1="60" x2="660" y1="${y(psnr)}" y2="${y(psnr)}"/>` +
-    `<text x="52" y="${y(psnr) + 4}" text-anchor="end">${psnr} dB</text>`
-  );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 700 430" role="img" ` +
-    `font-family="system-ui, sans-serif" font-size="12">
-<title>PSNR to 50 DDIM steps against predicted speed-up</title>
-<style>svg{background:#fff}line{stroke:#e5e7eb}text{fill:#374151}</style>
-${across.join("\n")}
-${up.join("\n")}
-<text x="360" y="420" text-anchor="middle">predicted speed-up</text>
-${series.join("\n")}
-</svg>
-`;
+  return { latents, seconds: loopSeconds + conditioningSeconds };
 }
+
+/** How near variants come to the truth. */
+async function measure(
+  pipeline: Engine,
+  variants: readonly Variant[],
+  conditions: RunConditions,
+): Promise<Found[]> {
+  const { guidance } = pipeline.model.sampler;
+  const store = await openPlatformStore(() => {});
+  const onStage = (what: string): void => console.error(what);
+  const truth = await convergedSolution({ pipeline, conditions, guidance, store, onStage });
+  const scene = sceneOf(pipeline.model, conditions.given ?? {});
+  const found: Found[] = [];
+  for (const variant of variants) {
+    const batches: Tensor[] = [];
+    for (let first = 0; first < conditions.labels.length; first += MAX_BATCH) {
+      const batch = sliceConditions(conditions, first, MAX_BATCH);
+      batches.push((await sample(pipeline, variant, batch)).latents);
+    }
+    const latents = joinRows(batches);
+    const pictures = await picturesOf(latents, { pipeline, scene });
+    const { psnrDb } = nearnessTo(truth, { pipeline, latents, pictures });
+    found.push({ variant, truthDb: mean(psnrDb), speedups: {} });
+    console.error(`${variant.series}, ${variant.name}: ${mean(psnrDb).toFixed(1)} dB`);
+  }
+  return found;
+}
+
+/** Measured speed-ups over the first variant, all taking turns. */
+async function speedupsOn(
+  pipeline: Engine,
+  variants: readonly Variant[],
+  { conditions, rounds }: { readonly conditions: RunConditions; readonly rounds: number },
+): Promise<number[]> {
+  const batch = sliceConditions(conditions, 0, MAX_BATCH);
+  const ratios: number[][] = variants.map(() => []);
+  for (const variant of variants) await sample(pipeline, variant, sliceConditions(batch, 0, 1)); // opens sessions
+  for (let round = 0; round < rounds; round++) {
+    const seconds: number[] = [];
+    for (const variant of variants) seconds.push((await sample(pipeline, variant, batch)).seconds);
+    seconds.forEach((each, i) => ratios[i]!.push(seconds[0]! / each)); // one list a variant
+  }
+  return ratios.map(median);
+}
+
+async function conditionsOf(
+  pipeline: Engine,
+  { count, seed, prompts: file }: {
+    readonly count: number;
+    readonly seed: number;
+    readonly prompts: string | undefined;
+  },
+): Promise<RunConditions> {
+  if (file === undefined) return seededConditions(pipeline, { runs: count, seed });
+  const { model, promptEncoder } = pipeline;
+  const rows: readonly { readonly prompt: string }[] = JSON.parse(await Deno.readTextFile(file));
+  const prompts = rows.slice(0, count).map(({ prompt }) => prompt);
+  const { options: { conditions = {} } } = await encodePrompts(model, { prompts }, promptEncoder);
+  const seeds = prompts.map((_, i) => seed + i);
+  const noise = normalRows(sceneOf(model, { conditions }).latentDims, seeds);
+  return { labels: prompts.map((_, i) => i), noise, seeds, given: { conditions } };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      model: { type: "string" },
+      prompts: { type: "string" },
+      count: { type: "string", default: "64" },
+      seed: { type: "string", default: "100000" },
+      calls: { type: "string" },
+      backends: { type: "string", default: "native,wasm" },
+      rounds: { type: "string", default: "3" },
+      out: { type: "string" },
+    },
+  });
+  const source = values.model ?? FASHION_DIT;
+  const backends = values.backends.split(",") as BackendName[]; // openEngine() refuses others
+  const pipeline = await openEngine({ model: source, backend: backends[0] });
+  const { model } = pipeline;
+  const plans = await bundledVariants(model);
+  const counts = values.calls?.split(",").map(Number) ?? plans.map(({ steps }) => steps);
+  const conditions = await conditionsOf(pipeline, {
+    ...{ count: Number(values.count), seed: Number(values.seed), prompts: values.prompts },
+  });
+  const tried = await measure(
+    pipeline,
+    rivalsOf(model, counts),
+    sliceConditions(conditions, 0, MAX_BATCH),
+  );
+  const earlier = await earlierVariants(model);
+  const variants = [
+    modelFull(model),
+    ...plans,
+    ...bestOfEach(tried),
+    ...earlier,
+    ...earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [],
+  ];
+  const found = await measure(pipeline, variants, conditions);
+  const speedups = new Map<BackendName, readonly number[]>();
+  for (const backend of values.rounds === "0" ? [] : backends) {
+    const timed = backend === pipeline.backend.name
+      ? pipeline
+      : await openEngine({ model: source, backend });
+    const about = { conditions, rounds: Number(values.rounds) };
+    speedups.set(backend, await speedupsOn(timed, variants, about));
+    if (timed !== pipeline) await timed.close();
+  }
+  const rows = found.map((each, i) => ({
+    ...each,
+    speedups: Object.fromEntries([...speedups].map(([backend, all]) => [backend, all[i]!])), // one each
+  }));
+  console.log(
+    `${model.id}, ${conditions.labels.length} pictures, ${pipeline.backend.description}\n`,
+  );
+  console.log(tradeOffTable(rows));
+  if (values.out !== undefined) {
+    await Deno.writeTextFile(values.out, tradeOffFigure(rows, model.id));
+  }
+  await pipeline.close();
+}
+
+if (import.meta.main) await main();

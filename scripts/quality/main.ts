@@ -7,7 +7,8 @@
  *
  * Accuracy: share of pictures that the judge of `quality/` takes for the class that was asked for. Fréchet:
  * distance between Gaussians fitted to the judge's features of the pictures and of the 10,000 real test
- * pictures, which is what FID is with another network. In brackets 95 % bootstrap intervals. The row of real
+ * pictures, which is what FID is with another network. PSNR is to the pictures of the full run, and for the first 64
+ * to the converged solution of the same noise. In brackets 95 % bootstrap intervals. The row of real
  * pictures is made of test pictures too (Debian's `dataset-fashion-mnist`): as many, equally many of each
  * class, against all the others, so that no picture is on both sides.
  *
@@ -16,7 +17,10 @@
  */
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
-import { openEngine } from "../../src/engine/engine.ts";
+import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
+import { seededConditions } from "../../src/calibrate/task.ts";
+import { convergedSolution, type Truth } from "../../src/calibrate/truth.ts";
+import { type Engine, openEngine } from "../../src/engine/engine.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openJudge } from "./judge.ts";
@@ -34,18 +38,31 @@ import { qualityTable, rivalTable } from "./table.ts";
 import {
   bundledVariants,
   ddimVariants,
+  earlierVariants,
+  FULL_STEPS,
   fullVariant,
   publishedVariants,
+  solverVariants,
   uniformVariants,
   type Variant,
   withWeights,
 } from "../bench/rivals.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 
+/** The solvers that `deno task trade-off` found best for as many calls as the bundled plans have. */
+const BEST_SOLVERS: readonly (readonly [sampler: string, calls: number])[] = [
+  ["dpmpp-3m:log-snr", 25],
+  ["dpmpp-3m:log-snr", 16],
+  ["unipc-3:linspace", 10],
+  ["unipc-3:linspace", 6],
+];
+
 /** What a report is made of. */
 export interface QualityTask extends SampleTask {
   /** How many resamples an interval is made of. */
   readonly resamples: number;
+  /** The converged solution of the first pictures. */
+  readonly truth?: Pick<Truth, "latents"> | undefined;
   /** Real pictures to judge beside them, if there are any on this machine. */
   readonly real?: RealPictures | undefined;
 }
@@ -60,12 +77,12 @@ export interface QualityReport {
 
 /** Makes and judges the pictures. */
 export async function reportQuality(task: QualityTask): Promise<QualityReport> {
-  const { pipeline, count, resamples, real } = task;
+  const { pipeline, count, resamples, real, truth } = task;
   const samples = await sampleVariants(task);
   const labels = Array.from({ length: count }, (_, i) => i % pipeline.model.classes);
   const judge = await openJudge(pipeline.backend);
   try {
-    const rows = await judgeVariants(samples, labels, { judge, resamples });
+    const rows = await judgeVariants(samples, labels, { judge, resamples, truth });
     if (real === undefined) return { rows };
     return { rows, real: await judgeReal(real, count, { judge, resamples }) };
   } finally {
@@ -77,7 +94,11 @@ export async function reportQuality(task: QualityTask): Promise<QualityReport> {
 async function allVariants(model: Model): Promise<readonly Variant[]> {
   return [
     fullVariant(),
-    ...bundledVariants(model, ["ddim50.slow", "ddim50.fast", "ddim50.turbo", "ddim25.fast"]),
+    ...await bundledVariants(model),
+    ...await earlierVariants(model),
+    ...BEST_SOLVERS.flatMap(([sampler, steps]) =>
+      solverVariants([sampler], { counts: [steps], fullSteps: FULL_STEPS })
+    ),
     ...ddimVariants([24, 17, 12, 9]),
     ...await uniformVariants(model, [2, 3, 4], "features"),
     ...await uniformVariants(model, [2, 3, 4], "the hidden state"),
@@ -86,8 +107,11 @@ async function allVariants(model: Model): Promise<readonly Variant[]> {
 }
 
 /** Full computation, and what another precision makes of it and of a plan. */
-function roundedVariants(model: Model, weights: WeightPrecision): readonly Variant[] {
-  const fast = bundledVariants(model, ["ddim50.fast"]);
+async function roundedVariants(
+  model: Model,
+  weights: WeightPrecision,
+): Promise<readonly Variant[]> {
+  const fast = (await bundledVariants(model)).filter(({ name }) => /\.(3x|fast)$/.test(name));
   return [fullVariant(), ...[fullVariant(), ...fast].map((each) => withWeights(each, weights))];
 }
 
@@ -109,6 +133,7 @@ function asJson({ rows, real }: QualityReport): string {
       frechet: differenceOf(row.frechet, full!.frechet),
     }),
     ...(row.psnr !== undefined && { psnrDb: short(row.psnr) }),
+    ...(row.truth !== undefined && { truthPsnrDb: short(row.truth) }),
     secondsPerPicture: row.secondsPerPicture,
     timesFaster: row.timesFaster,
   }));
@@ -124,6 +149,7 @@ async function main(): Promise<void> {
       resamples: { type: "string", default: "500" },
       backend: { type: "string", default: "auto" },
       cache: { type: "string", default: ".cache/quality" },
+      truth: { type: "string", default: "64" },
       weights: { type: "string" },
       json: { type: "string" },
     },
@@ -135,10 +161,11 @@ async function main(): Promise<void> {
   try {
     const report = await reportQuality({
       pipeline,
+      truth: await truthOf(pipeline, { count: Number(values.truth), seed: Number(values.seed) }),
       rounded,
       variants: weights === undefined
         ? await allVariants(pipeline.model)
-        : roundedVariants(pipeline.model, weights),
+        : await roundedVariants(pipeline.model, weights),
       count: Number(values.count),
       seed: Number(values.seed),
       batch: Number(values.batch),
@@ -163,6 +190,17 @@ async function main(): Promise<void> {
     await rounded?.close();
     await pipeline.close();
   }
+}
+
+/** The converged solution of the first pictures of a report. */
+async function truthOf(
+  pipeline: Engine,
+  { count: runs, seed }: { readonly count: number; readonly seed: number },
+): Promise<Truth> {
+  const { guidance } = pipeline.model.sampler;
+  const conditions = seededConditions(pipeline, { runs, seed });
+  const store = await openPlatformStore(() => {});
+  return await convergedSolution({ pipeline, conditions, guidance, store });
 }
 
 function line(text: string): Uint8Array {

@@ -1,8 +1,11 @@
 /**
  * What the judge says of every variant's pictures, and how sure that is.
  */
+import type { Truth } from "../../src/calibrate/truth.ts";
 import { psnr } from "../../src/image/psnr.ts";
 import { toPictures } from "../../src/image/picture.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Variant } from "../bench/rivals.ts";
 import { drawCounts, type Interval, intervalOf } from "./bootstrap.ts";
 import { type Distance, frechetTo, momentsOf } from "./frechet.ts";
@@ -33,6 +36,8 @@ export interface VariantQuality extends Quality {
   readonly variant: Variant;
   /** Mean PSNR in dB to the first variant's pictures; absent for that one. */
   readonly psnr?: Estimate;
+  /** Mean PSNR in dB of the first pictures to the converged solution, where it is known. */
+  readonly truth?: Estimate;
   /** Median over batches. */
   readonly secondsPerPicture: number;
   /** Median over batches of how many times faster than the first variant. */
@@ -45,6 +50,8 @@ export interface ReportOptions {
   readonly judge: Judge;
   /** How many resamples an interval is made of. */
   readonly resamples: number;
+  /** The converged solution of the first pictures, if it is known. */
+  readonly truth?: Pick<Truth, "latents"> | undefined;
 }
 
 const BOOTSTRAP_SEED = 1;
@@ -53,7 +60,7 @@ const BOOTSTRAP_SEED = 1;
 export async function judgeVariants(
   samples: ReadonlyMap<Variant, Samples>,
   labels: readonly number[],
-  { judge, resamples }: ReportOptions,
+  { judge, resamples, truth }: ReportOptions,
 ): Promise<VariantQuality[]> {
   const [reference] = samples.values();
   const distanceOf = frechetTo(await realMoments());
@@ -67,11 +74,18 @@ export async function judgeVariants(
       variant,
       ...qualityOf(verdict, labels, { distance: distanceOf(verdict.features), draws }),
       ...(!first && { psnr: meanOf(psnr(latents, reference!.latents), draws) }),
+      ...(truth !== undefined && { truth: toTruth(latents, truth.latents, resamples) }),
       secondsPerPicture: median(seconds),
       timesFaster: median(faster),
     });
   }
   return rows;
+}
+
+/** PSNR of the first pictures to the converged solution; latents of the judge's models are pictures. */
+function toTruth(latents: Tensor, truth: Tensor, resamples: number): Estimate {
+  const values = psnr(sliceRows(latents, 0, truth.dims[0]!), truth);
+  return meanOf(values, drawsOf(values.length, resamples));
 }
 
 /** A balanced set of real test pictures against all the others. */

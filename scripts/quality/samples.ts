@@ -85,7 +85,7 @@ async function makeBatch(
   { variant, first, size, path }: BatchTask,
 ): Promise<Samples> {
   const { seed } = task;
-  const { steps, plan } = variant;
+  const { steps, plan, sampler } = variant;
   const pipeline = pipelineOf(task, variant);
   const labels = Array.from({ length: size }, (_, i) => (first + i) % pipeline.model.classes);
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
@@ -93,6 +93,7 @@ async function makeBatch(
     seed: seed + first,
     steps,
     plan: plan ?? "none",
+    ...(sampler !== undefined && { sampler }),
     output: "latents",
   });
   const seconds = (loopSeconds + conditioningSeconds) / size;

@@ -8,10 +8,13 @@ const EQUAL_COST = 1.1;
 
 /** A row for each variant, and one for real pictures where there are any. */
 export function qualityTable(rows: readonly VariantQuality[], real: Quality | undefined): string {
-  const lines = rows.map(({ variant, psnr, accuracy, frechet, secondsPerPicture, timesFaster }) => [
+  const lines = rows.map((
+    { variant, psnr, truth, accuracy, frechet, secondsPerPicture, timesFaster },
+  ) => [
     `${variant.series}, ${variant.name}`,
     `${variant.speedup.toFixed(2)}×`,
     psnr === undefined ? "–" : `${withInterval(psnr, 1)} dB`,
+    truth === undefined ? "–" : `${withInterval(truth, 1)} dB`,
     percent(accuracy),
     withInterval(frechet, 2),
     `${secondsPerPicture.toFixed(3)} s (${timesFaster.toFixed(2)}×)`,
@@ -21,12 +24,16 @@ export function qualityTable(rows: readonly VariantQuality[], real: Quality | un
       "real pictures",
       "",
       "",
+      "",
       percent(real.accuracy),
       withInterval(real.frechet, 2),
       "",
     ]);
   }
-  return table(["", "predicted", "PSNR", "accuracy", "Fréchet", "a picture takes"], lines);
+  return table(
+    ["", "predicted", "PSNR", "to the truth", "accuracy", "Fréchet", "a picture takes"],
+    lines,
+  );
 }
 
 /** Every bundled plan less each rival of about its cost: paired differences. */

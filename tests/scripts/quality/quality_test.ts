@@ -202,12 +202,14 @@ Deno.test("the tables have a row for each variant and for each rival of a plan",
   await withTask(async (task) => {
     const pictures = toPictures(normalNoise([40, 1, 32, 32], 1));
     const noise = { pictures, labels: pictures.map((_, i) => i % 4) };
-    const { rows, real } = await reportQuality({ ...task, count: 12, real: noise });
+    const truth = { latents: normalNoise([3, 1, 32, 32], 5) };
+    const { rows, real } = await reportQuality({ ...task, count: 12, real: noise, truth });
+    assert(rows.every(({ truth }) => truth!.value > 0 && truth!.value < 20)); // it is noise
     const lines = qualityTable(rows, real).split("\n");
     assertEquals(lines.length, 2 + 3 + 1);
     assert(lines[4]!.startsWith("| DDIM, 2 steps | 24.50× | "));
     const [name, ...cells] = lines[5]!.split(" | ");
-    assertEquals([name, cells[0], cells[1], cells[4]], ["| real pictures", "", "", " |"]);
+    assertEquals([name, ...cells.slice(0, 3), cells[5]], ["| real pictures", "", "", "", " |"]);
     assert(real!.frechet.value > 0);
     const paired = rivalTable(rows).split("\n");
     assertEquals(paired.length, 2 + 1);
