@@ -11,7 +11,10 @@ import {
 import type { Engine } from "../engine/engine.ts";
 import { comparePlan } from "../calibrate/compare.ts";
 import { mean } from "../calibrate/median.ts";
-import { seededConditions } from "../calibrate/task.ts";
+import { conditionsOfRuns } from "../calibrate/prompted_conditions.ts";
+import { modelCost, sceneOfPlan } from "../engine/plan_facts.ts";
+import { compilePlan } from "../plan/compile.ts";
+import { predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { renderText } from "../plan/render/text.ts";
@@ -89,7 +92,8 @@ async function truthOf(
     readonly signal: AbortSignal;
   },
 ): Promise<Readonly<Record<string, number>>> {
-  const { runs = 16, seed = 42, conditions = seededConditions(pipeline, { runs, seed }) } = given;
+  const { runs = 16, seed = 42, conditions = await conditionsOfRuns(pipeline, { runs, seed }) } =
+    given;
   const about = { truth: await truthFor(command), rounds: 1, signal };
   const { truth } = await comparePlan({ pipeline, plan, conditions, ...about });
   return {
@@ -113,12 +117,7 @@ function withProvenance(plan: Plan, { command, points, pipeline, truth }: Proven
     ...plan.policy,
     parameters: { ...plan.policy.parameters, conditions: basename(conditions) },
   };
-  const [best] = points.filter(({ predicted }) => predicted >= speedup)
-    .toSorted((a, b) => b.psnr - a.psnr);
-  const values = {
-    ...(best && { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) }),
-    ...truth,
-  };
+  const values = { ...measuredValues(plan, { points, speedup, pipeline }), ...truth };
   if (Object.keys(values).length === 0) return { ...plan, policy };
   const measured = {
     command: ["deno task calibrate", ...formatOptions({ ...command, json: false, quiet: false })]
@@ -127,6 +126,24 @@ function withProvenance(plan: Plan, { command, points, pipeline, truth }: Proven
     values,
   };
   return { ...plan, policy, measured };
+}
+
+/** What calibration measured of the plan on conditions that it did not fit or record; absent where it did not. */
+function measuredValues(
+  plan: Plan,
+  { points, speedup, pipeline: { model } }: Pick<Provenance, "points" | "pipeline"> & {
+    readonly speedup: number;
+  },
+): Readonly<Record<string, number>> | undefined {
+  const fitted = plan.policy.parameters["heldBackDb"];
+  if (typeof fitted === "number") {
+    const { transformer } = sceneOfPlan(plan, model);
+    const predicted = predictSpeedup(compilePlan(plan), modelCost(transformer));
+    return { predictedSpeedup: rounded(predicted), truthPsnrDb: fitted };
+  }
+  const [best] = points.filter(({ predicted }) => predicted >= speedup)
+    .toSorted((x, y) => y.psnr - x.psnr);
+  return best && { psnrDb: rounded(best.psnr), predictedSpeedup: rounded(best.predicted) };
 }
 
 /** The trade-off curve, fastest last; empty without measured plans. */

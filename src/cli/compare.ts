@@ -3,7 +3,8 @@
  */
 
 import { openPlatformStore } from "../assets/hub/hub_settings.ts";
-import { seededConditions, sliceConditions } from "../calibrate/task.ts";
+import { conditionsOfRuns } from "../calibrate/prompted_conditions.ts";
+import { sliceConditions } from "../calibrate/task.ts";
 import {
   comparedSteps,
   comparePlan,
@@ -57,7 +58,7 @@ export async function compare(command: CompareCommand, signal: AbortSignal): Pro
     if (named === undefined) throw new PlanError(`Cannot compare: --plan must be given: ${reason}`);
     const { count, seed, rounds } = command;
     const conditions = given === undefined
-      ? seededConditions(pipeline, { runs: count ?? DEFAULT_COUNT, seed })
+      ? await conditionsOfRuns(pipeline, { runs: count ?? DEFAULT_COUNT, seed })
       : sliceConditions(given, 0, count ?? given.labels.length);
     const weights = `weights ${precisionText(pipeline.precision)}`;
     announce([openedText(pipeline), weights, `plan ${named.name}: ${reason}`], command);

@@ -35,7 +35,8 @@ export interface PlanOrigin {
 }
 
 /** What a plan has that owns its times. */
-export interface OwnTimes extends Pick<Plan, "columns" | "reference"> {
+export interface OwnTimes
+  extends Pick<Plan, "columns" | "reference">, Pick<PlanContext, "guidanceLossDb"> {
   /** Falling; of a flow, sigmas before they are shifted. */
   readonly times: readonly number[];
   /** Of a flow: the factor of their shift. */
@@ -55,7 +56,7 @@ export function makePlan(
   { own, ...origin }: PlanOrigin,
 ): Plan {
   const { architecture, fingerprint, modules, sampler } = target;
-  const { times, shift, columns, reference }: OwnTimes = own ?? target;
+  const { times, shift, columns, reference, guidanceLossDb }: OwnTimes = own ?? target;
   const { guidance, tokenGrid, precision } = target;
   const plan: Plan = {
     version: own === undefined ? 1 : 2,
@@ -69,6 +70,7 @@ export function makePlan(
     ...(reference !== undefined && { reference }),
     context: {
       ...(guidance !== undefined && { guidance }),
+      ...(guidanceLossDb !== undefined && { guidanceLossDb }),
       ...(tokenGrid !== undefined && { tokenGrid }),
       ...(precision !== undefined && { precision }),
     },
@@ -177,14 +179,39 @@ function timeNotices(plan: Plan, target: PlanTarget): readonly string[] {
 }
 
 function contextNotices(recorded: PlanContext, target: PlanContext): readonly string[] {
+  const loss = guidanceLoss(recorded, target.guidance);
   const pairs = [
-    ["guidance", recorded.guidance, target.guidance],
+    ...(loss === undefined ? [["guidance", recorded.guidance, target.guidance] as const] : []),
     ["token grid", recorded.tokenGrid?.join("×"), target.tokenGrid?.join("×")],
     ["precision", recorded.precision, target.precision],
   ] as const;
   return pairs
     .filter(([, made, given]) => made !== undefined && given !== undefined && made !== given)
-    .map(([what, made, given]) => madeFor(`${what} ${made}`, given));
+    .map(([what, made, given]) => madeFor(`${what} ${made}`, given))
+    .concat(loss ?? []);
+}
+
+/** A plan holds at scales where it loses at most this. */
+const HOLDS_DB = 1;
+
+/** Sentences on a scale other than the recorded one, as far as others were measured: none where the plan holds. */
+function guidanceLoss(
+  { guidance: made, guidanceLossDb: measured = [] }: PlanContext,
+  given: number | undefined,
+): readonly string[] | undefined {
+  if (made === undefined || given === undefined || measured.length === 0) return undefined;
+  const known = [...measured, [made, 0] as const].toSorted(([a], [b]) => a - b);
+  const above = known.findIndex(([scale]) => scale >= given);
+  const [high, highLoss] = known.at(above)!; // the last where it is above all
+  const [low, lowLoss] = known[above - 1] ?? [high, highLoss];
+  const share = above < 1 || high === low ? 1 : (given - low) / (high - low);
+  const loss = lowLoss + share * (highLoss - lowLoss);
+  const isBeyond = above < 0 || (above === 0 && given < high);
+  if (loss <= HOLDS_DB && !isBeyond) return [];
+  return [
+    `${madeFor(`guidance ${made}`, given)} Expect ${isBeyond ? "more than " : "about "}` +
+    `${Math.max(0, loss).toFixed(1)} dB more distance to the converged solution.`,
+  ];
 }
 
 function madeFor(made: string, given: unknown): string {

@@ -14,7 +14,7 @@ import type { Row } from "./row.ts";
  * are sorted; a row that all slots share is written once.
  */
 export function formatPlan(plan: Plan): string {
-  const { guidance, tokenGrid, precision } = plan.context;
+  const { guidance, guidanceLossDb, tokenGrid, precision } = plan.context;
   const fields: readonly (readonly [string, string | undefined])[] = [
     ["version", String(plan.version)],
     ["architecture", inline(plan.architecture)],
@@ -25,7 +25,7 @@ export function formatPlan(plan: Plan): string {
     ["rows", lines(plan.rows.map(formatRow))],
     ["columns", plan.columns && formatColumns(plan.columns)],
     ["reference", plan.reference && formatReference(plan.reference)],
-    ["context", inline({ guidance, tokenGrid, precision })],
+    ["context", inline({ guidance, guidanceLossDb, tokenGrid, precision })],
     [
       "policy",
       object([["name", plan.policy.name], ["parameters", sorted(plan.policy.parameters)]]),

@@ -63,6 +63,8 @@ export interface PlanSampler {
 export interface PlanContext {
   /** Guidance scale. */
   readonly guidance?: number;
+  /** Other scales that were measured, rising, each with the dB of PSNR that are lost there. */
+  readonly guidanceLossDb?: readonly (readonly [scale: number, lossDb: number])[];
   /** Sizes of the token grid, outermost first: rows and columns for images. */
   readonly tokenGrid?: readonly number[];
   /** Number format of the trunk, for example `float32`. */

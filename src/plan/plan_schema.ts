@@ -45,6 +45,7 @@ const planSchema: z.ZodType<PlanFile> = z.strictObject({
   ),
   context: z.exactOptional(z.strictObject({
     guidance: z.exactOptional(z.number()),
+    guidanceLossDb: z.exactOptional(z.array(z.tuple([z.number(), z.number()])).min(1)),
     tokenGrid: z.exactOptional(z.array(z.number().int().positive()).min(1).max(3)),
     precision: z.exactOptional(name),
   })),

@@ -115,3 +115,21 @@ Deno.test("bindPlan() adds the fingerprint of a model that has the plan's module
   assertEquals(checkPlanFits(bindPlan(unbound, target), target), []);
   assertThrows(() => bindPlan(bound, { ...target, modules: [] }), PlanError, "Cannot bind plan");
 });
+
+Deno.test("checkPlanFits() tells what a measured guidance scale loses, and nothing where the plan holds", () => {
+  const guidanceLossDb = [[1, 0.5], [3, 0.25], [4, 3.5]] as const;
+  const plan = examplePlan(["..", "=", "r."], {
+    fingerprints: ["ours"],
+    context: { guidance: 2, guidanceLossDb },
+  });
+  const told = (guidance: number): readonly string[] =>
+    checkPlanFits(plan, { ...target, guidance });
+  for (const guidance of [1, 1.5, 2, 2.5, 3]) assertEquals(told(guidance), []);
+  assertEquals(told(3.5), [
+    "The plan was made for guidance 2; this run has 3.5. Expect about 1.9 dB more distance to the " +
+    "converged solution.",
+  ]);
+  assertStringIncludes(told(4)[0]!, "Expect about 3.5 dB");
+  assertStringIncludes(told(9)[0]!, "Expect more than 3.5 dB");
+  assertStringIncludes(told(0.5)[0]!, "Expect more than 0.5 dB");
+});

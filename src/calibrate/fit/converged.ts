@@ -4,7 +4,8 @@
  */
 
 import type { SamplerConfig } from "../../sampler/config.ts";
-import { shiftFactor } from "../../sampler/flow_schedule.ts";
+import { adamsFlow } from "../../sampler/adams.ts";
+import { flowSchedule, shiftFactor } from "../../sampler/flow_schedule.ts";
 import { mixedTimes } from "../../sampler/real_times.ts";
 import type { Sampler } from "../../sampler/sampler.ts";
 import { hasFixedTimes, makeSampler } from "../../sampler/solvers.ts";
@@ -23,18 +24,30 @@ export interface Nodes {
  * 62 dB from 1,000 steps of DDIM on fashion-dit.
  */
 const NOISE_NODES = 200;
-/** Nodes of a flow, whose path is nearly straight. */
-const FLOW_NODES = 100;
+/**
+ * Nodes of a flow, dense at both ends, where velocity changes most: with so many, Adams–Bashforth's method is 63 dB
+ * from itself with half as many again on peeps-flux, in latents.
+ */
+const FLOW_NODES = 64;
+
+export interface NodesOptions {
+  readonly tokens: number;
+  /** How many of the usual nodes: fewer where only the end is of interest; all unless given. */
+  readonly share?: number;
+}
 
 /** The nodes of a model that is sampled like this. */
-export function nodesOf(config: SamplerConfig, { tokens }: { readonly tokens: number }): Nodes {
+export function nodesOf(config: SamplerConfig, { tokens, share = 1 }: NodesOptions): Nodes {
   if (hasFixedTimes(config.name)) {
-    const times = mixedTimes(NOISE_NODES, config.spacing);
+    const times = mixedTimes(Math.round(share * NOISE_NODES), config.spacing);
     const solver = { ...config, name: "dpmpp-3m" } as const;
     return { times, sampler: makeSampler(solver, { steps: times.length, times, tokens }) };
   }
-  const sigmas = Array.from({ length: FLOW_NODES }, (_, i) => 1 - i / FLOW_NODES);
-  const solver = { ...config, name: "flow-dpmpp-3m" } as const;
-  const sampler = makeSampler(solver, { steps: sigmas.length, sigmas, tokens });
+  const length = Math.round(share * FLOW_NODES);
+  const sigmas = Array.from({ length }, (_, i) => (1 + Math.cos(Math.PI * i / length)) / 2);
+  const { shift = NO_SHIFT } = config;
+  const sampler = adamsFlow(flowSchedule(sigmas, { shift, tokens }));
   return { times: sigmas, sampler, shift: shiftFactor(config.shift, tokens) };
 }
+
+const NO_SHIFT = { kind: "static", shift: 1 } as const;

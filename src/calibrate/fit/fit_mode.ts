@@ -9,12 +9,13 @@
 import type { Plan } from "../../plan/plan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { picturesOf, psnrOf } from "../pictures.ts";
-import { requestOf } from "../task.ts";
+import { requestOf, sliceConditions } from "../task.ts";
 import { type Nodes, nodesOf } from "./converged.ts";
 import { openEnsemble } from "./ensemble.ts";
 import type { FitTask, MeasuredRollout } from "./fit_task.ts";
 import { fittedPlan } from "./fitted_plan.ts";
 import { foresee } from "./foresight.ts";
+import { measureGuidanceLoss } from "./guidance_loss.ts";
 import { placeVisits } from "./placement.ts";
 import { relocate } from "./relocation.ts";
 import { fitRollout, type RolloutTask } from "./rollout.ts";
@@ -66,7 +67,9 @@ export async function calibrateFit(task: FitTask): Promise<Plan> {
       onTrial: (done) => report(nodes.times.length + done),
     });
     report(total);
-    return await fittedPlan(task, { nodes, rollout: best, tried, runs });
+    const conditions = sliceConditions(task.conditions, runs, labels.length - runs);
+    const losses = await measureGuidanceLoss(task, { nodes, rollout: best, conditions });
+    return await fittedPlan(task, { nodes, rollout: best, tried, runs, losses });
   } finally {
     ensemble.close();
   }

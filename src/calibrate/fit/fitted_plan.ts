@@ -3,7 +3,7 @@
  */
 
 import { MOST_OUTPUTS } from "../../plan/columns.ts";
-import type { Plan } from "../../plan/plan.ts";
+import type { Plan, PlanContext } from "../../plan/plan.ts";
 import { evenRow } from "../../plan/row.ts";
 import { planOf } from "../task.ts";
 import type { Nodes } from "./converged.ts";
@@ -18,17 +18,19 @@ export interface Fitted {
   readonly tried: number;
   /** Runs that weights were fitted on. */
   readonly runs: number;
+  /** By guidance scale: dB that are lost there. */
+  readonly losses: PlanContext["guidanceLossDb"];
 }
 
 /** A plan that computes every step, bound to the model that was fitted. */
 export async function fittedPlan(
   task: FitTask,
-  { nodes, rollout, tried, runs }: Fitted,
+  { nodes, rollout, tried, runs, losses }: Fitted,
 ): Promise<Plan> {
   const { pipeline: { model }, steps, guidance, target } = task;
   const { visited, update, psnr } = rollout;
   const row = evenRow("run", model.transformer.modules.length);
-  const plan = await planOf({ ...task, levels: {}, warmup: 0 }, {
+  return await planOf({ ...task, levels: {}, warmup: 0 }, {
     rows: visited.map(() => row),
     guidance,
     policy: {
@@ -45,7 +47,7 @@ export async function fittedPlan(
       columns: { update },
       reference: { sampler: model.sampler.name, steps },
       ...(nodes.shift !== undefined && { shift: nodes.shift }),
+      ...(losses?.length && { guidanceLossDb: losses }),
     },
   });
-  return plan;
 }
