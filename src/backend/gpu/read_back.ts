@@ -2,6 +2,7 @@
  * Copies of device memory on the host.
  */
 
+import { ownEncoder } from "./recorder.ts";
 import type { Place } from "./memory.ts";
 
 const READABLE = 0x8 | 0x1; // COPY_DST | MAP_READ of the WebGPU specification
@@ -18,7 +19,7 @@ export function beginReadBack(
   device: GPUDevice,
   places: readonly Pick<Place, "buffer" | "offset" | "size">[],
 ): PendingCopies {
-  const encoder = device.createCommandEncoder();
+  const encoder = ownEncoder(device);
   const staging = places.map(({ buffer, offset, size }) => {
     const whole = Math.ceil(size / 4) * 4;
     const copy = device.createBuffer({ size: whole, usage: READABLE });

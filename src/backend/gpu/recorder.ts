@@ -109,6 +109,12 @@ export class Recorder {
   }
 }
 
+/** A command encoder that no recording listens to: while one run is recorded, another may go on. */
+export function ownEncoder(device: GPUDevice): GPUCommandEncoder {
+  const { createCommandEncoder }: GPUDevice = Object.getPrototypeOf(device);
+  return createCommandEncoder.call(device);
+}
+
 /** Commands as they are asked for. */
 class Tape {
   readonly #commands: Command[] = [];

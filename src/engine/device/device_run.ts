@@ -2,6 +2,7 @@
  * A run whose latents stay on the device: the host submits steps, and reads back what somebody asked for.
  */
 
+import { ownEncoder } from "../../backend/gpu/recorder.ts";
 import { beginReadBack } from "../../backend/gpu/read_back.ts";
 import { type SumSizes, weightCount } from "../../backend/gpu/weighted_sum.ts";
 import type { Place } from "../../backend/gpu/memory.ts";
@@ -77,7 +78,9 @@ export async function* runOnDevice(
       conditioningSeconds: (conditioned - started) / 1000,
       preparationSeconds: (prepared - conditioned) / 1000,
       peakFeatureBytes: stage.keptBytes,
-      notices: stage.refusals.map((reason) => `Steps are not replayed: ${reason}.`),
+      notices: stage.refusals.map((reason) =>
+        `Steps are not replayed: ${reason.replace(/\.$/, "")}.`
+      ),
     };
   } finally {
     stages.giveBack(stage);
@@ -169,7 +172,7 @@ class Loop {
       );
     }
     const constants = await constantsOf(this.of);
-    const encoder = device.createCommandEncoder();
+    const encoder = ownEncoder(device);
     encoder.clearBuffer(stage.history.buffer);
     for (const [name, value] of Object.entries(constants)) {
       const place = stage.constant(name);

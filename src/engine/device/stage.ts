@@ -2,6 +2,7 @@
  * Everything on the device that steps of one shape and plan need: buffers, which are made once, and a runner for each kind of step.
  */
 
+import { ownEncoder } from "../../backend/gpu/recorder.ts";
 import type { GpuAccess } from "../../backend/backend.ts";
 import { Buffers, type Place, Scratch } from "../../backend/gpu/memory.ts";
 import { type SumSizes, weightCount, WeightedSum } from "../../backend/gpu/weighted_sum.ts";
@@ -113,7 +114,7 @@ export class Stage {
   async submit(...parts: readonly Encode[]): Promise<void> {
     const { device } = this.gpu;
     await this.gpu.inTurn(() => {
-      const encoder = device.createCommandEncoder();
+      const encoder = ownEncoder(device);
       for (const part of parts) part(encoder);
       device.queue.submit([encoder.finish()]);
       return Promise.resolve();

@@ -4,7 +4,7 @@
 
 import type { GpuAccess, Session, Value } from "../../backend/backend.ts";
 import { alignedBytes, type Buffers, type Place, type Scratch } from "../../backend/gpu/memory.ts";
-import type { Command } from "../../backend/gpu/recorder.ts";
+import { type Command, ownEncoder } from "../../backend/gpu/recorder.ts";
 import { Recording } from "../../backend/gpu/recording.ts";
 import { countChanged } from "../../backend/gpu/read_back.ts";
 
@@ -140,7 +140,7 @@ export class StepRunner {
 
   #submit(...parts: readonly Encode[]): void {
     const { device } = this.parts.gpu;
-    const encoder = device.createCommandEncoder();
+    const encoder = ownEncoder(device);
     for (const part of parts) part(encoder);
     device.queue.submit([encoder.finish()]);
   }

@@ -70,6 +70,25 @@ for (const name of ["narrow-dit", "narrow-flux"]) {
   );
 }
 
+Deno.test("runs at the same time do not get into each other's recordings", needs, async () => {
+  const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
+  const options: GenerateOptions = { labels: [1], output: "latents", plan: "none" };
+  try {
+    for (let round = 0; round < 3; round++) {
+      const runs = await Promise.all(
+        [3, 4, 5].map((steps) => engine.generate({ ...options, steps })),
+      );
+      for (const { latents, steps, notices } of runs) {
+        assertEquals(notices, []);
+        const alone = await engine.generate({ ...options, steps });
+        assertEquals(latents.data, alone.latents.data);
+      }
+    }
+  } finally {
+    await engine.close();
+  }
+});
+
 Deno.test("what cannot be replayed runs as before, with a notice", needs, async () => {
   const plain = await openEngine({ model: narrowDit(), backend: "webgpu" });
   const options: GenerateOptions = { labels: [1], steps: 4, output: "latents", plan: "none" };
