@@ -25,15 +25,15 @@ const FACTS = {
   arithmetic: "f32",
   prompts: {
     subject: "a person with",
-    examples: [
-      "a person with long curly hair, sunglasses and a green shirt, light blue background",
-      "a person with a full beard, round glasses and a navy shirt, white background",
-      "a person with an afro, a big smile and a yellow shirt, teal background",
-      "a person with a bun, a calm face and a pink shirt, beige background",
-      "a person with a turban, a moustache and a white shirt, orange background",
-      "a person with a hijab, a smile and a purple shirt, light green background",
-      "a person with a bald head, an eyepatch and a black shirt, red background",
-      "a person with a beanie, closed eyes and a red shirt, gray background",
+    examples: [ // drawn from seeds 0 … 7, all forms and colours are as they say
+      "a person with curly hair, sunglasses and a green shirt, light blue background",
+      "a person with two buns, a big smile and a yellow shirt, purple background",
+      "a person with a full beard, a hat and a brown shirt, green background",
+      "a person with a hijab, glasses and a blue shirt, beige background",
+      "a person with an afro, a big smile and a teal shirt, yellow background",
+      "a person with a mohawk, an eyepatch and a gray shirt, red background",
+      "a person with straight hair, big glasses and a red shirt, white background",
+      "a person with a blue turban, a full beard and a green shirt, orange background",
     ],
     attributes: {
       hair: listed(
