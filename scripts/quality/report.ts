@@ -118,13 +118,15 @@ function qualityOf(
   };
 }
 
-function meanOf(values: readonly number[], draws: readonly Uint16Array[]): Estimate {
+/** The mean of one number a picture. */
+export function meanOf(values: readonly number[], draws: readonly Uint16Array[]): Estimate {
   const mean = (counts?: Uint16Array): number =>
     values.reduce((sum, value, i) => sum + (counts?.[i] ?? 1) * value, 0) / values.length;
   return estimate(mean(), draws.map((counts) => mean(counts)));
 }
 
-function drawsOf(count: number, resamples: number): Uint16Array[] {
+/** How often each picture is in each resample. */
+export function drawsOf(count: number, resamples: number): Uint16Array[] {
   return Array.from({ length: resamples }, (_, i) => drawCounts(count, i, BOOTSTRAP_SEED));
 }
 

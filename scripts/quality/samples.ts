@@ -9,6 +9,8 @@ import {
 } from "../../src/assets/formats/safetensors_writer.ts";
 import { openDirectory } from "../../src/assets/source.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import type { Model } from "../../src/model/model.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { type Variant, variantKey } from "../bench/rivals.ts";
@@ -24,8 +26,10 @@ export interface SampleTask {
   readonly rounded?: PictureMaker | undefined;
   /** Ways of making them. */
   readonly variants: readonly Variant[];
-  /** Picture i has class i mod classes and the noise of seed + i. */
+  /** Picture i has the noise of seed + i. */
   readonly count: number;
+  /** What pictures are drawn of; class i mod classes unless given. */
+  readonly request?: (first: number, size: number) => GenerateOptions;
   /** Seed of the first picture. */
   readonly seed: number;
   /** Pictures of one batch. */
@@ -87,9 +91,8 @@ async function makeBatch(
   const { seed } = task;
   const { steps, plan, sampler } = variant;
   const pipeline = pipelineOf(task, variant);
-  const labels = Array.from({ length: size }, (_, i) => (first + i) % pipeline.model.classes);
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
-    labels,
+    ...(task.request?.(first, size) ?? classesOf(pipeline.model, first, size)),
     seed: seed + first,
     steps,
     plan: plan ?? "none",
@@ -105,6 +108,10 @@ async function makeBatch(
   await Deno.writeFile(`${path}.tmp`, blob.stream());
   await Deno.rename(`${path}.tmp`, path);
   return { latents, seconds: [seconds] };
+}
+
+function classesOf({ classes }: Model, first: number, size: number): GenerateOptions {
+  return { labels: Array.from({ length: size }, (_, i) => (first + i) % classes) };
 }
 
 function pipelineOf({ pipeline, rounded }: SampleTask, { weights = "f32" }: Variant): PictureMaker {

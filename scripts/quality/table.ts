@@ -57,20 +57,24 @@ function ofEqualCost({ variant: a }: VariantQuality, { variant: b }: VariantQual
   return Math.max(a.speedup / b.speedup, b.speedup / a.speedup) < EQUAL_COST;
 }
 
-function percent(share: Estimate): string {
+/** `86.1 (84.0 – 88.2) %`. */
+export function percent(share: Estimate): string {
   return `${withInterval(scaled(share, 100), 1)} %`;
 }
 
-function scaled({ value, low, high, resamples }: Estimate, factor: number): Estimate {
+/** A number in another unit. */
+export function scaled({ value, low, high, resamples }: Estimate, factor: number): Estimate {
   const [v, l, h] = [value, low, high].map((number) => number * factor);
   return { value: v!, low: l!, high: h!, resamples }; // three of three
 }
 
-function withInterval({ value, low, high }: Estimate, digits: number): string {
+/** `39.2 (38.9 – 39.5)`. */
+export function withInterval({ value, low, high }: Estimate, digits: number): string {
   return `${value.toFixed(digits)} (${low.toFixed(digits)} – ${high.toFixed(digits)})`;
 }
 
-function signed({ value, low, high }: Estimate, digits: number): string {
+/** `−0.3 (−1.2 … +0.6)`. */
+export function signed({ value, low, high }: Estimate, digits: number): string {
   const text = (number: number): string => {
     const rounded = number.toFixed(digits);
     return (rounded.startsWith("-") ? "−" : "+") + rounded.replace("-", "");
@@ -78,7 +82,8 @@ function signed({ value, low, high }: Estimate, digits: number): string {
   return `${text(value)} (${text(low)} … ${text(high)})`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Markdown. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, head.map(() => "---"), ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
