@@ -6,8 +6,8 @@
  * import { openPipeline } from "@invardiff/edge";
  *
  * const pipeline = await openPipeline(); // the embedded model, the best backend found
- * const { pictures } = await pipeline.generate({ label: "Sneaker", seed: 7 }); // by the plan that fits
- * await Deno.writeFile("sneaker.png", await pictures[0].png());
+ * const { pictures } = await pipeline.generate({ prompt: "a person with sunglasses", seed: 7 });
+ * await Deno.writeFile("avatar.png", await pictures[0].png());
  * await pipeline.close();
  * ```
  *

@@ -22,20 +22,26 @@ export async function build(folder: URL): Promise<void> {
   const main = new URL("main.ts", HERE).pathname;
   const output = new URL("main.js", folder).pathname;
   const args = ["bundle", "--quiet", "--platform", "browser", "--output", output, main];
-  for (const part of ["model/", "ort/"]) {
-    await Deno.mkdir(new URL(part, folder), { recursive: true });
-  }
+  await Deno.mkdir(new URL("ort/", folder), { recursive: true });
   const { success } = await new Deno.Command(Deno.execPath(), { args, cwd: HERE }).output();
   if (!success) throw new Error("Cannot bundle the page.");
   await Deno.copyFile(new URL("index.html", HERE), new URL("index.html", folder));
-  for (const name of ["model.json", "weights.safetensors"]) {
-    await Deno.copyFile(new URL(name, EMBEDDED_MODEL), new URL(`model/${name}`, folder));
-  }
+  await copyFolder(EMBEDDED_MODEL, new URL("model/", folder));
   for (const name of ["", ".jspi", ".asyncify"].map((kind) => `ort-wasm-simd-threaded${kind}`)) {
     for (const file of [`${name}.mjs`, `${name}.wasm`]) {
       const from = new URL(import.meta.resolve(`onnxruntime-web/${file}`));
       await Deno.copyFile(from, new URL(`ort/${file}`, folder));
     }
+  }
+}
+
+/** Copies a model with all of its parts. */
+async function copyFolder(from: URL, to: URL): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    const [source, target] = [from, to].map((folder) => new URL(name, folder));
+    if (isDirectory) await copyFolder(new URL(`${source}/`), new URL(`${target}/`));
+    else await Deno.copyFile(source!, target!); // there are two
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The page's script: draws by a plan, in this browser alone. On this thread, for brevity: what is drawn
+ * The page's script: draws a prompt, in this browser alone. On this thread, for brevity: what is drawn
  * for long belongs into a worker.
  *
  * @module
@@ -16,11 +16,11 @@ const pipeline = await openPipeline({
 });
 status.textContent = `Drawing with ${pipeline.backend.description}…`;
 const { pictures, plan, seconds } = await pipeline.generate({
-  label: "Sneaker",
+  prompt: "a person with curly hair, sunglasses and a green shirt, light blue background",
   seed: 7,
-  steps: 25,
+  steps: 8,
 });
 const png = await pictures[0]!.png();
 picture.src = URL.createObjectURL(new Blob([png.slice()], { type: "image/png" }));
-status.textContent = `${seconds.toFixed(1)} s by plan ${plan?.name}`;
+status.textContent = `${seconds.toFixed(1)} s, plan ${plan?.name ?? "none"}`;
 await pipeline.close();

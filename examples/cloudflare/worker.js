@@ -1,5 +1,5 @@
 /**
- * A Cloudflare worker that has the image server and a route of its own, which draws by a bundled plan.
+ * A Cloudflare worker that has the image server and a route of its own, which draws a prompt.
  *
  *     deno task build:edge dist/worker/ examples/cloudflare/worker.js
  *     cd dist/worker && npx wrangler deploy
@@ -14,16 +14,18 @@ import compiled from "./ort.wasm";
 import { serveWorker } from "@invardiff/edge/cloudflare";
 
 const server = serveWorker(compiled);
-const BODY = { prompt: "Sneaker", steps: 25, plan: "fashion-dit.ddim25.fast" };
+const PROMPT = "a person with curly hair, sunglasses and a green shirt, light blue background";
+const STEPS = 8; // a worker has seconds of CPU time, and one thread
 
 export default {
   async fetch(request, env, context) {
     const url = new URL(request.url);
-    if (url.pathname !== "/sneaker.png") return await server.fetch(request, env, context);
+    if (url.pathname !== "/avatar.png") return await server.fetch(request, env, context);
     const headers = new Headers(request.headers); // with the client's key, if one is needed
     headers.set("content-type", "application/json");
     const seed = Number(url.searchParams.get("seed") ?? 0);
-    const body = JSON.stringify({ ...BODY, seed });
+    const prompt = url.searchParams.get("prompt") ?? PROMPT;
+    const body = JSON.stringify({ prompt, seed, steps: STEPS });
     const asked = new Request(new URL("/v1/images/generations", url), {
       method: "POST",
       headers,

@@ -3,7 +3,7 @@
  *
  *     deno run -A examples/hono/main.ts
  *     curl http://127.0.0.1:8000/draw/v1/images/generations -H 'content-type: application/json' \
- *       -d '{"prompt": "a sneaker", "seed": 3}'
+ *       -d '{"prompt": "a person with a hat", "seed": 3}'
  *
  * @module
  */

@@ -1,4 +1,4 @@
-"""Trains the embedded model: a class-conditional DiT on Fashion-MNIST, 32 x 32 grey.
+"""Trains fashion-dit, a class-conditional DiT on Fashion-MNIST, 32 x 32 grey.
 
     apt install dataset-fashion-mnist
     pip install torch==2.13.0 numpy

@@ -3,7 +3,7 @@
  */
 
 /** Its name in `model.json`, which its folder has too. */
-export const EMBEDDED_ID = "fashion-dit";
+export const EMBEDDED_ID = "peeps-flux";
 
 /** Where a clone has a model of classes, from its root. */
 export const LABELLED = "models/fashion-dit";

@@ -89,8 +89,8 @@ export interface Pipeline {
    * Generates pictures; several batches where there are many.
    *
    * ```ts ignore
-   * const { pictures } = await pipeline.generate({ label: "Sneaker", seed: 7 });
-   * await Deno.writeFile("sneaker.png", await pictures[0].png());
+   * const { pictures } = await pipeline.generate({ prompt: "a person with sunglasses", seed: 7 });
+   * await Deno.writeFile("avatar.png", await pictures[0].png());
    * ```
    *
    * @throws {RangeError | TypeError} When an option is out of range.

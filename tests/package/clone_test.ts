@@ -14,7 +14,7 @@ import type { App } from "${ROOT}src/server/mod.ts";
 import type { run } from "${ROOT}src/cli/main.ts";
 
 const pipeline = await openPipeline({ backend: "wasm", threads: 1 });
-const { latents } = await pipeline.generate({ label: "Sneaker", seed: 7, steps: 2 });
+const { latents } = await pipeline.generate({ prompt: "a person", seed: 7, steps: 1 });
 await pipeline.close();
 console.log(latents.dims.join());
 export type Faces = [App, typeof run]; // whose types are checked under its own compiler's options
@@ -22,7 +22,7 @@ export type Faces = [App, typeof run]; // whose types are checked under its own 
     );
     const flags = ["--quiet", "--no-prompt", "--check", "--allow-read", "--allow-env"];
     const command = [Deno.execPath(), "run", ...flags, "draw.ts"] as const;
-    assertEquals(await runWatched(command, { seconds: SECONDS, cwd: folder }), "1,1,32,32\n");
+    assertEquals(await runWatched(command, { seconds: SECONDS, cwd: folder }), "1,256,32\n");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -5,9 +5,9 @@ import { createApp, openRemoteRenderer } from "@invardiff/edge/server";
 
 const pipeline = await openPipeline({ backend: "wasm", threads: 1 });
 const found = await findPlan(pipeline.model);
-const { latents } = await pipeline.generate({ labels: ["Sneaker"], seed: 7, steps: 4 });
+const { latents } = await pipeline.generate({ prompt: "a person", seed: 7, steps: 2 });
+const png = await encodePng(tileGrid(toPictures(await pipeline.decode(latents))));
 await pipeline.close();
-const png = await encodePng(tileGrid(toPictures(latents)));
 
 const renderer = await openRemoteRenderer({ backend: "wasm", threads: 1 });
 const app = createApp({ renderers: [renderer] });
@@ -15,13 +15,13 @@ await app.loaded;
 const { status } = await app.request("/v1/images/generations", {
   method: "POST",
   headers: { "content-type": "application/json" },
-  body: JSON.stringify({ label: 7, seed: 7, steps: 4, plan: "none" }),
+  body: JSON.stringify({ prompt: "a person", seed: 7, steps: 1, plan: "none" }),
 });
 await renderer.close();
 const steps = loadPlan("fashion-dit.ddim25.fast").sampler.times.length;
 console.log(
   JSON.stringify({
-    plan: found?.name,
+    plan: found?.name ?? null,
     steps,
     status,
     png: png.length > 0,

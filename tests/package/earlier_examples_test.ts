@@ -1,10 +1,11 @@
-/** What the README of 0.1.0 showed, word by word: it keeps working. */
+/** What the README of 0.1.0 showed, word by word, of the model that was its default: it keeps working. */
 import { assertEquals } from "@std/assert";
 import { encodePng, findPlan, loadPlan, openPipeline, tileGrid, toPictures } from "@invardiff/edge";
 import { decode } from "fast-png";
+import { FASHION_DIT } from "../fashion_dit.ts";
 
 Deno.test("steps(), generate() and decode() of 0.1.0 make a grid of pictures", async () => {
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openPipeline({ model: FASHION_DIT, backend: "wasm" });
   const told: string[] = [];
   for await (const { index, steps, seconds } of pipeline.steps({ labels: ["Sneaker"], steps: 3 })) {
     told.push(`step ${index + 1} of ${steps}`);
@@ -21,7 +22,7 @@ Deno.test("steps(), generate() and decode() of 0.1.0 make a grid of pictures", a
 });
 
 Deno.test("findPlan() and loadPlan() of 0.1.0 give plans for generate()", async () => {
-  const pipeline = await openPipeline({ backend: "wasm" });
+  const pipeline = await openPipeline({ model: FASHION_DIT, backend: "wasm" });
   assertEquals((await findPlan(pipeline.model))?.name, "fashion-dit.ddim50.fast");
   const plan = loadPlan("fashion-dit.ddim25.fast");
   const { steps, loopSeconds } = await pipeline.generate({ labels: ["Dress"], plan });

@@ -1,6 +1,7 @@
 /** The package for npm in a project of Node, made by npm alone. */
 import { assert, assertEquals } from "@std/assert";
 import { buildPackage } from "../../scripts/build/npm.ts";
+import { EMBEDDED_ID } from "../../src/engine/embedded_model.ts";
 import { openPipeline } from "../../src/engine/open_pipeline.ts";
 import { VERSION } from "../../src/version.ts";
 import { openBrowser } from "../browser/page_fixture.ts";
@@ -66,10 +67,11 @@ async function install(project: URL, run: Run): Promise<void> {
 
 /** A program that draws by the model that the expression names. */
 function program(model: string): string {
-  return `import { openPipeline } from "${NAME}";
+  return `import { EMBEDDED_ID } from "../../src/engine/embedded_model.ts";
+import { openPipeline } from "${NAME}";
 
 const pipeline = await openPipeline({ model: ${model}, backend: "wasm", threads: 1 });
-const { latents } = await pipeline.generate({ label: 7, seed: 7, steps: 4 });
+const { latents } = await pipeline.generate({ prompt: "a person", seed: 7, steps: 2 });
 await pipeline.close();
 globalThis.latents = [...latents.data];
 `;
@@ -93,7 +95,7 @@ async function bundle(project: URL, run: Run): Promise<void> {
     if (!/^ort-wasm-simd-threaded\.(?:mjs|wasm)$/.test(name)) continue;
     await Deno.copyFile(new URL(name, runtime), new URL(`public/${name}`, project));
   }
-  const model = new URL(`node_modules/${NAME}/models/fashion-dit`, project).pathname;
+  const model = new URL(`node_modules/${NAME}/models/${EMBEDDED_ID}`, project).pathname;
   await run("cp", "-r", model, "public/model");
   const page = '<script type="module" src="app.js"></script>';
   await Deno.writeTextFile(new URL("public/index.html", project), page);
@@ -135,7 +137,7 @@ async function drawInBrowser(project: URL): Promise<readonly number[]> {
 
 async function expectOurLatents(latents: readonly number[]): Promise<void> {
   const pipeline = await openPipeline({ backend: "wasm", threads: 1 });
-  const ours = await pipeline.generate({ labels: [7], seed: 7, steps: 4 });
+  const ours = await pipeline.generate({ prompt: "a person", seed: 7, steps: 2 });
   await pipeline.close();
   assert(latents.length > 0);
   assertEquals(latents, [...ours.latents.data]);
