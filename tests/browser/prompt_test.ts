@@ -123,6 +123,42 @@ Deno.test("the page of prompts", needs, async (test) => {
   });
 });
 
+Deno.test(
+  "this browser draws a prompt on WebGPU as the server draws it on WebAssembly",
+  needs,
+  async () => {
+    await visit({ model: PEEPS, webgpu: true }, async (opened) => {
+      const { page } = opened;
+      await openPage(opened);
+      await page.locator("#steps").fill("2");
+      await page.locator("#generate").click();
+      await untilStatus(page, /^2 steps in/);
+      await page.evaluate(KEEP);
+      await page.getByText("This browser", { exact: true }).click();
+      await page.locator("#engine").selectOption("webgpu");
+      await page.locator("#generate").click();
+      await page.locator("#notices", { hasText: "Drawn by this browser, webgpu" }).waitFor();
+      const squares = Number(await page.evaluate(DISTANCE));
+      const psnr = 10 * Math.log10(255 ** 2 / squares);
+      console.log(`a prompt on SwiftShader: ${psnr.toFixed(1)} dB to WebAssembly`);
+      assert(psnr >= 45, `${psnr} dB`);
+    });
+  },
+);
+
+/** Keeps the levels of the picture in the page. */
+const LEVELS = `(() => {
+  const canvas = document.querySelector("#picture");
+  return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+})()`;
+const KEEP = `void (globalThis.kept = ${LEVELS})`;
+/** Mean square of what the picture differs by from the kept one, of red, green and blue. */
+const DISTANCE = `(() => {
+  const now = ${LEVELS};
+  const squares = Array.from(now, (level, i) => (level - kept[i]) ** 2);
+  return squares.reduce((sum, square) => sum + square, 0) / (squares.length * 3 / 4);
+})()`;
+
 async function promptOf(page: Page): Promise<string> {
   return await page.locator("#prompt").inputValue();
 }
