@@ -24,6 +24,7 @@ export interface House {
 /** What lies directly in src; imports go to a lower floor or stay in the folder. */
 const FLOORS: ReadonlyMap<string, number> = new Map([
   ["errors.ts", -1],
+  ["grouped.ts", -1],
   ["nearest_names.ts", -1],
   ["version.ts", -1],
   ["tensor", 0],
@@ -46,6 +47,10 @@ const FLOORS: ReadonlyMap<string, number> = new Map([
 
 /** Where the runtime's own API may be used; the rest must run in a browser and in a worker. */
 const MAY_USE_DENO = /^src\/(?:(?:server|cli|edge)\/|assets\/source\.ts$)/;
+/** What Node 20, the oldest runtime that we run in, does not have; the edge's own services never meet it. */
+const NEWER =
+  /\b(?:Map\.groupBy|Object\.groupBy|Promise\.withResolvers|Promise\.try|Array\.fromAsync)\b/g;
+const MAY_BE_NEWER = /^src\/edge\//;
 const MAX_LINES = 300;
 const NO_NAMES = /(?:^|\/)(?:(?:utils?|common|helpers?)(?:\.ts)?|types\.ts|index\.ts)(?:\/|$)/;
 const TOP_LEVEL = new Set(
@@ -95,11 +100,13 @@ function nameFaults(path: string): string[] {
 function sourceFaults(path: string, source: string, house: House): string[] {
   const lines = source.split("\n").length - (source.endsWith("\n") ? 1 : 0);
   const usesDeno = MAY_USE_DENO.test(path) ? [] : findInCode(source, /\bDeno\b/g);
+  const newer = MAY_BE_NEWER.test(path) ? [] : findInCode(source, NEWER);
   return [
     ...(lines > MAX_LINES ? [`${path} must have <= ${MAX_LINES} lines: has ${lines}`] : []),
     ...findImports(source).flatMap((found) => importFaults(path, found, house)),
     ...findLongFunctions(source).map((fault) => `${path}${fault}`),
     ...usesDeno.map((line) => `${path}:${line} uses Deno: only faces and assets/source.ts may`),
+    ...newer.map((line) => `${path}:${line} uses what Node 20 does not have`),
   ];
 }
 

@@ -16,6 +16,7 @@
  * a kept hidden state, it sees the latent. The last step is not protected: its weight already accounts for it.
  */
 
+import { grouped } from "../../grouped.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { reuseRow, type Row } from "../../plan/row.ts";
 import { type CalibrationTask, planOf, requestOf } from "../task.ts";
@@ -90,7 +91,7 @@ export function guidedChoice(drifts: readonly Drift[], settings: GuidedSettings)
   const whole: readonly boolean[] = settings.weights.map(() => false);
   const steps = chooseKind("step", [hidden!], { settings, whole, thresholds })[0]!; // one trajectory
   const masks = new Map<Drift, readonly boolean[]>();
-  for (const [kind, members] of Map.groupBy(modules, (module) => module.kind)) {
+  for (const [kind, members] of grouped(modules, (module) => module.kind)) {
     const chosen = chooseKind(kind, members, { settings, whole: steps, thresholds });
     members.forEach((member, i) => masks.set(member, chosen[i]!));
   }

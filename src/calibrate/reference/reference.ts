@@ -10,6 +10,7 @@
  */
 
 import { PlanError } from "../../errors.ts";
+import { grouped } from "../../grouped.ts";
 import type { Transformer } from "../../model/module_graph.ts";
 import type { Mask } from "../../plan/cache_book/layout.ts";
 import type { Plan } from "../../plan/plan.ts";
@@ -119,7 +120,7 @@ function guidanceOf(task: CalibrationTask): number {
 
 /** Modules with the masks of all their parts: a joint one is reused where all of them are. */
 function maskedModules(transformer: Transformer): readonly MaskedModule[] {
-  const parts = Map.groupBy(partTrajectoriesOf(transformer).slice(1), ({ name }) => name);
+  const parts = grouped(partTrajectoriesOf(transformer).slice(1), ({ name }) => name);
   return [...parts.values()].map((members) => ({
     kinds: members.map(({ kind }) => kind),
     column: members[0]!.column, // a module has a part, and its kinds as many columns
@@ -199,7 +200,7 @@ function emptyRates(
   trajectories: readonly Trajectory[],
   steps: number,
 ): Readonly<Record<string, Float32Array[]>> {
-  const columns = Map.groupBy(trajectories, ({ kind }) => kind);
+  const columns = grouped(trajectories, ({ kind }) => kind);
   return Object.fromEntries(
     [...columns].map(([kind, { length }]) => [
       kind,

@@ -2,6 +2,7 @@
  * Small changes of a plan's rows that a search measures.
  */
 
+import { grouped } from "../../grouped.ts";
 import { computes, evenRow, isFull, type Row, textOf } from "../../plan/row.ts";
 import { partialRows } from "./row_options.ts";
 
@@ -62,7 +63,7 @@ export function exchanges(
     .map((move) => ({ move, error: expected(move.rows) }))
     .toSorted((a, b) => a.error - b.error)
     .map(({ move }) => move);
-  return inTurn([...Map.groupBy(ranked, ({ kind }) => kind).values()]);
+  return inTurn([...grouped(ranked, ({ kind }) => kind).values()]);
 }
 
 /** The first of each list, then the second of each, …: no kind of move crowds out another. */

@@ -1,6 +1,7 @@
 /**
  * What the pictures of a plan show: for each step and each line of modules, the share that is reused.
  */
+import { grouped } from "../../grouped.ts";
 import { type Cell, CELLS, type WholeRow } from "../cells.ts";
 import { readModuleName } from "../module_name.ts";
 import type { PlanRows } from "../plan.ts";
@@ -65,6 +66,6 @@ function wholeOf(row: Row): WholeRow | undefined {
 function byForm(
   modules: readonly string[],
 ): readonly { readonly label: string; readonly members: readonly number[] }[] {
-  const forms = Map.groupBy(modules.keys(), (m) => readModuleName(modules[m]!).form);
+  const forms = grouped(modules.keys(), (m) => readModuleName(modules[m]!).form);
   return [...forms].map(([form, members]) => ({ label: `${form} ×${members.length}`, members }));
 }

@@ -131,6 +131,14 @@ Deno.test("findFaults() allows Deno in faces and assets/source.ts only", () => {
   }
 });
 
+Deno.test("findFaults() keeps what Node 20 lacks out of all but the edge", () => {
+  const source = "// Map.groupBy() is newer\nconst a = Map.groupBy([1], () => 1);\n";
+  assertEquals(faultsOf("src/edge/a.ts", source), []);
+  assertEquals(faultsOf("src/plan/a.ts", source), [
+    "src/plan/a.ts:2 uses what Node 20 does not have",
+  ]);
+});
+
 Deno.test("findFaults() caps a source file at 300 lines, and nothing else", () => {
   assertEquals(faultsOf("src/plan/a.ts", "// line\n".repeat(300)), []);
   assertEquals(faultsOf("src/plan/a.ts", "// line\n".repeat(301)), [
