@@ -94,8 +94,7 @@ async function makeBatch(
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
     ...(task.request?.(first, size) ?? classesOf(pipeline.model, first, size)),
     seed: seed + first,
-    steps,
-    plan: plan ?? "none",
+    ...(plan === undefined ? { steps, plan: "none" } : { plan }), // which may own its times
     ...(sampler !== undefined && { sampler }),
     output: "latents",
   });
