@@ -33,7 +33,7 @@ const FACTS = {
       "a person with an afro, a big smile and a teal shirt, yellow background",
       "a person with a mohawk, an eyepatch and a gray shirt, red background",
       "a person with straight hair, big glasses and a red shirt, white background",
-      "a person with a blue turban, a full beard and a green shirt, orange background",
+      "a person with a blue turban, a full beard and a purple shirt, orange background",
     ],
     attributes: {
       hair: listed(
