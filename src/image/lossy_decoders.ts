@@ -35,13 +35,15 @@ async function jpeg(): Promise<Codec> {
   const { init, default: decode } = await import("npm:@jsquash/jpeg@1.6.0/decode.js");
   return {
     init: init as Codec["init"], // its types leave out the module
-    decode: (bytes) => decode(bytes, { preserveOrientation: true }), // which turns it upright
+    decode: (bytes) =>
+      // bytes of RGBA, whatever newer types allow an ImageData; turned upright
+      decode(bytes, { preserveOrientation: true }) as Promise<Decoded>,
   };
 }
 
 async function webp(): Promise<Codec> {
   const { init, default: decode } = await import("npm:@jsquash/webp@1.5.0/decode.js");
-  return { init: init as Codec["init"], decode }; // as above
+  return { init: init as Codec["init"], decode: decode as Decode }; // as above
 }
 
 /** Node alone fetches no files: there the package's binary is compiled ahead. */
