@@ -34,13 +34,15 @@ import {
 } from "./rivals.ts";
 import { type Found, tradeOffFigure, tradeOffTable } from "./trade_off_report.ts";
 
-/** The best of each number of calls; Heun's, which takes an odd number, stands with those of one more. */
-export function bestOfEach(found: readonly Found[]): Variant[] {
-  const calls = ({ variant: { steps, sampler } }: Found): number =>
-    sampler?.includes("heun") ? steps + steps % 2 : steps;
-  return [...Map.groupBy(found, calls).values()].map((group) =>
-    group.reduce((best, each) => each.truthDb > best.truthDb ? each : best).variant
-  );
+/** The best of each number of calls; Heun's method, which takes an odd number, may take one less. */
+export function bestOfEach(found: readonly Found[], counts: readonly number[]): Variant[] {
+  return counts.flatMap((count) => {
+    const able = found.filter(({ variant: { steps, sampler } }) =>
+      steps === count || steps === count - 1 && sampler?.includes("heun")
+    );
+    const [first] = able.toSorted((a, b) => b.truthDb - a.truthDb);
+    return first === undefined ? [] : [first.variant];
+  });
 }
 
 async function sample(
@@ -147,7 +149,7 @@ async function main(): Promise<void> {
   const variants = [
     modelFull(model),
     ...plans,
-    ...bestOfEach(tried),
+    ...bestOfEach(tried, counts),
     ...earlier,
     ...earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [],
   ];

@@ -51,10 +51,10 @@ import { FASHION_DIT } from "../fashion_dit.ts";
 
 /** The solvers that `deno task trade-off` found best for as many calls as the bundled plans have. */
 const BEST_SOLVERS: readonly (readonly [sampler: string, calls: number])[] = [
-  ["dpmpp-3m:log-snr", 25],
-  ["dpmpp-3m:log-snr", 16],
-  ["unipc-3:linspace", 10],
-  ["unipc-3:linspace", 6],
+  ["unipc:log-snr", 25],
+  ["unipc:log-snr", 16],
+  ["unipc:log-snr", 10],
+  ["unipc:linspace", 6],
 ];
 
 /** What a report is made of. */

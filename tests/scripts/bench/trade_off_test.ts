@@ -35,8 +35,14 @@ Deno.test("the best solver of each number of calls is kept, Heun's beside those 
     found("heun", 10, 34),
     found("unipc", 6, 27),
     found("dpmpp-2m", 6, 26),
+    found("heun", 7, 20),
+    found("unipc", 7, 29),
+  ], [10, 7, 6, 3]);
+  assertEquals(best.map(({ sampler, steps }) => [sampler, steps]), [
+    ["heun", 9],
+    ["unipc", 7],
+    ["unipc", 6],
   ]);
-  assertEquals(best.map(({ sampler, steps }) => [sampler, steps]), [["heun", 9], ["unipc", 6]]);
 });
 
 Deno.test("the table and the figure have every way with its calls and measured speed-ups", () => {
