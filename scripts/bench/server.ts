@@ -17,7 +17,7 @@ import { openLocalRenderer } from "../../src/worker/local_renderer.ts";
 import { percentile, startServer } from "./served.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 
-const PLAN = "fashion-dit.ddim25.fast";
+const PLAN = "fashion-dit.5x";
 const BATCHES = [2, 4, 8, 16];
 const CLIENTS = 4;
 

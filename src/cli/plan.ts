@@ -36,7 +36,7 @@ export const PLAN_COMMANDS: readonly Command[] = [
 function list({ json }: Asked<typeof LIST>): Promise<void> {
   const plans = bundledPlans.map((name) => {
     const { architecture, sampler, measured } = loadPlan(name);
-    const { predictedSpeedup, psnrDb } = measured?.values ?? {};
+    const { predictedSpeedup, psnrDb, truthPsnrDb } = measured?.values ?? {};
     return {
       name,
       architecture,
@@ -44,13 +44,17 @@ function list({ json }: Asked<typeof LIST>): Promise<void> {
       steps: sampler.times.length,
       predictedSpeedup,
       psnrDb,
+      truthPsnrDb,
     };
   });
-  const lines = plans.map(({ name, sampler, steps, predictedSpeedup, psnrDb }) =>
+  const lines = plans.map(({ name, sampler, steps, predictedSpeedup, psnrDb, truthPsnrDb }) =>
     [
       name.padEnd(28) + `${steps} steps of ${sampler}`,
       ...(predictedSpeedup === undefined ? [] : [`${predictedSpeedup.toFixed(2)} × predicted`]),
       ...(psnrDb === undefined ? [] : [`${psnrDb.toFixed(1)} dB`]),
+      ...(truthPsnrDb === undefined
+        ? []
+        : [`${truthPsnrDb.toFixed(1)} dB to the converged solution`]),
     ].join(", ")
   );
   print(json ? JSON.stringify({ plans }) + "\n" : lines.map((line) => `${line}\n`).join(""));

@@ -3,7 +3,13 @@
  */
 
 import { parsePythonJson } from "../assets/json.ts";
-import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import {
+  bundledPlans,
+  earlierPlans,
+  loadPlan,
+  type NamedPlan,
+  planOfDigest,
+} from "../engine/bundled_plans.ts";
 import { AssetError, PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
 import { planDigest } from "../plan/digest.ts";
@@ -20,7 +26,7 @@ import { readText, writeWhole } from "./files.ts";
  */
 export async function readPlan(nameOrFile: string): Promise<NamedPlan> {
   const name = nameOrFile;
-  if (bundledPlans.includes(name)) return { name, plan: loadPlan(name) };
+  if (isLoadable(name)) return { name, plan: loadPlan(name) };
   const text = await readText(name, MAX_PLAN_LENGTH).catch((error: unknown) =>
     explain(error, name)
   );
@@ -36,12 +42,18 @@ export async function readWantedPlan(
   { plan: word, planDigest: wanted }: { readonly plan: string; readonly planDigest?: string },
 ): Promise<NamedPlan | undefined> {
   if (word === "auto" || word === "none") return undefined;
+  const known = wanted === undefined ? undefined : planOfDigest(wanted);
+  if (known !== undefined) return known;
   const named = await readPlan(word);
   const digest = planDigest(named.plan);
   if (wanted === undefined || wanted === digest) return named;
   throw new PlanError(
     `Cannot repeat the picture: plan ${word} must have digest ${wanted}: current value is ${digest}`,
   );
+}
+
+function isLoadable(name: string): boolean {
+  return bundledPlans.includes(name) || earlierPlans.includes(name);
 }
 
 /** Writes a plan in its canonical form. */

@@ -1,13 +1,21 @@
 /**
- * The plans that come with the package, by name: `model.sampler+steps.level`.
+ * The plans that come with the package, by name: `model.level`, and earlier ones, `model.sampler+steps.level`.
  */
 
-import ddim25Fast from "../../plans/fashion-dit.ddim25.fast.json" with { type: "json" };
-import ddim50Fast from "../../plans/fashion-dit.ddim50.fast.json" with { type: "json" };
-import ddim50Slow from "../../plans/fashion-dit.ddim50.slow.json" with { type: "json" };
-import ddim50Turbo from "../../plans/fashion-dit.ddim50.turbo.json" with { type: "json" };
+import ddim25Fast from "../../plans/earlier/fashion-dit.ddim25.fast.json" with { type: "json" };
+import ddim50Fast from "../../plans/earlier/fashion-dit.ddim50.fast.json" with { type: "json" };
+import ddim50Slow from "../../plans/earlier/fashion-dit.ddim50.slow.json" with { type: "json" };
+import ddim50Turbo from "../../plans/earlier/fashion-dit.ddim50.turbo.json" with { type: "json" };
+import fashion2x from "../../plans/fashion-dit.2x.json" with { type: "json" };
+import fashion3x from "../../plans/fashion-dit.3x.json" with { type: "json" };
+import fashion5x from "../../plans/fashion-dit.5x.json" with { type: "json" };
+import fashion8x from "../../plans/fashion-dit.8x.json" with { type: "json" };
+import peeps2x from "../../plans/peeps-flux.2x.json" with { type: "json" };
+import peeps3x from "../../plans/peeps-flux.3x.json" with { type: "json" };
+import peeps4x from "../../plans/peeps-flux.4x.json" with { type: "json" };
 import { PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
+import { planDigest } from "../plan/digest.ts";
 import { choosePlan, type PlanOffer } from "../plan/choose.ts";
 import { hasOneSlot } from "../plan/fit.ts";
 import { planFromJson } from "../plan/parse.ts";
@@ -24,27 +32,46 @@ export interface NamedPlan {
   readonly plan: Plan;
 }
 
-const FILES: Readonly<Record<string, unknown>> = {
+const BUNDLED: Readonly<Record<string, unknown>> = {
+  "fashion-dit.2x": fashion2x,
+  "fashion-dit.3x": fashion3x,
+  "fashion-dit.5x": fashion5x,
+  "fashion-dit.8x": fashion8x,
+  "peeps-flux.2x": peeps2x,
+  "peeps-flux.3x": peeps3x,
+  "peeps-flux.4x": peeps4x,
+};
+/** Replaced ones: no run takes them by itself, but pictures that were made with them can be made again. */
+const EARLIER: Readonly<Record<string, unknown>> = {
   "fashion-dit.ddim25.fast": ddim25Fast,
   "fashion-dit.ddim50.fast": ddim50Fast,
   "fashion-dit.ddim50.slow": ddim50Slow,
   "fashion-dit.ddim50.turbo": ddim50Turbo,
 };
+const FILES: Readonly<Record<string, unknown>> = { ...BUNDLED, ...EARLIER };
 
 /** Each file is read once. */
 const loaded = new Map<string, Plan>();
 
 /** Names of the bundled plans. */
-export const bundledPlans: readonly string[] = Object.keys(FILES);
+export const bundledPlans: readonly string[] = Object.keys(BUNDLED);
+/** Names of plans that were bundled and are replaced; they load by name, and nothing chooses them. */
+export const earlierPlans: readonly string[] = Object.keys(EARLIER);
+
+/** The plan of this digest among the bundled and the earlier ones, which may have had another name. */
+export function planOfDigest(digest: string): NamedPlan | undefined {
+  return Object.keys(FILES).map((name) => ({ name, plan: loadPlan(name) }))
+    .find(({ plan }) => planDigest(plan) === digest);
+}
 
 /**
- * Reads a bundled plan.
+ * Reads a bundled plan, or an earlier one.
  *
  * ```ts
  * import { loadPlan } from "@invardiff/edge";
  *
- * const { rows, measured } = loadPlan("fashion-dit.ddim50.fast");
- * console.log(`${rows.length} steps, ${measured?.values["psnrDb"]} dB`);
+ * const { rows, measured } = loadPlan("fashion-dit.3x");
+ * console.log(`${rows.length} steps, ${measured?.values["truthPsnrDb"]} dB`);
  * ```
  *
  * @throws {PlanError} When there is none of that name.

@@ -39,7 +39,7 @@ export interface PlanLine {
 /** `fashion-dit.ddim50.fast` as a person reads it: `Fast`, with its steps, speed-up and quality. */
 export function planLine({ id, steps, predicted_speedup, measured }: PlanView): PlanLine {
   const level = id.split(".").at(-1)!; // split gives at least one
-  const psnr = measured?.values?.["psnrDb"];
+  const psnr = measured?.values?.["truthPsnrDb"] ?? measured?.values?.["psnrDb"];
   return {
     name: level.charAt(0).toUpperCase() + level.slice(1),
     facts: [

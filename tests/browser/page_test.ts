@@ -15,7 +15,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await openPage(opened);
     assertEquals(await page.evaluate("crossOriginIsolated"), true);
     assertMatch(await textOf(page, "#status"), /^Ready\. Seed 7 starts from this noise\.$/);
-    const plan = JSON.parse(formatPlan(loadPlan("fashion-dit.ddim50.fast"))); // what auto takes
+    const plan = JSON.parse(formatPlan(loadPlan("fashion-dit.3x"))); // what auto takes
     assertEquals(await textOf(page, "#map-caption"), shapeWords(planShape(plan)));
     const noise = await page.locator("#picture").screenshot();
     await page.getByText("Sneaker", { exact: true }).click();
@@ -190,7 +190,7 @@ async function downloadedRecord(
     page.waitForEvent("download"),
     page.locator("#download").click(),
   ]);
-  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.ddim50\.fast\.png$/);
+  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.3x\.png$/);
   const bytes = await Deno.readFile(await download.path());
   return JSON.parse(readPngText(bytes)["invardiff"] ?? "{}");
 }

@@ -14,16 +14,13 @@ const ONE = ["--backend", "wasm", "--count", "1"];
 Deno.test("generate takes the bundled plan that fits and says which", async () => {
   await withFolder(async (folder) => {
     const out = `${folder}/out.png`;
-    const { code, stdout, stderr } = await generate("--steps", "25", "--out", out);
+    const { code, stdout, stderr } = await generate("--out", out);
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "plan fashion-dit.ddim25.fast: the bundled plan that fits");
-    assertStringIncludes(
-      stdout,
-      "plan         fashion-dit.ddim25.fast (the bundled plan that fits)",
-    );
+    assertStringIncludes(stderr, "plan fashion-dit.3x: the bundled plan that fits");
+    assertStringIncludes(stdout, "plan         fashion-dit.3x (the bundled plan that fits)");
     const { plan } = await recordIn(out);
-    const digest = planDigest(loadPlan("fashion-dit.ddim25.fast"));
-    assertEquals(plan, { name: "fashion-dit.ddim25.fast", digest });
+    const digest = planDigest(loadPlan("fashion-dit.3x"));
+    assertEquals(plan, { name: "fashion-dit.3x", digest });
   });
 });
 
@@ -124,9 +121,10 @@ Deno.test("generate refuses plans that do not fit, before any work, and writes n
     await Deno.writeTextFile(bad, "{");
     const cases: readonly (readonly [readonly string[], number, string])[] = [
       [["--plan", "fashion-dit.ddim25.fast", "--steps", "50"], 5, "steps must be 25: current"],
+      [["--plan", "fashion-dit.3x", "--steps", "50"], 5, "steps must be 16, for it has times of"],
       [["--plan", foreign], 5, "count of modules must be 6: current value is 24"],
       [["--plan", bad], 5, "its text must be JSON"],
-      [["--plan", "fast"], 3, "it must be a file or one of fashion-dit.ddim25.fast"],
+      [["--plan", "fast"], 3, "it must be a file or one of fashion-dit.2x"],
       [["--plan", ""], 2, "--plan"],
     ];
     for (const [words, code, message] of cases) {

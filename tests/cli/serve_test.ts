@@ -38,7 +38,7 @@ Deno.test("serve takes keys from a file, and a plan", async () => {
     "--api-key-file",
     `${dir}/keys`,
     "--plan",
-    "fashion-dit.ddim50.turbo",
+    "fashion-dit.8x",
     "--workers",
     "0",
   ]);
@@ -48,7 +48,7 @@ Deno.test("serve takes keys from a file, and a plan", async () => {
     await refused.body?.cancel();
     const headers = { authorization: `Bearer ${key}` };
     const { data } = await (await fetch(`${server.url}/v1/models`, { headers })).json();
-    assertEquals(data[0].default_plan, "fashion-dit.ddim50.turbo");
+    assertEquals(data[0].default_plan, "fashion-dit.8x");
   } finally {
     assertEquals((await server.stop()).code, 0);
     await Deno.remove(dir, { recursive: true });

@@ -99,10 +99,10 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
     name: "it follows a plan, and the one that fits where none is named",
     check: async (client) => {
       const { plan } = (await client.generate({ label: "Bag", seed: 1 })).json;
-      assertEquals(plan.id, "fashion-dit.ddim50.fast");
+      assertEquals(plan.id, "fashion-dit.3x");
       assertGreaterOrEqual(plan.predicted_speedup, 2.5);
-      const named = await client.generate({ label: 8, plan: "fashion-dit.ddim25.fast" });
-      assertEquals(named.json.steps, 25);
+      const named = await client.generate({ label: 8, plan: "fashion-dit.5x" });
+      assertEquals(named.json.steps, 10);
     },
   },
   {

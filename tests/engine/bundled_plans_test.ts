@@ -1,49 +1,65 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { bundledPlans, findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
+import {
+  bundledPlans,
+  earlierPlans,
+  findPlan,
+  loadPlan,
+  planOfDigest,
+} from "../../src/engine/bundled_plans.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
-import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
+import { modelCost, plannedTimes, planTarget, sceneOfPlan } from "../../src/engine/plan_facts.ts";
 import { PlanError } from "../../src/errors.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { predictSpeedup } from "../../src/plan/cost.ts";
 import { checkPlanFits } from "../../src/plan/fit.ts";
+import { planDigest } from "../../src/plan/digest.ts";
 import { formatPlan } from "../../src/plan/format.ts";
-import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 
 const FOLDER = new URL("../../plans/", import.meta.url);
 
-Deno.test("every plan in plans/ is bundled, in canonical form", async () => {
-  const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name)
-    .filter((name) => name.endsWith(".json") && name !== "plan.schema.json");
-  assertEquals(names.sort(), bundledPlans.map((name) => `${name}.json`).toSorted());
-  for (const name of bundledPlans) {
-    const text = await Deno.readTextFile(new URL(`${name}.json`, FOLDER));
-    assertEquals(formatPlan(loadPlan(name)), text);
+Deno.test("every plan in plans/ is bundled, in canonical form and at most 8 KB, and every earlier one loads", async () => {
+  for (const [plans, folder] of [[bundledPlans, "./"], [earlierPlans, "earlier/"]] as const) {
+    const at = new URL(folder, FOLDER);
+    const names = [...Deno.readDirSync(at)].map(({ name }) => name)
+      .filter((name) => name.endsWith(".json") && name !== "plan.schema.json");
+    assertEquals(names.sort(), plans.map((name) => `${name}.json`).toSorted());
+    for (const name of plans) {
+      const text = await Deno.readTextFile(new URL(`${name}.json`, at));
+      assertEquals(formatPlan(loadPlan(name)), text);
+      assertEquals(new TextEncoder().encode(text).length <= 8192, true);
+    }
   }
 });
 
+Deno.test("planOfDigest() finds replaced plans too, whatever their name was", () => {
+  for (const name of [...bundledPlans, ...earlierPlans]) {
+    assertEquals(planOfDigest(planDigest(loadPlan(name)))?.name, name);
+  }
+  assertEquals(planOfDigest("sha256:0"), undefined);
+});
+
 for (const name of bundledPlans) {
-  Deno.test(`${name} fits fashion-dit, is as its name says, and records what it predicts`, async () => {
-    await withModel(FASHION_DIT, async (model) => {
+  Deno.test(`${name} fits its model, is as fast as its name says, and records what it predicts`, async () => {
+    const [id = "", level = ""] = name.split(".");
+    await withModel(new URL(`../../models/${id}/`, import.meta.url), async (model) => {
       const plan = loadPlan(name);
-      const { times } = linearSchedule(plan.sampler.times.length);
       const { guidance } = model.sampler;
-      assertEquals(checkPlanFits(plan, await planTarget(model, { times, guidance })), []);
-      const [id, sampling] = name.split(".");
-      assertEquals([id, sampling], [model.id, `${plan.sampler.name}${times.length}`]);
-      const predicted = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
-      assertEquals(plan.measured?.values["predictedSpeedup"], Number(predicted.toFixed(4)));
+      const target = await planTarget(model, { times: plannedTimes(plan, model), guidance });
+      assertEquals(checkPlanFits(plan, target), []);
+      const { transformer } = sceneOfPlan(plan, model);
+      const predicted = predictSpeedup(compilePlan(plan), modelCost(transformer));
+      assertEquals(plan.measured?.values["predictedSpeedup"], Number(predicted.toFixed(2)));
+      assertEquals(Math.floor(predicted), Number.parseInt(level));
     });
   });
 }
 
-Deno.test("findPlan() takes the plan of level fast for model, sampler and steps, or none", async () => {
+Deno.test("findPlan() takes the plan of level 3x where no steps are asked for, and never an earlier one", async () => {
   await withModel(FASHION_DIT, async (model) => {
-    assertEquals((await findPlan(model))?.name, "fashion-dit.ddim50.fast");
-    assertEquals((await findPlan(model, 50))?.plan, loadPlan("fashion-dit.ddim50.fast"));
-    assertEquals((await findPlan(model, 25))?.name, "fashion-dit.ddim25.fast");
-    assertEquals(await findPlan(model, 20), undefined);
+    assertEquals((await findPlan(model))?.name, "fashion-dit.3x");
+    for (const steps of [16, 25, 50]) assertEquals(await findPlan(model, steps), undefined);
     const euler = { ...model, sampler: { ...model.sampler, name: "euler" } };
     assertEquals(await findPlan(euler as Model, 50), undefined); // no model has it yet
   });
@@ -55,7 +71,7 @@ Deno.test("findPlan() takes the plan of level fast for model, sampler and steps,
 Deno.test("loadPlan() refuses other names and says which there are", () => {
   for (const name of ["fast", "", "toString", "__proto__"]) {
     const { message } = assertThrows(() => loadPlan(name), PlanError);
-    assertStringIncludes(message, "fashion-dit.ddim50.fast");
+    assertStringIncludes(message, "fashion-dit.3x");
   }
 });
 
