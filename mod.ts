@@ -18,7 +18,7 @@
  */
 
 export { calibrate, compare } from "./src/calibrate/mod.ts";
-export { bundledPlans, findPlan, loadPlan } from "./src/engine/bundled_plans.ts";
+export { bundledPlans, findPlan, loadPlan, type PlannedModel } from "./src/engine/bundled_plans.ts";
 export { EMBEDDED_MODEL } from "./src/engine/embedded_model.ts";
 export type { Generated, GeneratedPicture } from "./src/engine/generated.ts";
 export { estimateMemory } from "./src/engine/memory/report.ts";

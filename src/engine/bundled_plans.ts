@@ -50,6 +50,16 @@ const EARLIER: Readonly<Record<string, unknown>> = {
 };
 const FILES: Readonly<Record<string, unknown>> = { ...BUNDLED, ...EARLIER };
 
+/** What a plan is found by; an opened model is one. */
+export interface PlannedModel {
+  /** How it is sampled. */
+  readonly sampler: SamplerDefaults;
+  /** Its modules, if known: plans for others are passed over before weights are read for a fingerprint. */
+  readonly transformer?: { readonly modules: readonly { readonly name: string }[] };
+  /** Identity of its weights. */
+  fingerprint(): Promise<string>;
+}
+
 /** Each file is read once. */
 const loaded = new Map<string, Plan>();
 
@@ -97,7 +107,7 @@ export function loadPlan(name: string): Plan {
  * @returns `undefined` when no bundled plan fits.
  */
 export async function findPlan(
-  model: { readonly sampler: SamplerDefaults; fingerprint(): Promise<string> },
+  model: PlannedModel,
   steps?: number,
 ): Promise<NamedPlan | undefined> {
   const named = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
@@ -105,7 +115,10 @@ export async function findPlan(
   const choose = (plans: readonly NamedPlan[]): NamedPlan | undefined =>
     choosePlan(plans, { word: "auto", steps, usual, offerOf });
   const able = named.filter((each) => choose([each]) !== undefined);
-  const visited = able.filter(({ plan }) => visits(plan, model.sampler));
+  const modules = model.transformer?.modules.map(({ name }) => name);
+  const visited = able.filter(({ plan }) =>
+    visits(plan, model.sampler) && (modules === undefined || `${plan.modules}` === `${modules}`)
+  );
   if (visited.length === 0) return undefined; // before the weights are read for their fingerprint
   const fingerprint = await model.fingerprint();
   const fitting = visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));

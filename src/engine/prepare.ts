@@ -116,7 +116,11 @@ export async function resolvePlan(
     const sampler = samplingOf(model, chosen);
     const asked = steps ?? sigmas?.length ??
       (chosen.sampler === undefined ? undefined : sampler.steps);
-    const named = await findPlan({ sampler, fingerprint: () => model.fingerprint() }, asked);
+    const named = await findPlan({
+      sampler,
+      transformer: model.transformer,
+      fingerprint: () => model.fingerprint(),
+    }, asked);
     if (named !== undefined) return { named, reason: "the bundled plan that fits" };
     const length = asked ?? sampler.steps;
     return { reason: `no bundled plan fits ${model.id}, ${sampler.name}, ${length} steps` };

@@ -117,12 +117,12 @@ Deno.test("openPipeline() takes a location alone, and engineOf() refuses what is
   await assertRejects(async () => await Promise.resolve(engineOf({ ...pipeline })), TypeError);
 });
 
-Deno.test("a model's fingerprint is made once, and not for plans that its sampler could not follow", async () => {
+Deno.test("a model's fingerprint is made once, and not for plans that it could not follow", async () => {
   const engine = await openEngine({ backend: "wasm", model: FLUX_A });
   let samples = 0;
   const fingerprint = engine.model.fingerprint;
   const model = { ...engine.model, fingerprint: () => (samples++, fingerprint()) };
-  assertEquals(await findPlan(model), undefined); // no bundled plan is a flow's
+  assertEquals(await findPlan(model), undefined); // plans of its sampler are for other modules
   assertEquals([samples, await fingerprint()], [0, await fingerprint()]);
   await engine.close();
   assertEquals(await fingerprint(), await fingerprint()); // its files are closed
