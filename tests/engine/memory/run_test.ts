@@ -47,7 +47,7 @@ Deno.test("what wasm really takes is what was predicted, for few rows and for ma
 
 Deno.test("estimateMemory() says what the plan keeps, as a run of it does", async () => {
   const plan = loadPlan("fashion-dit.ddim25.fast");
-  const { rows, run } = await estimateMemory({ pictures: 1, plan });
+  const { rows, run } = await estimateMemory({ model: FASHION_DIT, pictures: 1, plan });
   const pipeline = await openEngine({ model: FASHION_DIT, backend: "wasm" });
   const { peakFeatureBytes } = await pipeline.generate({ labels: [1], plan });
   await pipeline.close();
@@ -55,8 +55,8 @@ Deno.test("estimateMemory() says what the plan keeps, as a run of it does", asyn
 });
 
 Deno.test("estimateMemory() counts one row a picture where nothing is guided", async () => {
-  const guided = await estimateMemory({ pictures: 3 });
-  const plain = await estimateMemory({ pictures: 3, guidance: 1 });
+  const guided = await estimateMemory({ model: FASHION_DIT, pictures: 3 });
+  const plain = await estimateMemory({ model: FASHION_DIT, pictures: 3, guidance: 1 });
   assertEquals([guided.rows, plain.rows], [6, 3]);
   assertEquals(guided.run.largestSet, 2 * plain.run.largestSet);
   assertEquals(plain.run.features, 0);
