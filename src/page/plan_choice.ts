@@ -36,7 +36,7 @@ export interface PlanLine {
   readonly facts: string;
 }
 
-/** `fashion-dit.ddim50.fast` as a person reads it: `Fast`, with its steps, speed-up and quality. */
+/** `fashion-dit.3x` as a person reads it: `3x`, with its steps, speed-up and quality. */
 export function planLine({ id, steps, predicted_speedup, measured }: PlanView): PlanLine {
   const level = id.split(".").at(-1)!; // split gives at least one
   const psnr = measured?.values?.["truthPsnrDb"] ?? measured?.values?.["psnrDb"];

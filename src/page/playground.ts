@@ -129,10 +129,9 @@ export class Playground {
     try {
       const result = await this.#pass("planned", request, runner);
       const own = ownSpeedup(this.#state);
+      const inFull = { ...request, plan: undefined, steps: this.#stepsInFull(request) };
       const compares = form.compares && request.plan !== undefined;
-      const full = compares
-        ? await this.#pass("full", { ...request, plan: undefined }, runner)
-        : undefined;
+      const full = compares ? await this.#pass("full", inFull, runner) : undefined;
       const speedup = full === undefined ? own : full.seconds / result.seconds;
       if (full !== undefined) this.#dispatch({ kind: "finished", ...summary(result, full) });
       this.#finish({ request, title, result, full, speedup });
@@ -147,7 +146,8 @@ export class Playground {
 
   /** One run; its events move the state on. */
   async #pass(pass: Pass, request: RunRequest, runner: Runner): Promise<RunResult> {
-    this.#dispatch({ kind: "asked", pass });
+    const inFull = request.edit === undefined ? this.#stepsInFull(request) : undefined;
+    this.#dispatch({ kind: "asked", pass, inFull });
     const shape = this.#showPlan(this.#planView(request.plan), request.steps);
     const result = await runner(request, {
       onEvent: (event) => {
@@ -233,6 +233,12 @@ export class Playground {
     const base = new URL("page/", document.baseURI).href;
     const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options
     return browser.runner({ model: id, fingerprint, backend: engine, base });
+  }
+
+  /** Steps of the full run that a plan stands for: the model's own where its times are its own. */
+  #stepsInFull({ model, plan, steps }: RunRequest): number {
+    if (!this.#planView(plan)?.owns_times) return steps;
+    return this.context.offer.models.find(({ id }) => id === model)?.sampler.steps ?? steps;
   }
 
   #planView(id: string | undefined): PlanView | undefined {

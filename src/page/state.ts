@@ -14,6 +14,8 @@ export interface RunState {
   /** What it does now. */
   readonly phase: "idle" | "waiting" | "loading" | "running" | "finished" | "failed" | "cancelled";
   readonly pass: Pass;
+  /** Steps of the full run that it stands for; absent = as many as it has. */
+  readonly inFull?: number | undefined;
   readonly kinds: readonly StepKind[];
   /** Seconds of each finished step. */
   readonly seconds: readonly number[];
@@ -30,7 +32,7 @@ export interface RunState {
 /** What changes the state: what a run tells, and what its starter knows. */
 export type RunAction =
   | RunEvent
-  | { readonly kind: "asked"; readonly pass: Pass }
+  | { readonly kind: "asked"; readonly pass: Pass; readonly inFull?: number | undefined }
   | { readonly kind: "kinds"; readonly kinds: readonly StepKind[] }
   | { readonly kind: "finished"; readonly seconds: number; readonly words?: string | undefined }
   | { readonly kind: "failed"; readonly message: string }
@@ -50,8 +52,10 @@ export const IDLE: RunState = {
 /** The state after an action. */
 export function reduce(state: RunState, action: RunAction): RunState {
   switch (action.kind) {
-    case "asked":
-      return { ...IDLE, phase: "waiting", pass: action.pass, words: "Asking…" };
+    case "asked": {
+      const { pass, inFull } = action;
+      return { ...IDLE, phase: "waiting", pass, inFull, words: "Asking…" };
+    }
     case "queued":
       return { ...state, phase: "waiting", words: queueWords(action.ahead) };
     case "drawing":
@@ -121,14 +125,18 @@ export function announcement(state: RunState): string {
 
 /**
  * How many times faster than full computation, told by the run itself: its full steps say what a step costs.
- * `undefined` before a full step and a reused one are done.
+ * `undefined` before a full step is done, and where all steps are full and no fewer than in the run that it stands for.
  */
-export function ownSpeedup({ seconds, kinds }: RunState): number | undefined {
+export function ownSpeedup(
+  { seconds, kinds, inFull = kinds.length }: RunState,
+): number | undefined {
   const full = seconds.filter((_, i) => kinds[i] === "full").sort((a, b) => a - b);
-  if (full.length === 0 || full.length === seconds.length) return undefined;
+  const saves = full.length < seconds.length || kinds.length < inFull;
+  if (full.length === 0 || !saves) return undefined;
   const median = full[Math.floor(full.length / 2)]!; // not empty
   const spent = seconds.reduce((sum, each) => sum + each, 0);
-  return spent > 0 ? median * seconds.length / spent : undefined;
+  const replaced = seconds.length * inFull / kinds.length;
+  return spent > 0 ? median * replaced / spent : undefined;
 }
 
 const DONE: Readonly<Record<StepKind, string>> = {

@@ -21,17 +21,17 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await page.getByText("Sneaker", { exact: true }).click();
     await page.locator("#compare").click();
     await page.locator("#generate").click();
-    await untilStatus(page, /^Step \d+ of 50, (computed|reused)/);
+    await untilStatus(page, /^Step \d+ of 16, computed/);
     await page.locator("#map .now.on").waitFor({ state: "attached" });
     await untilStatus(page, /^Full computation: step \d+ of 50, computed/);
     await untilStatus(page, /^Drawn in .* s instead of .* s\.$/);
     assert(!noise.equals(await page.locator("#picture").screenshot()));
     assertMatch(await textOf(page, "#speed"), /^\d+\.\d×$/);
-    assertMatch(await textOf(page, "#psnr"), /^[34]\d\.\d dB$/); // the plan's own figure is some 39 on average
+    assertMatch(await textOf(page, "#psnr"), /^[34]\d\.\d dB$/); // 50 steps are some 40 from where the plan goes
     assertEquals(await page.locator("#difference").isVisible(), true);
     assertEquals(await page.locator("#cards li").count(), 1);
     const record = await downloadedRecord(page);
-    assertEquals([record["labels"], record["seed"], record["steps"]], [[7], 7, 50]);
+    assertEquals([record["labels"], record["seed"], record["steps"]], [[7], 7, 16]);
     assertEquals(complaints, []);
   },
   "the keyboard alone picks, draws, moves the divider and cancels": async (opened) => {
@@ -48,6 +48,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     assertEquals(await textOf(page, "#stage-title"), "Trouser, seed 7");
     for (
       const wanted of [
+        "image",
         "generate",
         "SUMMARY",
         "seed",
@@ -65,14 +66,14 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
         : await focused();
       assertEquals(now, wanted);
       if (wanted === "compare") await press("Space");
-      if (wanted === "plan") { // the last but one, for 25 steps
+      if (wanted === "plan") { // the last but one, of ten steps
         await press("ArrowUp");
         await press("ArrowUp");
       }
     }
     await page.locator("#generate").focus();
     await press("Enter");
-    await untilStatus(page, /^Full computation: step \d+ of 25/);
+    await untilStatus(page, /^Full computation: step \d+ of 50/);
     await page.locator("#divider").waitFor();
     await page.locator("#generate:focus").waitFor(); // it had the focus before
     await page.locator("#divider").focus();

@@ -64,3 +64,11 @@ Deno.test("ownSpeedup() holds a run's time against what its full steps would hav
   assertEquals(ownSpeedup(after(ASKED, STARTED, step(0, 1), step(1, 0.25))), 2 / 1.25);
   assertEquals(ownSpeedup(IDLE), undefined);
 });
+
+Deno.test("ownSpeedup() of a plan with times of its own counts the steps that it spares", () => {
+  const asked: RunAction = { kind: "asked", pass: "planned", inFull: 12 };
+  const started: RunAction = { kind: "started", kinds: ["full", "full", "full", "full"] };
+  assertEquals(ownSpeedup(after(asked, started)), undefined);
+  assertEquals(ownSpeedup(after(asked, started, step(0, 1), step(1, 1))), 3);
+  assertEquals(ownSpeedup(after({ ...asked, inFull: 4 }, started, step(0, 1))), undefined);
+});
