@@ -37,9 +37,9 @@ const FACTS = {
     ],
     attributes: {
       hair: listed(
-        `long curly hair, an afro, a bun, two buns, bangs, cornrows, dreadlocks, a flat top, short hair,
+        `curly hair, long curly hair, straight hair, an afro, a bun, two buns, bangs, cornrows, dreadlocks, a flat top, short hair,
         short curly hair, wavy medium hair, long hair with bangs, a pompadour, a mohawk, a buzz cut, shaved sides,
-        twists, bantu knots, a bald head, a hijab, a turban, a beanie, a hat, a bear hat`,
+        twists, bantu knots, a bald head, a hijab, a turban, a blue turban, a beanie, a hat, a bear hat`,
       ),
       face: listed(
         `a smile, a big smile, a laughing face, a loving grin, a calm face, a cute face, a cheeky face,
