@@ -4,7 +4,13 @@ import { requires } from "../_shim/requires.ts";
 import { ROOT } from "../_shim/watched.ts";
 
 /** What the engine and the command line import; 36 MB packed with what they need, nearly all onnxruntime-web. */
-const IMPORTED = ["@noble/hashes", "fastest-levenshtein", "onnxruntime-web", "zod"];
+const IMPORTED = [
+  "@huggingface/tokenizers",
+  "@noble/hashes",
+  "fastest-levenshtein",
+  "onnxruntime-web",
+  "zod",
+];
 
 Deno.test({
   ...await requires("the first run", "registry"),

@@ -67,8 +67,7 @@ async function install(project: URL, run: Run): Promise<void> {
 
 /** A program that draws by the model that the expression names. */
 function program(model: string): string {
-  return `import { EMBEDDED_ID } from "../../src/engine/embedded_model.ts";
-import { openPipeline } from "${NAME}";
+  return `import { openPipeline } from "${NAME}";
 
 const pipeline = await openPipeline({ model: ${model}, backend: "wasm", threads: 1 });
 const { latents } = await pipeline.generate({ prompt: "a person", seed: 7, steps: 2 });
