@@ -65,7 +65,10 @@ export interface Generated {
   readonly conditioningSeconds: number;
   /** Seconds in which sessions were made for kinds of steps that no run before had; 0 but on a GPU. */
   readonly preparationSeconds: number;
-  /** The most bytes of features and states kept at any moment. */
+  /**
+   * The most bytes of features and states kept at any moment; on a GPU of all that is kept at all, for each has a place
+   * of its own for the whole run.
+   */
   readonly peakFeatureBytes: number;
 }
 
