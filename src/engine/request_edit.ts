@@ -92,10 +92,11 @@ export function fitEdit(
 ): FittedEdit {
   checkPicture("image", image);
   if (mask !== undefined) checkMask(mask, image);
+  const cropped = cropToAspect(image, size);
   return {
     options: {
-      image: fitPicture(image, size),
-      ...(mask !== undefined && { mask: fitPicture(toGrey(mask), size) }),
+      image: resizePicture(cropped, size),
+      ...(mask !== undefined && { mask: resizePicture(cropToAspect(toGrey(mask), size), size) }),
       strength,
     },
     record: {
@@ -103,25 +104,18 @@ export function fitEdit(
       ...(mask !== undefined && { mask: pictureDigest(mask) }),
       strength,
     },
-    notices: fitNotices(image, size),
+    notices: fitNotices([image, cropped, size]),
   };
 }
 
-function fitPicture(picture: Picture, size: PictureSize): Picture {
-  return resizePicture(cropToAspect(picture, size), size);
-}
-
-function fitNotices(image: Picture, size: PictureSize): string[] {
-  const { width, height } = cropToAspect(image, size);
-  const said = ({ width, height }: PictureSize): string => `${width} × ${height}`;
-  const cropped = said({ width, height }) !== said(image);
-  const resized = said({ width, height }) !== said(size);
-  if (!cropped && !resized) return [];
+/** What cropping, and then resizing, did to an image of the first of three sizes. */
+function fitNotices(sizes: readonly [PictureSize, PictureSize, PictureSize]): string[] {
+  const [before, cropped, after] = sizes.map(({ width, height }) => `${width} × ${height}`);
   const done = [
-    ...(cropped ? [`cropped to ${said({ width, height })} around its centre`] : []),
-    ...(resized ? [`resized to ${said(size)}`] : []),
+    ...(cropped !== before ? [`cropped to ${cropped} around its centre`] : []),
+    ...(after !== cropped ? [`resized to ${after}`] : []),
   ];
-  return [`The image of ${said(image)} was ${done.join(" and ")}.`];
+  return done.length === 0 ? [] : [`The image of ${before} was ${done.join(" and ")}.`];
 }
 
 /** Shapes of one picture's latents as planes, and of the picture. */
