@@ -2,6 +2,7 @@
  * A run that begins from a picture: the rest of its sampler's steps and of its plan.
  */
 
+import { compilePlan, type Step } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import { restOfPlan } from "../plan/rest.ts";
 import type { SamplerConfig } from "../sampler/config.ts";
@@ -11,6 +12,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { ownsTimes, type PlannedSampling, samplerOf } from "./plan_sampler.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { ResolvedEdit } from "./request_edit.ts";
+import { fullSteps } from "./segment/step_segments.ts";
 
 /** What is left of a run. */
 export interface BegunRun {
@@ -44,8 +46,20 @@ export function begin(
   };
 }
 
+/** What each step does of a run that leaves out so many of a model with so many modules; told before it is prepared. */
+export function stepsLeft(
+  config: SamplerConfig,
+  { modules, ...request }:
+    & Omit<PlannedSampling, "tokens">
+    & { readonly from: number; readonly modules: number },
+): readonly Step[] {
+  const from = firstStep(config, { ...request, tokens: 1 }); // times shift with tokens, no more
+  if (request.plan === undefined) return fullSteps(request.steps - from, modules);
+  return compilePlan(restOfPlan(request.plan, from).plan).steps;
+}
+
 /** The step that a run begins with where it leaves out so many: Heun's method begins with an interval. */
-export function firstStep(
+function firstStep(
   config: SamplerConfig,
   { plan, ...request }: PlannedSampling & { readonly from: number },
 ): number {

@@ -5,18 +5,18 @@
 
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
+import { stepsLeft } from "../engine/begin.ts";
 import { pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { type Picture, toPictures } from "../image/picture.ts";
-import { compilePlan, type StepKind } from "../plan/compile.ts";
+import type { StepKind } from "../plan/compile.ts";
 import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
-import { restOfPlan } from "../plan/rest.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
-import type { Batch, Rendered, Renderer } from "../worker/renderer.ts";
+import type { Batch, Rendered, Renderer, RendererFacts } from "../worker/renderer.ts";
 import { decodePicture } from "./canvas.ts";
 import { RUNTIME_FOLDER } from "./contract.ts";
 import { downloadAll, type FileStore } from "./download.ts";
@@ -113,7 +113,7 @@ class Engine implements BrowserEngine {
   async run(request: RunRequest, json: unknown, options: RunOptions): Promise<RunResult> {
     const { onEvent, signal } = options;
     const plan = json === undefined ? undefined : planFromJson(json);
-    const kinds = kindsOf(plan, request);
+    const kinds = kindsOf(this.renderer.facts, { plan, request });
     const began = performance.now();
     onEvent({ kind: "started", kinds });
     const { label, prompt, seed, guidance, steps, edit } = request;
@@ -165,10 +165,15 @@ class Engine implements BrowserEngine {
 }
 
 /** What the steps that run do. */
-function kindsOf(plan: Plan | undefined, { steps, edit }: RunRequest): readonly StepKind[] {
+function kindsOf(
+  { sampler, modules: { length: modules } }: RendererFacts,
+  { plan, request: { steps, edit } }: {
+    readonly plan: Plan | undefined;
+    readonly request: RunRequest;
+  },
+): readonly StepKind[] {
   const from = edit === undefined ? 0 : stepsLeftOut(steps, edit.strength);
-  if (plan === undefined) return Array.from({ length: steps - from }, () => "full");
-  return compilePlan(restOfPlan(plan, from).plan).steps.map(({ kind }) => kind);
+  return stepsLeft(sampler, { steps, from, plan, modules }).map(({ kind }) => kind);
 }
 
 /** A picture file as the engine takes it. */

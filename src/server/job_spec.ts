@@ -3,11 +3,10 @@
  */
 
 import { fullSteps } from "../engine/segment/step_segments.ts";
-import { firstStep } from "../engine/begin.ts";
+import { stepsLeft } from "../engine/begin.ts";
 import { stepsLeftOut } from "../engine/edit_facts.ts";
 import type { FittedEdit } from "../engine/request_edit.ts";
-import { compilePlan, type Step } from "../plan/compile.ts";
-import { restOfPlan } from "../plan/rest.ts";
+import type { Step } from "../plan/compile.ts";
 import { stepMacs } from "../plan/cost.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
@@ -139,12 +138,10 @@ function programOf(
     readonly steps: number;
   },
 ): readonly Step[] {
-  const left = strength === undefined ? 0 : stepsLeftOut(steps, strength);
-  if (left === 0) return plan?.steps ?? fullSteps(steps, modules.length);
+  const from = strength === undefined ? 0 : stepsLeftOut(steps, strength);
+  if (from === 0) return plan?.steps ?? fullSteps(steps, modules.length);
   const config = sampler === undefined ? own : chosen(own, sampler);
-  const from = firstStep(config, { steps, tokens: 1, from: left, plan: plan?.plan });
-  if (plan === undefined) return fullSteps(steps - from, modules.length);
-  return compilePlan(restOfPlan(plan.plan, from).plan).steps;
+  return stepsLeft(config, { steps, from, plan: plan?.plan, modules: modules.length });
 }
 
 function stepsOf({ facts }: ServedModel, sampler: string | undefined): number {
