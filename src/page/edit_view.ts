@@ -14,8 +14,8 @@ export class EditView {
 
   /** Listens; `onChange` is called when there is another picture, or none. */
   constructor(readonly onChange: () => void) {
-    this.#file.addEventListener("change", () => this.#take(this.#file.files?.[0]));
-    byId("no-image", HTMLButtonElement).addEventListener("click", () => this.#take(undefined));
+    this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
+    byId("no-image", HTMLButtonElement).addEventListener("click", () => this.take(undefined));
     const frame = byId("frame", HTMLElement);
     frame.addEventListener("dragover", (event) => {
       if (this.offered) event.preventDefault(); // which allows the drop
@@ -23,7 +23,7 @@ export class EditView {
     frame.addEventListener("drop", (event) => {
       event.preventDefault();
       const file = event.dataTransfer?.files[0];
-      if (this.offered && file !== undefined) this.#take(file);
+      if (this.offered && file !== undefined) this.take(file);
     });
     this.#show();
   }
@@ -50,7 +50,8 @@ export class EditView {
     this.#show();
   }
 
-  #take(picture: Blob | undefined): void {
+  /** Takes another picture, or none; the strength stays as it is. */
+  take(picture: Blob | undefined): void {
     this.#picture = picture;
     this.#show();
     this.onChange();

@@ -121,9 +121,7 @@ export class FormView {
 
   /** Begins from a picture from now on. */
   beginFrom(image: Blob): void {
-    const { strength = 0.6 } = this.#edit.value ?? {};
-    this.#edit.value = { image, strength };
-    this.#changed();
+    this.#edit.take(image);
   }
 
   /** Puts a request, or what a link says of one, into the fields; what it leaves out is the model's own. */
