@@ -11,6 +11,9 @@ export const BROWSER_MODELS = "invardiff-browser-models";
 /** Folder of onnxruntime-web's files: the version is in its name, so that kept files of another are not taken. */
 export const RUNTIME_FOLDER = "ort-1.30.0/";
 
+/** Name of the array of a model's files, in the model's folder; nothing else is served of it. */
+export const MODEL_FILES = "files.json";
+
 /** A model of `GET /v1/models`. */
 export interface ModelView {
   readonly id: string;

@@ -18,7 +18,7 @@ import type { Plan } from "../plan/plan.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Batch, Rendered, Renderer, RendererFacts } from "../worker/renderer.ts";
 import { decodePicture } from "./canvas.ts";
-import { RUNTIME_FOLDER } from "./contract.ts";
+import { MODEL_FILES, RUNTIME_FOLDER } from "./contract.ts";
 import { downloadAll, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
 import type { RunOptions, RunRequest, RunResult } from "./run.ts";
@@ -93,7 +93,7 @@ async function openOn(
 
 /** Names of a model's files, as its server lists them. */
 async function modelFiles(folder: string, signal: AbortSignal): Promise<readonly string[]> {
-  const response = await fetch(`${folder}files.json`, { signal });
+  const response = await fetch(`${folder}${MODEL_FILES}`, { signal });
   if (response.ok) return await response.json();
   throw new TypeError(`Cannot open ${folder}: the server answered with ${response.status}.`);
 }

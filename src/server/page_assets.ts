@@ -4,6 +4,7 @@
 
 import { modelFiles } from "../assets/model_files.ts";
 import { openDirectory } from "../assets/source.ts";
+import { MODEL_FILES } from "../page/contract.ts";
 
 /** A file that is sent. */
 export interface PageAsset {
@@ -25,8 +26,6 @@ export interface PageAssets {
   read(name: string): Promise<PageAsset | undefined>;
 }
 
-/** What lists a model's files, which are all that is served of it. */
-export const MODEL_FILES = "files.json";
 /** Larger files are streamed. */
 const WHOLE_BYTES = 1 << 20;
 
@@ -72,8 +71,20 @@ async function readModel(
     if (!names.includes(path.join("/"))) return undefined;
     return await readAsset(folder, path, typeOf(path) ?? "application/octet-stream");
   }
-  const body = new TextEncoder().encode(JSON.stringify(names));
-  return { body, size: body.length, type: TYPES["json"]!, etag: `"${names.join().length}"` };
+  return textAsset(JSON.stringify(names), TYPES["json"]!);
+}
+
+/** A file of text. */
+export function textAsset(text: string, type: string): PageAsset {
+  const body = new TextEncoder().encode(text);
+  return { body, size: body.length, type, etag: `"${checksum(body)}"` };
+}
+
+/** *Source:* FNV-1a, 32 bits: enough to tell versions of one file apart. */
+function checksum(bytes: Uint8Array): string {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return `${bytes.length.toString(36)}-${(hash >>> 0).toString(36)}`;
 }
 
 /** Parts of a relative name that stays below its folder and names no hidden file; else `undefined`. */

@@ -10,7 +10,7 @@ import { type Context, Hono } from "npm:hono@4.13.19";
 import { VERSION } from "../version.ts";
 import { ICON, renderShell } from "../page/shell.ts";
 import { STYLE } from "../page/style.ts";
-import type { PageAsset, PageAssets } from "./page_assets.ts";
+import { type PageAsset, type PageAssets, textAsset } from "./page_assets.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
 import { RequestError } from "./request_error.ts";
 
@@ -77,18 +77,6 @@ async function send(context: Context, asset: PageAsset, caching: string): Promis
 /** *Source:* RFC 9110, 13.1.2: a weak comparison; a compressing proxy weakens what we sent. */
 function matches(header: string | undefined, etag: string): boolean {
   return header?.split(",").some((each) => each.trim().replace(/^W\//, "") === etag) ?? false;
-}
-
-function textAsset(text: string, type: string): PageAsset {
-  const body = new TextEncoder().encode(text);
-  return { body, size: body.length, type, etag: `"${checksum(body)}"` };
-}
-
-/** *Source:* FNV-1a, 32 bits: enough to tell versions of one file apart. */
-function checksum(bytes: Uint8Array): string {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return `${bytes.length.toString(36)}-${(hash >>> 0).toString(36)}`;
 }
 
 function notFound(name: string): RequestError {

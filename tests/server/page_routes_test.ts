@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { directoryAssets } from "../../src/server/page_assets.ts";
 import { toyApp } from "./toy_renderer.ts";
 
@@ -99,6 +99,20 @@ Deno.test("a build's files are sent with type and size, those with a version in 
     const main = await app.request("/page/main.js"); // the package's own: the build has none
     assertEquals(main.status, 200);
     await main.body?.cancel();
+  });
+});
+
+Deno.test("the list of a model's files has another etag when a name changes, however long it is", async () => {
+  await withFolder(async (folder, models) => {
+    const assets = directoryAssets(folder, models);
+    const before = await assets.read("models/toy/files.json");
+    assertEquals(await assets.read("models/toy/files.json"), before);
+    const tokenizer = `${models["toy"]}/tokenizer`;
+    await Deno.remove(`${tokenizer}/merges.txt`);
+    await Deno.writeTextFile(`${tokenizer}/vocab.json`, "{}");
+    const after = await assets.read("models/toy/files.json");
+    assertEquals(after!.size, before!.size);
+    assertNotEquals(after!.etag, before!.etag);
   });
 });
 
