@@ -2,8 +2,8 @@
  * Copies of device memory on the host.
  */
 
-import { ownEncoder } from "./recorder.ts";
 import type { Place } from "./memory.ts";
+import { submit } from "./submit.ts";
 
 const READABLE = 0x8 | 0x1; // COPY_DST | MAP_READ of the WebGPU specification
 const MAP_READ = 0x1; // the mode of that name
@@ -19,14 +19,16 @@ export function beginReadBack(
   device: GPUDevice,
   places: readonly Pick<Place, "buffer" | "offset" | "size">[],
 ): PendingCopies {
-  const encoder = ownEncoder(device);
   const staging = places.map(({ buffer, offset, size }) => {
     const whole = Math.ceil(size / 4) * 4;
     const copy = device.createBuffer({ size: whole, usage: READABLE });
-    encoder.copyBufferToBuffer(buffer, offset, copy, 0, whole);
-    return { copy, size };
+    return { buffer, offset, size, copy };
   });
-  device.queue.submit([encoder.finish()]);
+  submit(device, (encoder) => {
+    for (const { buffer, offset, copy } of staging) {
+      encoder.copyBufferToBuffer(buffer, offset, copy, 0, copy.size);
+    }
+  });
   return {
     async read(): Promise<readonly ArrayBuffer[]> {
       try {

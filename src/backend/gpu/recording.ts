@@ -3,7 +3,7 @@
  * where they are wanted, and everything between in memory that all recordings of a device share.
  */
 
-import type { BindingFacts, Clear, Command, Copy, Dispatch } from "./recorder.ts";
+import type { BindingFacts, Clear, Command, Copy, Dispatch } from "./command.ts";
 import type { Place, Scratch } from "./memory.ts";
 
 export interface RecordingOptions {

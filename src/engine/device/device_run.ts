@@ -2,8 +2,8 @@
  * A run whose latents stay on the device: the host submits steps, and reads back what somebody asked for.
  */
 
-import { ownEncoder } from "../../backend/gpu/recorder.ts";
 import { beginReadBack } from "../../backend/gpu/read_back.ts";
+import { submit } from "../../backend/gpu/submit.ts";
 import { type SumSizes, weightCount } from "../../backend/gpu/weighted_sum.ts";
 import type { Place } from "../../backend/gpu/memory.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
@@ -172,20 +172,15 @@ class Loop {
       );
     }
     const constants = await constantsOf(this.of);
-    const encoder = ownEncoder(device);
-    encoder.clearBuffer(stage.history.buffer);
-    for (const [name, value] of Object.entries(constants)) {
-      const place = stage.constant(name);
-      if (place === undefined) continue; // nothing reads it
-      encoder.copyBufferToBuffer(
-        stage.gpu.bufferOf(value),
-        0,
-        place.buffer,
-        0,
-        Math.ceil(value.byteLength / 4) * 4,
-      );
-    }
-    device.queue.submit([encoder.finish()]);
+    submit(device, (encoder) => {
+      encoder.clearBuffer(stage.history.buffer);
+      for (const [name, value] of Object.entries(constants)) {
+        const place = stage.constant(name);
+        if (place === undefined) continue; // nothing reads it
+        const size = Math.ceil(value.byteLength / 4) * 4;
+        encoder.copyBufferToBuffer(stage.gpu.bufferOf(value), 0, place.buffer, 0, size);
+      }
+    });
     disposeAll(constants);
   }
 

@@ -2,9 +2,9 @@
  * Everything on the device that steps of one shape and plan need: buffers, which are made once, and a runner for each kind of step.
  */
 
-import { ownEncoder } from "../../backend/gpu/recorder.ts";
 import type { GpuAccess } from "../../backend/backend.ts";
 import { Buffers, type Place, Scratch } from "../../backend/gpu/memory.ts";
+import { type Encode, submit } from "../../backend/gpu/submit.ts";
 import { type SumSizes, weightCount, WeightedSum } from "../../backend/gpu/weighted_sum.ts";
 import type { Transformer } from "../../model/module_graph.ts";
 import { fuse, type Fused } from "../../onnx/fuse.ts";
@@ -16,7 +16,7 @@ import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 import type { Sessions } from "../sessions.ts";
 import { FeaturePlaces, keptModules } from "./feature_places.ts";
 import { buildStep, stateName, type StepGraph, stepKey } from "./step_graph.ts";
-import { type Encode, type Port, StepRunner } from "./step_kind.ts";
+import { type Port, StepRunner } from "./step_kind.ts";
 import { type VectorInput, VectorLayout } from "./vector_layout.ts";
 
 /** What a stage is for. */
@@ -112,13 +112,7 @@ export class Stage {
 
   /** Gives commands to the device. */
   async submit(...parts: readonly Encode[]): Promise<void> {
-    const { device } = this.gpu;
-    await this.gpu.inTurn(() => {
-      const encoder = ownEncoder(device);
-      for (const part of parts) part(encoder);
-      device.queue.submit([encoder.finish()]);
-      return Promise.resolve();
-    });
+    await this.gpu.inTurn(() => Promise.resolve(submit(this.gpu.device, ...parts)));
   }
 
   /** Where a constant of the run lies. */

@@ -4,9 +4,10 @@
 
 import type { GpuAccess, Session, Value } from "../../backend/backend.ts";
 import { alignedBytes, type Buffers, type Place, type Scratch } from "../../backend/gpu/memory.ts";
-import { type Command, ownEncoder } from "../../backend/gpu/recorder.ts";
+import type { Command } from "../../backend/gpu/command.ts";
 import { Recording } from "../../backend/gpu/recording.ts";
 import { countChanged } from "../../backend/gpu/read_back.ts";
+import { type Encode, submit } from "../../backend/gpu/submit.ts";
 
 /** An input or output of a graph, and where its numbers lie. */
 export interface Port {
@@ -139,15 +140,9 @@ export class StepRunner {
   }
 
   #submit(...parts: readonly Encode[]): void {
-    const { device } = this.parts.gpu;
-    const encoder = ownEncoder(device);
-    for (const part of parts) part(encoder);
-    device.queue.submit([encoder.finish()]);
+    submit(this.parts.gpu.device, ...parts);
   }
 }
-
-/** Adds commands to an encoder. */
-export type Encode = (encoder: GPUCommandEncoder) => void;
 
 /** A port as the runtime takes it: a buffer of its own, for it knows no parts of buffers. */
 interface StagedPort extends Port {

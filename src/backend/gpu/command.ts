@@ -1,0 +1,50 @@
+/**
+ * What a WebGPU device can be asked to do, with all that it takes to ask again.
+ */
+
+/** One dispatch, with everything that it reads and writes. */
+export interface Dispatch {
+  readonly kind: "dispatch";
+  readonly pipeline: GPUComputePipeline;
+  /** By group index. */
+  readonly groups: readonly BindGroupFacts[];
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}
+
+/** One copy from buffer to buffer. */
+export interface Copy {
+  readonly kind: "copy";
+  readonly source: GPUBuffer;
+  readonly sourceOffset: number;
+  readonly target: GPUBuffer;
+  readonly targetOffset: number;
+  readonly size: number;
+}
+
+/** Zeros written to a part of a buffer. */
+export interface Clear {
+  readonly kind: "clear";
+  readonly target: GPUBuffer;
+  readonly targetOffset: number;
+  readonly size: number;
+}
+
+export type Command = Dispatch | Copy | Clear;
+
+export interface BindGroupFacts {
+  readonly layout: GPUBindGroupLayout;
+  readonly bindings: readonly BindingFacts[];
+}
+
+/** A buffer as a shader sees it. */
+export interface BindingFacts {
+  readonly binding: number;
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  /** Absent = to its end. */
+  readonly size: number | undefined;
+  /** What the host wrote to it for this dispatch: uniforms. */
+  readonly content: Uint8Array<ArrayBuffer> | undefined;
+  /** Whether the shader may write to it. */
+  readonly written: boolean;
+}
