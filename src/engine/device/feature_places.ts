@@ -13,6 +13,7 @@ import { featureName, withBatch } from "../segment/segment.ts";
 /** Places of features, by the names that they have in graphs. */
 export class FeaturePlaces {
   readonly #places = new Map<string, Place>();
+  readonly #limits: GPUSupportedLimits;
   bytes = 0;
 
   constructor(
@@ -20,6 +21,7 @@ export class FeaturePlaces {
     kept: ReadonlySet<number>,
     { buffers, rows }: { readonly buffers: Buffers; readonly rows: number },
   ) {
+    this.#limits = buffers.device.limits;
     const shapes = new Map<number, string[]>();
     for (const index of kept) {
       const { name, featureDims } = transformer.modules[index]!; // a plan is of this transformer
@@ -37,21 +39,21 @@ export class FeaturePlaces {
   }
 
   /** The place of several features that lie one after the other; `undefined` when they do not, or are too many to bind. */
-  stretch(names: readonly string[], most: number): Place | undefined {
+  stretch(names: readonly string[]): Place | undefined {
     const places = names.map((name) => this.find(name));
     if (places[0] === undefined) return undefined;
     const { buffer, offset, size } = places[0];
     const joined = places.every((place, i) =>
       place?.buffer === buffer && place.offset === offset + i * size
     );
-    return joined && places.length * size <= most
+    return joined && places.length * size <= this.#limits.maxStorageBufferBindingSize
       ? { buffer, offset, size: places.length * size }
       : undefined;
   }
 
   #lay(names: readonly string[], size: number, buffers: Buffers): void {
-    const { maxBufferSize } = buffers.device.limits;
-    const together = size % PLACE_ALIGNMENT === 0 && names.length * size <= maxBufferSize;
+    const together = size % PLACE_ALIGNMENT === 0 &&
+      names.length * size <= this.#limits.maxBufferSize;
     const all = together ? buffers.make(names.length * size) : undefined;
     for (const [i, name] of names.entries()) {
       this.#places.set(name, all ? { ...all, offset: i * size, size } : buffers.make(size));

@@ -15,7 +15,7 @@ import { elementCount } from "../../tensor/tensor.ts";
 import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 import type { Sessions } from "../sessions.ts";
 import { FeaturePlaces, keptModules } from "./feature_places.ts";
-import { buildStep, stateName, type StepGraph, stepKey } from "./step_graph.ts";
+import { buildStep, loadedStates, stateName, type StepGraph, stepKey } from "./step_graph.ts";
 import { type Port, StepRunner } from "./step_kind.ts";
 import { type VectorInput, VectorLayout } from "./vector_layout.ts";
 
@@ -82,8 +82,7 @@ export class Stage {
       rows,
     });
     let states = 0;
-    for (const state of ["hidden", "residual"] as const) {
-      if (!steps.some((step) => step.kind === "reuse" && step.load === state)) continue;
+    for (const state of loadedStates(steps)) {
       for (const { name, dims } of stateStreams(transformer)) {
         const place = this.buffers.make(4 * elementCount(this.#dims(dims)));
         this.#states.set(stateName(state, name), place);
@@ -93,16 +92,14 @@ export class Stage {
     this.keptBytes = this.#features.bytes + states;
   }
 
-  /** Builds what the steps need and has not been built: sessions, shaders. Returns how many kinds were new. */
-  async prepare(signal: AbortSignal | undefined): Promise<number> {
-    const before = this.#kinds.size;
+  /** Builds what the steps need and has not been built: sessions, shaders. */
+  async prepare(signal: AbortSignal | undefined): Promise<void> {
     for (const step of this.shape.steps) {
       signal?.throwIfAborted();
       if (step.kind === "forecast") continue; // calls no model
       const key = stepKey(step);
       if (!this.#kinds.has(key)) this.#kinds.set(key, await this.#prepareKind(step, signal));
     }
-    return this.#kinds.size - before;
   }
 
   /** The kind of a step that was prepared; `undefined` where it calls no model. */
@@ -158,9 +155,8 @@ export class Stage {
 
   #fused(step: CallStep, lowering?: LinearLowering): Fused & Pick<StepGraph, "vectors"> {
     const { graph, vectors } = buildStep(this.shape.transformer, step, lowering);
-    const most = this.gpu.device.limits.maxStorageBufferBindingSize;
     const canStack = (names: readonly string[]): boolean =>
-      this.#features.stretch(names, most) !== undefined;
+      this.#features.stretch(names) !== undefined;
     return { ...fuse(graph, { canStack }), vectors };
   }
 
@@ -169,7 +165,7 @@ export class Stage {
     if (name === LATENT) return this.latent;
     if (name === PREDICTION) return this.#prediction;
     const members = stacks.get(name);
-    if (members !== undefined) return this.#features.stretch(members, Infinity)!; // it could be stacked
+    if (members !== undefined) return this.#features.stretch(members)!; // it could be stacked
     const known = this.#states.get(name) ?? this.#features.find(name) ?? this.#constants.get(name);
     if (known !== undefined) return known;
     const place = this.buffers.make(4 * elementCount(this.#dims(dims)));

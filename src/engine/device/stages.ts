@@ -6,6 +6,7 @@ import type { GpuAccess } from "../../backend/backend.ts";
 import type { Sessions } from "../sessions.ts";
 import { Stage, type StageShape } from "./stage.ts";
 import { keptModules } from "./feature_places.ts";
+import { loadedStates } from "./step_graph.ts";
 
 /** Stages that are kept. */
 export const MOST_STAGES = 8;
@@ -16,14 +17,8 @@ export class Stages {
   readonly #kept = new Map<Stage, string>();
   readonly #busy = new Set<Stage>();
   #made = 0;
-  #freed = 0;
 
   constructor(readonly host: { readonly gpu: GpuAccess; readonly sessions: Sessions }) {}
-
-  /** How many were made and freed. */
-  get counts(): { readonly made: number; readonly freed: number } {
-    return { made: this.#made, freed: this.#freed };
-  }
 
   /** A stage of this shape that nobody uses, until it is given back. */
   async take(shape: StageShape): Promise<Stage> {
@@ -47,7 +42,6 @@ export class Stages {
   async drop(stage: Stage): Promise<void> {
     this.#busy.delete(stage);
     if (!this.#kept.delete(stage)) return;
-    this.#freed++;
     await stage.dispose();
   }
 
@@ -63,9 +57,6 @@ export class Stages {
 
 /** Equal for runs that can use the same buffers and kinds. */
 function keyOf({ transformer, rows, sums, steps }: StageShape): string {
-  const states = ["hidden", "residual"].filter((state) =>
-    steps.some((step) => step.kind === "reuse" && step.load === state)
-  );
   const kept = [...keptModules(steps)].join();
-  return JSON.stringify([rows, transformer.sizes, sums, kept, states]);
+  return JSON.stringify([rows, transformer.sizes, sums, kept, loadedStates(steps)]);
 }

@@ -12,7 +12,7 @@ import {
 } from "../../model/module_graph.ts";
 import { GraphBuilder, type LinearLowering, type Node } from "../../onnx/graph.ts";
 import { add, identity, subtract } from "../../onnx/operators.ts";
-import { CELLS, type State } from "../../plan/cells.ts";
+import { CELLS, type State, STATE_NAMES } from "../../plan/cells.ts";
 import { type CallStep, type Step, stores, type TrunkStep } from "../../plan/compile.ts";
 import { featureName, LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 
@@ -43,6 +43,13 @@ export function stepKey(step: CallStep): string {
 export function isFixed(step: Step): boolean {
   return step.kind === "reuse" || step.kind === "forecast" ||
     step.actions.every(({ kind, keep }) => CELLS[kind].loads <= 1 && keep <= 1);
+}
+
+/** The states that some step loads. */
+export function loadedStates(steps: readonly Step[]): readonly State[] {
+  return STATE_NAMES.filter((state) =>
+    steps.some((step) => step.kind === "reuse" && step.load === state)
+  );
 }
 
 /** Name of a stream of a kept state, as graph input or output. */

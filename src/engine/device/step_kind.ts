@@ -42,11 +42,6 @@ export class StepRunner {
     this.#outputs = parts.outputs.map(stage);
   }
 
-  /** Whether its steps are replayed. */
-  get isRecorded(): boolean {
-    return this.#progress instanceof Recording;
-  }
-
   /** Compiles its shaders: runs it without letting the device compute. */
   async compile(): Promise<void> {
     const { recorder } = this.parts.gpu;
@@ -68,8 +63,7 @@ export class StepRunner {
     this.#submit(before, (encoder) => copyAll(encoder, this.#inputs, "in"));
     if (progress === "seen") this.#progress = await this.#record();
     else {
-      await this.#run((run) => run());
-      this.#submit((encoder) => copyAll(encoder, this.#outputs, "out"));
+      await this.#runPlainly();
       if (progress === "new") this.#progress = "seen";
     }
     this.#submit(after);
@@ -104,8 +98,7 @@ export class StepRunner {
       return recording;
     }
     recording.dispose();
-    await this.#run((run) => run()); // for what the replay made is wrong
-    this.#submit((encoder) => copyAll(encoder, this.#outputs, "out"));
+    await this.#runPlainly(); // for what the replay made is wrong
     return this.#refuse(`its replay differs from its run in ${changed} bytes`);
   }
 
@@ -121,6 +114,11 @@ export class StepRunner {
         });
       })
     );
+  }
+
+  async #runPlainly(): Promise<void> {
+    await this.#run((run) => run());
+    this.#submit((encoder) => copyAll(encoder, this.#outputs, "out"));
   }
 
   #refuse(reason: string): Progress {
