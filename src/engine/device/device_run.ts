@@ -6,6 +6,7 @@ import { beginReadBack } from "../../backend/gpu/read_back.ts";
 import { submit } from "../../backend/gpu/submit.ts";
 import { type SumSizes, weightCount } from "../../backend/gpu/weighted_sum.ts";
 import type { Place } from "../../backend/gpu/memory.ts";
+import { BackendError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { disposeAll } from "../device_values.ts";
 import {
@@ -82,6 +83,9 @@ export async function* runOnDevice(
         `Steps are not replayed: ${reason.replace(/\.$/, "")}.`
       ),
     };
+  } catch (error) {
+    if (error instanceof BackendError) await stages.drop(stage); // a session that failed stays so
+    throw error;
   } finally {
     stages.giveBack(stage);
   }

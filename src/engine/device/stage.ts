@@ -127,11 +127,11 @@ export class Stage {
     const { transformer, rows } = this.shape;
     const made = this.#fused(step);
     const layout = new VectorLayout(vectorInputs(made), rows, transformer.conditioning.width);
-    const vectors = this.buffers.make(layout.byteLength);
     const key = `${this.name} ${stepKey(step)}`;
     this.#keys.push(key);
     const build = (lowering?: LinearLowering): Fused["graph"] => this.#fused(step, lowering).graph;
     const session = await this.sessions.get({ key, build, sizes: this.#sizes() }, signal);
+    const vectors = this.buffers.make(layout.byteLength); // after what a signal may stop
     const inputs = made.graph.inputs.map(({ name, dims }): Port => {
       const at = layout.offsets.get(name);
       const size = 4 * elementCount(this.#dims(dims));

@@ -38,7 +38,7 @@ export class Stages {
     this.#busy.delete(stage);
   }
 
-  /** Forgets a stage that failed. */
+  /** Forgets a stage, such as one that failed, and frees what it holds. */
   async drop(stage: Stage): Promise<void> {
     this.#busy.delete(stage);
     if (!this.#kept.delete(stage)) return;

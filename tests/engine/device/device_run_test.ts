@@ -117,6 +117,27 @@ Deno.test("what cannot be replayed runs as before, with a notice", needs, async 
   }
 });
 
+Deno.test("a shape whose run failed is built again by the next run", needs, async () => {
+  const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
+  const options: GenerateOptions = { labels: [1], steps: 2, output: "latents", plan: "none" };
+  const { recorder } = engine.backend.gpu!;
+  const record = recorder.record.bind(recorder);
+  recorder.record = () => {
+    recorder.record = record;
+    throw new Error("out of luck"); // in the runtime's call, which spoils the session
+  };
+  try {
+    await assertRejects(() => engine.generate(options), BackendError, "out of luck");
+    const { latents, notices } = await engine.generate(options);
+    assertEquals(notices, []);
+    assertEquals((await engine.generate(options)).latents.data, latents.data);
+  } finally {
+    recorder.record = record;
+    await engine.close();
+  }
+  assertEquals(engine.backend.live, { values: 0, sessions: 0 });
+});
+
 Deno.test("a run that is left or stopped spoils nothing", needs, async () => {
   const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
   const options: GenerateOptions = { labels: [1], steps: 6, output: "latents", plan: "none" };
