@@ -7,7 +7,7 @@ import { BackendError } from "../errors.ts";
 import { findAdapter, openAnotherDevice, openPlainDevice } from "./adapter.ts";
 import type { Backend, HostNumbers } from "./backend.ts";
 import { elementType } from "./element_type.ts";
-import { alignedBytes } from "./gpu/memory.ts";
+import { alignedBytes, VALUE_USAGE } from "./gpu/memory.ts";
 import { beginReadBack } from "./gpu/read_back.ts";
 import { Recorder } from "./gpu/recorder.ts";
 import { ortBackend } from "./ort.ts";
@@ -71,7 +71,7 @@ function uploader(ort: WebGpuRuntime, gpu: GPUDevice): (numbers: HostNumbers) =>
   return (numbers) => {
     const { dims, data } = numbers;
     const size = alignedBytes(data.byteLength);
-    const buffer = gpu.createBuffer({ size, usage: BUFFER_USAGE });
+    const buffer = gpu.createBuffer({ size, usage: VALUE_USAGE });
     gpu.queue.writeBuffer(buffer, 0, whole(data));
     return ort.Tensor.fromGpuBuffer(buffer, {
       dataType: elementType(numbers),
@@ -151,5 +151,3 @@ async function unlessLost<T>({ isLost, loss }: SharedDevice, task: () => Promise
 
 /** Milliseconds in which a device says that it is lost; only a task that failed waits for it. */
 const LOSS_MS = 20;
-
-const BUFFER_USAGE = 0x80 | 0x8 | 0x4; // STORAGE | COPY_DST | COPY_SRC of the WebGPU specification

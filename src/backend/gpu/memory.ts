@@ -13,8 +13,8 @@ export interface Place {
 /** Where parts of a buffer may begin: the most that WebGPU lets a device demand. */
 export const PLACE_ALIGNMENT = 256;
 
-/** STORAGE | COPY_DST | COPY_SRC of the WebGPU specification. */
-const USAGE = 0x80 | 0x8 | 0x4;
+/** What buffers of values are for: STORAGE | COPY_DST | COPY_SRC of the WebGPU specification. */
+export const VALUE_USAGE = 0x80 | 0x8 | 0x4;
 
 /** Makes buffers and frees them together. */
 export class Buffers {
@@ -34,7 +34,7 @@ export class Buffers {
   /** A new buffer of zeros, as a place; whole words of at least 16 bytes. */
   make(size: number): Place {
     const whole = alignedBytes(size);
-    const buffer = this.device.createBuffer({ size: whole, usage: USAGE });
+    const buffer = this.device.createBuffer({ size: whole, usage: VALUE_USAGE });
     this.#live.add(buffer);
     return { buffer, offset: 0, size: whole };
   }
