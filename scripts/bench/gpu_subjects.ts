@@ -3,6 +3,7 @@
  */
 import type { Tensor } from "../../mod.ts";
 import { openModel } from "../../src/model/open_model.ts";
+import { elementCount } from "../../src/tensor/tensor.ts";
 import { narrowDit, narrowFlux } from "../make/narrow_models.ts";
 import { randomNumbers } from "../make/random_weights.ts";
 import type { Subject } from "./gpu_steps.ts";
@@ -29,5 +30,5 @@ export async function modulesOf(model: string): Promise<number> {
 }
 
 function numbers(dims: readonly number[], seed: number): Tensor {
-  return { dims, data: randomNumbers(dims.reduce((a, b) => a * b), seed) };
+  return { dims, data: randomNumbers(elementCount(dims), seed) };
 }

@@ -9,6 +9,7 @@ import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { ditTensors } from "../../src/model/dit/dit.ts";
 import { parseFluxConfig } from "../../src/model/flux/config.ts";
 import { fluxTensors } from "../../src/model/flux/tensors.ts";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { randomNumbers } from "./random_weights.ts";
 
@@ -55,25 +56,14 @@ function filesOf(
   weights: string,
 ): ModelFiles {
   const tensors = new Map(
-    [...shapes].map((
-      [name, dims],
-      i,
-    ) => [name, { dims, data: randomNumbers(elementCount(dims), i) }]),
+    [...shapes].map(([name, dims], i) => {
+      return [name, { dims, data: randomNumbers(elementCount(dims), i) }];
+    }),
   );
   return new Map([
     ["config.json", new TextEncoder().encode(JSON.stringify(config))],
-    [weights, joined([...encodeSafetensors(tensors)])],
+    [weights, joinBytes([...encodeSafetensors(tensors)])],
   ]);
-}
-
-function joined(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 if (import.meta.main) {
