@@ -8,6 +8,7 @@
  */
 
 import { parseArgs } from "../parse_args.ts";
+import { lowerRank } from "./lower_rank.ts";
 
 const { values } = parseArgs({
   options: {
@@ -93,17 +94,6 @@ function line(
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!; // never empty
-}
-
-/** Largest rank, from 0, whose order statistics from both ends hold the median with at least 95 %. */
-export function lowerRank(n: number): number {
-  let below = 0;
-  let exactly = 2 ** -n; // chance that k of n lie below the median
-  for (let k = 0;; k++) {
-    below += exactly;
-    if (below > 0.025) return Math.max(0, k - 1);
-    exactly *= (n - k) / (k + 1);
-  }
 }
 
 /** Seconds of the loops and of what goes ahead of them, as the command reports. */

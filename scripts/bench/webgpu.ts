@@ -14,6 +14,7 @@ import { median } from "../../src/calibrate/median.ts";
 import { publishedDitPlan, publishedFluxPlan } from "../../tests/plan/published_plans.ts";
 import { parseArgs } from "../parse_args.ts";
 import { chromiumMeter, denoMeter, type Meter } from "./gpu_meters.ts";
+import { lowerRank } from "./lower_rank.ts";
 import { stepKinds, type StepRows } from "./gpu_steps.ts";
 import { modulesOf, NARROW } from "./gpu_subjects.ts";
 
@@ -106,8 +107,7 @@ async function inTurn(tasks: readonly (() => Promise<number>)[]): Promise<number
 function ratioText(rounds: readonly (readonly number[])[]): string {
   if (rounds[0]!.length < 2) return "";
   const ratios = rounds.map(([own, other]) => own! / other!).toSorted((a, b) => a - b);
-  const n = ratios.length;
-  const low = Math.max(0, Math.floor(n / 2 - 0.98 * Math.sqrt(n))); // normal approximation of the binomial
-  const interval = [ratios[low]!, ratios[n - 1 - low]!].map((ratio) => ratio.toFixed(3));
+  const rank = lowerRank(ratios.length);
+  const interval = [ratios[rank]!, ratios.at(-1 - rank)!].map((ratio) => ratio.toFixed(3));
   return `${median(ratios).toFixed(3)} (${interval.join("–")})`;
 }

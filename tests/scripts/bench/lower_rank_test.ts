@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { lowerRank } from "../../../scripts/bench/against.ts";
+import { lowerRank } from "../../../scripts/bench/lower_rank.ts";
 
 Deno.test("the interval of a median is that of the tables of order statistics", () => {
   // Ranks from 1 of the 95 % interval: 6 → 1, 9 → 2, 15 → 4, 20 → 6, 25 → 8.
