@@ -4,11 +4,9 @@
  *
  *     deno run --allow-write scripts/make/sparse_t5.ts /tmp/t5-xxl [BLOCKS]
  */
-import { mkdir, open } from "node:fs/promises";
-import { encodeHeader } from "../../src/assets/formats/safetensors_writer.ts";
-import { elementCount } from "../../src/tensor/tensor.ts";
 import { RELATIVE_TABLE, SHARED, t5 } from "../../src/text/t5.ts";
 import { parseT5Config } from "../../src/text/t5_config.ts";
+import { writeSparse } from "./sparse_file.ts";
 
 const [folder = "t5-xxl", layers = "24"] = Deno.args;
 const json = {
@@ -31,14 +29,5 @@ const tensors = new Map<string, readonly number[]>([
 for (const graph of [...blocks, final]) {
   for (const { name, dims } of graph.build().parameters) tensors.set(name, dims.map(Number));
 }
-const header = encodeHeader(
-  new Map([...tensors].map(([name, dims]) => [name, { dtype: "F16" as const, dims }])),
-);
-const count = [...tensors.values()].reduce((sum, dims) => sum + elementCount(dims), 0);
-await mkdir(folder, { recursive: true });
-await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(json));
-const file = await open(`${folder}/model.safetensors`, "w");
-await file.writeFile(header);
-await file.truncate(header.length + 2 * count);
-await file.close();
+const count = await writeSparse(folder, { config: json, file: "model.safetensors", tensors });
 console.log(`${folder}: ${(count / 1e9).toFixed(2)}e9 numbers in float16`);
