@@ -8,7 +8,7 @@
 import { parseManifest } from "../../src/assets/manifest.ts";
 import { packModel } from "../../src/engine/pack/pack.ts";
 import { openModel } from "../../src/model/open_model.ts";
-import { dirname } from "node:path";
+import { joinBytes } from "../../src/tensor/bytes.ts";
 
 const DIRECTORY = new URL("../../models/peeps-flux/", import.meta.url);
 /** What is written: everything else in the folder is written by hand. */
@@ -84,21 +84,21 @@ if (import.meta.main) {
     await Deno.writeFile(file, content);
     bytes += content.length;
   }
-  console.log(
-    `${files.size} files, ${(bytes / 1e6).toFixed(2)} MB in ${dirname(DIRECTORY.pathname)}`,
-  );
+  console.log(`${files.size} files, ${(bytes / 1e6).toFixed(2)} MB in ${DIRECTORY.pathname}`);
 }
 
 /** The files by their paths. */
 async function packed(source: string): Promise<ReadonlyMap<string, Uint8Array>> {
-  const parts = new Map<string, Uint8Array<ArrayBuffer>[]>();
-  const write = async (path: string, bytes: Uint8Array): Promise<void> => {
-    parts.set(path, [...parts.get(path) ?? [], await Promise.resolve(bytes.slice())]);
+  const parts = new Map<string, readonly Uint8Array[]>();
+  const write = (path: string, bytes: Uint8Array): Promise<void> => {
+    parts.set(path, [...parts.get(path) ?? [], bytes.slice()]);
+    return Promise.resolve();
   };
   const model = await openModel(source);
   await packModel({ model, precision: "int8", write }).finally(() => model.close());
-  const files = new Map<string, Uint8Array>();
-  for (const [path, of] of parts) files.set(path, await new Blob(of).bytes());
+  const files = new Map<string, Uint8Array>(
+    [...parts].map(([path, of]) => [path, joinBytes(of)]),
+  );
   change(files, "model.json", ({ fingerprint, sha256, ...facts }) => {
     const sampler = { ...Object(facts["sampler"]), guidance: GUIDANCE };
     const whole = { ...facts, ...FACTS, sampler, fingerprint, sha256 }; // hashes last: people read the rest
