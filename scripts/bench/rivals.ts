@@ -157,7 +157,8 @@ export function planned(
 ): Variant {
   const steps = plan.sampler.times.length;
   const own = predictSpeedup(compilePlan(plan), modelCost(model.transformer));
-  const speedup = plan.reference === undefined ? own * FULL_STEPS / steps : own; // it says what it is compared with
+  // Without a reference it is predicted against as many steps in full as it has itself.
+  const speedup = plan.reference === undefined ? own * model.sampler.steps / steps : own;
   return { series, name, speedup, steps, plan };
 }
 

@@ -33,7 +33,7 @@ import {
   type Quality,
   type VariantQuality,
 } from "./report.ts";
-import { type SampleTask, sampleVariants } from "./samples.ts";
+import { type SampleTask, sampleVariants, showBatch } from "./samples.ts";
 import { qualityTable, rivalTable } from "./table.ts";
 import {
   bundledVariants,
@@ -172,9 +172,8 @@ async function main(): Promise<void> {
       resamples: Number(values.resamples),
       folder: values.cache,
       real: await readRealPictures(),
-      onBatch: (done, total) => Deno.stderr.writeSync(line(`\rbatch ${done} of ${total}`)),
+      onBatch: showBatch,
     });
-    Deno.stderr.writeSync(line("\n"));
     console.log(
       `${values.count} pictures of each, seeds from ${values.seed} on, ${pipeline.backend.description}`,
     );
@@ -201,10 +200,6 @@ async function truthOf(
   const conditions = seededConditions(pipeline, { runs, seed });
   const store = await openPlatformStore(() => {});
   return await convergedSolution({ pipeline, conditions, guidance, store });
-}
-
-function line(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 if (import.meta.main) await main();

@@ -69,6 +69,12 @@ export async function sampleVariants(task: SampleTask): Promise<ReadonlyMap<Vari
   return new Map(variants.map((variant) => [variant, joined(parts.get(variant)!)])); // set above
 }
 
+/** Says on one line of the terminal how many batches are done; ends it with the last. */
+export function showBatch(done: number, total: number): void {
+  const end = done === total ? "\n" : "";
+  Deno.stderr.writeSync(new TextEncoder().encode(`\rbatch ${done} of ${total}${end}`));
+}
+
 /** A folder for each model, backend, guidance and seed. */
 async function folderOf({ pipeline, seed, folder }: SampleTask): Promise<string> {
   const { model, backend } = pipeline;

@@ -14,17 +14,13 @@ import { median } from "../../../src/calibrate/median.ts";
 import type { BackendName } from "../../../src/backend/backend.ts";
 import { bundledPlans, loadPlan } from "../../../src/engine/bundled_plans.ts";
 import { type Engine, openEngine } from "../../../src/engine/engine.ts";
-import { modelCost } from "../../../src/engine/plan_facts.ts";
 import { psnr } from "../../../src/image/psnr.ts";
-import { compilePlan } from "../../../src/plan/compile.ts";
-import { predictSpeedup } from "../../../src/plan/cost.ts";
 import { parsePlan } from "../../../src/plan/parse.ts";
-import type { Plan } from "../../../src/plan/plan.ts";
 import { joinRows, sliceRows } from "../../../src/tensor/rows.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
-import type { Variant } from "../../bench/rivals.ts";
+import { modelFull, planned, type Variant } from "../../bench/rivals.ts";
 import { differenceOf, drawsOf, type Estimate, meanOf } from "../report.ts";
-import { type Samples, type SampleTask, sampleVariants } from "../samples.ts";
+import { type Samples, type SampleTask, sampleVariants, showBatch } from "../samples.ts";
 import { percent, scaled, signed, table, withInterval } from "../table.ts";
 import { type AvatarJudge, openAvatarJudge, shareFound } from "./judge.ts";
 import { ATTRIBUTES, type AvatarPrompt, avatarPrompts } from "./prompts.ts";
@@ -72,7 +68,7 @@ async function main(): Promise<void> {
       const { guidance } = engine.model.sampler; // of the float weights too, whose directory has another default
       return { prompts: prompts.slice(first, first + size).map(({ prompt }) => prompt), guidance };
     },
-    onBatch: (done, total) => void Deno.stderr.writeSync(line(`\rbatch ${done} of ${total}`)),
+    onBatch: showBatch,
   };
   const samples = new Map(
     await sampleVariants({ ...task, pipeline: engine, variants: await variantsOf(engine, values) }),
@@ -80,7 +76,7 @@ async function main(): Promise<void> {
   if (values.float !== undefined) {
     const whole = await openEngine({ model: values.float, backend: values.backend as BackendName });
     const folder = `${values.cache}/float`;
-    const variants = [{ ...fullRun(engine), series: "weights before they were packed" }];
+    const variants = [{ ...modelFull(engine.model), series: "weights before they were packed" }];
     for (
       const [variant, of] of await sampleVariants({ ...task, folder, pipeline: whole, variants })
     ) {
@@ -89,7 +85,7 @@ async function main(): Promise<void> {
     await whole.close();
   }
   console.log(
-    `\n${prompts.length} prompts, seeds from ${seed} on, ${engine.backend.description}\n`,
+    `${prompts.length} prompts, seeds from ${seed} on, ${engine.backend.description}\n`,
   );
   console.log(
     await report(samples, { engine, judge, prompts, resamples: Number(values.resamples) }),
@@ -107,42 +103,27 @@ async function promptsOf(
   return listed.slice(0, count);
 }
 
-function fullRun({ model: { sampler: { steps, name } } }: Pick<Engine, "model">): Variant {
-  return { series: "all steps in full", name: `${steps} steps of ${name}`, speedup: 1, steps };
-}
-
 async function variantsOf(
-  engine: Engine,
+  { model }: Engine,
   { plans, euler }: { readonly plans: string; readonly euler: string },
 ): Promise<readonly Variant[]> {
-  const full = fullRun(engine);
+  const full = modelFull(model);
   const names = plans.split(",").filter((name) => name !== "");
   const counts = euler.split(",").filter((count) => count !== "").map(Number);
-  const planned = names.map(async (name): Promise<Variant> => {
+  const following = names.map(async (name): Promise<Variant> => {
     const plan = bundledPlans.includes(name)
       ? loadPlan(name)
       : parsePlan(await Deno.readTextFile(name));
-    return plannedRun(engine, { name: name.replace(/^.*\/|\.json$/g, ""), plan });
+    return planned(model, { series: "plan", name: name.replace(/^.*\/|\.json$/g, ""), plan });
   });
   return [
     full,
-    ...await Promise.all(planned),
+    ...await Promise.all(following),
     ...counts.map((steps) => ({
       ...{ series: "fewer steps, each in full", name: `${steps} steps` },
       ...{ speedup: full.steps / steps, steps },
     })),
   ];
-}
-
-/** A plan against the full run of the model's own steps. */
-function plannedRun(
-  engine: Engine,
-  { name, plan }: { readonly name: string; readonly plan: Plan },
-): Variant {
-  const steps = plan.sampler.times.length;
-  const { transformer } = engine.model.scene({ conditions: {} });
-  const speedup = predictSpeedup(compilePlan(plan), modelCost(transformer)); // over its reference
-  return { series: "plan", name, speedup, steps, plan };
 }
 
 interface ReportTask {
@@ -200,10 +181,6 @@ async function judgedOf(latents: Tensor, { engine, judge, prompts }: ReportTask)
   const of = (kinds: readonly string[]): readonly number[] =>
     prompts.map((prompt, i) => shareFound(prompt, shown[i]!, kinds) ?? 1); // as many
   return { pictures, found: { all: of(ATTRIBUTES), forms: of(FORMS), colours: of(COLOURS) } };
-}
-
-function line(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 if (import.meta.main) await main();
