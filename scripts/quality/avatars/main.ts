@@ -23,12 +23,9 @@ import { differenceOf, drawsOf, type Estimate, meanOf } from "../report.ts";
 import { type Samples, type SampleTask, sampleVariants, showBatch } from "../samples.ts";
 import { percent, scaled, signed, table, withInterval } from "../table.ts";
 import { type AvatarJudge, openAvatarJudge, shareFound } from "./judge.ts";
-import { ATTRIBUTES, type AvatarPrompt, avatarPrompts } from "./prompts.ts";
+import { ATTRIBUTES, type AvatarPrompt, avatarPrompts, COLOURS, FORMS } from "./prompts.ts";
 
 const PEEPS_FLUX = new URL("../../../models/peeps-flux/", import.meta.url);
-/** What a picture shows: the form of things, and their colours. */
-const COLOURS: readonly string[] = ["skin", "shirt", "background"];
-const FORMS = ATTRIBUTES.filter((kind) => !COLOURS.includes(kind));
 const DECODED_AT_ONCE = 10;
 
 /** What is known of a variant's pictures, a number for each. */

@@ -4,11 +4,10 @@
 import avatars from "../../train/avatars.json" with { type: "json" };
 import { philox } from "../../../src/tensor/random.ts";
 
-/** What a prompt can name. */
-export const ATTRIBUTES = [
-  ...["head", "face", "facialHair", "accessories"],
-  ...["skin", "shirt", "background"],
-] as const satisfies readonly string[];
+/** What a prompt can name, in its order: the form of things, and their colours. */
+export const FORMS = ["head", "face", "facialHair", "accessories"] as const;
+export const COLOURS = ["shirt", "skin", "background"] as const;
+export const ATTRIBUTES = [...FORMS, ...COLOURS] as const;
 
 /** A prompt, and the names of what it asks for; what it does not ask for is absent or null. */
 export type AvatarPrompt =
@@ -28,14 +27,14 @@ function avatarPrompt(roll: () => number): AvatarPrompt {
   const pick = <T>(of: readonly T[]): T => of[Math.floor(roll() * of.length)]!; // below the length
   const named: Record<string, string> = {};
   const bits: string[] = [];
-  for (const kind of ["head", "face", "facialHair", "accessories"] as const) {
+  for (const kind of FORMS) {
     const isThere = roll() < (SHARES[kind] ?? 1);
     const [name, phrase] = pick(DISTINCT[kind]);
     if (!isThere) continue;
     named[kind] = name;
     bits.push(phrase.replace("{hair}", pick(Object.keys(avatars.hair))));
   }
-  const colours = (["shirt", "skin", "background"] as const).map((kind) => {
+  const colours = COLOURS.map((kind) => {
     named[kind] = pick(Object.keys(avatars[kind]));
     return `${kind === "shirt" ? "a " : ""}${named[kind]} ${kind}`;
   });
@@ -52,7 +51,7 @@ function distinct(phrases: Readonly<Record<string, readonly string[]>>): Phrases
   return all.filter((each) => isFirst(each) && !each[1].includes("{shirt}"));
 }
 
-const DISTINCT: Readonly<Record<"head" | "face" | "facialHair" | "accessories", Phrases>> = {
+const DISTINCT: Readonly<Record<typeof FORMS[number], Phrases>> = {
   head: distinct(avatars.head),
   face: distinct(avatars.face),
   facialHair: distinct(avatars.facialHair),
