@@ -7,14 +7,8 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { parseManifest } from "../assets/manifest.ts";
 import { AssetError } from "../errors.ts";
-import {
-  type Packed,
-  PACKED_PRECISIONS,
-  type PackedLayer,
-  packModel,
-  type PackTask,
-} from "../engine/pack/pack.ts";
-import { KEPT_REASONS } from "../engine/pack/packed_file.ts";
+import { type Packed, packModel, type PackTask } from "../engine/pack/pack.ts";
+import { KEPT_REASONS, PACKED_PRECISIONS, type PackedLayer } from "../engine/pack/packed_file.ts";
 import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { openModel } from "../model/open_model.ts";
 import { MODEL } from "./open.ts";

@@ -15,15 +15,7 @@ import type { Model } from "../../model/model.ts";
 import { loweredLayers } from "../load_graph.ts";
 import { buildSegment, type Part } from "../segment/segment.ts";
 import { fullStep, moduleParts } from "../segment/step_segments.ts";
-import {
-  type FileTask,
-  PACKED_PRECISIONS,
-  type PackedFile,
-  type PackedLayer,
-  packFile,
-} from "./packed_file.ts";
-
-export { PACKED_PRECISIONS, type PackedLayer };
+import { type FileTask, type PackedFile, type PackedLayer, packFile } from "./packed_file.ts";
 
 export interface PackTask extends Pick<FileTask, "precision" | "signal"> {
   /** The model; it stays open. */

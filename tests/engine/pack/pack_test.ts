@@ -9,10 +9,10 @@ import {
 } from "../../../src/assets/formats/safetensors_writer.ts";
 import type { Manifest } from "../../../src/assets/manifest.ts";
 import type { ModelLocation } from "../../../src/assets/location.ts";
-import { PACKED_PRECISIONS, packModel, type PackTask } from "../../../src/engine/pack/pack.ts";
+import { packModel, type PackTask } from "../../../src/engine/pack/pack.ts";
 import { FASHION_DIT } from "../../fashion_dit.ts";
 import { openEngine } from "../../../src/engine/engine.ts";
-import { SMALLEST } from "../../../src/engine/pack/packed_file.ts";
+import { PACKED_PRECISIONS, SMALLEST } from "../../../src/engine/pack/packed_file.ts";
 import { choosePrecision } from "../../../src/engine/precision/choose.ts";
 import type { WeightPrecision } from "../../../src/engine/precision/rounded_layers.ts";
 import { AssetError } from "../../../src/errors.ts";
