@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "ec67edf427d7c963ea628c64314c64cbbcb5863ba973e27ebcb513164ee157cb";
+export const PAGE_SCRIPT_SOURCES = "d407cc2b20862587c5348d31251b3ee23eadc1517030f85492f50c3f77166ad6";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =
