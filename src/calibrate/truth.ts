@@ -13,12 +13,12 @@ import { precisionName } from "../engine/precision/choose.ts";
 import { runToEnd } from "../engine/run.ts";
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import { TRAIN_STEPS } from "../sampler/noise_schedule.ts";
-import { mixedTimes } from "../sampler/real_times.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { hasFixedTimes, makeSampler } from "../sampler/solvers.ts";
 import { joinRows, sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { meanSquare } from "../image/psnr.ts";
+import { nodesOf } from "./converged.ts";
 import { mean } from "./median.ts";
 import { picturesOf, psnrOf } from "./pictures.ts";
 import { requestOf, type RunConditions, sliceConditions } from "./task.ts";
@@ -120,16 +120,11 @@ async function chooseSolver(task: TruthTask): Promise<KeptSolver> {
   return { calls: TRAIN_STEPS, agreementDb: Infinity };
 }
 
-/** The solver of so many calls: third-order DPM-Solver++, at times that no scheduler rounds. */
+/** The solver of so many calls. */
 function samplerOf(task: TruthTask, calls: number): Sampler {
   if (calls === TRAIN_STEPS) return ddimOf(task);
   const { sampling, scene: { tokens } } = request(task, task.conditions);
-  if (hasFixedTimes(sampling.name)) {
-    const times = mixedTimes(calls, sampling.spacing);
-    return makeSampler({ ...sampling, name: "dpmpp-3m" }, { steps: calls, times, tokens });
-  }
-  const sigmas = Array.from({ length: calls }, (_, i) => 1 - i / calls);
-  return makeSampler({ ...sampling, name: "flow-dpmpp-3m" }, { steps: calls, sigmas, tokens });
+  return nodesOf(sampling, { tokens, count: calls }).sampler;
 }
 
 /** DDIM at every time of training. */

@@ -10,7 +10,7 @@ import type { Plan } from "../../plan/plan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { picturesOf, psnrOf } from "../pictures.ts";
 import { requestOf, sliceConditions } from "../task.ts";
-import { type Nodes, nodesOf } from "./converged.ts";
+import { type Nodes, nodesOf } from "../converged.ts";
 import { openEnsemble } from "./ensemble.ts";
 import type { FitTask, MeasuredRollout } from "./fit_task.ts";
 import { fittedPlan } from "./fitted_plan.ts";

@@ -6,7 +6,7 @@ import { MOST_OUTPUTS } from "../../plan/columns.ts";
 import type { Plan, PlanContext } from "../../plan/plan.ts";
 import { evenRow } from "../../plan/row.ts";
 import { planOf } from "../task.ts";
-import type { Nodes } from "./converged.ts";
+import type { Nodes } from "../converged.ts";
 import type { FitTask, MeasuredRollout } from "./fit_task.ts";
 import { RIDGE } from "./least_squares.ts";
 

@@ -5,7 +5,7 @@
 import { weightedSum } from "../../sampler/linear.ts";
 import { requestOf, type RunConditions } from "../task.ts";
 import { picturesOf, psnrOf } from "../pictures.ts";
-import { type Nodes, nodesOf } from "./converged.ts";
+import { type Nodes, nodesOf } from "../converged.ts";
 import { type Ensemble, openEnsemble } from "./ensemble.ts";
 import type { FitTask, MeasuredRollout } from "./fit_task.ts";
 import { recordTrajectory } from "./trajectory.ts";
@@ -46,7 +46,8 @@ async function psnrAt(
 ): Promise<number> {
   const { pipeline, signal } = task;
   const { scene, noise: { dims } } = requestOf(task);
-  const { sampler } = nodesOf(pipeline.model.sampler, { tokens: scene.tokens, share: SHARE });
+  const count = Math.round(SHARE * nodes.times.length);
+  const { sampler } = nodesOf(pipeline.model.sampler, { tokens: scene.tokens, count });
   const times = rollout.visited.map((node) => nodes.sampler.times[node]!);
   const ensemble = await openEnsemble(task, [...sampler.times, ...times]);
   try {

@@ -1,14 +1,14 @@
 /**
- * Where the converged solution is recorded: nodes, among which a plan's times are chosen, and the solver that passes
- * through them.
+ * What comes to the converged solution: a solver at times that no scheduler rounds. Truth is told by it, and a plan's
+ * times are chosen among its own.
  */
 
-import type { SamplerConfig } from "../../sampler/config.ts";
-import { adamsFlow } from "../../sampler/adams.ts";
-import { flowSchedule, shiftFactor } from "../../sampler/flow_schedule.ts";
-import { mixedTimes } from "../../sampler/real_times.ts";
-import type { Sampler } from "../../sampler/sampler.ts";
-import { hasFixedTimes, makeSampler } from "../../sampler/solvers.ts";
+import type { SamplerConfig } from "../sampler/config.ts";
+import { adamsFlow } from "../sampler/adams.ts";
+import { flowSchedule, shiftFactor } from "../sampler/flow_schedule.ts";
+import { mixedTimes } from "../sampler/real_times.ts";
+import type { Sampler } from "../sampler/sampler.ts";
+import { hasFixedTimes, makeSampler } from "../sampler/solvers.ts";
 
 /** Times that a plan may visit, and a solver that visits all of them. */
 export interface Nodes {
@@ -32,18 +32,18 @@ const FLOW_NODES = 64;
 
 export interface NodesOptions {
   readonly tokens: number;
-  /** How many of the usual nodes: fewer where only the end is of interest; all unless given. */
-  readonly share?: number;
+  /** How many; as many as a plan's times are chosen among, unless given. */
+  readonly count?: number | undefined;
 }
 
 /** The nodes of a model that is sampled like this. */
-export function nodesOf(config: SamplerConfig, { tokens, share = 1 }: NodesOptions): Nodes {
+export function nodesOf(config: SamplerConfig, { tokens, count }: NodesOptions): Nodes {
   if (hasFixedTimes(config.name)) {
-    const times = mixedTimes(Math.round(share * NOISE_NODES), config.spacing);
+    const times = mixedTimes(count ?? NOISE_NODES, config.spacing);
     const solver = { ...config, name: "dpmpp-3m" } as const;
     return { times, sampler: makeSampler(solver, { steps: times.length, times, tokens }) };
   }
-  const length = Math.round(share * FLOW_NODES);
+  const length = count ?? FLOW_NODES;
   const sigmas = Array.from({ length }, (_, i) => (1 + Math.cos(Math.PI * i / length)) / 2);
   const { shift = NO_SHIFT } = config;
   const sampler = adamsFlow(flowSchedule(sigmas, { shift, tokens }));
