@@ -8,6 +8,7 @@
 
 import type { Plan } from "../../plan/plan.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { mean } from "../median.ts";
 import { picturesOf, psnrOf } from "../pictures.ts";
 import { requestOf, sliceConditions } from "../task.ts";
 import { type Nodes, nodesOf } from "../converged.ts";
@@ -73,10 +74,6 @@ export async function calibrateFit(task: FitTask): Promise<Plan> {
   } finally {
     ensemble.close();
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The held-back runs of latents of all runs. */

@@ -4,6 +4,7 @@
 
 import { weightedSum } from "../../sampler/linear.ts";
 import { requestOf, type RunConditions } from "../task.ts";
+import { mean } from "../median.ts";
 import { picturesOf, psnrOf } from "../pictures.ts";
 import { type Nodes, nodesOf } from "../converged.ts";
 import { type Ensemble, openEnsemble } from "./ensemble.ts";
@@ -55,8 +56,7 @@ async function psnrAt(
     const pictures = (data: Float32Array): ReturnType<typeof picturesOf> =>
       picturesOf({ dims, data }, { pipeline, scene, signal });
     const found = await pictures(await follow(ensemble, times, rollout.update));
-    const psnr = psnrOf(pipeline, found, await pictures(truth.latents.at(-1)!));
-    return psnr.reduce((sum, value) => sum + value, 0) / psnr.length;
+    return mean(psnrOf(pipeline, found, await pictures(truth.latents.at(-1)!)));
   } finally {
     ensemble.close();
   }
