@@ -6,8 +6,7 @@
  * down.
  */
 
-import type { SigmaShift } from "./config.ts";
-import { type FlowOptions, shiftExponent } from "./flow_schedule.ts";
+import { type FlowOptions, shiftFactor } from "./flow_schedule.ts";
 import { checkSteps, TRAIN_STEPS } from "./noise_schedule.ts";
 import { type Path, pointOfFlow } from "./path.ts";
 
@@ -30,10 +29,10 @@ export function unipcFlowPath(steps: number, options: FlowOptions): Path {
 }
 
 /** The path of Heun's method on a flow, each point once. */
-export function heunFlowPath(points: number, { shift, tokens }: FlowOptions): Path {
+export function heunFlowPath(points: number, options: FlowOptions): Path {
   checkSteps(points);
-  const by = shiftedBy({ shift, tokens });
-  const lowest = shift.kind === "static" ? by(1 / TRAIN_STEPS) : 1 / TRAIN_STEPS; // shifted twice, as there
+  const by = shiftedBy(options);
+  const lowest = options.shift.kind === "static" ? by(1 / TRAIN_STEPS) : 1 / TRAIN_STEPS; // shifted twice, as there
   const sigmas = spread(points, (i) => points === 1 ? 1 : 1 + i * (lowest - 1) / (points - 1))
     .map((sigma) => fround(by(sigma)));
   const times = sigmas.map((sigma) => fround(fround(sigma * TRAIN_STEPS) / TRAIN_STEPS));
@@ -57,10 +56,8 @@ function wholeTimes(even: readonly number[], options: FlowOptions): Path {
   return { times, points: pointsOf(sigmas.map(fround)), predicts: "velocity" };
 }
 
-function shiftedBy(
-  { shift, tokens }: { readonly shift: SigmaShift; readonly tokens: number },
-): (sigma: number) => number {
-  const by = shift.kind === "static" ? shift.shift : Math.exp(shiftExponent(shift, tokens));
+function shiftedBy({ shift, tokens }: FlowOptions): (sigma: number) => number {
+  const by = shiftFactor(shift, tokens);
   return (sigma) => by * sigma / (1 + (by - 1) * sigma);
 }
 

@@ -42,7 +42,7 @@ function timeOfLogit(logit: number, logits: readonly number[]): number {
 }
 
 /** ᾱ at a time in 0 … 999. */
-export function alphaBarAt(time: number, trained: readonly number[]): number {
+function alphaBarAt(time: number, trained: readonly number[]): number {
   const below = Math.floor(time);
   const alphaBar = trained[below]!; // checked before
   if (below === time) return alphaBar;
