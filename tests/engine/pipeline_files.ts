@@ -127,6 +127,6 @@ async function filesOf(
   return files;
 }
 
-function bytesOf(json: unknown): Uint8Array {
+export function bytesOf(json: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(json));
 }

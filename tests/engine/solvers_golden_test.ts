@@ -1,13 +1,14 @@
 /** Latents of whole models under diffusers' schedulers: see `scripts/golden/solvers.py`. */
 
 import { openSafetensors, type Safetensors } from "../../src/assets/formats/safetensors.ts";
-import { openDirectory } from "../../src/assets/source.ts";
+import { openDirectory, openMemory, type Source } from "../../src/assets/source.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
 import { requires } from "../_shim/requires.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
+import { bytesOf } from "./pipeline_files.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url);
 /** Pictures of each golden. */
@@ -24,6 +25,8 @@ const FLOW_RUNS: readonly (readonly [string, string, number])[] = [
   ["flow-unipc", "unipc", 10],
   ["flow-dpmpp-2m", "dpmpp-2m", 10],
 ];
+/** Diffusers' scheduler of Heun's method shifts all sigmas alike, so the model says so of itself. */
+const HEUN = { _class_name: "FlowMatchHeunDiscreteScheduler", shift: 1 };
 
 for (const backend of ["wasm", "native"] as const) {
   const needs = backend === "wasm" ? [] : [backend];
@@ -59,13 +62,15 @@ for (const backend of ["wasm", "native"] as const) {
       };
       const model = new URL("flux-a/", GOLDEN);
       await check("flux-a", { backend, model, runs: FLOW_RUNS, given });
+      const heun = openMemory(await filesWith(model, HEUN));
+      await check("flux-a", { backend, model: heun, runs: [["flow-heun", "heun", 9]], given });
     },
   );
 }
 
 async function check(name: string, { backend, model, runs, given }: {
   readonly backend: "wasm" | "native";
-  readonly model: URL;
+  readonly model: URL | Source;
   readonly runs: typeof NOISE_RUNS;
   readonly given: GenerateOptions;
 }): Promise<void> {
@@ -81,6 +86,18 @@ async function check(name: string, { backend, model, runs, given }: {
   } finally {
     await engine.close();
   }
+}
+
+/** A model's files with another scheduler. */
+async function filesWith(
+  model: URL,
+  scheduler: Readonly<Record<string, unknown>>,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const name of ["config.json", "diffusion_pytorch_model.safetensors"]) {
+    files.set(name, await Deno.readFile(new URL(name, model)));
+  }
+  return files.set("scheduler_config.json", bytesOf(scheduler));
 }
 
 async function golden(
