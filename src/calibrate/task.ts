@@ -13,9 +13,6 @@ import { normalRows } from "../tensor/random.ts";
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
-/** A mode of calibration: records, decides, and returns a plan that is bound to the model. */
-export type Mode = (task: CalibrationTask) => Promise<Plan>;
-
 /** What to calibrate, on what, and how much to reuse. */
 export interface CalibrationTask {
   readonly pipeline: Engine;
