@@ -3,7 +3,7 @@
  * compare.
  */
 import { uniformPlan } from "./uniform_plan.ts";
-import { bundledPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
+import { bundledPlans, earlierPlans, loadPlan } from "../../src/engine/bundled_plans.ts";
 import type { WeightPrecision } from "../../src/engine/precision/rounded_layers.ts";
 import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -14,6 +14,7 @@ import { planDigest } from "../../src/plan/digest.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { STATE_ROWS } from "../../src/plan/row.ts";
+import { stepsFor } from "../../src/sampler/choose_sampler.ts";
 import { hasFixedTimes } from "../../src/sampler/solvers.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
 
@@ -54,24 +55,24 @@ export function withWeights(variant: Variant, weights: WeightPrecision): Variant
 }
 
 /** The bundled plans of a model. */
-export async function bundledVariants(model: Model): Promise<Variant[]> {
-  const fingerprint = await model.fingerprint();
-  return bundledPlans.map((name) => ({ name, plan: loadPlan(name) }))
-    .filter(({ plan }) => plan.fingerprints.includes(fingerprint))
-    .map((each) => planned(model, { series: "bundled plans", ...each }));
+export function bundledVariants(model: Model): Promise<Variant[]> {
+  return plansOf(model, { series: "bundled plans", names: bundledPlans });
 }
 
-/** Plans that were bundled before and still repeat old pictures. */
-const EARLIER = ["ddim50.slow", "ddim50.fast", "ddim50.turbo", "ddim25.fast"];
-
 /** Earlier plans of a model, those that are bundled no more. */
-export async function earlierVariants(model: Model): Promise<Variant[]> {
+export function earlierVariants(model: Model): Promise<Variant[]> {
+  return plansOf(model, { series: "earlier plans", names: earlierPlans });
+}
+
+/** Those of some plans that were made for a model. */
+async function plansOf(
+  model: Model,
+  { series, names }: { readonly series: string; readonly names: readonly string[] },
+): Promise<Variant[]> {
   const fingerprint = await model.fingerprint();
-  return EARLIER.map((name) => ({ name, plan: loadPlan(`fashion-dit.${name}`) }))
-    .filter(({ name, plan }) =>
-      plan.fingerprints.includes(fingerprint) && !bundledPlans.includes(`fashion-dit.${name}`)
-    )
-    .map((each) => planned(model, { series: "earlier plans", ...each }));
+  return names.map((name) => ({ name, plan: loadPlan(name) }))
+    .filter(({ plan }) => plan.fingerprints.includes(fingerprint))
+    .map((each) => planned(model, { series, ...each }));
 }
 
 const SPACINGS = ["linspace", "trailing", "log-snr", "karras"];
@@ -111,11 +112,17 @@ export function solverVariants(
 ): Variant[] {
   return samplers.flatMap((sampler) =>
     counts.map((wanted) => {
-      const steps = sampler.includes("heun") && wanted % 2 === 0 ? wanted - 1 : wanted;
+      const steps = callsOf(sampler, wanted);
       const series = `solver ${sampler}`;
       return { series, name: `${steps} calls`, speedup: fullSteps / steps, steps, sampler };
     })
   );
+}
+
+/** As many calls as are wanted, or one less where a solver takes an odd number. */
+export function callsOf(sampler: string | undefined, wanted: number): number {
+  const [name = ""] = sampler?.split(":") ?? [];
+  return stepsFor(name, wanted);
 }
 
 /** Every k-th step in full; the others reuse its features, or its hidden state. */

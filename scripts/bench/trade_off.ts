@@ -14,18 +14,18 @@ import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
 import { mean, median } from "../../src/calibrate/median.ts";
 import { picturesOf } from "../../src/calibrate/pictures.ts";
+import { promptedConditions } from "../../src/calibrate/prompted_conditions.ts";
 import { type RunConditions, seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
 import { convergedSolution, nearnessTo } from "../../src/calibrate/truth.ts";
 import { MAX_BATCH } from "../../src/engine/batches.ts";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { encodePrompts } from "../../src/engine/prompts.ts";
 import { sceneOf } from "../../src/engine/request.ts";
-import { normalRows } from "../../src/tensor/random.ts";
 import { joinRows } from "../../src/tensor/rows.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 import {
   bundledVariants,
+  callsOf,
   earlierVariants,
   modelFull,
   rivalsOf,
@@ -38,7 +38,7 @@ import { type Found, tradeOffFigure, tradeOffTable } from "./trade_off_report.ts
 export function bestOfEach(found: readonly Found[], counts: readonly number[]): Variant[] {
   return counts.flatMap((count) => {
     const able = found.filter(({ variant: { steps, sampler } }) =>
-      steps === count || steps === count - 1 && sampler?.includes("heun")
+      steps === callsOf(sampler, count)
     );
     const [first] = able.toSorted((a, b) => b.truthDb - a.truthDb);
     return first === undefined ? [] : [first.variant];
@@ -109,13 +109,9 @@ async function conditionsOf(
   },
 ): Promise<RunConditions> {
   if (file === undefined) return seededConditions(pipeline, { runs: count, seed });
-  const { model, promptEncoder } = pipeline;
   const rows: readonly { readonly prompt: string }[] = JSON.parse(await Deno.readTextFile(file));
   const prompts = rows.slice(0, count).map(({ prompt }) => prompt);
-  const { options: { conditions = {} } } = await encodePrompts(model, { prompts }, promptEncoder);
-  const seeds = prompts.map((_, i) => seed + i);
-  const noise = normalRows(sceneOf(model, { conditions }).latentDims, seeds);
-  return { labels: prompts.map((_, i) => i), noise, seeds, given: { conditions } };
+  return await promptedConditions(pipeline, { prompts, runs: prompts.length, seed });
 }
 
 async function main(): Promise<void> {

@@ -23,8 +23,19 @@ export async function conditionsOfRuns(
   if (model.classes > 0 || examples.length === 0 || !engine.takesPrompts) {
     return seededConditions(engine, { runs, seed });
   }
-  const prompts = examples.slice(0, runs);
-  const { options: given } = await encodePrompts(model, { prompts }, engine.promptEncoder);
+  return await promptedConditions(engine, { prompts: examples.slice(0, runs), runs, seed });
+}
+
+/** Conditions of so many runs: run i has the i-th of these prompts, in turn, and noise of `seed + i`. */
+export async function promptedConditions(
+  { model, promptEncoder }: Pick<Engine, "model" | "promptEncoder">,
+  { prompts, runs, seed }: {
+    readonly prompts: readonly string[];
+    readonly runs: number;
+    readonly seed: number;
+  },
+): Promise<RunConditions> {
+  const { options: given } = await encodePrompts(model, { prompts }, promptEncoder);
   const seeds = Array.from({ length: runs }, (_, i) => seed + i);
   const noise = normalRows(sceneOf(model, given).latentDims, seeds);
   const { conditions = {} } = given;
