@@ -24,28 +24,40 @@ export interface NoisePathOptions {
  *
  * @throws {RangeError} When steps are none in 1 … 1000, or more than there are times, or an offset leads beyond them.
  */
-export function multistepPath(steps: number, { spacing, predicts }: NoisePathOptions): Path {
-  checkSteps(steps);
-  const ratios = trainedRatios(spacing.betas);
-  const { kind, offset } = spacing;
-  const times = evenTimes(kind, { steps, offset, stops: steps + 1 })?.map(roundHalfEven);
-  if (times !== undefined) return pathOf({ times, visited: times, ratios, spacing, predicts });
-  const spread = spreadRatios(kind, steps, [ratios.at(-1)!, ratios[0]!]);
-  const whole = kind === "karras" || kind === "log-snr" ? roundHalfEven : Math.trunc; // as there
-  const near = spread.map((ratio) => whole(timeOf(ratio, ratios)));
-  return pathOf({ times: near, visited: spread, ratios, spacing, predicts });
+export function multistepPath(steps: number, options: NoisePathOptions): Path {
+  const { kind } = options.spacing;
+  const near = kind === "karras" || kind === "log-snr" ? roundHalfEven : Math.trunc; // as there
+  return spreadPath(steps, { ...options, stops: steps + 1, round: { even: roundHalfEven, near } });
 }
 
 /** The path of Heun's method, each point once: times may lie between those of training. */
-export function heunPath(points: number, { spacing, predicts }: NoisePathOptions): Path {
-  checkSteps(points);
-  const ratios = trainedRatios(spacing.betas);
-  const { kind, offset } = spacing;
-  const times = evenTimes(kind, { steps: points, offset, stops: points })?.map(fround);
-  if (times !== undefined) return pathOf({ times, visited: times, ratios, spacing, predicts });
-  const spread = spreadRatios(kind, points, [ratios.at(-1)!, ratios[0]!]);
-  const near = spread.map((ratio) => fround(timeOf(ratio, ratios)));
-  return pathOf({ times: near, visited: spread, ratios, spacing, predicts });
+export function heunPath(points: number, options: NoisePathOptions): Path {
+  return spreadPath(points, { ...options, stops: points, round: { even: fround, near: fround } });
+}
+
+interface SpreadOptions extends NoisePathOptions {
+  /** As many as divide the times of training; those after the first `steps` are not visited. */
+  readonly stops: number;
+  /** What becomes of times that are spread evenly, and of those that lie near ratios which are. */
+  readonly round: Readonly<Record<"even" | "near", (time: number) => number>>;
+}
+
+/** The path over times or ratios, whichever the spacing spreads. */
+function spreadPath(
+  steps: number,
+  { stops, round, spacing, predicts }: SpreadOptions,
+): Path {
+  checkSteps(steps);
+  const { kind, offset, betas, endsAtOne } = spacing;
+  const ratios = trainedRatios(betas);
+  const [lowest, highest] = [ratios[0]!, ratios.at(-1)!]; // there are a thousand
+  const even = evenTimes(kind, { steps, offset, stops })?.map(round.even);
+  const visited = even?.map((time) => ratioAt(time, ratios)) ??
+    spreadRatios(kind, steps, [highest, lowest]);
+  const times = even ?? visited.map((ratio) => round.near(timeOf(ratio, ratios)));
+  checkPath({ times, visited, kind });
+  const points = [...visited, endsAtOne ? 0 : lowest].map(fround).map(pointOfRatio);
+  return { times, points, predicts };
 }
 
 /** Falling times, evenly spread; `undefined` where ratios are spread instead. */
@@ -94,12 +106,12 @@ function spreadRatios(
   return Array.from({ length: steps }, (_, i) => at(steps === 1 ? 0 : i / (steps - 1)));
 }
 
-function pathOf({ times, visited, ratios, spacing, predicts }: NoisePathOptions & {
+function checkPath({ times, visited, kind }: {
   readonly times: readonly number[];
-  /** Times, or ratios where these were spread. */
+  /** Ratios there. */
   readonly visited: readonly number[];
-  readonly ratios: readonly number[];
-}): Path {
+  readonly kind: NoiseSpacing["kind"];
+}): void {
   const [first = 0] = times;
   if (first >= TRAIN_STEPS) {
     throw new RangeError(
@@ -107,14 +119,11 @@ function pathOf({ times, visited, ratios, spacing, predicts }: NoisePathOptions 
         `offset): current value is ${first}`,
     );
   }
-  const falling = visited === times ? times.map((time) => ratioAt(time, ratios)) : visited;
-  const still = falling.findIndex((ratio, i) => i > 0 && ratio >= falling[i - 1]!);
+  const still = visited.findIndex((ratio, i) => i > 0 && ratio >= visited[i - 1]!);
   if (still > 0) {
     throw new RangeError(
-      `Cannot make noise schedule: ${spacing.kind} times must fall (fewer steps): ` +
+      `Cannot make noise schedule: ${kind} times must fall (fewer steps): ` +
         `current value is ${times[still]} at step ${still}`,
     );
   }
-  const last = spacing.endsAtOne ? 0 : ratios[0]!;
-  return { times, points: [...falling, last].map(fround).map(pointOfRatio), predicts };
 }
