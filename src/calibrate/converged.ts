@@ -5,7 +5,7 @@
 
 import type { SamplerConfig } from "../sampler/config.ts";
 import { adamsFlow } from "../sampler/adams.ts";
-import { flowSchedule, shiftFactor } from "../sampler/flow_schedule.ts";
+import { flowSchedule, NO_SHIFT, shiftFactor } from "../sampler/flow_schedule.ts";
 import { mixedTimes } from "../sampler/real_times.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { hasFixedTimes, makeSampler } from "../sampler/solvers.ts";
@@ -49,5 +49,3 @@ export function nodesOf(config: SamplerConfig, { tokens, count }: NodesOptions):
   const sampler = adamsFlow(flowSchedule(sigmas, { shift, tokens }));
   return { times: sigmas, sampler, shift: shiftFactor(config.shift, tokens) };
 }
-
-const NO_SHIFT = { kind: "static", shift: 1 } as const;

@@ -21,6 +21,9 @@ export interface FlowOptions {
   readonly tokens: number;
 }
 
+/** How sigmas are shifted where a model says nothing of it. */
+export const NO_SHIFT: SigmaShift = { kind: "static", shift: 1 };
+
 const { fround } = Math;
 
 /** Sigmas 1 … 1/steps, evenly spaced, before they are shifted. *Source:* `FluxPipeline`. */

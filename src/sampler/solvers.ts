@@ -16,7 +16,7 @@ import { deis } from "./deis.ts";
 import { dpmSolver } from "./dpm_solver.ts";
 import { flowEuler } from "./flow_euler.ts";
 import { dpmFlowPath, givenFlowPath, heunFlowPath, unipcFlowPath } from "./flow_path.ts";
-import { evenSigmas, type FlowOptions, flowSchedule } from "./flow_schedule.ts";
+import { evenSigmas, type FlowOptions, flowSchedule, NO_SHIFT } from "./flow_schedule.ts";
 import { doubled, heun } from "./heun.ts";
 import { linearSampler } from "./linear.ts";
 import type { LinearStep } from "./linear_step.ts";
@@ -150,8 +150,6 @@ export function mayVisit(config: SamplerConfig, times: readonly number[]): boole
   if (config.name === "heun" && times.length % 2 === 0) return false;
   return `${makeSampler(config, { steps: times.length, tokens: 0 }).times}` === `${times}`;
 }
-
-const NO_SHIFT = { kind: "static", shift: 1 } as const;
 
 function flowSampler(
   { name, shift = NO_SHIFT }: SamplerConfig & { readonly name: FlowSampler },
