@@ -24,7 +24,7 @@ export function toPlanes(picture: Picture, channels: 1 | 3): Tensor {
 }
 
 /** A picture in three colours, on white. */
-export function toRgb(picture: Picture): Picture {
+function toRgb(picture: Picture): Picture {
   const { width, height, channels, pixels } = picture;
   if (channels === 3) return picture;
   const rgb = new Uint8Array(width * height * 3);

@@ -22,12 +22,6 @@ export function psnr(pictures: Tensor, reference: Tensor): number[] {
   return byRow(clamped(pictures), clamped(reference), () => PICTURE_RANGE);
 }
 
-/** Mean over pictures of {@link psnr}. */
-export function meanPsnr(pictures: Tensor, reference: Tensor): number {
-  const values = psnr(pictures, reference);
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
 /**
  * PSNR in dB of each of `(n, …)` latents that nothing decodes; the peak is the range, largest − smallest, of the
  * reference.
