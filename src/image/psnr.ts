@@ -29,11 +29,18 @@ export function psnr(pictures: Tensor, reference: Tensor): number[] {
  * @throws {RangeError} When the shapes differ.
  */
 export function latentPsnr(latents: Tensor, reference: Tensor): number[] {
-  return byRow(latents, reference, (wanted) => {
-    let [least, most] = [Infinity, -Infinity];
-    for (const value of wanted) [least, most] = [Math.min(least, value), Math.max(most, value)];
-    return most - least;
-  });
+  return byRow(latents, reference, rangeOf);
+}
+
+/** Largest − smallest. */
+export function rangeOf(values: Float32Array): number {
+  let least = Infinity;
+  let most = -Infinity;
+  for (const value of values) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
+  return most - least;
 }
 
 /** Mean of the squared differences. */

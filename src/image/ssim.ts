@@ -6,6 +6,7 @@
  */
 
 import type { Tensor } from "../tensor/tensor.ts";
+import { rangeOf } from "./psnr.ts";
 
 const WINDOW = 11;
 const SIGMA = 1.5;
@@ -29,7 +30,7 @@ export function ssim(tensor: Tensor, reference: Tensor): number[] {
   const size = height * width;
   return Array.from({ length: rows }, (_, row) => {
     const all = reference.data.subarray(row * channels * size, (row + 1) * channels * size);
-    const range = rangeOf(all);
+    const range = rangeOf(all) || 1; // of a plain reference any will do
     const planes = Array.from({ length: channels }, (_, c) => {
       const first = (row * channels + c) * size;
       const plane = (data: Float32Array): Plane => ({
@@ -100,16 +101,6 @@ function blurRows({ values, height, width }: Plane, window: readonly number[]): 
 function transposed({ values, height, width }: Plane): Plane {
   const turned = values.map((_, i) => values[(i % height) * width + Math.floor(i / height)]!);
   return { values: turned, height: width, width: height };
-}
-
-function rangeOf(values: Float32Array): number {
-  let least = Infinity;
-  let most = -Infinity;
-  for (const value of values) {
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-  }
-  return most - least || 1; // of a plain reference any range will do
 }
 
 function mean(values: readonly number[]): number {
