@@ -68,6 +68,11 @@ export interface TextNetwork {
   bias(tokens: TextTokens, weights: Weights, signal?: AbortSignal): Promise<Tensor>;
 }
 
+/** All graphs of a network, in the order in which they run. */
+export function graphsOf({ blocks, final, pooling }: TextNetwork): readonly TextGraph[] {
+  return [...blocks, final, ...(pooling?.projection ? [pooling.projection] : [])];
+}
+
 /** How hidden states become one row. */
 export interface TextPooling {
   /** Place of the token whose last hidden state it is. */

@@ -9,7 +9,7 @@ import type { Weights } from "../assets/weights.ts";
 import { AssetError } from "../errors.ts";
 import { clip, POSITION_TABLE, TOKEN_TABLE } from "./clip.ts";
 import { parseClipConfig, PROJECTED } from "./clip_config.ts";
-import type { TextNetwork } from "./network.ts";
+import { graphsOf, type TextNetwork } from "./network.ts";
 import { RELATIVE_TABLE, SHARED, t5 } from "./t5.ts";
 import { parseT5Config } from "./t5_config.ts";
 
@@ -98,10 +98,9 @@ export function openEncoder({ config, weights: stored }: ModelPart, name: string
 
 /** Names and shapes of all that the graphs of a network take. */
 function parametersOf(
-  { blocks, final, pooling }: TextNetwork,
+  network: TextNetwork,
 ): readonly (readonly [string, readonly number[]])[] {
-  const graphs = [...blocks, final, ...(pooling?.projection ? [pooling.projection] : [])];
-  return graphs.flatMap((graph) =>
+  return graphsOf(network).flatMap((graph) =>
     graph.build().parameters.map(({ name, dims }) => [name, dims.map(Number)] as const)
   );
 }

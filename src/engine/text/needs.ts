@@ -5,6 +5,7 @@
 import type { Model } from "../../model/model.ts";
 import type { TextPart } from "../../model/text.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
+import { graphsOf } from "../../text/network.ts";
 import { graphBytes } from "../memory/needs.ts";
 import { choosePrecision } from "../precision/choose.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
@@ -23,15 +24,14 @@ export interface EncoderNeeds {
 
 /** Needs of an encoder, its linear layers as `lowering` has them. */
 export function encoderNeeds(
-  { title, network: { blocks, final, pooling } }: TextPart,
+  { title, network }: TextPart,
   lowering?: LinearLowering,
 ): EncoderNeeds {
-  const graphs = [...blocks, final, ...(pooling?.projection ? [pooling.projection] : [])];
-  const bytes = graphs.map((graph) => graphBytes(graph.build(lowering)));
+  const bytes = graphsOf(network).map((graph) => graphBytes(graph.build(lowering)));
   return {
     title,
     weights: bytes.reduce((sum, each) => sum + each, 0),
-    graphs: graphs.length,
+    graphs: bytes.length,
     largestGraph: Math.max(...bytes),
   };
 }
