@@ -52,11 +52,6 @@ export class EncoderGraphs {
     readonly rounded?: RoundedLayers,
   ) {}
 
-  /** Whether sessions are held for the next texts. */
-  get isKept(): boolean {
-    return this.#kept !== undefined;
-  }
-
   /**
    * Encodes texts, each to the outputs that are asked for.
    *
@@ -117,7 +112,7 @@ export class EncoderGraphs {
   ): Promise<void> {
     const held = sessions === "kept" ? this.#kept ??= this.#sessions("kept") : undefined;
     const loaded = held ?? this.#sessions("freed");
-    const takesBias = graph.build().inputs.some(({ name }) => name === BIAS);
+    const takesBias = this.encoder.network.blocks.includes(graph);
     try {
       for (const stream of streams) {
         await this.#yieldToEvents();
