@@ -16,7 +16,7 @@ import { roundedLowering, type WeightPrecision } from "../precision/rounded_laye
 import type { PromptText } from "../prompt_texts.ts";
 import type { EncodedPrompts, PromptEncoder } from "../prompts.ts";
 import { type Embedding, EmbeddingCache } from "./embedding_cache.ts";
-import { EncoderGraphs } from "./encoder_graphs.ts";
+import { type EncodeOptions, EncoderGraphs } from "./encoder_graphs.ts";
 import { encoderNeeds } from "./needs.ts";
 
 /** Bytes of embeddings that are kept of each encoder: 32 MiB, four of FLUX.1's prompts. */
@@ -99,7 +99,8 @@ export class ModelPrompts implements PromptEncoder {
       const texts = prompts.map(({ prompt, prompt2 = prompt }) =>
         reader.part.reads === "prompt2" ? prompt2 : prompt
       );
-      read.push(await this.#read(reader, texts, signal));
+      const sessions = this.#keeps(reader, readers) ? "kept" : "freed";
+      read.push(await readTexts(reader, texts, { sessions, signal }));
     }
     const rows = prompts.map((_, i) =>
       this.model.text.conditions(read.map((one) => one[i]!.encoded)) // one for each text
@@ -114,32 +115,6 @@ export class ModelPrompts implements PromptEncoder {
         }))
       ),
     };
-  }
-
-  /** The embedding of each text; those that are new are encoded together. */
-  async #read(
-    reader: Reader,
-    texts: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<readonly Embedding[]> {
-    const { part, graphs, cache } = reader;
-    const found = new Map<string, Embedding | undefined>();
-    for (const text of texts) found.set(text, cache.get(text));
-    const fresh = [...found.keys()].filter((text) => found.get(text) === undefined);
-    if (fresh.length > 0) {
-      const tokenized = fresh.map((text) => part.prompts.tokenize(text));
-      const sessions = this.#keeps(reader, await this.#open()) ? "kept" : "freed";
-      const encoded = await graphs.encode(
-        tokenized.map(({ ids, mask }) => part.pads === "hidden" ? { ids, mask } : { ids }),
-        { outputs: part.outputs, sessions, signal },
-      );
-      for (const [i, text] of fresh.entries()) {
-        const embedding = { encoded: encoded[i]!, tokens: tokenized[i]!.tokens }; // one for each
-        found.set(text, embedding);
-        cache.set(text, embedding);
-      }
-    }
-    return texts.map((text) => found.get(text)!); // all are there by now
   }
 
   /** The smaller ones first, as far as there is room. */
@@ -182,4 +157,28 @@ export class ModelPrompts implements PromptEncoder {
 function joined(rows: readonly Conditions[]): Conditions {
   const names = Object.keys(rows[0] ?? {});
   return Object.fromEntries(names.map((name) => [name, joinRows(rows.map((row) => row[name]!))]));
+}
+
+/** The embedding of each text; those that are new are encoded together. */
+async function readTexts(
+  { part, graphs, cache }: Reader,
+  texts: readonly string[],
+  options: Pick<EncodeOptions, "sessions" | "signal">,
+): Promise<readonly Embedding[]> {
+  const found = new Map<string, Embedding | undefined>();
+  for (const text of texts) found.set(text, cache.get(text));
+  const fresh = [...found.keys()].filter((text) => found.get(text) === undefined);
+  if (fresh.length > 0) {
+    const tokenized = fresh.map((text) => part.prompts.tokenize(text));
+    const encoded = await graphs.encode(
+      tokenized.map(({ ids, mask }) => part.pads === "hidden" ? { ids, mask } : { ids }),
+      { outputs: part.outputs, ...options },
+    );
+    for (const [i, text] of fresh.entries()) {
+      const embedding = { encoded: encoded[i]!, tokens: tokenized[i]!.tokens }; // one for each
+      found.set(text, embedding);
+      cache.set(text, embedding);
+    }
+  }
+  return texts.map((text) => found.get(text)!); // all are there by now
 }
