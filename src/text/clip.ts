@@ -26,7 +26,6 @@ export const POSITION_TABLE = "embeddings.position_embedding.weight";
 export function clip(config: ClipConfig): TextNetwork {
   const { className, vocabularySize, width, positions } = config;
   return {
-    className,
     vocabularySize,
     width,
     positions,

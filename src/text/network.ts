@@ -45,8 +45,6 @@ export type EncodedText = Readonly<Partial<Record<TextOutput, Tensor>>>;
 
 /** A text encoder of some configuration, without weights. */
 export interface TextNetwork {
-  /** Its class in transformers. */
-  readonly className: string;
   /** Ids are 0 … vocabularySize − 1. */
   readonly vocabularySize: number;
   /** Width D of hidden states. */

@@ -26,9 +26,8 @@ export const RELATIVE_TABLE =
 
 /** T5's encoder of this configuration. */
 export function t5(config: T5Config): TextNetwork {
-  const { className, vocabularySize, width } = config;
+  const { vocabularySize, width } = config;
   return {
-    className,
     vocabularySize,
     width,
     blocks: Array.from({ length: config.layers }, (_, i) => t5Block(config, i)),

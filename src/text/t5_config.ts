@@ -8,7 +8,6 @@ import { AssetError } from "../errors.ts";
 
 /** What transformers' `T5Config` says, as far as it changes what the encoder computes. */
 export interface T5Config {
-  readonly className: string;
   readonly vocabularySize: number;
   readonly width: number;
   /** Width between the layers of an MLP. */
@@ -57,7 +56,6 @@ export function parseT5Config(json: unknown, className: string): T5Config {
     );
   }
   return {
-    className,
     vocabularySize: c.vocab_size,
     width: c.d_model,
     hidden: c.d_ff,

@@ -20,11 +20,6 @@ export class EmbeddingCache {
   /** @param limit Most bytes; a larger embedding is not kept. */
   constructor(readonly limit: number) {}
 
-  /** Bytes that are kept. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** What was made of a text; it counts as the latest from then on. */
   get(text: string): Embedding | undefined {
     const found = this.#kept.get(text);
