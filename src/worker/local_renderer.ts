@@ -155,8 +155,7 @@ async function factsOf(
 ): Promise<RendererFacts> {
   const { model, backend, choice } = engine;
   const record = await engine.recordFacts();
-  const { id, classes, classNames, sampler } = model;
-  const examples = model.directory?.manifest?.prompts;
+  const { id, classes, classNames, prompts, sampler } = model;
   const [, ...latent] = scene.planes(zeros([1, ...scene.latentDims])).dims;
   const [channels = 0, rows = 0, columns = 0] = latent;
   const picture = pictureShape(model, [rows, columns]);
@@ -168,7 +167,7 @@ async function factsOf(
     latent: [channels, rows, columns],
     ...(picture !== undefined && { picture }),
     takesPrompts: engine.takesPrompts && !scene.conditions,
-    ...(examples !== undefined && { prompts: examples }),
+    ...(prompts !== undefined && { prompts }),
     classes: scene.conditions ?? classes,
     classNames: scene.conditions === undefined ? classNames : names,
     edits: encodingError(model) === undefined && scene.tokenGrid !== undefined,
