@@ -108,10 +108,6 @@ async function openPart(directory: ModelDirectory, recipe: TextPartRecipe): Prom
         `transformer takes it: current value is ${network.width}`,
     );
   }
-  const most = Math.min(length, positions);
-  const prompts = await openTokenizer(files, {
-    vocabulary,
-    ...(Number.isFinite(most) && { length: most }),
-  });
+  const prompts = await openTokenizer(files, { vocabulary, length: Math.min(length, positions) });
   return { ...recipe, ...encoder, prompts };
 }
