@@ -66,8 +66,8 @@ export const TOKENIZER_FILES: readonly string[] = [
   ...["tokenizer.json", "vocab.json", "merges.txt"],
   ...["tokenizer_config.json", "special_tokens_map.json"],
 ];
-/** Largest `model.json` or `config.json`: 16 MiB. */
-const JSON_LIMIT = 1 << 24;
+/** Largest file beside weights, such as `model.json` or `config.json`: 16 MiB. */
+const DESCRIPTION_LIMIT = 1 << 24;
 
 /**
  * Finds the model in a folder by reading its descriptions.
@@ -206,13 +206,24 @@ function folderName(source: Source): string | undefined {
  * @throws {AssetError} When it is too large or not JSON.
  */
 export async function readJson(source: Source, path: string): Promise<unknown> {
+  const bytes = await readDescription(source, path);
+  return bytes && parseJson(bytes, `${path} in ${source.name}`);
+}
+
+/**
+ * All bytes of a file that is no weights; `undefined` where there is none.
+ *
+ * @throws {AssetError} When it is too large.
+ */
+export async function readDescription(
+  source: Source,
+  path: string,
+): Promise<Uint8Array | undefined> {
   const length = await source.size(path);
   if (length === undefined) return undefined;
-  if (length > JSON_LIMIT) {
-    throw new AssetError(
-      `Cannot read ${path} in ${source.name}: it must have at most ${JSON_LIMIT} bytes: ` +
-        `current value is ${length}`,
-    );
-  }
-  return parseJson(await source.read(path, { offset: 0, length }), `${path} in ${source.name}`);
+  if (length <= DESCRIPTION_LIMIT) return await source.read(path, { offset: 0, length });
+  throw new AssetError(
+    `Cannot read ${path} in ${source.name}: it must have at most ${DESCRIPTION_LIMIT} bytes: ` +
+      `current value is ${length}`,
+  );
 }

@@ -3,7 +3,7 @@
  */
 
 import { describe } from "../assets/json.ts";
-import { readJson } from "../assets/model_files.ts";
+import { readDescription, readJson } from "../assets/model_files.ts";
 import type { Source } from "../assets/source.ts";
 import { AssetError } from "../errors.ts";
 import { asClass } from "./tokenizer_class.ts";
@@ -29,8 +29,6 @@ const JSON_FILE = "tokenizer.json";
 const VOCABULARY = "vocab.json";
 const MERGES = "merges.txt";
 const SENTENCEPIECE = ["spiece.model", "tokenizer.model", "sentencepiece.bpe.model"];
-/** Largest list of merges, in bytes: 16 MiB. */
-const MERGES_LIMIT = 1 << 24;
 /** transformers writes 1e30 where there is no limit. */
 const NO_LIMIT = 1e9;
 
@@ -79,20 +77,15 @@ async function readClip(folder: Source, config: TokenizerConfig): Promise<Tokeni
 
 /** Its lines, but for the first, which names a version. */
 async function readMerges(folder: Source): Promise<readonly string[] | undefined> {
-  const length = await folder.size(MERGES);
-  if (length === undefined) return undefined;
-  const thing = `${MERGES} in ${folder.name}`;
-  if (length > MERGES_LIMIT) {
-    throw new AssetError(
-      `Cannot read ${thing}: it must have at most ${MERGES_LIMIT} bytes: current value is ${length}`,
-    );
-  }
-  const text = new TextDecoder().decode(await folder.read(MERGES, { offset: 0, length }));
-  const lines = text.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
+  const bytes = await readDescription(folder, MERGES);
+  if (bytes === undefined) return undefined;
+  const lines = new TextDecoder().decode(bytes).split(/\r?\n/).filter((line) =>
+    line !== "" && !line.startsWith("#version")
+  );
   const wrong = lines.findIndex((line) => !/^[^ ]+ [^ ]+$/.test(line));
   if (wrong < 0) return lines;
   throw new AssetError(
-    `Cannot read ${thing}: merge ${wrong} must be two tokens with a space between: ` +
+    `Cannot read ${MERGES} in ${folder.name}: merge ${wrong} must be two tokens with a space between: ` +
       `current value is ${describe(lines[wrong])}`,
   );
 }
