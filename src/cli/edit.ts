@@ -32,14 +32,14 @@ async function readGivenPicture(
   path: string | undefined,
   digest: string | undefined,
 ): Promise<Picture | undefined> {
-  if (path === undefined) {
-    if (digest !== undefined) refuseOther(what, digest, "none");
-    return undefined;
-  }
-  const picture = await reading(path);
-  const actual = pictureDigest(picture);
-  if (digest !== undefined && actual !== digest) refuseOther(what, digest, actual);
-  return picture;
+  const picture = path === undefined ? undefined : await reading(path);
+  if (digest === undefined) return picture;
+  const actual = picture === undefined ? "none" : pictureDigest(picture);
+  if (actual === digest) return picture;
+  throw new AssetError(
+    `Cannot repeat the picture: its ${what} must be that of ${digest} (give it by --${what}): ` +
+      `current value is ${actual}`,
+  );
 }
 
 async function reading(path: string): Promise<Picture> {
@@ -51,11 +51,4 @@ async function reading(path: string): Promise<Picture> {
     if (error instanceof RangeError) throw new RangeError(message, { cause: error });
     throw new AssetError(message, { cause: error });
   }
-}
-
-function refuseOther(what: string, wanted: string, actual: string): never {
-  throw new AssetError(
-    `Cannot repeat the picture: its ${what} must be that of ${wanted} (give it by --${what}): ` +
-      `current value is ${actual}`,
-  );
 }
