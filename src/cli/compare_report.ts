@@ -7,6 +7,7 @@ import process from "node:process";
 import { runtimeName } from "../backend/platform.ts";
 import type { RunConditions } from "../calibrate/task.ts";
 import type { Comparison } from "../calibrate/compare.ts";
+import { mean } from "../calibrate/median.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
@@ -149,8 +150,4 @@ function machineText(): string {
 /** Four digits behind the point are more than any repetition keeps. */
 function rounded(value: number): number {
   return Number(value.toFixed(4));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
