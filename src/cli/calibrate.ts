@@ -92,8 +92,7 @@ async function truthOf(
     readonly signal: AbortSignal;
   },
 ): Promise<Readonly<Record<string, number>>> {
-  const { runs = 16, seed = 42, conditions = await conditionsOfRuns(pipeline, { runs, seed }) } =
-    given;
+  const { conditions = await conditionsOfRuns(pipeline, command) } = given;
   const about = { truth: await truthFor(command), rounds: 1, signal };
   const { truth } = await comparePlan({ pipeline, plan, conditions, ...about });
   return {
