@@ -22,7 +22,8 @@ const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 export function serverRunner(context: ServerContext): Runner {
   return async (request, options) => {
     const { api, backend, decode } = context;
-    const { id } = await api.post<{ readonly id: string }>("/v1/jobs", bodyOf(request));
+    const asked = { ...askedOf(request), previews: true };
+    const { id } = await api.post<{ readonly id: string }>("/v1/jobs", asked);
     const job = await follow(context, id, options);
     if (job.images.length === 0) throw new ApiError("The job ended without a picture.");
     const png = await (await api.request(`/v1/jobs/${id}/image`)).blob();
@@ -31,17 +32,11 @@ export function serverRunner(context: ServerContext): Runner {
   };
 }
 
-function bodyOf({ model, label, prompt, seed, steps, guidance, plan }: RunRequest): unknown {
-  return {
-    model,
-    label,
-    prompt,
-    seed,
-    steps,
-    guidance_scale: guidance,
-    plan: plan ?? "none",
-    previews: true,
-  };
+/** A request in the words of the API, without a picture that it begins from. */
+export function askedOf({ guidance, plan, edit: _, ...rest }: RunRequest): Readonly<
+  Record<string, string | number>
+> {
+  return { ...rest, guidance_scale: guidance, plan: plan ?? "none" };
 }
 
 /** Follows a job to its end; a signal cancels it there. */

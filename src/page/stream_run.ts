@@ -5,7 +5,7 @@
 
 import { ApiError } from "./api.ts";
 import type { Runner, RunRequest } from "./run.ts";
-import { pngOf, type ServerContext } from "./server_run.ts";
+import { askedOf, pngOf, type ServerContext } from "./server_run.ts";
 import { readEvents } from "./sse.ts";
 
 /** As many as the server gives. */
@@ -37,10 +37,10 @@ export function streamRunner({ api, backend, decode }: ServerContext): Runner {
 
 /** The request: of an edit a form, else JSON. */
 function postOf(
-  { guidance, plan, edit, ...rest }: RunRequest,
+  request: RunRequest,
 ): { readonly path: string } & Pick<RequestInit, "headers" | "body"> {
-  const how = { guidance_scale: guidance, plan: plan ?? "none" };
-  const asked = { ...rest, ...how, stream: true, partial_images: PREVIEWS };
+  const { edit } = request;
+  const asked = { ...askedOf(request), stream: true, partial_images: PREVIEWS };
   if (edit === undefined) {
     const headers = { "content-type": "application/json" };
     return { path: "/v1/images/generations", headers, body: JSON.stringify(asked) };
