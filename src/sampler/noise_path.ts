@@ -73,7 +73,7 @@ function evenTimes(
   const falling = Array.from({ length: steps }, (_, i) => stops - 1 - i);
   switch (kind) {
     case "linspace":
-      return falling.map((i) => stops === 1 ? 0 : i * (TRAIN_STEPS - 1) / (stops - 1));
+      return falling.map((i) => stops === 1 ? 0 : i * ((TRAIN_STEPS - 1) / (stops - 1)));
     case "leading":
       return falling.map((i) => i * Math.floor(TRAIN_STEPS / stops) + offset);
     case "trailing":
