@@ -24,6 +24,8 @@ import { calibrateGuided } from "./guided/guided.ts";
 import { calibrateFit } from "./fit/fit_mode.ts";
 import type { FitTask } from "./fit/fit_task.ts";
 import { checkLevels, levelsLike } from "./levels.ts";
+import { calibratePolicy } from "./policies/run_policy.ts";
+import { choosePolicy } from "./policies/table.ts";
 import { calibrateReference } from "./reference/reference.ts";
 import { calibrateSearch } from "./search/search_mode.ts";
 import { conditionsOfRuns } from "./prompted_conditions.ts";
@@ -60,6 +62,11 @@ export interface CalibrateOptions extends RecordedRuns {
    * unless given.
    */
   readonly mode?: ModeName | undefined;
+  /**
+   * A method of the field instead of a mode: `magcache`, or `magcache:threshold=0.1,longest=3` with settings other than
+   * the published ones.
+   */
+  readonly policy?: string | undefined;
   /** Sampling steps; the model's unless given. In mode `fit`, those of the full run that it is compared with. */
   readonly steps?: number | undefined;
   /** Guidance scale that pictures will have; the model's unless given. */
@@ -175,15 +182,9 @@ export async function calibrate(
   pipeline: Pipeline,
   options: CalibrateOptions = {},
 ): Promise<Plan> {
-  const { mode = "guided", levels, targetSpeedup, warmup = 0, longest } = options;
-  if (!Object.hasOwn(MODES, mode)) {
-    const known = CALIBRATION_MODES.join(", ");
-    throw new TypeError(`Cannot calibrate: mode must be one of ${known}: current value is ${mode}`);
-  }
-  for (const [name, modes] of Object.entries(TAKEN_BY)) {
-    if (modes.includes(mode) || options[name as ModeOption] === undefined) continue; // its own keys
-    throw new TypeError(`Cannot calibrate: ${name} must not be given in mode ${mode}`);
-  }
+  const { policy, mode = "guided", levels, targetSpeedup, warmup = 0, longest } = options;
+  checkMode(options);
+  const chosen = policy === undefined ? undefined : choosePolicy(policy, "calibrate");
   const engine = engineOf(pipeline);
   const { transformer } = engine.model;
   if (levels !== undefined && targetSpeedup === undefined) checkLevels(levels, transformer);
@@ -198,11 +199,33 @@ export async function calibrate(
   });
   const { signal, onProgress } = options;
   const wanted = targetSpeedup === undefined ? MODES[mode].levels : {};
+  const recorded = { pipeline: engine, steps, guidance, conditions, signal, onProgress };
+  if (chosen !== undefined) return await calibratePolicy(recorded, chosen);
   const task = {
-    ...{ pipeline: engine, steps, guidance, conditions, warmup, longest, signal, onProgress },
+    ...{ ...recorded, warmup, longest },
     levels: levels ?? levelsLike(wanted, transformer),
   };
   return await MODES[mode].run(task, options);
+}
+
+/** Refuses what is no mode, and options that it, or a policy in its place, does not take. */
+function checkMode({ mode, policy, ...options }: CalibrateOptions): void {
+  if (policy !== undefined && mode !== undefined) {
+    throw new TypeError("Cannot calibrate: mode must not be given together with a policy");
+  }
+  const asked = mode ?? "guided";
+  if (!Object.hasOwn(MODES, asked)) {
+    const known = CALIBRATION_MODES.join(", ");
+    throw new TypeError(
+      `Cannot calibrate: mode must be one of ${known}: current value is ${asked}`,
+    );
+  }
+  for (const [name, modes] of Object.entries(TAKEN_BY)) {
+    if (options[name as ModeOption] === undefined) continue; // its own keys
+    if (policy === undefined && modes.includes(asked)) continue;
+    const where = policy === undefined ? `in mode ${asked}` : `with policy ${policy}`;
+    throw new TypeError(`Cannot calibrate: ${name} must not be given ${where}`);
+  }
 }
 
 /**

@@ -100,7 +100,8 @@ export interface Choice {
   /** Guidance scale of the recorded runs. */
   readonly guidance: number;
   readonly policy: PlanPolicy;
-  readonly calibration: Pick<PlanCalibration, "mode" | "thresholds">;
+  /** How it was recorded, and what was found; absent where it was not recorded. */
+  readonly calibration?: Pick<PlanCalibration, "mode" | "thresholds">;
   /** Times and numbers of its own. */
   readonly own?: OwnTimes;
 }
@@ -115,10 +116,11 @@ export async function planOf(task: CalibrationTask, choice: Choice): Promise<Pla
     precision: precisionName(task.pipeline.precision.weights),
   };
   const target = await planTarget(task.pipeline.model, run);
-  const { labels, seeds } = task.conditions;
-  return makePlan(target, choice.rows, {
-    policy: choice.policy,
-    calibration: { ...choice.calibration, conditions: labels, seeds },
-    ...(choice.own !== undefined && { own: choice.own }),
+  const { conditions: { labels: conditions, seeds } } = task;
+  const { rows, policy, calibration, own } = choice;
+  return makePlan(target, rows, {
+    policy,
+    ...(calibration !== undefined && { calibration: { ...calibration, conditions, seeds } }),
+    ...(own !== undefined && { own }),
   });
 }

@@ -8,6 +8,7 @@ import {
   type CalibrateOptions,
   type TradeOffPoint,
 } from "../calibrate/mod.ts";
+import { choosePolicy } from "../calibrate/policies/table.ts";
 import type { Engine } from "../engine/engine.ts";
 import { comparePlan } from "../calibrate/compare.ts";
 import { mean } from "../calibrate/median.ts";
@@ -29,6 +30,7 @@ import { factsOf } from "./plan_facts.ts";
 import { writePlan } from "./plan_file.ts";
 
 export async function calibrate(command: CalibrateCommand, signal: AbortSignal): Promise<void> {
+  if (command.policy !== undefined) choosePolicy(command.policy, "calibrate"); // before a model is fetched
   await expectWritable(command.out);
   const pipeline = await openFor(command, { signal });
   try {

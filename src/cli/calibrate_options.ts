@@ -3,6 +3,7 @@
  */
 
 import { CALIBRATION_MODES, type ModeName, type ModeOption, TAKEN_BY } from "../calibrate/mod.ts";
+import { policyLines } from "../calibrate/policies/table.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { choice, decimal, file, list, text, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
@@ -12,6 +13,11 @@ const levels = list(
   text("KIND=LEVEL", (word) => /^[a-z_]+=(0?\.\d+|[01](\.0*)?)$/.test(word)),
   "KIND=LEVEL with levels in 0 … 1",
 );
+/** Either of the two. */
+interface Way {
+  readonly mode?: ModeName;
+  readonly policy?: string;
+}
 const hasTarget = (asked: { readonly targetSpeedup?: number }): boolean =>
   asked.targetSpeedup !== undefined;
 
@@ -28,10 +34,11 @@ export const CALIBRATE = table({
     out: option(file(), "FILE  plan to write", { required: true }),
     mode: option(
       choice(CALIBRATION_MODES),
-      "NAME  guided, search, fit, or reference: as published",
-      {
-        or: "guided",
-      },
+      "NAME  guided, search, fit, or reference: as published (guided)",
+    ),
+    policy: option(
+      text("a policy, with its settings after a colon"),
+      "NAME[:SETTINGS]  a method of the field instead of a mode; see below",
     ),
     ...MODEL_OPTIONS,
     steps: option(whole(1, 1000), "T  sampling steps; fit: of the full run (the model's)"),
@@ -61,14 +68,15 @@ export const CALIBRATE = table({
       [
         name,
         `except in mode ${modes.join(" or ")}`,
-        ({ mode }: { readonly mode: ModeName }) => !modes.includes(mode),
+        ({ mode = "guided", policy }: Way) => policy !== undefined || !modes.includes(mode),
       ] as const
     ),
+    ["mode", "with --policy", ({ policy }) => policy !== undefined],
     ["quantile", "with --target-speedup, which chooses levels", hasTarget],
     [
       "timeBudget",
       "without --target-speedup",
-      (values) => values.mode === "guided" && !hasTarget(values),
+      ({ mode = "guided", ...values }) => mode === "guided" && !hasTarget(values),
     ],
     ["targetPsnr", "with --target-speedup", hasTarget],
     ["runs", "with --conditions", ({ conditions }) => conditions !== undefined],
@@ -82,7 +90,12 @@ export const CALIBRATE = table({
       ({ mode, targetPsnr }) => mode === "fit" && targetPsnr === undefined,
     ],
   ],
-  notes: CONDITIONS_NOTE,
+  notes: [
+    CONDITIONS_NOTE,
+    "",
+    "policies, with their published settings; others as in magcache:threshold=0.1,longest=3:",
+  ]
+    .concat(policyLines("record").map((line) => `  ${line}`)).join("\n"),
 });
 
 export type CalibrateCommand = Asked<typeof CALIBRATE>;

@@ -5,6 +5,7 @@
 import process from "node:process";
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
+import { importPolicy } from "../calibrate/policies/run_policy.ts";
 import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { plannedTimes, planTarget, sceneOfPlan } from "../engine/plan_facts.ts";
 import type { Model, ModelChoice } from "../model/model.ts";
@@ -19,7 +20,7 @@ import { hasFixedTimes, makeSampler, mayVisit } from "../sampler/solvers.ts";
 import { withDownloads } from "./download_progress.ts";
 import { writeWhole } from "./files.ts";
 import { factsOf } from "./plan_facts.ts";
-import { readBook, readPlan, writePlan } from "./plan_file.ts";
+import { readBook, readPlan, withPolicyFile, writePlan } from "./plan_file.ts";
 import { type Asked, type Command, command } from "./options.ts";
 import { BIND, CHECK, EXPORT, IMPORT, LIST, SHOW } from "./plan_options.ts";
 
@@ -86,11 +87,29 @@ async function check({ plan: name, model, json }: Asked<typeof CHECK>): Promise<
 }
 
 async function importBook(command: Asked<typeof IMPORT>): Promise<void> {
-  const { plan: file, model, out } = command;
-  const book = importCacheBook(await readBook(file), await samplerOf(command));
-  const plan = { ...book, context: { ...(command.grid && { tokenGrid: command.grid }) } };
+  const { model, out } = command;
+  const found = await readPublished(command, await samplerOf(command));
+  const plan = { ...found, context: { ...(command.grid && { tokenGrid: command.grid }) } };
   await writePlan(out, model === undefined ? plan : await bound(plan, model));
   print(`wrote ${out} (${model === undefined ? 'unbound; "plan bind" makes it run' : "bound"})\n`);
+}
+
+/** What a file says of a plan: a cache book, or the file of a policy. */
+async function readPublished(
+  { plan: file, policy, model }: Asked<typeof IMPORT>,
+  sampler: PlanSampler,
+): Promise<Plan> {
+  if (policy === undefined) return importCacheBook(await readBook(file), sampler);
+  const of = model === undefined
+    ? undefined
+    : await withModel(model, {}, ({ transformer: { architecture, modules } }) => ({
+      architecture,
+      modules: modules.map(({ name }) => name),
+    }));
+  return await withPolicyFile(
+    file,
+    (opened) => importPolicy(policy, opened, { sampler, model: of }),
+  );
 }
 
 async function bind({ plan: name, model, out }: Asked<typeof BIND>): Promise<void> {

@@ -2,6 +2,10 @@
  * Plans and cache books as files that a command is given.
  */
 
+import { basename, dirname } from "node:path";
+import { openTorchCheckpoint } from "../assets/formats/torch_checkpoint.ts";
+import { openDirectory } from "../assets/source.ts";
+import type { PolicyFile } from "../calibrate/policies/policy.ts";
 import { parsePythonJson } from "../assets/json.ts";
 import {
   bundledPlans,
@@ -61,18 +65,34 @@ export async function writePlan(path: string, plan: Plan): Promise<void> {
   await writeWhole(path, [new TextEncoder().encode(formatPlan(plan))]);
 }
 
-/** Reads the JSON of a cache book. @throws {AssetError | PlanError} When it is too large, or not JSON. */
+/** Reads the JSON of a cache book or of another published file. @throws {AssetError | PlanError} When it is too large, or not JSON. */
 export async function readBook(path: string): Promise<unknown> {
   const text = await readText(path, MAX_PLAN_LENGTH);
   try {
     return parsePythonJson(text);
   } catch (cause) {
     throw new PlanError(
-      `Cannot import cache book: ${path} must be JSON: current value is ${
+      `Cannot import plan: ${path} must be JSON: current value is ${
         JSON.stringify(text.slice(0, 60))
       }`,
       { cause },
     );
+  }
+}
+
+/** Reads a file that a policy's authors publish, as the policy asks for it. */
+export async function withPolicyFile<T>(
+  path: string,
+  read: (file: PolicyFile) => Promise<T>,
+): Promise<T> {
+  const folder = openDirectory(dirname(path));
+  try {
+    return await read({
+      json: () => readBook(path),
+      checkpoint: (part) => openTorchCheckpoint(folder, basename(path), { part }),
+    });
+  } finally {
+    await folder.close();
   }
 }
 

@@ -2,6 +2,7 @@
  * The commands of `plan` and their options.
  */
 
+import { policyLines } from "../calibrate/policies/table.ts";
 import { hasFixedTimes } from "../sampler/solvers.ts";
 import { MODEL } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";
@@ -10,7 +11,9 @@ import { flag, option, type Reader, table } from "./options.ts";
 const PLAN = {
   plan: option(text("a plan"), "PLAN  a file, or a bundled plan's name", { operand: true }),
 };
-const BOOK = { plan: option(file(), "BOOK  file of the cache book", { operand: true }) };
+const BOOK = {
+  plan: option(file(), "FILE  cache book, or what a policy's authors publish", { operand: true }),
+};
 const OUT = { out: option(file(), "FILE  file to write", { required: true }) };
 const grid: Reader<readonly [number, number]> = {
   wanted: "ROWSxCOLUMNS",
@@ -45,10 +48,14 @@ export const CHECK = table({
 
 export const IMPORT = table({
   name: "plan import",
-  summary: "a plan from a published cache book",
+  summary: "a plan from a published cache book, or from another policy's file",
   options: {
     ...BOOK,
     ...OUT,
+    policy: option(
+      text("a policy, with its settings after a colon"),
+      "NAME[:SETTINGS]  whose file it is (InvarDiff's cache book); see below",
+    ),
     model: { ...MODEL, help: "DIR|FILE|URL  model to bind the plan to (unbound)" },
     sampler: option(sampler, "NAME  sampler that the book was made for", { or: "ddim" }),
     steps: option(whole(1, 1000), "T  steps of ddim, or of the model's own sampler"),
@@ -64,6 +71,8 @@ export const IMPORT = table({
       ({ sampler, model }) => !hasFixedTimes(sampler) && model === undefined,
     ],
   ],
+  notes: ["policies, with their published settings:"]
+    .concat(policyLines("read").map((line) => `  ${line}`)).join("\n"),
 });
 
 export const BIND = table({

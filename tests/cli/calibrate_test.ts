@@ -96,6 +96,40 @@ Deno.test("calibrate --target-speedup prints the trade-off and keeps what was me
   });
 });
 
+Deno.test("calibrate --policy writes the plan of a method of the field, with its settings and what it recorded", async () => {
+  await inDirectory(async (directory) => {
+    const path = `${directory}/plan.json`;
+    const { code, out, err } = await calibrate(
+      ...[...COMMON, "--out", path, "--policy", "magcache:threshold=0.5,warmup=0.2", "--runs", "2"],
+    );
+    assertEquals(code, 0, err);
+    const plan = parsePlan(await Deno.readTextFile(path));
+    assertEquals([plan.policy.name, plan.policy.parameters["threshold"]], ["magcache", 0.5]);
+    assertEquals(plan.calibration?.thresholds["ratio.0"], 1);
+    assertStringIncludes(out, `wrote ${path} (a plan of 6 steps)`);
+  });
+});
+
+Deno.test("calibrate refuses a policy that it does not know before it opens a model, and options of modes beside it", async () => {
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [["--policy", "magcash"], "policy must be one of"],
+    [
+      ["--policy", "magcache:longest=x"],
+      "longest of magcache must be a whole number of at least 0",
+    ],
+    [["--policy", "magcache", "--mode", "guided"], "--mode must not be given with --policy"],
+    [
+      ["--policy", "magcache", "--trials", "3"],
+      "--trials must not be given except in mode search or fit",
+    ],
+  ];
+  for (const [words, message] of cases) {
+    const { code, err } = await calibrate("--model", "nowhere", "--out", "p.json", ...words);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+});
+
 Deno.test("calibrate --mode search writes a plan that is fast enough", async () => {
   await inDirectory(async (directory) => {
     const path = `${directory}/plan.json`;

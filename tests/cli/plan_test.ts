@@ -213,6 +213,47 @@ Deno.test("plan import refuses bad books by mask, row and column", async () => {
   });
 });
 
+Deno.test("plan import reads a router of Learning-to-Cache, which a cache book can say, and ratios of MagCache", async () => {
+  await withFolder(async (folder) => {
+    const [plan, book, ratios] = ["p.json", "b.json", "r.json"].map((name) => `${folder}/${name}`);
+    const router = new URL("../golden/policies/router-20.pt", import.meta.url).pathname;
+    const routed = ["plan", "import", router, "--policy", "learning-to-cache", "--out", plan!];
+    const read = await capturedRun(...routed, "--steps", "20");
+    assertEquals(read.code, 0, read.stderr);
+    assertEquals(parsePlan(await Deno.readTextFile(plan!)).modules.length, 56);
+    const exported = await capturedRun("plan", "export", plan!, "--out", book!);
+    assertEquals(exported.code, 0, exported.stderr);
+    const wrong = await capturedRun(...routed, "--steps", "50");
+    assertEquals(wrong.code, 5);
+    assertStringIncludes(
+      wrong.stderr,
+      "routers must be 50, one for each step: current value is 20",
+    );
+    const small = await capturedRun(...routed, "--steps", "20", "--model", DIT_A);
+    assertEquals(small.code, 5);
+    assertStringIncludes(small.stderr, "count of modules must be 56: current value is 6");
+    await Deno.writeTextFile(ratios!, "[1, 1.1, 1.0, 0.99, 0.9]");
+    const listed = [
+      "plan",
+      "import",
+      ratios!,
+      "--policy",
+      "magcache",
+      "--steps",
+      "20",
+      "--out",
+      plan!,
+    ];
+    const free = await capturedRun(...listed);
+    assertEquals(free.code, 2);
+    assertStringIncludes(free.stderr, "a model must be given to policy magcache");
+    const bound = await capturedRun(...listed, "--model", DIT_A);
+    assertEquals(bound.code, 0, bound.stderr);
+    const checked = await capturedRun("plan", "check", plan!, "--model", DIT_A);
+    assertEquals(checked.code, 0, checked.stderr);
+  });
+});
+
 Deno.test("plan export refuses what a cache book cannot say", async () => {
   await withFolder(async (folder) => {
     const plan = loadPlan(NAME);

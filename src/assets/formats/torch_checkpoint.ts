@@ -33,9 +33,14 @@ const HEAD_BYTES = TAR_WORD_AT + 5;
  * Opens a checkpoint: a state dict, or a training's dict whose `ema` is one, as DiT's `sample.py` takes it.
  * The source stays the caller's, who closes it.
  *
+ * @param part What such a dict calls the wanted one; `ema` unless given.
  * @throws {AssetError} When it is absent, not a zip of PyTorch 1.6 or later, or holds what is not rebuilt.
  */
-export async function openTorchCheckpoint(source: Source, path: string): Promise<StoredWeights> {
+export async function openTorchCheckpoint(
+  source: Source,
+  path: string,
+  { part = "ema" }: { readonly part?: string } = {},
+): Promise<StoredWeights> {
   await expectZip(source, path);
   const entries = await readZipDirectory(source, path);
   const root = rootOf(entries, path);
@@ -55,7 +60,7 @@ export async function openTorchCheckpoint(source: Source, path: string): Promise
     fail(path, `its byte order must be little: current value is ${describe(order)}`);
   }
   const pickle = await read("data.pkl", PICKLE_LIMIT);
-  const dict = stateDict(unpickle(pickle!, `data.pkl of ${path}`), path); // its entry names the root
+  const dict = stateDict(unpickle(pickle!, `data.pkl of ${path}`), { path, part }); // its entry names the root
   const tensors = new Map(
     [...dict.entries].map(([name, value]) => stored(name, value, { entries, root, path })),
   );
@@ -171,9 +176,12 @@ function rootOf(entries: ReadonlyMap<string, ZipEntry>, path: string): string {
 }
 
 /** The weights of a checkpoint: averaged ones where it has them. *Source:* DiT `download.py`, `find_model()`. */
-function stateDict(root: PickleValue, path: string): PickleDict {
-  const ema = isKind(root, "dict") ? root.entries.get("ema") : undefined;
-  const dict = isKind(ema, "dict") ? ema : root;
+function stateDict(
+  root: PickleValue,
+  { path, part }: { readonly path: string; readonly part: string },
+): PickleDict {
+  const inner = isKind(root, "dict") ? root.entries.get(part) : undefined;
+  const dict = isKind(inner, "dict") ? inner : root;
   if (isKind(dict, "dict")) return dict;
   throw new AssetError(
     `Cannot open ${path}: it must hold a dict of tensors: current value is ${kindOf(dict)}`,

@@ -1,0 +1,71 @@
+/**
+ * What a method of the field is here: settings with the values that its authors publish, and how a plan comes of
+ * runs that are recorded, of a file that its authors give, or of either.
+ */
+
+import type { StoredWeights } from "../../assets/weights.ts";
+import type { OwnTimes } from "../../plan/fit.ts";
+import type { Plan, PlanSampler } from "../../plan/plan.ts";
+import type { Row } from "../../plan/row.ts";
+import type { CalibrationTask } from "../task.ts";
+
+/** One number that a policy may be given. */
+export interface Setting {
+  /** What it is, a few words. */
+  readonly words: string;
+  /** As its authors publish it. */
+  readonly or: number;
+  readonly least: number;
+  /** Any above `least` unless given. */
+  readonly most?: number;
+  readonly whole?: true;
+}
+
+/** Settings by name. */
+export type SettingTable = Readonly<Record<string, Setting>>;
+
+/** A number for each setting, within its range. */
+export type Settings<T extends SettingTable = SettingTable> = { readonly [K in keyof T]: number };
+
+/** What is recorded, and in how many steps. */
+export type PolicyTask = Omit<CalibrationTask, "levels" | "warmup" | "longest">;
+
+/** What a policy chose. */
+export interface PolicyChoice {
+  /** One for each step. */
+  readonly rows: readonly Row[];
+  /** Times and numbers of its own. */
+  readonly own?: OwnTimes;
+  /** What it found in runs, by name; absent where it recorded none. */
+  readonly recorded?: Readonly<Record<string, number>>;
+}
+
+/** A file that the authors of a method publish. */
+export interface PolicyFile {
+  /** Its JSON, in which Python's NaN may stand. */
+  json(): Promise<unknown>;
+  /** The tensors of a PyTorch checkpoint, those that its dict has under this name. */
+  checkpoint(part: string): Promise<StoredWeights>;
+}
+
+/** What such a file is read for. */
+export interface ReadFor {
+  readonly sampler: PlanSampler;
+  /** The model, where one is given: most files do not say whose they are. */
+  readonly model?: Pick<Plan, "architecture" | "modules"> | undefined;
+}
+
+/** A plan's rows with the modules that they are of. */
+export interface ReadChoice
+  extends Pick<PolicyChoice, "rows" | "own">, Pick<Plan, "architecture" | "modules"> {}
+
+/** A method of the field; it records, reads files, or both. */
+export interface Policy<T extends SettingTable = SettingTable> {
+  /** What it does, half a sentence. */
+  readonly words: string;
+  readonly settings: T;
+  /** Chooses for a model, from runs of it if it needs any. @throws {PlanError} When the model is not of a kind it knows. */
+  record?(task: PolicyTask, settings: Settings<T>): Promise<PolicyChoice>;
+  /** Reads a published file. @throws {PlanError} When it is none, or for another number of steps. */
+  read?(file: PolicyFile, settings: Settings<T>, about: ReadFor): Promise<ReadChoice>;
+}

@@ -1,0 +1,101 @@
+/** What every policy that needs no training does, on a small DiT and a small FLUX. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { calibrate, openPipeline, type Pipeline } from "../../../mod.ts";
+import { importPolicy } from "../../../src/calibrate/policies/run_policy.ts";
+import { POLICIES } from "../../../src/calibrate/policies/table.ts";
+import type { RunConditions } from "../../../src/calibrate/task.ts";
+import { engineOf } from "../../../src/engine/engine.ts";
+import { planTarget } from "../../../src/engine/plan_facts.ts";
+import { formatPlan } from "../../../src/plan/format.ts";
+import { checkPlanFits } from "../../../src/plan/fit.ts";
+import { parsePlan } from "../../../src/plan/parse.ts";
+import { renderSvg } from "../../../src/plan/render/svg.ts";
+import { renderText } from "../../../src/plan/render/text.ts";
+import { openSmallFlux } from "./small_flux.ts";
+
+const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
+const RECORDED = Object.entries(POLICIES).filter(([, { record }]) => record !== undefined);
+const SMALL = { runs: 2, steps: 12, seed: 3 };
+
+/** A model, and what its runs begin from. */
+interface Subject {
+  readonly pipeline: Pipeline;
+  readonly conditions?: RunConditions;
+}
+
+const MODELS: Readonly<Record<string, () => Promise<Subject>>> = {
+  "dit-a": async () => ({ pipeline: await openPipeline({ model: DIT_A, backend: "wasm" }) }),
+  "flux-a": openSmallFlux,
+};
+
+for (const [name] of RECORDED) {
+  for (const [model, open] of Object.entries(MODELS)) {
+    Deno.test(`policy ${name} makes for ${model} a plan like any other, the same each time, which runs`, async () => {
+      const { pipeline, conditions } = await open();
+      try {
+        const counted: number[] = [];
+        const onProgress = (done: number, total: number): void => void counted.push(total - done);
+        const options = { ...SMALL, policy: name, ...(conditions && { conditions }) };
+        const plan = await calibrate(pipeline, { ...options, onProgress });
+        const text = formatPlan(plan);
+        assertEquals(formatPlan(parsePlan(text)), text);
+        assertEquals(formatPlan(await calibrate(pipeline, options)), text);
+        assertEquals(plan.policy.name, name);
+        assertEquals(plan.rows.length, SMALL.steps);
+        assert(counted.length === 0 || counted.at(-1) === 0);
+        assert(renderText(plan).includes("12") && renderSvg(plan).includes("<svg"));
+        const engine = engineOf(pipeline);
+        const { sampler: { guidance } } = engine.model;
+        const run = conditions?.given === undefined
+          ? { labels: [1] }
+          : { labels: conditions.labels, noise: conditions.noise, ...conditions.given };
+        const { latents, kinds } = await pipeline.generate({ ...run, plan, output: "latents" });
+        assertEquals(kinds[0], "full");
+        assert(latents.data.every(Number.isFinite));
+        const { sampler: { times }, context: { tokenGrid } } = plan;
+        if (plan.version === 1) {
+          assertEquals(
+            checkPlanFits(plan, await planTarget(engine.model, { times, guidance, tokenGrid })),
+            [],
+          );
+        }
+        assertEquals(engine.backend.live.values, 0);
+      } finally {
+        await pipeline.close();
+      }
+    });
+  }
+}
+
+Deno.test("calibrate() refuses a policy beside modes, their options, and policies that are trained", async () => {
+  const pipeline = await openPipeline({ model: DIT_A, backend: "wasm" });
+  try {
+    const wrong = [
+      [{ policy: "magcache", mode: "guided" }, "mode must not be given together with a policy"],
+      [{ policy: "magcache", trials: 3 }, "trials must not be given with policy magcache"],
+      [{ policy: "magcache", warmup: 0 }, "warmup must not be given with policy magcache"],
+      [{ policy: "fastcache" }, "policy must be one of"],
+      [{ policy: "learning-to-cache" }, "policy must be one that needs no training"],
+    ] as const;
+    for (const [options, message] of wrong) {
+      await assertRejects(() => calibrate(pipeline, { ...SMALL, ...options }), TypeError, message);
+    }
+    assertEquals(engineOf(pipeline).backend.live.values, 0);
+  } finally {
+    await pipeline.close();
+  }
+});
+
+Deno.test("importPolicy() refuses policies without files, and ratios without a model", async () => {
+  const nothing = () => Promise.reject(new Error("nothing is read"));
+  const file = { json: () => Promise.resolve([1, 1]), checkpoint: nothing };
+  const sampler = { name: "ddim", times: [9, 0] };
+  const unread = Object.entries(POLICIES).filter(([, { read }]) => read === undefined);
+  for (const [name] of unread) {
+    const call = () => importPolicy(name, file, { sampler });
+    await assertRejects(call, TypeError, "policy must be one whose authors publish files");
+  }
+  const call = () => importPolicy("magcache", file, { sampler });
+  await assertRejects(call, TypeError, "a model must be given to policy magcache");
+});
