@@ -13,14 +13,16 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphRecipe } from "./load_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
-import { CELLS, type State } from "../plan/cells.ts";
+import { loadsOf, type State } from "../plan/cells.ts";
 import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { eventYielder } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
+import { featureName } from "./segment/kept_features.ts";
 import * as segments from "./segment/segment.ts";
+import { uploadNumbers } from "./segment/step_numbers.ts";
 import { Sessions } from "./sessions.ts";
 import {
   cutSegments,
@@ -182,18 +184,15 @@ export class Executor {
     await this.#yieldToEvents();
     call.signal?.throwIfAborted();
     const session = await this.#session(segment, call.signal);
-    const parts = segments.modulated(this.transformer, segment);
-    const modulation: Values = parts.length === 0 ? {} : {
-      [segments.MODULATION]: this.backend.upload(call.table.gather(parts, call.batch)),
-    };
+    const numbers = uploadNumbers(segment, this.transformer, { ...call, backend: this.backend });
     const inputs = {
       ...call.constants,
       ...asInputs(streams),
       ...this.#keptFeatures(segment, call),
-      ...modulation,
+      ...numbers,
     };
     const outputs = segments.segmentOutputs(this.transformer, segment);
-    const results = await whileAlive(modulation, () => session.run(inputs, outputs));
+    const results = await whileAlive(numbers, () => session.run(inputs, outputs));
     return this.#keepFeatures(segment, results, call);
   }
 
@@ -228,7 +227,7 @@ export class Executor {
       if (part.kind !== "module" || part.action === "run") return [];
       const shapes = this.transformer.modules[part.index]!.featureDims // parts are of this model
         .map((dims) => this.#shapeOf(dims, call));
-      const ages = Array.from({ length: CELLS[part.action].loads }, (_, age) => age);
+      const ages = Array.from({ length: loadsOf(part.action, part.weights) }, (_, age) => age);
       return ages.flatMap((age) => {
         const values = features.load(this.#cacheName(slot, part.index), shapes, age);
         return this.#featureNames(part.index, age).map((name, i) => [name, values[i]!] as const);
@@ -267,7 +266,7 @@ export class Executor {
       return;
     }
     step.actions.forEach((action, index) => {
-      if (CELLS[action.kind].loads === 0) return;
+      if (loadsOf(action.kind, action.weights) === 0) return;
       features.trim(this.#cacheName(step.slot, index), action.keep);
     });
   }
@@ -282,7 +281,7 @@ export class Executor {
 
   #featureNames(index: number, age = 0): string[] {
     const { name, featureDims } = this.transformer.modules[index]!; // indices are of this model
-    return featureDims.map((_, i) => segments.featureName(name, i, age));
+    return featureDims.map((_, i) => featureName(name, i, age));
   }
 }
 

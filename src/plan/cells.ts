@@ -5,7 +5,7 @@
  */
 
 /** What a row says of one module. The merge into the residual stream always runs. */
-export type Cell = "run" | "reuse";
+export type Cell = "run" | "reuse" | "extrapolate";
 
 /** What a row that runs no module loads: the trunk's output, or its difference from the embedding. */
 export type State = "hidden" | "residual";
@@ -27,8 +27,8 @@ export interface Kind {
 export interface CellKind extends Kind {
   /** Share of the branch's arithmetic that runs. */
   readonly branch: 0 | 1;
-  /** How many of the module's latest features it loads; 0 makes a new one. */
-  readonly loads: number;
+  /** How many of the module's latest features it loads; 0 makes a new one, `weights` loads as many as it weighs. */
+  readonly loads: 0 | 1 | "weights";
 }
 
 /** A kind of row that runs no module. */
@@ -48,6 +48,10 @@ export const CELLS: Readonly<Record<Cell, CellKind>> = {
     ...{ mark: "r", words: "reused", branch: 0, loads: 1 },
     ...{ shade: "·", code: 244, fill: { light: "#e2e6ea", dark: "#2b3036" } },
   },
+  extrapolate: {
+    ...{ mark: "x", words: "forecast", branch: 0, loads: "weights" },
+    ...{ shade: "×", code: 37, fill: { light: "#a3d5d3", dark: "#1f6b6b" } },
+  },
 };
 
 export const STATES: Readonly<Record<State, StateKind>> = {
@@ -63,7 +67,7 @@ export const STATES: Readonly<Record<State, StateKind>> = {
 
 /** A whole row that calls no model: what the model would put out is made of what it put out before. */
 export const FORECAST: Kind = {
-  ...{ mark: "~", words: "output forecast" },
+  ...{ mark: "~", words: "step forecast" },
   ...{ shade: "~", code: 71, fill: { light: "#bfe3bf", dark: "#2e5d34" } },
 };
 
@@ -75,9 +79,14 @@ export const WHOLE_ROWS: Readonly<Record<WholeRow, Kind>> = { ...STATES, forecas
 
 /** Marks that later policies will use; refused by name until they are built. */
 export const RESERVED: Readonly<Record<string, string>> = {
-  "x": "forecast cell",
   "p": "partial",
 };
 
 export const CELL_NAMES: readonly Cell[] = Object.keys(CELLS) as Cell[]; // a Record has no others
 export const STATE_NAMES: readonly State[] = Object.keys(STATES) as State[]; // a Record has no others
+
+/** How many of a module's latest features a cell loads; 0 makes a new one. */
+export function loadsOf(cell: Cell, weights: readonly number[] = []): number {
+  const { loads } = CELLS[cell];
+  return loads === "weights" ? weights.length : loads;
+}

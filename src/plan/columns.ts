@@ -6,6 +6,9 @@ import { PlanError } from "../errors.ts";
 /** Weights of one step; `null` where the solver's rule holds. */
 export type StepWeights = readonly number[] | null;
 
+/** Weights of the forecast cells of one step, of all alike or of each; `null` where there are none. */
+export type CellWeights = readonly (readonly number[])[] | null;
+
 /** Numbers by step; a plan of version 2 may have them. */
 export interface PlanColumns {
   /**
@@ -18,41 +21,76 @@ export interface PlanColumns {
    * Σ W_k · (output of the k-th last computed step). What builds on other forecasts is multiplied out.
    */
   readonly forecast?: readonly StepWeights[];
+  /**
+   * `[[W₀ … W_m], …]`, m ≤ 7, of a step with forecast cells (`x`), `null` of all others: the feature of such a cell is
+   * Σ W_k · (k-th last feature that its module made). One list for all of the step's, or one for each of them in
+   * execution order.
+   */
+  readonly features?: readonly CellWeights[];
 }
 
-/** The name of a column. */
-export type ColumnName = keyof PlanColumns;
+/** The name of a column of outputs. */
+type OutputColumn = "update" | "forecast";
 
 /** Names of all columns, as files order them. */
-export const COLUMN_NAMES: readonly ColumnName[] = ["update", "forecast"];
+export const COLUMN_NAMES: readonly (keyof PlanColumns)[] = ["update", "forecast", "features"];
+const OUTPUT_COLUMNS: readonly OutputColumn[] = ["update", "forecast"];
 /** Most outputs that an update weighs. */
 export const MOST_OUTPUTS = 8;
 /** Most outputs by column: published forecasts weigh all that were computed, up to eleven. */
-const MOST: Readonly<Record<ColumnName, number>> = { update: MOST_OUTPUTS, forecast: 16 };
+const MOST: Readonly<Record<OutputColumn, number>> = { update: MOST_OUTPUTS, forecast: 16 };
+/** Most features that a forecast cell weighs: each is kept. */
+export const MOST_FEATURES = 8;
 /** A weight beyond it has lost the latent's digits; fitted ones stay below 20. */
 const LARGEST = 1e3;
 
+/** What a step is, for its weights. */
+export interface ColumnStep {
+  /** Whether the model is called. */
+  readonly called: boolean;
+  /** How many forecast cells it has. */
+  readonly cells: number;
+}
+
 /**
- * Checks the columns of a plan.
+ * Checks the columns of a plan, but for whether features that cells weigh were made.
  *
- * @param calls By step: whether the model is called.
  * @throws {PlanError} Naming step and column.
  */
-export function checkColumns(columns: PlanColumns, calls: readonly boolean[]): void {
+export function checkColumns(columns: PlanColumns, steps: readonly ColumnStep[]): void {
   for (const name of COLUMN_NAMES) {
     const column = columns[name];
-    if (column === undefined || column.length === calls.length) continue;
-    refuse(`column ${name}`, `${calls.length} long (one entry for each step)`, column.length);
+    if (column === undefined || column.length === steps.length) continue;
+    refuse(`column ${name}`, `${steps.length} long (one entry for each step)`, column.length);
   }
   let computed = 0;
-  for (const [step, called] of calls.entries()) {
+  for (const [step, { called, cells }] of steps.entries()) {
     if (called) computed++;
-    for (const name of COLUMN_NAMES) {
+    for (const name of OUTPUT_COLUMNS) {
       const weights = columns[name]?.[step] ?? null;
       const where = `step ${step}, column ${name}`;
       if (name === "forecast") checkForecast(weights, where, called);
       if (weights !== null) checkWeights(weights, where, { computed, most: MOST[name] });
     }
+    checkCells(columns.features?.[step] ?? null, `step ${step}, column features`, cells);
+  }
+}
+
+function checkCells(lists: CellWeights, where: string, cells: number): void {
+  if (lists === null) {
+    if (cells > 0) refuse(where, 'weights at a step with cells "x"', null);
+    return;
+  }
+  if (cells === 0) refuse(where, 'null but at a step with cells "x"', JSON.stringify(lists));
+  if (lists.length !== 1 && lists.length !== cells) {
+    refuse(where, `one list of weights, or one for each of ${cells} cells "x"`, lists.length);
+  }
+  for (const [i, weights] of lists.entries()) {
+    const list = `${where}, list ${i}`;
+    if (weights.length < 1 || weights.length > MOST_FEATURES) {
+      refuse(list, `1 … ${MOST_FEATURES} weights`, weights.length);
+    }
+    checkSizes(weights, list);
   }
 }
 
@@ -75,6 +113,10 @@ function checkWeights(
   if (outputs > computed) {
     refuse(where, `weights of the latent and ${computed} outputs, for no more are there`, outputs);
   }
+  checkSizes(weights, where);
+}
+
+function checkSizes(weights: readonly number[], where: string): void {
   const wrong = weights.find((weight) => !(Math.abs(weight) <= LARGEST)); // NaN too
   if (wrong !== undefined) refuse(where, `numbers of at most ${LARGEST} either way`, wrong);
 }

@@ -3,9 +3,10 @@
  * stored because a later step loads it, and what is dropped after its last load.
  */
 import { type Cell, CELLS, type State } from "./cells.ts";
-import { type Lifetime, lifetime, usesOfModule, usesOfState } from "./liveness.ts";
+import type { CellWeights } from "./columns.ts";
+import { type Lifetime, lifetime, usesOfModule, usesOfModules, usesOfState } from "./liveness.ts";
 import type { Plan, PlanRows } from "./plan.ts";
-import { isFull, type Row } from "./row.ts";
+import { cellWeights, isFull, type Row } from "./row.ts";
 
 /** What a step does with one module. The merge into the residual stream always runs. */
 export interface ModuleAction {
@@ -13,6 +14,8 @@ export interface ModuleAction {
   readonly kind: Cell;
   /** How many of the module's latest features to keep after this step: those that a later one loads. */
   readonly keep: number;
+  /** Of a forecast: what its kept features count for, the latest first. */
+  readonly weights?: readonly number[];
 }
 
 /** Whether the module makes a feature that is kept. */
@@ -103,29 +106,42 @@ function compileSlot(
   s: number,
 ): { readonly steps: readonly Step[]; readonly maxStaleness: number } {
   const rows = plan.rows.map((row) => row[s]!); // a row for each slot
+  const features = plan.columns?.features;
+  const uses = usesOfModules(rows, features);
   const lives: Lifetimes = {
     hidden: lifetime(usesOfState(rows, "hidden")),
     residual: lifetime(usesOfState(rows, "residual")),
-    modules: plan.modules.map((_, m) => lifetime(usesOfModule(rows, m))),
+    modules: plan.modules.map((_, m) => lifetime(usesOfModule(uses, m))),
   };
   return {
-    steps: rows.map((row, index) => compileRow(row, { index, slot }, lives)),
+    steps: rows.map((row, index) =>
+      compileRow(row, { index, slot }, { lives, lists: features?.[index] ?? null })
+    ),
     maxStaleness: [lives.hidden, lives.residual, ...lives.modules]
       .reduce((oldest, { staleness }) => Math.max(oldest, staleness), 0),
   };
 }
 
-function compileRow(row: Row, at: StepPosition, lives: Lifetimes): Step {
+function compileRow(
+  row: Row,
+  at: StepPosition,
+  { lives, lists }: { readonly lives: Lifetimes; readonly lists: CellWeights },
+): Step {
   const keepsState = (state: State): boolean => lives[state].keptAfter[at.index]! > 0;
   if (row.kind === "forecast") return { kind: "forecast", ...at };
   if (row.kind === "state") {
     return { kind: "reuse", ...at, load: row.state, drop: !keepsState(row.state) };
   }
+  const weights = cellWeights(row, lists);
   return {
     kind: isFull(row) ? "full" : "mixed",
     ...at,
     storeHidden: keepsState("hidden"),
     storeResidual: keepsState("residual"),
-    actions: row.cells.map((kind, m) => ({ kind, keep: lives.modules[m]!.keptAfter[at.index]! })),
+    actions: row.cells.map((kind, m) => ({
+      kind,
+      keep: lives.modules[m]!.keptAfter[at.index]!,
+      ...(weights[m] !== undefined && { weights: weights[m] }),
+    })),
   };
 }

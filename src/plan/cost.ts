@@ -2,7 +2,7 @@
  * What a compiled plan costs, before anything runs: multiply-accumulates and bytes.
  */
 import { PlanError } from "../errors.ts";
-import { type Cell, CELLS, type State, STATES } from "./cells.ts";
+import { type Cell, CELLS, loadsOf, type State, STATES } from "./cells.ts";
 import { type CompiledPlan, type Step, stores } from "./compile.ts";
 import type { PlanRows } from "./plan.ts";
 import type { Row } from "./row.ts";
@@ -93,8 +93,8 @@ function droppedBytes(step: Step, sizes: FeatureSizes): number {
   if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return step.drop ? sizes[step.load] : 0;
   return sum(
-    step.actions.map(({ kind, keep }, m) =>
-      Math.max(0, CELLS[kind].loads - keep) * sizes.modules[m]! // nothing more was kept before
+    step.actions.map(({ kind, keep, weights }, m) =>
+      Math.max(0, loadsOf(kind, weights) - keep) * sizes.modules[m]! // nothing more was kept before
     ),
   );
 }

@@ -13,8 +13,8 @@ import type { Plan } from "./plan.ts";
 export function planDigest({ version, modules, slots, rows, sampler, columns }: Plan): string {
   const { name, times, shift } = sampler;
   const texts = rows.map((row) => row.map(({ text }) => text));
-  const { update, forecast } = columns ?? {};
-  const owned = version === 1 ? [] : [{ shift, update, forecast }];
+  const { update, forecast, features } = columns ?? {};
+  const owned = version === 1 ? [] : [{ shift, update, forecast, features }];
   const text = JSON.stringify([modules, slots, texts, name, times, ...owned]);
   return `sha256:${bytesToHex(sha256(new TextEncoder().encode(text)))}`;
 }

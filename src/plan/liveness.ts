@@ -4,9 +4,10 @@
  * everything.
  */
 import { PlanError } from "../errors.ts";
-import { CELLS, type State, STATE_NAMES, STATES } from "./cells.ts";
+import { loadsOf, type State, STATE_NAMES, STATES } from "./cells.ts";
+import type { PlanColumns } from "./columns.ts";
 import type { PlanRows } from "./plan.ts";
-import type { Row } from "./row.ts";
+import { cellWeights, type Row } from "./row.ts";
 
 /** What one step does with one result: makes a new one, or loads this many of the latest; 0 for neither. */
 type Use = "make" | number;
@@ -32,10 +33,21 @@ export function usesOfState(rows: readonly Row[], state: State): readonly Use[] 
   });
 }
 
+/** By row, what it does with the features of each module; nothing where it runs no trunk. */
+export function usesOfModules(
+  rows: readonly Row[],
+  features: PlanColumns["features"],
+): readonly (readonly Use[])[] {
+  return rows.map((row, step) => {
+    if (row.kind !== "modules") return [];
+    const weights = cellWeights(row, features?.[step]);
+    return row.cells.map((cell, m) => loadsOf(cell, weights[m]) || "make");
+  });
+}
+
 /** What each row does with the features of module `m`. */
-export function usesOfModule(rows: readonly Row[], m: number): readonly Use[] {
-  return rows.map((row) => row.kind === "modules" ? CELLS[row.cells[m]!].loads || "make" : 0 // a cell for each module
-  );
+export function usesOfModule(all: ReturnType<typeof usesOfModules>, m: number): readonly Use[] {
+  return all.map((uses) => uses[m] ?? 0);
 }
 
 /**
@@ -44,12 +56,13 @@ export function usesOfModule(rows: readonly Row[], m: number): readonly Use[] {
  * @param verb What cannot be done otherwise, for example `read plan`.
  * @throws {PlanError} Naming step, slot and what is loaded.
  */
-export function checkLoads({ modules, slots, rows: all }: PlanRows, verb: string): void {
+export function checkLoads({ modules, slots, rows: all, columns }: PlanRows, verb: string): void {
   for (const [s, slot] of slots.entries()) {
     const rows = all.map((row) => row[s]!); // a row for each slot
+    const features = usesOfModules(rows, columns?.features);
     const results = [
       ...STATE_NAMES.map((state) => [STATES[state].name, usesOfState(rows, state)] as const),
-      ...modules.map((name, m) => [`module ${name}`, usesOfModule(rows, m)] as const),
+      ...modules.map((name, m) => [`module ${name}`, usesOfModule(features, m)] as const),
     ];
     const [first] = results.flatMap(([what, uses]) => {
       const missing = shortage(uses);

@@ -5,7 +5,7 @@ import { PlanError } from "../errors.ts";
 import { checkColumns } from "./columns.ts";
 import type { Plan } from "./plan.ts";
 import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
-import { readRow, type Row } from "./row.ts";
+import { forecastCells, readRow, type Row } from "./row.ts";
 import { checkLoads } from "./liveness.ts";
 
 /** Longest plan text that is parsed, in UTF-16 code units. */
@@ -62,19 +62,23 @@ function planOf(file: PlanFile): Plan {
   }
   const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
   const plan = { ...file, slots, rows, context: file.context ?? {} };
-  checkLoads(plan, "read plan");
   if (file.version === 2) checkOwned(plan);
   else refuseForecasts(rows);
+  checkLoads(plan, "read plan");
   return plan;
 }
 
 /** A plan of version 1 has no numbers to forecast with. */
 function refuseForecasts(rows: Plan["rows"]): void {
-  const step = rows.findIndex((row) => row.some(({ kind }) => kind === "forecast"));
-  if (step < 0) return;
-  throw new PlanError(
-    `Cannot read plan: step ${step} must be without forecasts in version 1: current value is "~"`,
-  );
+  const forecasts = (row: Row): boolean => row.kind === "forecast" || forecastCells(row) > 0;
+  for (const [step, row] of rows.entries()) {
+    const wrong = row.find(forecasts);
+    if (wrong === undefined) continue;
+    throw new PlanError(
+      `Cannot read plan: step ${step} must be without forecasts in version 1: ` +
+        `current value is "${wrong.text}"`,
+    );
+  }
 }
 
 /** What only a plan that owns its times may have, or must be. */
@@ -86,15 +90,18 @@ function checkOwned({ sampler: { times }, columns, slots, rows }: Plan): void {
         `(${times[wrong - 1]}): current value is ${times[wrong]}`,
     );
   }
-  const calls = rows.map((row) => row.every(({ kind }) => kind !== "forecast"));
-  if (columns === undefined && calls.every((called) => called)) return;
+  const steps = rows.map((row) => ({
+    called: row.every(({ kind }) => kind !== "forecast"),
+    cells: row.reduce((count, each) => count + forecastCells(each), 0),
+  }));
+  if (columns === undefined && steps.every(({ called, cells }) => called && cells === 0)) return;
   if (slots.length > 1) {
     throw new PlanError(
-      "Cannot read plan: slots must be one where there are columns or forecast steps: " +
+      "Cannot read plan: slots must be one where there are columns or forecasts: " +
         `current value is ${slots}`,
     );
   }
-  checkColumns(columns ?? {}, calls);
+  checkColumns(columns ?? {}, steps);
 }
 
 function readEntry(

@@ -36,7 +36,7 @@ export interface Plan {
 }
 
 /** The parts of a plan that decide what its steps do. */
-export type PlanRows = Pick<Plan, "modules" | "slots" | "rows" | "reference">;
+export type PlanRows = Pick<Plan, "modules" | "slots" | "rows" | "columns" | "reference">;
 
 /** A run in full that plans of fewer steps are compared with. */
 export interface PlanReference {

@@ -21,6 +21,8 @@ const key = z.string().max(200).regex(/^[A-Za-z][\w.-]*$/); // no __proto__, no 
 const numbers = z.record(key, z.number());
 const row = z.string().min(1).meta({ pattern: rowPattern() }); // row.ts says it in words
 const column = z.array(z.union([z.array(z.number()), z.null()], { error: "numbers or null" }));
+const lists = z.array(z.array(z.number()));
+const features = z.array(z.union([lists, z.null()], { error: "lists of numbers or null" }));
 
 /** Checks the shape only; what spans several fields is checked in `plan.ts`. */
 const planSchema: z.ZodType<PlanFile> = z.strictObject({
@@ -38,7 +40,11 @@ const planSchema: z.ZodType<PlanFile> = z.strictObject({
     z.union([row, z.array(row).min(1)], { error: "a string or a list of strings" }),
   ).min(1),
   columns: z.exactOptional(
-    z.strictObject({ update: z.exactOptional(column), forecast: z.exactOptional(column) }),
+    z.strictObject({
+      update: z.exactOptional(column),
+      forecast: z.exactOptional(column),
+      features: z.exactOptional(features),
+    }),
   ),
   reference: z.exactOptional(
     z.strictObject({ sampler: name, steps: z.number().int().positive() }),

@@ -1,10 +1,10 @@
 /**
  * What is left of a plan where a run leaves out its first steps, because it begins from a picture.
  */
-import { type Cell, CELLS } from "./cells.ts";
-import type { PlanColumns, StepWeights } from "./columns.ts";
+import { type Cell, loadsOf } from "./cells.ts";
+import type { CellWeights, PlanColumns, StepWeights } from "./columns.ts";
 import type { Plan } from "./plan.ts";
-import { evenRow, moduleRow, type Row } from "./row.ts";
+import { cellWeights, evenRow, moduleRow, type Row } from "./row.ts";
 
 /** The rest of a plan. */
 export interface PlanRest {
@@ -24,39 +24,62 @@ export function restOfPlan(plan: Plan, from: number): PlanRest {
   const slots = plan.slots.map((_, s) =>
     standalone(before.map((row) => row[s]!), { modules: plan.modules.length, columns }) // a row for each slot
   );
-  const rows = before.map((_, step) => slots.map((made) => made[step]!));
+  const rows = before.map((_, step) => slots.map((made) => made[step]!.row));
+  const features = slots[0]!.map(({ lists }) => lists); // there are columns for one slot only
   const isOther = (step: number): boolean =>
     rows[step]!.some(({ text }, s) => text !== before[step]![s]!.text) ||
     (columns?.update?.[step] ?? null) !== (plan.columns?.update?.[from + step] ?? null);
   const sampler = { ...plan.sampler, times: plan.sampler.times.slice(from) };
   return {
-    plan: { ...plan, sampler, rows, ...(columns !== undefined && { columns }) },
+    plan: {
+      ...{ ...plan, sampler, rows },
+      ...(columns !== undefined && {
+        columns: { ...columns, ...(columns.features !== undefined && { features }) },
+      }),
+    },
     changed: rows.filter((_, step) => isOther(step)).length,
   };
+}
+
+/** A row and the weights of its forecast cells. */
+interface Rest {
+  readonly row: Row;
+  readonly lists: CellWeights;
 }
 
 /** Rows that load nothing which no row before them has made. */
 function standalone(
   rows: readonly Row[],
   { modules, columns }: { readonly modules: number; readonly columns: PlanColumns | undefined },
-): readonly Row[] {
+): readonly Rest[] {
   const features = new Array<number>(modules).fill(0);
   let hasState = false;
   return rows.map((row, step) => {
     const forecasts = row.kind === "forecast" && (columns?.forecast?.[step] ?? null) !== null;
-    if (forecasts || (row.kind === "state" && hasState)) return row;
-    const { cells } = row.kind === "modules" ? row : evenRow("run", modules);
-    const own = cells.map((cell, m): Cell => CELLS[cell].loads > features[m]! ? "run" : cell);
-    own.forEach((cell, m) => features[m]! += CELLS[cell].loads === 0 ? 1 : 0);
+    if (forecasts || (row.kind === "state" && hasState)) return { row, lists: null };
+    const all = row.kind === "modules" ? row : evenRow("run", modules);
+    const weights = cellWeights(all, columns?.features?.[step]);
+    const own = all.cells.map((cell, m): Cell =>
+      loadsOf(cell, weights[m]) > features[m]! ? "run" : cell
+    );
+    const kept = weights.flatMap((list, m) => list && own[m] === "extrapolate" ? [list] : []);
+    own.forEach((cell, m) => features[m]! += loadsOf(cell, weights[m]) === 0 ? 1 : 0);
     hasState = true; // every row that runs the trunk makes it
-    return moduleRow(own);
+    return { row: moduleRow(own), lists: shortest(kept) };
   });
 }
 
-/** Weights by step, `null` where they weigh more outputs than there are by then. */
+/** Lists of weights as a file has them: one where all are the same. */
+function shortest(lists: readonly (readonly number[])[]): CellWeights {
+  const [first] = lists;
+  if (first === undefined) return null;
+  return lists.every((list) => list === first) ? [first] : lists;
+}
+
+/** Weights by step, `null` where they weigh more outputs than there are by then; features' are left to rows. */
 function restOfColumns({ columns, rows }: Plan, from: number): PlanColumns | undefined {
   if (columns === undefined) return undefined;
-  const { update, forecast } = columns;
+  const { update, forecast, features } = columns;
   let computed = 0;
   const kept: Record<"update" | "forecast", StepWeights[]> = { update: [], forecast: [] };
   for (const [step, [row]] of rows.entries()) {
@@ -69,6 +92,7 @@ function restOfColumns({ columns, rows }: Plan, from: number): PlanColumns | und
   return {
     ...(update !== undefined && { update: kept.update }),
     ...(forecast !== undefined && { forecast: kept.forecast }),
+    ...(features !== undefined && { features: features.slice(from) }),
   };
 }
 

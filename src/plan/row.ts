@@ -13,6 +13,7 @@ import {
   STATES,
   WHOLE_ROWS,
 } from "./cells.ts";
+import type { CellWeights } from "./columns.ts";
 
 /** What a row says: load a kept state and run no module, something for each module, or not to call the model. */
 export type Row = CallRow | ForecastRow;
@@ -87,12 +88,29 @@ export function isFull(row: Row): boolean {
   return row.kind === "modules" && row.cells.every((cell) => CELLS[cell].loads === 0);
 }
 
+/** How many cells of a row forecast a feature. */
+export function forecastCells(row: Row): number {
+  return row.kind === "modules" ? row.cells.filter((cell) => cell === "extrapolate").length : 0;
+}
+
+/** By module: the weights of its kept features where a row forecasts its next one. */
+export function cellWeights(
+  row: ModuleRow,
+  lists: CellWeights = null,
+): readonly (readonly number[] | undefined)[] {
+  let next = 0;
+  return row.cells.map((cell) => {
+    if (cell !== "extrapolate" || lists === null) return undefined;
+    return lists.length === 1 ? lists[0] : lists[next++];
+  });
+}
+
 const BY_MARK: ReadonlyMap<string, Cell> = new Map(
   CELL_NAMES.map((cell) => [CELLS[cell].mark, cell]),
 );
 
 /**
- * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run or `r` reuse.
+ * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run, `r` reuse or `x` forecast.
  *
  * @param where Place of the row, for messages, for example `step 3 (slot joint)`.
  * @throws {PlanError} When a mark is unknown or reserved, or their count is not that of the modules.

@@ -121,7 +121,7 @@ function placedBytes({ steps }: CompiledPlan, sizes: FeatureSizes): number {
   const loaded = new Set(steps.map((step) => step.kind === "reuse" ? step.load : undefined));
   const states = (["hidden", "residual"] as const).filter((state) => loaded.has(state));
   const places = [
-    ...[...keptModules(steps)].map((module) => sizes.modules[module]!),
+    ...[...keptModules(steps).keys()].map((module) => sizes.modules[module]!),
     ...states.map((state) => sizes[state]),
   ];
   return places.reduce((sum, bytes) => sum + bytes, 0);

@@ -8,7 +8,7 @@ import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
-import { CELL_NAMES } from "../../src/plan/cells.ts";
+import type { CellWeights } from "../../src/plan/columns.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
@@ -17,17 +17,17 @@ import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { evenRow, moduleRow, type Row, STATE_ROWS } from "../../src/plan/row.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
-import { runnable } from "../plan/example_plans.ts";
+import { PLAIN_CELLS, runnable, withForecasts } from "../plan/example_plans.ts";
 import { openSmallModel } from "./small_model.ts";
 
 /** Any rows that parse, of six modules. */
 const anyRows = fc.array(
   fc.oneof(
     fc.constantFrom(...Object.values(STATE_ROWS), evenRow("reuse", 6)),
-    fc.array(fc.constantFrom(...CELL_NAMES), { minLength: 6, maxLength: 6 }).map(moduleRow),
+    fc.array(fc.constantFrom(...PLAIN_CELLS), { minLength: 6, maxLength: 6 }).map(moduleRow),
   ),
   { minLength: 1, maxLength: 6 },
-).map((rows) => runnable([evenRow("run", 6), ...rows], 6));
+).chain((rows) => withForecasts(runnable([evenRow("run", 6), ...rows], 6), 6));
 
 Deno.test("any plan runs on the device with every load behind its store, and keeps what is predicted", async () => {
   const model = await openSmallModel();
@@ -36,8 +36,8 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
   const executor = new Executor(backend, model.transformer, model.weights);
   try {
     await fc.assert(
-      fc.asyncProperty(anyRows, async (rows) => {
-        const plan = parsePlan(formatPlan(await planOf(model, rows)));
+      fc.asyncProperty(anyRows, async ({ rows, features: weights }) => {
+        const plan = parsePlan(formatPlan(await planOf(model, rows, weights)));
         const compiled = compilePlan(plan);
         const features = new FeatureCache();
         const request = resolveRequest(model, { labels: [2, 5], seed: 1, steps: rows.length });
@@ -62,10 +62,15 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
   }
 });
 
-async function planOf(model: Model, rows: readonly Row[]): Promise<Plan> {
+async function planOf(
+  model: Model,
+  rows: readonly Row[],
+  features: readonly CellWeights[],
+): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: model.sampler.guidance });
-  return makePlan(target, rows, { policy: { name: "hand", parameters: {} } });
+  const own = { times, columns: { features } };
+  return makePlan(target, rows, { policy: { name: "hand", parameters: {} }, own });
 }
 
 /** A backend that counts the bytes of the values that it gave out and that are not disposed of. */

@@ -1,6 +1,7 @@
 /** Plans that tests make: short ones by hand, any one by fast-check. */
 import fc from "fast-check";
-import { CELL_NAMES, CELLS } from "../../src/plan/cells.ts";
+import { CELL_NAMES, CELLS, loadsOf } from "../../src/plan/cells.ts";
+import type { CellWeights } from "../../src/plan/columns.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import {
   evenRow,
@@ -56,9 +57,12 @@ const key = fc.stringMatching(/^[A-Za-z][\w.-]{0,8}$/);
 const name = fc.stringMatching(/^[A-Za-z0-9_][\w.:-]{0,8}$/);
 const numbers = fc.dictionary(key, number, { maxKeys: 4 });
 
+/** Cells that need no weights. */
+export const PLAIN_CELLS = CELL_NAMES.filter((cell) => CELLS[cell].loads !== "weights");
+
 /** Any row for this many modules; `=` and `+` as likely as rows of marks. */
 function anyRow(modules: number): fc.Arbitrary<Row> {
-  const cells = fc.array(fc.constantFrom(...CELL_NAMES), {
+  const cells = fc.array(fc.constantFrom(...PLAIN_CELLS), {
     minLength: modules,
     maxLength: modules,
   });
@@ -67,6 +71,35 @@ function anyRow(modules: number): fc.Arbitrary<Row> {
     cells.map(moduleRow),
     fc.constant(evenRow("run", modules)),
   );
+}
+
+/** Weights for forecast cells that take the place of some that reuse, so that no more features are weighed than made. */
+export function withForecasts(
+  rows: readonly Row[],
+  modules: number,
+): fc.Arbitrary<{ readonly rows: readonly Row[]; readonly features: readonly CellWeights[] }> {
+  const made = new Array<number>(modules).fill(0);
+  const weight = fc.integer({ min: -16, max: 16 }).map((eighths) => eighths / 8);
+  const listsFor = (counts: readonly number[]): fc.Arbitrary<CellWeights> => {
+    const list = (most: number): fc.Arbitrary<number[]> =>
+      fc.array(weight, { minLength: 1, maxLength: Math.min(most, 8) });
+    if (counts.length === 0) return fc.constant(null);
+    return fc.oneof(list(Math.min(...counts)).map((one) => [one]), fc.tuple(...counts.map(list)));
+  };
+  const steps = rows.map((row) => {
+    if (row.kind !== "modules") return fc.constant({ row, lists: null as CellWeights });
+    const before = [...made];
+    row.cells.forEach((cell, m) => made[m]! += CELLS[cell].loads === 0 ? 1 : 0);
+    return fc.array(fc.boolean(), { minLength: modules, maxLength: modules }).chain((some) => {
+      const cells = row.cells.map((cell, m) => cell === "reuse" && some[m] ? "extrapolate" : cell);
+      const counts = before.filter((_, m) => cells[m] === "extrapolate");
+      return listsFor(counts).map((lists) => ({ row: moduleRow(cells), lists }));
+    });
+  });
+  return fc.tuple(...steps).map((all) => ({
+    rows: all.map(({ row }): Row => row),
+    features: all.map(({ lists }) => lists),
+  }));
 }
 
 /** The rows of a slot, but what would load more than was made runs instead. */
@@ -79,7 +112,7 @@ export function runnable(rows: readonly Row[], modules: number): readonly Row[] 
       made.fill(1);
       return evenRow("run", modules);
     }
-    const cells = row.cells.map((cell, m) => CELLS[cell].loads > made[m]! ? "run" : cell);
+    const cells = row.cells.map((cell, m) => loadsOf(cell) > made[m]! ? "run" : cell);
     for (const [m, cell] of cells.entries()) if (CELLS[cell].loads === 0) made[m]!++;
     return moduleRow(cells);
   });
@@ -150,7 +183,13 @@ function withOwnTimes({ rows: before, ...plan }: Plan): fc.Arbitrary<Plan> {
     const forecasts = skips.map((skip, step) => plan.slots.length === 1 && step > 0 && skip);
     const changed = before.map((row, step) => forecasts[step] ? [FORECAST_ROW] : row);
     const rows = eachSlot(changed, (column) => runnable(column, plan.modules.length));
-    return withNumbers({ ...plan, rows }, forecasts);
+    if (plan.slots.length > 1) return withNumbers({ ...plan, rows }, forecasts);
+    return withForecasts(rows.map(([row]) => row!), plan.modules.length).chain((found) =>
+      withNumbers({
+        ...{ ...plan, rows: found.rows.map((row) => [row]) },
+        columns: { features: found.features },
+      }, forecasts)
+    );
   });
 }
 
@@ -177,7 +216,7 @@ function withNumbers(plan: Plan, forecasts: readonly boolean[]): fc.Arbitrary<Pl
       ...plan,
       version: 2,
       sampler: { ...plan.sampler, times: plan.rows.map((_, i) => step * (steps - i)), shift },
-      ...(plan.slots.length === 1 && { columns: { update, forecast } }),
+      ...(plan.slots.length === 1 && { columns: { update, forecast, ...plan.columns } }),
       reference,
     }))
   );

@@ -179,6 +179,52 @@ Deno.test("parsePlan() wants weights of a forecast at each step that calls no mo
   );
 });
 
+Deno.test("parsePlan() wants weights of features at each step with forecast cells, and nowhere else", () => {
+  const file = { version: 2, slots: ["joint"], rows: ["....", "..r.", ".x.x", "r..x"] };
+  const featured = (...features: unknown[]): string => fileWith({ ...file, columns: { features } });
+  const good = [null, null, [[1.5, -0.5], [2, -1]], [[0.5, 0.25]]];
+  assertEquals(parsePlan(featured(...good)).columns, { features: good });
+  const changed = (step: number, lists: unknown): string =>
+    refusal(featured(...good.with(step, lists as number[][])));
+  const at = (step: number): string => `step ${step}, column features`;
+  for (
+    const [message, complaint] of [
+      [refusal(fileWith(file)), `${at(2)} must be weights at a step with cells "x"`],
+      [
+        changed(2, null),
+        `${at(2)} must be weights at a step with cells "x": current value is null`,
+      ],
+      [
+        changed(1, [[1]]),
+        `${at(1)} must be null but at a step with cells "x": current value is [[1]]`,
+      ],
+      [
+        changed(2, [[1], [1], [1]]),
+        `${at(2)} must be one list of weights, or one for each of 2 cells`,
+      ],
+      [changed(2, []), `${at(2)} must be one list of weights, or one for each of 2 cells "x"`],
+      [changed(3, [[]]), `${at(3)}, list 0 must be 1 … 8 weights: current value is 0`],
+      [changed(3, [new Array(9).fill(0)]), `${at(3)}, list 0 must be 1 … 8 weights`],
+      [changed(2, [[1], [-1001]]), `${at(2)}, list 1 must be numbers of at most 1000 either way`],
+      [refusal(featured(null)), "column features must be 4 long (one entry for each step)"],
+      [changed(2, [1, 2]), "columns.features[2] must be lists of numbers or null"],
+      [changed(2, [["1"]]), "columns.features[2] must be lists of numbers or null"],
+      [
+        changed(2, [[1, 1, 1]]),
+        "step 2 (slot joint), module blocks.0.mlp must be computed, for only 2 of what it loads is",
+      ],
+    ] as const
+  ) assertStringIncludes(message, complaint);
+  const early = { ...file, rows: ["x...", "....", "....", "...."] };
+  const columns = { features: [[[1]], null, null, null] };
+  assertStringIncludes(
+    refusal(fileWith({ ...early, columns })),
+    "step 0 (slot joint), module blocks.0.attn must be computed, for nothing is stored",
+  );
+  const slots = { ...file, slots: ["cond", "uncond"], columns: { features: good } };
+  assertStringIncludes(refusal(fileWith(slots)), "slots must be one where there are columns");
+});
+
 Deno.test("parsePlan() names the field that is absent, of another type or out of range", () => {
   assertStringIncludes(refusal(fileWith({ policy: undefined })), "policy must be of type object");
   assertStringIncludes(
@@ -210,7 +256,11 @@ Deno.test("parsePlan() names step, slot and module of a mark that is unknown or 
       'current value is "p" (partial, not built yet)',
   );
   assertStringIncludes(refusal(rows("~")), "step 1 must be without forecasts in version 1");
-  assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r"');
+  assertStringIncludes(
+    refusal(rows(".x..")),
+    'step 1 must be without forecasts in version 1: current value is ".x.."',
+  );
+  assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r" or "x"');
   assertStringIncludes(refusal(rows(".=..")), 'current value is "="');
 });
 

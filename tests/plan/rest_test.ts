@@ -48,6 +48,22 @@ Deno.test("a step that weighs outputs of steps that are left out follows the sol
   for (const { plan } of [one, two]) assertEquals(parsePlan(formatPlan(plan)), plan);
 });
 
+Deno.test("a cell that weighs features of steps that are left out runs, and its weights go", () => {
+  const features = [null, null, [[2, -1], [1.5], [2, -1]], [[0.5, 0.5]]];
+  const plan = parsePlan(formatPlan(examplePlan(["....", "....", "xx.x", "..x."], {
+    version: 2,
+    columns: { features },
+  })));
+  const one = restOfPlan(plan, 1);
+  assertEquals(textsOf(one.plan), ["....", ".x..", "..x."].map((row) => [row]));
+  assertEquals(one.plan.columns, { features: [null, [[1.5]], [[0.5, 0.5]]] });
+  assertEquals(one.changed, 1);
+  const two = restOfPlan(plan, 2);
+  assertEquals(textsOf(two.plan), [["...."], ["...."]]);
+  assertEquals(two.plan.columns, { features: [null, null] });
+  for (const { plan } of [one, two]) assertEquals(parsePlan(formatPlan(plan)), plan);
+});
+
 Deno.test("the rest of any plan stands alone, and computes no less than the plan", () => {
   fc.assert(
     fc.property(anyPlan, fc.nat(7), (plan, at) => {

@@ -3,7 +3,17 @@ import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
 import { CELL_NAMES, CELLS, RESERVED, STATE_NAMES, STATES } from "../../src/plan/cells.ts";
 import { readModuleName } from "../../src/plan/module_name.ts";
-import { computes, evenRow, isFull, moduleRow, readRow, STATE_ROWS } from "../../src/plan/row.ts";
+import {
+  cellWeights,
+  computes,
+  evenRow,
+  forecastCells,
+  isFull,
+  type ModuleRow,
+  moduleRow,
+  readRow,
+  STATE_ROWS,
+} from "../../src/plan/row.ts";
 
 const MODULES = ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn"];
 const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
@@ -55,6 +65,15 @@ Deno.test("isFull() and computes() tell rows apart by what runs", () => {
   for (const state of STATE_NAMES) {
     assertEquals([isFull(STATE_ROWS[state]), computes(STATE_ROWS[state])], [false, false]);
   }
+});
+
+Deno.test("weights belong to the forecast cells of a row, to all alike or to each in turn", () => {
+  const row = readRow("x.x", MODULES, "here") as ModuleRow; // three marks
+  assertEquals([forecastCells(row), forecastCells(STATE_ROWS.hidden)], [2, 0]);
+  assertEquals(cellWeights(row, [[2, -1]]), [[2, -1], undefined, [2, -1]]);
+  assertEquals(cellWeights(row, [[2, -1], [1]]), [[2, -1], undefined, [1]]);
+  assertEquals(cellWeights(row), [undefined, undefined, undefined]);
+  assertEquals([isFull(row), computes(row)], [false, true]);
 });
 
 Deno.test("readModuleName() takes names apart at their last dot, with or without one", () => {

@@ -3,8 +3,14 @@
  * and keeps only what it is told to keep; the other follows the rows and keeps everything.
  */
 import { assert } from "@std/assert";
-import { type Cell, CELLS, STATES } from "../../src/plan/cells.ts";
-import { type CompiledPlan, type Step, stores, type TrunkStep } from "../../src/plan/compile.ts";
+import { loadsOf, STATES } from "../../src/plan/cells.ts";
+import {
+  type CompiledPlan,
+  type ModuleAction,
+  type Step,
+  stores,
+  type TrunkStep,
+} from "../../src/plan/compile.ts";
 import type { FeatureSizes } from "../../src/plan/cost.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 
@@ -107,7 +113,7 @@ function runTrunk(
   for (const [m, action] of step.actions.entries()) {
     const feature = action.kind === "run"
       ? mix(hidden, m, index)
-      : mix(...loaded(action.kind, (age) => cache.load(slot, `${m}`, index, age)));
+      : mix(...loaded(action, (age) => cache.load(slot, `${m}`, index, age)));
     if (stores(action)) {
       cache.store(slot, `${m}`, { value: feature, madeAt: index }, action.keep);
     }
@@ -122,9 +128,13 @@ function runTrunk(
   return hidden;
 }
 
-/** What a cell loads, the latest first. */
-function loaded(cell: Cell, load: (age: number) => number): readonly number[] {
-  return Array.from({ length: CELLS[cell].loads }, (_, age) => load(age));
+/** What a cell loads, the latest first, and its weights. */
+function loaded(
+  { kind, weights = [] }: Pick<ModuleAction, "kind" | "weights">,
+  load: (age: number) => number,
+): readonly number[] {
+  const features = Array.from({ length: loadsOf(kind, weights) }, (_, age) => load(age));
+  return [...features, ...weights.map((weight) => 8 * weight)];
 }
 
 /** Follows the rows of a plan, keeps the latest of everything for ever. */
@@ -140,12 +150,15 @@ export function runNaive(plan: Plan): readonly number[] {
       else if (row.text === "=") hidden = kept.get(`${s} =`)!;
       else if (row.text === "+") hidden = (embedded + kept.get(`${s} +`)!) >>> 0;
       else if (row.kind === "modules") {
-        for (const [m, cell] of row.cells.entries()) {
+        const lists = plan.columns?.features?.[index] ?? [];
+        for (const [m, kind] of row.cells.entries()) {
           const all = made.get(`${s} ${m}`) ?? [];
-          const feature = cell === "run"
+          const before = row.cells.slice(0, m).filter((cell) => cell === "extrapolate").length;
+          const weights = lists[lists.length === 1 ? 0 : before] ?? [];
+          const feature = kind === "run"
             ? mix(hidden, m, index)
-            : mix(...loaded(cell, (age) => all[age]!));
-          if (cell === "run") made.set(`${s} ${m}`, [feature, ...all]);
+            : mix(...loaded(kind === "reuse" ? { kind } : { kind, weights }, (age) => all[age]!));
+          if (kind === "run") made.set(`${s} ${m}`, [feature, ...all]);
           hidden = mix(hidden, feature, index);
         }
         kept.set(`${s} =`, hidden).set(`${s} +`, (hidden - embedded) >>> 0);

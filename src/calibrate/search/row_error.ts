@@ -4,7 +4,7 @@
  */
 
 import { evenStep, trunkStep } from "../../engine/segment/step_segments.ts";
-import { CELLS } from "../../plan/cells.ts";
+import { loadsOf } from "../../plan/cells.ts";
 import type { CallStep } from "../../plan/compile.ts";
 import type { CallRow } from "../../plan/row.ts";
 import type { RowShares } from "./expected_error.ts";
@@ -47,7 +47,7 @@ export async function measureRows(
 /** A step that keeps nothing new and drops nothing. */
 function stepOf(row: CallRow): CallStep {
   if (row.kind === "modules") {
-    return trunkStep(row.cells.map((kind) => ({ kind, keep: CELLS[kind].loads })));
+    return trunkStep(row.cells.map((kind) => ({ kind, keep: loadsOf(kind) })));
   }
   return { kind: "reuse", index: 0, slot: "joint", load: row.state, drop: false };
 }

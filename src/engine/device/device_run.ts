@@ -25,7 +25,7 @@ import type { ConditioningTable } from "../conditioning.ts";
 import type { Stage } from "./stage.ts";
 import type { Stages } from "./stages.ts";
 import { PREDICTION } from "../segment/segment.ts";
-import { buildStep, isFixed } from "./step_graph.ts";
+import { buildStep, stepWeights } from "./step_graph.ts";
 import { historyLength, updateWeights } from "./update_weights.ts";
 import { VectorFeed } from "./vector_feed.ts";
 
@@ -36,16 +36,12 @@ export interface DeviceRun extends Run {
   readonly readBack: boolean;
 }
 
-/**
- * The run as one on the device; `undefined` where a step of its plan has no fixed form, or a mask puts a picture back
- * after each.
- */
+/** The run as one on the device; `undefined` where a mask puts a picture back after each step, or probes are asked for. */
 export function deviceRunOf(run: Run, readBack: boolean): DeviceRun | undefined {
-  const { request: { scene, sampler, labels, known }, steps } = run;
-  if (known?.mask !== undefined) return undefined;
+  const { request: { scene, sampler, labels, known } } = run;
+  if (known?.mask !== undefined || run.probe) return undefined;
   const { latentDims, channelAxis: axis } = scene;
   const count = latentDims[axis - 1] ?? 0;
-  if (!steps.every(isFixed) || run.probe) return undefined;
   const sums: SumSizes = {
     pictures: labels.length,
     before: elementCount(latentDims.slice(0, axis - 1)),
@@ -107,7 +103,8 @@ class Loop {
         const batch = batchOf(of, time);
         return {
           byteLength: layout?.byteLength ?? 0,
-          fill: (numbers) => layout?.fill(numbers, table, batch),
+          fill: (numbers) =>
+            layout?.fill(numbers, { table, batch, weights: stepWeights(steps[i]!) }),
         };
       }),
     );
@@ -207,6 +204,7 @@ class Loop {
     await kind.runner.step(
       (encoder) => {
         encoder.copyBufferToBuffer(buffer, offset, kind.vectors.buffer, 0, size);
+        stage.ageFeatures(steps[index]!)(encoder);
         bringWeights(encoder);
       },
       (encoder) => stage.sum.encode(encoder),

@@ -15,7 +15,14 @@ import { elementCount } from "../../tensor/tensor.ts";
 import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 import type { Sessions } from "../sessions.ts";
 import { FeaturePlaces, keptModules } from "./feature_places.ts";
-import { buildStep, loadedStates, stateName, type StepGraph, stepKey } from "./step_graph.ts";
+import {
+  buildStep,
+  loadedStates,
+  stateName,
+  type StepGraph,
+  stepKey,
+  stepWeights,
+} from "./step_graph.ts";
 import { type Port, StepRunner } from "./step_kind.ts";
 import { type VectorInput, VectorLayout } from "./vector_layout.ts";
 
@@ -107,6 +114,11 @@ export class Stage {
     return step.kind === "forecast" ? undefined : this.#kinds.get(stepKey(step));
   }
 
+  /** What a step that stores features does with those that are kept beside them. */
+  ageFeatures(step: Step): Encode {
+    return this.#features.age(step, this.shape.transformer);
+  }
+
   /** Gives commands to the device. */
   async submit(...parts: readonly Encode[]): Promise<void> {
     await this.gpu.inTurn(() => Promise.resolve(submit(this.gpu.device, ...parts)));
@@ -126,7 +138,10 @@ export class Stage {
   async #prepareKind(step: CallStep, signal: AbortSignal | undefined): Promise<PreparedKind> {
     const { transformer, rows } = this.shape;
     const made = this.#fused(step);
-    const layout = new VectorLayout(vectorInputs(made), rows, transformer.conditioning.width);
+    const layout = new VectorLayout(vectorInputs(made), {
+      ...{ rows, width: transformer.conditioning.width },
+      weights: stepWeights(step).length,
+    });
     const key = `${this.name} ${stepKey(step)}`;
     this.#keys.push(key);
     const build = (lowering?: LinearLowering): Fused["graph"] => this.#fused(step, lowering).graph;

@@ -12,9 +12,10 @@ import {
 } from "../../model/module_graph.ts";
 import { GraphBuilder, type LinearLowering, type Node } from "../../onnx/graph.ts";
 import { add, identity, subtract } from "../../onnx/operators.ts";
-import { CELLS, type State, STATE_NAMES } from "../../plan/cells.ts";
+import { CELLS, loadsOf, type State, STATE_NAMES } from "../../plan/cells.ts";
 import { type CallStep, type Step, stores, type TrunkStep } from "../../plan/compile.ts";
-import { featureName, LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
+import { featureName, FROM_KEPT, keptInputs, weightReader } from "../segment/kept_features.ts";
+import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 
 /** One row of a part of the conditioning table. */
 export interface VectorRow {
@@ -33,16 +34,16 @@ export interface StepGraph {
 export function stepKey(step: CallStep): string {
   if (step.kind === "reuse") return step.load;
   const marks = step.actions.map((action) =>
-    `${CELLS[action.kind].mark}${stores(action) ? "s" : ""}`
+    `${CELLS[action.kind].mark}${action.weights?.length ?? ""}${stores(action) ? "s" : ""}`
   );
   return [marks.join(""), step.storeHidden && "hidden", step.storeResidual && "residual"]
     .filter((part) => part !== false).join(" ");
 }
 
-/** Whether a step can be one graph on fixed buffers: a module keeps its latest feature at most. */
-export function isFixed(step: Step): boolean {
-  return step.kind === "reuse" || step.kind === "forecast" ||
-    step.actions.every(({ kind, keep }) => CELLS[kind].loads <= 1 && keep <= 1);
+/** The weights of all features that a step forecasts, one after the other. */
+export function stepWeights(step: Step): readonly number[] {
+  if (step.kind === "reuse" || step.kind === "forecast") return [];
+  return step.actions.flatMap(({ weights }) => weights ?? []);
 }
 
 /** The states that some step loads. */
@@ -92,19 +93,27 @@ class StepBuilder implements StepGraph {
     this.#head(Object.fromEntries(streams));
   }
 
-  trunk({ actions, storeHidden, storeResidual }: TrunkStep, lowering?: LinearLowering): void {
+  trunk(step: TrunkStep, lowering?: LinearLowering): void {
+    const { actions, storeHidden, storeResidual } = step;
     const { graph, transformer: { modules } } = this;
+    const takeWeights = weightReader(stepWeights(step).length, graph);
     const embedded = this.#embed();
     let streams = embedded;
     for (const [index, action] of actions.entries()) {
-      const { name, featureDims, ...module } = modules[index]!; // a step is of this transformer
-      const vectors = this.#rows(modulationOf(modules[index]!));
+      const module = modules[index]!; // a step is of this transformer
+      const vectors = this.#rows(modulationOf(module));
+      const loads = loadsOf(action.kind, action.weights);
       const before = streams;
       streams = graph.lowered(lowering, () => {
         const features = action.kind === "run"
           ? module.branch(graph, before, vectors)
-          : featureDims.map((dims, i) => graph.input(featureName(name, i), dims));
-        if (stores(action)) features.forEach((node, i) => graph.output(featureName(name, i), node));
+          : FROM_KEPT[action.kind](
+            graph,
+            keptInputs(graph, module, loads),
+            takeWeights(action.weights?.length ?? 0),
+          );
+        const name = (i: number): string => featureName(module.name, i);
+        if (stores(action)) features.forEach((node, i) => graph.output(name(i), node));
         return module.merge(graph, before, vectors, features);
       });
     }

@@ -9,7 +9,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { type Dim, GraphBuilder, type Node } from "../../onnx/graph.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { add, identity, slice, subtract } from "../../onnx/operators.ts";
-import { type Cell, CELLS } from "../../plan/cells.ts";
+import { type Cell, CELLS, loadsOf } from "../../plan/cells.ts";
 import {
   HEAD_MODULATION,
   modulationOf,
@@ -20,6 +20,7 @@ import {
   type Transformer,
 } from "../../model/module_graph.ts";
 import type { GraphRecipe } from "../load_graph.ts";
+import { featureName, FROM_KEPT, keptInputs, weightReader } from "./kept_features.ts";
 
 export type Part =
   | { readonly kind: "embedding" }
@@ -33,6 +34,8 @@ export type Part =
     readonly store: boolean;
     /** Whether what lies between the halves of the branch is also an output: for calibration only. */
     readonly probe?: boolean;
+    /** Of a forecast: what its kept features count for, the latest first. */
+    readonly weights?: readonly number[];
   }
   | { readonly kind: "head" };
 
@@ -60,11 +63,6 @@ export function stateStreams({ streams, head: { reads } }: Transformer): readonl
   return reads === undefined ? streams : streams.filter(({ name }) => reads.includes(name));
 }
 
-/** Name of a module's feature as graph input or output; `age` is the number of newer ones. */
-export function featureName(module: string, index: number, age = 0): string {
-  return `feature.${module}.${index}${age === 0 ? "" : `.before.${age}`}`;
-}
-
 /** Name of what lies between the halves of a module's branch, as graph output. */
 export function innerName(module: string): string {
   return `inner.${module}`;
@@ -82,6 +80,11 @@ export function modulated(
     }
     return modulationOf(transformer.modules[part.index]!); // parts are made from this transformer
   });
+}
+
+/** The weights of the features that a segment forecasts, one after the other. */
+export function forecastWeights(segment: Segment): readonly number[] {
+  return segment.flatMap((part) => part.kind === "module" ? part.weights ?? [] : []);
 }
 
 /** Names of a segment's outputs: streams or prediction, and the features it stores. */
@@ -117,7 +120,7 @@ export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
     const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}`;
-    return `${part.index}${CELLS[part.action].mark}${results}`;
+    return `${part.index}${CELLS[part.action].mark}${part.weights?.length ?? ""}${results}`;
   });
   return marks.join(" ");
 }
@@ -129,7 +132,10 @@ export function buildSegment(
   lowering?: LinearLowering,
 ): GraphBuilder {
   const graph = new GraphBuilder(segmentKey(segment));
-  const takeModulation = modulationReader(transformer, segment, graph);
+  const take: Readers = {
+    modulation: modulationReader(transformer, segment, graph),
+    weights: weightReader(forecastWeights(segment).length, graph),
+  };
   const first = segment[0];
   let streams: Streams = first?.kind === "embedding"
     ? {}
@@ -143,10 +149,10 @@ export function buildSegment(
       const before = streams;
       streams = graph.lowered(
         lowering,
-        () => addModule(transformer, graph, module, before, takeModulation),
+        () => addModule(transformer, graph, module, { streams: before, take }),
       );
     } else {
-      const modulation = takeModulation(transformer.head.modulationRows);
+      const modulation = take.modulation(transformer.head.modulationRows);
       graph.output(PREDICTION, transformer.head.build(graph, streams, modulation));
     }
   }
@@ -154,44 +160,32 @@ export function buildSegment(
   return graph;
 }
 
+/** Read what comes next of an input that holds something of several parts. */
+interface Readers {
+  /** So many modulation vectors, each `(N, 1, D)`. */
+  readonly modulation: (rows: number) => readonly Node[];
+  /** So many weights, each `(1)`. */
+  readonly weights: (count: number) => readonly Node[];
+}
+
 function addModule(
   transformer: Transformer,
   graph: GraphBuilder,
   part: Extract<Part, { kind: "module" }>,
-  streams: Streams,
-  takeModulation: (rows: number) => readonly Node[],
+  { streams, take }: { readonly streams: Streams; readonly take: Readers },
 ): Streams {
   const module = transformer.modules[part.index]!; // parts are made from this transformer
-  const modulation = takeModulation(module.modulationRows);
+  const modulation = take.modulation(module.modulationRows);
+  const loads = loadsOf(part.action, part.weights);
   const features = part.action === "run"
     ? runBranch(graph, module, { streams, modulation, probe: part.probe ?? false })
-    : FROM_KEPT[part.action](graph, keptInputs(graph, module, CELLS[part.action].loads));
+    : FROM_KEPT[part.action](
+      graph,
+      keptInputs(graph, module, loads),
+      take.weights(part.weights?.length ?? 0),
+    );
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
-}
-
-/** A cell that loads kept features instead of running the branch. */
-type LoadingCell = Exclude<Cell, "run">;
-
-/** What a module's feature is made of: its kept ones, the latest first. */
-const FROM_KEPT: Readonly<
-  Record<LoadingCell, (graph: GraphBuilder, kept: readonly Feature[]) => Feature>
-> = {
-  reuse: (_, [latest]) => latest!, // it loads one
-};
-
-/** Tensors of a module's feature: one, or one for each stream. */
-type Feature = readonly Node[];
-
-function keptInputs(
-  graph: GraphBuilder,
-  { name, featureDims }: Module,
-  count: number,
-): readonly Feature[] {
-  return Array.from(
-    { length: count },
-    (_, age) => featureDims.map((dims, i) => graph.input(featureName(name, i, age), dims)),
-  );
 }
 
 /** Features of a module; with `probe`, what lies between the halves of its branch is an output. */

@@ -18,6 +18,7 @@ export function moduleParts(step: TrunkStep): readonly Part[] {
     index,
     action: action.kind,
     store: stores(action),
+    ...(action.weights !== undefined && { weights: action.weights }),
   }));
 }
 

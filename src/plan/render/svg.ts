@@ -50,7 +50,7 @@ export function renderSvg(plan: Plan): string {
   const grid = gridOf(plan);
   const slotHeight = SLOT_HEAD + grid.height + TICKS;
   const total = {
-    width: Math.max(grid.left + grid.width + FONT, 420),
+    width: Math.max(grid.left + grid.width + FONT, legendEnds().at(-1)!), // there are kinds
     height: plan.slots.length * slotHeight + LEGEND,
   };
   const maps = plan.slots.map((_, slot) => heatMap(plan, { slot, mostRows: Infinity }));
@@ -162,14 +162,23 @@ function rowLabels(rows: readonly HeatRow[], { cellHeight }: Grid): readonly str
 }
 
 function legend(top: number): string {
-  let left = 10;
-  return KINDS.map(([style, { mark, words }]) => {
-    const said = Object.hasOwn(WHOLE_ROWS, style) ? `${mark} ${words}` : words;
-    const x = left;
-    left += 40 + Math.ceil(said.length * FONT * 0.5);
+  const starts = [FONT, ...legendEnds()];
+  return KINDS.map(([style], i) => {
+    const x = starts[i]!; // one for each
     return `<rect class="${style}" x="${x}" y="${top + 6}" width="10" height="10"/>` +
-      text(x + 15, top + 15, said, "start");
+      text(x + 15, top + 15, LEGEND_WORDS[i]!, "start");
   }).join("");
+}
+
+/** What the legend says of each kind. */
+const LEGEND_WORDS = KINDS.map(([style, { mark, words }]) =>
+  Object.hasOwn(WHOLE_ROWS, style) ? `${mark} ${words}` : words
+);
+
+/** Where each kind's part of the legend ends. */
+function legendEnds(): readonly number[] {
+  let end = FONT;
+  return LEGEND_WORDS.map((words) => end += 40 + Math.ceil(words.length * FONT * 0.5));
 }
 
 function titleOf(plan: Plan): string {

@@ -14,14 +14,20 @@ import { requires } from "../../_shim/requires.ts";
 import { assertClose } from "../../conformance/compare.ts";
 
 const needs = await requires("runs that stay on the GPU", "webgpu");
-const EVERY_KIND = [".", ".", "=", "r", ".r", "+", "rr.", "r", "."];
+/** Rows that are repeated over all modules, and the weights of their forecasts; each kind of step comes again. */
+const EVERY_KIND: readonly (readonly [row: string, weights?: readonly number[]])[] = [
+  ...[["."], ["."], ["="], ["r"], [".r"], ["+"], ["rr."], ["r"], ["."]] as const,
+  ...[["x", [1.5, -0.5]], [".xr", [0.5, 0.25, 0.25]], ["x", [1.25, -0.25]]] as const,
+];
 
 /** A plan for a model; each row is repeated over all modules. */
 async function planOf(
   { model }: Engine,
   given: GenerateOptions,
-  texts: readonly string[],
+  rowsAndWeights: typeof EVERY_KIND,
 ): Promise<Plan> {
+  const texts = rowsAndWeights.map(([text]) => text);
+  const features = rowsAndWeights.map(([, weights]) => weights === undefined ? null : [weights]);
   const request = resolveRequest(model, { ...given, steps: texts.length });
   const { sampler: { times }, scene, guidance } = request;
   const { length } = scene.transformer.modules;
@@ -29,9 +35,10 @@ async function planOf(
     "=+".includes(text) ? text : text.repeat(length).slice(0, length)
   );
   const target = await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
-  return makePlan(target, rowsOf(rows, target.modules), {
+  const plan = makePlan(target, rowsOf(rows, target.modules), {
     policy: { name: "hand", parameters: {} },
   });
+  return { ...plan, columns: { features } };
 }
 
 for (const name of ["narrow-dit", "narrow-flux"]) {

@@ -38,6 +38,26 @@ Deno.test("renderText() never shades a partly reused kind as all or nothing", ()
   ]);
 });
 
+Deno.test("forecast cells have a mark, a colour and words of their own", () => {
+  const plan = examplePlan(["..", "..", "x.", "rx"], {
+    version: 2,
+    columns: { features: [null, null, [[2, -1]], [[2, -1]]] },
+  });
+  const lines = renderText(plan).split("\n");
+  assertEquals(lines.slice(2, 4), ["blocks.0.attn ██×·", " blocks.0.mlp ███×"]);
+  assertStringIncludes(lines[4]!, "× forecast  ");
+  const svg = renderSvg(plan);
+  assertEquals(svg.match(/class="extrapolate" d="M/g)?.length, 1);
+  assertStringIncludes(svg, ">forecast<");
+});
+
+Deno.test("renderSvg() leaves room for every word of its legend", () => {
+  const svg = renderSvg(examplePlan(["..", "="]));
+  const width = Number(svg.match(/width="(\d+)"/)?.[1]);
+  const [, x, words] = [...svg.matchAll(/<text x="(\d+)" [^>]*>([^<]+)</g)].at(-1)!;
+  assert(Number(x) + words!.length * 5 <= width, `${words} at ${x} of ${width}`);
+});
+
 Deno.test("renderText() draws each slot", () => {
   const plan = examplePlan([".."], { slots: ["cond", "uncond"], rows: [["..", ".."]] });
   assertStringIncludes(renderText(plan), "slot uncond\n");
