@@ -6,6 +6,8 @@ import process from "node:process";
 import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
 import { PlanError } from "../errors.ts";
 import { importPolicy } from "../calibrate/policies/run_policy.ts";
+import type { ReadForModel } from "../calibrate/policies/policy.ts";
+import { scheduleOf } from "../calibrate/policies/schedule.ts";
 import { EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { plannedTimes, planTarget, sceneOfPlan } from "../engine/plan_facts.ts";
 import type { Model, ModelChoice } from "../model/model.ts";
@@ -96,20 +98,34 @@ async function importBook(command: Asked<typeof IMPORT>): Promise<void> {
 
 /** What a file says of a plan: a cache book, or the file of a policy. */
 async function readPublished(
-  { plan: file, policy, model }: Asked<typeof IMPORT>,
+  { plan: file, policy, model, grid }: Asked<typeof IMPORT>,
   sampler: PlanSampler,
 ): Promise<Plan> {
   if (policy === undefined) return importCacheBook(await readBook(file), sampler);
   const of = model === undefined
     ? undefined
-    : await withModel(model, {}, ({ transformer: { architecture, modules } }) => ({
-      architecture,
-      modules: modules.map(({ name }) => name),
-    }));
+    : await withModel(model, {}, (opened) => readForModel(opened, { sampler, grid }));
   return await withPolicyFile(
     file,
     (opened) => importPolicy(policy, opened, { sampler, model: of }),
   );
+}
+
+/** What a policy's file is read for: modules, and the times of the sampler as a plan owns them. */
+function readForModel(
+  { transformer: { architecture, modules }, sampler: config, scene }: Model,
+  { sampler: { name, times }, grid }: {
+    readonly sampler: PlanSampler;
+    readonly grid?: readonly [number, number] | undefined;
+  },
+): ReadForModel {
+  return {
+    architecture,
+    modules: modules.map((module) => module.name),
+    schedule: hasFixedTimes(name)
+      ? { times }
+      : scheduleOf(config, { steps: times.length, tokens: scene({ grid }).tokens }),
+  };
 }
 
 async function bind({ plan: name, model, out }: Asked<typeof BIND>): Promise<void> {

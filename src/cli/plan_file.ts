@@ -88,6 +88,7 @@ export async function withPolicyFile<T>(
   const folder = openDirectory(dirname(path));
   try {
     return await read({
+      text: () => readText(path, MAX_PLAN_LENGTH),
       json: () => readBook(path),
       checkpoint: (part) => openTorchCheckpoint(folder, basename(path), { part }),
     });

@@ -8,7 +8,7 @@
 
 import { PlanError } from "../../errors.ts";
 import { evenRow, type Row, STATE_ROWS } from "../../plan/row.ts";
-import type { Policy, ReadFor } from "./policy.ts";
+import { expectModel, type Policy } from "./policy.ts";
 import { recordMagnitudeRatios } from "./magnitude_ratios.ts";
 
 const SETTINGS = {
@@ -59,7 +59,7 @@ export const MAGCACHE: Policy<typeof SETTINGS> = {
     };
   },
   read: async (file, settings, { sampler, model }) => {
-    const { architecture, modules } = expectModel(model);
+    const { architecture, modules } = expectModel(model, "magcache");
     const lists = separate(readRatios(await file.json()), settings.branches);
     const { length: steps } = sampler.times;
     const choices = lists.map((list) => magCacheReuse(nearestRatios(list, steps), settings));
@@ -133,14 +133,6 @@ function readRatios(value: unknown): readonly number[] {
     typeof ratio === "number" && ratio > 0 && ratio < Infinity
       ? ratio
       : refuse(`ratio ${step}`, "a number above 0", ratio)
-  );
-}
-
-function expectModel(model: ReadFor["model"]): NonNullable<ReadFor["model"]> {
-  if (model !== undefined) return model;
-  throw new TypeError(
-    "Cannot import plan: a model must be given to policy magcache, whose ratios do not name modules: " +
-      "current value is none",
   );
 }
 

@@ -8,6 +8,7 @@ import type { OwnTimes } from "../../plan/fit.ts";
 import type { Plan, PlanSampler } from "../../plan/plan.ts";
 import type { Row } from "../../plan/row.ts";
 import type { CalibrationTask } from "../task.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** One number that a policy may be given. */
 export interface Setting {
@@ -42,6 +43,8 @@ export interface PolicyChoice {
 
 /** A file that the authors of a method publish. */
 export interface PolicyFile {
+  /** Its text. */
+  text(): Promise<string>;
   /** Its JSON, in which Python's NaN may stand. */
   json(): Promise<unknown>;
   /** The tensors of a PyTorch checkpoint, those that its dict has under this name. */
@@ -52,7 +55,12 @@ export interface PolicyFile {
 export interface ReadFor {
   readonly sampler: PlanSampler;
   /** The model, where one is given: most files do not say whose they are. */
-  readonly model?: Pick<Plan, "architecture" | "modules"> | undefined;
+  readonly model?: ReadForModel | undefined;
+}
+
+/** The model that a file is read for, and its times as a plan owns them. */
+export interface ReadForModel extends Pick<Plan, "architecture" | "modules"> {
+  readonly schedule: Schedule;
 }
 
 /** A plan's rows with the modules that they are of. */
@@ -68,4 +76,13 @@ export interface Policy<T extends SettingTable = SettingTable> {
   record?(task: PolicyTask, settings: Settings<T>): Promise<PolicyChoice>;
   /** Reads a published file. @throws {PlanError} When it is none, or for another number of steps. */
   read?(file: PolicyFile, settings: Settings<T>, about: ReadFor): Promise<ReadChoice>;
+}
+
+/** The model that a file is read for. @throws {TypeError} When none is given. */
+export function expectModel(model: ReadFor["model"], policy: string): ReadForModel {
+  if (model !== undefined) return model;
+  throw new TypeError(
+    `Cannot import plan: a model must be given to policy ${policy}, whose files do not name modules: ` +
+      "current value is none",
+  );
 }

@@ -3,7 +3,8 @@
  */
 
 import type { OwnTimes } from "../../plan/fit.ts";
-import { checkLoads } from "../../plan/liveness.ts";
+import { formatPlan } from "../../plan/format.ts";
+import { parsePlan } from "../../plan/parse.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { planOf } from "../task.ts";
 import type { PolicyFile, PolicyTask, ReadFor } from "./policy.ts";
@@ -26,13 +27,14 @@ export async function calibratePolicy(
     );
   }
   const { rows, own, recorded } = await policy.record(task, settings);
-  return await planOf({ ...task, levels: {}, warmup: 0 }, {
+  const plan = await planOf({ ...task, levels: {}, warmup: 0 }, {
     rows,
     guidance: task.guidance,
     policy: { name, parameters: settings },
     ...(recorded !== undefined && { calibration: { mode: "policy", thresholds: recorded } }),
     ...(own !== undefined && { own }),
   });
+  return readAgain(plan);
 }
 
 /**
@@ -69,6 +71,10 @@ export async function importPolicy(
     context: {},
     policy: { name, parameters: settings },
   };
-  checkLoads(plan, "import plan");
-  return plan;
+  return readAgain(plan);
+}
+
+/** What a policy made, through the checks of every plan: weights without bound, loads of nothing. */
+function readAgain(plan: Plan): Plan {
+  return parsePlan(formatPlan(plan));
 }

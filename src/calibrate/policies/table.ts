@@ -3,14 +3,18 @@
  */
 
 import { oneOf } from "../../nearest_names.ts";
+import { ERTACACHE } from "./ertacache.ts";
 import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
 import { MAGCACHE } from "./magcache.ts";
+import { PROCACHE } from "./procache.ts";
 import type { Policy, Setting, Settings } from "./policy.ts";
 
 /** Every policy. */
 export const POLICIES: Readonly<Record<string, Policy>> = {
   "magcache": MAGCACHE,
   "learning-to-cache": LEARNING_TO_CACHE,
+  "ertacache": ERTACACHE,
+  "procache": PROCACHE,
 };
 
 /** A policy that was asked for, with a number for each of its settings. */

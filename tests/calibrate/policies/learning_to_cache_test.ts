@@ -6,6 +6,7 @@ import { LEARNING_TO_CACHE } from "../../../src/calibrate/policies/learning_to_c
 import type { PolicyFile } from "../../../src/calibrate/policies/policy.ts";
 import { importPolicy } from "../../../src/calibrate/policies/run_policy.ts";
 import { PlanError } from "../../../src/errors.ts";
+import { policyFile } from "./policy_file.ts";
 import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
 import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
@@ -22,10 +23,7 @@ const OF_50 = "0,0 0,1 0,0 0,0 2,1 0,1 1,1 2,4 3,4 3,5 5,6 18,8 18,11 21,15 26,2
 
 function fileOf(bytes: Uint8Array): PolicyFile {
   const source = openMemory(new Map([["router.pt", bytes]]));
-  return {
-    json: () => Promise.reject(new Error()),
-    checkpoint: (part) => openTorchCheckpoint(source, "router.pt", { part }),
-  };
+  return policyFile({ checkpoint: (part) => openTorchCheckpoint(source, "router.pt", { part }) });
 }
 
 function sampler(steps: number): Plan["sampler"] {
@@ -87,7 +85,7 @@ function weightsOf(routers: Readonly<Record<string, readonly number[]>>): Policy
     read: (name) => Promise.resolve({ dims: [], data: Float32Array.from(routers[name]!) }),
     sample: () => Promise.reject(new Error()),
   };
-  return { json: () => Promise.reject(new Error()), checkpoint: () => Promise.resolve(weights) };
+  return policyFile({ checkpoint: () => Promise.resolve(weights) });
 }
 
 Deno.test("learning-to-cache reuses at the threshold and computes above it; only at odd steps", async () => {

@@ -10,6 +10,7 @@ import { recordMagnitudeRatios } from "../../../src/calibrate/policies/magnitude
 import { PlanError } from "../../../src/errors.ts";
 import { engineOf } from "../../../src/engine/engine.ts";
 import { openPipeline } from "../../../mod.ts";
+import { jsonFile, readFor } from "./policy_file.ts";
 import { readGoldenModel } from "../golden.ts";
 
 const GOLDEN = new URL("../../golden/policies/", import.meta.url);
@@ -114,17 +115,7 @@ Deno.test("recordMagnitudeRatios() measures over a guided run what PyTorch does"
 
 Deno.test("magcache reads a list of ratios for any number of steps, and refuses what is none", async () => {
   const read = (value: unknown, settings: Partial<MagCacheSettings> = {}, steps = 28) =>
-    MAGCACHE.read!(
-      { json: () => Promise.resolve(value), checkpoint: () => Promise.reject(new Error()) },
-      { ...FLUX, forced: 0, ...settings },
-      {
-        sampler: {
-          name: "flow-euler",
-          times: Array.from({ length: steps }, (_, t) => 1 - t / steps),
-        },
-        model: { architecture: "flux", modules: ["a", "b"] },
-      },
-    );
+    MAGCACHE.read!(jsonFile(value), { ...FLUX, forced: 0, ...settings }, readFor(steps));
   const texts = (await read(PUBLISHED["flux"])).rows.map(({ text }) => text);
   assertEquals(texts.flatMap((text, step) => text === ".." ? [step] : []), [
     0,

@@ -12,6 +12,7 @@ import { checkPlanFits } from "../../../src/plan/fit.ts";
 import { parsePlan } from "../../../src/plan/parse.ts";
 import { renderSvg } from "../../../src/plan/render/svg.ts";
 import { renderText } from "../../../src/plan/render/text.ts";
+import { jsonFile } from "./policy_file.ts";
 import { openSmallFlux } from "./small_flux.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
@@ -88,14 +89,15 @@ Deno.test("calibrate() refuses a policy beside modes, their options, and policie
 });
 
 Deno.test("importPolicy() refuses policies without files, and ratios without a model", async () => {
-  const nothing = () => Promise.reject(new Error("nothing is read"));
-  const file = { json: () => Promise.resolve([1, 1]), checkpoint: nothing };
+  const file = jsonFile([1, 1]);
   const sampler = { name: "ddim", times: [9, 0] };
   const unread = Object.entries(POLICIES).filter(([, { read }]) => read === undefined);
   for (const [name] of unread) {
     const call = () => importPolicy(name, file, { sampler });
     await assertRejects(call, TypeError, "policy must be one whose authors publish files");
   }
-  const call = () => importPolicy("magcache", file, { sampler });
-  await assertRejects(call, TypeError, "a model must be given to policy magcache");
+  for (const name of ["magcache", "procache"]) {
+    const call = () => importPolicy(name, file, { sampler });
+    await assertRejects(call, TypeError, `a model must be given to policy ${name}`);
+  }
 });
