@@ -3,10 +3,14 @@
  */
 
 import { oneOf } from "../../nearest_names.ts";
+import { ADAMS_BASHFORTH } from "./adams_bashforth.ts";
 import { ERTACACHE } from "./ertacache.ts";
+import { HICACHE } from "./hicache.ts";
+import { L2P } from "./l2p.ts";
 import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
 import { MAGCACHE } from "./magcache.ts";
 import { PROCACHE } from "./procache.ts";
+import { TAYLORSEER } from "./taylorseer.ts";
 import type { Policy, Setting, Settings } from "./policy.ts";
 
 /** Every policy. */
@@ -15,6 +19,10 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "learning-to-cache": LEARNING_TO_CACHE,
   "ertacache": ERTACACHE,
   "procache": PROCACHE,
+  "taylorseer": TAYLORSEER,
+  "adams-bashforth": ADAMS_BASHFORTH,
+  "hicache": HICACHE,
+  "l2p": L2P,
 };
 
 /** A policy that was asked for, with a number for each of its settings. */

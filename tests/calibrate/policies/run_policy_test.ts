@@ -96,7 +96,7 @@ Deno.test("importPolicy() refuses policies without files, and ratios without a m
     const call = () => importPolicy(name, file, { sampler });
     await assertRejects(call, TypeError, "policy must be one whose authors publish files");
   }
-  for (const name of ["magcache", "procache"]) {
+  for (const name of ["magcache", "procache", "l2p"]) {
     const call = () => importPolicy(name, file, { sampler });
     await assertRejects(call, TypeError, `a model must be given to policy ${name}`);
   }
