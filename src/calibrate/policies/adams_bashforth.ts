@@ -6,7 +6,7 @@
  * *Source:* arXiv 2510.04646, without code; that only computed outputs are looked at is our reading.
  */
 
-import { atIntervals, computedBefore, type Forecast, forecastFor } from "./forecast_plan.ts";
+import { atIntervals, computedBefore, type Forecast, forecastFor, OF } from "./forecast_plan.ts";
 import type { Policy } from "./policy.ts";
 
 const SETTINGS = {
@@ -19,15 +19,17 @@ const SETTINGS = {
   },
   interval: { words: "steps from one computed step to the next", or: 2, least: 1, whole: true },
   first: { words: "first steps that are all computed", or: 3, least: 1, whole: true },
+  of: OF,
 } as const;
 
 /** The policy. */
 export const ADAMS_BASHFORTH: Policy<typeof SETTINGS> = {
   words: "forecast outputs by the polynomial through the last ones",
   settings: SETTINGS,
-  record: (task, { outputs, ...interval }) => {
+  record: (task, { outputs, of, ...interval }) => {
     const computed = atIntervals(task.steps, interval).with(-1, true); // as published
-    return Promise.resolve(forecastFor(task, computed, lagrangeForecast(computed, outputs)));
+    const forecast = lagrangeForecast(computed, outputs);
+    return Promise.resolve(forecastFor(task, computed, { forecast, of }));
   },
 };
 

@@ -1,5 +1,5 @@
 /**
- * Plans that compute some steps and forecast the output of the others as a weighted sum of computed ones: what all
+ * Plans that compute some steps and forecast the others, what is put out or every feature, as weighted sums: what all
  * policies that extrapolate have in common. The solver's rule holds at every step.
  */
 
@@ -7,10 +7,10 @@ import type { StepWeights } from "../../plan/columns.ts";
 import type { OwnTimes } from "../../plan/fit.ts";
 import { evenRow, FORECAST_ROW } from "../../plan/row.ts";
 import { requestOf } from "../task.ts";
-import type { PolicyChoice, PolicyTask } from "./policy.ts";
+import type { PolicyChoice, PolicyTask, Setting } from "./policy.ts";
 import { type Schedule, scheduleOf } from "./schedule.ts";
 
-/** Weights of computed outputs, the latest first, that stand for the output of a step. */
+/** Weights of computed steps, the latest first, that stand for another step. */
 export type Forecast = (step: number) => readonly number[];
 
 /** When steps are computed at an interval. */
@@ -43,20 +43,39 @@ export function computedBefore(computed: readonly boolean[], step: number): read
   return computed.slice(0, step).flatMap((each, i) => each ? [i] : []).toReversed();
 }
 
+/** What is forecast: what the model puts out, so that it is not called, or the feature of every module. */
+export type Forecasts = "outputs" | "features";
+
+/** A setting that says which. */
+export const OF: Setting = {
+  words: "what is forecast: 0 the model's outputs, 1 the features of all modules",
+  ...{ or: 0, least: 0, most: 1, whole: true },
+};
+
+export interface ForecastOptions {
+  readonly schedule: Schedule;
+  readonly modules: number;
+  /** Outputs unless given. */
+  readonly of?: Forecasts;
+}
+
 /** Rows and columns of a run that forecasts, at the times of a schedule. */
 export function forecastPlan(
   computed: readonly boolean[],
   forecast: Forecast,
-  { schedule, modules }: { readonly schedule: Schedule; readonly modules: number },
+  { schedule, modules, of = "outputs" }: ForecastOptions,
 ): Required<Pick<PolicyChoice, "rows" | "own">> {
-  const full = evenRow("run", modules);
   const weights = computed.map((each, step): StepWeights =>
-    each ? null : [0, ...forecast(step).map((weight) => Number(weight.toPrecision(DIGITS)))]
+    each ? null : forecast(step).map((weight) => Number(weight.toPrecision(DIGITS)))
   );
-  const forecasts = computed.includes(false);
+  const [full, cells] = [evenRow("run", modules), evenRow("extrapolate", modules)];
+  const columns = of === "outputs"
+    ? { forecast: weights.map((list) => list && [0, ...list]) } // nothing of the latent
+    : { features: weights.map((list) => list && [list]) }; // alike for all modules
+  const other = of === "outputs" ? FORECAST_ROW : cells;
   return {
-    rows: computed.map((each) => each ? full : FORECAST_ROW),
-    own: { ...schedule, ...(forecasts && { columns: { forecast: weights } }) },
+    rows: computed.map((each) => each ? full : other),
+    own: { ...schedule, ...(computed.includes(false) && { columns }) },
   };
 }
 
@@ -64,13 +83,15 @@ export function forecastPlan(
 export function forecastFor(
   task: PolicyTask,
   computed: readonly boolean[],
-  forecast: Forecast,
+  { forecast, of }: { readonly forecast: Forecast; readonly of?: number },
 ): PolicyChoice {
   const { pipeline: { model: { sampler, transformer } }, steps } = task;
   const { scene: { tokens } } = requestOf(task);
-  const schedule = scheduleOf(sampler, { steps, tokens });
-  const { length: modules } = transformer.modules;
-  const { rows, own } = forecastPlan(computed, forecast, { schedule, modules });
+  const { rows, own } = forecastPlan(computed, forecast, {
+    schedule: scheduleOf(sampler, { steps, tokens }),
+    modules: transformer.modules.length,
+    of: of === 1 ? "features" : "outputs",
+  });
   const reference: OwnTimes["reference"] = { sampler: sampler.name, steps };
   return { rows, own: { ...own, reference } };
 }

@@ -5,7 +5,7 @@
  * forecast exactly whatever σ is; of order 1 with σ = √½ it is TaylorSeer, and exact on lines.
  */
 
-import { atIntervals, forecastFor } from "./forecast_plan.ts";
+import { atIntervals, forecastFor, OF } from "./forecast_plan.ts";
 import type { Policy } from "./policy.ts";
 import { taylorForecast } from "./taylorseer.ts";
 
@@ -14,19 +14,20 @@ const SETTINGS = {
   scale: { words: "contraction of the polynomials", or: 0.5, least: 0, most: 1 },
   interval: { words: "steps from one computed step to the next", or: 4, least: 1, whole: true },
   first: { words: "first steps that are all computed", or: 2, least: 1, whole: true },
+  of: OF,
 } as const;
 
 /** The policy. */
 export const HICACHE: Policy<typeof SETTINGS> = {
   words: "forecast outputs by differences under Hermite polynomials (our reading)",
   settings: SETTINGS,
-  record: (task, { order, scale, ...interval }) => {
+  record: (task, { order, scale, of, ...interval }) => {
     const computed = atIntervals(task.steps, interval);
     const forecast = taylorForecast(
       computed,
       (distance) => hermiteTerms(distance, { order, scale }),
     );
-    return Promise.resolve(forecastFor(task, computed, forecast));
+    return Promise.resolve(forecastFor(task, computed, { forecast, of }));
   },
 };
 

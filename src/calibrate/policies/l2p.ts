@@ -50,7 +50,7 @@ export const L2P: Policy<typeof SETTINGS> = {
       const { outputs } = await recordTrajectory(ensemble, sampler, report);
       const forecast: Forecast = (step) =>
         learnWeights(outputs, computedBefore(computed, step), step);
-      return { ...forecastFor(task, computed, forecast), recorded: {} };
+      return { ...forecastFor(task, computed, { forecast }), recorded: {} };
     } finally {
       ensemble.close();
     }

@@ -6,7 +6,7 @@
  * order 2 and more it is not on curves, for it is no interpolation.
  */
 
-import { atIntervals, computedBefore, type Forecast, forecastFor } from "./forecast_plan.ts";
+import { atIntervals, computedBefore, type Forecast, forecastFor, OF } from "./forecast_plan.ts";
 import type { Policy } from "./policy.ts";
 
 const SETTINGS = {
@@ -19,16 +19,17 @@ const SETTINGS = {
     least: 0,
     whole: true,
   },
+  of: OF,
 } as const;
 
 /** The policy. */
 export const TAYLORSEER: Policy<typeof SETTINGS> = {
   words: "forecast outputs by finite differences",
   settings: SETTINGS,
-  record: (task, { order, ...interval }) => {
+  record: (task, { order, of, ...interval }) => {
     const computed = atIntervals(task.steps, interval);
     const forecast = taylorForecast(computed, (distance) => powers(distance, order));
-    return Promise.resolve(forecastFor(task, computed, forecast));
+    return Promise.resolve(forecastFor(task, computed, { forecast, of }));
   },
 };
 

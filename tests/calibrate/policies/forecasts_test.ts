@@ -7,6 +7,7 @@ import {
   atIntervals,
   computedBefore,
   type Forecast,
+  forecastPlan,
 } from "../../../src/calibrate/policies/forecast_plan.ts";
 import { hermiteTerms } from "../../../src/calibrate/policies/hicache.ts";
 import {
@@ -16,6 +17,9 @@ import {
   scheduledSteps,
 } from "../../../src/calibrate/policies/l2p.ts";
 import { powers, taylorForecast } from "../../../src/calibrate/policies/taylorseer.ts";
+import { calibrate } from "../../../src/calibrate/mod.ts";
+import { evenRow } from "../../../src/plan/row.ts";
+import { openPipeline } from "../../../mod.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { policyFile, readFor } from "./policy_file.ts";
 
@@ -197,4 +201,39 @@ Deno.test("l2p reads a weight.txt into a plan of its schedule, and refuses what 
     await assertRejects(() => read(text, steps), PlanError, message);
   }
   assert(rows.every(({ text }, step) => (text === "~") === (forecast![step] !== null)));
+});
+
+Deno.test("forecastPlan() forecasts outputs by steps that call no model, or features of all modules", () => {
+  const computed = [true, true, false, true];
+  const schedule = { times: [9, 6, 3, 0] };
+  const plan = (of: "outputs" | "features") =>
+    forecastPlan(computed, lagrangeForecast(computed, 2), { schedule, modules: 3, of });
+  const outputs = plan("outputs");
+  assertEquals(outputs.rows.map(({ text }) => text), ["...", "...", "~", "..."]);
+  assertEquals(outputs.own, { ...schedule, columns: { forecast: [null, null, [0, 2, -1], null] } });
+  const features = plan("features");
+  assertEquals(features.rows.map(({ text }) => text), ["...", "...", "xxx", "..."]);
+  assertEquals(features.own, { ...schedule, columns: { features: [null, null, [[2, -1]], null] } });
+});
+
+Deno.test("of order 0, features that are forecast are those of the last computed step", async () => {
+  const model = new URL("../../golden/dit-a/", import.meta.url);
+  const pipeline = await openPipeline({ model, backend: "wasm" });
+  try {
+    const policy = "taylorseer:of=1,order=0,first=1,interval=2";
+    const plan = await calibrate(pipeline, { policy, runs: 1, steps: 6 });
+    assertEquals(
+      plan.rows.map(([row]) => row!.text),
+      Array.from({ length: 6 }, (_, t) => t % 2 ? "xxxxxx" : "......"),
+    );
+    const { times } = plan.sampler;
+    const { columns: _, reference: __, ...version1 } = plan;
+    const rows = times.map((_, t) => [evenRow(t % 2 ? "reuse" : "run", 6)]);
+    const asked = { label: 1, seed: 2, output: "latents" } as const;
+    const { latents } = await pipeline.generate({ ...asked, plan });
+    const reused = await pipeline.generate({ ...asked, plan: { ...version1, version: 1, rows } });
+    assertEquals(latents, reused.latents);
+  } finally {
+    await pipeline.close();
+  }
 });
