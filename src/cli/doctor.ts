@@ -94,8 +94,10 @@ function memoryLines(
       "model",
       `${id}: ${gibibytes(needs.weights)} of weights, ${needs.graphs} graphs, at ` +
       `most ${gibibytes(needs.largestGraph)} each; conditioning ${
-        gibibytes(needs.largestConditioning)
-      } at a time, ahead of the loop`,
+        needs.keptConditioning > 0
+          ? `${gibibytes(needs.keptConditioning)} more`
+          : `${gibibytes(needs.largestConditioning)} at a time`
+      }, ahead of the loop`,
     ],
     [
       "a run",

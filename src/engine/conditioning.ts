@@ -2,19 +2,27 @@
  * Conditioning of a whole run, computed before the first step.
  *
  * All times and labels of a run are known in advance, so the modulation of every module is computed for
- * all of them in a few batched passes instead of once per step. It is exact, and afterwards no session
- * holds those weights: in DiT they are a third of the model.
+ * all of them in a few batched passes instead of once per step. It is exact. Where its sessions are small
+ * they stay for the next run; else none holds those weights afterwards, which in DiT are a third of the model.
  */
 
-import type { Session } from "../backend/backend.ts";
 import type { Condition, Conditioning, ModulationGroup } from "../model/module_graph.ts";
-import { GraphBuilder } from "../onnx/graph.ts";
+import { GraphBuilder, type Node } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { runOnHost, type Tensors } from "./device_values.ts";
-import { type LoadTask, whileLoaded } from "./load_graph.ts";
+import type { GraphRecipe, LoadTask } from "./load_graph.ts";
+import { type RunGraph, type Sessions, whileRunnable } from "./sessions.ts";
 
 /** Results of one pass stay below this. */
 export const CONDITIONING_PASS_BYTES = 64 << 20;
+
+/** Weights of a conditioning whose sessions stay loaded: loading them takes as long as a step, which short plans feel. */
+const KEPT_BYTES = 256 << 20;
+
+/** Whether the sessions of a conditioning stay loaded. */
+export function staysLoaded({ groups }: Conditioning): boolean {
+  return groups.reduce((sum, { weightBytes }) => sum + weightBytes, 0) <= KEPT_BYTES;
+}
 
 /** Modulation vectors for every (time, label) of a run. */
 export class ConditioningTable {
@@ -74,13 +82,16 @@ export class ConditioningTable {
 /** What conditioning is computed with; weights are read group by group. */
 export interface ConditioningTask extends LoadTask {
   readonly conditioning: Conditioning;
+  /** Keeps its sessions where they are small; absent = they are gone when it returns. */
+  readonly sessions?: Sessions | undefined;
 }
 
-/** Computes the modulation of every distinct condition; its sessions are gone when it returns. */
+/** Computes the modulation of every distinct condition. */
 export async function computeConditioning(
   conditions: Iterable<Condition>,
-  task: ConditioningTask,
+  { sessions, ...rest }: ConditioningTask,
 ): Promise<ConditioningTable> {
+  const task = { ...rest, sessions: staysLoaded(rest.conditioning) ? sessions : undefined };
   const distinct = [...new Map([...conditions].map((c) => [keyOf(c), c])).values()];
   const embedded = await embed(distinct, task);
   const vectors = new Map<string, Float32Array>();
@@ -97,17 +108,14 @@ async function embed(conditions: readonly Condition[], task: ConditioningTask): 
     times.set(conditioning.timeFeatures(time), row * timeWidth)
   );
   const labels = labelRows(conditions, vectorWidth);
-  const graph = new GraphBuilder("conditioning");
-  graph.output(
-    "vectors",
+  const recipe = recipeOf("conditioning", (graph) =>
     conditioning.embed(
       graph,
       graph.input("times", ["R", timeWidth]),
       graph.input("labels", ["R", ...labels.dims.slice(1)]),
-    ),
-  );
+    ));
   const inputs = { times: { dims: [conditions.length, timeWidth], data: times }, labels };
-  return await whileLoaded(graph, task, (session) => vectorsOf(session, task, inputs));
+  return await whileRunnable(recipe, task, (run) => vectorsOf(run, inputs, task));
 }
 
 /** Labels `(R)`, or the vectors that stand for them `(R, width)`. */
@@ -134,14 +142,16 @@ async function modulate(
   for (const { name, rows } of group.parts) {
     vectors.set(name, new Float32Array(count * rows * width));
   }
-  const graph = new GraphBuilder(`modulation of ${group.parts[0]?.name}`);
-  graph.output("vectors", group.build(graph, graph.input("conditioning", ["R", width])));
+  const recipe = recipeOf(
+    `modulation of ${group.parts[0]?.name}`,
+    (graph) => group.build(graph, graph.input("conditioning", ["R", width])),
+  );
   const perPass = Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / (total * width * 4)));
-  await whileLoaded(graph, task, async (session) => {
+  await whileRunnable(recipe, task, async (run) => {
     for (let first = 0; first < count; first += perPass) {
       const rows = embedded.data.subarray(first * width, (first + perPass) * width);
       const conditioning = { dims: [rows.length / width, width], data: rows };
-      scatter(await vectorsOf(session, task, { conditioning }), group, first, vectors);
+      scatter(await vectorsOf(run, { conditioning }, task), group, first, vectors);
     }
   });
 }
@@ -164,14 +174,28 @@ function scatter(
   }
 }
 
+/** A graph of the conditioning, which makes vectors. */
+function recipeOf(key: string, vectors: (graph: GraphBuilder) => Node): GraphRecipe {
+  return {
+    key,
+    build(): GraphBuilder {
+      const graph = new GraphBuilder(key);
+      graph.output(VECTORS, vectors(graph));
+      return graph;
+    },
+  };
+}
+
+const VECTORS = "vectors";
+
 async function vectorsOf(
-  session: Session,
-  { backend, signal }: ConditioningTask,
+  run: RunGraph,
   inputs: Tensors,
+  { backend, signal }: ConditioningTask,
 ): Promise<Tensor> {
   signal?.throwIfAborted();
-  const results = await runOnHost(backend, inputs, (values) => session.run(values, ["vectors"]));
-  return results["vectors"]!; // the graph's only output
+  const results = await runOnHost(backend, inputs, (values) => run(values, [VECTORS]));
+  return results[VECTORS]!; // the graph's only output
 }
 
 function keyOf({ time, label, scale = 1 }: Condition): string {

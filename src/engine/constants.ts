@@ -4,17 +4,19 @@
 
 import type { Preparation } from "../model/module_graph.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
-import { type LoadTask, whileLoaded } from "./load_graph.ts";
+import type { LoadTask } from "./load_graph.ts";
+import { type Sessions, whileRunnable } from "./sessions.ts";
 import { runOnHost, type Tensors, uploadAll, type Values } from "./device_values.ts";
 
 export interface ConstantsTask extends LoadTask {
   /** What is computed; absent = nothing. */
   readonly preparation?: Preparation | undefined;
+  /** Keeps the session of the preparation; absent = it is gone when this returns. */
+  readonly sessions?: Sessions | undefined;
 }
 
 /**
  * Uploads inputs, and what the preparation makes of those that are its; the caller disposes of the result.
- * The session of the preparation is gone when this returns.
  */
 export async function makeConstants(
   inputs: Tensors,
@@ -43,10 +45,9 @@ async function prepare(
   );
   const nodes = preparation.build(graph, Object.fromEntries(inputs));
   for (const [name, node] of Object.entries(nodes)) graph.output(name, node);
-  return await whileLoaded(
-    graph,
+  return await whileRunnable(
+    { key: graph.name, build: () => graph },
     task,
-    (session) =>
-      runOnHost(task.backend, given, (values) => session.run(values, Object.keys(nodes))),
+    (run) => runOnHost(task.backend, given, (values) => run(values, Object.keys(nodes))),
   );
 }

@@ -17,7 +17,7 @@ import {
 import { restored } from "../sampler/known.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { firstLatents } from "./begin.ts";
-import { computeConditioning, type ConditioningTable } from "./conditioning.ts";
+import { computeConditioning, type ConditioningTable, staysLoaded } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
 import type { Executor } from "./executor.ts";
 import type { FeatureCache } from "./feature_cache.ts";
@@ -60,7 +60,7 @@ export type HostStepReport = StepReport & StepTensors;
 export interface BatchResult {
   /** Final latents `(n, C, H, W)`. */
   readonly latents: Tensor;
-  /** Seconds of the loop, the sum of its steps. */
+  /** Seconds of the loop, the sum of its steps; the first one's has what is uploaded for all of them. */
   readonly loopSeconds: number;
   /** Seconds of conditioning, ahead of the loop. */
   readonly conditioningSeconds: number;
@@ -146,9 +146,9 @@ export async function* sampleFrom(
   { table, state: start }: StartingPoint,
 ): AsyncGenerator<HostStepReport, void, undefined> {
   const { request: { sampler }, features } = run;
+  let before = performance.now();
   const constants = await constantsOf(run);
   const denoise = denoiser(run, { table, constants });
-  let before = performance.now();
   try {
     for await (const step of sampleSteps(sampler, { start, denoise, restore: restorer(run) })) {
       yield {
@@ -196,21 +196,22 @@ function restorer({ request: { known, noise, sampler } }: Run): SamplingLoop["re
 
 /** Uploads what every step of a run may read; the caller disposes of it. */
 export function constantsOf(
-  { model, executor: { backend }, request, signal }: Run,
+  { model, executor: { backend, sessions }, request, signal }: Run,
 ): Promise<Values> {
-  const { transformer: { preparation }, weights } = model;
+  const { transformer: { preparation, conditioning }, weights } = model;
   const [time = 0] = request.sampler.times; // rows are the same at all
   const inputs = request.scene.inputs(batchOf({ request }, time));
-  return makeConstants(inputs, { backend, preparation, weights, signal });
+  const kept = staysLoaded(conditioning) ? sessions : undefined; // it is smaller
+  return makeConstants(inputs, { backend, preparation, weights, signal, sessions: kept });
 }
 
 export function conditionRun(run: Run): Promise<ConditioningTable> {
-  const { model, executor: { backend }, request, signal } = run;
+  const { model, executor: { backend, sessions }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
   const { times, calls } = request.sampler;
   const called = times.filter((_, step) => calls?.[step] !== false);
   const conditions = called.flatMap((time) => batchOf(run, time));
-  return computeConditioning(conditions, { backend, conditioning, weights, signal });
+  return computeConditioning(conditions, { backend, conditioning, weights, sessions, signal });
 }
 
 function denoiser(

@@ -7,7 +7,13 @@ import type { Backend, HostNumbers, LoadOptions, Session, Value } from "../backe
 import { BackendError } from "../errors.ts";
 import type { Graph, Node } from "../onnx/graph.ts";
 import { encodeModel, type WeightNumbers } from "../onnx/model_proto.ts";
-import { type GraphRecipe, loadReading, loweredLayers } from "./load_graph.ts";
+import {
+  type GraphRecipe,
+  loadReading,
+  type LoadTask,
+  loweredLayers,
+  whileLoaded,
+} from "./load_graph.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { Values } from "./device_values.ts";
 
@@ -157,6 +163,25 @@ export class Sessions {
     this.#shared.set(name, sharing);
     return sharing;
   }
+}
+
+/** Runs one graph. */
+export type RunGraph = (inputs: Values, outputs: readonly string[]) => Promise<Values>;
+
+/** Lets a graph run for as long as a task takes: in a session that stays among these, or without them in one that is gone. */
+export async function whileRunnable<T>(
+  recipe: GraphRecipe,
+  { sessions, ...task }: LoadTask & { readonly sessions?: Sessions | undefined },
+  use: (run: RunGraph) => Promise<T>,
+): Promise<T> {
+  if (sessions !== undefined) {
+    return await use((inputs, outputs) => sessions.run(recipe, inputs, outputs));
+  }
+  return await whileLoaded(
+    recipe.build(),
+    task,
+    (session) => use((inputs, outputs) => session.run(inputs, outputs)),
+  );
 }
 
 async function disposeSettled<T extends { dispose(): void | Promise<void> }>(

@@ -5,11 +5,15 @@ import {
   computeConditioning,
   type ConditioningTable,
   type ConditioningTask,
+  staysLoaded,
 } from "../../src/engine/conditioning.ts";
+import { Sessions } from "../../src/engine/sessions.ts";
 import { dit } from "../../src/model/dit/dit.ts";
 import { parseDitConfig } from "../../src/model/dit/config.ts";
 import type { Model } from "../../src/model/model.ts";
-import type { Condition } from "../../src/model/module_graph.ts";
+import { parseFluxConfig } from "../../src/model/flux/config.ts";
+import { fluxModel } from "../../src/model/flux/open.ts";
+import type { Condition, Conditioning } from "../../src/model/module_graph.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { silu } from "../conformance/host_operators.ts";
 import { interfere, type Interference, openSmallModel } from "./small_model.ts";
@@ -165,6 +169,33 @@ Deno.test("a model whose modulation is large computes it block by block", () => 
       ...Array.from({ length: 28 }, (_, i) => [`blocks.${i}.attn`, `blocks.${i}.mlp`]).flat(),
       "head",
     ],
+  );
+});
+
+Deno.test("sessions of a small conditioning stay for the next, which makes the same numbers", async () => {
+  const loaded: string[] = [];
+  await withTask(async (task) => {
+    const conditions = [{ time: 417, label: 3 }, { time: 20, label: 7 }];
+    const wanted = await computeConditioning(conditions, task);
+    const sessions = new Sessions(task.backend, task.weights);
+    loaded.length = 0;
+    for (let round = 0; round < 2; round++) {
+      const table = await computeConditioning(conditions, { ...task, sessions });
+      for (const each of conditions) assertEquals(vectorsOf(table, each), vectorsOf(wanted, each));
+    }
+    assertEquals(loaded, ["conditioning", "modulation of blocks.0.attn"]);
+    assertEquals(task.backend.live, { values: 0, sessions: 2 });
+    await sessions.dispose();
+  }, { onLoad: (name) => loaded.push(name) });
+});
+
+Deno.test("only a conditioning of at most 256 MiB stays loaded: DiT-B's, not DiT-XL's or FLUX's", () => {
+  const published = (hidden_size: number, depth: number): Conditioning =>
+    dit(parseDitConfig({ hidden_size, depth })).conditioning;
+  assert(staysLoaded(published(768, 12)));
+  assert(!staysLoaded(published(1152, 28)));
+  assert(
+    !staysLoaded(fluxModel(parseFluxConfig({ guidance_embeds: true })).transformer.conditioning),
   );
 });
 

@@ -11,6 +11,8 @@ import { FULL, interfere, type Interference, openSmallModel, runOf } from "./sma
 
 /** Every kind of step: full, full that stores, reuse of both states, mixed, mixed that stores a state. */
 const ROWS = [FULL, "=", ".r.r.r", "+", "r.rr..", "=", FULL];
+/** The first graphs of a run: the embedding of time and label, the modulation of all modules. */
+const CONDITIONING_GRAPHS = 2;
 const NOTHING = { values: 0, sessions: 0 };
 
 /** A model and an executor behind a backend that may interfere; nothing is left alive at the end. */
@@ -61,7 +63,9 @@ for (const weights of ["initializers", "inputs"] as const) {
           Error,
           "fails",
         );
-        assertEquals(executor.backend.live, live, `after failing in run ${failing} of ${total}`);
+        const forgotten = failing <= CONDITIONING_GRAPHS ? 1 : 0; // and loaded again by the next run
+        const left = { ...live, sessions: live.sessions - forgotten };
+        assertEquals(executor.backend.live, left, `after failing in run ${failing} of ${total}`);
         assertEquals(run.features.bytes, 0);
       }
       runs = 0;
@@ -98,7 +102,7 @@ Deno.test("an executor loads each graph once, however many steps and runs use it
     const first = loaded.splice(0);
     assertEquals(new Set(first).size, first.length);
     await latentsOf(model, executor);
-    assertEquals(loaded, ["conditioning", "modulation of blocks.0.attn"]); // of each run
+    assertEquals(loaded, []); // nor does a run load its conditioning again, which is small
   });
 });
 
@@ -159,10 +163,7 @@ Deno.test("segments of any length with shared weights make what single modules m
 Deno.test("weights that segments share are on the device once", async () => {
   await withExecutor({ weights: "inputs" }, async (model, executor) => {
     await latentsOf(model, executor);
-    const used = [...model.weights.names].filter((name) =>
-      !/adaLN_modulation|t_embedder|y_embedder/.test(name)
-    );
-    assertEquals(executor.backend.live.values, used.length);
+    assertEquals(executor.backend.live.values, [...model.weights.names].length);
   });
 });
 

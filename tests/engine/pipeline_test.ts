@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { AssetError, PlanError } from "../../src/errors.ts";
+import { AssetError, BackendError, PlanError } from "../../src/errors.ts";
 import { makePlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
@@ -166,7 +166,7 @@ Deno.test("close() frees sessions and values", async () => {
   await pipeline.generate({ labels: [1], steps: 2 });
   await pipeline.close();
   assertEquals(pipeline.backend.live, { values: 0, sessions: 0 });
-  await assertRejects(() => pipeline.generate({ labels: [1], steps: 2 }), AssetError, "closed");
+  await assertRejects(() => pipeline.generate({ labels: [1], steps: 2 }), BackendError, "disposed");
 });
 
 Deno.test("options out of range are refused with what, wanted and got", async () => {

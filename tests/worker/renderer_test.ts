@@ -109,6 +109,7 @@ for (const [name, open] of Object.entries(OPENERS)) {
 
   Deno.test(`a ${name} renderer that is stopped rejects with the reason and draws the next batch`, async () => {
     await withRenderer(open, async (renderer) => {
+      await renderer.render(BATCH); // loads what all runs share
       const before = await renderer.counts();
       const stop = new AbortController();
       const reason = new Error("enough");

@@ -3,7 +3,8 @@
  */
 
 import type { Transformer } from "../../model/module_graph.ts";
-import { ELEMENT_BYTES, GraphBuilder, type LinearLowering } from "../../onnx/graph.ts";
+import { ELEMENT_BYTES, type GraphBuilder, type LinearLowering } from "../../onnx/graph.ts";
+import { staysLoaded } from "../conditioning.ts";
 import { buildSegment } from "../segment/segment.ts";
 import { fullStep, stepParts } from "../segment/step_segments.ts";
 
@@ -17,8 +18,10 @@ export interface MemoryNeeds {
   readonly largestGraph: number;
   /** The largest weight. */
   readonly largestTensor: number;
-  /** Weights of the largest graph of the conditioning, each of which is gone before the loop. */
+  /** Weights of the largest graph of the conditioning, each of which is gone before the loop unless they stay. */
   readonly largestConditioning: number;
+  /** Weights of the conditioning where its sessions stay loaded, else 0. */
+  readonly keptConditioning: number;
 }
 
 /** Needs of a model, the linear layers of its modules as `lowering` has them. */
@@ -26,18 +29,15 @@ export function memoryNeeds(transformer: Transformer, lowering?: LinearLowering)
   const parts = stepParts(fullStep(transformer.modules.length));
   const graphs = parts.map((part) => tensorBytes(buildSegment(transformer, [part], lowering)));
   const sums = graphs.map(sum);
-  const { groups, width } = transformer.conditioning;
-  const conditioning = groups.map((group) => {
-    const graph = new GraphBuilder("modulation");
-    group.build(graph, graph.input("conditioning", ["R", width]));
-    return sum(tensorBytes(graph));
-  });
+  const { conditioning } = transformer;
+  const groups = conditioning.groups.map(({ weightBytes }) => weightBytes);
   return {
     weights: sum(sums),
     graphs: graphs.length,
     largestGraph: largest(sums),
     largestTensor: largest(graphs.map(largest)),
-    largestConditioning: largest(conditioning),
+    largestConditioning: largest(groups),
+    keptConditioning: staysLoaded(conditioning) ? sum(groups) : 0,
   };
 }
 

@@ -7,7 +7,7 @@
 
 import type { BackendName } from "../../backend/backend.ts";
 import type { Condition, Transformer } from "../../model/module_graph.ts";
-import { CONDITIONING_PASS_BYTES } from "../conditioning.ts";
+import { CONDITIONING_PASS_BYTES, staysLoaded } from "../conditioning.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { gibibytes, type MemoryNeeds } from "./needs.ts";
 import { buildSegment } from "../segment/segment.ts";
@@ -20,7 +20,7 @@ export interface RunNeeds {
   readonly largestSet: number;
   /** The most that a step holds as one graph. */
   readonly wholeSet: number;
-  /** The most that conditioning holds, weights among it; gone before the first step. */
+  /** The most that conditioning holds, weights among it unless they stay; gone before the first step. */
   readonly conditioning: number;
   /** Conditioning of the whole run, on the host. */
   readonly table: number;
@@ -34,7 +34,7 @@ export interface BackendMemory {
   readonly name: BackendName;
   /** Where: WebAssembly's memory, the whole process, or the GPU's memory. */
   readonly place: string;
-  /** Weights, in every copy that the backend makes. */
+  /** Weights that stay loaded, in every copy that the backend makes. */
   readonly weights: number;
   /** Values of graphs that run, with what the allocator loses between them. */
   readonly activations: number;
@@ -82,11 +82,12 @@ export function runNeeds(
   const rows = batch.length;
   const conditions = steps * new Set(batch.map(({ label }) => label)).size;
   const { groups, width } = transformer.conditioning;
+  const stays = staysLoaded(transformer.conditioning);
   const vectors = groups.map(({ parts }) => parts.reduce((sum, part) => sum + part.rows, 0));
   const passes = groups.map(({ weightBytes }, i) => {
     const row = 4 * width * vectors[i]!; // one for each group
     const pass = Math.min(conditions, Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / row)));
-    return weightBytes + pass * (2 * row + 4 * width); // each layer's, joined, and what they come from
+    return (stays ? 0 : weightBytes) + pass * (2 * row + 4 * width); // each layer's, joined, and what they come from
   });
   return {
     largestSet: rows * sets.largest,
@@ -122,7 +123,7 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
   // Features and results come back to the host after each graph; all sessions share that memory.
   wasm: (needs, run) => ({
     place: "WebAssembly's memory",
-    weights: needs.weights,
+    weights: needs.weights + needs.keptConditioning,
     activations: 1.3 * run.largestSet, // blocks of several sizes leave gaps: 1.2 to 1.4 was measured
     conditioning: run.conditioning,
     features: 0,
@@ -132,7 +133,7 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
   // Memory that graphs free is reused, except about 60 MiB of fragments.
   native: (needs, run) => ({
     place: "the process",
-    weights: WEIGHT_COPIES.native * needs.weights,
+    weights: WEIGHT_COPIES.native * (needs.weights + needs.keptConditioning),
     activations: 2 * run.largestSet + Math.min(60 * MIB, 4 * run.largestSet),
     conditioning: run.conditioning,
     features: run.features + run.table,
@@ -142,7 +143,7 @@ const PLACES: Readonly<Record<BackendName, (needs: MemoryNeeds, run: RunNeeds) =
   // One graph a step. Computed from shapes only: no GPU was there to measure.
   webgpu: (needs, run) => ({
     place: "the GPU's memory",
-    weights: needs.weights,
+    weights: needs.weights + needs.keptConditioning,
     activations: run.wholeSet,
     conditioning: run.conditioning,
     features: run.features,

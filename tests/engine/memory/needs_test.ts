@@ -16,17 +16,21 @@ Deno.test("memoryNeeds() of FLUX.1-dev are its modules' weights, conditioning ap
   // Attention of a dual block: eight 3072 × 3072 matrices with biases, four norms of 128.
   assertEquals(needs.largestTensor, 4 * 3072 * 12288);
   assertEquals(needs.largestConditioning, 4 * 6 * 3072 * 3073);
+  assertEquals(needs.keptConditioning, 0); // 12.1 GiB are loaded one after another
   assertEquals(gibibytes(needs.weights), "32.07 GiB");
   assertEquals(gibibytes(needs.largestGraph), "0.28 GiB");
 });
 
 Deno.test("memoryNeeds() of a DiT count every weight of its step once", async () => {
   const model = await openSmallModel();
-  const { weights, graphs } = memoryNeeds(model.transformer);
-  const step = [...model.weights.names].filter((name) => !/adaLN|embedder\.(mlp|emb)/.test(name))
-    .reduce((sum, name) => sum + 4 * elementCount(model.weights.dims(name)!), 0);
+  const { weights, graphs, keptConditioning } = memoryNeeds(model.transformer);
+  const bytesOf = (wanted: (name: string) => boolean): number =>
+    [...model.weights.names].filter(wanted)
+      .reduce((sum, name) => sum + 4 * elementCount(model.weights.dims(name)!), 0);
+  const step = bytesOf((name) => !/adaLN|embedder\.(mlp|emb)/.test(name));
+  const kept = bytesOf((name) => /adaLN/.test(name));
   await model.close();
-  assertEquals([weights, graphs], [step, 8]);
+  assertEquals([weights, graphs, keptConditioning], [step, 8, kept]);
 });
 
 Deno.test("misfitOf() says what must fit and how much there is, all weights or one of them", () => {
@@ -36,6 +40,7 @@ Deno.test("misfitOf() says what must fit and how much there is, all weights or o
     largestGraph: 2 ** 30,
     largestTensor: 2 ** 29,
     largestConditioning: 0,
+    keptConditioning: 0,
   };
   assertEquals(misfitOf(needs, {}), undefined);
   assertEquals(misfitOf(needs, { weights: 5 * 2 ** 30, tensor: 2 ** 29 }), undefined);
