@@ -58,11 +58,19 @@ def part(name: str, build, file: str):
     return model
 
 
+def shift() -> dict:
+    return json.loads((MODEL / "model.json").read_text())["sampler"]["shift"]
+
+
+def image_ids() -> Tensor:
+    return FluxPipeline._prepare_latent_image_ids(1, 16, 16, "cpu", torch.float32)
+
+
 def pipeline() -> FluxPipeline:
-    shift = json.loads((MODEL / "model.json").read_text())["sampler"]["shift"]
+    by = shift()
     scheduler = FlowMatchEulerDiscreteScheduler(
-        use_dynamic_shifting=True, base_shift=shift["baseShift"], max_shift=shift["maxShift"],
-        base_image_seq_len=shift["baseTokens"], max_image_seq_len=shift["maxTokens"])
+        use_dynamic_shifting=True, base_shift=by["baseShift"], max_shift=by["maxShift"],
+        base_image_seq_len=by["baseTokens"], max_image_seq_len=by["maxTokens"])
     encoder = "model.safetensors"
     pipe = FluxPipeline(
         scheduler=scheduler, transformer=transformer().eval(),
@@ -85,7 +93,7 @@ def results() -> dict[str, Tensor]:
     pipe = pipeline()
     text, pooled, text_ids = pipe.encode_prompt(PROMPTS, None, max_sequence_length=40)
     noise = torch.randn([DRAWN, 256, 32], generator=torch.Generator().manual_seed(1)).half()  # small, and exact
-    ids = FluxPipeline._prepare_latent_image_ids(1, 16, 16, "cpu", torch.float32)
+    ids = image_ids()
     forward = pipe.transformer(
         hidden_states=noise.float(), encoder_hidden_states=text[:DRAWN], pooled_projections=pooled[:DRAWN],
         timestep=torch.tensor(TIMES), guidance=torch.full([DRAWN], GUIDANCE), img_ids=ids, txt_ids=text_ids,

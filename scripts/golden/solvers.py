@@ -7,7 +7,7 @@
 schedulers.json has a row for each scheduler, configuration and number of model calls: its times, and where it takes
 START. The model is the exact prediction for pictures that are normal with mean 0.1 and deviation 0.5, which is
 linear in the latent, so that the rows say something of the solver alone. models.safetensors has latents of small
-models with weights and of the embedded one, under some of these schedulers.
+models with weights, and of fashion-dit and peeps-flux, under some of these schedulers.
 """
 
 import json
@@ -20,6 +20,7 @@ from diffusers import (
     DDIMScheduler,
     DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
+    FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
     HeunDiscreteScheduler,
     UniPCMultistepScheduler,
@@ -146,6 +147,7 @@ FLOW_RUNS = [
     ("flow-dpmpp-2m", DPM, {**FLOW, "use_dynamic_shifting": True}, 10),
     ("flow-heun", "FlowMatchHeunDiscreteScheduler", {"shift": 1.0}, 9),
 ]
+PEEPS_CALLS = 9
 
 
 def latents() -> dict[str, Tensor]:
@@ -169,7 +171,40 @@ def latents() -> dict[str, Tensor]:
         given = {"mu": read_json("flux-a/golden.json")["mu"]} if config.get("use_dynamic_shifting") else {}
         scheduler.set_timesteps((calls + 1) // 2 if "Heun" in kind else calls, **given)
         found[f"flux-a.{run}"] = drive(scheduler, lambda x, t: predict(x, t / 1000), golden["noise"][rows])
-    return found
+    return found | peeps_latents()
+
+
+def peeps_schedulers():
+    """Schedulers of peeps-flux, by our names; a picture of 16 × 16 tokens has the least shift."""
+    import peeps_flux
+
+    steps, mu = PEEPS_CALLS, peeps_flux.shift()["baseShift"]
+    euler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    euler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist(), mu=mu)
+    heun = FlowMatchHeunDiscreteScheduler(shift=math.exp(mu))
+    heun.sigma_min = 1 / 1000  # which it would shift twice
+    heun.set_timesteps((steps + 1) // 2)
+    yield from (("flow-euler", euler), ("flow-heun", heun))
+    for name, kind in (("flow-dpmpp-2m", DPM), ("flow-unipc", UNIPC)):
+        scheduler = CLASSES[kind](**FLOW, use_dynamic_shifting=True)
+        scheduler.set_timesteps(steps, mu=mu)
+        yield name, scheduler
+
+
+def peeps_latents() -> dict[str, Tensor]:
+    """One picture of peeps-flux under each solver, from what its integers stand for."""
+    import peeps_flux
+
+    golden = load("peeps-flux/golden.safetensors")
+    model = peeps_flux.transformer().eval()
+    text, pooled, noise = (golden[name][:1] for name in ("text", "pooled", "noise"))
+    given = {"encoder_hidden_states": text, "pooled_projections": pooled, "img_ids": peeps_flux.image_ids(),
+             "txt_ids": torch.zeros(text.shape[1], 3), "guidance": torch.full([1], peeps_flux.GUIDANCE)}
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        return model(hidden_states=x, timestep=t.view(1) / 1000, **given, return_dict=False)[0]
+
+    return {f"peeps-flux.{name}": drive(scheduler, predict, noise) for name, scheduler in peeps_schedulers()}
 
 
 @torch.no_grad()

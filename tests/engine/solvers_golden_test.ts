@@ -5,12 +5,14 @@ import { openDirectory, openMemory, type Source } from "../../src/assets/source.
 import { openEngine } from "../../src/engine/engine.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { requires } from "../_shim/requires.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 import { bytesOf } from "./pipeline_files.ts";
 
 const GOLDEN = new URL("../golden/", import.meta.url);
+const PEEPS_FLUX = new URL("../../models/peeps-flux/", import.meta.url);
 /** Pictures of each golden. */
 const ROWS = 2;
 
@@ -27,6 +29,8 @@ const FLOW_RUNS: readonly (readonly [string, string, number])[] = [
 ];
 /** Diffusers' scheduler of Heun's method shifts all sigmas alike, so the model says so of itself. */
 const HEUN = { _class_name: "FlowMatchHeunDiscreteScheduler", shift: 1 };
+const PEEPS_RUNS = ["euler", "heun", "dpmpp-2m", "unipc"]
+  .map((sampler) => [`flow-${sampler}`, sampler, 9] as const);
 
 for (const backend of ["wasm", "native"] as const) {
   const needs = backend === "wasm" ? [] : [backend];
@@ -64,6 +68,23 @@ for (const backend of ["wasm", "native"] as const) {
       await check("flux-a", { backend, model, runs: FLOW_RUNS, given });
       const heun = openMemory(await filesWith(model, HEUN));
       await check("flux-a", { backend, model: heun, runs: [["flow-heun", "heun", 9]], given });
+    },
+  );
+  Deno.test(
+    `latents of peeps-flux under every solver are diffusers' on ${backend}`,
+    options,
+    async () => {
+      await using file = await golden("peeps-flux");
+      const first = async (name: string): Promise<Tensor> =>
+        sliceRows(await file.readFloat32(name), 0, 1);
+      const given = {
+        text: await first("text"),
+        pooled: await first("pooled"),
+        noise: await first("noise"),
+        grid: [16, 16],
+        guidance: Number(file.metadata.get("guidance")),
+      };
+      await check("peeps-flux", { backend, model: PEEPS_FLUX, runs: PEEPS_RUNS, given });
     },
   );
 }
