@@ -14,6 +14,7 @@ import { planDigest } from "../../src/plan/digest.ts";
 import { bindPlan } from "../../src/plan/fit.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { STATE_ROWS } from "../../src/plan/row.ts";
+import { betaQuantile } from "../../src/sampler/beta_quantile.ts";
 import { stepsFor } from "../../src/sampler/choose_sampler.ts";
 import { hasFixedTimes } from "../../src/sampler/solvers.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
@@ -30,6 +31,8 @@ export interface Variant {
   readonly steps: number;
   /** Another solver than the model's, as `generate()` takes it. */
   readonly sampler?: string;
+  /** Its sigmas before they are shifted; absent = as its scheduler spreads them. */
+  readonly sigmas?: readonly number[];
   /** What it reuses, or fits, if anything. */
   readonly plan?: Plan;
   /** Precision of the weights; `f32` unless given. */
@@ -85,14 +88,28 @@ const SOLVERS = {
   ],
   velocity: ["euler", "heun", "dpmpp-2m", "dpmpp-3m", "unipc", "unipc-3"],
 };
+/** Other ways to spread a flow's sigmas than evenly: as Euler's scheduler can, and denser at both ends. */
+const SIGMAS: Readonly<Record<string, (share: number) => number>> = {
+  beta: betaQuantile,
+  cosine: (share) => (1 - Math.cos(Math.PI * share)) / 2,
+};
 
 /** Every solver of a model with so many calls. */
 export function rivalsOf(
   { sampler }: Pick<Model, "sampler">,
   counts: readonly number[],
 ): Variant[] {
-  const names = hasFixedTimes(sampler.name) ? SOLVERS.noise : SOLVERS.velocity;
-  return solverVariants(names, { counts, fullSteps: sampler.steps });
+  const about = { counts, fullSteps: sampler.steps };
+  if (hasFixedTimes(sampler.name)) return solverVariants(SOLVERS.noise, about);
+  const even = solverVariants(SOLVERS.velocity, about);
+  const spread = even.filter(({ sampler }) => sampler !== "heun").flatMap((each) =>
+    Object.entries(SIGMAS).map(([name, at]): Variant => ({
+      ...each,
+      series: `${each.series}, ${name} sigmas`,
+      sigmas: Array.from({ length: each.steps }, (_, i) => at(1 - i / each.steps)),
+    }))
+  );
+  return [...even, ...spread];
 }
 
 /** Fewer steps, each in full. */
@@ -170,8 +187,9 @@ export function planned(
 }
 
 /** A short name for files; another plan, and another precision, has another. */
-export function variantKey({ steps, plan, sampler, weights }: Variant): string {
-  const solver = sampler === undefined ? "full" : sampler.replace(":", "_");
+export function variantKey({ steps, plan, sampler, sigmas, weights, series }: Variant): string {
+  const spread = sigmas === undefined ? "" : `_${series.split(" ").at(-2)}`;
+  const solver = sampler === undefined ? "full" : `${sampler.replace(":", "_")}${spread}`;
   const followed = plan === undefined
     ? `${solver}-${steps}`
     : `plan-${planDigest(plan).slice(7, 19)}`;

@@ -1,176 +1,237 @@
 /**
  * What a picture costs and how near it comes to the truth: our plans, earlier ones, uniform reuse, and every solver at
- * its best spacing, as a table and a figure:
+ * its best spacing, as tables and a figure in `plans`:
  *
- *     deno task trade-off --out plans/trade-off.svg                  fashion-dit, 64 fresh pictures
- *     deno task trade-off --model DIR --prompts FILE.json --out …    a model of prompts: [{"prompt": …}, …]
+ *     deno task trade-off                                       fashion-dit
+ *     deno task trade-off --model models/peeps-flux             prompts that name every attribute; not judged
+ *     deno task trade-off --time native --rounds 4              measures speed-ups, which later runs then tell
+ *     deno task trade-off --write                               puts tables and figure into plans
  *
- * PSNR is to the converged solution of the same noise. Of the solvers every spacing is tried on the first ten pictures;
- * for each number of calls the best is then held against the plans on all of them. Speed-ups are measured: conditioning
- * and loop of ten pictures with sessions open, the full run ÷ each, medians of rounds in which all take turns.
+ * PSNR is to the converged solution of the same noise, on 64 pictures that no plan has seen; accuracy and Fréchet
+ * distance are those of `deno task quality`, on 2,000. Of the solvers every spacing is tried on the first ten pictures;
+ * for each number of calls the best is held against the plans. All that is independent of time is kept in `--cache`,
+ * batch by batch, and goes on where it was stopped. Speed-ups are measured apart, on a machine that does nothing else:
+ * conditioning and loop of ten pictures with sessions open, the full run ÷ each, medians of rounds in which all take
+ * turns; earlier plans and uniform reuse in the first round only.
  */
 import { parseArgs } from "../parse_args.ts";
-import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
-import { mean, median } from "../../src/calibrate/median.ts";
-import { picturesOf } from "../../src/calibrate/pictures.ts";
-import { promptedConditions } from "../../src/calibrate/prompted_conditions.ts";
-import { type RunConditions, seededConditions, sliceConditions } from "../../src/calibrate/task.ts";
-import { convergedSolution, nearnessTo } from "../../src/calibrate/truth.ts";
-import { MAX_BATCH } from "../../src/engine/batches.ts";
-import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { sceneOf } from "../../src/engine/request.ts";
-import { joinRows } from "../../src/tensor/rows.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import { mean } from "../../src/calibrate/median.ts";
+import { openEngine } from "../../src/engine/engine.ts";
+import type { GenerateOptions } from "../../src/engine/request.ts";
+import type { Model } from "../../src/model/model.ts";
+import { parsePlan } from "../../src/plan/parse.ts";
+import { hasFixedTimes } from "../../src/sampler/solvers.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
+import { avatarPrompts } from "../quality/avatars/prompts.ts";
+import { openJudge } from "../quality/judge.ts";
+import { judgeVariants, type VariantQuality } from "../quality/report.ts";
 import {
   bundledVariants,
-  callsOf,
   earlierVariants,
   modelFull,
-  rivalsOf,
+  planned,
   uniformVariants,
   type Variant,
+  variantKey,
 } from "./rivals.ts";
-import { type Found, tradeOffFigure, tradeOffTable } from "./trade_off_report.ts";
+import { type Found, tradeOffFigure } from "./trade_off_figure.ts";
+import { replaceSection, type ReportFacts, tradeOffSection } from "./trade_off_report.ts";
+import { type Speeds, timeVariants } from "./trade_off_speeds.ts";
+import {
+  bestRivals,
+  conditionsOf,
+  convergence,
+  latentsOf,
+  measure,
+  readJson,
+  type Study,
+  truthOf,
+} from "./trade_off_study.ts";
 
-/** The best of each number of calls; Heun's method, which takes an odd number, may take one less. */
-export function bestOfEach(found: readonly Found[], counts: readonly number[]): Variant[] {
-  return counts.flatMap((count) => {
-    const able = found.filter(({ variant: { steps, sampler } }) =>
-      steps === callsOf(sampler, count)
-    );
-    const [first] = able.toSorted((a, b) => b.truthDb - a.truthDb);
-    return first === undefined ? [] : [first.variant];
-  });
-}
+const PLANS = new URL("../../plans/", import.meta.url);
+/** Pictures whose latents, in 1,000 steps of the model's own sampler, show that the truth is one. */
+const CONVERGED = 2;
+/** Pictures that are made to measure seconds. */
+const TIMED = 10;
 
-async function sample(
-  pipeline: Engine,
-  { steps, sampler, plan }: Variant,
-  { labels, noise, given }: RunConditions,
-): Promise<{ readonly latents: Tensor; readonly seconds: number }> {
-  const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
-    ...{ ...given, labels, noise, steps, sampler, plan: plan ?? "none", output: "latents" },
-  });
-  return { latents, seconds: loopSeconds + conditioningSeconds };
-}
-
-/** How near variants come to the truth. */
-async function measure(
-  pipeline: Engine,
-  variants: readonly Variant[],
-  conditions: RunConditions,
-): Promise<Found[]> {
-  const { guidance } = pipeline.model.sampler;
-  const store = await openPlatformStore(() => {});
-  const onStage = (what: string): void => console.error(what);
-  const truth = await convergedSolution({ pipeline, conditions, guidance, store, onStage });
-  const scene = sceneOf(pipeline.model, conditions.given ?? {});
-  const found: Found[] = [];
-  for (const variant of variants) {
-    const batches: Tensor[] = [];
-    for (let first = 0; first < conditions.labels.length; first += MAX_BATCH) {
-      const batch = sliceConditions(conditions, first, MAX_BATCH);
-      batches.push((await sample(pipeline, variant, batch)).latents);
-    }
-    const latents = joinRows(batches);
-    const pictures = await picturesOf(latents, { pipeline, scene });
-    const { psnrDb } = nearnessTo(truth, { pipeline, latents, pictures });
-    found.push({ variant, truthDb: mean(psnrDb), speedups: {} });
-    console.error(`${variant.series}, ${variant.name}: ${mean(psnrDb).toFixed(1)} dB`);
-  }
-  return found;
-}
-
-/** Measured speed-ups over the first variant, all taking turns. */
-async function speedupsOn(
-  pipeline: Engine,
-  variants: readonly Variant[],
-  { conditions, rounds }: { readonly conditions: RunConditions; readonly rounds: number },
-): Promise<number[]> {
-  const batch = sliceConditions(conditions, 0, MAX_BATCH);
-  const ratios: number[][] = variants.map(() => []);
-  for (const variant of variants) await sample(pipeline, variant, sliceConditions(batch, 0, 1)); // opens sessions
-  for (let round = 0; round < rounds; round++) {
-    const seconds: number[] = [];
-    for (const variant of variants) seconds.push((await sample(pipeline, variant, batch)).seconds);
-    seconds.forEach((each, i) => ratios[i]!.push(seconds[0]! / each)); // one list a variant
-  }
-  return ratios.map(median);
-}
-
-async function conditionsOf(
-  pipeline: Engine,
-  { count, seed, prompts: file }: {
-    readonly count: number;
-    readonly seed: number;
-    readonly prompts: string | undefined;
-  },
-): Promise<RunConditions> {
-  if (file === undefined) return seededConditions(pipeline, { runs: count, seed });
-  const rows: readonly { readonly prompt: string }[] = JSON.parse(await Deno.readTextFile(file));
-  const prompts = rows.slice(0, count).map(({ prompt }) => prompt);
-  return await promptedConditions(pipeline, { prompts, runs: prompts.length, seed });
+/** All ways of a study. */
+interface Ways {
+  /** Judged, and timed in every round: the full run first. */
+  readonly main: readonly Variant[];
+  readonly others: readonly Variant[];
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       model: { type: "string" },
-      prompts: { type: "string" },
-      count: { type: "string", default: "64" },
-      seed: { type: "string", default: "100000" },
+      plans: { type: "string", default: "" },
       calls: { type: "string" },
-      backends: { type: "string", default: "native,wasm" },
+      count: { type: "string", default: "64" },
+      judged: { type: "string" },
+      seed: { type: "string" },
+      time: { type: "string" },
       rounds: { type: "string", default: "3" },
-      out: { type: "string" },
+      cache: { type: "string", default: ".cache/quality" },
+      write: { type: "boolean", default: false },
     },
   });
   const source = values.model ?? FASHION_DIT;
-  const backends = values.backends.split(",") as BackendName[]; // openEngine() refuses others
-  const pipeline = await openEngine({ model: source, backend: backends[0] });
+  const backend = (values.time ?? "native") as BackendName; // openEngine() refuses others
+  const pipeline = await openEngine({ model: source, backend });
   const { model } = pipeline;
-  const plans = await bundledVariants(model);
-  const counts = values.calls?.split(",").map(Number) ?? plans.map(({ steps }) => steps);
-  const conditions = await conditionsOf(pipeline, {
-    ...{ count: Number(values.count), seed: Number(values.seed), prompts: values.prompts },
-  });
-  const tried = await measure(
-    pipeline,
-    rivalsOf(model, counts),
-    sliceConditions(conditions, 0, MAX_BATCH),
-  );
-  const earlier = await earlierVariants(model);
-  const variants = [
-    modelFull(model),
-    ...plans,
-    ...bestOfEach(tried, counts),
-    ...earlier,
-    ...earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [],
+  const isJudged = model.id === "fashion-dit";
+  const [count, judged, seed] = [
+    Number(values.count),
+    isJudged ? Number(values.judged ?? "2000") : 0,
+    Number(values.seed ?? (model.classes > 0 ? "100000" : "500000")),
   ];
-  const found = await measure(pipeline, variants, conditions);
-  const speedups = new Map<BackendName, readonly number[]>();
-  for (const backend of values.rounds === "0" ? [] : backends) {
-    const timed = backend === pipeline.backend.name
-      ? pipeline
-      : await openEngine({ model: source, backend });
-    const about = { conditions, rounds: Number(values.rounds) };
-    speedups.set(backend, await speedupsOn(timed, variants, about));
-    if (timed !== pipeline) await timed.close();
+  const prompts = model.classes > 0
+    ? undefined
+    : avatarPrompts(count + TIMED, seed).map(({ prompt }) => prompt);
+  const study = { pipeline, seed, prompts, folder: values.cache };
+  const speeds = `${values.cache}/speeds-${model.id}.json`;
+  try {
+    const ways = await waysOf(study, values);
+    if (values.time !== undefined) {
+      await keepSpeeds(speeds, await timed(study, ways, Number(values.rounds)));
+      return;
+    }
+    const asked = { count, judged, speeds: await readSpeeds(speeds) };
+    const found = await foundOf(study, ways, asked);
+    const facts = await factsOf(study, asked);
+    const section = tradeOffSection(found, facts);
+    console.log(section);
+    if (values.write) await write(model.id, section, tradeOffFigure(found, model.id));
+  } finally {
+    await pipeline.close();
   }
-  const rows = found.map((each, i) => ({
-    ...each,
-    speedups: Object.fromEntries([...speedups].map(([backend, all]) => [backend, all[i]!])), // one each
+}
+
+async function waysOf(
+  study: Study,
+  { plans, calls }: { readonly plans: string; readonly calls?: string | undefined },
+): Promise<Ways> {
+  const { model } = study.pipeline;
+  const files = plans.split(",").filter((path) => path !== "");
+  const given = await Promise.all(files.map((path) => readVariant(model, path)));
+  const followed = [...await bundledVariants(model), ...given]
+    .toSorted((a, b) => a.speedup - b.speedup);
+  const counts = calls?.split(",").map(Number) ?? [...new Set(followed.map(equalCalls))];
+  const rivals = await bestRivals(study, counts);
+  const earlier = await earlierVariants(model);
+  const uniform = earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [];
+  return { main: [modelFull(model), ...rivals, ...followed], others: [...earlier, ...uniform] };
+}
+
+/** A plan that is not bundled. */
+async function readVariant(model: Model, path: string): Promise<Variant> {
+  const plan = parsePlan(await Deno.readTextFile(path));
+  const name = path.replace(/^.*\/|\.json$/g, "");
+  return planned(model, { series: "bundled plans", name, plan });
+}
+
+/** How often the model would be called for as much arithmetic, rounded up. */
+function equalCalls({ plan, speedup, steps }: Variant): number {
+  const full = plan?.reference?.steps;
+  return full === undefined ? steps : Math.ceil(full / speedup - 0.05); // a hundredth is of rounding
+}
+
+async function timed(study: Study, { main, others }: Ways, rounds: number): Promise<Speeds> {
+  const { pipeline } = study;
+  const request = async (count: number): Promise<GenerateOptions> => {
+    const { labels, noise, given } = await conditionsOf(study, count);
+    return { ...given, labels, noise };
+  };
+  const requests = { request: await request(TIMED), first: await request(1) };
+  return await timeVariants({ pipeline, main, others, rounds, ...requests });
+}
+
+/** What was measured before, by backend. */
+async function readSpeeds(path: string): Promise<Readonly<Record<string, Speeds>>> {
+  return await readJson<Record<string, Speeds>>(path) ?? {};
+}
+
+async function keepSpeeds(path: string, speeds: Speeds): Promise<void> {
+  const name = speeds.on.split(",")[0]!; // the provider's
+  const all = { ...await readSpeeds(path), [name]: speeds };
+  await Deno.writeTextFile(path, JSON.stringify(all, null, 2) + "\n");
+}
+
+interface Asked {
+  readonly count: number;
+  readonly judged: number;
+  readonly speeds: Readonly<Record<string, Speeds>>;
+}
+
+async function foundOf(
+  study: Study,
+  { main, others }: Ways,
+  { count, judged, speeds }: Asked,
+): Promise<readonly Found[]> {
+  const near = await measure(study, { count }, [...main, ...others]);
+  const quality = judged === 0 ? [] : await judge(study, main, judged);
+  return near.map(({ variant, psnrDb }) => ({
+    ...{ variant, psnrDb },
+    quality: quality.find((each) => each.variant === variant),
+    speedups: Object.fromEntries(
+      Object.entries(speeds).flatMap(([name, { speedups: { [variantKey(variant)]: measured } }]) =>
+        measured === undefined ? [] : [[name, measured]]
+      ),
+    ),
   }));
-  console.log(
-    `${model.id}, ${conditions.labels.length} pictures, ${pipeline.backend.description}\n`,
-  );
-  console.log(tradeOffTable(rows));
-  if (values.out !== undefined) {
-    await Deno.writeTextFile(values.out, tradeOffFigure(rows, model.id));
+}
+
+async function judge(
+  study: Study,
+  variants: readonly Variant[],
+  count: number,
+): Promise<readonly VariantQuality[]> {
+  const { pipeline } = study;
+  const latents = await latentsOf(study, { count }, variants);
+  const samples = new Map([...latents].map(([variant, each]) => [
+    variant,
+    { latents: each, seconds: [1] },
+  ]));
+  const labels = Array.from({ length: count }, (_, i) => i % pipeline.model.classes);
+  const judge = await openJudge(pipeline.backend);
+  try {
+    return await judgeVariants(samples, labels, { judge, resamples: 500 });
+  } finally {
+    await judge.dispose();
   }
-  await pipeline.close();
+}
+
+async function factsOf(
+  study: Study,
+  { judged, speeds }: Pick<Asked, "judged" | "speeds">,
+): Promise<ReportFacts> {
+  const { pipeline: { model: { id, sampler } }, seed } = study;
+  const { solver: { calls, agreementDb } } = await truthOf(study, CONVERGED);
+  const own = mean(await convergence(study, CONVERGED));
+  const with1000 = `1,000 steps of ${sampler.name} are ${own.toFixed(1)} dB from it`;
+  const truth = hasFixedTimes(sampler.name)
+    ? `That is of ${calls} calls of third-order DPM-Solver++; ${with1000}.`
+    : `That is of ${calls} calls of Adams–Bashforth's method, ${
+      agreementDb.toFixed(1)
+    } dB from that of fewer; ${with1000}.`;
+  const where = Object.values(speeds).map(({ on, rounds }) => `${on}, ${rounds} rounds`);
+  const model = id === "fashion-dit" ? "" : ` --model models/${id}`;
+  return {
+    ...{ id, seed, judged, truth },
+    ...(where.length > 0 && {
+      timed: `Speed is measured: ten pictures, in turn with the full run (${where.join("; ")}).`,
+    }),
+    command: `deno task trade-off${model} --write`,
+  };
+}
+
+/** Puts the tables into `plans/README.md` and the figure beside it. */
+async function write(id: string, section: string, figure: string): Promise<void> {
+  const path = new URL("README.md", PLANS);
+  await Deno.writeTextFile(path, replaceSection(await Deno.readTextFile(path), id, section));
+  await Deno.writeTextFile(new URL(`${id}.svg`, PLANS), figure);
 }
 
 if (import.meta.main) await main();

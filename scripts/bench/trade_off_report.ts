@@ -1,110 +1,124 @@
 /**
- * Measured speed-up and PSNR to the truth, as a table of Markdown and as a figure.
+ * The tables of a trade-off, and where they stand in a text.
  */
-import type { Variant } from "./rivals.ts";
+import { mean } from "../../src/calibrate/median.ts";
+import { differenceOf, drawsOf, type Estimate, meanOf } from "../quality/report.ts";
+import { percent, scaled, signed, table, withInterval } from "../quality/table.ts";
+import type { Found } from "./trade_off_figure.ts";
 
-/** A way of making pictures with what was found of it. */
-export interface Found {
-  readonly variant: Variant;
-  /** Mean PSNR in dB to the converged solution. */
-  readonly truthDb: number;
-  /** Measured speed-up over the full run, by backend. */
-  readonly speedups: Readonly<Record<string, number>>;
+/** What a report says besides its rows. */
+export interface ReportFacts {
+  /** The model's short name. */
+  readonly id: string;
+  /** Seed of the first picture. */
+  readonly seed: number;
+  /** Pictures that the judge looked at; 0 for none. */
+  readonly judged: number;
+  /** How the converged solution was made and proven, in a sentence. */
+  readonly truth: string;
+  /** Where and when speed was measured, in a sentence; absent where it was not. */
+  readonly timed?: string | undefined;
+  /** What repeats it. */
+  readonly command: string;
+}
+
+const RESAMPLES = 1000;
+/** A solver counts as slow as a plan where it is at most so much faster: rounds differ by as much. */
+const AS_SLOW = 1.03;
+
+/** Both tables of a model, with what they were made of. */
+export function tradeOffSection(rows: readonly Found[], facts: ReportFacts): string {
+  const { id, seed, judged, truth, timed, command } = facts;
+  const count = rows[0]!.psnrDb.length; // the full run at least
+  const looked = judged === 0
+    ? ""
+    : ` Accuracy and Fréchet distance are of ${judged} pictures each.`;
+  return [
+    `PSNR is the mean of ${count} pictures that no plan has seen (seeds ${seed} – ${
+      seed + count - 1
+    }) to their converged solution. ${truth}${looked} ${timed ?? "Speed has not been measured."} ` +
+    "In brackets are 95 % bootstrap intervals, those of differences paired by picture.",
+    `![${id}: PSNR to the converged solution against measured speed-up](${id}.svg)`,
+    tradeOffTable(rows),
+    "Each plan less the best solver, at its best spacing, that takes as long:",
+    rivalTable(rows),
+    `\`\`\`sh\n${command}\n\`\`\``,
+  ].join("\n\n");
 }
 
 /** A row for each. */
 export function tradeOffTable(rows: readonly Found[]): string {
   const backends = Object.keys(rows[0]?.speedups ?? {});
+  const judges = rows.some(({ quality }) => quality !== undefined);
   const head = ["", "calls", "predicted", ...backends, "PSNR to the truth"];
-  const lines = rows.map(({ variant: { series, name, steps, speedup }, truthDb, speedups }) => [
+  const lines = rows.map(({ variant: { series, name, steps, speedup }, quality, ...found }) => [
     `${series}, ${name}`,
     `${steps}`,
     `${speedup.toFixed(2)}×`,
-    ...backends.map((backend) => `${speedups[backend]!.toFixed(2)}×`), // all have the same
-    `${truthDb.toFixed(1)} dB`,
+    ...backends.map((backend) => {
+      const measured = found.speedups[backend];
+      return measured === undefined ? "–" : `${measured.toFixed(2)}×`;
+    }),
+    `${withInterval(psnrOf(found), 1)} dB`,
+    ...judges ? [quality ? percent(quality.accuracy) : "–"] : [],
+    ...judges ? [quality ? withInterval(quality.frechet, 2) : "–"] : [],
   ]);
-  return [head, head.map(() => "---"), ...lines].map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n");
+  return table([...head, ...judges ? ["accuracy", "Fréchet"] : []], lines);
 }
 
-const PLOT = { left: 56, right: 640, top: 20, bottom: 370 };
-const COLORS: readonly (readonly [string, string])[] = [
-  ["bundled plans", "#0a7d4b"],
-  ["solver", "#c2410c"],
-  ["earlier plans", "#6b7280"],
-  ["uniform reuse", "#2563eb"],
-  ["all steps in full", "#111827"],
-];
-
-/** PSNR over measured speed-up, both logarithmic in what they are of: a line for each kind and backend. */
-export function tradeOffFigure(rows: readonly Found[], id: string): string {
-  const backends = Object.keys(rows[0]?.speedups ?? {});
-  const all = rows.flatMap(({ speedups }) => Object.values(speedups));
-  const most = Math.max(2, ...all) * 1.05;
-  const [low, high] = [
-    Math.floor(Math.min(...rows.map(({ truthDb }) => truthDb)) / 4) * 4,
-    Math.ceil(Math.max(...rows.map(({ truthDb }) => truthDb)) / 4) * 4,
-  ];
-  const x = (speedup: number): number =>
-    PLOT.left + Math.log(Math.max(1, speedup)) / Math.log(most) * (PLOT.right - PLOT.left);
-  const y = (db: number): number =>
-    PLOT.bottom - (db - low) / Math.max(1, high - low) * (PLOT.bottom - PLOT.top);
-  const series = COLORS.flatMap(([name, color], row) => {
-    const mine = rows.filter(({ variant }) => variant.series.includes(name));
-    const lines = backends.map((backend, i) =>
-      lineOf(mine, { backend, color, x, y, dashed: i > 0 })
-    );
-    const at = PLOT.top + 16 * row;
-    return mine.length === 0 ? [] : [
-      ...lines,
-      `<rect x="470" y="${at}" width="11" height="11" fill="${color}"/>` +
-      `<text x="488" y="${at + 10}">${legendOf(name)}</text>`,
+/** Every plan less the best solver of equal measured time. */
+export function rivalTable(rows: readonly Found[]): string {
+  const plans = rows.filter(({ variant }) => variant.series === "bundled plans");
+  const judges = rows.some(({ quality }) => quality !== undefined);
+  const lines = plans.flatMap((plan) => {
+    const rival = rivalOf(plan, rows);
+    if (rival === undefined) return [];
+    const [a, b] = [plan.quality, rival.quality];
+    const judged = a && b && [
+      signed(scaled(differenceOf(a.accuracy, b.accuracy), 100), 1),
+      signed(differenceOf(a.frechet, b.frechet), 2),
     ];
+    return [[
+      plan.variant.name,
+      `${rival.variant.series}, ${rival.variant.name}`,
+      `${signed(differenceOf(psnrOf(plan), psnrOf(rival)), 1)} dB`,
+      ...judges ? judged ?? ["–", "–"] : [],
+    ]];
   });
-  const marks = [1, 1.5, 2, 3, 4, 6, 8, 10].filter((speedup) => speedup <= most);
-  const across = marks.map((speedup) =>
-    `<line x1="${x(speedup)}" x2="${x(speedup)}" y1="${PLOT.top}" y2="${PLOT.bottom}"/>` +
-    `<text x="${x(speedup)}" y="${PLOT.bottom + 18}" text-anchor="middle">${speedup}×</text>`
-  );
-  const up = Array.from({ length: (high - low) / 4 + 1 }, (_, i) => low + 4 * i).map((db) =>
-    `<line x1="${PLOT.left}" x2="${PLOT.right}" y1="${y(db)}" y2="${y(db)}"/>` +
-    `<text x="${PLOT.left - 6}" y="${y(db) + 4}" text-anchor="end">${db} dB</text>`
-  );
-  const axis = `measured speed-up over the full run (${
-    backends.map((backend, i) => `${backend} ${i > 0 ? "dashed" : "solid"}`).join(", ")
-  })`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 660 420" role="img" ` +
-    `font-family="system-ui, sans-serif" font-size="12">
-<title>${id}: PSNR to the converged solution against measured speed-up</title>
-<style>svg{background:#fff}line{stroke:#e5e7eb}text{fill:#374151}</style>
-${[...across, ...up].join("\n")}
-<text x="348" y="410" text-anchor="middle">${axis}</text>
-${series.join("\n")}
-</svg>
-`;
+  const head = ["plan", "less", "PSNR", ...judges ? ["accuracy, points", "Fréchet"] : []];
+  return table(head, lines);
 }
 
-function legendOf(name: string): string {
-  return name === "solver" ? "best solver of as many calls" : name;
+/**
+ * The best solver that takes at least as long as a plan on one of the backends; where nothing was measured, that calls
+ * the model as often.
+ */
+export function rivalOf(plan: Found, rows: readonly Found[]): Found | undefined {
+  const backends = Object.keys(plan.speedups);
+  const asSlow = ({ variant, speedups }: Found): boolean =>
+    backends.length === 0
+      ? variant.speedup <= AS_SLOW * plan.variant.speedup
+      : backends.some((name) => (speedups[name] ?? Infinity) <= AS_SLOW * plan.speedups[name]!); // its own
+  const solvers = rows.filter((row) => row.variant.series.startsWith("solver") && asSlow(row));
+  const fastest = Math.max(...solvers.map(({ variant }) => variant.speedup));
+  const nearest = solvers.filter(({ variant }) => variant.speedup === fastest);
+  return nearest.toSorted((a, b) => mean(b.psnrDb) - mean(a.psnrDb))[0];
 }
 
-/** The points of a kind on a backend, from the slowest on. */
-function lineOf(
-  rows: readonly Found[],
-  { backend, color, x, y, dashed }: {
-    readonly backend: string;
-    readonly color: string;
-    readonly x: (speedup: number) => number;
-    readonly y: (db: number) => number;
-    readonly dashed: boolean;
-  },
-): string {
-  const points = rows.map(({ speedups, truthDb }) => ({ at: speedups[backend]!, truthDb })) // all have it
-    .toSorted((a, b) => a.at - b.at)
-    .map(({ at, truthDb }) => [x(at).toFixed(1), y(truthDb).toFixed(1)] as const);
-  const dots = points.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="${dashed ? 2.5 : 4}"/>`);
-  const dash = dashed ? ' stroke-dasharray="4 4"' : "";
-  const path = points.map((point) => point.join(",")).join(" ");
-  return `<g fill="${color}"><polyline points="${path}" fill="none" stroke="${color}"${dash}/>` +
-    `${dots.join("")}</g>`;
+function psnrOf({ psnrDb }: Pick<Found, "psnrDb">): Estimate {
+  return meanOf(psnrDb, drawsOf(psnrDb.length, RESAMPLES));
+}
+
+/**
+ * A text with another section between the marks of a name.
+ *
+ * @throws {RangeError} When it has no such marks.
+ */
+export function replaceSection(text: string, name: string, section: string): string {
+  const [begin, end] = [`<!-- trade-off of ${name} -->`, `<!-- end of ${name} -->`];
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from >= 0 && to > from) {
+    return `${text.slice(0, from + begin.length)}\n\n${section}\n\n${text.slice(to)}`;
+  }
+  throw new RangeError(`Cannot write tables: text must have ${begin} and, after it, ${end}`);
 }

@@ -95,13 +95,14 @@ async function makeBatch(
   { variant, first, size, path }: BatchTask,
 ): Promise<Samples> {
   const { seed } = task;
-  const { steps, plan, sampler } = variant;
+  const { steps, plan, sampler, sigmas } = variant;
   const pipeline = pipelineOf(task, variant);
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
     ...(task.request?.(first, size) ?? classesOf(pipeline.model, first, size)),
     seed: seed + first,
     ...(plan === undefined ? { steps, plan: "none" } : { plan }), // which may own its times
     ...(sampler !== undefined && { sampler }),
+    ...(sigmas !== undefined && { sigmas }),
     output: "latents",
   });
   const seconds = (loopSeconds + conditioningSeconds) / size;

@@ -1,11 +1,20 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { rivalsOf, solverVariants } from "../../../scripts/bench/rivals.ts";
-import { bestOfEach } from "../../../scripts/bench/trade_off.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
-  type Found,
-  tradeOffFigure,
+  rivalsOf,
+  solverVariants,
+  type Variant,
+  variantKey,
+} from "../../../scripts/bench/rivals.ts";
+import { type Found, tradeOffFigure } from "../../../scripts/bench/trade_off_figure.ts";
+import {
+  replaceSection,
+  rivalOf,
+  rivalTable,
   tradeOffTable,
 } from "../../../scripts/bench/trade_off_report.ts";
+import { timeVariants } from "../../../scripts/bench/trade_off_speeds.ts";
+import { bestOfEach } from "../../../scripts/bench/trade_off_study.ts";
+import type { Generated } from "../../../src/engine/generated.ts";
 import { chooseSampler } from "../../../src/sampler/choose_sampler.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
 
@@ -15,18 +24,39 @@ const FLOW = { sampler: { name: "flow-euler", steps: 28, guidance: 3 } } as cons
 Deno.test("every rival is a solver that a model of its kind can be sampled by, in so many calls", () => {
   for (const model of [NOISE, FLOW]) {
     const rivals = rivalsOf(model, [25, 10]);
-    assert(rivals.length >= 12);
-    for (const { sampler, steps, speedup } of rivals) {
+    assert(rivals.length >= 30);
+    for (const { sampler, steps, speedup, sigmas } of rivals) {
       const chosen = chooseSampler(model.sampler, sampler!); // each names one
-      assertEquals(makeSampler(chosen, { steps, tokens: 256 }).times.length, steps);
+      assertEquals(makeSampler(chosen, { steps, sigmas, tokens: 256 }).times.length, steps);
       assertEquals(speedup, model.sampler.steps / steps);
     }
+    assertEquals(new Set(rivals.map(variantKey)).size, rivals.length);
   }
 });
 
-function found(sampler: string, calls: number, truthDb: number): Found {
+Deno.test("sigmas of every spread begin with noise alone and fall", () => {
+  const spread = rivalsOf(FLOW, [9]).flatMap(({ sigmas }) => sigmas === undefined ? [] : [sigmas]);
+  assert(spread.length > 0);
+  for (const sigmas of spread) {
+    assertEquals(sigmas[0], 1);
+    assert(sigmas.every((sigma, i) => sigma > 0 && (i === 0 || sigma < sigmas[i - 1]!)));
+  }
+});
+
+function found(sampler: string, calls: number, db: number): Found {
   const [variant] = solverVariants([sampler], { counts: [calls], fullSteps: 50 });
-  return { variant: variant!, truthDb, speedups: { native: 50 / calls, wasm: 48 / calls } };
+  const speedups = { native: 50 / calls, wasm: 48 / calls };
+  return { variant: variant!, psnrDb: [db - 1, db + 1], speedups };
+}
+
+function plan(calls: number, db: number): Found {
+  const variant = {
+    series: "bundled plans",
+    name: `p.${calls}`,
+    speedup: 50 / calls,
+    steps: calls,
+  };
+  return { ...found("ddim", calls, db), variant };
 }
 
 Deno.test("the best solver of each number of calls is kept, Heun's beside those of one more", () => {
@@ -46,12 +76,75 @@ Deno.test("the best solver of each number of calls is kept, Heun's beside those 
 });
 
 Deno.test("the table and the figure have every way with its calls and measured speed-ups", () => {
-  const rows = [found("unipc", 10, 33.04), found("unipc", 5, 27)];
+  const rows = [found("unipc", 10, 33.04), { ...found("unipc", 5, 27), speedups: { native: 10 } }];
   const table = tradeOffTable(rows);
-  assertStringIncludes(table, "| solver unipc, 10 calls | 10 | 5.00× | 5.00× | 4.80× | 33.0 dB |");
+  assertStringIncludes(table, "| solver unipc, 10 calls | 10 | 5.00× | 5.00× | 4.80× | 33.0 (");
+  assertStringIncludes(table, "| solver unipc, 5 calls | 5 | 10.00× | 10.00× | – | 27.0 (");
   assertEquals(table.split("\n").length, 4);
   const figure = tradeOffFigure(rows, "a-model");
   assertStringIncludes(figure, "<title>a-model: PSNR to the converged solution");
-  assertEquals(figure.match(/<circle/g)?.length, 4);
+  assertEquals(figure.match(/<circle/g)?.length, 3);
   assertStringIncludes(figure, "native solid, wasm dashed");
+});
+
+Deno.test("a plan is held against the best solver that takes as long by the clock, not by its calls", () => {
+  const solvers = [found("unipc", 12, 36), found("heun", 11, 38), found("unipc", 10, 33)];
+  const quick = plan(10, 44);
+  assertEquals(rivalOf(quick, solvers), solvers[2]);
+  const slow = { ...quick, speedups: { native: 4.5, wasm: 4.3 } }; // 50 ÷ 11 is 4.55
+  assertEquals(rivalOf(slow, solvers), solvers[1]);
+  const untimed = solvers.map((each) => ({ ...each, speedups: {} }));
+  assertEquals(rivalOf({ ...quick, speedups: {} }, untimed), untimed[2]);
+  assertEquals(rivalOf(plan(20, 50), solvers), undefined);
+  // Both pictures are 6 dB nearer, so the paired interval has no width.
+  assertStringIncludes(
+    rivalTable([slow, ...solvers]),
+    "| p.10 | solver heun, 11 calls | +6.0 (+6.0 … +6.0) dB |",
+  );
+});
+
+Deno.test("a section is put between its marks; a text without them is refused", () => {
+  const text = "a\n<!-- trade-off of m -->\n\nold\n\n<!-- end of m -->\nb\n";
+  const wanted = "a\n<!-- trade-off of m -->\n\nnew\n\n<!-- end of m -->\nb\n";
+  assertEquals(replaceSection(text, "m", "new"), wanted);
+  assertEquals(replaceSection(wanted, "m", "new"), wanted);
+  for (const broken of ["", "<!-- end of m --><!-- trade-off of m -->"]) {
+    assertThrows(
+      () => replaceSection(broken, "m", "new"),
+      RangeError,
+      "must have <!-- trade-off of m",
+    );
+  }
+});
+
+Deno.test("ways are timed in turn, in their own number of steps, after one picture that opens sessions", async () => {
+  const made: string[] = [];
+  const variants: readonly Variant[] = [
+    { series: "full", name: "50 steps", speedup: 1, steps: 50 },
+    ...solverVariants(["unipc"], { counts: [10], fullSteps: 50 }),
+  ];
+  const [other] = solverVariants(["euler"], { counts: [25], fullSteps: 50 });
+  const seconds = [1, 2, 3, 4, 5, 6]; // by round: how long the full run takes
+  let round = 0;
+  const { speedups, rounds } = await timeVariants({
+    pipeline: {
+      backend: { description: "native, 2 threads" },
+      generate: ({ steps, labels, sampler } = {}) => {
+        made.push(`${labels?.length}×${steps}`);
+        if (sampler === undefined && labels!.length > 1) round++;
+        const loopSeconds = seconds[round - 1] ?? 100; // of the first pictures, which do not count
+        const own = loopSeconds * (steps! / 50);
+        return Promise.resolve({ loopSeconds: own, conditioningSeconds: 0 } as Generated); // all that is read
+      },
+    },
+    ...{ main: variants, others: [other!], rounds: 3 },
+    request: { labels: [0, 1] },
+    first: { labels: [0] },
+  });
+  assertEquals(made, [
+    ...["1×50", "1×10", "1×25"],
+    ...["2×50", "2×10", "2×25", "2×50", "2×10", "2×50", "2×10"],
+  ]);
+  assertEquals(rounds, 3);
+  assertEquals(speedups, { "full-50": 1, "unipc-10": 5, "euler-25": 2 });
 });

@@ -1,0 +1,144 @@
+/**
+ * The pictures of a trade-off: every way makes the same ones, batch by batch in turn, and each batch is kept, so that
+ * a study that was stopped goes on, and what it has is whole.
+ */
+import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
+import { mean } from "../../src/calibrate/median.ts";
+import { picturesOf } from "../../src/calibrate/pictures.ts";
+import { promptedConditions } from "../../src/calibrate/prompted_conditions.ts";
+import { type RunConditions, seededConditions } from "../../src/calibrate/task.ts";
+import { convergedSolution, nearnessTo, type Truth } from "../../src/calibrate/truth.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { sceneOf } from "../../src/engine/request.ts";
+import { sliceRows } from "../../src/tensor/rows.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { sampleVariants, showBatch } from "../quality/samples.ts";
+import { callsOf, modelFull, rivalsOf, type Variant, variantKey } from "./rivals.ts";
+
+/** Which pictures, by what. */
+export interface Study {
+  readonly pipeline: Engine;
+  /** Picture i has the noise of seed + i. */
+  readonly seed: number;
+  /** What picture i shows; absent where that is class i, in turn. */
+  readonly prompts?: readonly string[] | undefined;
+  /** Where batches are kept. */
+  readonly folder: string;
+}
+
+/** Pictures of one batch: a file has as many, however many are asked for. */
+const BATCH = 10;
+/** Pictures that the spacing of each solver is chosen on. */
+export const PROBES = 10;
+
+/** A way of making pictures, and how near each comes to the truth. */
+export interface Near {
+  readonly variant: Variant;
+  /** PSNR in dB to the converged solution, of each picture. */
+  readonly psnrDb: readonly number[];
+}
+
+/** Final latents of the first pictures, by every way. */
+export async function latentsOf(
+  { pipeline, seed, prompts, folder }: Study,
+  { count, batch = BATCH }: { readonly count: number; readonly batch?: number },
+  variants: readonly Variant[],
+): Promise<ReadonlyMap<Variant, Tensor>> {
+  const { guidance } = pipeline.model.sampler;
+  const samples = await sampleVariants({
+    ...{ pipeline, variants, seed, folder, batch, onBatch: showBatch },
+    count: Math.ceil(count / batch) * batch,
+    ...(prompts !== undefined && {
+      request: (first, size) => ({ prompts: prompts.slice(first, first + size), guidance }),
+    }),
+  });
+  return new Map([...samples].map(([variant, { latents }]) => [
+    variant,
+    sliceRows(latents, 0, count),
+  ]));
+}
+
+/** The converged solution of the first pictures. */
+export async function truthOf(study: Study, count: number): Promise<Truth> {
+  const { pipeline } = study;
+  return await convergedSolution({
+    ...{ pipeline, conditions: await conditionsOf(study, count) },
+    guidance: pipeline.model.sampler.guidance,
+    store: await openPlatformStore(() => {}),
+    onStage: (what) => console.error(what),
+  });
+}
+
+/** How near the first pictures come to their converged solution, by every way; what was found before is kept. */
+export async function measure(
+  study: Study,
+  first: { readonly count: number; readonly batch?: number },
+  variants: readonly Variant[],
+): Promise<Near[]> {
+  const { pipeline, folder, seed } = study;
+  const truth = await truthOf(study, first.count);
+  const scene = sceneOf(pipeline.model, (await conditionsOf(study, first.count)).given ?? {});
+  const about = `${pipeline.model.id}-seed${seed}-${first.count}-of-${truth.solver.calls}`;
+  const pathOf = (variant: Variant): string =>
+    `${folder}/psnr/${about}-${variantKey(variant)}.json`;
+  const known = new Map<Variant, readonly number[]>();
+  for (const variant of variants) {
+    const psnrDb = await readJson<readonly number[]>(pathOf(variant));
+    if (psnrDb !== undefined) known.set(variant, psnrDb);
+  }
+  const unknown = variants.filter((variant) => !known.has(variant));
+  await Deno.mkdir(`${folder}/psnr`, { recursive: true });
+  for (const [variant, latents] of await latentsOf(study, first, unknown)) {
+    const pictures = await picturesOf(latents, { pipeline, scene });
+    const { psnrDb } = nearnessTo(truth, { pipeline, latents, pictures });
+    known.set(variant, psnrDb);
+    await Deno.writeTextFile(pathOf(variant), JSON.stringify(psnrDb));
+  }
+  return variants.map((variant) => ({ variant, psnrDb: known.get(variant)! })); // known by now
+}
+
+/** What a file holds that a study wrote; `undefined` where there is none. */
+export async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path)); // ours
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** The best solver of each number of calls, by the first pictures. */
+export async function bestRivals(study: Study, counts: readonly number[]): Promise<Variant[]> {
+  const tried = await measure(study, { count: PROBES }, rivalsOf(study.pipeline.model, counts));
+  return bestOfEach(tried, counts);
+}
+
+/** The best of each number of calls; Heun's method, which takes an odd number, may take one less. */
+export function bestOfEach(found: readonly Near[], counts: readonly number[]): Variant[] {
+  return counts.flatMap((count) => {
+    const able = found.filter(({ variant: { steps, sampler } }) =>
+      steps === callsOf(sampler, count)
+    );
+    const [first] = able.toSorted((a, b) => mean(b.psnrDb) - mean(a.psnrDb));
+    return first === undefined ? [] : [first.variant];
+  });
+}
+
+/** Calls of the model's own sampler that show what it converges to. */
+const CONVERGED_STEPS = 1000;
+
+/** PSNR in dB of the model's own sampler in 1,000 steps to the converged solution, of a few pictures. */
+export async function convergence(study: Study, count: number): Promise<readonly number[]> {
+  const full = { ...modelFull(study.pipeline.model), steps: CONVERGED_STEPS };
+  const [near] = await measure(study, { count, batch: count }, [full]);
+  return near!.psnrDb; // of one variant
+}
+
+/** What the first pictures are of, and their noise. */
+export async function conditionsOf(
+  { pipeline, seed, prompts: all }: Study,
+  count: number,
+): Promise<RunConditions> {
+  if (all === undefined) return seededConditions(pipeline, { runs: count, seed });
+  return await promptedConditions(pipeline, { prompts: all.slice(0, count), runs: count, seed });
+}
