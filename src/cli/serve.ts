@@ -7,6 +7,7 @@ import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_ID, EMBEDDED_MODEL } from "../engine/embedded_model.ts";
+import { rateOf } from "../server/access.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
@@ -81,7 +82,7 @@ function boundsOf(
   { rate, cors, publicUrl, queue, maxSteps, deadline }: ServeCommand,
 ): Partial<AppOptions> {
   return {
-    rateLimit: rate === undefined ? rate : { perMinute: rate, burst: Math.max(1, rate / 6) },
+    rateLimit: rate === undefined ? rate : rateOf(rate),
     corsOrigins: cors,
     publicUrl,
     limits: { queue, steps: maxSteps, deadlineSeconds: deadline },

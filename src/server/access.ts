@@ -7,6 +7,7 @@
 
 import type { MiddlewareHandler } from "npm:hono@4.13.19";
 import { timingSafeEqual } from "npm:hono@4.13.19/utils/buffer";
+import { PromisedPlaces } from "./promised_places.ts";
 import { RequestError } from "./request_error.ts";
 
 /** Requests that a key may make. */
@@ -15,6 +16,14 @@ export interface RateLimit {
   readonly perMinute: number;
   /** At once. */
   readonly burst: number;
+}
+
+/** Requests that the page makes at one press: eight pictures, each beside the one without a plan. */
+const PRESS = 16;
+
+/** So many requests a minute, and at once those of ten seconds, but no fewer than the page makes. */
+export function rateOf(perMinute: number): RateLimit {
+  return { perMinute, burst: Math.max(PRESS, perMinute / 6) };
 }
 
 /**
@@ -35,6 +44,16 @@ export function requireKey(keys: readonly string[]): MiddlewareHandler {
   };
 }
 
+/** Longest wait that a refused client is told, in seconds. */
+const MOST_SECONDS = 3600;
+
+/** What one key may still ask. */
+interface Bucket {
+  tokens: number;
+  at: number;
+  readonly places: PromisedPlaces;
+}
+
 /**
  * Lets so many requests for pictures (POST) of each key through; without keys, of all clients together.
  *
@@ -47,16 +66,24 @@ export function limitRate(
     readonly now?: () => number;
   },
 ): MiddlewareHandler {
-  const buckets = new Map<string, { tokens: number; at: number }>();
+  const buckets = new Map<string, Bucket>();
+  const newBucket = (): Bucket => (
+    { tokens: burst, at: now(), places: new PromisedPlaces({ most: MOST_SECONDS, now }) }
+  );
   return async (context, next) => {
     if (context.req.method !== "POST") return await next(); // to look at jobs costs nothing
     const key = keyed ? context.req.header("authorization") ?? "" : ""; // a key was checked: they are few
-    const { tokens, at } = buckets.get(key) ?? { tokens: burst, at: now() };
-    const filled = Math.min(burst, tokens + (now() - at) / 60_000 * perMinute);
-    const allowed = filled >= 1;
-    buckets.set(key, { tokens: allowed ? filled - 1 : filled, at: now() });
-    if (allowed) return await next();
-    const seconds = Math.ceil((1 - filled) * 60 / perMinute);
+    const bucket = buckets.get(key) ?? newBucket();
+    buckets.set(key, bucket);
+    const tokens = Math.min(burst, bucket.tokens + (now() - bucket.at) / 60_000 * perMinute);
+    const free = Math.floor(tokens);
+    const seconds = bucket.places.ask({
+      free,
+      urgent: tokens >= burst, // more are not saved
+      secondsUntil: (place) => (free + 1 + place - tokens) * 60 / perMinute,
+    });
+    Object.assign(bucket, { tokens: seconds === undefined ? tokens - 1 : tokens, at: now() });
+    if (seconds === undefined) return await next();
     throw new RequestError(`Too many requests: each key may send ${perMinute} a minute`, {
       status: 429,
       code: "rate_limit_exceeded",

@@ -69,7 +69,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   n: 10,
   queue: 32,
   batch: 8,
-  body: { bytes: 64 * 1024, seconds: 10 },
+  body: { bytes: 640 * 1024, seconds: 10 }, // three of the longest prompts, each letter escaped
   upload: { bytes: 20e6, seconds: 60 },
   uploadPixels: 25e6,
   deadlineSeconds: 600,

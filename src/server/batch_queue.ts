@@ -7,6 +7,7 @@ import type { Batch, Renderer, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { isAlike } from "./job_spec.ts";
 import { Job, type JobPlace } from "./job.ts";
+import { PromisedPlaces } from "./promised_places.ts";
 import { RequestError } from "./request_error.ts";
 import { Throughput } from "./throughput.ts";
 
@@ -26,9 +27,6 @@ export interface BatchQueueOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** Most refused clients that are expected back: some ask again and again without waiting. */
-const MOST_TURNS = 1000;
-
 /** A renderer and what it does. */
 interface Slot {
   renderer: Renderer;
@@ -43,12 +41,13 @@ export class BatchQueue implements JobPlace {
   readonly #waiting: Job[] = [];
   readonly #throughput = new Throughput();
   readonly #timers = new Map<Job, ReturnType<typeof setTimeout>>();
-  /** When clients that were refused may come back, in milliseconds, soonest first. */
-  #turns: number[] = [];
+  readonly #places: PromisedPlaces;
   #draining = false;
 
   /** Makes a queue without renderers; jobs wait until one is added. */
-  constructor(readonly options: BatchQueueOptions) {}
+  constructor(readonly options: BatchQueueOptions) {
+    this.#places = new PromisedPlaces({ most: options.deadlineSeconds, now: options.now });
+  }
 
   add(renderers: readonly Renderer[]): void {
     this.#slots.push(...renderers.map((renderer) => ({ renderer, running: [] })));
@@ -81,12 +80,7 @@ export class BatchQueue implements JobPlace {
    */
   submit(spec: JobSpec): Job {
     this.#refuseIfClosed();
-    if (this.#waiting.length >= this.options.queueLimit) {
-      throw new RequestError(
-        `Cannot add the job: the queue is full (${this.options.queueLimit} jobs)`,
-        { status: 429, code: "queue_full", headers: { "retry-after": `${this.#retryAfter()}` } },
-      );
-    }
+    this.#refuseIfFull();
     const job = new Job(spec, this);
     job.onEnd = () => this.#forget(job);
     const seconds = this.options.deadlineSeconds;
@@ -236,30 +230,32 @@ export class BatchQueue implements JobPlace {
     });
   }
 
-  /**
-   * Whole seconds after which a refused client should find a place: those that were refused before it and
-   * have not come back yet take the places that become free earlier.
-   */
-  #retryAfter(): number {
-    const now = (this.options.now ?? Date.now)();
-    this.#turns = this.#turns.filter((turn) => turn > now);
-    const measured = this.#secondsUntilFree(this.#turns.length);
-    if (measured === undefined) return 1;
-    const seconds = Math.max(1, Math.ceil(measured));
-    const most = this.options.deadlineSeconds;
-    if (seconds <= most && this.#turns.length < MOST_TURNS) this.#turns.push(now + seconds * 1000);
-    return Math.min(seconds, most);
+  /** Full are also places that clients were promised, as long as the renderers have work without them. */
+  #refuseIfFull(): void {
+    const { queueLimit, maxBatch } = this.options;
+    const enough = Math.min(queueLimit / 2, maxBatch * this.#slots.length);
+    const seconds = this.#places.ask({
+      free: queueLimit - this.#waiting.length,
+      urgent: this.#waiting.length < enough,
+      secondsUntil: (place) => this.#secondsUntilFree(place),
+    });
+    if (seconds === undefined) return;
+    throw new RequestError(`Cannot add the job: the queue is full (${queueLimit} jobs)`, {
+      status: 429,
+      code: "queue_full",
+      headers: { "retry-after": `${seconds}` },
+    });
   }
 
-  /** Seconds until the next place in the queue is free, `after` others having become free before it. */
-  #secondsUntilFree(after: number): number | undefined {
+  /** Seconds until a place of the queue is free, `after` others having become free before it. */
+  #secondsUntilFree(after: number): number {
     const running = this.#slots.flatMap(({ running }) => running).map(remaining);
     const waiting = this.#waiting.map(remaining); // a place is free when its job begins
     const sum = (macs: readonly number[]): number => macs.reduce((all, each) => all + each, 0);
     const mean = sum(waiting) / Math.max(1, waiting.length);
     const later = Math.max(0, after - waiting.length) * mean;
     const macs = sum(running) + sum(waiting.slice(0, after)) + later;
-    return this.#throughput.secondsOf(macs / Math.max(1, this.#slots.length));
+    return this.#throughput.guess(macs / Math.max(1, this.#slots.length));
   }
 }
 

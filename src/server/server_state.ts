@@ -10,6 +10,7 @@ import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
 import type { Job } from "./job.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
+import type { RendererFacts } from "../worker/renderer.ts";
 import type { ServerMetrics } from "./server_metrics.ts";
 import { ExpiringMap } from "./expiring_map.ts";
 
@@ -68,7 +69,11 @@ export class ServerState {
     try {
       const opened = await renderers;
       const named = plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-      const catalog = makeCatalog(opened.map(({ facts }) => facts), named);
+      const { steps } = this.limits;
+      const catalog = makeCatalog(
+        opened.map(({ facts }) => withinSteps(facts, steps)),
+        named.filter(({ plan }) => plan.sampler.times.length <= steps),
+      );
       this.#loading = { kind: "ready", catalog };
       this.queue.add(opened);
     } catch (error) {
@@ -136,4 +141,9 @@ export class ServerState {
     this.images.set(name, image);
     return new URL(`${this.base}/v1/images/${name}`, this.#publicUrl ?? origin).href;
   }
+}
+
+/** What a request gets that asks for no steps is never refused for its steps. */
+function withinSteps(facts: RendererFacts, most: number): RendererFacts {
+  return { ...facts, sampler: { ...facts.sampler, steps: Math.min(facts.sampler.steps, most) } };
 }

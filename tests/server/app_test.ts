@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AssetError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
+import { rateOf } from "../../src/server/access.ts";
 import type { AccessEntry } from "../../src/server/server_metrics.ts";
-import { BROKEN, parseEvents, post, toyApp, ToyRenderer } from "./toy_renderer.ts";
+import { examplePlan } from "../plan/example_plans.ts";
+import { BROKEN, parseEvents, post, talkative, toyApp, ToyRenderer } from "./toy_renderer.ts";
 
 const KEYS = ["key-of-the-first-client", "key-of-the-second-client"];
 
@@ -130,6 +132,33 @@ Deno.test("a key may ask for pictures so often, another as often again, and look
   assertEquals(statuses.map(({ status }) => status), [200, 200, 429, 200]);
   assertEquals(statuses[2]!.headers.get("retry-after"), "60");
   assertEquals((await statuses[2]!.json()).error.code, "rate_limit_exceeded");
+});
+
+Deno.test("no limit is below what the page asks for at one press, or a request may hold", async () => {
+  const letter = JSON.stringify("\u0001".repeat(32_000)); // six bytes each
+  const body = `{"prompt":${letter},"prompt_2":${letter},"negative_prompt":${letter}}`;
+  const app = await toyApp([talkative()], { rateLimit: rateOf(1) });
+  const asked = Array.from({ length: 16 }, () => {
+    const headers = { "content-type": "application/json" };
+    return app.request("/v1/jobs", { method: "POST", headers, body });
+  });
+  const statuses = (await Promise.all(asked)).map(({ status }) => status);
+  assertEquals(statuses, Array.from({ length: 16 }, () => 202));
+  await app.drain();
+});
+
+Deno.test("a server that takes few steps tells them, and who asks for none gets no more", async () => {
+  const app = await toyApp([new ToyRenderer()], { limits: { steps: 3 } });
+  const { data: [model] } = await (await app.request("/v1/models")).json();
+  assertEquals(model.sampler.steps, 3); // the toy's own are four
+  const made = await post(app, "/v1/images/generations", { label: 0 });
+  assertEquals([made.status, (await made.json()).steps], [200, 3]);
+  const few = {
+    limits: { steps: 2 },
+    plans: [{ name: "toy.3x", plan: examplePlan(["..", "=", ".."]) }],
+  };
+  const { data } = await (await (await toyApp(undefined, few)).request("/v1/plans")).json();
+  assertEquals(data, []);
 });
 
 Deno.test("where there are no keys all clients have one rate, whatever keys they make up", async () => {
