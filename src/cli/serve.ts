@@ -43,6 +43,7 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
       apiKeys,
       ...builtPage(),
       ...boundsOf(command),
+      ...(apiKeys.length === 0 && isLoopback(command.host) && { hosts: hostsOf(command) }),
       log: (entry) => {
         if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
       },
@@ -63,11 +64,17 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
 }
 
 const OPEN_TO_ALL =
-  "warning: everyone who reaches this address may use the server; --api-key-file sets keys";
+  "warning: everyone who reaches this address may use the server and see its jobs; " +
+  "--api-key-file sets keys";
 
 /** Addresses that only this machine reaches. */
 function isLoopback(host: string): boolean {
   return /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host);
+}
+
+/** Names by which a proxy of this machine hands requests on. */
+function hostsOf({ publicUrl }: ServeCommand): readonly string[] {
+  return publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
 }
 
 /** The engine for the browser, where `deno task build:page` made it; a package from a registry has none. */
@@ -79,11 +86,12 @@ function builtPage(): Pick<AppOptions, "page"> {
 
 /** Everything that a request may be bounded by, as far as it was asked for. */
 function boundsOf(
-  { rate, cors, publicUrl, queue, maxSteps, deadline }: ServeCommand,
+  { rate, cors, allowFrame, publicUrl, queue, maxSteps, deadline }: ServeCommand,
 ): Partial<AppOptions> {
   return {
     rateLimit: rate === undefined ? rate : rateOf(rate),
     corsOrigins: cors,
+    frameOrigins: allowFrame,
     publicUrl,
     limits: { queue, steps: maxSteps, deadlineSeconds: deadline },
   };

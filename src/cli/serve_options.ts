@@ -3,6 +3,7 @@
  */
 
 import { DEFAULT_LIMITS } from "../server/app_options.ts";
+import { ORIGIN } from "../server/origin.ts";
 import { MODEL_OPTIONS } from "./open.ts";
 import { file, list, text, webUrl, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
@@ -11,6 +12,11 @@ const count = whole(1, 999_999_999);
 const origins = list(
   text("an origin", (word) => URL.canParse(word) && /^https?:\/\/[^/]+$/i.test(word)),
   "origins such as https://example.com",
+);
+
+const frames = list(
+  text("an origin", (word) => ORIGIN.test(word)),
+  "origins such as https://example.com or https://*.example.com",
 );
 
 export const SERVE = table({
@@ -26,6 +32,7 @@ export const SERVE = table({
     apiKeyFile: option(file(), "FILE  one key a line; INVARDIFF_API_KEYS has them by commas"),
     rate: option(count, "N  requests for pictures a minute of each key (no limit)"),
     cors: option(origins, "ORIGIN,…  origins whose pages may ask (none)"),
+    allowFrame: option(frames, "ORIGIN,…  origins whose pages may show ours in a frame (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),
     queue: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
     maxSteps: option(whole(1, 1000), "T  most steps of a request", { or: DEFAULT_LIMITS.steps }),

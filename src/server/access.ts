@@ -1,11 +1,11 @@
 /**
- * Bearer keys, and a rate limit for each.
+ * Who may ask: host names, bearer keys, and a rate limit for each.
  *
  * `hono-rate-limiter` counts in windows with a timer of its own; a token bucket needs none and lets short
  * bursts through.
  */
 
-import type { MiddlewareHandler } from "npm:hono@4.13.19";
+import type { Context, MiddlewareHandler } from "npm:hono@4.13.19";
 import { timingSafeEqual } from "npm:hono@4.13.19/utils/buffer";
 import { PromisedPlaces } from "./promised_places.ts";
 import { RequestError } from "./request_error.ts";
@@ -26,6 +26,30 @@ export function rateOf(perMinute: number): RateLimit {
   return { perMinute, burst: Math.max(PRESS, perMinute / 6) };
 }
 
+/** *Source:* RFC 6761, 6.3: names that lead to this machine; and addresses, which no name server can turn. */
+const LOCAL_HOST = /^(?:(?:.+\.)?localhost|\d+(?:\.\d+){3}|\[.*\])$/;
+
+/**
+ * Lets requests through that call the host by an address, by `localhost` or by one of the names.
+ *
+ * @throws {RequestError} 421, by way of Hono, for all others.
+ */
+export function expectHost(names: readonly string[]): MiddlewareHandler {
+  return async (context, next) => {
+    const { hostname } = new URL(context.req.url);
+    if (LOCAL_HOST.test(hostname) || names.includes(hostname)) return await next();
+    throw new RequestError(`Cannot answer: this server is not ${hostname.slice(0, 100)}`, {
+      status: 421,
+      code: "misdirected_request",
+    });
+  };
+}
+
+/** The key that a request came with, once it was let through; empty where there are no keys. */
+export function keyOf({ req }: Context): string {
+  return /^Bearer +(\S+) *$/i.exec(req.header("authorization") ?? "")?.[1] ?? "";
+}
+
 /**
  * Lets requests with one of the keys through. Keys are compared in constant time.
  *
@@ -33,8 +57,7 @@ export function rateOf(perMinute: number): RateLimit {
  */
 export function requireKey(keys: readonly string[]): MiddlewareHandler {
   return async (context, next) => {
-    const [, given = ""] = /^Bearer +(\S+) *$/i.exec(context.req.header("authorization") ?? "") ??
-      [];
+    const given = keyOf(context);
     const same = await Promise.all(keys.map((key) => timingSafeEqual(key, given)));
     if (same.includes(true)) return await next();
     throw new RequestError(
@@ -72,7 +95,7 @@ export function limitRate(
   );
   return async (context, next) => {
     if (context.req.method !== "POST") return await next(); // to look at jobs costs nothing
-    const key = keyed ? context.req.header("authorization") ?? "" : ""; // a key was checked: they are few
+    const key = keyed ? keyOf(context) : ""; // a key was checked: they are few
     const bucket = buckets.get(key) ?? newBucket();
     buckets.set(key, bucket);
     const tokens = Math.min(burst, bucket.tokens + (now() - bucket.at) / 60_000 * perMinute);

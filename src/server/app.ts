@@ -7,7 +7,7 @@ import { cors } from "npm:hono@4.13.19/cors";
 import { HTTPException } from "npm:hono@4.13.19/http-exception";
 import { requestId } from "npm:hono@4.13.19/request-id";
 import { secureHeaders } from "npm:hono@4.13.19/secure-headers";
-import { limitRate, requireKey } from "./access.ts";
+import { expectHost, limitRate, requireKey } from "./access.ts";
 import type { AppOptions } from "./app_options.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
 import { ServerState } from "./server_state.ts";
@@ -28,8 +28,13 @@ export interface App extends Hono {
   drain(signal?: AbortSignal): Promise<void>;
 }
 
-/** A server that speaks plain HTTP must not ask browsers for HTTPS; a proxy that terminates TLS may. */
-const SECURITY = { strictTransportSecurity: false };
+/**
+ * A server that speaks plain HTTP must not ask browsers for HTTPS; a proxy that terminates TLS may. Routes may say
+ * otherwise of their answers.
+ */
+const SECURITY = { strictTransportSecurity: false, overwrite: false };
+/** Headers of answers that scripts of other origins may read. */
+const EXPOSED = ["location", "retry-after", "x-request-id", "x-latent-shape", "etag"];
 
 /**
  * Makes a server.
@@ -45,18 +50,23 @@ export function createApp(options: AppOptions): App {
   metrics.watch(server.queue);
   const loaded = server.load(options);
   const app = new Hono({ getPath: routePath });
-  app.use(requestId(), metrics.requests(options.log), secureHeaders(SECURITY), sizeHead());
-  if (options.corsOrigins !== undefined) app.use(cors({ origin: [...options.corsOrigins] }));
+  const { corsOrigins, frameOrigins = [], hosts, jobs = true } = options;
+  const secure = secureHeaders({ ...SECURITY, xFrameOptions: frameOrigins.length === 0 });
+  app.use(requestId(), metrics.requests(options.log), secure, sizeHead());
+  if (hosts !== undefined) app.use(expectHost(hosts));
+  if (corsOrigins !== undefined) {
+    app.use(cors({ origin: [...corsOrigins], exposeHeaders: EXPOSED }));
+  }
   app.onError((error, context) => answerError(error, context, options.onError));
   app.notFound((context) => answerError(notFound(context, app), context, options.onError));
   app.route("/", healthRoutes(server));
-  app.route("/", pageRoutes(options.page));
+  app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs }));
   app.route("/", keptImageRoutes(server));
   for (const guard of guards(options)) app.use(guard);
   app.route("/", imageRoutes(server));
   const described = describe(options, server);
   app.route("/", catalogRoutes(server, described.features));
-  app.route("/", options.jobs ?? true ? jobRoutes(server) : refusedJobRoutes());
+  app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
   app.get("/metrics", async (context) => context.text(await metrics.registry.expose()));
   app.get("/openapi.json", (context) => context.json(described.document));
   const { queue } = server;

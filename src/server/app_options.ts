@@ -31,6 +31,13 @@ export interface AppOptions {
   readonly rateLimit?: RateLimit | undefined;
   /** Origins whose pages may ask; none but our own unless given. */
   readonly corsOrigins?: readonly string[] | undefined;
+  /** Origins whose pages may show ours in a frame, such as `https://example.com`; none unless given. */
+  readonly frameOrigins?: readonly string[] | undefined;
+  /**
+   * Names that requests may call the host by, beside `localhost` and addresses; any unless given. A server without
+   * keys that only this machine reaches needs the list: else a page whose name leads here could use it.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** Bounds; each has a default. */
   readonly limits?: Partial<ServerLimits>;
   /** What the page needs to generate in the browser; without it the page generates on the server only. */

@@ -17,6 +17,7 @@ import { noticesOf, promptView, tokensView } from "./job_view.ts";
 import { readEdit, readEditForm } from "./edit_form.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
+import { sendPicture } from "./send_picture.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 
 /** What is asked for: the beginning of its events' names. */
@@ -73,16 +74,16 @@ async function answer(
 
 /** The pictures of answered URLs; they need no key, since nobody can guess one. */
 export function keptImageRoutes(server: ServerState): Hono {
-  return new Hono().get("/v1/images/:name{(?!(?:generations|edits)$)[^/]+}", (context) => {
-    const image = server.images.get(context.req.param("name"));
+  return new Hono().get("/v1/images/:name{(?!(?:generations|edits)$)[^/]+}", async (context) => {
+    const name = context.req.param("name");
+    const image = server.images.get(name);
     if (image === undefined) {
       throw new RequestError("Image not found or expired", {
         status: 404,
         code: "image_not_found",
       });
     }
-    const headers = { "content-type": image.type, "cache-control": "private, max-age=600" };
-    return context.body(image.bytes, 200, headers);
+    return await sendPicture(context, { ...image, name, seconds: server.limits.keptSeconds });
   });
 }
 

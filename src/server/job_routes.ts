@@ -12,6 +12,7 @@ import type { Job, JobResult } from "./job.ts";
 import { jobView } from "./job_view.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
+import { sendPicture } from "./send_picture.ts";
 import { sendEvents } from "./sse.ts";
 
 export function jobRoutes(server: ServerState): Hono {
@@ -39,10 +40,14 @@ export function jobRoutes(server: ServerState): Hono {
     const last = lastEventId(context);
     return sendEvents(context, (signal) => eventsOf(job, server.base, { last, signal }));
   });
-  app.get("/v1/jobs/:id/image", (context) => {
+  app.get("/v1/jobs/:id/image", async (context) => {
     const job = jobOf(context);
-    const bytes = resultOf(job).images[indexOf(context, job)]!; // the index was checked
-    return context.body(bytes, 200, { "content-type": MEDIA_TYPES[job.spec.format] });
+    const index = indexOf(context, job);
+    const bytes = resultOf(job).images[index]!; // the index was checked
+    const name = `${job.id}-${index}`;
+    const { keptSeconds: seconds } = server.limits;
+    const type = MEDIA_TYPES[job.spec.format];
+    return await sendPicture(context, { bytes, type, name, seconds });
   });
   app.get("/v1/jobs/:id/latents", (context) => {
     const { dims, data } = resultOf(jobOf(context)).latents;

@@ -16,6 +16,8 @@ export interface PageAsset {
   readonly type: string;
   /** Equal for equal bytes, quoted as in HTTP. */
   readonly etag: string;
+  /** Its bytes from one place up to another, for requests of ranges; without it they get the whole file. */
+  slice?(from: number, to: number): PageAsset["body"];
 }
 
 /** Files by name; names have `/` and no leading one. */
@@ -76,8 +78,13 @@ async function readModel(
 
 /** A file of text. */
 export function textAsset(text: string, type: string): PageAsset {
-  const body = new TextEncoder().encode(text);
-  return { body, size: body.length, type, etag: `"${checksum(body)}"` };
+  return bytesAsset(new TextEncoder().encode(text), type);
+}
+
+/** A file of bytes. */
+export function bytesAsset(body: Uint8Array<ArrayBuffer>, type: string): PageAsset {
+  const slice = (from: number, to: number): Uint8Array<ArrayBuffer> => body.subarray(from, to);
+  return { body, size: body.length, type, etag: `"${checksum(body)}"`, slice };
 }
 
 /** *Source:* FNV-1a, 32 bits: enough to tell versions of one file apart. */
@@ -112,26 +119,30 @@ async function readAsset(
   if (facts?.isFile() !== true) return undefined;
   const { size, mtimeMs } = facts;
   const etag = `"${size.toString(36)}-${Math.floor(mtimeMs).toString(36)}"`;
-  if (size > WHOLE_BYTES) return { body: streamOf(path, size), size, type, etag };
-  return { body: new Uint8Array(await readFile(path)), size, type, etag };
+  const slice = (from: number, to: number): PageAsset["body"] => streamOf(path, { from, to });
+  const body = size > WHOLE_BYTES ? slice(0, size) : new Uint8Array(await readFile(path));
+  return { body, size, type, etag, slice };
 }
 
 type FileHandle = Awaited<ReturnType<typeof import("node:fs/promises").open>>;
 
-/** The file in blocks. It is opened by the first read (a HEAD request has none), closed by its end or when it is left. */
-function streamOf(path: string, size: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** A part of a file in blocks. It is opened by the first read (a HEAD request has none), closed by its end or when it is left. */
+function streamOf(
+  path: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   let handle: FileHandle | undefined;
-  let at = 0;
+  let at = from;
   return new ReadableStream({
     async pull(controller): Promise<void> {
       const { open } = await import("node:fs/promises");
       const file: FileHandle = handle ?? await open(path, "r");
       handle = file;
-      const block = new Uint8Array(Math.min(WHOLE_BYTES, size - at));
+      const block = new Uint8Array(Math.min(WHOLE_BYTES, to - at));
       const { bytesRead } = await file.read(block, 0, block.length, at);
       at += bytesRead;
       if (bytesRead > 0) controller.enqueue(block.subarray(0, bytesRead));
-      if (bytesRead > 0 && at < size) return;
+      if (bytesRead > 0 && at < to) return;
       await file.close();
       controller.close();
     },

@@ -10,12 +10,15 @@ import { type Context, Hono } from "npm:hono@4.13.19";
 import { VERSION } from "../version.ts";
 import { ICON, renderShell } from "../page/shell.ts";
 import { STYLE } from "../page/style.ts";
+import { GzipStore } from "./gzip_store.ts";
 import { type PageAsset, type PageAssets, textAsset } from "./page_assets.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
+import { ORIGIN } from "./origin.ts";
 import { RequestError } from "./request_error.ts";
+import { sendFile } from "./send_file.ts";
 
 /** What a page of ours may do: nothing inline, nothing from elsewhere, WebAssembly. */
-const POLICY = [
+const MAY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self'",
@@ -24,25 +27,45 @@ const POLICY = [
   "worker-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
-
-/** Makes the page a world of its own, which threads of WebAssembly need. */
-const HEADERS: Readonly<Record<string, string>> = {
-  "content-security-policy": POLICY,
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-embedder-policy": "require-corp",
-  "cross-origin-resource-policy": "same-origin",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-};
+];
+/** Makes the page a world of its own, which threads of WebAssembly need; pages of some origins may frame it. */
+function headersOf(frameOrigins: readonly string[]): Readonly<Record<string, string>> {
+  for (const origin of frameOrigins) {
+    if (ORIGIN.test(origin)) continue;
+    const wanted = "an origin such as https://example.com";
+    throw new TypeError(
+      `Cannot serve the page: frameOrigins must be ${wanted}: current value is ${origin}`,
+    );
+  }
+  const framed = frameOrigins.length > 0;
+  const ancestors = framed ? frameOrigins.join(" ") : "'none'";
+  return {
+    "content-security-policy": [...MAY, `frame-ancestors ${ancestors}`].join("; "),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-resource-policy": framed ? "cross-origin" : "same-origin", // of a page that is isolated, too
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+  };
+}
 
 /** Names that carry a digest of their content, as the bundler makes them; and files of a version. */
 const IMMUTABLE = /-[A-Z0-9]{8}\.js$|^ort-[\d.]+\//;
 
-/** `/` and `/page/…`. Without assets the page generates on the server only. */
-export function pageRoutes(assets?: PageAssets): Hono {
+/** What the page is served with. */
+export interface PageOptions {
+  /** Without them the page generates on the server only. */
+  readonly assets?: PageAssets | undefined;
+  /** Origins whose pages may show it in a frame. */
+  readonly frameOrigins: readonly string[];
+  /** Whether compressed files can be kept between requests. */
+  readonly keeps: boolean;
+}
+
+/** `/` and `/page/…`. */
+export function pageRoutes({ assets, frameOrigins, keeps }: PageOptions): Hono {
   const app = new Hono();
+  const common = headersOf(frameOrigins);
   const shell = renderShell({ version: VERSION, browserModels: assets?.models ?? [] });
   const own = new Map<string, PageAsset>([
     ["style.css", textAsset(STYLE, "text/css; charset=utf-8")],
@@ -50,33 +73,21 @@ export function pageRoutes(assets?: PageAssets): Hono {
     ["main.js", textAsset(PAGE_SCRIPT, "text/javascript; charset=utf-8")],
   ]);
   const page = textAsset(shell, "text/html; charset=utf-8");
-  app.get("/", (context) => send(context, page, "no-cache"));
+  const zipped = new GzipStore();
+  const send = async (context: Context, name: string, asset: PageAsset): Promise<Response> => {
+    const caching = IMMUTABLE.test(name) ? "public, max-age=31536000, immutable" : "no-cache";
+    const headers = { ...common, "cache-control": caching };
+    const zip = (): Promise<Uint8Array<ArrayBuffer>> => zipped.read(name, asset);
+    return await sendFile(context, asset, { headers, ...(keeps && { zip }) });
+  };
+  app.get("/", (context) => send(context, "", page));
   app.get("/page/*", async (context) => {
     const name = context.req.path.slice("/page/".length);
     const asset = await assets?.read(name) ?? own.get(name);
     if (asset === undefined) throw notFound(name);
-    const caching = IMMUTABLE.test(name) ? "public, max-age=31536000, immutable" : "no-cache";
-    return await send(context, asset, caching);
+    return await send(context, name, asset);
   });
   return app;
-}
-
-async function send(context: Context, asset: PageAsset, caching: string): Promise<Response> {
-  const { body, size, type, etag } = asset;
-  const headers = { ...HEADERS, "content-type": type, etag, "cache-control": caching };
-  if (matches(context.req.header("if-none-match"), etag)) {
-    if (body instanceof ReadableStream) await body.cancel();
-    return context.body(null, 304, headers);
-  }
-  const sized = { ...headers, "x-file-size": `${size}` };
-  if (context.req.method !== "HEAD") return context.body(body, 200, sized);
-  if (body instanceof ReadableStream) await body.cancel();
-  return context.body(null, 200, { ...sized, "content-length": `${size}` });
-}
-
-/** *Source:* RFC 9110, 13.1.2: a weak comparison; a compressing proxy weakens what we sent. */
-function matches(header: string | undefined, etag: string): boolean {
-  return header?.split(",").some((each) => each.trim().replace(/^W\//, "") === etag) ?? false;
 }
 
 function notFound(name: string): RequestError {

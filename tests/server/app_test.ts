@@ -161,6 +161,42 @@ Deno.test("a server that takes few steps tells them, and who asks for none gets 
   assertEquals(data, []);
 });
 
+Deno.test("a key has one rate, however the header is written", async () => {
+  const app = await toyApp([new ToyRenderer()], {
+    apiKeys: KEYS,
+    rateLimit: { perMinute: 1, burst: 1 },
+  });
+  const written = [`Bearer ${KEYS[0]}`, `bearer ${KEYS[0]}`, `Bearer   ${KEYS[0]}`];
+  const statuses: number[] = [];
+  for (const authorization of written) {
+    const headers = { authorization };
+    statuses.push((await post(app, "/v1/images/generations", { label: 0 }, { headers })).status);
+  }
+  assertEquals(statuses, [200, 429, 429]);
+});
+
+Deno.test("a server that knows its names answers to those, to addresses and to localhost alone", async () => {
+  const app = await toyApp([new ToyRenderer()], { hosts: ["draw.example"] });
+  for (
+    const [host, status] of [
+      ["localhost", 200],
+      ["app.localhost", 200],
+      ["127.0.0.1:8000", 200],
+      ["[::1]:8000", 200],
+      ["draw.example", 200],
+      ["DRAW.example:8000", 200],
+      ["rebound.example", 421],
+      ["127.0.0.1.rebound.example", 421],
+      ["localhost.rebound.example", 421],
+      ["notlocalhost", 421],
+    ] as const
+  ) {
+    const response = await app.request(`http://${host}/healthz`);
+    await response.body?.cancel();
+    assertEquals(response.status, status, host);
+  }
+});
+
 Deno.test("where there are no keys all clients have one rate, whatever keys they make up", async () => {
   const app = await toyApp([new ToyRenderer()], { rateLimit: { perMinute: 1, burst: 2 } });
   const ask = async (key: string): Promise<number> => {
@@ -179,6 +215,11 @@ Deno.test("only pages of the listed origins may ask", async () => {
     })).headers.get("access-control-allow-origin");
   assertEquals(await preflight("https://a.example"), "https://a.example");
   assertEquals(await preflight("https://b.example"), null);
+  const response = await app.request("/healthz", { headers: { origin: "https://a.example" } });
+  const readable = response.headers.get("access-control-expose-headers") ?? "";
+  for (const name of ["retry-after", "x-request-id", "location"]) {
+    assert(readable.includes(name), name);
+  }
 });
 
 Deno.test("without jobs their routes are 501 and no capability", async () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { directoryAssets } from "../../src/server/page_assets.ts";
 import { toyApp } from "./toy_renderer.ts";
 
@@ -41,6 +41,41 @@ Deno.test("the page comes without a build, isolated and with nothing inline allo
     assert((await response.text()).length > 100);
   }
   assertEquals((await app.request("/page/engine.js")).status, 404);
+});
+
+Deno.test("only pages of the origins that are named may show the page in a frame", async () => {
+  for (
+    const [frameOrigins, ancestors, frames, policy] of [
+      [[], "frame-ancestors 'none'", "SAMEORIGIN", "same-origin"],
+      [
+        ["https://a.example", "https://*.b.example:8443"],
+        "frame-ancestors https://a.example https://*.b.example:8443",
+        null,
+        "cross-origin",
+      ],
+    ] as const
+  ) {
+    const { headers } = await (await toyApp(undefined, { frameOrigins })).request("/", {
+      method: "HEAD",
+    });
+    assert(headers.get("content-security-policy")?.endsWith(`; ${ancestors}`));
+    assertEquals(headers.get("x-frame-options"), frames);
+    assertEquals(headers.get("cross-origin-resource-policy"), policy);
+  }
+  const nonsense = [
+    "*",
+    "a.example",
+    "https://a.example/x",
+    "https://a;script-src *",
+    "https://a b",
+  ];
+  for (const origin of [...nonsense, "https://a.example;x", "https://a,b", "'self'", ""]) {
+    await assertRejects(
+      () => toyApp(undefined, { frameOrigins: [origin] }),
+      TypeError,
+      "an origin",
+    );
+  }
 });
 
 Deno.test("the page needs no key, the API behind it does", async () => {
@@ -106,7 +141,8 @@ Deno.test("the list of a model's files has another etag when a name changes, how
   await withFolder(async (folder, models) => {
     const assets = directoryAssets(folder, models);
     const before = await assets.read("models/toy/files.json");
-    assertEquals(await assets.read("models/toy/files.json"), before);
+    const again = await assets.read("models/toy/files.json");
+    assertEquals([again!.body, again!.etag], [before!.body, before!.etag]);
     const tokenizer = `${models["toy"]}/tokenizer`;
     await Deno.remove(`${tokenizer}/merges.txt`);
     await Deno.writeTextFile(`${tokenizer}/vocab.json`, "{}");
