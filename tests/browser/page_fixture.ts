@@ -20,6 +20,8 @@ export interface Visit {
   readonly app: App;
   /** What draws on the server. */
   readonly renderer: Renderer;
+  /** Bytes that the server sent as bodies, by path. */
+  readonly sent: ReadonlyMap<string, number>;
   /** What the console said and what was thrown, each a line. */
   readonly complaints: string[];
 }
@@ -58,9 +60,10 @@ export async function visit(
   const app = createApp({ renderers: [renderer], page: assets, ...options.app });
   await app.loaded;
   const { path = "/" } = options;
+  const sent = new Map<string, number>();
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    (request) => app.fetch(withoutPath(request, path)),
+    async (request) => counted(await app.fetch(withoutPath(request, path)), request, sent),
   );
   const browser = await openBrowser(options.webgpu === true);
   try {
@@ -70,12 +73,25 @@ export async function visit(
     page.on("console", (message) => void complaints.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", ({ message }) => void complaints.push(message));
     const url = `http://127.0.0.1:${server.addr.port}${path}`;
-    await use({ page, url, app, renderer, complaints });
+    await use({ page, url, app, renderer, sent, complaints });
   } finally {
     await browser.close();
     await server.shutdown();
     await renderer.close();
   }
+}
+
+/** The same answer, its bytes counted as they are sent. */
+function counted(response: Response, { url }: Request, sent: Map<string, number>): Response {
+  if (response.body === null) return response;
+  const { pathname } = new URL(url);
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller): void {
+      sent.set(pathname, (sent.get(pathname) ?? 0) + chunk.length);
+      controller.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counter), response);
 }
 
 /** As a proxy hands a request on; what is not under its path gets nowhere. */
