@@ -49,6 +49,16 @@ const PROMPT = z.string().max(MAX_PROMPT)
     "must be of whole characters, no halves of surrogate pairs",
   );
 
+/** Query of `GET /v1/jobs`. */
+export const JOBS_QUERY = z.strictObject({
+  /** Most jobs of one answer. */
+  limit: z.string().regex(/^(?:[1-9]\d?|100)$/, "must be in 1 … 100").transform(Number)
+    .default(20),
+  /** Id of the job that the answer before ended with. */
+  after: z.string().max(100).optional(),
+  state: z.enum(["queued", "running", "completed", "failed", "cancelled"]).optional(),
+});
+
 /** Makes the schemas of a server that answers in some formats. */
 // deno-lint-ignore explicit-function-return-type -- the schemas are the types of the bodies
 export function bodySchemas(
@@ -127,11 +137,12 @@ function orDefault<T extends z.ZodType>(type: T, value: z.output<T>): z.ZodType<
 }
 
 /**
- * Checks a body.
+ * Checks a body, or a query.
  *
+ * @param act What cannot be done otherwise.
  * @throws {RequestError} 400, naming the first field at fault.
  */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown, act: string = "generate"): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!; // a failed parse has at least one
@@ -142,5 +153,5 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
       describe(valueAt(body, issue.path))
     }`
     : `${unknown} must not be given: this server does not have it`;
-  throw new RequestError(`Cannot generate: ${what}`, { code: "invalid_value", param });
+  throw new RequestError(`Cannot ${act}: ${what}`, { code: "invalid_value", param });
 }

@@ -113,7 +113,8 @@ export class BatchQueue implements JobPlace {
   async drain(signal?: AbortSignal): Promise<void> {
     this.#draining = true;
     const open = [...this.#waiting, ...this.#slots.flatMap(({ running }) => running)];
-    const cancel = (): void => open.forEach((job) => job.cancel());
+    const reason = stopping("Cannot complete the job: the server is shutting down");
+    const cancel = (): void => open.forEach((job) => job.cancel(reason));
     if (signal?.aborted === true) cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     await Promise.all(open.map(({ ended }) => ended));
@@ -217,15 +218,11 @@ export class BatchQueue implements JobPlace {
   }
 
   #refuseIfClosed(): void {
-    const why = this.#draining
-      ? "The server is shutting down"
-      : this.#slots.length > 0 && this.renderers.length === 0
-      ? "Cannot generate: no renderer works any more"
-      : undefined;
-    if (why === undefined) return;
-    throw new RequestError(why, {
+    if (this.#draining) throw stopping("The server is shutting down");
+    if (this.#slots.length === 0 || this.renderers.length > 0) return;
+    throw new RequestError("Cannot generate: no renderer works any more", {
       status: 503,
-      code: this.#draining ? "draining" : "backend_failed",
+      code: "backend_failed",
       headers: { "retry-after": "10" },
     });
   }
@@ -268,6 +265,14 @@ function remaining({ step, spec: { costs } }: Job): number {
 function rowsOf(jobs: readonly Job[]): number[] {
   let next = 0;
   return jobs.map(({ spec: { pictures } }) => (next += pictures.length) - pictures.length);
+}
+
+function stopping(message: string): RequestError {
+  return new RequestError(message, {
+    status: 503,
+    code: "draining",
+    headers: { "retry-after": "10" },
+  });
 }
 
 function tooLate(seconds: number): RequestError {

@@ -37,6 +37,12 @@ export class ExpiringMap<T> {
     return this.#entries.get(key)?.value;
   }
 
+  /** All values, those that were set first before the others. */
+  values(): readonly T[] {
+    this.#evict();
+    return [...this.#entries.values()].map(({ value }) => value);
+  }
+
   #evict(): void {
     const now = this.#now();
     for (const [key, { until }] of this.#entries) {

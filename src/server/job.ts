@@ -10,6 +10,7 @@ import { planView } from "./catalog.ts";
 import { toBase64 } from "./base64.ts";
 import { encodePreview, encodeResult } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
+import type { RequestError } from "./request_error.ts";
 
 /** State of a job; the last three are final. */
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
@@ -150,9 +151,11 @@ export class Job {
     this.#end("failed");
   }
 
-  /** Cancels it. Other jobs of its batch go on. */
-  cancel(): void {
-    if (this.isOpen) this.#end("cancelled");
+  /** Cancels it, for a reason if it is not its client's will. Other jobs of its batch go on. */
+  cancel(reason?: RequestError): void {
+    if (!this.isOpen) return;
+    this.#error = reason;
+    this.#end("cancelled");
   }
 
   async #preview(rows: Tensor, index: number): Promise<void> {

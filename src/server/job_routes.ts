@@ -3,7 +3,8 @@
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";
-import { parseBody } from "./api.ts";
+import { keyOf } from "./access.ts";
+import { JOBS_QUERY, parseBody } from "./api.ts";
 import type { ServerState } from "./server_state.ts";
 import { resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
@@ -25,9 +26,22 @@ export function jobRoutes(server: ServerState): Hono {
     const spec = resolveSpec(server.catalog, body, { previews, defaults });
     await expectFormat(spec.format);
     const job = queue.submit(spec);
-    server.keep(job);
+    server.keep(job, keyOf(context));
     const location = `${server.base}/v1/jobs/${job.id}`;
     return context.json(jobView(job, server.base), 202, { location });
+  });
+  app.get("/v1/jobs", (context) => {
+    const { after, limit, state } = parseBody(JOBS_QUERY, context.req.query(), "list jobs");
+    const from = after === undefined ? undefined : server.job(after);
+    const filter = { owner: keyOf(context), after: from, limit, state };
+    const { jobs, hasMore } = server.listJobs(filter);
+    return context.json({
+      object: "list",
+      data: jobs.map((job) => jobView(job, server.base)),
+      first_id: jobs[0]?.id ?? null,
+      last_id: jobs.at(-1)?.id ?? null,
+      has_more: hasMore,
+    });
   });
   app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context), server.base)));
   app.delete("/v1/jobs/:id", (context) => {

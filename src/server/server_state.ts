@@ -9,6 +9,7 @@ import { BatchQueue } from "./batch_queue.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
 import type { Job } from "./job.ts";
+import { type JobFilter, type JobPage, JobStore } from "./job_store.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import type { ServerMetrics } from "./server_metrics.ts";
@@ -38,8 +39,7 @@ export class ServerState {
   readonly base: string;
   readonly responseFormats: readonly ResponseFormat[];
   readonly #publicUrl: string | undefined;
-  readonly #open = new Map<string, Job>();
-  readonly #finished: ExpiringMap<Job>;
+  readonly #jobs: JobStore;
   #loading: Loading = { kind: "loading" };
 
   /** Makes the state of a server that still loads its models. */
@@ -61,7 +61,7 @@ export class ServerState {
     this.schemas = bodySchemas(limits, this.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     this.images = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
-    this.#finished = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
+    this.#jobs = new JobStore({ most: limits.kept, seconds: limits.keptSeconds });
   }
 
   /** Waits for the models; if they fail, requests are answered with the reason. */
@@ -108,13 +108,9 @@ export class ServerState {
     });
   }
 
-  /** Keeps a job so that clients can ask about it. */
-  keep(job: Job): void {
-    this.#open.set(job.id, job);
-    void job.ended.then(() => {
-      this.#open.delete(job.id);
-      this.#finished.set(job.id, job);
-    });
+  /** Keeps a job so that clients can ask about it; `owner` is the key that it came with. */
+  keep(job: Job, owner: string): void {
+    this.#jobs.keep(job, owner);
   }
 
   /**
@@ -123,13 +119,18 @@ export class ServerState {
    * @throws {RequestError} 404 when there is none, or it ended too long ago.
    */
   job(id: string): Job {
-    const job = this.#open.get(id) ?? this.#finished.get(id);
+    const job = this.#jobs.get(id);
     if (job !== undefined) return job;
     const seconds = this.limits.keptSeconds;
     throw new RequestError(`No such job here; finished jobs are kept for ${seconds} s`, {
       status: 404,
       code: "job_not_found",
     });
+  }
+
+  /** Jobs of an owner, newest first. */
+  listJobs(filter: JobFilter): JobPage {
+    return this.#jobs.list(filter);
   }
 
   /** Keeps a picture for a while and returns its URL. */
