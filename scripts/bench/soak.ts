@@ -57,8 +57,8 @@ async function sample(done: number): Promise<Sample> {
   return {
     images: done,
     rssBytes: await readMetric(url, "process_resident_memory_bytes"),
-    deviceValues: await readMetric(url, "live_device_values"),
-    sessions: await readMetric(url, "live_sessions"),
+    deviceValues: await readMetric(url, "invardiff_live_device_values"),
+    sessions: await readMetric(url, "invardiff_live_sessions"),
   };
 }
 

@@ -11,6 +11,7 @@ import { expectHost, limitRate, requireKey } from "./access.ts";
 import type { AppOptions } from "./app_options.ts";
 import { catalogRoutes, type ServerFeatures } from "./catalog_routes.ts";
 import { ServerState } from "./server_state.ts";
+import { METRICS_TYPE } from "./metric_registry.ts";
 import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { ServerMetrics } from "./server_metrics.ts";
@@ -67,7 +68,9 @@ export function createApp(options: AppOptions): App {
   const described = describe(options, server);
   app.route("/", catalogRoutes(server, described.features));
   app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
-  app.get("/metrics", async (context) => context.text(await metrics.registry.expose()));
+  app.get("/metrics", async (context) => {
+    return context.body(await metrics.registry.expose(), 200, { "content-type": METRICS_TYPE });
+  });
   app.get("/openapi.json", (context) => context.json(described.document));
   const { queue } = server;
   return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => queue.drain(signal) });

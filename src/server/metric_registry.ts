@@ -1,7 +1,7 @@
 /**
  * Counters, gauges and histograms in Prometheus' text format.
  *
- * `prom-client` needs Node's cluster and perf_hooks, which edge workers lack.
+ * `prom-client` needs Node's cluster and perf_hooks, which edge workers lack; what is used of it are these lines.
  *
  * *Source:* Prometheus, "Exposition formats", version 0.0.4.
  */
@@ -20,6 +20,9 @@ export interface Histogram {
   observe(value: number, labels?: Labels): void;
 }
 
+/** Media type of the format. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
 /** Suffix of the name, labels and value of a line. */
 type Line = readonly [string, Labels, number];
 
@@ -34,8 +37,13 @@ export class MetricRegistry {
   }
 
   /** Makes a gauge that is read whenever the metrics are written. */
-  gauge(name: string, help: string, read: () => number | Promise<number>): void {
-    this.#add(`${name} ${help}`, "gauge", async () => [["", {}, await read()]]);
+  gauge(
+    name: string,
+    help: string,
+    read: () => number | Promise<number>,
+    labels: Labels = {},
+  ): void {
+    this.#add(`${name} ${help}`, "gauge", async () => [["", labels, await read()]]);
   }
 
   /** Makes a histogram with these upper bounds, ascending. */

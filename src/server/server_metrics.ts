@@ -3,6 +3,8 @@
  */
 
 import type { MiddlewareHandler } from "npm:hono@4.13.19";
+import { runtimeName } from "../backend/platform.ts";
+import { VERSION } from "../version.ts";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";
@@ -27,34 +29,56 @@ export interface AccessEntry {
 
 /** Upper bounds in seconds. */
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
+/** The same for what should take milliseconds, as steps of small models and most requests do. */
+const FINE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, ...SECONDS] as const;
+/** Methods that routes have; a client may make up any other. */
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
 
 export class ServerMetrics {
   readonly registry: MetricRegistry = new MetricRegistry();
-  readonly #requests = this.registry.counter("http_requests_total", "Requests by route and status");
-  readonly #jobs = this.registry.counter("jobs_total", "Jobs by how they ended");
-  readonly #pictures = this.registry.counter("pictures_total", "Pictures completed");
-  readonly #steps = this.registry.counter("steps_total", "Sampling steps by kind");
-  readonly #modules = this.registry.counter("modules_total", "Modules that were run or reused");
+  readonly #requests = this.registry.counter(
+    "invardiff_http_requests_total",
+    "Requests by route and status",
+  );
+  readonly #latency = this.registry.histogram(
+    "invardiff_http_request_duration_seconds",
+    "From request to the head of its answer, by route",
+    FINE_SECONDS,
+  );
+  readonly #jobs = this.registry.counter("invardiff_jobs_total", "Jobs by how they ended");
+  readonly #pictures = this.registry.counter("invardiff_pictures_total", "Pictures completed");
+  readonly #steps = this.registry.counter("invardiff_steps_total", "Sampling steps by kind");
+  readonly #modules = this.registry.counter(
+    "invardiff_modules_total",
+    "Modules that were run or reused",
+  );
   readonly #wait = this.registry.histogram(
-    "job_wait_seconds",
+    "invardiff_job_wait_seconds",
     "From request to first step",
     SECONDS,
   );
   readonly #duration = this.registry.histogram(
-    "job_seconds",
+    "invardiff_job_duration_seconds",
     "From request to pictures",
     SECONDS,
+  );
+  readonly #step = this.registry.histogram(
+    "invardiff_step_duration_seconds",
+    "Sampling steps of whole batches, by kind",
+    FINE_SECONDS,
   );
   #keptBytes = 0;
 
   /** Reads the queue's counts whenever metrics are requested. */
   watch(queue: BatchQueue): void {
     const { registry } = this;
-    registry.gauge("queue_depth", "Jobs that wait", () => queue.waiting);
-    registry.gauge("jobs_running", "Jobs that run", () => queue.running);
-    registry.gauge("renderers", "Renderers that work", () => queue.renderers.length);
+    const build = { version: VERSION, runtime: runtimeName() };
+    registry.gauge("invardiff_build_info", "Always 1", () => 1, build);
+    registry.gauge("invardiff_queue_depth", "Jobs that wait", () => queue.waiting);
+    registry.gauge("invardiff_jobs_running", "Jobs that run", () => queue.running);
+    registry.gauge("invardiff_renderers", "Renderers that work", () => queue.renderers.length);
     registry.gauge(
-      "live_feature_bytes",
+      "invardiff_live_feature_bytes",
       "Bytes of features kept between steps",
       () => queue.running === 0 ? 0 : this.#keptBytes,
     );
@@ -62,17 +86,18 @@ export class ServerMetrics {
       const counts = await Promise.all(queue.renderers.map((renderer) => renderer.counts()));
       return counts.reduce((sum, each) => sum + each[count], 0);
     };
-    registry.gauge("live_device_values", "Tensors on devices", () => total("values"));
-    registry.gauge("live_sessions", "Loaded graphs", () => total("sessions"));
+    registry.gauge("invardiff_live_device_values", "Tensors on devices", () => total("values"));
+    registry.gauge("invardiff_live_sessions", "Loaded graphs", () => total("sessions"));
     const memory = globalThis.process?.memoryUsage;
     if (memory === undefined) return; // on edge workers
-    registry.gauge("process_resident_memory_bytes", "Resident memory", () => memory().rss);
+    registry.gauge("process_resident_memory_bytes", "Resident memory", () => memory().rss); // as all programs name it
   }
 
   /** Counts a step of a batch. */
-  countStep({ kind, index, keptBytes }: RenderStep, { program, model }: JobSpec): void {
+  countStep({ kind, index, keptBytes, seconds }: RenderStep, { program, model }: JobSpec): void {
     this.#keptBytes = keptBytes;
     this.#steps.add({ kind });
+    this.#step.observe(seconds, { kind });
     const step = program[index]!; // as many as the renderer runs
     const actions = "actions" in step ? step.actions : [];
     const run = actions.filter((action) => action.kind === "run").length;
@@ -96,12 +121,14 @@ export class ServerMetrics {
       const started = performance.now();
       const time = new Date().toISOString();
       await next();
-      const { method } = context.req;
+      const { method: given, path, routePath: route } = context.req;
       const { status } = context.res;
-      const route = context.req.routePath;
+      const seconds = (performance.now() - started) / 1000;
+      const method = METHODS.has(given) ? given : "other";
       this.#requests.add({ method, route, status: `${status}` });
-      const ms = Math.round(performance.now() - started);
-      log?.({ time, id: context.get("requestId"), method, path: context.req.path, status, ms });
+      this.#latency.observe(seconds, { method, route });
+      const ms = Math.round(seconds * 1000);
+      log?.({ time, id: context.get("requestId"), method: given, path, status, ms });
     };
   }
 }

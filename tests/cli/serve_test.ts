@@ -154,6 +154,6 @@ Deno.test("serve names an address that works, IPv6 too, and warns where others c
 async function drawing(url: string): Promise<void> {
   for (;;) {
     const text = await (await fetch(`${url}/metrics`)).text();
-    if (/^steps_total\{.*\} \d/m.test(text)) return;
+    if (/^invardiff_steps_total\{.*\} \d/m.test(text)) return;
   }
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { AssetError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import { rateOf } from "../../src/server/access.ts";
+import { VERSION } from "../../src/version.ts";
 import type { AccessEntry } from "../../src/server/server_metrics.ts";
 import { examplePlan } from "../plan/example_plans.ts";
 import { BROKEN, parseEvents, post, talkative, toyApp, ToyRenderer } from "./toy_renderer.ts";
@@ -289,24 +290,51 @@ Deno.test("metrics count requests, jobs, steps and modules", async () => {
   const app = await toyApp();
   await post(app, "/v1/images/generations", { prompt: "sneaker", n: 2 });
   await app.request("/nothing");
-  const text = await (await app.request("/metrics")).text();
+  const response = await app.request("/metrics");
+  assertEquals(
+    response.headers.get("content-type"),
+    "text/plain; version=0.0.4; charset=utf-8",
+  );
+  const text = await response.text();
   for (
     const line of [
-      'http_requests_total{method="POST",route="/v1/images/generations",status="200"} 1',
-      'jobs_total{state="completed"} 1',
-      "pictures_total 2",
-      'steps_total{kind="full"} 4',
-      'modules_total{action="run"} 12',
-      'modules_total{action="reused"} 0',
-      "queue_depth 0",
-      "jobs_running 0",
-      "renderers 1",
-      "live_feature_bytes 0",
-      "live_device_values 0",
-      "live_sessions 1",
-      'job_seconds_bucket{le="+Inf"} 1',
+      'invardiff_http_requests_total{method="POST",route="/v1/images/generations",status="200"} 1',
+      'invardiff_jobs_total{state="completed"} 1',
+      "invardiff_pictures_total 2",
+      'invardiff_steps_total{kind="full"} 4',
+      'invardiff_modules_total{action="run"} 12',
+      'invardiff_modules_total{action="reused"} 0',
+      "invardiff_queue_depth 0",
+      "invardiff_jobs_running 0",
+      "invardiff_renderers 1",
+      "invardiff_live_feature_bytes 0",
+      "invardiff_live_device_values 0",
+      "invardiff_live_sessions 1",
+      'invardiff_job_duration_seconds_bucket{le="+Inf"} 1',
+      `invardiff_build_info{version="${VERSION}",runtime="deno"} 1`,
+      'invardiff_step_duration_seconds_bucket{kind="full",le="0.005"} 0',
+      'invardiff_step_duration_seconds_count{kind="full"} 4',
     ]
   ) assertStringIncludes(text, `\n${line}\n`);
+  const latency = "invardiff_http_request_duration_seconds_count";
+  assertStringIncludes(text, `\n${latency}{method="POST",route="/v1/images/generations"} 1\n`);
+  const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!);
+  assertEquals(names.filter((name) => !/^(?:invardiff|process)_/.test(name)), []);
+  assertEquals(new Set(names).size, names.length);
+});
+
+Deno.test("what a client makes up does not become a series of the metrics", async () => {
+  const app = await toyApp();
+  for (const path of ["/a", "/b", "/v1/models/c", "/page/d.js"]) await app.request(path);
+  for (const method of ["BREW", "PROPFIND"]) await app.request("/healthz", { method });
+  const text = await (await app.request("/metrics")).text();
+  const series = [...text.matchAll(/^invardiff_http_requests_total\{(.*)\} \d+$/gm)];
+  assertEquals(series.map(([, labels]) => labels).toSorted(), [
+    'method="GET",route="/*",status="404"',
+    'method="GET",route="/page/*",status="404"',
+    'method="GET",route="/v1/models/:id",status="404"',
+    'method="other",route="/*",status="405"',
+  ]);
 });
 
 async function statusAndBody(app: App, path: string): Promise<[number, unknown]> {

@@ -122,8 +122,9 @@ async function until(app: App, open: () => number): Promise<void> {
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 0));
     const text = await (await app.request("/metrics")).text();
-    const count = (name: string): number => Number(new RegExp(`${name} (\\d+)`).exec(text)?.[1]);
-    if (count("queue_depth") + count("jobs_running") === open()) return;
+    const count = (name: string): number =>
+      Number(new RegExp(`^${name} (\\d+)`, "m").exec(text)?.[1]);
+    if (count("invardiff_queue_depth") + count("invardiff_jobs_running") === open()) return;
   }
 }
 
