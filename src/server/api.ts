@@ -51,11 +51,10 @@ const PROMPT = z.string().max(MAX_PROMPT)
 
 /** Query of `GET /v1/jobs`. */
 export const JOBS_QUERY = z.strictObject({
-  /** Most jobs of one answer. */
   limit: z.string().regex(/^(?:[1-9]\d?|100)$/, "must be in 1 … 100").transform(Number)
-    .default(20),
-  /** Id of the job that the answer before ended with. */
-  after: z.string().max(100).optional(),
+    .default(20).describe("Most jobs of one answer, in 1 … 100; 20 unless given"),
+  after: z.string().max(100).optional()
+    .describe("Id of the job that the answer before ended with"),
   state: z.enum(["queued", "running", "completed", "failed", "cancelled"]).optional(),
 });
 
@@ -66,42 +65,68 @@ export function bodySchemas(
   formats: readonly ResponseFormat[] = RESPONSE_FORMATS,
 ) {
   const shared = {
-    model: optional(z.string().min(1).max(200)), // the first one unless given
-    prompt: optional(PROMPT), // for a model of classes: words that name one
-    prompt_2: optional(PROMPT), // for the second text encoder
-    negative_prompt: optional(PROMPT),
-    true_guidance_scale: optional(z.number().min(0).max(100)), // away from the negative prompt
-    label: optional(z.union([z.int().min(0), z.string().min(1).max(200)])), // instead of a prompt
-    n: orDefault(z.int().min(1).max(n), 1),
-    size: orDefault(z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/), "auto"),
-    seed: optional(z.int().min(-1).max(MAX_SEED)), // of the first picture; -1 as none: a random one
-    steps: optional(z.int().min(1).max(steps)),
-    sampler: optional(z.string().min(1).max(50)), // a solver, and how its times are spread
-    guidance_scale: optional(z.number().min(0).max(100)),
-    plan: optional(z.string().min(1).max(200)), // auto, none or a plan's id
-    output_format: orDefault(z.enum(OUTPUT_FORMATS), "png"),
-    output_compression: optional(z.int().min(0).max(100)), // of JPEG and WebP
-    user: optional(z.string().max(512)),
+    model: optional(z.string().min(1).max(200), "The first one unless given"),
+    prompt: optional(PROMPT, "What to draw; for a model of classes, words that name one"),
+    prompt_2: optional(PROMPT, "For the second text encoder"),
+    negative_prompt: optional(PROMPT, "What to lead away from"),
+    true_guidance_scale: optional(
+      z.number().min(0).max(100),
+      "How far from the negative prompt; above 1",
+    ),
+    label: optional(
+      z.union([z.int().min(0), z.string().min(1).max(200)]),
+      "A class instead of a prompt",
+    ),
+    n: orDefault(z.int().min(1).max(n), 1, "Pictures, of consecutive seeds"),
+    size: orDefault(
+      z.string().regex(/^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/),
+      "auto",
+      "WIDTHxHEIGHT; the model's own is taken",
+    ),
+    seed: optional(z.int().min(-1).max(MAX_SEED), "Of the first picture; by lot if absent or -1"),
+    steps: optional(z.int().min(1).max(steps), "Sampling steps; the plan's or the model's own"),
+    sampler: optional(
+      z.string().min(1).max(50),
+      "Another solver, NAME[:SPACING]; see the capabilities",
+    ),
+    guidance_scale: optional(z.number().min(0).max(100), "Guidance; the model's own unless given"),
+    plan: optional(z.string().min(1).max(200), "auto, none, or a plan's id"),
+    output_format: orDefault(z.enum(OUTPUT_FORMATS), "png", "Format of the pictures"),
+    output_compression: optional(z.int().min(0).max(100), "Quality of JPEG and WebP"),
+    user: optional(z.string().max(512), WITHOUT),
   };
   const answered = {
     ...shared,
-    response_format: orDefault(z.enum(formats), "b64_json"),
-    stream: orDefault(z.boolean(), false),
-    partial_images: orDefault(z.int().min(0).max(3), 0),
-    quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"])),
-    background: optional(z.enum(["auto", "opaque", "transparent"])),
-    moderation: optional(z.enum(["auto", "low"])),
+    response_format: orDefault(z.enum(formats), "b64_json", "How pictures are answered"),
+    stream: orDefault(z.boolean(), false, "Whether to answer with events"),
+    partial_images: orDefault(z.int().min(0).max(3), 0, "Previews of a stream"),
+    quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"]), WITHOUT),
+    background: optional(z.enum(["auto", "opaque", "transparent"]), WITHOUT),
+    moderation: optional(z.enum(["auto", "low"]), WITHOUT),
   };
   return {
-    images: z.strictObject({ ...answered, style: optional(z.enum(["natural", "vivid"])) }),
+    images: z.strictObject({
+      ...answered,
+      style: optional(z.enum(["natural", "vivid"]), WITHOUT),
+    }),
     edits: z.strictObject({
       ...answered,
-      strength: orDefault(z.number().positive().max(1), DEFAULT_STRENGTH),
-      input_fidelity: optional(z.enum(["high", "low"])),
+      strength: orDefault(
+        z.number().positive().max(1),
+        DEFAULT_STRENGTH,
+        "Share of the steps that run",
+      ),
+      input_fidelity: optional(z.enum(["high", "low"]), WITHOUT),
     }),
-    job: z.strictObject({ ...shared, previews: orDefault(z.boolean(), false) }),
+    job: z.strictObject({
+      ...shared,
+      previews: orDefault(z.boolean(), false, "Whether events bring previews"),
+    }),
   };
 }
+
+/** Of a field that clients of OpenAI send. */
+const WITHOUT = "Without a meaning here";
 
 /**
  * Fields of OpenAI's API without a meaning here. Clients send them by default, so they are accepted where
@@ -126,14 +151,21 @@ export function ignoredFields(body: Partial<ImagesBody & EditsBody>): readonly s
 }
 
 /** A field that may be absent or, as OpenAI's clients write it, null. */
-function optional<T extends z.ZodType>(type: T): z.ZodType<z.output<T> | undefined> {
-  return type.nullish().transform((value) => value ?? undefined) as z.ZodType<
-    z.output<T> | undefined
-  >; // zod cannot see that ?? leaves no null
+function optional<T extends z.ZodType>(
+  type: T,
+  about: string,
+): z.ZodType<z.output<T> | undefined> {
+  const field = type.nullish().transform((value) => value ?? undefined).describe(about);
+  return field as z.ZodType<z.output<T> | undefined>; // zod cannot see that ?? leaves no null
 }
 
-function orDefault<T extends z.ZodType>(type: T, value: z.output<T>): z.ZodType<z.output<T>> {
-  return type.nullish().transform((given) => given ?? value) as z.ZodType<z.output<T>>; // as above
+function orDefault<T extends z.ZodType>(
+  type: T,
+  value: z.output<T>,
+  about: string,
+): z.ZodType<z.output<T>> {
+  const field = type.nullish().transform((given) => given ?? value);
+  return field.describe(`${about}; ${value} unless given`) as z.ZodType<z.output<T>>; // as above
 }
 
 /**

@@ -16,7 +16,8 @@ import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { ServerMetrics } from "./server_metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
-import { isJobRoute, openApiDocument, routeName, ROUTES } from "./openapi.ts";
+import { openApiDocument } from "./openapi.ts";
+import { isJobRoute, routeName, ROUTES } from "./route_table.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { allowedMethods, routePath, sizeHead } from "./routing.ts";
 import { VERSION } from "../version.ts";
@@ -63,15 +64,15 @@ export function createApp(options: AppOptions): App {
   app.route("/", healthRoutes(server));
   app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs }));
   app.route("/", keptImageRoutes(server));
+  const described = describe(options, server);
+  app.get("/openapi.json", (context) => context.json(described.document)); // says what the package's source says
   for (const guard of guards(options)) app.use(guard);
   app.route("/", imageRoutes(server));
-  const described = describe(options, server);
   app.route("/", catalogRoutes(server, described.features));
   app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
   app.get("/metrics", async (context) => {
     return context.body(await metrics.registry.expose(), 200, { "content-type": METRICS_TYPE });
   });
-  app.get("/openapi.json", (context) => context.json(described.document));
   const { queue } = server;
   return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => queue.drain(signal) });
 }

@@ -1,76 +1,15 @@
 /**
- * The routes of a server, as a table and as an OpenAPI document.
+ * The routes of a server as an OpenAPI document.
  *
  * *Source:* OpenAPI Specification 3.1.0.
  */
 
 import { z } from "npm:zod@4.6.7";
 import type { BodySchemas } from "./api.ts";
-
-export interface RouteFacts {
-  /** `METHOD /path/{parameter}`. */
-  readonly route: string;
-  readonly summary: string;
-  /** Whether it answers without a key where keys are set. */
-  readonly open?: boolean;
-  readonly body?: keyof BodySchemas;
-  /** Whether the body is a form with files. */
-  readonly isForm?: boolean;
-  /** Status of success; 200 unless given. */
-  readonly status?: number;
-  /** Media type of success; JSON unless given. */
-  readonly type?: string;
-}
+import { ANSWERS } from "./openapi_schemas.ts";
+import { isJobRoute, type RouteFacts } from "./route_table.ts";
 
 const JSON_TYPE = "application/json";
-const LATENTS = "A job's latents, float32 little-endian";
-const PICTURE = "A picture that was answered as a URL";
-const PLAN = "A plan as its JSON file; with .svg after the id, a heat-map";
-
-/** Every route that a server may have. */
-export const ROUTES: readonly RouteFacts[] = [
-  {
-    route: "POST /v1/images/generations",
-    summary: "Make pictures, at once or as a stream",
-    body: "images",
-  },
-  {
-    route: "POST /v1/images/edits",
-    summary: "Make pictures from a picture, at once or as a stream",
-    body: "edits",
-    isForm: true,
-  },
-  { route: "GET /v1/images/{name}", summary: PICTURE, type: "image/*", open: true },
-  { route: "GET /v1/models", summary: "All models" },
-  { route: "GET /v1/models/{id}", summary: "A model" },
-  { route: "GET /v1/plans", summary: "All cache plans" },
-  { route: "GET /v1/plans/{id}", summary: PLAN },
-  { route: "GET /v1/capabilities", summary: "Limits, backends, samplers, and which routes exist" },
-  { route: "POST /v1/jobs", summary: "Submit a job", body: "job", status: 202 },
-  { route: "GET /v1/jobs/{id}", summary: "State of a job" },
-  { route: "DELETE /v1/jobs/{id}", summary: "Cancel a job" },
-  { route: "GET /v1/jobs/{id}/events", summary: "Watch a job", type: "text/event-stream" },
-  { route: "GET /v1/jobs/{id}/image", summary: "A job's picture", type: "image/*" },
-  { route: "GET /v1/jobs/{id}/latents", summary: LATENTS, type: "application/octet-stream" },
-  { route: "GET /healthz", summary: "Whether the process answers", open: true },
-  {
-    route: "GET /readyz",
-    summary: "Whether it can generate; 503 while loading or draining",
-    open: true,
-  },
-  { route: "GET /metrics", summary: "Counters and gauges for Prometheus", type: "text/plain" },
-  { route: "GET /openapi.json", summary: "This document" },
-];
-
-/** `METHOD /path/:parameter`, as routers write it. */
-export function routeName({ route }: RouteFacts): string {
-  return route.replaceAll(/\{(\w+)\}/g, ":$1");
-}
-
-/** Whether it is one of the routes of jobs. */
-export function isJobRoute({ route }: RouteFacts): boolean {
-  return route.includes(" /v1/jobs");
-}
 
 /** The document of a server with these routes. */
 export function openApiDocument(
@@ -87,21 +26,45 @@ export function openApiDocument(
     const [method = "", path = ""] = facts.route.split(" ");
     paths[path] = { ...paths[path], [method.toLowerCase()]: operation(facts, path, bearer) };
   }
-  const bodies = Object.entries(schemas).map(([name, schema]) => {
-    const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
-    if (name !== "edits") return [name, json];
-    return [name, { ...json, properties: { ...FILES, ...json.properties }, required: ["image"] }];
-  });
   return {
     openapi: "3.1.0",
-    info: { title: "InvarDiff", version, summary: "Diffusion transformers with cache plans" },
-    ...(publicUrl !== undefined && { servers: [{ url: publicUrl.replace(/\/+$/, "") }] }),
+    info: {
+      title: "InvarDiff",
+      version,
+      summary: "Diffusion transformers with cache plans",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: publicUrl?.replace(/\/+$/, "") ?? "." }], // beside this document
+    tags: TAGS.filter(({ name }) => routes.some((facts) => tagOf(facts) === name)),
     paths,
     components: {
-      schemas: { ...Object.fromEntries(bodies), error: ERROR_SCHEMA },
-      ...(bearer && { securitySchemes: { key: { type: "http", scheme: "bearer" } } }),
+      schemas: { ...bodiesOf(schemas), ...ANSWERS },
+      securitySchemes: { key: { type: "http", scheme: "bearer" } },
     },
   };
+}
+
+/** Groups of routes. */
+const TAGS = [
+  { name: "images", description: "As OpenAI's clients call them" },
+  { name: "jobs", description: "Pictures that are made while one watches, or later" },
+  { name: "catalog", description: "Models, plans, and what this server can do" },
+  { name: "service", description: "For those who run it" },
+] as const;
+
+function tagOf({ route }: RouteFacts): (typeof TAGS)[number]["name"] {
+  if (!route.includes(" /v1/")) return "service";
+  if (route.includes(" /v1/images")) return "images";
+  return isJobRoute({ route }) ? "jobs" : "catalog";
+}
+
+function bodiesOf(schemas: BodySchemas): Readonly<Record<string, unknown>> {
+  const bodies = Object.entries(schemas).map(([name, schema]) => {
+    const { $schema: _, ...body } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
+    if (name !== "edits") return [name, body];
+    return [name, { ...body, properties: { ...FILES, ...body.properties }, required: ["image"] }];
+  });
+  return Object.fromEntries(bodies);
 }
 
 /** The files of a form. */
@@ -114,45 +77,52 @@ const FILES = {
   },
 } as const;
 
-const ERROR_SCHEMA = {
-  type: "object",
-  required: ["error"],
-  properties: {
-    error: {
-      type: "object",
-      required: ["message", "type", "param", "code"],
-      properties: {
-        message: { type: "string" },
-        type: { type: "string" },
-        param: { type: ["string", "null"] },
-        code: { type: "string" },
-      },
-    },
-  },
-} as const;
-
 function operation(
-  { route, summary, open = false, body, isForm = false, status = 200, type = JSON_TYPE }:
-    RouteFacts,
+  facts: RouteFacts,
   path: string,
   bearer: boolean,
 ): Readonly<Record<string, unknown>> {
-  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => (
-    { name, in: "path", required: true, schema: { type: "string" } }
-  ));
-  const content = (name: string, type: string = JSON_TYPE): unknown => ({
-    [type]: { schema: { $ref: `#/components/schemas/${name}` } },
-  });
+  const { id, summary, open = false, body, isForm = false, status = 200, answer } = facts;
+  const parameters = [...pathParameters(path), ...queryParameters(facts.query)];
   const sent = isForm ? "multipart/form-data" : JSON_TYPE;
   return {
+    operationId: id,
     summary,
-    tags: [isJobRoute({ route, summary }) ? "jobs" : path.startsWith("/v1") ? "core" : "health"],
+    tags: [tagOf(facts)],
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: { required: true, content: content(body, sent) } }),
+    ...(body !== undefined && { requestBody: { required: true, content: content(sent, body) } }),
     responses: {
-      [status]: { description: "It worked", content: { [type]: {} } },
-      default: { description: "It did not", content: content("error") },
+      [status]: {
+        description: "It worked",
+        content: Object.assign({}, ...Object.entries(answer).map((pair) => content(...pair))),
+      },
+      default: { description: "It did not", content: content(JSON_TYPE, "error") },
     },
-    ...(bearer && !open && { security: [{ key: [] }] }),
+    security: open ? [] : bearer ? [{ key: [] }] : [{}, { key: [] }], // without keys one may be sent
   };
+}
+
+/** A body of a media type; one that is not JSON is text or bytes. */
+function content(type: string, name: string | undefined): Readonly<Record<string, unknown>> {
+  if (name !== undefined) return { [type]: { schema: { $ref: `#/components/schemas/${name}` } } };
+  const isText = type.startsWith("text/") || type.endsWith("+xml");
+  return { [type]: { schema: isText ? { type: "string" } : BINARY } };
+}
+
+/** *Source:* OpenAPI 3.0; 3.1 would leave the schema out, which viewers show as nothing. */
+const BINARY = { type: "string", format: "binary" } as const;
+
+function pathParameters(path: string): readonly unknown[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => (
+    { name, in: "path", required: true, schema: { type: "string" } }
+  ));
+}
+
+function queryParameters(query: z.ZodType | undefined): readonly unknown[] {
+  if (query === undefined) return [];
+  const { properties = {} } = z.toJSONSchema(query, { io: "input", unrepresentable: "any" });
+  return Object.entries(properties).map(([name, given]) => {
+    const { description, ...schema } = Object(given);
+    return { name, in: "query", ...(description !== undefined && { description }), schema };
+  });
 }

@@ -82,10 +82,10 @@ Deno.test("when it is to stop, it is not ready, takes nothing new and ends what 
   await drained;
 });
 
-Deno.test("with keys, only health and pictures behind URLs answer without one", async () => {
+Deno.test("with keys, only health, the API's description and pictures behind URLs answer without one", async () => {
   const app = await toyApp([new ToyRenderer()], { apiKeys: KEYS });
-  const open = ["/healthz", "/readyz"];
-  const closed = ["/v1/models", "/v1/capabilities", "/metrics", "/openapi.json", "/v1/jobs/x"];
+  const open = ["/healthz", "/readyz", "/openapi.json"];
+  const closed = ["/v1/models", "/v1/capabilities", "/metrics", "/v1/jobs", "/v1/jobs/x"];
   for (const path of open) assertEquals((await app.request(path)).status, 200, path);
   for (const path of closed) {
     for (
