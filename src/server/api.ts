@@ -61,10 +61,44 @@ export const JOBS_QUERY = z.strictObject({
 /** Makes the schemas of a server that answers in some formats. */
 // deno-lint-ignore explicit-function-return-type -- the schemas are the types of the bodies
 export function bodySchemas(
-  { steps, n }: RequestLimits,
+  limits: RequestLimits,
   formats: readonly ResponseFormat[] = RESPONSE_FORMATS,
 ) {
-  const shared = {
+  const shared = sharedFields(limits);
+  const answered = {
+    ...shared,
+    response_format: orDefault(z.enum(formats), "b64_json", "How pictures are answered"),
+    stream: orDefault(z.boolean(), false, "Whether to answer with events"),
+    partial_images: orDefault(z.int().min(0).max(3), 0, "Previews of a stream"),
+    quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"]), WITHOUT),
+    background: optional(z.enum(["auto", "opaque", "transparent"]), WITHOUT),
+    moderation: optional(z.enum(["auto", "low"]), WITHOUT),
+  };
+  return {
+    images: z.strictObject({
+      ...answered,
+      style: optional(z.enum(["natural", "vivid"]), WITHOUT),
+    }),
+    edits: z.strictObject({
+      ...answered,
+      strength: orDefault(
+        z.number().positive().max(1),
+        DEFAULT_STRENGTH,
+        "Share of the steps that run",
+      ),
+      input_fidelity: optional(z.enum(["high", "low"]), WITHOUT),
+    }),
+    job: z.strictObject({
+      ...shared,
+      previews: orDefault(z.boolean(), false, "Whether events bring previews"),
+    }),
+  };
+}
+
+/** Fields of every request for pictures. */
+// deno-lint-ignore explicit-function-return-type -- as above
+function sharedFields({ steps, n }: RequestLimits) {
+  return {
     model: optional(z.string().min(1).max(200), "The first one unless given"),
     prompt: optional(PROMPT, "What to draw; for a model of classes, words that name one"),
     prompt_2: optional(PROMPT, "For the second text encoder"),
@@ -94,34 +128,6 @@ export function bodySchemas(
     output_format: orDefault(z.enum(OUTPUT_FORMATS), "png", "Format of the pictures"),
     output_compression: optional(z.int().min(0).max(100), "Quality of JPEG and WebP"),
     user: optional(z.string().max(512), WITHOUT),
-  };
-  const answered = {
-    ...shared,
-    response_format: orDefault(z.enum(formats), "b64_json", "How pictures are answered"),
-    stream: orDefault(z.boolean(), false, "Whether to answer with events"),
-    partial_images: orDefault(z.int().min(0).max(3), 0, "Previews of a stream"),
-    quality: optional(z.enum(["auto", "standard", "hd", "low", "medium", "high"]), WITHOUT),
-    background: optional(z.enum(["auto", "opaque", "transparent"]), WITHOUT),
-    moderation: optional(z.enum(["auto", "low"]), WITHOUT),
-  };
-  return {
-    images: z.strictObject({
-      ...answered,
-      style: optional(z.enum(["natural", "vivid"]), WITHOUT),
-    }),
-    edits: z.strictObject({
-      ...answered,
-      strength: orDefault(
-        z.number().positive().max(1),
-        DEFAULT_STRENGTH,
-        "Share of the steps that run",
-      ),
-      input_fidelity: optional(z.enum(["high", "low"]), WITHOUT),
-    }),
-    job: z.strictObject({
-      ...shared,
-      previews: orDefault(z.boolean(), false, "Whether events bring previews"),
-    }),
   };
 }
 

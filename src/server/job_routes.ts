@@ -30,19 +30,7 @@ export function jobRoutes(server: ServerState): Hono {
     const location = `${server.base}/v1/jobs/${job.id}`;
     return context.json(jobView(job, server.base), 202, { location });
   });
-  app.get("/v1/jobs", (context) => {
-    const { after, limit, state } = parseBody(JOBS_QUERY, context.req.query(), "list jobs");
-    const from = after === undefined ? undefined : server.job(after);
-    const filter = { owner: keyOf(context), after: from, limit, state };
-    const { jobs, hasMore } = server.listJobs(filter);
-    return context.json({
-      object: "list",
-      data: jobs.map((job) => jobView(job, server.base)),
-      first_id: jobs[0]?.id ?? null,
-      last_id: jobs.at(-1)?.id ?? null,
-      has_more: hasMore,
-    });
-  });
+  app.get("/v1/jobs", (context) => context.json(listOf(context, server)));
   app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context), server.base)));
   app.delete("/v1/jobs/:id", (context) => {
     const job = jobOf(context);
@@ -71,6 +59,20 @@ export function jobRoutes(server: ServerState): Hono {
     });
   });
   return app;
+}
+
+/** A page of the caller's own jobs. */
+function listOf(context: Context, server: ServerState): Readonly<Record<string, unknown>> {
+  const { after, limit, state } = parseBody(JOBS_QUERY, context.req.query(), "list jobs");
+  const from = after === undefined ? undefined : server.job(after);
+  const { jobs, hasMore } = server.listJobs({ owner: keyOf(context), after: from, limit, state });
+  return {
+    object: "list",
+    data: jobs.map((job) => jobView(job, server.base)),
+    first_id: jobs[0]?.id ?? null,
+    last_id: jobs.at(-1)?.id ?? null,
+    has_more: hasMore,
+  };
 }
 
 /** What is logged of a job; its end comes with all that the job is. */

@@ -24,7 +24,6 @@ Deno.test("the first picture in this browser moves little beside the weights", n
     const all = [...sent];
     const [kept, rest] = [sum(all.filter(weights)), sum(all.filter((file) => !weights(file)))];
     console.log(`a first picture: ${rest} bytes beside ${kept} of weights`);
-    for (const [path, size] of all) console.log(`${size} ${path}`);
     assert(kept > 15e6, "the weights were loaded");
     assert(rest <= MOST_BYTES, `${rest} bytes`);
   });
