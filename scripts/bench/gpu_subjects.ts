@@ -11,8 +11,15 @@ import type { Subject } from "./gpu_steps.ts";
 /** Models that are made here. */
 export const NARROW: readonly string[] = ["narrow-dit", "narrow-flux"];
 
-/** One guided picture of a model; `narrow-dit-64` has 64 tokens. */
+/** At the end of a model's name: its products in float16. */
+const HALF = "-f16";
+
+/** One guided picture of a model; `narrow-dit-64` has 64 tokens, and `-f16` computes products in float16. */
 export function subjectOf(model: string): Subject {
+  if (model.endsWith(HALF)) {
+    const { open, generate } = subjectOf(model.slice(0, -HALF.length));
+    return { open: { ...open, precision: "f16" }, generate };
+  }
   if (model === "narrow-dit") return { open: { model: narrowDit() }, generate: { labels: [1] } };
   if (model === "narrow-dit-64") {
     return { open: { model: narrowDit(16) }, generate: { labels: [1] } };

@@ -88,8 +88,8 @@ export interface Backend {
    * each run, so that segments of any length can be built without a second copy.
    */
   readonly weights: "initializers" | "inputs";
-  /** Whether weights that are inputs may be float16. */
-  readonly halfWeights?: boolean | undefined;
+  /** Where it computes in float16 too: whether that is its faster way. Weights that are inputs may then be so. */
+  readonly half?: "fast" | "slow" | undefined;
   /** Most bytes of weights that sessions may hold together, where there is a limit. */
   readonly weightLimit?: number | undefined;
   /** Most bytes that weights and activations may take together, where there is a limit. */

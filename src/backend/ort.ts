@@ -28,7 +28,7 @@ class OrtBackend implements Backend {
   readonly name: BackendName;
   readonly description: string;
   readonly weights: Backend["weights"];
-  readonly halfWeights: boolean;
+  readonly half: Backend["half"];
   readonly weightLimit: number | undefined;
   readonly memoryLimit: number | undefined;
   readonly gpu: GpuAccess | undefined;
@@ -41,7 +41,7 @@ class OrtBackend implements Backend {
     this.name = provider.name;
     this.description = provider.description;
     this.weights = provider.weights;
-    this.halfWeights = provider.halfWeights === true;
+    this.half = provider.half;
     this.weightLimit = provider.weightLimit;
     this.memoryLimit = provider.memoryLimit;
     const { gpu, schedule } = provider;

@@ -20,8 +20,8 @@ export interface OrtProvider {
   readonly weights: Backend["weights"];
   /** Options of every session; an explicit execution provider is always among them. */
   readonly sessionOptions: InferenceSession.SessionOptions;
-  /** See {@link Backend.halfWeights}. */
-  readonly halfWeights?: boolean;
+  /** See {@link Backend.half}. */
+  readonly half?: Backend["half"];
   /** Largest sum of weight bytes that sessions may hold, where there is a limit. */
   readonly weightLimit?: number;
   /** See {@link Backend.memoryLimit}. */

@@ -41,7 +41,7 @@ export async function openWebGpu(files?: RuntimeFiles): Promise<Backend> {
     name: "webgpu",
     description: `${kind} ${adapter.name}`,
     weights: "inputs",
-    halfWeights: adapter.float16,
+    half: adapter.float16 ? (adapter.fallback ? "slow" : "fast") : undefined,
     sessionOptions: { executionProviders: [provider], preferredOutputLocation: "gpu-buffer" },
     failureSpoilsSession: true, // onnxruntime-web 1.30 keeps the bound inputs of a run that failed
     gpu: {

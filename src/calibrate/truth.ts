@@ -66,7 +66,7 @@ export async function convergedSolution(task: TruthTask): Promise<Truth> {
   const { pipeline: { model, precision }, guidance } = task;
   const kept = keptTruth(store, {
     model: await model.fingerprint(),
-    precision: precisionName(precision.weights),
+    precision: precision.products === "f16" ? "float16" : precisionName(precision.weights),
     sampling,
     guidance,
   });

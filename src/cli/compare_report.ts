@@ -10,7 +10,7 @@ import type { Comparison } from "../calibrate/compare.ts";
 import { mean } from "../calibrate/median.ts";
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { WeightPrecision } from "../engine/precision/rounded_layers.ts";
+import type { ProductPrecision, WeightPrecision } from "../engine/precision/rounded_layers.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { PlanMeasurement } from "../plan/plan.ts";
 import type { CompareCommand } from "./compare_options.ts";
@@ -26,6 +26,8 @@ export interface ComparisonReport
   readonly backend: string;
   /** Precision of the weights, both ways. */
   readonly weights: WeightPrecision;
+  /** Precision of products, both ways. */
+  readonly products: ProductPrecision;
   /** Processor and runtime. */
   readonly machine: string;
   readonly plan: { readonly name: string; readonly digest: string };
@@ -55,6 +57,7 @@ export async function comparisonReport(
     fingerprint: await model.fingerprint(),
     backend: backend.description,
     weights: precision.weights,
+    products: precision.products,
     machine: machineText(),
     plan: { name: named.name, digest: planDigest(named.plan) },
     labels: conditions.labels,

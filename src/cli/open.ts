@@ -3,7 +3,7 @@
  */
 
 import { type Engine, type EngineOptions, openEngine } from "../engine/engine.ts";
-import { PRECISIONS } from "../engine/precision/rounded_layers.ts";
+import { PRECISIONS, PRODUCT_PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { EMBEDDED_ID } from "../engine/embedded_model.ts";
 import { withDownloads } from "./download_progress.ts";
 import type { Output } from "./output.ts";
@@ -33,6 +33,10 @@ export const MODEL_OPTIONS = {
   backend: option(choice(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
   threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),
   weights: WEIGHTS_OPTION,
+  precision: option(
+    choice(PRODUCT_PRECISIONS),
+    "P  what products are computed in: f32, or f16 on WebGPU with shader-f16 (f32)",
+  ),
 };
 
 /** What a file of conditions holds. */
@@ -57,9 +61,9 @@ export async function openFor(
 
 /** A command's options of its model, and nothing else of it. */
 export function modelOptions(
-  { backend, model, sampler, threads, weights }: ModelOptions,
+  { backend, model, sampler, threads, weights, precision }: ModelOptions,
 ): { readonly [K in keyof ModelOptions]: ModelOptions[K] | undefined } {
-  return { backend, model, sampler, threads, weights };
+  return { backend, model, sampler, threads, weights, precision };
 }
 
 /** Which model was opened, where, and why there. */

@@ -6,8 +6,11 @@ import type { LayerPrecision } from "../engine/precision/rounded_layers.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 
 /** `int8 in 48 of 48 layers, rounding error 0.54 % on average, 0.64 % at most (…)`. */
-export function precisionText({ weights, layers }: PrecisionReport): string {
+export function precisionText({ weights, products, layers }: PrecisionReport): string {
   const rounded = layers.filter((layer) => layer.rounded);
+  if (products === "f16") {
+    return `f16, products in it too, in ${rounded.length} of ${layers.length} layers`;
+  }
   if (weights === "f32") {
     return layers.length === 0
       ? "f32"

@@ -41,8 +41,8 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
       `Cannot repeat ${path}: it must carry an "${TEXT_KEYWORD}" text as we write it`,
     );
   }
-  const { seed, steps, guidance, trueGuidance, grid, fingerprint, weights, plan } = record;
-  const { sampler, solver, edit } = record;
+  const { seed, steps, guidance, trueGuidance, grid, fingerprint, plan } = record;
+  const { weights, precision, sampler, solver, edit } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
@@ -52,6 +52,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
   const choices = {
     ...(grid && { grid }),
     ...(weights && { weights }),
+    ...(precision && { precision }),
     ...(sampler && { sampler }),
     ...(solver && { solver }),
     ...(edit && { edit, strength: edit.strength }),

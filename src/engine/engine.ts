@@ -25,11 +25,12 @@ import { WEIGHT_ADVICE } from "./memory/run.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
 import {
   choosePrecision,
+  chooseProducts,
   precisionName,
   type PrecisionReport,
   roundLayers,
 } from "./precision/choose.ts";
-import { type RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
+import { RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions } from "./request.ts";
@@ -60,7 +61,11 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
     const chosen = { wanted: options.weights, backend: backend.name };
-    const rounded = await roundLayers(model, backend, choosePrecision(model, chosen));
+    const weights = choosePrecision(model, chosen);
+    const products = chooseProducts(model.id, backend, { wanted: options.precision, weights });
+    const rounded = products === "f16"
+      ? new RoundedLayers(model.weights, { precision: products, products })
+      : await roundLayers(model, backend, weights);
     expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     const engine = new Engine({ model, choice, executor: opened.executor }, options);
@@ -132,8 +137,8 @@ export class Engine implements Pipeline {
   /** Precision of its weights, and what rounding did to each layer. */
   get precision(): PrecisionReport {
     const { rounded } = this.executor;
-    const held = rounded?.options.precision ?? "f32";
-    return { weights: held === "f16" ? "f32" : held, layers: rounded?.layers ?? [] };
+    const { precision: held = "f32", products = "f32" } = rounded?.options ?? {};
+    return { weights: held === "f16" ? "f32" : held, products, layers: rounded?.layers ?? [] };
   }
 
   /** Whether there is something to encode prompts with. */
@@ -162,11 +167,12 @@ export class Engine implements Pipeline {
 
   /** What every picture's record says of this engine. */
   async recordFacts(): Promise<RecordFacts> {
-    const { precision: { weights }, model } = this;
+    const { precision: { weights, products }, model } = this;
     return {
       ...{ model: model.id, fingerprint: await model.fingerprint() },
       sampler: this.#options.sampler,
       weights: weights === "f32" ? undefined : weights,
+      precision: products === "f32" ? undefined : products,
     };
   }
 

@@ -22,7 +22,11 @@ export type { NamedPlan } from "./bundled_plans.ts";
 export type { DecodingOptions } from "./decode/decoding.ts";
 export type { EditRecord } from "./edit_facts.ts";
 export type { PrecisionReport } from "./precision/choose.ts";
-export type { LayerPrecision, WeightPrecision } from "./precision/rounded_layers.ts";
+export type {
+  LayerPrecision,
+  ProductPrecision,
+  WeightPrecision,
+} from "./precision/rounded_layers.ts";
 export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts";
 export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
 export type { ConditionOptions } from "./request.ts";

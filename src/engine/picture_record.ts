@@ -7,7 +7,12 @@ import { planDigest } from "../plan/digest.ts";
 import type { NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt } from "./prompt_texts.ts";
 import type { EditRecord } from "./edit_facts.ts";
-import { PRECISIONS, type WeightPrecision } from "./precision/rounded_layers.ts";
+import {
+  PRECISIONS,
+  PRODUCT_PRECISIONS,
+  type ProductPrecision,
+  type WeightPrecision,
+} from "./precision/rounded_layers.ts";
 
 /** Keyword of the PNG text chunk that holds the record. */
 export const TEXT_KEYWORD = "invardiff";
@@ -22,6 +27,8 @@ export interface RecordFacts {
   readonly sampler?: string | undefined;
   /** Precision of the weights; absent is `f32`. */
   readonly weights?: WeightPrecision | undefined;
+  /** Precision of products; absent is `f32`. */
+  readonly precision?: ProductPrecision | undefined;
 }
 
 /** Parameters of a picture, or of a grid of pictures with seeds one after another. */
@@ -84,6 +91,7 @@ const schema = z.object({
   edit: z.object({ image: z.string(), mask: z.string().optional(), strength: z.number() })
     .optional(),
   weights: z.enum(PRECISIONS).default("f32"), // explicit, whatever the model was packed as
+  precision: z.enum(PRODUCT_PRECISIONS).default("f32"), // explicit too
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
 }).refine(({ labels, prompts }) =>
   labels.every((label) => prompts?.[label] !== undefined || !prompts)

@@ -10,7 +10,7 @@ import type { RuntimeFiles } from "../backend/runtime_files.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DecodingOptions } from "./decode/decoding.ts";
 import type { Generated } from "./generated.ts";
-import type { WeightPrecision } from "./precision/rounded_layers.ts";
+import type { ProductPrecision, WeightPrecision } from "./precision/rounded_layers.ts";
 import type { PromptEncoder } from "./prompts.ts";
 import type { PrecisionReport } from "./precision/choose.ts";
 import type { GenerateOptions } from "./request.ts";
@@ -35,6 +35,11 @@ export interface PipelineOptions {
    * `int8` computes in integers, on wasm and native; `int4` takes an eighth of the memory.
    */
   readonly weights?: WeightPrecision | undefined;
+  /**
+   * In what linear layers of modules, and attention, are computed: `f32`, unless given. `f16` needs WebGPU on an adapter
+   * with `shader-f16`; norms, modulation and the stream that features are added to stay float32.
+   */
+  readonly precision?: ProductPrecision | undefined;
   /**
    * onnxruntime-web's plain WebAssembly, compiled ahead: for runtimes that compile none from bytes
    * (workerd). With it, `auto` is wasm, on one thread.

@@ -19,7 +19,7 @@ import type { Values } from "./device_values.ts";
 
 /** How weights are held and sessions are loaded. */
 export interface SessionsOptions extends LoadOptions {
-  /** Which weights are integers; absent = none. */
+  /** Which weights are no float32; absent = none. */
   readonly rounded?: RoundedLayers | undefined;
 }
 
@@ -106,7 +106,8 @@ export class Sessions {
     if (this.backend.weights === "initializers") {
       await rounded?.decide(loweredLayers(build, rounded.takes), signal);
       const read = (node: Node): Promise<WeightNumbers> => this.#read(node, signal);
-      return await loadReading(this.backend, build(rounded?.lowering), { ...options, read });
+      const graph = rounded?.build(build) ?? build();
+      return await loadReading(this.backend, graph, { ...options, read });
     }
     const { graph, values } = await this.#withWeights(build, signal);
     const session = await this.backend.load(encodeModel(graph), { ...options, sizes });
@@ -126,7 +127,7 @@ export class Sessions {
     if (rounded !== undefined) {
       await this.#shareRounded(rounded, loweredLayers(build, rounded.takes), signal);
     }
-    const graph = build(rounded?.lowering);
+    const graph = rounded?.build(build) ?? build();
     const values: Record<string, Value> = {};
     for (const node of graph.parameters) values[node.name] = await this.#share(node, signal);
     return { graph, values };

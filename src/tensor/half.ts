@@ -56,6 +56,16 @@ export function exactFloat16(numbers: Float32Array): Uint8Array<ArrayBuffer> | u
   return decoded.every((number, i) => Object.is(number, numbers[i])) ? bytes : undefined;
 }
 
+/** Numbers as little-endian float16, rounded; `undefined` if one of them is beyond its range. */
+export function finiteFloat16(numbers: Float32Array): Uint8Array<ArrayBuffer> | undefined {
+  return numbers.every((number) => Math.abs(number) < HALF_LIMIT)
+    ? encodeFloat16(numbers)
+    : undefined;
+}
+
+/** What is as large becomes infinite: halfway beyond the largest float16, 65,504. */
+const HALF_LIMIT = 65_520;
+
 function fromHalfBits(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;

@@ -8,8 +8,11 @@ import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
 
 /** How the worker opens its model. */
-export interface WorkerOptions
-  extends Pick<PipelineOptions, "backend" | "runtimeFiles" | "sampler" | "threads" | "weights"> {
+export interface WorkerOptions extends
+  Pick<
+    PipelineOptions,
+    "backend" | "precision" | "runtimeFiles" | "sampler" | "threads" | "weights"
+  > {
   /** Directory, URL prefix or files in memory; the embedded model unless given. A URL is given as text. */
   readonly model?: string | ReadonlyMap<string, Uint8Array> | undefined;
   /** What labels select from, for a text-conditioned model. */

@@ -9,6 +9,7 @@ import { findNative } from "../../src/backend/native.ts";
 /** Something that a machine may lack. */
 export type Need =
   | "webgpu"
+  | "shader-f16"
   | "native"
   | "node"
   | "bun"
@@ -39,6 +40,11 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     lack: "no Vulkan driver",
     command: "apt-get install mesa-vulkan-drivers",
     find: async () => await findAdapter() !== undefined,
+  },
+  "shader-f16": {
+    lack: "no adapter with shader-f16",
+    command: "apt-get install mesa-vulkan-drivers",
+    find: async () => (await findAdapter())?.float16 === true,
   },
   native: {
     lack: "no onnxruntime-node in node_modules",

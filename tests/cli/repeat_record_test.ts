@@ -57,6 +57,7 @@ Deno.test("--from with other prompts or labels takes those, and all else from th
 
 Deno.test("--from reads what 0.1.0 wrote: classes, and neither prompts nor precision", async () => {
   const { prompts: _, trueGuidance: _2, grid: _3, ...old } = RECORD;
-  const { labels, prompts, weights, trueGuidance } = await commandOf(old);
-  assertEquals([labels, prompts, weights, trueGuidance], [[1, 0, 1], undefined, "f32", undefined]);
+  const { labels, prompts, weights, precision, trueGuidance } = await commandOf(old);
+  assertEquals([labels, prompts, trueGuidance], [[1, 0, 1], undefined, undefined]);
+  assertEquals([weights, precision], ["f32", "f32"]); // whatever a GPU would take by itself
 });

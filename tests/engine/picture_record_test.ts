@@ -28,10 +28,11 @@ const plainRecords = fc.record({
   seed: fc.maxSafeNat(),
   sampler: fc.constant("original" as const),
   weights: fc.constantFrom("f32", "int8", "int4"),
+  precision: fc.constantFrom("f32", "f16"),
   plan: fc.record({ name: fc.string(), digest: fc.string() }, { noNullPrototype: true }),
 }, {
   noNullPrototype: true,
-  requiredKeys: ["model", "fingerprint", "labels", "steps", "guidance", "weights"],
+  requiredKeys: ["model", "fingerprint", "labels", "steps", "guidance", "weights", "precision"],
 });
 
 /** Some with prompts, which labels choose from. */
@@ -70,7 +71,7 @@ Deno.test("parseRecord() finds none in texts of others, and says f32 where a rec
   const text = (record: unknown): Record<string, string> => ({
     [TEXT_KEYWORD]: JSON.stringify(record),
   });
-  assertEquals(parseRecord(text(whole)), { ...whole, weights: "f32" });
+  assertEquals(parseRecord(text(whole)), { ...whole, weights: "f32", precision: "f32" });
   for (
     const texts of [
       {},
@@ -82,6 +83,7 @@ Deno.test("parseRecord() finds none in texts of others, and says f32 where a rec
       text({ ...whole, steps: "4" }),
       text({ ...whole, labels: [0.5] }),
       text({ ...whole, weights: "f16" }),
+      text({ ...whole, precision: "int8" }),
       text({ ...whole, sampler: 7 }),
       text({ ...whole, plan: { name: "p" } }),
       text({ ...whole, prompts: ["a cat"] }),

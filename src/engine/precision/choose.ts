@@ -10,6 +10,8 @@ import { exactByteType } from "./byte_product.ts";
 import {
   type LayerPrecision,
   PRECISIONS,
+  PRODUCT_PRECISIONS,
+  type ProductPrecision,
   RoundedLayers,
   type WeightPrecision,
 } from "./rounded_layers.ts";
@@ -18,6 +20,8 @@ import {
 export interface PrecisionReport {
   /** What layers of modules were rounded to. */
   readonly weights: WeightPrecision;
+  /** What they are computed in, unless their weights are integers. */
+  readonly products: ProductPrecision;
   /** One for each layer that was loaded so far; with `f32` there are some where float16 is kept. */
   readonly layers: readonly LayerPrecision[];
 }
@@ -77,7 +81,7 @@ export async function roundLayers(
   precision: WeightPrecision,
 ): Promise<RoundedLayers | undefined> {
   if (precision === "f32") {
-    if (!backend.halfWeights || floatBytes(weights) <= MOST_WIDENED) return undefined;
+    if (backend.half === undefined || floatBytes(weights) <= MOST_WIDENED) return undefined;
     return new RoundedLayers(weights, { precision: "f16" });
   }
   if (precision === "int4") return new RoundedLayers(weights, { precision });
@@ -86,6 +90,42 @@ export async function roundLayers(
     throw new BackendError(`Cannot open ${id} on ${backend.description}: ${misfit}`);
   }
   return new RoundedLayers(weights, { precision, byteType: await exactByteType(backend) });
+}
+
+/**
+ * In what layers of modules are computed: what was asked for, else float32.
+ *
+ * @throws {TypeError} When there is no such precision, or the weights are integers.
+ * @throws {BackendError} When the backend does not compute in it.
+ */
+export function chooseProducts(
+  id: string,
+  backend: Pick<Backend, "name" | "description" | "half">,
+  { wanted = "f32", weights }: {
+    readonly wanted: ProductPrecision | undefined;
+    readonly weights: WeightPrecision;
+  },
+): ProductPrecision {
+  if (!PRODUCT_PRECISIONS.includes(wanted)) {
+    throw new TypeError(
+      `Cannot open ${id}: precision must be ${
+        PRODUCT_PRECISIONS.join(" or ")
+      }: current value is ${wanted}`,
+    );
+  }
+  if (wanted === "f32") return wanted;
+  if (weights !== "f32") {
+    throw new TypeError(
+      `Cannot open ${id}: precision must be f32 with weights in ${weights}: current value is ${wanted}`,
+    );
+  }
+  if (backend.half !== undefined) return wanted;
+  const lack = backend.name === "webgpu"
+    ? "for its adapter has no shader-f16"
+    : "for float16 is computed on WebGPU only";
+  throw new BackendError(
+    `Cannot open ${id} on ${backend.description}: precision must be f32, ${lack}: current value is ${wanted}`,
+  );
 }
 
 /** Most bytes of float32 weights for which float16 ones are widened once and for all: 4 GiB. */

@@ -6,12 +6,14 @@
  */
 
 import type { Weights } from "../../assets/weights.ts";
-import type { LinearLayer, LinearLowering, Node } from "../../onnx/graph.ts";
+import { AssetError } from "../../errors.ts";
+import type { Graph, LinearLayer, LinearLowering, Node } from "../../onnx/graph.ts";
 import { plainLinear } from "../../onnx/linear.ts";
 import type { WeightNumbers } from "../../onnx/model_proto.ts";
 import { halfLowering } from "../../onnx/half_linear.ts";
+import { halfProducts, keepHalf } from "../../onnx/half_products.ts";
 import { blockLowering, byteLowering, type ByteType } from "../../onnx/quantized.ts";
-import { exactFloat16 } from "../../tensor/half.ts";
+import { exactFloat16, finiteFloat16 } from "../../tensor/half.ts";
 import { discard } from "../../tensor/tensor.ts";
 import {
   BLOCK,
@@ -27,9 +29,14 @@ export type WeightPrecision = "f32" | "int8" | "int4";
 
 export const PRECISIONS = ["f32", "int8", "int4"] as const satisfies readonly WeightPrecision[];
 
+/** In what linear layers of modules, and attention, are computed. */
+export type ProductPrecision = "f32" | "f16";
+
+export const PRODUCT_PRECISIONS = ["f32", "f16"] as const satisfies readonly ProductPrecision[];
+
 export type RoundedPrecision = Exclude<WeightPrecision, "f32">;
 
-/** How layers are held: `f16` only where it loses nothing, so that it computes what `f32` does. */
+/** How layers are held: `f16` where it loses nothing, so that it computes what `f32` does, or products are in it too. */
 export type HeldPrecision = RoundedPrecision | "f16";
 
 /** How one layer was rounded. */
@@ -40,7 +47,7 @@ export interface LayerPrecision {
   readonly rounded: boolean;
   /**
    * What rounding adds to its result, relative to it: see `roundingError()`; absent where the file already
-   * has it rounded, or it cannot be rounded.
+   * has it rounded, it cannot be rounded, or it is float16 for products in it.
    */
   readonly error?: number;
 }
@@ -57,6 +64,8 @@ export interface RoundingOptions {
   readonly precision: HeldPrecision;
   /** With `int8`: how this CPU multiplies bytes exactly; `int8` unless given. */
   readonly byteType?: ByteType;
+  /** With `f16`: layers are rounded to it, for their products are computed in it. */
+  readonly products?: "f16";
 }
 
 /** The rounded layers of a model, computed one module after another. */
@@ -91,6 +100,12 @@ export class RoundedLayers {
   readonly lowering: LinearLowering = (graph, x, layer) =>
     (this.#isRounded(layer.weight) ? this.#rounded : plainLinear)(graph, x, layer);
 
+  /** Builds a graph with layers as decided. */
+  build(make: (lowering: LinearLowering) => Graph): Graph {
+    const graph = make(this.lowering);
+    return this.options.products === undefined ? graph : keepHalf(graph);
+  }
+
   /** Rounds layers that are new, and holds their numbers until they are read. */
   async decide(names: Iterable<string>, signal?: AbortSignal): Promise<void> {
     for (const name of names) {
@@ -99,10 +114,10 @@ export class RoundedLayers {
     }
   }
 
-  /** The numbers of a rounded layer's parameter, which are then released; `undefined` for any other. */
-  async read({ name }: Node, signal?: AbortSignal): Promise<WeightNumbers | undefined> {
+  /** The numbers of a rounded layer's parameter, which are then released; `undefined` for one that stays float32. */
+  async read({ name, type }: Node, signal?: AbortSignal): Promise<WeightNumbers | undefined> {
     const layer = [name, layerOf(name)].find((known) => this.#isRounded(known));
-    if (layer === undefined) return undefined;
+    if (layer === undefined) return type === "float16" ? await this.#bias(name, signal) : undefined;
     if (!this.#held.has(name)) await this.#hold(layer, signal); // its graph is loaded once more
     const held = this.#held.get(name);
     this.#held.delete(name);
@@ -130,10 +145,19 @@ export class RoundedLayers {
 
   async #holdHalf(name: string, signal: AbortSignal | undefined): Promise<LayerPrecision> {
     const { dims, data } = await this.weights.read(name, signal);
-    const bytes = exactFloat16(data);
+    const { products } = this.options;
+    const bytes = products === undefined ? exactFloat16(data) : finiteFloat16(data);
     if (bytes === undefined) return { name, rounded: false };
     this.#keep({ name, type: "float16", dims }, new Uint16Array(bytes.buffer));
-    return { name, rounded: true, error: 0 };
+    return { name, rounded: true, ...(products === undefined && { error: 0 }) };
+  }
+
+  async #bias(name: string, signal: AbortSignal | undefined): Promise<WeightNumbers> {
+    const bytes = finiteFloat16((await this.weights.read(name, signal)).data);
+    if (bytes !== undefined) return new Uint16Array(bytes.buffer);
+    throw new AssetError(
+      `Cannot compute in float16: ${name} has numbers beyond its range; take precision f32.`,
+    );
   }
 
   #keep(node: Node, numbers: WeightNumbers): void {
@@ -142,8 +166,9 @@ export class RoundedLayers {
 }
 
 /** Builds every layer of modules in this precision. */
-export function roundedLowering({ precision, byteType }: RoundingOptions): LinearLowering {
-  if (precision === "f16") return halfLowering;
+export function roundedLowering(options: RoundingOptions): LinearLowering {
+  const { precision, byteType, products } = options;
+  if (precision === "f16") return products === undefined ? halfLowering : halfProducts;
   return precision === "int8" ? byteLowering(byteType ?? "int8") : blockLowering(BLOCK);
 }
 

@@ -186,7 +186,7 @@ Deno.test("a backend that reads float16 gets float16 weights of large models, an
   const model = await openSmallModel();
   const { backend } = await openBackend({ backend: "wasm" });
   assertEquals(await roundLayers(model, backend, "f32"), undefined);
-  const reads = { ...interfere(backend, {}), halfWeights: true };
+  const reads = { ...interfere(backend, {}), half: "slow" as const };
   assertEquals(await roundLayers(model, reads, "f32"), undefined);
   const weights: Weights = { ...model.weights, dims: () => [2 ** 30] };
   const half = await roundLayers({ ...model, weights }, reads, "f32");
