@@ -73,8 +73,7 @@ export function createApp(options: AppOptions): App {
   app.get("/metrics", async (context) => {
     return context.body(await metrics.registry.expose(), 200, { "content-type": METRICS_TYPE });
   });
-  const { queue } = server;
-  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => queue.drain(signal) });
+  return Object.assign(app, { loaded, drain: (signal?: AbortSignal) => server.drain(signal) });
 }
 
 /** What the server says of its routes. */
@@ -97,8 +96,8 @@ function describe(
 function healthRoutes(server: ServerState): Hono {
   return new Hono()
     .get("/healthz", (context) => context.json({ status: "ok" }))
-    .get("/readyz", (context) => {
-      const { status } = server;
+    .get("/readyz", async (context) => {
+      const status = await server.status();
       return context.json({ status }, status === "ready" ? 200 : 503);
     });
 }

@@ -6,6 +6,7 @@ import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import type { RateLimit } from "./access.ts";
 import type { RequestLimits } from "./api.ts";
+import type { OpenQueue, QueueBounds } from "./job_queue.ts";
 import type { PageAssets } from "./page_assets.ts";
 import type { BodyBounds } from "./read_body.ts";
 import type { AccessEntry } from "./server_metrics.ts";
@@ -14,6 +15,8 @@ import type { AccessEntry } from "./server_metrics.ts";
 export interface AppOptions {
   /** What generates; several of one model share its requests. While they open, the server answers 503. */
   readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
+  /** Where jobs wait that several servers share; the memory of this one unless given. */
+  readonly queue?: OpenQueue | undefined;
   /** Reopens a renderer whose device or worker failed. */
   readonly reopen?: (failed: Renderer) => Promise<Renderer>;
   /** Cache plans; the bundled ones unless given. */
@@ -51,19 +54,13 @@ export interface AppOptions {
 }
 
 /** Bounds of a server. */
-export interface ServerLimits extends RequestLimits {
-  /** Jobs that may wait. */
-  readonly queue: number;
-  /** Pictures of a batch of several jobs. */
-  readonly batch: number;
+export interface ServerLimits extends RequestLimits, QueueBounds {
   /** A request's body. */
   readonly body: BodyBounds;
   /** A request's body with pictures in it. */
   readonly upload: BodyBounds;
   /** Pixels from which on a picture in it is refused, before it is decoded to four bytes each. */
   readonly uploadPixels: number;
-  /** Seconds from request to pictures. */
-  readonly deadlineSeconds: number;
   /** Most finished jobs, and most pictures answered as URLs, that are kept. */
   readonly kept: number;
   /** Seconds that they are kept. */

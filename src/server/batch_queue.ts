@@ -8,6 +8,7 @@ import type { JobSpec } from "./job_spec.ts";
 import { isAlike } from "./job_spec.ts";
 import { Job, type JobPlace } from "./job.ts";
 import { PromisedPlaces } from "./promised_places.ts";
+import { queueFull, stopping, tooLate } from "./refusals.ts";
 import { RequestError } from "./request_error.ts";
 import { Throughput } from "./throughput.ts";
 
@@ -81,13 +82,25 @@ export class BatchQueue implements JobPlace {
   submit(spec: JobSpec): Job {
     this.#refuseIfClosed();
     this.#refuseIfFull();
-    const job = new Job(spec, this);
+    const job = this.#wait(spec);
+    this.#pump();
+    if (job.state === "queued") job.logPosition();
+    return job;
+  }
+
+  /** Adds jobs that were accepted elsewhere, under their ids there; those that are alike are drawn together. */
+  submitTogether(accepted: readonly { readonly id: string; readonly spec: JobSpec }[]): Job[] {
+    const jobs = accepted.map(({ id, spec }) => this.#wait(spec, id));
+    this.#pump();
+    return jobs;
+  }
+
+  #wait(spec: JobSpec, id?: string): Job {
+    const job = new Job(spec, this, id);
     job.onEnd = () => this.#forget(job);
     const seconds = this.options.deadlineSeconds;
     this.#timers.set(job, setTimeout(() => job.fail(tooLate(seconds)), seconds * 1000));
     this.#waiting.push(job);
-    this.#pump();
-    if (job.state === "queued") job.logPosition();
     return job;
   }
 
@@ -107,6 +120,12 @@ export class BatchQueue implements JobPlace {
     const mates = this.#slots.find(({ running }) => running.includes(job))?.running ?? [job];
     const own = mates.reduce((sum, each) => sum + remaining(each), 0);
     return this.#throughput.secondsOf(ahead + own);
+  }
+
+  /** Multiply-accumulates a second of one renderer; `undefined` before any step was measured. */
+  get speed(): number | undefined {
+    const seconds = this.#throughput.secondsOf(1);
+    return seconds === undefined ? undefined : 1 / seconds;
   }
 
   /** Refuses new jobs and waits until all have ended; those that take too long are cancelled. */
@@ -218,7 +237,7 @@ export class BatchQueue implements JobPlace {
   }
 
   #refuseIfClosed(): void {
-    if (this.#draining) throw stopping("The server is shutting down");
+    if (this.#draining) throw stopping();
     if (this.#slots.length === 0 || this.renderers.length > 0) return;
     throw new RequestError("Cannot generate: no renderer works any more", {
       status: 503,
@@ -237,11 +256,7 @@ export class BatchQueue implements JobPlace {
       secondsUntil: (place) => this.#secondsUntilFree(place),
     });
     if (seconds === undefined) return;
-    throw new RequestError(`Cannot add the job: the queue is full (${queueLimit} jobs)`, {
-      status: 429,
-      code: "queue_full",
-      headers: { "retry-after": `${seconds}` },
-    });
+    throw queueFull(queueLimit, seconds);
   }
 
   /** Seconds until a place of the queue is free, `after` others having become free before it. */
@@ -265,19 +280,4 @@ function remaining({ step, spec: { costs } }: Job): number {
 function rowsOf(jobs: readonly Job[]): number[] {
   let next = 0;
   return jobs.map(({ spec: { pictures } }) => (next += pictures.length) - pictures.length);
-}
-
-function stopping(message: string): RequestError {
-  return new RequestError(message, {
-    status: 503,
-    code: "draining",
-    headers: { "retry-after": "10" },
-  });
-}
-
-function tooLate(seconds: number): RequestError {
-  return new RequestError(`Cannot complete the job: it took longer than ${seconds} s`, {
-    status: 504,
-    code: "deadline_exceeded",
-  });
 }

@@ -11,6 +11,14 @@ export interface LoggedEvent {
   readonly topic?: string | undefined;
 }
 
+/** Events after which a job has none. */
+const ENDS: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
+
+/** Whether it is a job's last event. */
+export function isEnd({ event }: Pick<LoggedEvent, "event">): boolean {
+  return ENDS.has(event);
+}
+
 /** An append-only log with an end. */
 export class EventLog {
   #events: LoggedEvent[] = [];

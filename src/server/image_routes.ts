@@ -6,13 +6,15 @@
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";
+import { keyOf } from "./access.ts";
 import { type EditsBody, type ImagesBody, parseBody } from "./api.ts";
 import { toBase64 } from "./base64.ts";
 import { planView } from "./catalog.ts";
 import type { ServerState } from "./server_state.ts";
 import { type JobSpec, pictureSize, resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
-import type { Job } from "./job.ts";
+import { isEnd } from "./event_log.ts";
+import type { JobStatus, QueuedJob } from "./job_queue.ts";
 import { noticesOf, promptView, tokensView } from "./job_view.ts";
 import { readEdit, readEditForm } from "./edit_form.ts";
 import { readJsonBody } from "./read_body.ts";
@@ -65,18 +67,20 @@ async function answer(
   },
 ): Promise<Response> {
   await expectFormat(spec.format);
-  const job = server.queue.submit(spec);
-  const { n } = body;
+  const { n, partial_images: previews } = body;
+  const asked = { body, previews, owner: keyOf(context), listed: false };
+  const job = await server.jobs.add(spec, asked);
   if (body.stream) return sendEvents(context, (signal) => streamed(job, { n, kind }, signal));
-  await finished(job, context.req.raw.signal);
-  return context.json(answerOf(job, body, { server, context }));
+  const status = await finished(job, context.req.raw.signal);
+  const images = await job.images();
+  return context.json(await answerOf({ status, images }, body, { server, context }));
 }
 
 /** The pictures of answered URLs; they need no key, since nobody can guess one. */
 export function keptImageRoutes(server: ServerState): Hono {
   return new Hono().get("/v1/images/:name{(?!(?:generations|edits)$)[^/]+}", async (context) => {
     const name = context.req.param("name");
-    const image = server.images.get(name);
+    const image = await server.jobs.published(name);
     if (image === undefined) {
       throw new RequestError("Image not found or expired", {
         status: 404,
@@ -91,47 +95,50 @@ export function keptImageRoutes(server: ServerState): Hono {
 const CLIENT_LEFT = { status: 499, code: "client_left" };
 
 /** Waits for a job's end; a client that leaves cancels it. */
-async function finished(job: Job, signal: AbortSignal): Promise<void> {
-  const leave = (): void => job.cancel();
-  if (signal.aborted) leave();
-  signal.addEventListener("abort", leave, { once: true });
-  await job.ended;
-  signal.removeEventListener("abort", leave);
-  if (signal.aborted) throw new RequestError("The client has left", CLIENT_LEFT);
-  expectCompleted(job);
+async function finished(job: QueuedJob, signal: AbortSignal): Promise<JobStatus> {
+  for await (const event of job.events(0, signal)) if (isEnd(event)) break;
+  if (signal.aborted) {
+    await job.cancel();
+    throw new RequestError("The client has left", CLIENT_LEFT);
+  }
+  return expectCompleted(await job.status());
 }
 
 /** What was cancelled though its client is there has a reason. */
-function expectCompleted({ state, error }: Job): void {
-  if (state !== "completed") throw error;
+function expectCompleted(status: JobStatus): JobStatus {
+  if (status.state !== "completed") throw status.error;
+  return status;
 }
 
-function answerOf(
-  job: Job,
+async function answerOf(
+  { status, images }: {
+    readonly status: JobStatus;
+    readonly images: readonly Uint8Array<ArrayBuffer>[];
+  },
   { response_format: wanted }: ImagesBody | EditsBody,
   { server, context }: { readonly server: ServerState; readonly context: Context },
-): Readonly<Record<string, unknown>> {
-  const { spec: { format, pictures }, result, times } = job;
+): Promise<Readonly<Record<string, unknown>>> {
+  const { spec: { format, pictures }, result, times } = status;
   const place = { extension: format, origin: context.req.url };
-  const urlOf = (bytes: Uint8Array<ArrayBuffer>): string =>
+  const urlOf = (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
     server.publish({ bytes, type: MEDIA_TYPES[format] }, place);
-  const data = result!.images.map((bytes, i) => ({ // of a completed job
-    ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : { url: urlOf(bytes) }),
-    seed: pictures[i]!.seed,
-  }));
-  const seconds = result!.conditioningSeconds + result!.loopSeconds;
+  const data = await Promise.all(images.map(async (bytes, i) => ({
+    ...(wanted === "b64_json" ? { b64_json: toBase64(bytes) } : { url: await urlOf(bytes) }),
+    seed: pictures[i]!.seed, // one for each image
+  })));
+  const seconds = result!.conditioningSeconds + result!.loopSeconds; // of a completed job
   return {
     created: Math.floor(times.created / 1000),
     data,
-    ...parametersOf(job.spec),
+    ...parametersOf(status.spec),
     seconds,
-    ...tokensOf(job),
-    notices: noticesOf(job),
+    ...tokensOf(status),
+    notices: noticesOf(status),
   };
 }
 
 /** What each text encoder read of a prompt, where something counts. */
-function tokensOf(job: Job): Readonly<Record<string, unknown>> {
+function tokensOf(job: JobStatus): Readonly<Record<string, unknown>> {
   const tokens = tokensView(job);
   return tokens === null ? {} : { tokens };
 }
@@ -157,14 +164,15 @@ function parametersOf(spec: JobSpec): Readonly<Record<string, unknown>> {
 
 /** Previews and, one for each picture, the results. A client that leaves cancels the job. */
 async function* streamed(
-  job: Job,
+  job: QueuedJob,
   { n, kind }: { readonly n: number; readonly kind: Kind },
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, undefined> {
-  const shared = { created_at: Math.floor(job.times.created / 1000), ...parametersOf(job.spec) };
+  const { times } = await job.status();
+  const shared = { created_at: Math.floor(times.created / 1000), ...parametersOf(job.spec) };
   const partials = Array.from({ length: n }, () => 0);
   try {
-    for await (const { event, data } of job.log.follow(0, signal)) {
+    for await (const { event, data } of job.events(0, signal)) {
       if (event !== "preview") continue;
       const { image_index, b64_json } = data as { image_index: number; b64_json: string }; // as job.ts writes it
       const type = `${kind}.partial_image`;
@@ -173,15 +181,15 @@ async function* streamed(
       yield { event: type, data: { type, b64_json, ...place, ...shared } };
     }
     if (signal.aborted) return;
-    expectCompleted(job);
-    for (const [image_index, bytes] of job.result!.images.entries()) { // of a completed job
+    const status = expectCompleted(await job.status());
+    for (const [image_index, bytes] of (await job.images()).entries()) {
       const type = `${kind}.completed`;
       const { seed } = job.spec.pictures[image_index]!; // one for each image
       const image = { b64_json: toBase64(bytes), image_index, ...shared, seed };
-      const told = { ...tokensOf(job), notices: noticesOf(job) };
+      const told = { ...tokensOf(status), notices: noticesOf(status) };
       yield { event: type, data: { type, ...image, ...told } };
     }
   } finally {
-    job.cancel();
+    await job.cancel();
   }
 }

@@ -40,8 +40,6 @@ export interface JobPlace {
 
 /** A job; its queue changes its state. */
 export class Job {
-  /** Random, so that nobody can guess it. */
-  readonly id: string = crypto.randomUUID();
   /** What has happened. */
   readonly log: EventLog = new EventLog();
   /** Resolves when it has ended, however it ended. */
@@ -60,6 +58,8 @@ export class Job {
   constructor(
     readonly spec: JobSpec,
     readonly place: JobPlace,
+    /** Random unless given, so that nobody can guess it. */
+    readonly id: string = crypto.randomUUID(),
   ) {
     this.ended = new Promise((resolve) => { // Node 20 has no Promise.withResolvers
       this.#resolveEnded = resolve;

@@ -8,8 +8,8 @@ import { JOBS_QUERY, parseBody } from "./api.ts";
 import type { ServerState } from "./server_state.ts";
 import { resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
-import type { LoggedEvent } from "./event_log.ts";
-import type { Job, JobResult } from "./job.ts";
+import { isEnd, type LoggedEvent } from "./event_log.ts";
+import type { JobStatus, QueuedJob } from "./job_queue.ts";
 import { jobView } from "./job_view.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
@@ -17,42 +17,60 @@ import { sendPicture } from "./send_picture.ts";
 import { sendEvents } from "./sse.ts";
 
 export function jobRoutes(server: ServerState): Hono {
+  return new Hono().route("/", listRoutes(server)).route("/", oneJobRoutes(server));
+}
+
+/** Adding one, and the list of them. */
+function listRoutes(server: ServerState): Hono {
   const app = new Hono();
-  const jobOf = (context: Context): Job => server.job(context.req.param("id") ?? "");
+  const { base, jobs } = server;
   app.post("/v1/jobs", async (context) => {
-    const { limits, schemas, queue, defaults } = server;
+    const { limits, schemas, defaults } = server;
     const body = parseBody(schemas.job, await readJsonBody(context.req.raw, limits.body));
     const previews = body.previews ? "all" : 0;
     const spec = resolveSpec(server.catalog, body, { previews, defaults });
     await expectFormat(spec.format);
-    const job = queue.submit(spec);
-    server.keep(job, keyOf(context));
-    const location = `${server.base}/v1/jobs/${job.id}`;
-    return context.json(jobView(job, server.base), 202, { location });
+    const job = await jobs.add(spec, { body, previews, owner: keyOf(context), listed: true });
+    const location = `${base}/v1/jobs/${job.id}`;
+    return context.json(jobView(await job.status(), base), 202, { location });
   });
-  app.get("/v1/jobs", (context) => context.json(listOf(context, server)));
-  app.get("/v1/jobs/:id", (context) => context.json(jobView(jobOf(context), server.base)));
-  app.delete("/v1/jobs/:id", (context) => {
-    const job = jobOf(context);
-    job.cancel();
-    return context.json(jobView(job, server.base));
+  app.get("/v1/jobs", async (context) => context.json(await listOf(context, server)));
+  return app;
+}
+
+/** What one of them is, was and made. */
+function oneJobRoutes(server: ServerState): Hono {
+  const app = new Hono();
+  const { base } = server;
+  const jobOf = (context: Context): Promise<QueuedJob> => server.job(context.req.param("id") ?? "");
+  app.get("/v1/jobs/:id", async (context) => {
+    const job = await jobOf(context);
+    return context.json(jobView(await job.status(), base));
   });
-  app.get("/v1/jobs/:id/events", (context) => {
-    const job = jobOf(context);
+  app.delete("/v1/jobs/:id", async (context) => {
+    const job = await jobOf(context);
+    await job.cancel();
+    return context.json(jobView(await job.status(), base));
+  });
+  app.get("/v1/jobs/:id/events", async (context) => {
+    const job = await jobOf(context);
     const last = lastEventId(context);
-    return sendEvents(context, (signal) => eventsOf(job, server.base, { last, signal }));
+    return sendEvents(context, (signal) => eventsOf(job, base, { last, signal }));
   });
   app.get("/v1/jobs/:id/image", async (context) => {
-    const job = jobOf(context);
+    const job = await jobOf(context);
     const index = indexOf(context, job);
-    const bytes = resultOf(job).images[index]!; // the index was checked
+    expectCompleted(await job.status());
+    const bytes = (await job.images())[index]!; // the index was checked
     const name = `${job.id}-${index}`;
     const { keptSeconds: seconds } = server.limits;
     const type = MEDIA_TYPES[job.spec.format];
     return await sendPicture(context, { bytes, type, name, seconds });
   });
-  app.get("/v1/jobs/:id/latents", (context) => {
-    const { dims, data } = resultOf(jobOf(context)).latents;
+  app.get("/v1/jobs/:id/latents", async (context) => {
+    const job = await jobOf(context);
+    expectCompleted(await job.status());
+    const { dims, data } = await job.latents();
     return context.body(bytesOf(data), 200, {
       "content-type": "application/octet-stream",
       "x-latent-shape": dims.join(","),
@@ -62,28 +80,30 @@ export function jobRoutes(server: ServerState): Hono {
 }
 
 /** A page of the caller's own jobs. */
-function listOf(context: Context, server: ServerState): Readonly<Record<string, unknown>> {
+async function listOf(
+  context: Context,
+  server: ServerState,
+): Promise<Readonly<Record<string, unknown>>> {
   const { after, limit, state } = parseBody(JOBS_QUERY, context.req.query(), "list jobs");
-  const from = after === undefined ? undefined : server.job(after);
-  const { jobs, hasMore } = server.listJobs({ owner: keyOf(context), after: from, limit, state });
+  if (after !== undefined) await server.job(after); // refuses what is not there
+  const page = await server.jobs.list({ owner: keyOf(context), after, limit, state });
   return {
     object: "list",
-    data: jobs.map((job) => jobView(job, server.base)),
-    first_id: jobs[0]?.id ?? null,
-    last_id: jobs.at(-1)?.id ?? null,
-    has_more: hasMore,
+    data: page.jobs.map((job) => jobView(job, server.base)),
+    first_id: page.jobs[0]?.id ?? null,
+    last_id: page.jobs.at(-1)?.id ?? null,
+    has_more: page.hasMore,
   };
 }
 
 /** What is logged of a job; its end comes with all that the job is. */
 async function* eventsOf(
-  job: Job,
+  job: QueuedJob,
   base: string,
   { last, signal }: { readonly last: number; readonly signal: AbortSignal },
 ): AsyncGenerator<LoggedEvent, void, undefined> {
-  for await (const logged of job.log.follow(last, signal)) {
-    const isEnd = logged.event === job.state && !job.isOpen;
-    yield isEnd ? { ...logged, data: jobView(job, base) } : logged;
+  for await (const logged of job.events(last, signal)) {
+    yield isEnd(logged) ? { ...logged, data: jobView(await job.status(), base) } : logged;
   }
 }
 
@@ -105,15 +125,15 @@ function lastEventId(context: Context): number {
   );
 }
 
-function resultOf(job: Job): JobResult {
-  if (job.result !== undefined) return job.result;
+function expectCompleted({ state }: JobStatus): void {
+  if (state === "completed") return;
   throw new RequestError(
-    `Cannot send the picture: the job must be completed: current value is ${job.state}`,
+    `Cannot send the picture: the job must be completed: current value is ${state}`,
     { status: 409, code: "job_not_completed" },
   );
 }
 
-function indexOf(context: Context, { spec: { pictures } }: Job): number {
+function indexOf(context: Context, { spec: { pictures } }: QueuedJob): number {
   const text = context.req.query("index") ?? "0";
   const index = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
   if (index < pictures.length) return index;

@@ -3,26 +3,8 @@
  */
 
 import { ExpiringMap, type ExpiringMapOptions } from "./expiring_map.ts";
-import type { Job, JobState } from "./job.ts";
-
-/** A page of a list. */
-export interface JobPage {
-  /** Newest first. */
-  readonly jobs: readonly Job[];
-  /** Whether there are older ones. */
-  readonly hasMore: boolean;
-}
-
-/** Which jobs are listed. */
-export interface JobFilter {
-  /** Whose. */
-  readonly owner: string;
-  readonly state: JobState | undefined;
-  /** Most of them. */
-  readonly limit: number;
-  /** The job that the page before ended with. */
-  readonly after: Job | undefined;
-}
+import type { Job } from "./job.ts";
+import type { JobFilter } from "./job_queue.ts";
 
 /** Where a job is in time, and whose it is. */
 interface Entry {
@@ -57,8 +39,11 @@ export class JobStore {
     return this.#entry(id)?.job;
   }
 
-  list({ owner, state, limit, after }: JobFilter): JobPage {
-    const before = after === undefined ? Infinity : this.#entry(after.id)?.number ?? 0;
+  /** A page of an owner's jobs, newest first, and whether there are older ones. */
+  list(
+    { owner, state, limit, after }: JobFilter,
+  ): { readonly jobs: readonly Job[]; readonly hasMore: boolean } {
+    const before = after === undefined ? Infinity : this.#entry(after)?.number ?? 0;
     const entries = [...this.#ended.values(), ...this.#open.values()]
       .filter((entry) => entry.owner === owner && entry.number < before)
       .filter(({ job }) => state === undefined || job.state === state)

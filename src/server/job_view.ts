@@ -5,7 +5,7 @@
 import { planView } from "./catalog.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { type JobSpec, pictureSize } from "./job_spec.ts";
-import type { Job } from "./job.ts";
+import type { JobStatus } from "./job_queue.ts";
 import { refusalOf } from "./request_error.ts";
 
 /**
@@ -13,17 +13,17 @@ import { refusalOf } from "./request_error.ts";
  *
  * @param base Path under which clients reach the server, without a slash at the end.
  */
-export function jobView(job: Job, base: string): Readonly<Record<string, unknown>> {
-  const { id, state, step, batch, times, spec, result, place } = job;
+export function jobView(job: JobStatus, base: string): Readonly<Record<string, unknown>> {
+  const { id, state, step, batch, times, spec, result, position, eta } = job;
   const { plan, model, program } = spec;
   return {
     id,
     object: "job",
     state,
-    queue_position: place.position(job) ?? null,
+    queue_position: position ?? null,
     step,
     steps: program.length,
-    eta_seconds: (job.isOpen ? place.eta(job) : undefined) ?? null,
+    eta_seconds: eta ?? null,
     created_at: times.created / 1000,
     started_at: times.started === undefined ? null : times.started / 1000,
     finished_at: times.finished === undefined ? null : times.finished / 1000,
@@ -40,7 +40,7 @@ export function jobView(job: Job, base: string): Readonly<Record<string, unknown
 }
 
 /** What a client should know of how its job differs from its request and from the plan's calibration. */
-export function noticesOf({ spec, result }: Job): readonly string[] {
+export function noticesOf({ spec, result }: JobStatus): readonly string[] {
   const prompts = spec.pictures.flatMap(({ prompt }) => prompt ?? []);
   const lengths = lengthNotices(prompts, result?.tokens);
   return [...spec.notices, ...lengths, ...result?.notices ?? []];
@@ -62,7 +62,9 @@ export function promptView(
 }
 
 /** How much of the prompt each text encoder read; null where nothing counts. */
-export function tokensView({ result }: Job): readonly Readonly<Record<string, unknown>>[] | null {
+export function tokensView(
+  { result }: JobStatus,
+): readonly Readonly<Record<string, unknown>>[] | null {
   const [counts] = result?.tokens ?? []; // all pictures have one prompt
   return counts?.map((count) => ({
     ...count,
@@ -70,7 +72,7 @@ export function tokensView({ result }: Job): readonly Readonly<Record<string, un
   })) ?? null;
 }
 
-function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
+function requestView({ spec }: JobStatus): Readonly<Record<string, unknown>> {
   const { model: { facts }, pictures, sampler, steps, format } = spec;
   const labels = pictures.flatMap(({ label }) => label ?? []);
   return {
@@ -87,7 +89,10 @@ function requestView({ spec }: Job): Readonly<Record<string, unknown>> {
   };
 }
 
-function imageViews({ id, spec: { pictures, model } }: Job, base: string): readonly unknown[] {
+function imageViews(
+  { id, spec: { pictures, model } }: JobStatus,
+  base: string,
+): readonly unknown[] {
   const { latent, picture = latent } = model.facts;
   const [, height, width] = picture;
   return pictures.map(({ label, seed }, i) => ({

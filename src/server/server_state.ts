@@ -2,24 +2,20 @@
  * What all routes of one server share.
  */
 
-import { bundledPlans, loadPlan } from "../engine/bundled_plans.ts";
+import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { type BodySchemas, bodySchemas, RESPONSE_FORMATS, type ResponseFormat } from "./api.ts";
 import { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
 import { BatchQueue } from "./batch_queue.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
-import type { Job } from "./job.ts";
-import { type JobFilter, type JobPage, JobStore } from "./job_store.ts";
+import type { JobQueue, KeptImage, QueuedJob, SharedQueue } from "./job_queue.ts";
+import { LocalQueue } from "./local_queue.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import type { ServerMetrics } from "./server_metrics.ts";
-import { ExpiringMap } from "./expiring_map.ts";
 
-/** A picture that a URL leads to. */
-export interface KeptImage {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly type: string;
-}
+/** How often a server that shares its queue looks which models workers have, in milliseconds. */
+const LOOK_MS = 2000;
 
 /** Models as they load. */
 type Loading =
@@ -28,19 +24,21 @@ type Loading =
   | { readonly kind: "failed"; readonly error: unknown };
 
 export class ServerState {
+  /** Draws, with the renderers of this process. */
   readonly queue: BatchQueue;
+  /** Where jobs wait, and are asked about. */
+  readonly jobs: JobQueue;
   readonly limits: ServerLimits;
   readonly schemas: BodySchemas;
   /** What requests may leave out. */
   readonly defaults: SpecDefaults;
-  /** Pictures that were answered as URLs, by file name. */
-  readonly images: ExpiringMap<KeptImage>;
   /** Path under which clients reach the server, without a slash at the end; empty at the root. */
   readonly base: string;
   readonly responseFormats: readonly ResponseFormat[];
   readonly #publicUrl: string | undefined;
-  readonly #jobs: JobStore;
+  readonly #shared: SharedQueue | undefined;
   #loading: Loading = { kind: "loading" };
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   /** Makes the state of a server that still loads its models. */
   constructor(options: AppOptions, metrics: ServerMetrics) {
@@ -60,8 +58,10 @@ export class ServerState {
     this.responseFormats = RESPONSE_FORMATS.filter((format) => jobs || format !== "url");
     this.schemas = bodySchemas(limits, this.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
-    this.images = new ExpiringMap({ most: limits.kept, seconds: limits.keptSeconds });
-    this.#jobs = new JobStore({ most: limits.kept, seconds: limits.keptSeconds });
+    const parts = { catalog: () => this.catalog, defaults: this.defaults, limits };
+    this.#shared = options.queue?.(parts);
+    const kept = { most: limits.kept, seconds: limits.keptSeconds };
+    this.jobs = this.#shared ?? new LocalQueue(this.queue, kept);
   }
 
   /** Waits for the models; if they fail, requests are answered with the reason. */
@@ -69,23 +69,50 @@ export class ServerState {
     try {
       const opened = await renderers;
       const named = plans ?? bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
-      const { steps } = this.limits;
-      const catalog = makeCatalog(
-        opened.map(({ facts }) => withinSteps(facts, steps)),
-        named.filter(({ plan }) => plan.sampler.times.length <= steps),
-      );
-      this.#loading = { kind: "ready", catalog };
+      if (opened.length > 0) this.#offer(opened.map(({ facts }) => facts), named);
       this.queue.add(opened);
+      if (this.#shared === undefined) return;
+      if (opened.length > 0) await this.#shared.work(this.queue);
+      const look = (): void => void this.#look(opened.map(({ facts }) => facts), named);
+      look();
+      this.#looking = setInterval(look, LOOK_MS);
     } catch (error) {
       this.#loading = { kind: "failed", error };
     }
   }
 
+  /** Offers the models of this process, and those of other processes that share the queue. */
+  async #look(own: readonly RendererFacts[], plans: readonly NamedPlan[]): Promise<void> {
+    const others = await this.#shared!.models().catch(() => undefined); // it does not answer: as before
+    const known = this.#loading.kind === "ready" ? this.#loading.catalog.models : [];
+    const isNew = others?.some(({ id }) => known.every(({ facts }) => facts.id !== id));
+    if (isNew) this.#offer([...own, ...others!], plans);
+  }
+
+  #offer(models: readonly RendererFacts[], plans: readonly NamedPlan[]): void {
+    const { steps } = this.limits;
+    const catalog = makeCatalog(
+      models.map((facts) => withinSteps(facts, steps)),
+      plans.filter(({ plan }) => plan.sampler.times.length <= steps),
+    );
+    this.#loading = { kind: "ready", catalog };
+  }
+
+  /** Refuses new jobs and waits until all that this process draws have ended; a signal hurries it. */
+  async drain(signal?: AbortSignal): Promise<void> {
+    clearInterval(this.#looking);
+    const closing = this.#shared?.close(signal); // at once both refuse what comes now
+    await this.queue.drain(signal);
+    await closing;
+  }
+
   /** Whether jobs can run: `ready`, or why not. */
-  get status(): "ready" | "loading" | "failed" | "draining" {
+  async status(): Promise<"ready" | "loading" | "failed" | "draining"> {
     if (this.queue.draining) return "draining";
     const { kind } = this.#loading;
-    return kind === "ready" && this.queue.renderers.length === 0 ? "failed" : kind;
+    if (kind !== "ready") return kind;
+    const works = this.#shared?.isReady() ?? this.queue.renderers.length > 0;
+    return await works ? "ready" : "failed";
   }
 
   /**
@@ -108,18 +135,13 @@ export class ServerState {
     });
   }
 
-  /** Keeps a job so that clients can ask about it; `owner` is the key that it came with. */
-  keep(job: Job, owner: string): void {
-    this.#jobs.keep(job, owner);
-  }
-
   /**
    * A job by its id.
    *
    * @throws {RequestError} 404 when there is none, or it ended too long ago.
    */
-  job(id: string): Job {
-    const job = this.#jobs.get(id);
+  async job(id: string): Promise<QueuedJob> {
+    const job = await this.jobs.find(id);
     if (job !== undefined) return job;
     const seconds = this.limits.keptSeconds;
     throw new RequestError(`No such job here; finished jobs are kept for ${seconds} s`, {
@@ -128,18 +150,13 @@ export class ServerState {
     });
   }
 
-  /** Jobs of an owner, newest first. */
-  listJobs(filter: JobFilter): JobPage {
-    return this.#jobs.list(filter);
-  }
-
   /** Keeps a picture for a while and returns its URL. */
-  publish(image: KeptImage, { extension, origin }: {
+  async publish(image: KeptImage, { extension, origin }: {
     readonly extension: string;
     readonly origin: string;
-  }): string {
+  }): Promise<string> {
     const name = `${crypto.randomUUID()}.${extension}`;
-    this.images.set(name, image);
+    await this.jobs.publish(name, image);
     return new URL(`${this.base}/v1/images/${name}`, this.#publicUrl ?? origin).href;
   }
 }

@@ -1,0 +1,102 @@
+/**
+ * Jobs of one process: they wait in its memory, and are gone with it.
+ */
+
+import type { Tensor } from "../tensor/tensor.ts";
+import type { BatchQueue } from "./batch_queue.ts";
+import type { LoggedEvent } from "./event_log.ts";
+import { ExpiringMap, type ExpiringMapOptions } from "./expiring_map.ts";
+import type { Job } from "./job.ts";
+import type {
+  Asked,
+  JobFilter,
+  JobPage,
+  JobQueue,
+  JobStatus,
+  KeptImage,
+  QueuedJob,
+} from "./job_queue.ts";
+import type { JobSpec } from "./job_spec.ts";
+import { JobStore } from "./job_store.ts";
+
+/** The queue of a server that is alone. */
+export class LocalQueue implements JobQueue {
+  readonly #jobs: JobStore;
+  readonly #images: ExpiringMap<KeptImage>;
+
+  /** Keeps jobs that ended, and pictures, as long and as many as the options say. */
+  constructor(readonly queue: BatchQueue, kept: ExpiringMapOptions) {
+    this.#jobs = new JobStore(kept);
+    this.#images = new ExpiringMap(kept);
+  }
+
+  async add(spec: JobSpec, { owner, listed }: Asked): Promise<QueuedJob> {
+    const job = this.queue.submit(spec);
+    if (listed) this.#jobs.keep(job, owner);
+    return await Promise.resolve(new LocalJob(job));
+  }
+
+  async find(id: string): Promise<QueuedJob | undefined> {
+    const job = this.#jobs.get(id);
+    return await Promise.resolve(job && new LocalJob(job));
+  }
+
+  async list(filter: JobFilter): Promise<JobPage> {
+    const { jobs, hasMore } = this.#jobs.list(filter);
+    return await Promise.resolve({ jobs: jobs.map(statusOf), hasMore });
+  }
+
+  async publish(name: string, image: KeptImage): Promise<void> {
+    await Promise.resolve(this.#images.set(name, image));
+  }
+
+  async published(name: string): Promise<KeptImage | undefined> {
+    return await Promise.resolve(this.#images.get(name));
+  }
+
+  async waiting(): Promise<number> {
+    return await Promise.resolve(this.queue.waiting);
+  }
+}
+
+/** A job of this process. */
+class LocalJob implements QueuedJob {
+  constructor(readonly job: Job) {}
+
+  get id(): string {
+    return this.job.id;
+  }
+
+  get spec(): JobSpec {
+    return this.job.spec;
+  }
+
+  async status(): Promise<JobStatus> {
+    return await Promise.resolve(statusOf(this.job));
+  }
+
+  events(after: number, signal: AbortSignal): AsyncIterable<LoggedEvent> {
+    return this.job.log.follow(after, signal);
+  }
+
+  async cancel(): Promise<void> {
+    await Promise.resolve(this.job.cancel());
+  }
+
+  async images(): Promise<readonly Uint8Array<ArrayBuffer>[]> {
+    return await Promise.resolve(this.job.result!.images); // of a completed job
+  }
+
+  async latents(): Promise<Tensor> {
+    return await Promise.resolve(this.job.result!.latents); // as above
+  }
+}
+
+function statusOf(job: Job): JobStatus {
+  const { id, spec, state, step, batch, times, result, error, place, isOpen } = job;
+  return {
+    ...{ id, spec, state, step, batch, times, result, error },
+    position: place.position(job),
+    eta: isOpen ? place.eta(job) : undefined,
+  };
+}
