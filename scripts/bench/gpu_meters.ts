@@ -28,7 +28,8 @@ export async function denoMeter(root: URL, model: string, mode = "replay"): Prom
     stderr: "null",
   }).spawn();
   const writer = child.stdin.getWriter();
-  const lines = createInterface({ input: Readable.fromWeb(child.stdout) })[Symbol.asyncIterator]();
+  const lines = createInterface({ input: Readable.fromWeb(child.stdout as never) })
+    [Symbol.asyncIterator]();
   return await Promise.resolve({
     ...asked(async (method, args) => {
       await writer.write(new TextEncoder().encode(`${JSON.stringify({ method, args })}\n`));

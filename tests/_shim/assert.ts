@@ -4,27 +4,29 @@
  */
 import nodeAssert from "node:assert/strict";
 
+// `message!`: Node's own types take a message or none, and say nothing of undefined, which does as well.
+
 // deno-lint-ignore no-explicit-any -- constructor of any error class, as in @std/assert
 type ErrorClass<E extends Error> = new (...args: any[]) => E;
 
 /** Fails unless `condition` is truthy. */
 export function assert(condition: unknown, message?: string): asserts condition {
-  nodeAssert.ok(condition, message);
+  nodeAssert.ok(condition, message!);
 }
 
 /** Fails unless both are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.deepStrictEqual(actual, expected, message);
+  nodeAssert.deepStrictEqual(actual, expected, message!);
 }
 
 /** Fails when both are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.notDeepStrictEqual(actual, expected, message);
+  nodeAssert.notDeepStrictEqual(actual, expected, message!);
 }
 
 /** Fails unless both are the same value by `Object.is`. */
 export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): void {
-  nodeAssert.strictEqual(actual, expected, message);
+  nodeAssert.strictEqual(actual, expected, message!);
 }
 
 /** Fails unless `|actual - expected| <= tolerance`. */
@@ -55,7 +57,7 @@ export function assertStringIncludes(actual: string, expected: string, message?:
 
 /** Fails unless `actual` matches `expected`. */
 export function assertMatch(actual: string, expected: RegExp, message?: string): void {
-  nodeAssert.match(actual, expected, message);
+  nodeAssert.match(actual, expected, message!);
 }
 
 /** Fails unless `actual` is an instance of `type`. */

@@ -1,0 +1,86 @@
+/**
+ * What waits and what is drawn.
+ */
+
+import type { RedisLink } from "./redis_link.ts";
+
+/** Who has a task, and until when. */
+export interface Duty {
+  readonly model: string;
+  /** Ticket under which it is drawn, or will be. */
+  readonly ticket: string;
+  /** Priority of that ticket. */
+  readonly turn: number;
+  /** Unix milliseconds. */
+  readonly deadline: number;
+  /** From its beginning to its deadline. */
+  readonly seconds: number;
+}
+
+/** Lists of tasks. */
+export class Backlog {
+  constructor(readonly link: RedisLink) {}
+
+  /** Ids that wait for a model, the next one first. */
+  async waiting(model: string): Promise<readonly string[]> {
+    return await this.link.redis.zrange(this.link.key(`waiting:${model}`), 0, -1);
+  }
+
+  /** Ids that are drawn, of all models. */
+  async running(): Promise<readonly string[]> {
+    return await this.link.redis.smembers(this.link.key("running"));
+  }
+
+  /** Fields of a task that tell who has it, and until when. */
+  async duty(id: string): Promise<Duty | undefined> {
+    const [model, ticket, deadline, turn, created] = await this.link.redis.hmget(
+      this.link.key(`task:${id}`),
+      "model",
+      "ticket",
+      "deadline",
+      "turn",
+      "created",
+    );
+    if (model === null || model === undefined) return undefined;
+    return {
+      model,
+      ticket: ticket ?? id,
+      turn: Number(turn),
+      deadline: Number(deadline),
+      seconds: (Number(deadline) - Number(created)) / 1000,
+    };
+  }
+
+  /** Ids of an asker's jobs, the newest first; those that have expired are forgotten. */
+  async listed(asker: string): Promise<readonly string[]> {
+    const key = this.link.key(`jobs:${asker}`);
+    const ids = await this.link.redis.zrevrange(key, 0, -1);
+    const there = await Promise.all(
+      ids.map((id) => this.link.redis.exists(this.link.key(`task:${id}`))),
+    );
+    const gone = ids.filter((_, i) => there[i] === 0);
+    if (gone.length > 0) await this.link.redis.zrem(key, ...gone);
+    return ids.filter((_, i) => there[i] === 1);
+  }
+
+  /** Multiply-accumulates of tasks. */
+  async macs(ids: readonly string[]): Promise<number> {
+    const each = await Promise.all(
+      ids.map((id) => this.link.redis.hget(this.link.key(`task:${id}`), "macs")),
+    );
+    return each.reduce((sum, macs) => sum + Number(macs ?? 0), 0);
+  }
+
+  /** How many wait for a model, and which place one of them has. */
+  async places(
+    model: string,
+    id?: string,
+  ): Promise<{ waiting: number; place: number | undefined }> {
+    const key = this.link.key(`waiting:${model}`);
+    const [waiting, place] = await Promise.all([
+      this.link.redis.zcard(key),
+      id === undefined ? null : this.link.redis.zrank(key, id),
+    ]);
+    return { waiting, place: place ?? undefined };
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * Jobs in a store that any number of servers share: each of them takes jobs and answers for all.
+ */
+
+import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
+import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { RendererFacts } from "../../worker/renderer.ts";
+import type { BatchQueue } from "../batch_queue.ts";
+import type { LoggedEvent } from "../event_log.ts";
+import type { JobSpec } from "../job_spec.ts";
+import type {
+  Asked,
+  JobFilter,
+  JobPage,
+  JobStatus,
+  KeptImage,
+  QueuedJob,
+  ServerParts,
+  SharedQueue,
+} from "../job_queue.ts";
+import { queueFull, stopping } from "../refusals.ts";
+import { RequestError } from "../request_error.ts";
+import { ClusterWorker, latentsKey, pictureKey } from "./cluster_worker.ts";
+import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
+import { Cluster } from "./cluster.ts";
+import { type LeaseTimes, TicketOffice } from "./tickets.ts";
+
+export interface ClusterQueueOptions extends ServerParts {
+  readonly cluster: Cluster;
+  readonly lease?: LeaseTimes | undefined;
+}
+
+/** Takes jobs and tells of them, whoever draws them. */
+export class ClusterQueue implements SharedQueue {
+  readonly #offices = new Map<string, TicketOffice>();
+  #worker: ClusterWorker | undefined;
+  #closing = false;
+
+  constructor(readonly options: ClusterQueueOptions) {}
+
+  async add(spec: JobSpec, { body, previews, owner, listed }: Asked): Promise<QueuedJob> {
+    if (this.#closing) throw stopping();
+    const { cluster: { tasks }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
+    const id = crypto.randomUUID();
+    const created = Date.now();
+    const model = spec.model.facts.id;
+    const turn = await reached(tasks.add({
+      ...{ id, model, created },
+      asker: askerOf(owner),
+      listed,
+      shape: shapeOf(spec, id),
+      pictures: spec.pictures.length,
+      macs: spec.costs.reduce((sum, macs) => sum + macs, 0),
+      request: requestOf(spec, body, previews),
+      deadline: created + deadlineSeconds * 1000,
+      files: spec.edit && await editFiles(spec.edit),
+    }, queueLimit));
+    if (turn === undefined) throw await this.#full(model);
+    // Accepted from here on: a ticket that is lost with Redis is made again by the keepers of the workers.
+    await this.office(model).add(id, turn).catch(() => {});
+    return new ClusterJob(id, spec, this);
+  }
+
+  async find(id: string): Promise<QueuedJob | undefined> {
+    const task = await reached(this.options.cluster.tasks.read(id));
+    return task && new ClusterJob(id, this.#specOf(task), this);
+  }
+
+  async list({ owner, state, limit, after }: JobFilter): Promise<JobPage> {
+    const ids = await reached(this.options.cluster.backlog.listed(askerOf(owner)));
+    const older = after === undefined ? ids : ids.slice(ids.indexOf(after) + 1);
+    const jobs: JobStatus[] = [];
+    for (const id of older) {
+      const job = await this.find(id);
+      const status = await job?.status();
+      if (status === undefined || state !== undefined && status.state !== state) continue;
+      if (jobs.length === limit) return { jobs, hasMore: true };
+      jobs.push(status);
+    }
+    return { jobs, hasMore: false };
+  }
+
+  async publish(name: string, { bytes, type }: KeptImage): Promise<void> {
+    const { tasks } = this.options.cluster;
+    await reached(tasks.keep(`image:${name}:type`, new TextEncoder().encode(type)));
+    await reached(tasks.keep(`image:${name}`, bytes));
+  }
+
+  async published(name: string): Promise<KeptImage | undefined> {
+    const { tasks } = this.options.cluster;
+    const [bytes, type] = await reached(Promise.all([
+      tasks.kept(`image:${name}`),
+      tasks.kept(`image:${name}:type`),
+    ]));
+    if (bytes === undefined || type === undefined) return undefined;
+    return { bytes, type: new TextDecoder().decode(type) };
+  }
+
+  async waiting(): Promise<number> {
+    const { backlog, workers } = this.options.cluster;
+    const models = await workers.models();
+    const each = await Promise.all(models.map(({ id }) => backlog.places(id)));
+    return each.reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
+  async models(): Promise<readonly RendererFacts[]> {
+    return await this.options.cluster.workers.models();
+  }
+
+  async isReady(): Promise<boolean> {
+    const { workers } = this.options.cluster;
+    try {
+      const models = await workers.models();
+      const there = await Promise.all(models.map(({ id }) => workers.of(id)));
+      return there.some(({ length }) => length > 0);
+    } catch {
+      return false; // the queue does not answer
+    }
+  }
+
+  async work(local: BatchQueue): Promise<void> {
+    const { catalog, defaults, limits: { batch: maxBatch }, lease } = this.options;
+    const { link: { url, prefix }, tasks: { keptMs } } = this.options.cluster;
+    // Another connection: a worker waits for a Redis that restarts, a server tells its clients to come back.
+    const cluster = await Cluster.open({ url, prefix, patient: true, keptSeconds: keptMs / 1000 });
+    const office = (model: string): TicketOffice => this.office(model);
+    this.#worker = new ClusterWorker({
+      ...{ cluster, queue: local, defaults, maxBatch, lease, office },
+      catalog: catalog(),
+    });
+  }
+
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#closing = true;
+    await this.#worker?.close(signal);
+    await Promise.all([...this.#offices.values()].map((office) => office.close()));
+    this.options.cluster.close();
+  }
+
+  /** Where a model's tickets are made. */
+  office(model: string): TicketOffice {
+    const found = this.#offices.get(model) ??
+      new TicketOffice(model, this.options.cluster.link);
+    this.#offices.set(model, found);
+    return found;
+  }
+
+  /** Seconds until a job ends: what is ahead of it and its own, over what all workers do a second. */
+  async eta(model: string, id: string, place: number | undefined): Promise<number | undefined> {
+    const { backlog } = this.options.cluster;
+    const ahead = place === undefined ? [] : (await backlog.waiting(model)).slice(0, place);
+    const speed = await this.#speed(model);
+    return speed === 0 ? undefined : await backlog.macs([...ahead, id]) / speed;
+  }
+
+  async #speed(model: string): Promise<number> {
+    const workers = await this.options.cluster.workers.of(model);
+    return workers.reduce((sum, { speed }) => sum + (speed ?? 0), 0);
+  }
+
+  /** A refusal that says when there should be a place: when the job that is next will have begun. */
+  async #full(model: string): Promise<RequestError> {
+    const { cluster: { backlog }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
+    const [next = ""] = await backlog.waiting(model);
+    const seconds = Math.ceil(await this.eta(model, next, undefined) ?? 1);
+    return queueFull(queueLimit, Math.min(Math.max(1, seconds), deadlineSeconds));
+  }
+
+  #specOf({ request }: Task): JobSpec {
+    const { catalog, defaults } = this.options;
+    return specOf(request, { catalog: catalog(), defaults });
+  }
+}
+
+/** A job in the store. */
+class ClusterJob implements QueuedJob {
+  constructor(readonly id: string, readonly spec: JobSpec, readonly queue: ClusterQueue) {}
+
+  async status(): Promise<JobStatus> {
+    const { cluster: { backlog } } = this.queue.options;
+    const { state, step, batch, times, result, error } = await this.#task();
+    const model = this.spec.model.facts.id;
+    const place = state === "queued"
+      ? (await reached(backlog.places(model, this.id))).place
+      : undefined;
+    const isOpen = state === "queued" || state === "running";
+    return {
+      ...{ id: this.id, spec: this.spec, state, step, batch, times, error, position: place },
+      eta: isOpen ? await this.queue.eta(model, this.id, place) : undefined,
+      result: result as JobStatus["result"], // as the worker wrote it
+    };
+  }
+
+  events(after: number, signal: AbortSignal): AsyncIterable<LoggedEvent> {
+    return this.queue.options.cluster.events.follow(this.id, after, signal);
+  }
+
+  async cancel(): Promise<void> {
+    await reached(this.queue.options.cluster.tasks.finish(this.id, { state: "cancelled" }));
+  }
+
+  async images(): Promise<readonly Uint8Array<ArrayBuffer>[]> {
+    const { owner } = await this.#task();
+    return await Promise.all(
+      this.spec.pictures.map((_, i) => this.#kept(pictureKey(this.id, owner, i))),
+    );
+  }
+
+  async latents(): Promise<Tensor> {
+    const { owner, result } = await this.#task();
+    const bytes = await this.#kept(latentsKey(this.id, owner));
+    return { dims: result!["dims"] as number[], data: new Float32Array(bytes.buffer) }; // of a completed job
+  }
+
+  async #task(): Promise<Task> {
+    const task = await reached(this.queue.options.cluster.tasks.read(this.id));
+    if (task !== undefined) return task;
+    throw new RequestError("The job has expired", { status: 404, code: "job_not_found" });
+  }
+
+  async #kept(key: string): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await reached(this.queue.options.cluster.tasks.kept(key));
+    if (bytes !== undefined) return bytes;
+    throw new RequestError("The pictures of the job have expired", {
+      status: 404,
+      code: "result_expired",
+    });
+  }
+}
+
+/** Keys lie in the store as digests: whoever reads it learns none. */
+function askerOf(key: string): string {
+  return key === "" ? "" : bytesToHex(sha256(new TextEncoder().encode(key)));
+}
+
+/** What the store answers; one that cannot be reached is no fault of the client, who may come back. */
+async function reached<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause;
+    throw new RequestError("Cannot reach the queue", {
+      status: 503,
+      code: "queue_unreachable",
+      headers: { "retry-after": "5" },
+      cause,
+    });
+  }
+}

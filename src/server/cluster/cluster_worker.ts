@@ -1,0 +1,192 @@
+/**
+ * A process that draws what lies in the store: it takes tickets, draws their tasks in the queue of this process,
+ * and tells the store what happens.
+ */
+
+import type { Renderer } from "../../worker/renderer.ts";
+import type { BatchQueue } from "../batch_queue.ts";
+import type { Catalog } from "../catalog.ts";
+import type { LoggedEvent } from "../event_log.ts";
+import type { Job } from "../job.ts";
+import type { JobSpec, SpecDefaults } from "../job_spec.ts";
+import { refusalOf, RequestError } from "../request_error.ts";
+import { Keeper } from "./keeper.ts";
+import { packFailure, readEditFiles, specOf } from "./task.ts";
+import type { Cluster } from "./cluster.ts";
+import { type HeldTicket, type LeaseTimes, type TicketOffice, TicketTaker } from "./tickets.ts";
+
+/** Most writes a second for each job, whatever happens to it: events go together. */
+const FLUSH_MS = 100;
+/** So many workers may be lost over one job before it is given up: perhaps it is the job that kills them. */
+const POISON = 5;
+
+export interface ClusterWorkerOptions {
+  /** Its own; closed with it. */
+  readonly cluster: Cluster;
+  /** Draws; it has all of the renderers. */
+  readonly queue: BatchQueue;
+  readonly catalog: Catalog;
+  readonly defaults: SpecDefaults;
+  /** Most pictures of a batch of several jobs. */
+  readonly maxBatch: number;
+  readonly lease?: LeaseTimes | undefined;
+  /** Where a model's tickets are made. */
+  readonly office: (model: string) => TicketOffice;
+}
+
+/** A task that this process draws. */
+interface Taken {
+  readonly id: string;
+  readonly job: Job;
+}
+
+/** Draws tasks of the models that its renderers have. */
+export class ClusterWorker {
+  readonly #takers: readonly TicketTaker[];
+  readonly #keeper: Keeper;
+  #leaving = false;
+
+  constructor(readonly options: ClusterWorkerOptions) {
+    const { cluster: { link: place }, lease, queue } = options;
+    const models = new Map<string, Renderer[]>();
+    for (const renderer of queue.renderers) {
+      const { id } = renderer.facts;
+      models.set(id, [...models.get(id) ?? [], renderer]);
+    }
+    this.#takers = [...models].map(([model, { length: atOnce }]) => {
+      const hold = (ticket: HeldTicket): Promise<"done" | "back"> => this.#hold(ticket);
+      return new TicketTaker(model, { place, hold, atOnce, lease, poison: POISON });
+    });
+    this.#keeper = new Keeper({
+      cluster: options.cluster,
+      renderers: queue.renderers,
+      speed: () => queue.speed,
+      office: options.office,
+    });
+  }
+
+  /** Takes no more tickets; waits for what it draws, or gives it back when the signal is aborted. */
+  async close(signal?: AbortSignal): Promise<void> {
+    this.#leaving = true;
+    const giveBack = (): void => void this.options.queue.drain(AbortSignal.abort());
+    if (signal?.aborted === true) giveBack();
+    signal?.addEventListener("abort", giveBack, { once: true });
+    await Promise.all(this.#takers.map((taker) => taker.close()));
+    signal?.removeEventListener("abort", giveBack);
+    await this.#keeper.close();
+    this.options.cluster.close();
+  }
+
+  async #hold({ id, owner, signal }: HeldTicket): Promise<"done" | "back"> {
+    const { cluster: { tasks }, maxBatch } = this.options;
+    const ids = await tasks.claim(id, { owner, pictures: maxBatch, attempts: POISON });
+    const taken = await this.#submit(ids, owner);
+    const stop = (): void => taken.forEach(({ job }) => job.cancel());
+    signal.addEventListener("abort", stop, { once: true });
+    const ends = await Promise.all(taken.map((each) => this.#follow(each, owner)));
+    signal.removeEventListener("abort", stop);
+    if (!this.#leaving || signal.aborted || ends.every((end) => end)) return "done";
+    await tasks.handBack(id, owner);
+    return "back";
+  }
+
+  /** Puts tasks into the queue of this process, all at once, so that they are drawn together. */
+  async #submit(ids: readonly string[], owner: string): Promise<readonly Taken[]> {
+    const known = await Promise.all(
+      ids.map(async (id) => ({ id, spec: await this.#spec(id, owner) })),
+    );
+    const drawn = known.flatMap(({ id, spec }) => spec === undefined ? [] : [{ id, spec }]);
+    const jobs = this.options.queue.submitTogether(drawn);
+    return jobs.map((job) => ({ id: job.id, job }));
+  }
+
+  /** What a task draws; one that cannot be drawn here fails, and the reason is its client's. */
+  async #spec(id: string, owner: string): Promise<JobSpec | undefined> {
+    const { cluster: { tasks }, catalog, defaults } = this.options;
+    try {
+      const task = await tasks.read(id);
+      if (task === undefined) return undefined; // it expired
+      const spec = specOf(task.request, { catalog, defaults });
+      const { edit } = task.request;
+      return edit === undefined
+        ? spec
+        : { ...spec, edit: await readEditFiles(await tasks.files(id), edit) };
+    } catch (error) {
+      await tasks.finish(id, { owner, state: "failed", error: packFailure(asRequestError(error)) });
+      return undefined;
+    }
+  }
+
+  /** Tells the store what happens to a job; whether it has ended there. */
+  async #follow({ id, job }: Taken, owner: string): Promise<boolean> {
+    const { cluster: { events } } = this.options;
+    const forget = events.onEnded(id, () => job.cancel());
+    try {
+      await this.#forward(job, owner);
+      return await this.#end(job, owner);
+    } finally {
+      forget();
+    }
+  }
+
+  async #forward(job: Job, owner: string): Promise<void> {
+    let events: LoggedEvent[] = [];
+    let writing: Promise<void> = Promise.resolve();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const write = async (): Promise<void> => {
+      const told = events;
+      events = [];
+      timer = undefined;
+      if (told.length === 0) return;
+      const { id, step, batch = 0 } = job;
+      const ours = await this.options.cluster.tasks.progress(id, {
+        owner,
+        step,
+        batch,
+        events: told,
+      });
+      if (!ours) job.cancel(); // it has ended, or another draws it by now
+    };
+    for await (const event of job.log.follow(0, new AbortController().signal)) {
+      if (event.event === "queued" || !job.isOpen && event.event === job.state) continue;
+      events.push(event);
+      timer ??= setTimeout(() => writing = writing.then(write), FLUSH_MS);
+    }
+    clearTimeout(timer);
+    await writing;
+    await write();
+  }
+
+  async #end({ id, state, result, error }: Job, owner: string): Promise<boolean> {
+    const { cluster: { tasks } } = this.options;
+    if (state === "failed") {
+      const told = packFailure(asRequestError(error));
+      await tasks.finish(id, { owner, state, error: told });
+      return true;
+    }
+    if (result === undefined) return false; // cancelled: by its client, or since this process leaves
+    const { images, latents, ...rest } = result;
+    await Promise.all(images.map((bytes, i) => tasks.keep(pictureKey(id, owner, i), bytes)));
+    await tasks.keep(latentsKey(id, owner), new Uint8Array(latents.data.buffer.slice(0)));
+    const told = JSON.stringify({ ...rest, dims: latents.dims });
+    await tasks.finish(id, { owner, state: "completed", result: told });
+    return true;
+  }
+}
+
+/** Where a picture of a task is kept; another owner's never takes its place. */
+export function pictureKey(id: string, owner: string, index: number): string {
+  return `task:${id}:picture:${owner}:${index}`;
+}
+
+/** Where the latents of a task are kept: float32, little-endian. */
+export function latentsKey(id: string, owner: string): string {
+  return `task:${id}:latents:${owner}`;
+}
+
+/** A failure as its client sees it, whatever the process that tells it. */
+function asRequestError(error: unknown): RequestError {
+  if (error instanceof RequestError) return error;
+  const { status, body: { error: { message, code, param } } } = refusalOf(error);
+  return new RequestError(message, { status, code, param: param ?? undefined, cause: error });
+}

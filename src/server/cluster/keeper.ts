@@ -1,0 +1,80 @@
+/**
+ * What every worker does from time to time for all: it says that it is there, ends what took too long, and makes
+ * tickets again that were lost, with a Redis that died or a server that died between task and ticket.
+ */
+
+import type { Renderer } from "../../worker/renderer.ts";
+import { tooLate } from "../refusals.ts";
+import { packFailure } from "./task.ts";
+import type { Cluster } from "./cluster.ts";
+import { ANNOUNCE_MS } from "./workers.ts";
+import type { TicketOffice } from "./tickets.ts";
+
+export interface KeeperOptions {
+  readonly cluster: Cluster;
+  readonly renderers: readonly Renderer[];
+  /** Multiply-accumulates a second of one renderer; absent before it has drawn anything. */
+  readonly speed: () => number | undefined;
+  readonly office: (model: string) => TicketOffice;
+}
+
+/** Looks after the store while a worker is there. */
+export class Keeper {
+  readonly #name: string = crypto.randomUUID();
+  readonly #timer: ReturnType<typeof setInterval>;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(readonly options: KeeperOptions) {
+    const look = (): void => {
+      this.#looking = this.#looking.then(() => this.look()).catch(() => {}); // Redis is away: later again
+    };
+    look();
+    this.#timer = setInterval(look, ANNOUNCE_MS);
+  }
+
+  /** Does all of it once. */
+  async look(): Promise<void> {
+    const { backlog } = this.options.cluster;
+    await this.#announce();
+    for (const model of this.#models()) {
+      for (const id of await backlog.waiting(model)) await this.#mind(id, model);
+    }
+    for (const id of await backlog.running()) await this.#mind(id);
+  }
+
+  /** Takes leave. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+    await Promise.all(
+      [...this.#models()].map((model) => this.options.cluster.workers.leave(this.#name, model)),
+    ).catch(() => {}); // what was said is forgotten by itself
+  }
+
+  #models(): ReadonlySet<string> {
+    return new Set(this.options.renderers.map(({ facts }) => facts.id));
+  }
+
+  async #announce(): Promise<void> {
+    const { cluster: { workers }, renderers, speed } = this.options;
+    const one = speed();
+    for (const model of this.#models()) {
+      const own = renderers.filter(({ facts }) => facts.id === model);
+      await workers.announce(this.#name, {
+        facts: own[0]!.facts, // a model is there by a renderer of it
+        speed: one === undefined ? null : one * own.length,
+      });
+    }
+  }
+
+  async #mind(id: string, model?: string): Promise<void> {
+    const { cluster: { backlog, tasks }, office } = this.options;
+    const duty = await backlog.duty(id);
+    if (duty === undefined || (model !== undefined && duty.model !== model)) return;
+    if (duty.deadline < Date.now()) {
+      await tasks.finish(id, { state: "failed", error: packFailure(tooLate(duty.seconds)) });
+    } else {
+      await office(duty.model).add(duty.ticket, duty.turn);
+    }
+  }
+}

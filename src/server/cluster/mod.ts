@@ -1,0 +1,45 @@
+/**
+ * A queue on BullMQ: any number of servers and workers share one Redis (or Valkey), and a machine that dies
+ * costs one lease time, not a picture.
+ *
+ * ```ts ignore
+ * const queue = await openBullQueue({ url: "redis://127.0.0.1:6379" });
+ * const app = createApp({ renderers: [await openRemoteRenderer()], queue }); // or no renderers: others draw
+ * ```
+ *
+ * @module
+ */
+
+import type { OpenQueue } from "../job_queue.ts";
+import { Cluster } from "./cluster.ts";
+import { ClusterQueue } from "./cluster_queue.ts";
+import type { LeaseTimes } from "./tickets.ts";
+
+export type { LeaseTimes, OpenQueue };
+
+/** How a shared queue is opened. */
+export interface BullQueueOptions {
+  /** `redis://` or `rediss://` with host, and user and password where needed. */
+  readonly url: string;
+  /** Before the names of all keys; `invardiff:` unless given. */
+  readonly prefix?: string | undefined;
+  /** How long a lost worker goes unnoticed; 30 s and 15 s unless given. */
+  readonly lease?: LeaseTimes | undefined;
+  /** Seconds that finished jobs and their pictures are kept; 600 unless given. */
+  readonly keptSeconds?: number | undefined;
+  /** Called with what a careful operator should know of this Redis, in sentences. */
+  readonly onWarning?: ((sentence: string) => void) | undefined;
+}
+
+/**
+ * Connects to the queue, for `createApp()`.
+ *
+ * @throws {BackendError} When Redis cannot be reached, refuses the password, or is too old.
+ */
+export async function openBullQueue(
+  { url, prefix, lease, keptSeconds = 600, onWarning }: BullQueueOptions,
+): Promise<OpenQueue> {
+  const cluster = await Cluster.open({ url, prefix, keptSeconds });
+  if (onWarning !== undefined) (await cluster.link.warnings()).forEach(onWarning);
+  return (parts) => new ClusterQueue({ ...parts, cluster, lease });
+}

@@ -1,0 +1,192 @@
+/**
+ * What happens to a task in Redis, each as one script, so that no two processes can do half of it.
+ *
+ * Keys, all after a prefix: `task:ID` (hash), `task:ID:log` (stream of its events), `waiting:MODEL` and
+ * `waiting:MODEL:SHAPE` (sorted by turn), `running` (set), `claim:ID` (the batch that the ticket ID holds),
+ * `turns:MODEL` (virtual times), `jobs:ASKER` (ids by time). Scripts name keys that they find in others, so
+ * Redis must be one server (with replicas, if you like), not a cluster of shards.
+ *
+ * *Source:* Goyal, Vin, Cheng, "Start-time fair queueing", 1996: a job's turn is the later of the present
+ * virtual time and the end of the asker's last job.
+ */
+
+/** Priorities of BullMQ end here; later turns wait in the order in which they came. */
+const LAST_TURN = 2_000_000;
+
+/** Shared by all scripts. Events of which only the newest matters have a topic. */
+const SHARED = `
+local prefix = KEYS[1]
+local function task_of(id) return prefix .. 'task:' .. id end
+local function is_open(state) return state == 'queued' or state == 'running' end
+local function append(id, event, data, topic)
+  local task = task_of(id)
+  local number = redis.call('HINCRBY', task, 'events', 1)
+  if topic ~= '' then
+    local earlier = redis.call('HGET', task, 'topic:' .. topic)
+    if earlier then redis.call('XDEL', task .. ':log', earlier .. '-0') end
+    redis.call('HSET', task, 'topic:' .. topic, number)
+  end
+  redis.call('XADD', task .. ':log', number .. '-0', 'event', event, 'data', data)
+end
+local function waiting_of(id)
+  local model, shape = unpack(redis.call('HMGET', task_of(id), 'model', 'shape'))
+  return prefix .. 'waiting:' .. model, prefix .. 'waiting:' .. model .. ':' .. shape, model
+end
+local function tell_places(model)
+  for place, id in ipairs(redis.call('ZRANGE', prefix .. 'waiting:' .. model, 0, 63)) do
+    append(id, 'queued', cjson.encode({ job = id, queue_position = place - 1 }), 'queued')
+    redis.call('PUBLISH', prefix .. 'woken', id)
+  end
+end
+local function finish(id, state, now, kept, result, failure)
+  local task = task_of(id)
+  local all, alike, model = waiting_of(id)
+  redis.call('HSET', task, 'state', state, 'finished', now, 'result', result, 'error', failure)
+  local waited = redis.call('ZREM', all, id)
+  redis.call('ZREM', alike, id)
+  redis.call('SREM', prefix .. 'running', id)
+  append(id, state, cjson.encode({ job = id }), '')
+  redis.call('PEXPIRE', task, kept)
+  redis.call('PEXPIRE', task .. ':log', kept)
+  redis.call('PEXPIRE', task .. ':image', kept)
+  redis.call('PEXPIRE', task .. ':mask', kept)
+  redis.call('PUBLISH', prefix .. 'woken', id)
+  redis.call('PUBLISH', prefix .. 'ended', id)
+  if waited == 1 then tell_places(model) end
+end
+`;
+
+/**
+ * Adds a task. Arguments: id, asker, most that wait, pictures, 1 where it is listed, then fields with
+ * their values.
+ * Answers with its turn, or -1 where too many wait.
+ */
+const ADD = `
+local id, asker, most, pictures = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local task = task_of(id)
+if redis.call('EXISTS', task) == 1 then return tonumber(redis.call('HGET', task, 'turn')) end
+local fields = {}
+for i = 6, #ARGV do fields[#fields + 1] = ARGV[i] end
+redis.call('HSET', task, 'state', 'queued', 'pictures', pictures, 'attempts', 0, unpack(fields))
+local all, alike, model = waiting_of(id)
+if redis.call('ZCARD', all) >= most then
+  redis.call('DEL', task)
+  return -1
+end
+local turns = prefix .. 'turns:' .. model
+if redis.call('ZCARD', all) == 0 and tonumber(redis.call('HGET', turns, 'now') or 0) > ${
+  LAST_TURN / 2
+} then
+  redis.call('DEL', turns)
+end
+local now = tonumber(redis.call('HGET', turns, 'now') or 0)
+local turn = math.max(now, tonumber(redis.call('HGET', turns, 'asker:' .. asker) or 0))
+redis.call('HSET', turns, 'asker:' .. asker, turn + pictures)
+turn = math.min(turn, ${LAST_TURN})
+redis.call('HSET', task, 'turn', turn)
+local score = turn * 1048576 + redis.call('HINCRBY', turns, 'count', 1) % 1048576
+redis.call('ZADD', all, score, id)
+redis.call('ZADD', alike, score, id)
+if ARGV[5] == '1' then
+  redis.call('ZADD', prefix .. 'jobs:' .. asker, tonumber(redis.call('HGET', task, 'created')), id)
+end
+local place = redis.call('ZRANK', all, id)
+append(id, 'queued', cjson.encode({ job = id, queue_position = place }), 'queued')
+if place < redis.call('ZCARD', all) - 1 then tell_places(model) end
+return turn
+`;
+
+/**
+ * Takes what a ticket stands for: its task and others of its shape, or what an earlier holder of the ticket
+ * took and did not end. Arguments: ticket, owner, most pictures, now, most attempts, milliseconds that ends are
+ * kept, what to say of a task that was lost too often. Answers with the ids.
+ */
+const CLAIM = `
+local ticket, owner, most, now = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local claim = prefix .. 'claim:' .. ticket
+if redis.call('EXISTS', claim) == 0 and redis.call('HGET', task_of(ticket), 'state') == 'queued' then
+  local all, alike, model = waiting_of(ticket)
+  local sum = tonumber(redis.call('HGET', task_of(ticket), 'pictures'))
+  local taken = { ticket }
+  for _, id in ipairs(redis.call('ZRANGE', alike, 0, -1)) do
+    local pictures = tonumber(redis.call('HGET', task_of(id), 'pictures'))
+    if id ~= ticket and sum + pictures <= most then
+      taken[#taken + 1] = id
+      sum = sum + pictures
+    end
+  end
+  for _, id in ipairs(taken) do
+    redis.call('ZREM', all, id)
+    redis.call('ZREM', alike, id)
+    redis.call('RPUSH', claim, id)
+  end
+  local turns = prefix .. 'turns:' .. model
+  local turn = tonumber(redis.call('HGET', task_of(ticket), 'turn'))
+  redis.call('HSET', turns, 'now', math.max(turn, tonumber(redis.call('HGET', turns, 'now') or 0)))
+  tell_places(model)
+end
+local open = {}
+for _, id in ipairs(redis.call('LRANGE', claim, 0, -1)) do
+  local task = task_of(id)
+  if is_open(redis.call('HGET', task, 'state')) then
+    if redis.call('HINCRBY', task, 'attempts', 1) > tonumber(ARGV[5]) then
+      finish(id, 'failed', now, ARGV[6], '', ARGV[7])
+    else
+      redis.call('HSET', task, 'state', 'running', 'owner', owner, 'ticket', ticket)
+      redis.call('HSETNX', task, 'started', now)
+      redis.call('SADD', prefix .. 'running', id)
+      open[#open + 1] = id
+    end
+  end
+end
+if #open == 0 then redis.call('DEL', claim) end
+return open
+`;
+
+/** Logs what a task's owner has done. Arguments: id, owner, step, batch, then event, data and topic of each. */
+const PROGRESS = `
+local id, owner = ARGV[1], ARGV[2]
+local state, holder = unpack(redis.call('HMGET', task_of(id), 'state', 'owner'))
+if state ~= 'running' or holder ~= owner then return 0 end
+redis.call('HSET', task_of(id), 'step', ARGV[3], 'batch', ARGV[4])
+for i = 5, #ARGV, 3 do append(id, ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+redis.call('PUBLISH', prefix .. 'woken', id)
+return 1
+`;
+
+/**
+ * Ends a task, once. Arguments: id, owner or nothing for whoever may, state, now, milliseconds that it is kept,
+ * result, error.
+ */
+const FINISH = `
+local id, owner = ARGV[1], ARGV[2]
+local state, holder = unpack(redis.call('HMGET', task_of(id), 'state', 'owner'))
+if not is_open(state) or (owner ~= '' and holder ~= owner) then return 0 end
+finish(id, ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+return 1
+`;
+
+/** Gives back what a worker took and will not do. Arguments: ticket, owner. */
+const HAND_BACK = `
+local claim = prefix .. 'claim:' .. ARGV[1]
+for _, id in ipairs(redis.call('LRANGE', claim, 0, -1)) do
+  local state, holder = unpack(redis.call('HMGET', task_of(id), 'state', 'owner'))
+  if state == 'running' and holder == ARGV[2] then
+    redis.call('HINCRBY', task_of(id), 'attempts', -1)
+    redis.call('HSET', task_of(id), 'owner', '')
+  end
+end
+return 1
+`;
+
+/** Each script as Redis gets it. */
+export const SCRIPTS = {
+  add: SHARED + ADD,
+  claim: SHARED + CLAIM,
+  progress: SHARED + PROGRESS,
+  finish: SHARED + FINISH,
+  handBack: SHARED + HAND_BACK,
+} as const;
+
+/** Name of a script. */
+export type ScriptName = keyof typeof SCRIPTS;

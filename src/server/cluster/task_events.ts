@@ -1,0 +1,98 @@
+/**
+ * What happens to tasks, as it happens, whichever process does it.
+ */
+
+import type { LoggedEvent } from "../event_log.ts";
+import type { RedisLink } from "./redis_link.ts";
+
+/** Milliseconds after which a follower looks again without being told: messages are lost when Redis restarts. */
+const LOOK_AGAIN = 2000;
+/** Events after which there is none. */
+const ENDS: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
+
+/** Tells what happens to tasks. */
+export class TaskEvents {
+  readonly #followers = new Map<string, Set<() => void>>();
+  readonly #onEnded = new Map<string, () => void>();
+
+  private constructor(readonly link: RedisLink) {}
+
+  static async open(link: RedisLink): Promise<TaskEvents> {
+    const events = new TaskEvents(link);
+    await link.hear("woken", (id) => events.#wake(id));
+    await link.hear("ended", (id) => events.#onEnded.get(id)?.());
+    return events;
+  }
+
+  /** Followers end with what they have. */
+  close(): void {
+    for (const wake of [...this.#followers.values()].flatMap((all) => [...all])) wake();
+  }
+
+  /** Events of a task after this one, as they come, until it ends, expires, or the signal is aborted. */
+  async *follow(
+    id: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<LoggedEvent, void, undefined> {
+    for (let seen = after; !signal.aborted;) {
+      const woken = this.#woken(id, signal); // before looking, so that nothing falls between
+      const events = await this.#eventsAfter(id, seen);
+      for (const event of events) {
+        yield event;
+        seen = event.id;
+        if (ENDS.has(event.event)) return woken.forget();
+      }
+      if (events.length === 0) {
+        const state = await this.link.redis.hget(this.link.key(`task:${id}`), "state");
+        if (state === null) return woken.forget();
+        if (ENDS.has(state) && (await this.#eventsAfter(id, seen)).length === 0) {
+          return woken.forget();
+        }
+        await woken.promise;
+      }
+      woken.forget();
+    }
+  }
+
+  /** Calls back when a task has ended, whoever ended it. */
+  onEnded(id: string, call: () => void): () => void {
+    this.#onEnded.set(id, call);
+    return () => void this.#onEnded.delete(id);
+  }
+
+  async #eventsAfter(id: string, after: number): Promise<readonly LoggedEvent[]> {
+    const entries = await this.link.redis.xrange(
+      this.link.key(`task:${id}:log`),
+      `(${after}-0`,
+      "+",
+      "COUNT",
+      100,
+    );
+    return entries.map(([number, [, event = "", , data = "null"]]) => ({
+      id: Number.parseInt(number),
+      event,
+      data: JSON.parse(data),
+    }));
+  }
+
+  #woken(id: string, signal: AbortSignal): { promise: Promise<void>; forget: () => void } {
+    let wake = (): void => {};
+    const promise = new Promise<void>((resolve) => wake = resolve);
+    const timer = setTimeout(() => wake(), LOOK_AGAIN);
+    const all = this.#followers.get(id) ?? new Set();
+    this.#followers.set(id, all.add(wake));
+    signal.addEventListener("abort", wake);
+    const forget = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", wake);
+      all.delete(wake);
+      if (all.size === 0) this.#followers.delete(id);
+    };
+    return { promise, forget };
+  }
+
+  #wake(id: string): void {
+    for (const wake of this.#followers.get(id) ?? []) wake();
+  }
+}

@@ -1,0 +1,134 @@
+import { assert, assertEquals } from "@std/assert";
+import { encodePng } from "../../../src/image/png.ts";
+import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
+import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
+import { eventually, isReady, sharedApp } from "./shared_server.ts";
+
+const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
+
+Deno.test({
+  name: "servers that share a queue",
+  ignore: WITHOUT_REDIS,
+  sanitizeOps: false, // a connection ends a moment after it was closed
+  sanitizeResources: false,
+  async fn(t): Promise<void> {
+    await using redis = await RedisServer.start();
+    const toy = new ToyRenderer();
+    const worker = await sharedApp(redis.url, [toy]);
+    const [first, second] = [await sharedApp(redis.url), await sharedApp(redis.url)];
+    await eventually(async () => await isReady(first) && await isReady(second));
+
+    await t.step("a server without a model offers those of the workers", async () => {
+      const { data } = await (await first.request("/v1/models")).json();
+      assertEquals(data.map(({ id }: { id: string }) => id), ["toy"]);
+    });
+
+    await t.step("a job of one server is known to all, with what it made", async () => {
+      const { id } = await (await post(first, "/v1/jobs", SNEAKER)).json();
+      const events = parseEvents(await (await second.request(`/v1/jobs/${id}/events`)).text());
+      assertEquals(events.map(({ event }) => event).filter((event) => event !== "queued"), [
+        ...["started", "step", "step", "step", "completed"],
+      ]);
+      assertEquals(
+        events.map(({ id }) => Number(id)),
+        events.map((_, i) => Number(events[0]!.id) + i),
+      );
+      const resumed = await second.request(`/v1/jobs/${id}/events`, {
+        headers: { "last-event-id": events[2]!.id },
+      });
+      assertEquals(parseEvents(await resumed.text()), events.slice(3));
+      const job = await (await second.request(`/v1/jobs/${id}`)).json();
+      assertEquals([job.state, job.step, job.images.length], ["completed", 3, 1]);
+      const pictures = await Promise.all([worker, first, second].map(async (app) => {
+        return await (await app.request(`/v1/jobs/${id}/image`)).bytes();
+      }));
+      assertEquals(pictures[1], pictures[0]);
+      assertEquals(pictures[2], pictures[0]);
+      const latents = await (await second.request(`/v1/jobs/${id}/latents`)).bytes();
+      const alone = await new ToyRenderer().render({
+        pictures: [{ label: 3, seed: 7, guidance: 2 }],
+        steps: 3,
+      });
+      assertEquals(new Float32Array(latents.buffer), alone.latents.data);
+    });
+
+    await t.step(
+      "a request that waits gets its pictures, and their URLs lead to them everywhere",
+      async () => {
+        const body = { ...SNEAKER, n: 2, response_format: "url" };
+        const { data } = await (await post(first, "/v1/images/generations", body)).json();
+        assertEquals(data.map(({ seed }: { seed: number }) => seed), [7, 8]);
+        for (const { url } of data) {
+          const answer = await second.request(new URL(url).pathname);
+          assertEquals([answer.status, answer.headers.get("content-type")], [200, "image/png"]);
+          await answer.body?.cancel();
+        }
+      },
+    );
+
+    await t.step("a stream has its previews and its pictures", async () => {
+      const body = { ...SNEAKER, stream: true, partial_images: 2 };
+      const answer = await post(second, "/v1/images/generations", body);
+      assertEquals(parseEvents(await answer.text()).map(({ event }) => event), [
+        "image_generation.partial_image", // of both, the newest is kept
+        "image_generation.completed",
+      ]);
+    });
+
+    await t.step("an edit begins from the picture that was sent, mask and all", async () => {
+      const form = new FormData();
+      const pixels = Uint8Array.from({ length: 4 * 6 * 4 }, (_, i) => i % 4 === 3 ? 0 : i);
+      const png = await encodePng({ width: 6, height: 4, channels: 4, pixels });
+      for (const name of ["image", "mask"]) form.append(name, new Blob([png]), "a.png");
+      for (const [name, value] of Object.entries(SNEAKER)) form.append(name, `${value}`);
+      const answer = await first.request("/v1/images/edits", { method: "POST", body: form });
+      assertEquals(answer.status, 200, await answer.clone().text());
+      const { edit } = toy.batches.at(-1)!;
+      assertEquals([edit?.strength, edit?.image?.width, edit?.mask?.height], [0.6, 6, 4]);
+      await answer.body?.cancel();
+    });
+
+    await t.step("any server cancels, and the worker stops within a step", async () => {
+      toy.hold();
+      const { id } = await (await post(first, "/v1/jobs", SNEAKER)).json();
+      await eventually(() => toy.drawing === 1);
+      const told = await (await second.request(`/v1/jobs/${id}`, { method: "DELETE" })).json();
+      assertEquals(told.state, "cancelled");
+      await eventually(() => toy.drawing === 0);
+      assertEquals((await (await first.request(`/v1/jobs/${id}`)).json()).state, "cancelled");
+      toy.release();
+    });
+
+    await t.step("jobs that are alike and wait are drawn together", async () => {
+      toy.hold();
+      const ids: string[] = [];
+      for (let seed = 1; seed <= 10; seed++) {
+        ids.push(
+          (await (await post(seed % 2 ? first : second, "/v1/jobs", { ...SNEAKER, seed })).json())
+            .id,
+        );
+      }
+      await eventually(() => toy.drawing === 1);
+      const places = await Promise.all(
+        ids.map(async (id) =>
+          (await (await first.request(`/v1/jobs/${id}`)).json()).queue_position
+        ),
+      );
+      assertEquals(places, [null, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+      const before = toy.batches.length;
+      toy.release();
+      for (const id of ids) await (await first.request(`/v1/jobs/${id}/events`)).text();
+      assertEquals(toy.batches.slice(before).map(({ pictures }) => pictures.length), [8, 1]);
+    });
+
+    await t.step("jobs are listed, page by page, newest first", async () => {
+      const page = await (await second.request("/v1/jobs?limit=3")).json();
+      assertEquals([page.data.length, page.has_more], [3, true]);
+      const rest = await (await first.request(`/v1/jobs?limit=100&after=${page.last_id}`)).json();
+      assert(rest.data.every(({ id }: { id: string }) => id !== page.last_id));
+      assertEquals([rest.data.length, rest.has_more], [9, false]);
+    });
+
+    for (const app of [first, second, worker]) await app.drain();
+  },
+});
