@@ -11,6 +11,7 @@ import { rateOf } from "../server/access.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
+import type { OpenQueue } from "../server/job_queue.ts";
 import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
@@ -19,7 +20,7 @@ import type { Renderer } from "../worker/renderer.ts";
 import { readKeys } from "./api_keys.ts";
 import { readPlan } from "./plan_file.ts";
 import { modelOptions } from "./open.ts";
-import type { ServeCommand } from "./serve_options.ts";
+import { queueOf, type ServeCommand } from "./serve_options.ts";
 
 /** Seconds that running jobs have when the server is told to stop. */
 const GRACE_SECONDS = 30;
@@ -31,12 +32,15 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
   const conditions = command.conditions === undefined
     ? undefined
     : await readPictureConditions(command.conditions);
+  const shared = await sharedQueue(command);
   const address = await openAddress(command.host, command.port); // before models are loaded in vain
   const open = (): Promise<Renderer> => openRenderer(command, conditions);
   try {
-    const renderers = openAll(command, open);
+    const renderers = command.role === "api" ? Promise.resolve([]) : openAll(command, open);
     const app = createApp({
       renderers,
+      queue: shared,
+      takesRequests: command.role !== "worker",
       reopen: (failed) => failed.close().then(open, open), // it failed: what it says now is of no use
       plans,
       defaultPlan,
@@ -52,9 +56,9 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
     address.answer(app.fetch);
     say(`listening on ${address.url}`);
     if (apiKeys.length === 0 && !isLoopback(command.host)) say(OPEN_TO_ALL);
-    const { id, backend } = (await loaded(renderers, signal)).facts;
+    const first = await loaded(renderers, signal);
     const stopped = toldToStop(signal); // before anyone hears that it is ready
-    say(`${id} on ${backend.description}: ${backend.reason}`);
+    say(first === undefined ? "workers draw" : drawnBy(first));
     await stopped;
     say("stopping: no new jobs; waiting for those that were begun");
     await app.drain(AbortSignal.timeout(GRACE_SECONDS * 1000));
@@ -86,14 +90,14 @@ function builtPage(): Pick<AppOptions, "page"> {
 
 /** Everything that a request may be bounded by, as far as it was asked for. */
 function boundsOf(
-  { rate, cors, allowFrame, publicUrl, queue, maxSteps, deadline }: ServeCommand,
+  { rate, cors, allowFrame, publicUrl, queueLimit, maxSteps, deadline }: ServeCommand,
 ): Partial<AppOptions> {
   return {
     rateLimit: rate === undefined ? rate : rateOf(rate),
     corsOrigins: cors,
     frameOrigins: allowFrame,
     publicUrl,
-    limits: { queue, steps: maxSteps, deadlineSeconds: deadline },
+    limits: { queue: queueLimit, steps: maxSteps, deadlineSeconds: deadline },
   };
 }
 
@@ -109,18 +113,34 @@ async function plansOf(
 }
 
 /**
- * The first of the renderers, when all are there. Until then SIGTERM is not ours and ends the process on the
- * spot: a thread cannot be stopped in the middle of loading, and does not bear that the process is cleared up.
+ * The first of the renderers, where this process draws, when all are there. Until then SIGTERM is not ours and ends
+ * the process on the spot: a thread cannot be stopped in the middle of loading, and does not bear that the process
+ * is cleared up.
  */
 async function loaded(
   renderers: Promise<readonly Renderer[]>,
   signal: AbortSignal,
-): Promise<Renderer> {
+): Promise<Renderer | undefined> {
   const interrupted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
   const [first] = await Promise.race([renderers, interrupted]);
-  return first!; // there is at least one
+  return first;
+}
+
+function drawnBy({ facts: { id, backend } }: Renderer): string {
+  return `${id} on ${backend.description}: ${backend.reason}`;
+}
+
+/** The queue that servers share, if one was asked for; who asks for none loads none of its packages. */
+async function sharedQueue({ queue }: ServeCommand): Promise<OpenQueue | undefined> {
+  const url = queueOf(queue);
+  if (url === undefined) return undefined;
+  const { openBullQueue } = await import("../server/cluster/mod.ts");
+  const onWarning = (sentence: string): void => say(`warning: ${sentence}`);
+  const shared = await openBullQueue({ url, onWarning });
+  say(`jobs wait at ${shared.address}`);
+  return shared;
 }
 
 /** Resolves on SIGTERM, or when the signal is aborted (SIGINT). */

@@ -2,10 +2,11 @@
  * The options of `serve`.
  */
 
+import process from "node:process";
 import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { ORIGIN } from "../server/origin.ts";
 import { MODEL_OPTIONS } from "./open.ts";
-import { file, list, text, webUrl, whole } from "./option_readers.ts";
+import { choice, file, list, text, webUrl, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
 
 const count = whole(1, 999_999_999);
@@ -18,6 +19,12 @@ const frames = list(
   text("an origin", (word) => ORIGIN.test(word)),
   "origins such as https://example.com or https://*.example.com",
 );
+
+/** The address of a shared queue, as it was asked for or as the environment has it. */
+export function queueOf(asked: string | undefined): string | undefined {
+  const set = process.env["INVARDIFF_QUEUE"];
+  return asked ?? (set === "" ? undefined : set);
+}
 
 export const SERVE = table({
   name: "serve",
@@ -34,13 +41,27 @@ export const SERVE = table({
     cors: option(origins, "ORIGIN,…  origins whose pages may ask (none)"),
     allowFrame: option(frames, "ORIGIN,…  origins whose pages may show ours in a frame (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),
-    queue: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
+    queue: option(
+      text("a redis:// address", (word) => /^rediss?:\/\//.test(word) && URL.canParse(word)),
+      "URL  a queue that servers share; INVARDIFF_QUEUE has it too (this server's memory)",
+    ),
+    role: option(
+      choice(["api", "worker", "both"]),
+      "R  of a shared queue: api takes requests, worker draws",
+      { or: "both" },
+    ),
+    queueLimit: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
     maxSteps: option(whole(1, 1000), "T  most steps of a request", { or: DEFAULT_LIMITS.steps }),
     deadline: option(count, "SECONDS  from request to pictures", {
       or: DEFAULT_LIMITS.deadlineSeconds,
     }),
     quiet: flag("no line for each request"),
   },
+  forbidden: [[
+    "role",
+    "without a shared queue",
+    ({ queue, role }) => role !== "both" && queueOf(queue) === undefined,
+  ]],
   notes:
     `The safetensors of --conditions hold text (n,M,W), pooled (n,P) and image_ids (T,axes), and in
 their metadata prompts, a JSON array: the names of the rows.`,

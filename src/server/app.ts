@@ -49,10 +49,10 @@ const EXPOSED = ["location", "retry-after", "x-request-id", "x-latent-shape", "e
 export function createApp(options: AppOptions): App {
   const metrics = new ServerMetrics();
   const server = new ServerState(options, metrics);
-  metrics.watch(server.queue);
+  metrics.watch(server.queue, () => server.jobs.waiting());
   const loaded = server.load(options);
   const app = new Hono({ getPath: routePath });
-  const { corsOrigins, frameOrigins = [], hosts, jobs = true } = options;
+  const { corsOrigins, frameOrigins = [], hosts, jobs = true, takesRequests = true } = options;
   const secure = secureHeaders({ ...SECURITY, xFrameOptions: frameOrigins.length === 0 });
   app.use(requestId(), metrics.requests(options.log), secure, sizeHead());
   if (hosts !== undefined) app.use(expectHost(hosts));
@@ -62,14 +62,18 @@ export function createApp(options: AppOptions): App {
   app.onError((error, context) => answerError(error, context, options.onError));
   app.notFound((context) => answerError(notFound(context, app), context, options.onError));
   app.route("/", healthRoutes(server));
-  app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs }));
-  app.route("/", keptImageRoutes(server));
   const described = describe(options, server);
-  app.get("/openapi.json", (context) => context.json(described.document)); // says what the package's source says
+  if (takesRequests) {
+    app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs }));
+    app.route("/", keptImageRoutes(server));
+    app.get("/openapi.json", (context) => context.json(described.document)); // says what the package's source says
+  }
   for (const guard of guards(options)) app.use(guard);
-  app.route("/", imageRoutes(server));
-  app.route("/", catalogRoutes(server, described.features));
-  app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
+  if (takesRequests) {
+    app.route("/", imageRoutes(server));
+    app.route("/", catalogRoutes(server, described.features));
+    app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
+  }
   app.get("/metrics", async (context) => {
     return context.body(await metrics.registry.expose(), 200, { "content-type": METRICS_TYPE });
   });

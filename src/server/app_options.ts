@@ -17,6 +17,11 @@ export interface AppOptions {
   readonly renderers: readonly Renderer[] | Promise<readonly Renderer[]>;
   /** Where jobs wait that several servers share; the memory of this one unless given. */
   readonly queue?: OpenQueue | undefined;
+  /**
+   * Whether clients may ask it; true unless given. False where a process only draws what other servers took into
+   * a shared queue: it answers health, readiness and metrics.
+   */
+  readonly takesRequests?: boolean | undefined;
   /** Reopens a renderer whose device or worker failed. */
   readonly reopen?: (failed: Renderer) => Promise<Renderer>;
   /** Cache plans; the bundled ones unless given. */

@@ -4,7 +4,6 @@
 
 import type { Tensor } from "../tensor/tensor.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
-import type { GenerationBody } from "./api.ts";
 import type { BatchQueue } from "./batch_queue.ts";
 import type { Catalog } from "./catalog.ts";
 import type { LoggedEvent } from "./event_log.ts";
@@ -48,8 +47,8 @@ export interface QueuedJob {
 
 /** What was asked for, beside what it comes down to. */
 export interface Asked {
-  /** The request's body. */
-  readonly body: GenerationBody;
+  /** The request's body, checked. */
+  readonly body: Readonly<Record<string, unknown>>;
   /** After how many steps there are previews. */
   readonly previews: number | "all";
   /** The key that it came with; empty without keys. */
@@ -133,5 +132,31 @@ export interface ServerParts {
   readonly limits: QueueBounds;
 }
 
-/** Makes the server's part of a shared queue. */
-export type OpenQueue = (parts: ServerParts) => SharedQueue;
+/** A shared queue that was opened, for `createApp()`. */
+export interface OpenQueue {
+  /** Where it is, without user and password. */
+  readonly address: string;
+}
+
+/** Makes a server's part of a shared queue. */
+type JoinQueue = (parts: ServerParts) => SharedQueue;
+
+const JOINS = new WeakMap<OpenQueue, JoinQueue>();
+
+/** Makes a queue that servers can join; how, is between this module and the queue. */
+export function makeOpenQueue(address: string, join: JoinQueue): OpenQueue {
+  const queue = { address };
+  JOINS.set(queue, join);
+  return queue;
+}
+
+/**
+ * A server's part of a queue.
+ *
+ * @throws {TypeError} When it is none that `openBullQueue()` opened.
+ */
+export function joinQueue(queue: OpenQueue, parts: ServerParts): SharedQueue {
+  const join = JOINS.get(queue);
+  if (join !== undefined) return join(parts);
+  throw new TypeError("Cannot make a server: queue must be one that openBullQueue() opened");
+}

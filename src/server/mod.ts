@@ -31,6 +31,7 @@ export type {
 export { type App, createApp } from "./app.ts";
 export { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
 export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
+export type { OpenQueue, QueueBounds } from "./job_queue.ts";
 export type { RequestLimits } from "./api.ts";
 export type { BodyBounds } from "./read_body.ts";
 export type { RateLimit } from "./access.ts";

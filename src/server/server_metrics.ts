@@ -69,12 +69,12 @@ export class ServerMetrics {
   );
   #keptBytes = 0;
 
-  /** Reads the queue's counts whenever metrics are requested. */
-  watch(queue: BatchQueue): void {
+  /** Reads the counts of renderers, and of jobs that wait, whenever metrics are requested. */
+  watch(queue: BatchQueue, waiting: () => Promise<number>): void {
     const { registry } = this;
     const build = { version: VERSION, runtime: runtimeName() };
     registry.gauge("invardiff_build_info", "Always 1", () => 1, build);
-    registry.gauge("invardiff_queue_depth", "Jobs that wait", () => queue.waiting);
+    registry.gauge("invardiff_queue_depth", "Jobs that wait", () => waiting().catch(() => NaN));
     registry.gauge("invardiff_jobs_running", "Jobs that run", () => queue.running);
     registry.gauge("invardiff_renderers", "Renderers that work", () => queue.renderers.length);
     registry.gauge(

@@ -8,7 +8,13 @@ import { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_option
 import { BatchQueue } from "./batch_queue.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
-import type { JobQueue, KeptImage, QueuedJob, SharedQueue } from "./job_queue.ts";
+import {
+  type JobQueue,
+  joinQueue,
+  type KeptImage,
+  type QueuedJob,
+  type SharedQueue,
+} from "./job_queue.ts";
 import { LocalQueue } from "./local_queue.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
@@ -59,7 +65,7 @@ export class ServerState {
     this.schemas = bodySchemas(limits, this.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     const parts = { catalog: () => this.catalog, defaults: this.defaults, limits };
-    this.#shared = options.queue?.(parts);
+    this.#shared = options.queue && joinQueue(options.queue, parts);
     const kept = { most: limits.kept, seconds: limits.keptSeconds };
     this.jobs = this.#shared ?? new LocalQueue(this.queue, kept);
   }

@@ -10,9 +10,10 @@
  * @module
  */
 
-import type { OpenQueue } from "../job_queue.ts";
+import { makeOpenQueue, type OpenQueue, type ServerParts } from "../job_queue.ts";
 import { Cluster } from "./cluster.ts";
 import { ClusterQueue } from "./cluster_queue.ts";
+import { withoutSecrets } from "./redis_link.ts";
 import type { LeaseTimes } from "./tickets.ts";
 
 export type { LeaseTimes, OpenQueue };
@@ -41,5 +42,6 @@ export async function openBullQueue(
 ): Promise<OpenQueue> {
   const cluster = await Cluster.open({ url, prefix, keptSeconds });
   if (onWarning !== undefined) (await cluster.link.warnings()).forEach(onWarning);
-  return (parts) => new ClusterQueue({ ...parts, cluster, lease });
+  const join = (parts: ServerParts): ClusterQueue => new ClusterQueue({ ...parts, cluster, lease });
+  return makeOpenQueue(withoutSecrets(url), join);
 }

@@ -21,7 +21,7 @@ export const TASK_VERSION = 1;
 /** What of a request decides what is drawn. */
 export interface TaskRequest {
   /** The body of `POST /v1/jobs`, with seed and plan as they were chosen. */
-  readonly body: GenerationBody;
+  readonly body: Readonly<Record<string, unknown>>;
   /** After how many steps there are previews. */
   readonly previews: number | "all";
   /** Digest of the plan; empty without one. */
@@ -57,7 +57,7 @@ export interface EditFiles {
 /** The request of a job, to be stored. */
 export function requestOf(
   spec: JobSpec,
-  body: GenerationBody,
+  body: TaskRequest["body"],
   previews: number | "all",
 ): TaskRequest {
   const { pictures, plan, model, edit } = spec;
@@ -79,7 +79,8 @@ export function specOf(
   { body, previews, plan, fingerprint, edit }: TaskRequest,
   { catalog, defaults }: { readonly catalog: Catalog; readonly defaults: SpecDefaults },
 ): JobSpec {
-  const spec = resolveSpec(catalog, body, { previews, defaults });
+  // It was checked where it was taken, by this version.
+  const spec = resolveSpec(catalog, body as GenerationBody, { previews, defaults });
   expectSame("model", fingerprint, spec.model.facts.fingerprint);
   expectSame("plan", plan, spec.plan?.digest ?? "");
   return { ...spec, notices: [...spec.notices, ...edit?.notices ?? []] };
