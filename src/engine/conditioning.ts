@@ -6,6 +6,7 @@
  * they stay for the next run; else none holds those weights afterwards, which in DiT are a third of the model.
  */
 
+import { runtimeName } from "../backend/platform.ts";
 import type { Condition, Conditioning, ModulationGroup } from "../model/module_graph.ts";
 import { GraphBuilder, type Node } from "../onnx/graph.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -19,9 +20,10 @@ export const CONDITIONING_PASS_BYTES = 64 << 20;
 /** Weights of a conditioning whose sessions stay loaded: loading them takes as long as a step, which short plans feel. */
 const KEPT_BYTES = 256 << 20;
 
-/** Whether the sessions of a conditioning stay loaded. */
+/** Whether the sessions of a conditioning stay loaded; on workerd, where 128 MB are all that there is, none does. */
 export function staysLoaded({ groups }: Conditioning): boolean {
-  return groups.reduce((sum, { weightBytes }) => sum + weightBytes, 0) <= KEPT_BYTES;
+  return runtimeName() !== "workerd" &&
+    groups.reduce((sum, { weightBytes }) => sum + weightBytes, 0) <= KEPT_BYTES;
 }
 
 /** Modulation vectors for every (time, label) of a run. */

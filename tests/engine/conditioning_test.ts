@@ -189,7 +189,7 @@ Deno.test("sessions of a small conditioning stay for the next, which makes the s
   }, { onLoad: (name) => loaded.push(name) });
 });
 
-Deno.test("only a conditioning of at most 256 MiB stays loaded: DiT-B's, not DiT-XL's or FLUX's", () => {
+Deno.test("only a conditioning of at most 256 MiB stays loaded: DiT-B's, not DiT-XL's or FLUX's, and on workerd none", () => {
   const published = (hidden_size: number, depth: number): Conditioning =>
     dit(parseDitConfig({ hidden_size, depth })).conditioning;
   assert(staysLoaded(published(768, 12)));
@@ -197,6 +197,12 @@ Deno.test("only a conditioning of at most 256 MiB stays loaded: DiT-B's, not DiT
   assert(
     !staysLoaded(fluxModel(parseFluxConfig({ guidance_embeds: true })).transformer.conditioning),
   );
+  Object.defineProperty(navigator, "userAgent", {
+    value: "Cloudflare-Workers",
+    configurable: true,
+  });
+  assert(!staysLoaded(published(768, 12)));
+  Reflect.deleteProperty(navigator, "userAgent"); // the prototype's shows again
 });
 
 Deno.test("conditioning that fails or is stopped leaves nothing alive", async () => {
