@@ -5,7 +5,7 @@
  *     deno task trade-off                                       fashion-dit
  *     deno task trade-off --model models/peeps-flux             prompts that name every attribute; not judged
  *     deno task trade-off --time native --rounds 4              measures speed-ups, which later runs then tell
- *     deno task trade-off --write                               puts tables and figure into plans
+ *     deno task trade-off --write && deno fmt README.md         puts tables and figure into plans, and README's
  *
  * PSNR is to the converged solution of the same noise, on 64 pictures that no plan has seen; accuracy and Fréchet
  * distance are those of `deno task quality`, on 2,000. Of the solvers every spacing is tried on the first ten pictures;
@@ -36,7 +36,13 @@ import {
   variantKey,
 } from "./rivals.ts";
 import { type Found, tradeOffFigure } from "./trade_off_figure.ts";
-import { replaceSection, type ReportFacts, tradeOffSection } from "./trade_off_report.ts";
+import {
+  gainRows,
+  gainsTable,
+  replaceSection,
+  type ReportFacts,
+  tradeOffSection,
+} from "./trade_off_report.ts";
 import { type Speeds, timeVariants } from "./trade_off_speeds.ts";
 import {
   bestRivals,
@@ -103,7 +109,10 @@ async function main(): Promise<void> {
     const facts = await factsOf(study, asked);
     const section = tradeOffSection(found, facts);
     console.log(section);
-    if (values.write) await write(model.id, section, tradeOffFigure(found, model.id));
+    if (values.write) {
+      await write(model.id, section, tradeOffFigure(found, model.id));
+      await writeGains(`${values.cache}/gains.json`, model.id, gainRows(found, model.id));
+    }
   } finally {
     await pipeline.close();
   }
@@ -120,7 +129,7 @@ async function waysOf(
     .toSorted((a, b) => a.speedup - b.speedup);
   const counts = calls?.split(",").map(Number) ?? [...new Set(followed.map(equalCalls))];
   const rivals = await bestRivals(study, counts);
-  const earlier = await earlierVariants(model);
+  const earlier = (await earlierVariants(model)).toSorted((a, b) => a.speedup - b.speedup);
   const uniform = earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [];
   return { main: [modelFull(model), ...rivals, ...followed], others: [...earlier, ...uniform] };
 }
@@ -223,7 +232,8 @@ async function factsOf(
     ...(where.length > 0 && {
       timed: `Speed is measured: ten pictures, in turn with the full run (${where.join("; ")}).`,
     }),
-    command: `deno task trade-off${model} --write`,
+    command: ["--time native", "--time wasm", "--write"]
+      .map((option) => `deno task trade-off${model} ${option}`).join("\n"),
   };
 }
 
@@ -232,6 +242,20 @@ async function write(id: string, section: string, figure: string): Promise<void>
   const path = new URL("README.md", PLANS);
   await Deno.writeTextFile(path, replaceSection(await Deno.readTextFile(path), id, section));
   await Deno.writeTextFile(new URL(`${id}.svg`, PLANS), figure);
+}
+
+/** Puts what all models gain into `README.md`. */
+async function writeGains(
+  kept: string,
+  id: string,
+  rows: ReturnType<typeof gainRows>,
+): Promise<void> {
+  const all = { ...await readJson<Record<string, typeof rows>>(kept), [id]: rows };
+  await Deno.writeTextFile(kept, JSON.stringify(all));
+  const path = new URL("../README.md", PLANS);
+  const sorted = Object.keys(all).toSorted().flatMap((model) => all[model]!);
+  const text = replaceSection(await Deno.readTextFile(path), "plans", gainsTable(sorted));
+  await Deno.writeTextFile(path, text);
 }
 
 if (import.meta.main) await main();

@@ -23,6 +23,8 @@ export interface ReportFacts {
 }
 
 const RESAMPLES = 1000;
+/** The series of plans that are held against solvers. */
+const PLANS = "bundled plans";
 /** A solver counts as slow as a plan where it is at most so much faster: rounds differ by as much. */
 const AS_SLOW = 1.03;
 
@@ -55,10 +57,7 @@ export function tradeOffTable(rows: readonly Found[]): string {
     `${series}, ${name}`,
     `${steps}`,
     `${speedup.toFixed(2)}×`,
-    ...backends.map((backend) => {
-      const measured = found.speedups[backend];
-      return measured === undefined ? "–" : `${measured.toFixed(2)}×`;
-    }),
+    ...backends.map((backend) => timesOf(found.speedups[backend])),
     `${withInterval(psnrOf(found), 1)} dB`,
     ...judges ? [quality ? percent(quality.accuracy) : "–"] : [],
     ...judges ? [quality ? withInterval(quality.frechet, 2) : "–"] : [],
@@ -68,7 +67,7 @@ export function tradeOffTable(rows: readonly Found[]): string {
 
 /** Every plan less the best solver of equal measured time. */
 export function rivalTable(rows: readonly Found[]): string {
-  const plans = rows.filter(({ variant }) => variant.series === "bundled plans");
+  const plans = rows.filter(({ variant }) => variant.series === PLANS);
   const judges = rows.some(({ quality }) => quality !== undefined);
   const lines = plans.flatMap((plan) => {
     const rival = rivalOf(plan, rows);
@@ -89,6 +88,31 @@ export function rivalTable(rows: readonly Found[]): string {
   return table(head, lines);
 }
 
+/** What README says of a model: the full run, then each plan beside the best solver that takes as long. */
+export function gainRows(rows: readonly Found[], id: string): readonly (readonly string[])[] {
+  const of = ({ variant: { steps }, ...found }: Found, plan: string): readonly string[] => [
+    plan,
+    `${steps}`,
+    ...["wasm", "native"].map((name) => timesOf(found.speedups[name])),
+    `${mean(found.psnrDb).toFixed(1)} dB`,
+  ];
+  const [full, ...others] = rows;
+  const plans = others.filter(({ variant }) => variant.series === PLANS);
+  return [
+    [id, ...of(full!, "none"), full!.variant.series.split(",")[0]!], // there is a full run
+    ...plans.map((plan) => {
+      const rival = rivalOf(plan, rows);
+      const name = plan.variant.name.replace(id, "");
+      return ["", ...of(plan, `\`${name}\``), rival ? `${mean(rival.psnrDb).toFixed(1)} dB` : "–"];
+    }),
+  ];
+}
+
+/** README's table of all models. */
+export function gainsTable(rows: readonly (readonly string[])[]): string {
+  return table(["model", "plan", "calls", "wasm", "native", "to the truth", "best solver"], rows);
+}
+
 /**
  * The best solver that takes at least as long as a plan on one of the backends; where nothing was measured, that calls
  * the model as often.
@@ -103,6 +127,10 @@ export function rivalOf(plan: Found, rows: readonly Found[]): Found | undefined 
   const fastest = Math.max(...solvers.map(({ variant }) => variant.speedup));
   const nearest = solvers.filter(({ variant }) => variant.speedup === fastest);
   return nearest.toSorted((a, b) => mean(b.psnrDb) - mean(a.psnrDb))[0];
+}
+
+function timesOf(speedup: number | undefined): string {
+  return speedup === undefined ? "–" : `${speedup.toFixed(2)}×`;
 }
 
 function psnrOf({ psnrDb }: Pick<Found, "psnrDb">): Estimate {

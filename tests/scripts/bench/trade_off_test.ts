@@ -7,6 +7,8 @@ import {
 } from "../../../scripts/bench/rivals.ts";
 import { type Found, tradeOffFigure } from "../../../scripts/bench/trade_off_figure.ts";
 import {
+  gainRows,
+  gainsTable,
   replaceSection,
   rivalOf,
   rivalTable,
@@ -101,6 +103,19 @@ Deno.test("a plan is held against the best solver that takes as long by the cloc
     rivalTable([slow, ...solvers]),
     "| p.10 | solver heun, 11 calls | +6.0 (+6.0 … +6.0) dB |",
   );
+});
+
+Deno.test("README's rows are the full run and every plan, beside the solver that takes as long", () => {
+  const full = {
+    ...found("ddim", 50, 40),
+    variant: { ...plan(50, 40).variant, series: "ddim, in full" },
+  };
+  const rows = [full, found("unipc", 10, 33), { ...plan(10, 44), speedups: { native: 5 } }];
+  assertEquals(gainRows(rows, "p"), [
+    ["p", "none", "50", "0.96×", "1.00×", "40.0 dB", "ddim"],
+    ["", "`.10`", "10", "–", "5.00×", "44.0 dB", "33.0 dB"],
+  ]);
+  assertStringIncludes(gainsTable(gainRows(rows, "p")), "|  | `.10` | 10 | – |");
 });
 
 Deno.test("a section is put between its marks; a text without them is refused", () => {
