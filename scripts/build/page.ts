@@ -1,8 +1,8 @@
 /**
  * Builds the page's files.
  *
- * `deno task build:page` makes `dist/page/`: the engine for the browser with its worker, and onnxruntime-web's
- * own files. `--once` does nothing when the folder is up to date, and never fails; `deno task serve` begins with it.
+ * `deno task build:page` makes `dist/page/`: the engine for the browser with its worker, onnxruntime-web's own
+ * files, and the viewer of `/docs`. `--once` does nothing when the folder is up to date, and never fails; `deno task serve` begins with it.
  * `deno task build:page --script` also bundles the page's own script into `src/server/page_script.ts`. That
  * module is kept in the repository, so that the page is there without a build: for users of the package, for
  * edge workers, and for `deno publish --dry-run` in a clean clone. A test fails when it is older than its sources.
@@ -12,12 +12,15 @@
 
 import { createHash } from "node:crypto";
 import { RUNTIME_FOLDER } from "../../src/page/contract.ts";
+import { VIEWER_FOLDER } from "../../src/server/docs_page.ts";
 import { findImports } from "../check/scan_source.ts";
-import { runtimeFile } from "./runtime_file.ts";
+import { runtimeFile, viewerFile } from "./runtime_file.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const OUT = new URL("dist/page/", ROOT);
 const MAIN = "src/page/main.ts";
+/** Says which version of the viewer there must be. */
+const DOCS = "src/server/docs_page.ts";
 const SCRIPT = new URL("src/server/page_script.ts", ROOT);
 /** Files that a bundle is made of, by what it is called. */
 const BUNDLES: readonly {
@@ -33,22 +36,30 @@ const RUNTIME_FILES = ["", ".jspi", ".asyncify"].flatMap((kind) =>
   ["mjs", "wasm"].map((type) => `ort-wasm-simd-threaded${kind}.${type}`)
 );
 
+const VIEWER_FILES = ["swagger-ui-bundle.js", "swagger-ui.css"];
+
 /** Builds the folder, unless `once` and it is up to date. Returns whether it was built. */
 export async function buildPage(
   { once = false }: { readonly once?: boolean } = {},
 ): Promise<boolean> {
-  const stamp = await digestOf(BUNDLES.map(({ entry }) => entry));
+  const stamp = await digestOf([...BUNDLES.map(({ entry }) => entry), DOCS]);
   const stampFile = new URL("stamp.txt", OUT);
   if (once && await readText(stampFile) === stamp) return false;
   await Deno.remove(OUT, { recursive: true }).catch(ignoreMissing);
   for (const { entry, name, split } of BUNDLES) await bundle(entry, { folder: OUT, name, split });
-  const runtime = new URL(RUNTIME_FOLDER, OUT);
-  await Deno.mkdir(runtime, { recursive: true });
-  for (const file of RUNTIME_FILES) {
-    await Deno.copyFile(await runtimeFile(file), new URL(file, runtime));
-  }
+  await copyAll(RUNTIME_FILES, { from: runtimeFile, to: new URL(RUNTIME_FOLDER, OUT) });
+  await copyAll(VIEWER_FILES, { from: viewerFile, to: new URL(VIEWER_FOLDER, OUT) });
   await Deno.writeTextFile(stampFile, stamp);
   return true;
+}
+
+/** Copies files that a package has. */
+async function copyAll(
+  files: readonly string[],
+  { from, to }: { readonly from: (name: string) => Promise<URL>; readonly to: URL },
+): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for (const file of files) await Deno.copyFile(await from(file), new URL(file, to));
 }
 
 /** The module that carries the page's script, from a fresh bundle. */

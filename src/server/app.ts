@@ -16,7 +16,7 @@ import { imageRoutes, keptImageRoutes } from "./image_routes.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { ServerMetrics } from "./server_metrics.ts";
 import { pageRoutes } from "./page_routes.ts";
-import { openApiDocument } from "./openapi.ts";
+import { type OpenApiDocument, openApiDocument } from "./openapi.ts";
 import { isJobRoute, routeName, ROUTES } from "./route_table.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { allowedMethods, routePath, sizeHead } from "./routing.ts";
@@ -62,16 +62,16 @@ export function createApp(options: AppOptions): App {
   app.onError((error, context) => answerError(error, context, options.onError));
   app.notFound((context) => answerError(notFound(context, app), context, options.onError));
   app.route("/", healthRoutes(server));
-  const described = describe(options, server);
+  const { features, document } = describe(options, server);
   if (takesRequests) {
-    app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs }));
+    app.route("/", pageRoutes({ assets: options.page, frameOrigins, keeps: jobs, document }));
     app.route("/", keptImageRoutes(server));
-    app.get("/openapi.json", (context) => context.json(described.document)); // says what the package's source says
+    app.get("/openapi.json", (context) => context.json(document)); // says what the package's source says
   }
   for (const guard of guards(options)) app.use(guard);
   if (takesRequests) {
     app.route("/", imageRoutes(server));
-    app.route("/", catalogRoutes(server, described.features));
+    app.route("/", catalogRoutes(server, features));
     app.route("/", jobs ? jobRoutes(server) : refusedJobRoutes());
   }
   app.get("/metrics", async (context) => {
@@ -84,7 +84,7 @@ export function createApp(options: AppOptions): App {
 function describe(
   { jobs = true, apiKeys = [], publicUrl }: AppOptions,
   { schemas }: ServerState,
-): { readonly features: ServerFeatures; readonly document: Readonly<Record<string, unknown>> } {
+): { readonly features: ServerFeatures; readonly document: OpenApiDocument } {
   const routes = ROUTES.filter((route) => jobs || !isJobRoute(route));
   const bearer = apiKeys.length > 0;
   return {

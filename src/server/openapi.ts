@@ -11,6 +11,43 @@ import { isJobRoute, type RouteFacts } from "./route_table.ts";
 
 const JSON_TYPE = "application/json";
 
+type Json = Readonly<Record<string, unknown>>;
+
+/** A parameter, or a field of a body. */
+export interface Field {
+  readonly description?: string;
+}
+
+/** Bodies by media type. */
+export type Content = Readonly<
+  Record<string, { readonly schema: Json & { readonly $ref?: string } }>
+>;
+
+/** A route of the document. */
+export interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters?: readonly (Field & { readonly name: string })[];
+  readonly requestBody?: { readonly required: true; readonly content: Content };
+  readonly responses: Readonly<
+    Record<string, { readonly description: string; readonly content: Content }>
+  >;
+  readonly security: readonly Json[];
+}
+
+/** The document, as far as it is shown. */
+export interface OpenApiDocument extends Json {
+  readonly info: Json & { readonly title: string; readonly version: string };
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: Json & {
+    readonly schemas: Readonly<
+      Record<string, { readonly properties?: Readonly<Record<string, Field>> }>
+    >;
+  };
+}
+
 /** The document of a server with these routes. */
 export function openApiDocument(
   routes: readonly RouteFacts[],
@@ -20,8 +57,8 @@ export function openApiDocument(
     readonly bearer: boolean;
     readonly publicUrl: string | undefined;
   },
-): Readonly<Record<string, unknown>> {
-  const paths: Record<string, Record<string, unknown>> = {};
+): OpenApiDocument {
+  const paths: Record<string, Record<string, Operation>> = {};
   for (const facts of routes) {
     const [method = "", path = ""] = facts.route.split(" ");
     paths[path] = { ...paths[path], [method.toLowerCase()]: operation(facts, path, bearer) };
@@ -58,7 +95,7 @@ function tagOf({ route }: RouteFacts): (typeof TAGS)[number]["name"] {
   return isJobRoute({ route }) ? "jobs" : "catalog";
 }
 
-function bodiesOf(schemas: BodySchemas): Readonly<Record<string, unknown>> {
+function bodiesOf(schemas: BodySchemas): Readonly<Record<string, Json>> {
   const bodies = Object.entries(schemas).map(([name, schema]) => {
     const { $schema: _, ...body } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
     if (name !== "edits") return [name, body];
@@ -81,7 +118,7 @@ function operation(
   facts: RouteFacts,
   path: string,
   bearer: boolean,
-): Readonly<Record<string, unknown>> {
+): Operation {
   const { id, summary, open = false, body, isForm = false, status = 200, answer } = facts;
   const parameters = [...pathParameters(path), ...queryParameters(facts.query)];
   const sent = isForm ? "multipart/form-data" : JSON_TYPE;
@@ -103,7 +140,7 @@ function operation(
 }
 
 /** A body of a media type; one that is not JSON is text or bytes. */
-function content(type: string, name: string | undefined): Readonly<Record<string, unknown>> {
+function content(type: string, name: string | undefined): Content {
   if (name !== undefined) return { [type]: { schema: { $ref: `#/components/schemas/${name}` } } };
   const isText = type.startsWith("text/") || type.endsWith("+xml");
   return { [type]: { schema: isText ? { type: "string" } : BINARY } };
@@ -112,13 +149,15 @@ function content(type: string, name: string | undefined): Readonly<Record<string
 /** *Source:* OpenAPI 3.0; 3.1 would leave the schema out, which viewers show as nothing. */
 const BINARY = { type: "string", format: "binary" } as const;
 
-function pathParameters(path: string): readonly unknown[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => (
+function pathParameters(path: string): NonNullable<Operation["parameters"]> {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => (
     { name, in: "path", required: true, schema: { type: "string" } }
   ));
 }
 
-function queryParameters(query: z.ZodType | undefined): readonly unknown[] {
+function queryParameters(
+  query: z.ZodType | undefined,
+): NonNullable<Operation["parameters"]> {
   if (query === undefined) return [];
   const { properties = {} } = z.toJSONSchema(query, { io: "input", unrepresentable: "any" });
   return Object.entries(properties).map(([name, given]) => {

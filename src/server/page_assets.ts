@@ -32,6 +32,7 @@ export interface PageAssets {
 const WHOLE_BYTES = 1 << 20;
 
 const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   mjs: "text/javascript; charset=utf-8",
   json: "application/json",

@@ -10,12 +10,16 @@ import { type Context, Hono } from "npm:hono@4.13.19";
 import { VERSION } from "../version.ts";
 import { ICON, renderShell } from "../page/shell.ts";
 import { STYLE } from "../page/style.ts";
+import { DOCS_SCRIPT, DOCS_STYLE, renderDocs, VIEWER_SCRIPT } from "./docs_page.ts";
 import { GzipStore } from "./gzip_store.ts";
 import { type PageAsset, type PageAssets, textAsset } from "./page_assets.ts";
 import { PAGE_SCRIPT } from "./page_script.ts";
+import type { OpenApiDocument } from "./openapi.ts";
 import { ORIGIN } from "./origin.ts";
 import { RequestError } from "./request_error.ts";
 import { sendFile } from "./send_file.ts";
+
+const HTML = "text/html; charset=utf-8";
 
 /** What a page of ours may do: nothing inline, nothing from elsewhere, WebAssembly. */
 const MAY = [
@@ -50,7 +54,7 @@ function headersOf(frameOrigins: readonly string[]): Readonly<Record<string, str
 }
 
 /** Names that carry a digest of their content, as the bundler makes them; and files of a version. */
-const IMMUTABLE = /-[A-Z0-9]{8}\.js$|^ort-[\d.]+\//;
+const IMMUTABLE = /-[A-Z0-9]{8}\.js$|^(?:ort|swagger-ui)-[\d.]+\//;
 
 /** What the page is served with. */
 export interface PageOptions {
@@ -60,10 +64,12 @@ export interface PageOptions {
   readonly frameOrigins: readonly string[];
   /** Whether compressed files can be kept between requests. */
   readonly keeps: boolean;
+  /** What `/docs` shows. */
+  readonly document: OpenApiDocument;
 }
 
-/** `/` and `/page/…`. */
-export function pageRoutes({ assets, frameOrigins, keeps }: PageOptions): Hono {
+/** `/`, `/docs` and `/page/…`. */
+export function pageRoutes({ assets, frameOrigins, keeps, document }: PageOptions): Hono {
   const app = new Hono();
   const common = headersOf(frameOrigins);
   const shell = renderShell({ version: VERSION, browserModels: assets?.models ?? [] });
@@ -71,8 +77,10 @@ export function pageRoutes({ assets, frameOrigins, keeps }: PageOptions): Hono {
     ["style.css", textAsset(STYLE, "text/css; charset=utf-8")],
     ["icon.svg", textAsset(ICON, "image/svg+xml")],
     ["main.js", textAsset(PAGE_SCRIPT, "text/javascript; charset=utf-8")],
+    ["docs.css", textAsset(DOCS_STYLE, "text/css; charset=utf-8")],
+    ["docs.js", textAsset(DOCS_SCRIPT, "text/javascript; charset=utf-8")],
   ]);
-  const page = textAsset(shell, "text/html; charset=utf-8");
+  const page = textAsset(shell, HTML);
   const zipped = new GzipStore();
   const send = async (context: Context, name: string, asset: PageAsset): Promise<Response> => {
     const caching = IMMUTABLE.test(name) ? "public, max-age=31536000, immutable" : "no-cache";
@@ -81,6 +89,13 @@ export function pageRoutes({ assets, frameOrigins, keeps }: PageOptions): Hono {
     return await sendFile(context, asset, { headers, ...(keeps && { zip }) });
   };
   app.get("/", (context) => send(context, "", page));
+  app.get("/docs", async (context) => {
+    if (new URL(context.req.url).pathname.endsWith("/")) return context.redirect("../docs", 308);
+    const found = await assets?.read(VIEWER_SCRIPT);
+    if (found?.body instanceof ReadableStream) await found.body.cancel();
+    const docs = textAsset(renderDocs(document, { viewer: found !== undefined }), HTML);
+    return await send(context, "docs", docs);
+  });
   app.get("/page/*", async (context) => {
     const name = context.req.path.slice("/page/".length);
     const asset = await assets?.read(name) ?? own.get(name);
