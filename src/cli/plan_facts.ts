@@ -10,6 +10,7 @@ import { type CompiledPlan, compilePlan } from "../plan/compile.ts";
 import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
 import type { Plan } from "../plan/plan.ts";
+import { countKinds, countWords, kindOf } from "../plan/step_counts.ts";
 
 /**
  * Facts of a plan, one a line; with a model also what it saves and keeps there.
@@ -46,11 +47,8 @@ function policyText({ policy: { name, parameters }, calibration, context }: Plan
 }
 
 function stepsText({ plan: { slots }, steps }: CompiledPlan): string {
-  const count = (kind: string): number => steps.filter((step) => step.kind === kind).length;
   const calls = slots.length === 1 ? "" : ` in ${slots.length} model calls a step`;
-  return `${steps.length}${calls}: ${count("full")} full, ${count("mixed")} mixed, ` +
-    `${count("reuse")} reused as a whole` +
-    `${count("forecast") === 0 ? "" : `, ${count("forecast")} forecast`}`;
+  return `${steps.length}${calls}: ${countWords(countKinds(steps.map(kindOf)))}`;
 }
 
 function modulesText({ plan, steps }: CompiledPlan): string {

@@ -10,9 +10,10 @@ import { modelCost } from "../engine/plan_facts.ts";
 import type { PrecisionReport } from "../engine/precision/choose.ts";
 import { rowsPerPicture, type Scene } from "../model/scene.ts";
 import { quoted } from "../engine/prompt_texts.ts";
-import { compilePlan, type StepKind } from "../plan/compile.ts";
+import { compilePlan } from "../plan/compile.ts";
 import { predictSpeedup, stepMacs } from "../plan/cost.ts";
 import { planDigest } from "../plan/digest.ts";
+import { countKinds, countWords, type StepCounts } from "../plan/step_counts.ts";
 import { counted } from "./output.ts";
 import { precisionText } from "./precision_text.ts";
 
@@ -22,7 +23,7 @@ export interface PlanReport {
   readonly name: string;
   /** Equal for plans that make equal pictures. */
   readonly digest: string;
-  readonly steps: Readonly<Record<StepKind, number>>;
+  readonly steps: StepCounts;
   /** How many times less arithmetic than full steps. */
   readonly predictedSpeedup: number;
   /** The most bytes of features and states kept at any moment. */
@@ -92,16 +93,10 @@ function reportPlan(
   { plan, kinds, peakFeatureBytes }: Generated,
 ): PlanReport | undefined {
   if (plan === undefined) return undefined;
-  const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
   return {
     name: plan.name,
     digest: planDigest(plan.plan),
-    steps: {
-      full: count("full"),
-      mixed: count("mixed"),
-      reuse: count("reuse"),
-      forecast: count("forecast"),
-    },
+    steps: countKinds(kinds),
     predictedSpeedup: predictSpeedup(compilePlan(plan.plan), modelCost(transformer)),
     peakFeatureBytes,
   };
@@ -150,12 +145,9 @@ const SHOWN_LETTERS = 200;
 
 function describePlan({ plan, planReason }: Report): string {
   if (plan === undefined) return `none (${planReason})`;
-  const { name, predictedSpeedup, steps: { full, mixed, reuse, forecast } } = plan;
-  const skipped = forecast === 0 ? "" : `, ${forecast} forecast`;
-  return `${name} (${planReason}), ${predictedSpeedup.toFixed(2)} × predicted: ${full} full, ` +
-    `${mixed} mixed, ${reuse} reused steps${skipped}; ${
-      (plan.peakFeatureBytes / 2 ** 20).toFixed(1)
-    } MiB kept`;
+  const { name, predictedSpeedup, steps } = plan;
+  return `${name} (${planReason}), ${predictedSpeedup.toFixed(2)} × predicted: ` +
+    `${countWords(steps)} steps; ${(plan.peakFeatureBytes / 2 ** 20).toFixed(1)} MiB kept`;
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

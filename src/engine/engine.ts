@@ -7,6 +7,7 @@ import { type BackendChoice, openBackend } from "../backend/select.ts";
 import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
+import { kindOf } from "../plan/step_counts.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { batchOf, MAX_BATCH, totalsOf } from "./batches.ts";
@@ -249,7 +250,7 @@ export class Engine implements Pipeline {
       guidance: request.guidance,
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
       ...(request.edit !== undefined && { edit: request.edit.record }),
-      kinds: steps.map(({ kind }) => kind),
+      kinds: steps.map(kindOf),
     };
     if (!decodes) return { ...run, pictures: [] };
     const given = { facts: await this.recordFacts(), scales: request.scales };

@@ -5,6 +5,7 @@
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
 import type { CallStep, Step, StepKind } from "../plan/compile.ts";
+import { kindOf } from "../plan/step_counts.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
 import {
   type Denoise,
@@ -176,7 +177,7 @@ export function reportOf(
   return {
     index,
     time: times[index]!, // a step of the run
-    kind: steps[index]!.kind, // one for each time
+    kind: kindOf(steps[index]!), // one for each time
     steps: steps.length,
     first,
     done: batch * steps.length + index + 1,

@@ -7,6 +7,7 @@ import { ownsTimes } from "../engine/plan_sampler.ts";
 import { predictSpeedup } from "../plan/cost.ts";
 import { formatPlan } from "../plan/format.ts";
 import { renderSvg } from "../plan/render/svg.ts";
+import { kindOf } from "../plan/step_counts.ts";
 import {
   findServedModel,
   findServedPlan,
@@ -105,7 +106,7 @@ function planSummary(
     digest,
     predicted_speedup: model === undefined ? null : predictSpeedup(served, model.facts.cost),
     max_staleness: maxStaleness,
-    kinds: steps.map(({ kind }) => kind),
+    kinds: steps.map(kindOf),
     measured: plan.measured ?? null,
   };
 }

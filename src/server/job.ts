@@ -2,6 +2,7 @@
  * One request for pictures on its way: waiting, running, and how it ended.
  */
 
+import { kindOf } from "../plan/step_counts.ts";
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
@@ -108,7 +109,7 @@ export class Job {
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
     const { program, plan, model } = this.spec;
-    const kinds = program.map(({ kind }) => kind);
+    const kinds = program.map(kindOf);
     this.#log("started", { steps: program.length, kinds, batch, plan: planView(plan, model) });
   }
 

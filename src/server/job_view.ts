@@ -4,6 +4,7 @@
 
 import { planView } from "./catalog.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
+import { kindOf } from "../plan/step_counts.ts";
 import { type JobSpec, pictureSize } from "./job_spec.ts";
 import type { JobStatus } from "./job_queue.ts";
 import { refusalOf } from "./request_error.ts";
@@ -29,7 +30,7 @@ export function jobView(job: JobStatus, base: string): Readonly<Record<string, u
     finished_at: times.finished === undefined ? null : times.finished / 1000,
     request: requestView(job),
     plan: planView(plan, model),
-    kinds: program.map(({ kind }) => kind),
+    kinds: program.map(kindOf),
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
     images: result === undefined ? [] : imageViews(job, base),

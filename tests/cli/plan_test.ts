@@ -19,7 +19,7 @@ Deno.test("plan show draws a bundled plan and tells its facts", async () => {
   assertStringIncludes(stdout, "dit, 24 modules, ddim, 50 steps\n");
   assertStringIncludes(stdout, "blocks.11.mlp █");
   assertMatch(stdout, /^digest +sha256:[0-9a-f]{64}$/m);
-  assertMatch(stdout, /^steps +50: \d+ full, \d+ mixed, \d+ reused as a whole$/m);
+  assertMatch(stdout, /^steps +50: \d+ full, \d+ mixed, \d+ reused$/m);
   assertMatch(stdout, /^staleness +at most \d+ steps$/m);
   assertMatch(stdout, /^kept +at most \d+ results at once$/m);
 });

@@ -192,10 +192,12 @@ function headOf(plan: Plan, s: number): string {
 
 function describe(map: HeatMap, slot: string): string {
   const forecast = map.wholes.filter((whole) => whole === "forecast").length;
-  const reused = map.wholes.filter((whole) => whole !== undefined).length - forecast;
-  const full = map.wholes.filter((_, t) => map.rows.every(({ shares }) => shares[t] === 0)).length;
-  return `Slot ${slot}: ${reused} steps are reused as a whole, ${full} run every module, ` +
-    `${map.wholes.length - forecast - reused - full} reuse some modules` +
+  const [full, idle] = [0, 1].map((share) =>
+    map.wholes.filter((_, t) => map.rows.every(({ shares }) => shares[t] === share)).length
+  );
+  const reused = idle! - forecast; // of a forecast step no module runs either
+  return `Slot ${slot}: ${reused} steps are reused, ${full} run every module, ` +
+    `${map.wholes.length - idle! - full!} reuse some modules` +
     `${forecast === 0 ? "" : `, ${forecast} are forecast`}.`;
 }
 

@@ -78,7 +78,7 @@ Deno.test("renderSvg() says in words what it shows and follows the reader's sche
   assertStringIncludes(svg, "<title>Cache plan for dit: 2 modules, ddim, 4 steps</title>");
   assertStringIncludes(
     svg,
-    "<desc>Slot joint: 2 steps are reused as a whole, 1 run every module, 1 reuse some modules.",
+    "<desc>Slot joint: 2 steps are reused, 1 run every module, 1 reuse some modules.",
   );
   assertStringIncludes(svg, "@media (prefers-color-scheme: dark)");
   assert(!/(href|src|url\(|@import)/.test(svg), "needs no other file");

@@ -1,0 +1,30 @@
+/**
+ * What steps do, as people are told: one rule for the library, the command line, the server and the page.
+ */
+
+import type { Step, StepKind } from "./compile.ts";
+
+/** How many steps of each kind there are. */
+export type StepCounts = Readonly<Record<StepKind, number>>;
+
+/**
+ * What a step does. A step of the trunk that runs no module is `reuse`: it merges what is kept, and a person
+ * sees nothing computed.
+ */
+export function kindOf(step: Step): StepKind {
+  if (step.kind !== "mixed") return step.kind;
+  return step.actions.some(({ kind }) => kind === "run") ? "mixed" : "reuse";
+}
+
+/** Counts steps by what they do. */
+export function countKinds(kinds: readonly StepKind[]): StepCounts {
+  const counts = { full: 0, mixed: 0, reuse: 0, forecast: 0 };
+  for (const kind of kinds) counts[kind]++;
+  return counts;
+}
+
+/** Counts in words: `2 full, 4 mixed, 44 reused`, then those that are forecast, where there are any. */
+export function countWords({ full, mixed, reuse, forecast }: StepCounts): string {
+  const skipped = forecast === 0 ? "" : `, ${forecast} forecast`;
+  return `${full} full, ${mixed} mixed, ${reuse} reused${skipped}`;
+}
