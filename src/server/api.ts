@@ -35,7 +35,7 @@ export type EditsBody = z.output<BodySchemas["edits"]>;
 
 /** What both bodies have: a request for pictures. */
 export type GenerationBody =
-  & Omit<z.output<BodySchemas["job"]>, "previews">
+  & Omit<z.output<BodySchemas["job"]>, "previews" | "watched">
   & Partial<ImagesBody & EditsBody>;
 
 /** Largest first seed: every picture's own is a safe integer. */
@@ -91,6 +91,7 @@ export function bodySchemas(
     job: z.strictObject({
       ...shared,
       previews: orDefault(z.boolean(), false, "Whether events bring previews"),
+      watched: orDefault(z.boolean(), false, "Whether to cancel it when nobody follows its events"),
     }),
   };
 }

@@ -66,6 +66,8 @@ export interface ServerLimits extends RequestLimits, QueueBounds {
   readonly upload: BodyBounds;
   /** Pixels from which on a picture in it is refused, before it is decoded to four bytes each. */
   readonly uploadPixels: number;
+  /** Seconds after which a job that was to be watched, and that nobody follows, is cancelled. */
+  readonly unwatchedSeconds: number;
   /** Most finished jobs, and most pictures answered as URLs, that are kept. */
   readonly kept: number;
   /** Seconds that they are kept. */
@@ -82,6 +84,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   upload: { bytes: 20e6, seconds: 60 },
   uploadPixels: 25e6,
   deadlineSeconds: 600,
+  unwatchedSeconds: 15,
   kept: 200,
   keptSeconds: 600,
 };

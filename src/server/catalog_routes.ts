@@ -80,6 +80,7 @@ function modelView(server: ServerState, model: ServedModel): Readonly<Record<str
     edits: facts.edits,
     guidable: facts.guidable,
     sampler: facts.sampler,
+    samplers: samplersBeside(facts.sampler.name),
     fingerprint: facts.fingerprint,
     backend: facts.backend,
     plans: plans.map(({ name }) => name),

@@ -100,7 +100,8 @@ export class Job {
   /** Logs its place in the queue. */
   logPosition(): void {
     const position = this.place.position(this);
-    this.#log("queued", { queue_position: position ?? null }, "queued");
+    const eta_seconds = this.place.eta(this) ?? null;
+    this.#log("queued", { queue_position: position ?? null, eta_seconds }, "queued");
   }
 
   /** Marks it as running in a batch of `batch` pictures. */

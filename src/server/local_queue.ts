@@ -18,27 +18,37 @@ import type {
 } from "./job_queue.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { JobStore } from "./job_store.ts";
+import { Watch } from "./watch.ts";
 
 /** The queue of a server that is alone. */
 export class LocalQueue implements JobQueue {
   readonly #jobs: JobStore;
   readonly #images: ExpiringMap<KeptImage>;
+  readonly #watches = new WeakMap<Job, Watch>();
 
-  /** Keeps jobs that ended, and pictures, as long and as many as the options say. */
-  constructor(readonly queue: BatchQueue, kept: ExpiringMapOptions) {
+  /**
+   * Keeps jobs that ended, and pictures, as long and as many as the options say; jobs that are to be watched may
+   * be alone for so many seconds.
+   */
+  constructor(
+    readonly queue: BatchQueue,
+    kept: ExpiringMapOptions,
+    readonly unwatchedSeconds: number,
+  ) {
     this.#jobs = new JobStore(kept);
     this.#images = new ExpiringMap(kept);
   }
 
-  async add(spec: JobSpec, { owner, listed }: Asked): Promise<QueuedJob> {
+  async add(spec: JobSpec, { body, owner, listed }: Asked): Promise<QueuedJob> {
     const job = this.queue.submit(spec);
     if (listed) this.#jobs.keep(job, owner);
+    if (body["watched"] === true) this.#watches.set(job, new Watch(job, this.unwatchedSeconds));
     return await Promise.resolve(new LocalJob(job));
   }
 
   async find(id: string): Promise<QueuedJob | undefined> {
     const job = this.#jobs.get(id);
-    return await Promise.resolve(job && new LocalJob(job));
+    return await Promise.resolve(job && new LocalJob(job, this.#watches.get(job)));
   }
 
   async list(filter: JobFilter): Promise<JobPage> {
@@ -61,7 +71,7 @@ export class LocalQueue implements JobQueue {
 
 /** A job of this process. */
 class LocalJob implements QueuedJob {
-  constructor(readonly job: Job) {}
+  constructor(readonly job: Job, readonly watch?: Watch) {}
 
   get id(): string {
     return this.job.id;
@@ -75,8 +85,16 @@ class LocalJob implements QueuedJob {
     return await Promise.resolve(statusOf(this.job));
   }
 
-  events(after: number, signal: AbortSignal): AsyncIterable<LoggedEvent> {
-    return this.job.log.follow(after, signal);
+  async *events(
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<LoggedEvent, void, undefined> {
+    const leave = this.watch?.follow();
+    try {
+      yield* this.job.log.follow(after, signal);
+    } finally {
+      leave?.();
+    }
   }
 
   async cancel(): Promise<void> {

@@ -67,7 +67,7 @@ export class ServerState {
     const parts = { catalog: () => this.catalog, defaults: this.defaults, limits };
     this.#shared = options.queue && joinQueue(options.queue, parts);
     const kept = { most: limits.kept, seconds: limits.keptSeconds };
-    this.jobs = this.#shared ?? new LocalQueue(this.queue, kept);
+    this.jobs = this.#shared ?? new LocalQueue(this.queue, kept, limits.unwatchedSeconds);
   }
 
   /** Waits for the models; if they fail, requests are answered with the reason. */

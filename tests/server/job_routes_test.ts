@@ -73,6 +73,8 @@ Deno.test("a watcher that comes back goes on where it was", async () => {
 Deno.test("jobs that wait are told their place, and move up", async () => {
   const toy = new ToyRenderer();
   const app = await toyApp([toy], { limits: { batch: 1 } });
+  const { id: first } = await (await post(app, "/v1/jobs", { label: 0 })).json();
+  await eventsOf(app, first); // its steps are measured
   toy.hold();
   const ids: string[] = [];
   for (const seed of [1, 2, 3]) {
@@ -86,6 +88,7 @@ Deno.test("jobs that wait are told their place, and move up", async () => {
   const events = parseEvents(await (await watched).text());
   const places = events.filter(({ event }) => event === "queued");
   assertEquals(places.map(({ data }) => data["queue_position"]).at(-1), 0);
+  assertEquals(typeof places.at(-1)!.data["eta_seconds"], "number"); // steps were measured
 });
 
 Deno.test("a job that runs is cancelled at the next step; watchers hear of it", async () => {
@@ -126,6 +129,37 @@ Deno.test("a watcher that leaves cancels nothing", async () => {
   assertEquals((await eventsOf(app, id)).at(-1)?.event, "completed");
 });
 
+Deno.test("a job that is to be watched is cancelled when nobody comes, or all have left", async () => {
+  const toy = new ToyRenderer();
+  const app = await toyApp([toy], { limits: { unwatchedSeconds: 0.05 } });
+  toy.hold();
+  const job = { label: 0, watched: true };
+  const { id: lonely } = await (await post(app, "/v1/jobs", job)).json();
+  assertEquals((await jobThatIs(app, lonely, "cancelled")).state, "cancelled"); // a tab that closed too early
+  const { id } = await (await post(app, "/v1/jobs", { ...job, seed: 2 })).json();
+  const response = await app.request(`/v1/jobs/${id}/events`);
+  const reader = response.body!.getReader();
+  await reader.read();
+  assertEquals((await (await app.request(`/v1/jobs/${id}`)).json()).state, "running");
+  await reader.cancel();
+  assertEquals((await jobThatIs(app, id, "cancelled")).state, "cancelled");
+  await until(() => toy.stopped === 2);
+});
+
+Deno.test("a job that is watched to its end is drawn, however short a watch may be absent", async () => {
+  const toy = new ToyRenderer();
+  const app = await toyApp([toy], { limits: { unwatchedSeconds: 5 } });
+  toy.hold();
+  const { id } = await (await post(app, "/v1/jobs", { label: 0, watched: true })).json();
+  const first = await app.request(`/v1/jobs/${id}/events`);
+  const reader = first.body!.getReader();
+  await reader.read();
+  await reader.cancel();
+  const events = eventsOf(app, id); // comes back in time
+  toy.release();
+  assertEquals((await events).at(-1)?.event, "completed"); // and leaves no timer behind
+});
+
 Deno.test("finished jobs are kept in bounded number", async () => {
   const toy = new ToyRenderer();
   const app = await toyApp([toy], { limits: { kept: 2 } });
@@ -147,6 +181,15 @@ async function finishedJob(body: Record<string, unknown>): Promise<{ app: App; i
   const { id } = await (await post(app, "/v1/jobs", { label: 0, seed: 1, ...body })).json();
   await eventsOf(app, id);
   return { app, id };
+}
+
+/** What a job is once it is of a state; it is asked for, for nobody may follow it. */
+async function jobThatIs(app: App, id: string, state: string): Promise<{ readonly state: string }> {
+  for (;;) {
+    const job = await (await app.request(`/v1/jobs/${id}`)).json();
+    if (job.state === state) return job;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 async function eventsOf(
