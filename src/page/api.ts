@@ -117,8 +117,8 @@ async function refusal(response: Response): Promise<ApiError> {
   const header = response.headers.get("retry-after");
   const retryAfter = header === null ? undefined : Number(header) || undefined;
   if (response.status === 429) {
-    const when = retryAfter === undefined ? "later" : `in ${retryAfter} s`;
-    return new ApiError(`The server is busy. Try again ${when}.`, { retryAfter });
+    const when = retryAfter === undefined ? " Try again later." : "";
+    return new ApiError(`The server is busy.${when}`, { retryAfter });
   }
   return new ApiError(said ?? `The server answered with status ${response.status}.`, {
     retryAfter,

@@ -30,7 +30,9 @@ export interface ModelView {
   /** Whether guidance other than 1 is possible. */
   readonly guidable: boolean;
   /** How it is sampled unless asked otherwise. */
-  readonly sampler: { readonly steps: number; readonly guidance: number };
+  readonly sampler: { readonly name: string; readonly steps: number; readonly guidance: number };
+  /** Other solvers that it may be sampled by. */
+  readonly samplers?: readonly string[];
   /** Identity of its weights. */
   readonly fingerprint: string;
   readonly backend: { readonly description: string };
@@ -48,6 +50,8 @@ export interface ClassView {
 export interface PlanView {
   readonly id: string;
   readonly steps: number;
+  /** Equal for plans that make equal pictures. */
+  readonly digest: string;
   /** Whether its times are its own, so that no other steps go with it. */
   readonly owns_times: boolean;
   /** How many times less arithmetic it takes. */
@@ -60,6 +64,8 @@ export interface CapabilitiesView {
   readonly limits: { readonly steps: number };
   /** Method and path of each route. */
   readonly routes: readonly string[];
+  /** How clients prove who they are. */
+  readonly auth: "none" | "bearer";
 }
 
 /** A job, as far as its end is concerned. */
@@ -75,7 +81,7 @@ export interface JobView {
 
 /** Data of the events of `GET /v1/jobs/:id/events`. */
 export interface JobEvents {
-  readonly queued: { readonly queue_position: number | null };
+  readonly queued: { readonly queue_position: number | null; readonly eta_seconds: number | null };
   readonly started: { readonly steps: number; readonly kinds: readonly StepKind[] };
   readonly step: {
     readonly index: number;

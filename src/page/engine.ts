@@ -13,6 +13,8 @@ import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { type Picture, toPictures } from "../image/picture.ts";
 import type { StepKind } from "../plan/compile.ts";
+import { kindOf } from "../plan/step_counts.ts";
+import { chooseSampler } from "../sampler/choose_sampler.ts";
 import { planFromJson } from "../plan/parse.ts";
 import type { Plan } from "../plan/plan.ts";
 import { openRemoteRenderer } from "../worker/remote_renderer.ts";
@@ -21,10 +23,7 @@ import { decodePicture } from "./canvas.ts";
 import { MODEL_FILES, RUNTIME_FOLDER } from "./contract.ts";
 import { downloadAll, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
-import type { RunOptions, RunRequest, RunResult } from "./run.ts";
-
-/** What the browser runs with: a provider, or `auto`: WebGPU on a hardware adapter, else WASM. */
-export type BrowserBackend = "auto" | "webgpu" | "wasm";
+import type { BrowserBackend, RunOptions, RunRequest, RunResult } from "./run.ts";
 
 /** What to open. */
 export interface BrowserEngineOptions {
@@ -116,11 +115,14 @@ class Engine implements BrowserEngine {
     const kinds = kindsOf(this.renderer.facts, { plan, request });
     const began = performance.now();
     onEvent({ kind: "started", kinds });
-    const { label, prompt, seed, guidance, steps, edit } = request;
+    const { label, prompt, seed, guidance, steps, sampler, trueGuidance, edit } = request;
     const image = edit && await readImage(edit.image);
     const begins = image && { image, strength: edit.strength };
-    const subject = prompt === undefined ? { label: label ?? 0 } : { prompt: { prompt } };
-    const batch: Batch = { pictures: [{ ...subject, seed, guidance }], steps, plan, edit: begins };
+    const subject = prompt === undefined
+      ? { label: label ?? 0 }
+      : { prompt: { prompt, ...negativeOf(request) } };
+    const pictures = [{ ...subject, seed, guidance }];
+    const batch: Batch = { pictures, steps, sampler, trueGuidance, plan, edit: begins };
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
@@ -145,7 +147,7 @@ class Engine implements BrowserEngine {
   ): Promise<RunResult> {
     const { id, record } = this.renderer.facts;
     const { label = 0, prompt, seed, plan: name = "" } = request;
-    const prompts = prompt === undefined ? [] : [{ prompt }];
+    const prompts = prompt === undefined ? [] : [{ prompt, ...negativeOf(request) }];
     if (pictures === undefined) {
       throw new RangeError(`Cannot generate: latents of ${id} need an autoencoder`);
     }
@@ -167,13 +169,18 @@ class Engine implements BrowserEngine {
 /** What the steps that run do. */
 function kindsOf(
   { sampler, modules: { length: modules } }: RendererFacts,
-  { plan, request: { steps, edit } }: {
+  { plan, request: { steps, edit, sampler: solver } }: {
     readonly plan: Plan | undefined;
     readonly request: RunRequest;
   },
 ): readonly StepKind[] {
   const from = edit === undefined ? 0 : stepsLeftOut(steps, edit.strength);
-  return stepsLeft(sampler, { steps, from, plan, modules }).map(({ kind }) => kind);
+  const config = solver === undefined ? sampler : chooseSampler(sampler, solver);
+  return stepsLeft(config, { steps, from, plan, modules }).map(kindOf);
+}
+
+function negativeOf({ negativePrompt }: RunRequest): { readonly negativePrompt?: string } {
+  return negativePrompt === undefined ? {} : { negativePrompt };
 }
 
 /** A picture file as the engine takes it. */

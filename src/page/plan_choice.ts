@@ -37,11 +37,12 @@ export interface PlanLine {
 }
 
 /** `fashion-dit.3x` as a person reads it: `3x`, with its steps, speed-up and quality. */
-export function planLine({ id, steps, predicted_speedup, measured }: PlanView): PlanLine {
-  const level = id.split(".").at(-1)!; // split gives at least one
+export function planLine(plan: PlanView, others: readonly PlanView[]): PlanLine {
+  const { id, steps, predicted_speedup, measured } = plan;
   const psnr = measured?.values?.["truthPsnrDb"] ?? measured?.values?.["psnrDb"];
+  const name = shortName(id, others.map((other) => other.id));
   return {
-    name: level.charAt(0).toUpperCase() + level.slice(1),
+    name: name.charAt(0).toUpperCase() + name.slice(1),
     facts: [
       `${steps} steps`,
       ...(predicted_speedup === null ? [] : [formatFactor(predicted_speedup)]),
@@ -50,13 +51,22 @@ export function planLine({ id, steps, predicted_speedup, measured }: PlanView): 
   };
 }
 
+/** The fewest last parts of an id that no other of these ids ends with. */
+function shortName(id: string, ids: readonly string[]): string {
+  const parts = id.split(".");
+  const ends = parts.map((_, i) => parts.slice(-1 - i).join("."));
+  const isOwn = (end: string): boolean =>
+    ids.every((other) => other === id || (other !== end && !other.endsWith(`.${end}`)));
+  return ends.find(isOwn) ?? id;
+}
+
 /** What `auto` means for so many steps. */
 export function autoFacts(options: ChoiceOptions): string {
   const plan = planOfChoice("auto", options);
   if (plan === undefined) return `none fits ${options.steps} steps`;
   const { predicted_speedup } = plan;
   const factor = predicted_speedup === null ? "" : ` · ${formatFactor(predicted_speedup)}`;
-  return `${planLine(plan).name.toLowerCase()}${factor}`;
+  return `${planLine(plan, options.plans).name.toLowerCase()}${factor}`;
 }
 
 /** Plans for these steps first, then by how much they save. */

@@ -6,6 +6,7 @@ import type { StepKind } from "../plan/compile.ts";
 import { heatMap } from "../plan/render/heat_map.ts";
 import type { PlanFile } from "../plan/plan_schema.ts";
 import { readRow } from "../plan/row.ts";
+import { countKinds } from "../plan/step_counts.ts";
 
 /** A plan as columns of cells. */
 export interface PlanShape {
@@ -46,12 +47,16 @@ export function fullShape(steps: number, rows: number): PlanShape {
   return { steps, rows, computed, kinds: Array.from({ length: steps }, () => "full") };
 }
 
-/** A shape in a sentence. */
-export function shapeWords({ steps, kinds }: PlanShape): string {
-  const count = (kind: StepKind): number => kinds.filter((each) => each === kind).length;
-  const [full, mixed, reuse] = [count("full"), count("mixed"), count("reuse")];
-  const forecast = count("forecast");
-  if (full === steps) return `All ${steps} steps are computed in full.`;
+/**
+ * A shape in a sentence.
+ *
+ * @param inFull Steps of the full run that it stands for.
+ */
+export function shapeWords({ steps, kinds }: PlanShape, inFull: number = steps): string {
+  const { full, mixed, reuse, forecast } = countKinds(kinds);
+  if (full === steps && steps === 1) return "The only step is computed in full.";
+  if (full === steps && steps === inFull) return `All ${steps} steps are computed in full.`;
+  if (full === steps) return `${steps} steps instead of ${inFull}, each computed in full.`;
   const parts = mixed === 0 ? "" : `, ${mixed} in part`;
   const rest = [
     ...(reuse > 0 || forecast === 0 ? [`${reuse} reuse what is there`] : []),

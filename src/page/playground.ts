@@ -1,24 +1,21 @@
 /**
- * One run after another: from the form to the stage, the map and the gallery.
+ * One run after another: from the form to the stage, the map and the history.
  */
 
-import type { PlanFile } from "../plan/plan_schema.ts";
-import type { Api } from "./api.ts";
-import type { BrowserRuns } from "./browser_run.ts";
-import { decodePicture } from "./canvas.ts";
-import { BROWSER_MODELS, type PlanView } from "./contract.ts";
 import { byId, setText } from "./dom.ts";
-import type { BrowserBackend } from "./engine.ts";
-import type { FormView, Offer } from "./form_view.ts";
-import { GalleryView } from "./gallery_view.ts";
-import { HeatMapView } from "./heat_map_view.ts";
+import type { FormView } from "./form_view.ts";
 import { formatSeconds } from "./format.ts";
-import { formatLink, linkedOf, parseLink } from "./link.ts";
-import type { Outcome } from "./outcome.ts";
-import { fullShape, type PlanShape, planShape } from "./plan_shape.ts";
-import type { RunEvent, Runner, RunRequest, RunResult } from "./run.ts";
-import { serverRunner } from "./server_run.ts";
-import { streamRunner } from "./stream_run.ts";
+import { GalleryView } from "./gallery_view.ts";
+import { type Entry, entryOf, type HistoryStore, outcomeOf } from "./history_store.ts";
+import { formatLink, linkedOf } from "./link.ts";
+import { modelOf, planOf, stepsInFull } from "./offer.ts";
+import { type Outcome, titleOf } from "./outcome.ts";
+import { PlanMap } from "./plan_map.ts";
+import { readPngRecord } from "./png_record.ts";
+import { Recall } from "./recall.ts";
+import type { RunEvent, RunRequest, RunResult } from "./run.ts";
+import { type RunnerContext, runnerOf } from "./runners.ts";
+import { SnippetView } from "./snippet_view.ts";
 import { StageView } from "./stage_view.ts";
 import {
   announcement,
@@ -26,17 +23,16 @@ import {
   isBusy,
   ownSpeedup,
   type Pass,
+  type Place,
   reduce,
   type RunAction,
   type RunState,
+  statusLine,
 } from "./state.ts";
 
 /** What the playground plays with. */
-export interface PlaygroundContext {
-  readonly api: Api;
-  readonly browser: BrowserRuns;
-  /** What there is to ask for. */
-  readonly offer: Offer;
+export interface PlaygroundContext extends RunnerContext {
+  readonly history: HistoryStore;
 }
 
 /** Pictures that the button for variations draws. */
@@ -45,120 +41,153 @@ const VARIATIONS = 4;
 /** The page at work. */
 export class Playground {
   readonly #stage = new StageView();
-  readonly #map = new HeatMapView();
-  readonly #gallery = new GalleryView((outcome) => this.#pick(outcome));
-  readonly #shapes = new Map<string, Promise<PlanShape>>();
-  /** Lines of the map, as the last plan had them. */
-  #rows = 24;
-  #shown: unknown;
-  #form: FormView | undefined;
+  readonly #map: PlanMap;
+  readonly #gallery: GalleryView;
+  readonly #snippet: SnippetView;
+  readonly #recall: Recall;
   #state: RunState = IDLE;
-  #predicted: number | undefined;
   #last: Outcome | undefined;
   #stop: AbortController | undefined;
 
-  /** Makes it; {@linkcode open} begins. */
-  constructor(readonly context: PlaygroundContext) {}
+  /** Makes it, for a filled form; {@linkcode open} begins. */
+  constructor(readonly form: FormView, readonly context: PlaygroundContext) {
+    const { api, history, offer } = context;
+    const tell = (words: string): void => setText(byId("announcer", HTMLElement), words);
+    this.#map = new PlanMap(api);
+    this.#recall = new Recall(history, offer);
+    this.#snippet = new SnippetView(offer.capabilities.auth === "bearer", tell);
+    this.#gallery = new GalleryView(history, {
+      onPick: (entry) => void this.#pick(entry),
+      onTold: tell,
+    });
+  }
 
-  /** Takes a filled form. */
-  open(form: FormView): void {
-    this.#form = form;
+  /** Listens, and draws what the address bar says. */
+  open(): void {
+    const stop = (): void => this.#stop?.abort();
     byId("form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.#run(form);
+      void this.#run();
     });
     byId("begin", HTMLButtonElement).addEventListener("click", () => {
-      if (this.#last !== undefined) form.beginFrom(this.#last.result.png);
+      if (this.#last !== undefined) this.form.beginFrom(this.#last.result.png);
     });
-    byId("vary", HTMLButtonElement).addEventListener("click", () => void this.#vary(form));
-    addEventListener("hashchange", () => this.#follow(form));
-    byId("cancel", HTMLButtonElement).addEventListener("click", () => this.#stop?.abort());
+    byId("vary", HTMLButtonElement).addEventListener("click", () => void this.#vary());
+    byId("cancel", HTMLButtonElement).addEventListener("click", stop);
+    addEventListener("hashchange", () => void this.#follow());
+    addEventListener("pagehide", stop); // nothing is left running for nobody
     document.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape") this.#stop?.abort();
+      if (key === "Escape") stop();
     });
     byId("generate", HTMLButtonElement).disabled = false;
     this.show();
-    this.#follow(form);
+    void this.#follow();
   }
 
-  /** Shows what the form asks for, unless a run is under way. */
+  /** Shows what the form asks for; a picture that is drawn stays. */
   show(): void {
-    const form = this.#form;
-    if (form === undefined || isBusy(this.#state)) return;
-    this.#showPlace(form);
-    const { title, model, seed } = form;
-    this.#state = { ...IDLE, words: `Ready. Seed ${seed} starts from this noise.` };
-    this.#predicted = form.plan?.predicted_speedup ?? undefined;
-    this.#stage.showNoise(model.latent, seed, `${title}, seed ${seed}`);
-    this.#update();
-    void this.#showPlan(form.plan, form.steps);
-  }
-
-  /** Draws what the address bar says, if it says anything. */
-  #follow(form: FormView): void {
-    const linked = parseLink(location.hash);
-    if (linked === undefined || isBusy(this.#state)) return;
-    form.write(linked);
-    void this.#run(form);
-  }
-
-  async #run(form: FormView): Promise<void> {
     if (isBusy(this.#state)) return;
-    this.#stop = new AbortController();
-    await this.#draw(form, form.read());
+    const request = this.form.read();
+    if (this.#last === undefined) {
+      this.#state = { ...IDLE, words: `Ready. Seed ${request.seed} starts from this noise.` };
+      this.#showNoise(request);
+      this.#update();
+    }
+    this.#showPlan(request, this.#last !== undefined);
   }
 
-  /** The picture of the stage again, from other noise. */
-  async #vary(form: FormView): Promise<void> {
-    const asked = this.#last?.request;
-    if (asked === undefined || isBusy(this.#state)) return;
-    const stop = this.#stop = new AbortController();
-    for (let i = 1; i <= VARIATIONS && !stop.signal.aborted; i++) {
-      const request = { ...asked, seed: asked.seed + i };
-      form.write(linkedOf(request));
-      if (!await this.#draw(form, request)) return;
+  /** Takes what dropped files say, or begins from them. */
+  async drop(files: readonly File[]): Promise<void> {
+    if (isBusy(this.#state)) return;
+    for (const file of files) {
+      const found = await this.#recall.file(file, this.form.model);
+      if (found.kind === "begin") this.form.beginFrom(file);
+      if (found.kind === "drawn") {
+        await this.#keep(found.entry);
+        await this.#restore(found.entry);
+      }
+      this.#say(found.words);
     }
   }
 
-  /** One picture, from noise to gallery; whether it came about. */
-  async #draw(form: FormView, request: RunRequest): Promise<boolean> {
-    const runner = this.#runnerOf(form, request);
-    const { title } = form;
-    this.#stage.showNoise(form.model.latent, request.seed, `${title}, seed ${request.seed}`);
+  /** Draws what the address bar says, or shows it where it is drawn. */
+  async #follow(): Promise<void> {
+    if (isBusy(this.#state)) return;
+    const drawn = this.context.history.get(location.hash);
+    const found = this.#recall.link(location.hash);
+    if (drawn !== undefined) return await this.#pick(drawn);
+    if (found === undefined) return;
+    this.form.write(found.linked, found.edit);
+    if (found.words === undefined) await this.#run();
+    else this.#say(found.words);
+  }
+
+  async #run(): Promise<void> {
+    if (isBusy(this.#state)) return;
+    this.form.seed.take();
+    await this.#series(this.form.read(), this.form.count);
+  }
+
+  /** The picture of the stage again, from other noise. */
+  async #vary(): Promise<void> {
+    const asked = this.#last?.request;
+    if (asked === undefined || isBusy(this.#state)) return;
+    const request = { ...asked, seed: asked.seed + 1 };
+    this.form.write(linkedOf(request), request.edit);
+    this.form.seed.spend();
+    await this.#series(request, VARIATIONS);
+  }
+
+  /** Pictures with seeds one after another, until one fails or a person has enough. */
+  async #series(first: RunRequest, count: number): Promise<void> {
+    const { signal } = this.#stop = new AbortController();
     this.#setBusy(true);
+    for (let i = 0; i < count && !signal.aborted; i++) {
+      const place = count === 1 ? undefined : { picture: i + 1, of: count };
+      if (!await this.#draw({ ...first, seed: first.seed + i }, place)) break;
+    }
+    this.#setBusy(false);
+  }
+
+  /** One picture, from noise to history; whether it came about. */
+  async #draw(request: RunRequest, place: Place | undefined): Promise<boolean> {
+    const compares = this.form.compares && request.plan !== undefined;
+    let outcome: Outcome | undefined;
+    this.#showNoise(request);
     try {
-      const result = await this.#pass("planned", request, runner);
-      const own = ownSpeedup(this.#state);
-      const inFull = { ...request, plan: undefined, steps: this.#stepsInFull(request) };
-      const compares = form.compares && request.plan !== undefined;
-      const full = compares ? await this.#pass("full", inFull, runner) : undefined;
-      const speedup = full === undefined ? own : full.seconds / result.seconds;
-      if (full !== undefined) this.#dispatch({ kind: "finished", ...summary(result, full) });
-      this.#finish({ request, title, result, full, speedup });
+      const result = await this.#pass("planned", request, place);
+      outcome = await this.#outcomeOf(request, result);
+      await this.#keep(entryOf(outcome)); // whatever becomes of the other
+      if (compares) {
+        const inFull = {
+          ...request,
+          plan: undefined,
+          steps: stepsInFull(request, this.context.offer),
+        };
+        outcome = compared(outcome, await this.#pass("full", inFull, place));
+        await this.#keep(entryOf(outcome));
+      }
+      this.#present(outcome);
       return true;
     } catch (error) {
+      if (outcome !== undefined) this.#present(outcome);
       this.#fail(error);
       return false;
-    } finally {
-      this.#setBusy(false);
     }
   }
 
   /** One run; its events move the state on. */
-  async #pass(pass: Pass, request: RunRequest, runner: Runner): Promise<RunResult> {
-    const inFull = request.edit === undefined ? this.#stepsInFull(request) : undefined;
-    this.#dispatch({ kind: "asked", pass, inFull });
-    const shape = this.#showPlan(this.#planView(request.plan), request.steps);
-    const result = await runner(request, {
-      onEvent: (event) => {
-        this.#hear(event);
-        if (event.kind === "started" && request.edit === undefined) {
-          void shape.then((known) => this.#name(known));
-        }
-      },
-      signal: this.#stop!.signal, // made by #run
+  async #pass(pass: Pass, request: RunRequest, place: Place | undefined): Promise<RunResult> {
+    const { edit } = request;
+    const inFull = edit === undefined ? stepsInFull(request, this.context.offer) : undefined;
+    this.#dispatch({ kind: "asked", pass, inFull, place });
+    this.#showPlan(request, false);
+    const model = modelOf(this.context.offer, request.model);
+    const result = await runnerOf(request, model, this.context)(request, {
+      onEvent: (event) => this.#hear(event),
+      signal: this.#stop!.signal, // of the series
     });
-    this.#dispatch({ kind: "finished", seconds: result.seconds });
+    this.#dispatch({ kind: "finished", seconds: result.seconds ?? 0 });
     return result;
   }
 
@@ -167,15 +196,20 @@ export class Playground {
     this.#dispatch(event);
   }
 
-  /** A server calls a step mixed that computes no module but merges what is kept: the plan tells. */
-  #name(shape: PlanShape | undefined): void {
-    if (shape !== undefined) this.#dispatch({ kind: "kinds", kinds: shape.kinds });
+  async #outcomeOf(request: RunRequest, result: RunResult): Promise<Outcome> {
+    const begins = request.edit &&
+      readPngRecord(new Uint8Array(await result.png.arrayBuffer()))?.begins;
+    return {
+      ...{ request, link: formatLink(request, begins), result },
+      title: titleOf(request, this.context.offer.models),
+      words: statusLine(this.#state),
+      speedup: ownSpeedup(this.#state),
+    };
   }
 
-  #finish(outcome: Outcome): void {
-    this.#present(outcome);
-    this.#gallery.add(outcome);
-    void this.#showPlan(this.#planView(outcome.request.plan), outcome.request.steps);
+  async #keep(entry: Entry): Promise<void> {
+    await this.context.history.put(entry);
+    this.#gallery.show();
   }
 
   #fail(error: unknown): void {
@@ -187,18 +221,34 @@ export class Playground {
   /** Shows a finished picture, and what draws it again in the address bar. */
   #present(outcome: Outcome): void {
     this.#last = outcome;
+    this.#dispatch({ kind: "shown", words: outcome.words });
     this.#stage.finish(outcome);
-    const { request } = outcome;
-    const link = request.edit === undefined ? formatLink(request) : location.pathname; // which holds no pictures
-    history.replaceState(null, "", link);
-    byId("begin", HTMLButtonElement).hidden = this.#form?.model.edits !== true;
+    this.#snippet.show(outcome);
+    history.replaceState(null, "", outcome.link);
+    byId("begin", HTMLButtonElement).hidden = !this.form.model.edits;
+    this.#showPlan(outcome.request, false);
   }
 
-  #pick(outcome: Outcome): void {
-    if (isBusy(this.#state)) return;
-    this.#form?.write(linkedOf(outcome.request));
+  /** Brings a picture back, with what it was asked by. */
+  async #restore(entry: Entry): Promise<void> {
+    const outcome = await outcomeOf(entry);
+    this.form.write(linkedOf(entry.request), entry.request.edit);
     this.#present(outcome);
+  }
+
+  async #pick(entry: Entry): Promise<void> {
+    if (isBusy(this.#state)) return;
+    await this.#restore(entry);
+    this.form.seed.spend();
+    const lack = this.#recall.lackOf(linkedOf(entry.request));
+    if (lack !== undefined) this.#say(lack);
     byId("stage", HTMLElement).focus();
+  }
+
+  /** Says something of the picture that is there, or of why there is none. */
+  #say(words: string): void {
+    if (this.#last === undefined) this.#dispatch({ kind: "failed", message: words });
+    else this.#dispatch({ kind: "shown", words });
   }
 
   #dispatch(action: RunAction): void {
@@ -207,9 +257,9 @@ export class Playground {
   }
 
   #update(): void {
-    const { phase, seconds } = this.#state;
-    this.#stage.update(this.#state, this.#predicted);
-    this.#map.mark(phase === "running" || phase === "cancelled" ? seconds.length : undefined);
+    const { phase, seconds, kinds } = this.#state;
+    this.#stage.update(this.#state, this.form.plan?.predicted_speedup ?? undefined);
+    this.#map.mark(/running|cancelled/.test(phase) ? seconds.length : undefined, kinds.length);
     setText(byId("announcer", HTMLElement), announcement(this.#state));
   }
 
@@ -218,80 +268,31 @@ export class Playground {
     const hadFocus = document.activeElement === (busy ? generate : cancel);
     generate!.disabled = busy; // both were found
     cancel!.hidden = !busy;
+    byId("form", HTMLElement).classList.toggle("busy", busy);
     if (hadFocus) (busy ? cancel : generate)!.focus();
     if (busy) byId("stage", HTMLElement).scrollIntoView({ block: "nearest", behavior: motion() });
   }
 
-  #runnerOf(form: FormView, { edit }: RunRequest): Runner {
-    const { api, browser, offer } = this.context;
-    const { id, fingerprint, backend } = form.model;
-    if (form.place === "server" || byId("place-field", HTMLElement).hidden) {
-      const server = { api, backend: `the server, ${backend.description}`, decode: decodePicture };
-      const hasJobs = offer.capabilities.routes.includes("POST /v1/jobs");
-      return hasJobs && edit === undefined ? serverRunner(server) : streamRunner(server);
-    }
-    const base = new URL("page/", document.baseURI).href;
-    const engine = byId("engine", HTMLSelectElement).value as BrowserBackend; // the shell's own options
-    return browser.runner({ model: id, fingerprint, backend: engine, base });
+  #showNoise(request: RunRequest): void {
+    const { offer } = this.context;
+    const title = `${titleOf(request, offer.models)}, seed ${request.seed}`;
+    this.#snippet.show(undefined);
+    this.#stage.showNoise(modelOf(offer, request.model).latent, request.seed, title);
   }
 
-  /** Steps of the full run that a plan stands for: the model's own where its times are its own. */
-  #stepsInFull({ model, plan, steps }: RunRequest): number {
-    if (!this.#planView(plan)?.owns_times) return steps;
-    return this.context.offer.models.find(({ id }) => id === model)?.sampler.steps ?? steps;
-  }
-
-  #planView(id: string | undefined): PlanView | undefined {
-    return this.context.offer.plans.find((plan) => plan.id === id);
-  }
-
-  /** Shows a plan, or full computation, and tells its shape; the map is an ornament: it fails in silence. */
-  async #showPlan(plan: PlanView | undefined, steps: number): Promise<PlanShape | undefined> {
-    const wanted = this.#shown = { plan, steps };
-    const shape = await this.#shapeOf(plan, steps).catch(() => undefined);
-    if (shape === undefined) this.#shapes.delete(plan?.id ?? ""); // the next time may be better
-    if (shape === undefined || this.#shown !== wanted) return shape;
-    this.#rows = shape.rows;
-    this.#map.show(shape);
-    this.#update();
-    return shape;
-  }
-
-  async #shapeOf(plan: PlanView | undefined, steps: number): Promise<PlanShape> {
-    if (plan === undefined) return fullShape(steps, this.#rows);
-    const path = `/v1/plans/${encodeURIComponent(plan.id)}`;
-    const loading = this.#shapes.get(plan.id) ??
-      this.context.api.json<PlanFile>(path).then(planShape);
-    this.#shapes.set(plan.id, loading);
-    return await loading;
-  }
-
-  #showPlace(form: FormView): void {
-    const meta = document.querySelector<HTMLMetaElement>(`meta[name="${BROWSER_MODELS}"]`);
-    const offered = meta?.content.split(" ").includes(form.model.id) === true;
-    byId("place-field", HTMLElement).hidden = !offered;
-    const isServer = form.place === "server" || !offered;
-    byId("engine-field", HTMLElement).hidden = isServer;
-    const words = isServer ? form.model.backend.description : browserWords();
-    setText(byId("place-facts", HTMLElement), words);
+  #showPlan(request: RunRequest, isNext: boolean): void {
+    const { steps, plan } = request;
+    const { offer } = this.context;
+    const inFull = stepsInFull(request, offer);
+    void this.#map.show(planOf(offer, plan), { steps, inFull, isNext });
   }
 }
 
-function summary(
-  planned: RunResult,
-  full: RunResult,
-): { readonly seconds: number; readonly words: string } {
-  const { seconds } = planned;
-  const words = `Drawn in ${formatSeconds(seconds)} instead of ${formatSeconds(full.seconds)}.`;
-  return { seconds, words };
-}
-
-function browserWords(): string {
-  const threads = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
-  const gpu = "gpu" in navigator ? "WebGPU or " : "";
-  return `${gpu}WebAssembly with ${threads} ${
-    threads === 1 ? "thread" : "threads"
-  }; about 30 MB once.`;
+/** A picture beside the same in full. */
+function compared(planned: Outcome, full: RunResult): Outcome {
+  const [few, all] = [planned.result.seconds ?? 0, full.seconds ?? 0];
+  const words = `Drawn in ${formatSeconds(few)} instead of ${formatSeconds(all)}.`;
+  return { ...planned, words, full, speedup: all / few };
 }
 
 function motion(): ScrollBehavior {

@@ -5,6 +5,9 @@
 import type { StepKind } from "../plan/compile.ts";
 import type { Pixels } from "./pixels.ts";
 
+/** What the browser runs with: a provider, or `auto`: WebGPU on a hardware adapter, else WASM. */
+export type BrowserBackend = "auto" | "webgpu" | "wasm";
+
 /** The picture that one begins from. */
 export interface RunEdit {
   /** A picture file. */
@@ -17,14 +20,22 @@ export interface RunEdit {
 export interface RunRequest {
   readonly model: string;
   /** Its class; absent where there is a prompt. */
-  readonly label?: number;
+  readonly label?: number | undefined;
   /** What it shows, in words. */
-  readonly prompt?: string;
+  readonly prompt?: string | undefined;
+  /** What it shall not show, in words. */
+  readonly negativePrompt?: string | undefined;
+  /** How far to lead away from that. */
+  readonly trueGuidance?: number | undefined;
   readonly seed: number;
   readonly steps: number;
+  /** The solver; absent = the model's own. */
+  readonly sampler?: string | undefined;
   readonly guidance: number;
   /** Plan's id; without it every step is computed in full. */
   readonly plan?: string | undefined;
+  /** What it runs on in this browser; absent = it is drawn by the server. */
+  readonly engine?: BrowserBackend | undefined;
   /** What it begins from; absent = noise alone. */
   readonly edit?: RunEdit | undefined;
 }
@@ -37,7 +48,8 @@ export type RunEvent =
     readonly done: number;
     readonly total: number;
   }
-  | { readonly kind: "queued"; readonly ahead: number }
+  | { readonly kind: "queued"; readonly ahead: number; readonly eta: number | undefined }
+  | { readonly kind: "refused"; readonly why: string; readonly seconds: number } // it is asked again then
   | { readonly kind: "drawing" } // by a server that does not tell its steps
   | { readonly kind: "started"; readonly kinds: readonly StepKind[] }
   | {
@@ -54,10 +66,10 @@ export interface RunResult {
   readonly pixels: Pixels;
   /** The file, with its parameters inside. */
   readonly png: Blob;
-  /** Seconds of the loop. */
-  readonly seconds: number;
-  /** What drew it, in words. */
-  readonly backend: string;
+  /** Seconds of the loop; absent of a picture that was not drawn here. */
+  readonly seconds?: number | undefined;
+  /** What drew it, in words; absent as above. */
+  readonly backend?: string | undefined;
   /** Circumstances worth telling, in sentences. */
   readonly notices: readonly string[];
 }

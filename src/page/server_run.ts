@@ -4,6 +4,7 @@
 
 import { type Api, ApiError } from "./api.ts";
 import type { JobEvents, JobView } from "./contract.ts";
+import { patiently } from "./patiently.ts";
 import type { RunEvent, Runner, RunOptions, RunRequest } from "./run.ts";
 import type { Pixels } from "./pixels.ts";
 
@@ -22,8 +23,11 @@ const LAST: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 export function serverRunner(context: ServerContext): Runner {
   return async (request, options) => {
     const { api, backend, decode } = context;
-    const asked = { ...askedOf(request), previews: true };
-    const { id } = await api.post<{ readonly id: string }>("/v1/jobs", asked);
+    const asked = { ...askedOf(request), previews: true, watched: true };
+    const { id } = await patiently(
+      () => api.post<{ readonly id: string }>("/v1/jobs", asked),
+      options,
+    );
     const job = await follow(context, id, options);
     if (job.images.length === 0) throw new ApiError("The job ended without a picture.");
     const png = await (await api.request(`/v1/jobs/${id}/image`)).blob();
@@ -33,10 +37,20 @@ export function serverRunner(context: ServerContext): Runner {
 }
 
 /** A request in the words of the API, without a picture that it begins from. */
-export function askedOf({ guidance, plan, edit: _, ...rest }: RunRequest): Readonly<
-  Record<string, string | number>
-> {
-  return { ...rest, guidance_scale: guidance, plan: plan ?? "none" };
+export function askedOf(
+  { guidance, negativePrompt, trueGuidance, plan, edit: _, engine: _2, ...rest }: RunRequest,
+): Readonly<Record<string, string | number>> {
+  const asked = {
+    ...rest,
+    negative_prompt: negativePrompt,
+    true_guidance_scale: trueGuidance,
+    guidance_scale: guidance,
+    plan: plan ?? "none",
+  };
+  const given = Object.entries(asked).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const]
+  );
+  return Object.fromEntries(given);
 }
 
 /** Follows a job to its end; a signal cancels it there. */
@@ -46,7 +60,8 @@ async function follow(
   { onEvent, signal }: RunOptions,
 ): Promise<JobView> {
   const cancel = (): void =>
-    void api.request(`/v1/jobs/${id}`, { method: "DELETE" }).catch(() => {}); // it ends by itself
+    void api.request(`/v1/jobs/${id}`, { method: "DELETE", keepalive: true }) // also of a page that closes
+      .catch(() => {}); // it ends by itself
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
   let previews = Promise.resolve();
@@ -69,8 +84,8 @@ async function follow(
 
 function translate(event: string, data: never): RunEvent | undefined {
   if (event === "queued") {
-    const { queue_position }: JobEvents["queued"] = data;
-    return { kind: "queued", ahead: queue_position ?? 0 };
+    const { queue_position, eta_seconds }: JobEvents["queued"] = data;
+    return { kind: "queued", ahead: queue_position ?? 0, eta: eta_seconds ?? undefined };
   }
   if (event === "started") {
     const { kinds }: JobEvents["started"] = data;

@@ -5,8 +5,9 @@
 import { normalNoise } from "../tensor/random.ts";
 import { paint } from "./canvas.ts";
 import { byId, make, setText } from "./dom.ts";
+import { DownloadView } from "./download_view.ts";
 import { formatDecibels, formatFactor, formatSeconds } from "./format.ts";
-import { type Outcome, outcomeFile } from "./outcome.ts";
+import type { Outcome } from "./outcome.ts";
 import { pixelDifference, pixelPsnr, type Pixels, pixelsOf } from "./pixels.ts";
 import { isBusy, ownSpeedup, progressOf, type RunState, statusLine } from "./state.ts";
 
@@ -23,7 +24,7 @@ export class StageView {
   readonly #divider = byId("divider", HTMLInputElement);
   readonly #speed = byId("speed", HTMLElement);
   readonly #speedHow = byId("speed-how", HTMLElement);
-  readonly #download = byId("download", HTMLAnchorElement);
+  readonly #download = new DownloadView();
 
   /** Takes the divider in hand. */
   constructor() {
@@ -52,28 +53,31 @@ export class StageView {
     this.#stage.setAttribute("aria-busy", `${isBusy(state)}`);
     setText(byId("status", HTMLElement), statusLine(state));
     this.#progress(state);
-    const timed = state.pass === "planned" &&
-      (state.phase === "running" || state.phase === "finished");
-    if (timed && state.seconds.length > 0) {
-      setText(byId("time", HTMLElement), formatSeconds(state.elapsed));
-    }
-    if (state.pass === "planned") this.#tellSpeed(ownSpeedup(state), predicted);
+    if (state.phase === "finished") return; // a picture's facts are those of its outcome
+    if (state.phase === "failed" || state.phase === "cancelled") return this.#forgetFacts();
+    if (state.pass === "full") return; // those of the picture stay
+    const isTimed = state.phase === "running" && state.seconds.length > 0;
+    setText(byId("time", HTMLElement), isTimed ? formatSeconds(state.elapsed) : "–");
+    this.#tellSpeed(ownSpeedup(state), predicted);
   }
 
   /** A finished picture, with its counterpart where there is one. */
   finish(outcome: Outcome): void {
     const { result, full, title, request, speedup } = outcome;
+    const { seconds } = result;
     this.#clear();
     this.#title(
       `${title}, seed ${request.seed}`,
       `${title}, drawn from seed ${request.seed}`,
     );
     paint(this.#picture, result.pixels);
-    setText(byId("time", HTMLElement), formatSeconds(result.seconds));
+    setText(byId("time", HTMLElement), seconds === undefined ? "–" : formatSeconds(seconds));
     setText(this.#speed, speedup === undefined ? "–" : formatFactor(speedup));
     setText(this.#speedHow, speedWords(outcome));
-    this.#notices([...result.notices, `Drawn by ${result.backend}.`]);
-    this.#offer(outcome);
+    const drawer = result.backend === undefined ? [] : [`Drawn by ${result.backend}.`];
+    this.#notices([...result.notices, ...drawer]);
+    this.#download.offer(outcome);
+    byId("take", HTMLElement).hidden = false;
     if (full !== undefined) this.#compare(result.pixels, full.pixels);
   }
 
@@ -112,12 +116,6 @@ export class StageView {
     else progress.value = share;
   }
 
-  #offer(outcome: Outcome): void {
-    this.#download.href = URL.createObjectURL(outcome.result.png);
-    this.#download.download = outcomeFile(outcome);
-    byId("take", HTMLElement).hidden = false;
-  }
-
   #notices(lines: readonly string[]): void {
     const list = byId("notices", HTMLElement);
     list.replaceChildren(...lines.map((line) => make("li", {}, line)));
@@ -130,8 +128,7 @@ export class StageView {
   }
 
   #clear(): void {
-    if (this.#download.href !== "") URL.revokeObjectURL(this.#download.href);
-    this.#download.removeAttribute("href");
+    this.#download.clear();
     this.#frame.classList.remove("split", "noise");
     const ids = [
       "full",
@@ -144,6 +141,10 @@ export class StageView {
     ];
     for (const id of ids) byId(id, HTMLElement).hidden = true;
     this.#notices([]);
+    this.#forgetFacts();
+  }
+
+  #forgetFacts(): void {
     for (const id of ["time", "speed"]) setText(byId(id, HTMLElement), "–");
     setText(this.#speedHow, "");
   }
@@ -151,6 +152,6 @@ export class StageView {
 
 function speedWords({ full, speedup, request }: Outcome): string {
   if (request.plan === undefined) return "no plan: every step computed";
-  if (full !== undefined) return `in full: ${formatSeconds(full.seconds)}`;
+  if (full?.seconds !== undefined) return `in full: ${formatSeconds(full.seconds)}`;
   return speedup === undefined ? "" : "by this run's full steps";
 }

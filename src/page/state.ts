@@ -9,11 +9,20 @@ import type { RunEvent } from "./run.ts";
 /** Which of the two runs of a comparison: with the plan, or in full. */
 export type Pass = "planned" | "full";
 
+/** A picture of a series. */
+export interface Place {
+  /** 1 … of. */
+  readonly picture: number;
+  readonly of: number;
+}
+
 /** A run and how far it is. */
 export interface RunState {
   /** What it does now. */
   readonly phase: "idle" | "waiting" | "loading" | "running" | "finished" | "failed" | "cancelled";
   readonly pass: Pass;
+  /** Which of the pictures that were asked for at once; absent = it is the only one. */
+  readonly place?: Place | undefined;
   /** Steps of the full run that it stands for; absent = as many as it has. */
   readonly inFull?: number | undefined;
   readonly kinds: readonly StepKind[];
@@ -32,8 +41,13 @@ export interface RunState {
 /** What changes the state: what a run tells, and what its starter knows. */
 export type RunAction =
   | RunEvent
-  | { readonly kind: "asked"; readonly pass: Pass; readonly inFull?: number | undefined }
-  | { readonly kind: "kinds"; readonly kinds: readonly StepKind[] }
+  | {
+    readonly kind: "asked";
+    readonly pass: Pass;
+    readonly inFull?: number | undefined;
+    readonly place?: Place | undefined;
+  }
+  | { readonly kind: "shown"; readonly words: string }
   | { readonly kind: "finished"; readonly seconds: number; readonly words?: string | undefined }
   | { readonly kind: "failed"; readonly message: string }
   | { readonly kind: "cancelled" };
@@ -53,11 +67,13 @@ export const IDLE: RunState = {
 export function reduce(state: RunState, action: RunAction): RunState {
   switch (action.kind) {
     case "asked": {
-      const { pass, inFull } = action;
-      return { ...IDLE, phase: "waiting", pass, inFull, words: "Asking…" };
+      const { pass, inFull, place } = action;
+      return { ...IDLE, phase: "waiting", pass, inFull, place, words: "Asking…" };
     }
     case "queued":
-      return { ...state, phase: "waiting", words: queueWords(action.ahead) };
+      return { ...state, phase: "waiting", words: queueWords(action) };
+    case "refused":
+      return { ...state, phase: "waiting", words: refusalWords(action) };
     case "drawing":
       return { ...state, phase: "waiting", words: "Drawing…" };
     case "loading":
@@ -71,8 +87,8 @@ export function reduce(state: RunState, action: RunAction): RunState {
         elapsed: action.elapsed,
         eta: action.eta,
       };
-    case "kinds":
-      return { ...state, kinds: action.kinds };
+    case "shown":
+      return { ...IDLE, phase: "finished", words: action.words };
     case "preview":
       return state;
     case "finished":
@@ -108,18 +124,24 @@ export function progressOf({ phase, seconds, kinds, loaded }: RunState): number 
 /** The state in a line. */
 export function statusLine(state: RunState): string {
   const { phase, words, seconds, kinds, eta } = state;
-  if (phase === "cancelled") return `Cancelled after ${formatCount(seconds.length, "step")}.`;
-  if (phase !== "running") return words;
+  const place = placeWords(state);
+  if (phase === "cancelled") {
+    const after = seconds.length === 0 ? "" : ` after ${formatCount(seconds.length, "step")}`;
+    return `${place}Cancelled${after}.`;
+  }
+  if (phase !== "running") return `${place}${words}`;
   const what = seconds.length === 0 ? "" : `, ${DONE[kinds[seconds.length - 1] ?? "full"]}`;
   const rest = eta === undefined ? "" : ` · ${formatSeconds(eta)} left`;
-  return `${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
+  return `${place}${passWords(state)} ${seconds.length} of ${kinds.length}${what}${rest}`;
 }
 
 /** What is said aloud: the turns of a run, not its steps. */
 export function announcement(state: RunState): string {
   if (state.phase === "idle") return "";
   if (state.phase === "loading") return "Loading the model into this browser.";
-  if (state.phase === "running") return `${passWords(state)}, ${state.kinds.length} in all.`;
+  if (state.phase === "running") {
+    return `${placeWords(state)}${passWords(state)}, ${state.kinds.length} in all.`;
+  }
   return statusLine(state);
 }
 
@@ -150,8 +172,17 @@ function passWords({ pass }: RunState): string {
   return pass === "full" ? "Full computation: step" : "Step";
 }
 
-function queueWords(ahead: number): string {
-  return ahead === 0 ? "Next in line…" : `Waiting, ${ahead} ahead…`;
+function placeWords({ place }: RunState): string {
+  return place === undefined ? "" : `Picture ${place.picture} of ${place.of} · `;
+}
+
+function queueWords({ ahead, eta }: RunEvent & { readonly kind: "queued" }): string {
+  const place = ahead === 0 ? "Next in line" : `Place ${ahead + 1} in the queue`;
+  return eta === undefined ? `${place}…` : `${place}, drawn in about ${formatSeconds(eta)}…`;
+}
+
+function refusalWords({ why, seconds }: RunEvent & { readonly kind: "refused" }): string {
+  return `${why.replace(/\.?$/, ".")} This page asks again in ${seconds} s…`;
 }
 
 function loadingWords({ what, done, total }: RunEvent & { readonly kind: "loading" }): string {

@@ -4,6 +4,7 @@
  */
 
 import { ApiError } from "./api.ts";
+import { patiently } from "./patiently.ts";
 import type { Runner, RunRequest } from "./run.ts";
 import { askedOf, pngOf, type ServerContext } from "./server_run.ts";
 import { readEvents } from "./sse.ts";
@@ -16,7 +17,10 @@ export function streamRunner({ api, backend, decode }: ServerContext): Runner {
   return async (request, { onEvent, signal }) => {
     const began = performance.now();
     const { path, ...sent } = postOf(request);
-    const response = await api.request(path, { method: "POST", ...sent, signal });
+    const response = await patiently(
+      () => api.request(path, { method: "POST", ...sent, signal }),
+      { onEvent, signal },
+    );
     onEvent({ kind: "drawing" });
     for await (const { event, data } of readEvents(response.body!)) { // a stream has one
       const { b64_json, error }: StreamData = JSON.parse(data);

@@ -7,8 +7,11 @@
 
 /** `/page/style.css`. */
 export const STYLE = `
+:root[data-scheme="light"] { color-scheme: light; }
+:root[data-scheme="dark"] { color-scheme: dark; }
 :root {
   color-scheme: light dark;
+  scroll-padding-block: 84px;
   --ground: light-dark(#f6f5f1, #141518);
   --surface: light-dark(#ffffff, #1c1e22);
   --ink: light-dark(#1c1d20, #ededee);
@@ -40,7 +43,10 @@ a { color: var(--accent); }
 .skip { position: absolute; left: -999px; }
 .skip:focus { left: 28px; top: 8px; background: var(--surface); padding: 4px 10px; z-index: 3; }
 
-header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; margin-bottom: 24px; }
+header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 16px; margin-bottom: 24px; position: relative; padding-right: 52px; }
+#scheme { position: absolute; right: 0; top: -6px; padding: 0 9px; line-height: 0; }
+#scheme svg, .joined svg { width: 20px; height: 20px; fill: currentColor; }
+#scheme circle { fill: none; stroke: currentColor; stroke-width: 1.5; }
 h1 { font-size: 1.35rem; letter-spacing: -0.01em; display: flex; align-items: center; gap: 10px; }
 .mark { width: 20px; height: 18px; }
 .mark .run { fill: var(--accent); } .mark .reuse { fill: light-dark(#a9c4de, #45596f); }
@@ -52,31 +58,32 @@ h2 { font-size: 1.05rem; }
 main { display: grid; grid-template-columns: 340px minmax(0, 1fr); gap: 24px; align-items: start; }
 form, #stage { background: var(--surface); border: 1px solid var(--line); border-radius: 16px; padding: 22px; }
 #stage:focus { outline: none; }
-#form { display: grid; gap: 18px; }
+#form { display: grid; grid-template-columns: minmax(0, 1fr); gap: 18px; }
+input[type="file"] { max-width: 100%; }
 legend, label, dt { font-size: 0.85rem; font-weight: 600; padding: 0; }
 legend { margin-bottom: 8px; }
 .field { display: grid; gap: 6px; }
 .field label { display: flex; justify-content: space-between; }
 output { font-weight: 400; font-variant-numeric: tabular-nums; }
-input[type="number"], input[type="search"], input[type="password"], select, textarea {
+input[type="number"], input[type="search"], input[type="text"], input[type="password"], select, textarea {
   width: 100%; min-height: 40px; padding: 6px 10px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground);
 }
 textarea { display: block; resize: vertical; min-height: 84px; }
 #words { display: grid; gap: 12px; }
 #words details > div { padding-top: 10px; }
 #examples { display: grid; gap: 6px; justify-items: start; }
-.chip { min-height: 34px; padding: 4px 12px; border-radius: 999px; border-color: var(--line); font-size: 0.88rem; text-align: left; }
+.chip { white-space: normal; min-height: 34px; padding: 4px 12px; border-radius: 999px; border-color: var(--line); font-size: 0.88rem; text-align: left; }
 .chip[aria-pressed="true"] { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 #phrases { display: grid; gap: 6px; }
-.phrases { display: grid; grid-template-columns: 76px minmax(0, 1fr); gap: 4px; align-items: center; }
+.phrases { display: grid; grid-template-columns: 90px minmax(0, 1fr); gap: 4px; align-items: center; }
 .phrases > span { font-size: 0.82rem; color: var(--soft); text-transform: capitalize; }
 .phrases .chips { flex-wrap: nowrap; scrollbar-width: thin; }
-.phrases .chip { flex: none; }
+.phrases .chip { flex: none; white-space: nowrap; }
 #stage-title, #cards .card-title { overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow-wrap: anywhere; }
 input:user-invalid { border-color: var(--bad); }
 input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-height: 28px; }
 #class-search { margin-bottom: 8px; }
-.chips { display: flex; flex-wrap: wrap; gap: 6px; max-height: 236px; overflow: auto; padding: 3px; margin: -3px; }
+.chips { display: flex; flex-wrap: wrap; gap: 6px; max-height: 236px; overflow: auto; padding: 6px; margin: -6px; }
 .chips label { display: block; font-weight: 400; font-size: 0.92rem; position: relative; }
 .chips span { display: block; padding: 6px 12px; border: 1px solid var(--line); border-radius: 999px; background: var(--ground); cursor: pointer; }
 .chips span:hover { border-color: var(--edge); }
@@ -89,10 +96,17 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 #settings-brief { font-weight: 400; color: var(--soft); }
 #settings[open] #settings-brief { display: none; }
 .settings { display: grid; gap: 18px; padding-top: 14px; }
-.pair { display: grid; grid-template-columns: 1.3fr 1fr; gap: 12px; }
-.joined { display: flex; } .joined input { border-radius: var(--round) 0 0 var(--round); }
-.joined button { border-radius: 0 var(--round) var(--round) 0; border-left: 0; padding: 0 10px; }
-.joined svg { display: block; width: 20px; height: 20px; fill: currentColor; }
+.pair { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); gap: 12px; }
+.pair.even { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+.joined { display: flex; } .joined > * { border-radius: 0; border-left-width: 0; }
+.joined > :first-child { border-radius: var(--round) 0 0 var(--round); border-left-width: 1px; }
+.joined > :last-child { border-radius: 0 var(--round) var(--round) 0; }
+.joined > :focus-visible { z-index: 1; }
+.joined button { flex: none; padding: 0 8px; } .joined select { width: auto; min-width: 0; }
+.joined svg { display: block; }
+.joined .bow { fill: none; stroke: currentColor; stroke-width: 1.75; }
+#lock[aria-pressed="false"] .bow { translate: 3.5px 0; }
+#lock[aria-pressed="true"] { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 .joined rect { fill: none; stroke: currentColor; stroke-width: 1.5; }
 .lines { display: grid; gap: 2px; }
 .lines label { position: relative; font-weight: 400; font-size: 0.92rem; }
@@ -103,6 +117,7 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 .lines :checked + span::before { border: 4.5px solid var(--accent); }
 .lines small { margin-left: auto; color: var(--soft); font-size: 0.82rem; font-variant-numeric: tabular-nums; text-align: right; }
 .lines :checked + span small { color: inherit; }
+.segments.three { grid-template-columns: 1fr 1fr 1fr; }
 .segments { display: grid; grid-template-columns: 1fr 1fr; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground); padding: 3px; margin-bottom: 8px; }
 .segments label { position: relative; }
 .segments span { display: block; text-align: center; padding: 5px 8px; border-radius: 7px; font-weight: 400; font-size: 0.92rem; cursor: pointer; }
@@ -115,14 +130,18 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 .switch input:checked { background: var(--accent); border-color: var(--accent); }
 .switch input:checked::before { translate: 14px 0; background: var(--on-accent); }
 
-button, .button { min-height: 40px; padding: 6px 16px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground); color: var(--ink); cursor: pointer; text-decoration: none; display: inline-block; }
+button, .button { min-height: 40px; padding: 6px 16px; border: 1px solid var(--edge); border-radius: var(--round); background: var(--ground); color: var(--ink); cursor: pointer; text-decoration: none; display: inline-block; white-space: nowrap; }
 button:hover, .button:hover { border-color: var(--ink); }
 .primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); font-weight: 600; }
 button:disabled { opacity: 0.55; cursor: default; }
-.go { display: flex; gap: 10px; }
+.go { display: flex; flex-wrap: wrap; gap: 10px; }
 .go .primary { flex: 1; min-height: 46px; }
+#form > .go { position: sticky; top: 0; bottom: 0; z-index: 2; margin: -10px -22px; padding: 10px 22px; background: var(--surface); border-radius: 16px; }
+#form.busy #surprise { display: none; }
+fieldset:disabled .lines { opacity: 0.55; }
+#plan-field .hint { margin-top: 8px; }
 
-#stage { display: grid; gap: 20px; }
+#stage { display: grid; grid-template-columns: minmax(0, 1fr); gap: 20px; }
 .view { display: grid; grid-template-columns: minmax(0, 416px) minmax(150px, 1fr); gap: 28px; align-items: start; }
 .frame { position: relative; aspect-ratio: 1; border-radius: 12px; overflow: hidden; background: var(--ground); outline: 1px solid var(--line); }
 .frame:has(#divider:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -149,7 +168,9 @@ dd.hint { font-size: 0.85rem; font-weight: 400; letter-spacing: 0; }
 #difference-figure { width: 132px; } #difference-figure figcaption { margin-top: 4px; } #difference { border-radius: 8px; outline: 1px solid var(--line); height: auto; aspect-ratio: 1; }
 figcaption { font-size: 0.85rem; color: var(--soft); }
 #notices { font-size: 0.85rem; color: var(--soft); display: grid; gap: 4px; }
-#take { flex-wrap: wrap; align-self: start; }
+#take { display: flex; flex-wrap: wrap; gap: 10px; align-self: start; }
+#code > *:not(summary) { margin-top: 10px; }
+pre { margin: 0; padding: 12px 14px; max-height: 340px; overflow: auto; border-radius: var(--round); background: var(--ground); border: 1px solid var(--line); font: 0.82rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 
 .plan-head { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 8px; }
 .legend { font-size: 0.85rem; color: var(--soft); }
@@ -162,15 +183,24 @@ figcaption { font-size: 0.85rem; color: var(--soft); }
 #map .now.on { visibility: visible; }
 .axis { display: flex; justify-content: space-between; font-size: 0.8rem; color: var(--soft); margin-top: 4px; }
 
-#gallery { margin-top: 32px; }
-#cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; margin-top: 12px; }
-#cards li { background: var(--surface); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
-#cards button { display: block; width: 100%; padding: 0; border: 0; border-radius: 0; background: none; text-align: left; }
-#cards button:focus-visible { outline-offset: -3px; }
-#cards canvas { aspect-ratio: 1; height: auto; }
+#gallery { margin-top: 32px; display: grid; gap: 12px; }
+.gallery-head { display: flex; flex-wrap: wrap; align-items: center; gap: 8px 14px; }
+#gallery-count { margin-right: auto; }
+#history-notice { margin: 0; } #history-notice:empty { display: none; }
+#more-cards { justify-self: center; }
+#cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; }
+#cards li { display: flex; flex-direction: column; background: var(--surface); border: 1px solid var(--line); border-radius: 12px; overflow: hidden; }
+#cards .card-show { display: block; white-space: normal; width: 100%; padding: 0; border: 0; border-radius: 0; background: none; text-align: left; flex: 1; }
+#cards :focus-visible { outline-offset: -3px; }
+#cards img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; image-rendering: pixelated; background: var(--ground); }
+#cards img.smooth { image-rendering: auto; }
 #cards .card-words { display: block; padding: 8px 12px 0; font-size: 0.85rem; }
 #cards .card-words small { display: block; color: var(--soft); font-size: 0.8rem; }
-#cards a { display: inline-block; padding: 6px 12px 10px; font-size: 0.85rem; }
+.card-acts { display: flex; gap: 2px; padding: 4px 6px 8px; font-size: 0.85rem; }
+.card-acts > * { min-height: 28px; padding: 3px 6px; border-radius: 6px; }
+.card-acts button { border: 0; background: none; color: var(--soft); margin-left: auto; }
+.card-acts > *:hover { text-decoration: underline; }
+body.dropping::after { content: "Drop a picture to draw it again"; position: fixed; inset: 12px; z-index: 4; display: grid; place-items: center; border: 3px dashed var(--accent); border-radius: 16px; background: color-mix(in srgb, var(--ground) 86%, transparent); font-size: 1.3rem; font-weight: 600; pointer-events: none; }
 
 dialog { border: 1px solid var(--line); border-radius: 16px; background: var(--surface); color: var(--ink); padding: 24px; width: min(400px, calc(100vw - 32px)); }
 dialog form { border: 0; padding: 0; display: grid; gap: 14px; }
@@ -182,7 +212,7 @@ footer { margin-top: 36px; font-size: 0.85rem; }
   header { margin-bottom: 14px; }
   main { grid-template-columns: minmax(0, 1fr); gap: 14px; }
   form, #stage { padding: 16px; }
-  #form > .go { position: sticky; bottom: 0; margin: 0 -16px; padding: 10px 16px; background: var(--surface); z-index: 2; }
+  #form > .go { margin: -10px -16px; padding: 10px 16px; }
   #stage { scroll-margin-top: 8px; }
 }
 @media (max-width: 640px) {

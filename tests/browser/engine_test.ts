@@ -1,12 +1,13 @@
 /** The engine in Debian's Chromium: it draws, and draws what the server draws. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { BrowserBackend, BrowserEngine } from "../../src/page/engine.ts";
+import type { BrowserEngine } from "../../src/page/engine.ts";
+import type { BrowserBackend } from "../../src/page/run.ts";
 import type { Batch, Renderer } from "../../src/worker/renderer.ts";
 import { requires } from "../_shim/requires.ts";
 import { onFashionDit } from "../fashion_dit.ts";
 import { withFolder } from "../cli/captured_run.ts";
 import { expectRepeated } from "../cli/repeated.ts";
-import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
+import { openPage, pngOf, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
 
 const needs = await requires("the engine in a browser", "chromium", "bundler");
 
@@ -36,12 +37,9 @@ Deno.test("this browser draws on WebAssembly what the server draws", needs, asyn
       await page.locator("#steps").fill("50"); // along the plan that fits
       await page.locator("#generate").click();
       await untilStatus(page, /^16 steps in/);
-      const [download] = await Promise.all([
-        page.waitForEvent("download"),
-        page.locator("#download").click(),
-      ]);
+      const bytes = await pngOf(page);
       await withFolder(async (folder) => {
-        await download.saveAs(`${folder}/one.png`);
+        await Deno.writeFile(`${folder}/one.png`, bytes);
         await expectRepeated(`${folder}/one.png`, onFashionDit([]));
       });
     });

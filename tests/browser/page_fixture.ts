@@ -101,10 +101,73 @@ function withoutPath(request: Request, path: string): Request {
   return path === "/" ? request : new Request(url, request);
 }
 
-/** Opens the page and waits until it can be used. */
-export async function openPage({ page, url }: Visit): Promise<void> {
-  await page.goto(url);
+/** Opens the page as at a first visit, but for the engine's files, and waits until it can be used. */
+export async function openPage(opened: Visit): Promise<void> {
+  const { page, url } = opened;
+  await page.goto("about:blank"); // what a page holds open is not cleared
+  const session = await page.context().newCDPSession(page);
+  const storageTypes = "local_storage,indexeddb";
+  await session.send("Storage.clearDataForOrigin", { origin: new URL(url).origin, storageTypes });
+  await session.detach();
+  await openAgain(opened);
+}
+
+/** Opens the page as at a later visit, at a link where one is given. */
+export async function openAgain({ page, url }: Visit, link = ""): Promise<void> {
+  await page.goto("about:blank"); // a link alone loads nothing anew
+  await page.goto(`${url}${link}`);
   await page.locator("#generate:enabled").waitFor();
+}
+
+/** The file that a click downloads. */
+export async function download(
+  page: Page,
+  selector: string,
+): Promise<{ readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }> {
+  const [saved] = await Promise.all([
+    page.waitForEvent("download"),
+    page.locator(selector).click(),
+  ]);
+  return { name: saved.suggestedFilename(), bytes: await Deno.readFile(await saved.path()) };
+}
+
+/** The PNG of the stage, as it was drawn. */
+export async function pngOf(page: Page): Promise<Uint8Array<ArrayBuffer>> {
+  await page.locator("#enlargement").selectOption("1");
+  return (await download(page, "#download")).bytes;
+}
+
+/** Opens the settings, which are closed at first on small screens. */
+export async function openSettings(page: Page): Promise<void> {
+  await page.evaluate("document.querySelector('#settings').open = true");
+}
+
+/** Draws so many steps of a seed and waits for the picture. */
+export async function draw(
+  page: Page,
+  { seed, steps }: { readonly seed: number; readonly steps: number },
+): Promise<void> {
+  await openSettings(page);
+  await page.locator("#steps").fill(`${steps}`);
+  await page.locator("#seed").fill(`${seed}`);
+  await page.locator("#generate").click();
+  await untilStatus(page, new RegExp(`^${steps} steps? in `));
+  await page.locator("#generate:enabled").waitFor();
+}
+
+/** Drops a file onto the page. */
+export async function drop(
+  page: Page,
+  file: { readonly name: string; readonly type: string; readonly bytes: Uint8Array },
+): Promise<void> {
+  const { name, type } = file;
+  const numbers = [...file.bytes];
+  const transfer = await page.evaluateHandle(({ name, type, numbers }) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(numbers)], name, { type }));
+    return transfer;
+  }, { name, type, numbers });
+  await page.dispatchEvent("#stage", "drop", { dataTransfer: transfer });
 }
 
 /** The text of an element. */

@@ -5,7 +5,7 @@ import { readPngText } from "../../src/image/png_text.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { planShape, shapeWords } from "../../src/page/plan_shape.ts";
 import { requires } from "../_shim/requires.ts";
-import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
+import { draw, openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
 
 const needs = await requires("the page in a browser", "chromium", "bundler");
 
@@ -14,9 +14,10 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     const { page, complaints } = opened;
     await openPage(opened);
     assertEquals(await page.evaluate("crossOriginIsolated"), true);
+    await page.locator("#seed").fill("7");
     assertMatch(await textOf(page, "#status"), /^Ready\. Seed 7 starts from this noise\.$/);
     const plan = JSON.parse(formatPlan(loadPlan("fashion-dit.3x"))); // what auto takes
-    assertEquals(await textOf(page, "#map-caption"), shapeWords(planShape(plan)));
+    assertEquals(await textOf(page, "#map-caption"), shapeWords(planShape(plan), 50));
     const noise = await page.locator("#picture").screenshot();
     await page.getByText("Sneaker", { exact: true }).click();
     await page.locator("#compare").click();
@@ -43,17 +44,22 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await press("Tab");
     assertEquals(await textOf(page, ":focus"), "Skip to the picture");
     await press("Tab");
+    assertEquals(await focused(), "scheme");
+    await press("Tab");
     assertEquals(await focused(), "class");
     await press("ArrowRight");
-    assertEquals(await textOf(page, "#stage-title"), "Trouser, seed 7");
+    assertMatch(await textOf(page, "#stage-title"), /^Trouser, seed \d+$/);
     for (
       const wanted of [
-        "image",
         "generate",
+        "image",
         "SUMMARY",
         "seed",
         "dice",
+        "lock",
+        "count",
         "steps",
+        "sampler",
         "guidance",
         "plan",
         "place",
@@ -115,22 +121,25 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
       (route) => route.fulfill({ status: 429, headers: { "retry-after": "3" } }),
     );
     await page.locator("#generate").click();
-    await untilStatus(page, /^The server is busy\. Try again in 3 s\.$/);
+    await untilStatus(page, /^The server is busy\. This page asks again in 3 s…$/);
+    await page.locator("#cancel").click();
+    await untilStatus(page, /^Cancelled\.$/);
     await page.unroute("**/v1/jobs");
     assertEquals(await page.locator("#generate").isEnabled(), true);
   },
   "a card of the gallery brings its picture and its parameters back": async (opened) => {
     const { page } = opened;
     await openPage(opened);
-    await page.locator("#steps").fill("2");
-    for (const [name, seed] of [["Bag", "11"], ["Coat", "12"]] as const) {
+    for (const [name, seed] of [["Bag", 11], ["Coat", 12]] as const) {
       await page.getByText(name, { exact: true }).click();
-      await page.locator("#seed").fill(seed);
-      await page.locator("#generate").click();
+      await draw(page, { seed, steps: 2 });
       await page.locator(`#cards li:has-text("${name}, seed ${seed}")`).waitFor();
     }
-    await page.locator("#cards li").nth(1).getByRole("button").click();
-    assertEquals(await textOf(page, "#stage-title"), "Bag, seed 11");
+    await page.locator("#cards li").nth(1).locator(".card-show").click();
+    await page.locator("#stage-title", { hasText: "Bag, seed 11" }).waitFor();
+    assertMatch(await textOf(page, "#status"), /^2 steps in /); // and not what is to come
+    assertMatch(await textOf(page, "#time"), /^\d.* s$/);
+    assertEquals(await textOf(page, "#speed-how"), "no plan: every step computed");
     assertEquals(await page.locator("#seed").inputValue(), "11");
     assertEquals(await page.getByLabel("Bag", { exact: true }).isChecked(), true);
   },
@@ -191,7 +200,7 @@ async function downloadedRecord(
     page.waitForEvent("download"),
     page.locator("#download").click(),
   ]);
-  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.3x\.png$/);
+  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.3x-x4\.png$/);
   const bytes = await Deno.readFile(await download.path());
   return JSON.parse(readPngText(bytes)["invardiff"] ?? "{}");
 }

@@ -6,7 +6,7 @@ import { autoFacts, orderPlans, planLine, planOfChoice } from "../../src/page/pl
 import { fullShape, planShape, shapeWords } from "../../src/page/plan_shape.ts";
 
 function plan(id: string, steps: number, speedup: number | null = null): PlanView {
-  return { id, steps, owns_times: false, predicted_speedup: speedup, measured: null };
+  return { id, steps, digest: id, owns_times: false, predicted_speedup: speedup, measured: null };
 }
 const SLOW = plan("m.ddim50.slow", 50, 2.1);
 const FAST = plan("m.ddim50.fast", 50, 2.93);
@@ -19,7 +19,7 @@ Deno.test("auto takes the plan of level fast for the steps, else any for them, e
   assertEquals(planOfChoice("auto", { steps: 30, usual: 50, plans }), undefined);
   assertEquals(planOfChoice("none", { steps: 50, usual: 50, plans }), undefined);
   assertEquals(planOfChoice(SLOW.id, { steps: 30, usual: 50, plans }), SLOW);
-  assertEquals(autoFacts({ steps: 50, usual: 50, plans }), "fast · 2.9×");
+  assertEquals(autoFacts({ steps: 50, usual: 50, plans }), "ddim50.fast · 2.9×");
   assertEquals(autoFacts({ steps: 30, usual: 50, plans }), "none fits 30 steps");
 });
 
@@ -33,8 +33,18 @@ Deno.test("auto takes a plan with times of its own while the form has the model'
 
 Deno.test("planLine() says what to expect, as far as it is known", () => {
   const measured = { values: { psnrDb: 38.89 } };
-  assertEquals(planLine({ ...FAST, measured }), { name: "Fast", facts: "50 steps · 2.9× · 39 dB" });
-  assertEquals(planLine(plan("mine", 4)), { name: "Mine", facts: "4 steps" });
+  assertEquals(planLine({ ...FAST, measured }, []), {
+    name: "Fast",
+    facts: "50 steps · 2.9× · 39 dB",
+  });
+  assertEquals(planLine(plan("mine", 4), []), { name: "Mine", facts: "4 steps" });
+});
+
+Deno.test("planLine() gives each plan a name that no other in the list has", () => {
+  const all = [...plans, plan("fast", 9), plan("other.2x", 9)];
+  const names = all.map((each) => planLine(each, all).name);
+  assertEquals(names, ["Ddim25.fast", "Slow", "Ddim50.fast", "Fast", "2x"]);
+  assertEquals(new Set(names).size, all.length);
 });
 
 Deno.test("orderPlans() puts those for the steps first, then what saves less", () => {
@@ -68,4 +78,6 @@ Deno.test("fullShape() computes every cell", () => {
   const shape = fullShape(2, 2);
   assertEquals(shape.computed, [[0, 0], [0, 1], [1, 0], [1, 1]]);
   assertEquals(shapeWords(shape), "All 2 steps are computed in full.");
+  assertEquals(shapeWords(shape, 50), "2 steps instead of 50, each computed in full.");
+  assertEquals(shapeWords(fullShape(1, 2)), "The only step is computed in full.");
 });

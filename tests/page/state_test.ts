@@ -22,19 +22,23 @@ function step(index: number, seconds: number): RunAction {
 }
 
 Deno.test("a run is told turn by turn, its steps in sight but not aloud", () => {
-  const queue = after(ASKED, { kind: "queued", ahead: 2 });
+  const queue = after(ASKED, { kind: "queued", ahead: 2, eta: 12.3 });
   assertEquals([statusLine(queue), progressOf(queue), isBusy(queue)], [
-    "Waiting, 2 ahead…",
+    "Place 3 in the queue, drawn in about 12.3 s…",
     undefined,
     true,
   ]);
-  assertEquals(statusLine(after(ASKED, { kind: "queued", ahead: 0 })), "Next in line…");
+  const next = after(ASKED, { kind: "queued", ahead: 0, eta: undefined });
+  assertEquals(statusLine(next), "Next in line…");
+  const why = "The server is busy.";
+  assertEquals(
+    statusLine(after(ASKED, { kind: "refused", why, seconds: 3 })),
+    "The server is busy. This page asks again in 3 s…",
+  );
   const running = after(ASKED, STARTED, step(0, 1), step(1, 0.1));
   assertEquals(statusLine(running), "Step 2 of 4, reused in part · 2.00 s left");
   assertEquals(progressOf(running), 0.5);
   assertEquals(announcement(running), announcement(after(ASKED, STARTED)));
-  const known = reduce(running, { kind: "kinds", kinds: ["full", "reuse", "reuse", "reuse"] });
-  assertEquals(statusLine(known), "Step 2 of 4, reused · 2.00 s left");
   const finished = reduce(running, { kind: "finished", seconds: 1.5 });
   assertEquals([statusLine(finished), progressOf(finished)], ["4 steps in 1.50 s.", 1]);
   assertEquals(isBusy(finished), false);
@@ -55,8 +59,28 @@ Deno.test("failure and cancelling say so and leave the page ready", () => {
   assertEquals([statusLine(failed), isBusy(failed)], ["The server is busy.", false]);
   const cancelled = after(ASKED, STARTED, step(0, 1), { kind: "cancelled" });
   assertEquals([statusLine(cancelled), isBusy(cancelled)], ["Cancelled after 1 step.", false]);
+  assertEquals(statusLine(after(ASKED, { kind: "cancelled" })), "Cancelled.");
   const full = after({ kind: "asked", pass: "full" }, STARTED);
   assertEquals(statusLine(full), "Full computation: step 0 of 4");
+});
+
+Deno.test("a picture of several says which it is, from asking to its end", () => {
+  const asked: RunAction = {
+    ...ASKED,
+    kind: "asked",
+    pass: "planned",
+    place: { picture: 2, of: 4 },
+  };
+  assertEquals(statusLine(after(asked)), "Picture 2 of 4 · Asking…");
+  const running = after(asked, STARTED, step(0, 1));
+  assertEquals(statusLine(running), "Picture 2 of 4 · Step 1 of 4, computed · 3.00 s left");
+  assertEquals(announcement(running), "Picture 2 of 4 · Step, 4 in all.");
+  assertEquals(
+    statusLine(reduce(running, { kind: "cancelled" })),
+    "Picture 2 of 4 · Cancelled after 1 step.",
+  );
+  const shown = reduce(running, { kind: "shown", words: "Restored." });
+  assertEquals([statusLine(shown), isBusy(shown), shown.phase], ["Restored.", false, "finished"]);
 });
 
 Deno.test("ownSpeedup() holds a run's time against what its full steps would have taken", () => {
