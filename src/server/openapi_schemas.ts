@@ -93,6 +93,7 @@ const MODEL = record({
   edits: { ...flag, description: "Whether it can begin from a picture" },
   guidable: flag,
   sampler: { type: "object", description: "How it is sampled unless asked otherwise" },
+  samplers: listOf(text),
   fingerprint: { ...text, description: "Identity of its weights" },
   backend: record({ name: text, description: text, reason: text }),
   plans: listOf(text),
