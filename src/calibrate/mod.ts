@@ -42,8 +42,8 @@ export type { TradeOffPoint } from "./trade_off.ts";
 /** What pictures are recorded or compared. */
 export interface RecordedRuns {
   /**
-   * Pictures; picture i has class i, or the i-th prompt that the model says that it knows, in turn, and noise of
-   * `seed + i`. 16 unless given.
+   * Pictures; picture i has class i, in turn, or the i-th prompt that the model says that it knows, after those one of
+   * its phrases by lot, and noise of `seed + i`. 16 unless given.
    */
   readonly runs?: number | undefined;
   /** Seed of the first picture; 42 unless given. */

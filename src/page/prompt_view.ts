@@ -3,9 +3,10 @@
  */
 
 import type { PromptExamples } from "../assets/manifest.ts";
+import { promptByLot } from "../assets/prompt_by_lot.ts";
 import type { ModelView } from "./contract.ts";
 import { byId, make } from "./dom.ts";
-import { phraseIn, promptByLot, togglePhrase } from "./prompt_words.ts";
+import { phraseIn, togglePhrase } from "./prompt_words.ts";
 
 /** For models whose authors name none. */
 const USUAL: PromptExamples = {

@@ -1,8 +1,6 @@
 /**
- * Phrases in a prompt: found, added, exchanged and taken out again, and a prompt by lot.
+ * Phrases in a prompt: found, added, exchanged and taken out again.
  */
-
-import type { PromptExamples } from "../assets/manifest.ts";
 
 /** Where a phrase stands in a prompt, in UTF-16 units. */
 interface Place {
@@ -35,26 +33,6 @@ export function togglePhrase(
   if (place.phrase === phrase) return without(prompt, place);
   return prompt.slice(0, place.start) + phrase + prompt.slice(place.end);
 }
-
-/**
- * A prompt by lot: some of the phrases that a model knows, or one of its examples where it names no phrases.
- *
- * @param random Numbers in [0, 1).
- */
-export function promptByLot(
-  { subject, examples, attributes }: PromptExamples,
-  random: () => number,
-): string {
-  const pick = (from: readonly string[]): string => from[Math.floor(random() * from.length)]!; // none is empty
-  const groups = Object.values(attributes);
-  if (groups.length === 0) return pick(examples);
-  const [first, ...others] = groups;
-  const taken = [first!, ...others.filter(() => random() < SHARE)]; // there is one
-  return `${subject} ${taken.map(pick).join(", ")}`;
-}
-
-/** How often a prompt by lot says something of what it need not say. */
-const SHARE = 0.6;
 
 /** The longest phrase of a group that a prompt has, as whole words; of equal ones the first. */
 function placeIn(prompt: string, group: readonly string[]): Place | undefined {

@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { phraseIn, promptByLot, togglePhrase } from "../../src/page/prompt_words.ts";
+import { phraseIn, togglePhrase } from "../../src/page/prompt_words.ts";
 
 const KNOWN = {
   subject: "a person with",
@@ -62,26 +62,4 @@ Deno.test("phrases that are pressed one after another leave one of each group at
       assertEquals(GROUPS.map((each) => phraseIn(prompt, each)), on, prompt);
     }
   }));
-});
-
-Deno.test("promptByLot() says something of the first group and, by lot, of the others; else an example", () => {
-  const numbers = (from: readonly number[]): () => number => {
-    let next = 0;
-    return () => from[next++ % from.length]!;
-  };
-  assertEquals(
-    promptByLot(KNOWN, numbers([0.9, 0.1, 0, 0.5])),
-    "a person with curly hair, light green background",
-  );
-  fc.assert(
-    fc.property(
-      fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 1 }),
-      (from) => {
-        const prompt = promptByLot(KNOWN, numbers(from));
-        assert(prompt.startsWith("a person with "), prompt);
-        assert(phraseIn(prompt, GROUPS[0]!) !== undefined, prompt);
-        assert(KNOWN.examples.includes(promptByLot({ ...KNOWN, attributes: {} }, numbers(from))));
-      },
-    ),
-  );
 });
