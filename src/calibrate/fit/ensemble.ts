@@ -8,6 +8,7 @@ import { MAX_BATCH } from "../../engine/batches.ts";
 import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, type Run, stepInputs } from "../../engine/run.ts";
 import { fullStep } from "../../engine/segment/step_segments.ts";
+import type { CallStep } from "../../plan/compile.ts";
 import { type CalibrationTask, requestOf, sliceConditions } from "../task.ts";
 
 /** A batch of runs. */
@@ -22,8 +23,14 @@ export interface Ensemble {
   readonly runs: number;
   /** Starting noise of all of them, one after the other. */
   readonly noise: Float32Array;
-  /** What a solver receives for these latents, run by run, at one of the times that it was opened for. */
-  predict(latents: Float32Array, time: number): Promise<Float32Array>;
+  /**
+   * What a solver receives for these latents, run by run, at one of the times that it was opened for.
+   *
+   * @param step What is computed; everything unless given. What it keeps is there until all is forgotten.
+   */
+  predict(latents: Float32Array, time: number, step?: CallStep): Promise<Float32Array>;
+  /** Frees what steps kept. */
+  forget(): void;
   /** Frees what is on the device. */
   close(): void;
 }
@@ -43,11 +50,11 @@ export async function openEnsemble(
     batches.push({ run, constants: await constantsOf(run) });
   }
   const table = await conditioningOf(batches, times);
-  const step = fullStep(model.transformer.modules.length);
+  const full = fullStep(model.transformer.modules.length);
   return {
     runs: labels.length,
     noise: noise.data,
-    async predict(latents, time): Promise<Float32Array> {
+    async predict(latents, time, step = full): Promise<Float32Array> {
       const outputs = new Float32Array(latents.length);
       let at = 0;
       for (const { run, constants } of batches) {
@@ -59,7 +66,12 @@ export async function openEnsemble(
       }
       return outputs;
     },
-    close: () => batches.forEach(({ constants }) => disposeAll(constants)),
+    forget: () => batches.forEach(({ run }) => run.features.dispose()),
+    close: () =>
+      batches.forEach(({ run, constants }) => {
+        run.features.dispose();
+        disposeAll(constants);
+      }),
   };
 }
 

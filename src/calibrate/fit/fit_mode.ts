@@ -17,9 +17,10 @@ import type { FitTask, MeasuredRollout } from "./fit_task.ts";
 import { fittedPlan } from "./fitted_plan.ts";
 import { foresee } from "./foresight.ts";
 import { measureGuidanceLoss } from "./guidance_loss.ts";
-import { placeVisits } from "./placement.ts";
+import { RIDGES } from "./least_squares.ts";
+import { placeVisits, settleVisits } from "./placement.ts";
 import { relocate } from "./relocation.ts";
-import { fitRollout, type RolloutTask } from "./rollout.ts";
+import { fitRollout, type RolloutChoice, type RolloutTask } from "./rollout.ts";
 import { recordTrajectory, runsOf, type Trajectory } from "./trajectory.ts";
 
 /** Of the runs, these are fitted; the others decide. */
@@ -28,7 +29,7 @@ const FITTED_SHARE = 2 / 3;
  * How much errors at noisy times count, as powers of the picture's share there: 0 counts all alike. Few steps are
  * placed better with more weight on the end.
  */
-const IMPORTANCE = [0, 0.15, 0.3];
+const IMPORTANCE = [0.15, 0, 0.3];
 
 /**
  * Fits a plan.
@@ -95,20 +96,18 @@ interface Search extends RolloutTask {
 function placer(truth: Trajectory, { sampler: { points } }: Nodes): Search["placed"] {
   const foresight = foresee(truth);
   return (count) =>
-    IMPORTANCE.map((power) =>
-      placeVisits(foresight, {
-        count,
-        importance: (node) => points[node]!.alpha ** (2 * power), // one more than nodes
-      })
-    );
+    IMPORTANCE.map((power) => {
+      const importance = (node: number): number => points[node]!.alpha ** (2 * power); // one more than nodes
+      return settleVisits(placeVisits(foresight, { count, importance }), foresight, importance);
+    });
 }
 
 async function measured(
   search: Search,
-  visited: readonly number[],
+  choice: RolloutChoice,
   known?: MeasuredRollout,
 ): Promise<MeasuredRollout> {
-  const rollout = await fitRollout(search, visited, known);
+  const rollout = await fitRollout(search, choice, known);
   return { ...rollout, psnr: await search.measure(rollout.latents.at(-1)!) };
 }
 
@@ -117,16 +116,27 @@ interface VisitOptions extends Pick<FitTask, "trials" | "hasTime"> {
   readonly onTrial?: (done: number) => void;
 }
 
-function searchVisits(
+/** Chooses the ridge on the first visits, then the visits with it. */
+async function searchVisits(
   search: Search,
-  { count, ...options }: VisitOptions,
+  { count, trials, hasTime, onTrial }: VisitOptions,
 ): ReturnType<typeof relocate<MeasuredRollout>> {
-  return relocate<MeasuredRollout>({
-    ...options,
-    starts: search.placed(count),
-    nodes: search.truth.times.length,
-    measure: (visited, known) => measured(search, visited, known),
+  const [visited, ...starts] = search.placed(count) as [readonly number[]]; // there are several
+  const [usual, ...others] = RIDGES as [number];
+  let first = await measured(search, { visited, ridge: usual });
+  let before = 0;
+  for (const ridge of others.slice(0, trials - 1)) {
+    if (!hasTime()) break;
+    onTrial?.(++before);
+    const found = await measured(search, { visited, ridge });
+    if (found.psnr > first.psnr) first = found;
+  }
+  const { best, tried } = await relocate<MeasuredRollout>({
+    ...{ first, starts, hasTime, trials: trials - before, nodes: search.truth.times.length },
+    measure: (visited, known) => measured(search, { visited, ridge: first.ridge }, known),
+    onTrial: (done) => onTrial?.(before + done),
   });
+  return { best, tried: before + tried };
 }
 
 /** How many calls of the model the target allows, or takes. */
@@ -139,8 +149,8 @@ async function callsFor({ target, steps }: FitTask, search: Search): Promise<num
     );
   }
   const reached = async (count: number): Promise<boolean> => {
-    const [first] = search.placed(count);
-    return (await measured(search, first!)).psnr >= target.psnr; // there are several
+    const [visited] = search.placed(count);
+    return (await measured(search, { visited: visited!, ridge: RIDGES[0]! })).psnr >= target.psnr; // there are several
   };
   return await leastCount(steps, reached, target.psnr);
 }

@@ -8,7 +8,6 @@ import { evenRow } from "../../plan/row.ts";
 import { planOf } from "../task.ts";
 import type { Nodes } from "../converged.ts";
 import type { FitTask, MeasuredRollout } from "./fit_task.ts";
-import { RIDGE } from "./least_squares.ts";
 
 /** What was found, and how. */
 export interface Fitted {
@@ -28,7 +27,7 @@ export async function fittedPlan(
   { nodes, rollout, tried, runs, losses }: Fitted,
 ): Promise<Plan> {
   const { pipeline: { model }, steps, guidance, target } = task;
-  const { visited, update, psnr } = rollout;
+  const { visited, update, ridge, psnr } = rollout;
   const row = evenRow("run", model.transformer.modules.length);
   return await planOf({ ...task, levels: {}, warmup: 0 }, {
     rows: visited.map(() => row),
@@ -38,7 +37,7 @@ export async function fittedPlan(
       parameters: {
         ...target,
         ...{ fittedRuns: runs, nodes: nodes.times.length, trials: tried },
-        ...{ outputs: MOST_OUTPUTS, ridge: RIDGE, heldBackDb: Math.round(100 * psnr) / 100 },
+        ...{ outputs: MOST_OUTPUTS, ridge, heldBackDb: Math.round(100 * psnr) / 100 },
       },
     },
     calibration: { mode: "fit", thresholds: {} },

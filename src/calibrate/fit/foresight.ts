@@ -3,6 +3,7 @@
  * running anything, so that very many choices of times can be compared.
  */
 
+import { MOST_OUTPUTS } from "../../plan/columns.ts";
 import { dot, leastSquares, type NormalEquations, squaredError } from "./least_squares.ts";
 import type { Trajectory } from "./trajectory.ts";
 
@@ -12,11 +13,13 @@ export interface Foresight {
   readonly nodes: number;
   /**
    * Mean squared error at node `to` of the best weights of the latent at the last of the visited nodes and of the
-   * outputs at all of them.
+   * outputs at the latest of them.
    */
   error(visited: readonly number[], to: number): number;
 }
 
+/** The ridge of these weights, which nothing is run with. */
+const RIDGE = 1e-8;
 /** Numbers of a run of which one is taken: neighbours say nearly the same. */
 const SAMPLED = 4;
 
@@ -30,12 +33,13 @@ export function foresee({ latents, outputs }: Trajectory): Foresight {
   return {
     nodes,
     error(visited, to): number {
-      const terms = [visited.at(-1)!, ...visited.map((node) => nodes + 1 + node)]; // at least one is visited
+      const latest = visited.slice(-MOST_OUTPUTS);
+      const terms = [latest.at(-1)!, ...latest.map((node) => nodes + 1 + node)]; // at least one is visited
       const equations: NormalEquations = {
         gram: terms.map((a) => terms.map((b) => product(a, b))),
         target: terms.map((a) => product(a, to)),
       };
-      return squaredError(equations, leastSquares(equations), product(to, to)) / length;
+      return squaredError(equations, leastSquares(equations, RIDGE), product(to, to)) / length;
     },
   };
 }

@@ -10,8 +10,12 @@ export interface NormalEquations {
   readonly target: readonly number[];
 }
 
-/** How much of itself is added to each diagonal element: terms of neighbouring steps are nearly parallel. */
-export const RIDGE = 1e-6;
+/**
+ * How much of itself is added to each diagonal element, for terms of neighbouring steps are nearly parallel: what is
+ * tried, the usually best first. Where steps are many and small, 1e-6 is more than the error that weights would leave;
+ * where there are few runs it keeps weights from following them.
+ */
+export const RIDGES: readonly number[] = [1e-8, 1e-6, 1e-4];
 
 /** The equations of terms and what their weighted sum should be. */
 export function normalEquations(
@@ -25,8 +29,12 @@ export function normalEquations(
   };
 }
 
-/** The weights of least squared error; by elimination, for there are few. */
-export function leastSquares({ gram, target }: NormalEquations, ridge: number = RIDGE): number[] {
+/**
+ * The weights of least squared error; by elimination, for there are few.
+ *
+ * @param ridge 1e-6 unless given.
+ */
+export function leastSquares({ gram, target }: NormalEquations, ridge = 1e-6): number[] {
   const rows = gram.map((row, i) => [
     ...row.map((value, j) => i === j ? value * (1 + ridge) : value),
     target[i]!, // as many as rows

@@ -3,6 +3,7 @@
  * are least together.
  */
 
+import { MOST_OUTPUTS } from "../../plan/columns.ts";
 import type { Foresight } from "./foresight.ts";
 
 export interface PlacementOptions {
@@ -58,6 +59,41 @@ export function placeVisits(foresight: Foresight, options: PlacementOptions): re
     cost: before + cost(visited, foresight.nodes),
     visited,
   })));
+}
+
+/** How far visits are moved. */
+const MOVES = [-8, -4, -2, -1, 1, 2, 4, 8] as const;
+
+/**
+ * Moves visits, one at a time, as long as the errors that all of their steps are expected to leave get less: a step
+ * weighs more outputs than placing them can look back on. The first visit stays.
+ */
+export function settleVisits(
+  visited: readonly number[],
+  { error, nodes }: Foresight,
+  importance: PlacementOptions["importance"],
+): readonly number[] {
+  /** Of the steps that arrive at a visit or weigh its output. */
+  const costAround = (visits: readonly number[], visit: number): number =>
+    visits.slice(visit - 1, visit + MOST_OUTPUTS).reduce((sum, _, i) => {
+      const to = visits[visit + i] ?? nodes;
+      return sum + error(visits.slice(0, visit + i), to) * importance(to);
+    }, 0);
+  let best = visited;
+  for (let moved = true; moved;) {
+    moved = false;
+    for (let visit = 1; visit < best.length; visit++) {
+      for (const by of MOVES) {
+        const to = best[visit]! + by; // a visit
+        if (to <= best[visit - 1]! || to >= (best[visit + 1] ?? nodes)) continue;
+        const changed = best.with(visit, to);
+        if (costAround(changed, visit) >= costAround(best, visit)) continue;
+        best = changed;
+        moved = true;
+      }
+    }
+  }
+  return best;
 }
 
 /** What a step costs; it depends on the last two visits and is asked for again and again. */

@@ -10,7 +10,9 @@ export interface Measured {
 }
 
 export interface RelocationOptions<M extends Measured> {
-  /** Visits to begin with, the most promising first. */
+  /** What was measured before. */
+  readonly first: M;
+  /** Other visits to begin with. */
   readonly starts: readonly (readonly number[])[];
   /** How many nodes there are. */
   readonly nodes: number;
@@ -19,7 +21,7 @@ export interface RelocationOptions<M extends Measured> {
   /** Whether there is time for another measurement. */
   readonly hasTime: () => boolean;
   /** Measures visits; `known` was measured before. */
-  readonly measure: (visited: readonly number[], known: M | undefined) => Promise<M>;
+  readonly measure: (visited: readonly number[], known: M) => Promise<M>;
   /** Called after each measurement. */
   readonly onTrial?: ((done: number, best: M) => void) | undefined;
 }
@@ -31,14 +33,13 @@ const MOVES = [3, -3, 1, -1] as const;
  * Measures the starts, then moves one visit of the best at a time, as long as that is better. The first visit stays:
  * there the latents are the noise itself.
  *
- * @returns The best, and how many were measured.
+ * @returns The best, and how many were measured, what was given as measured among them.
  */
 export async function relocate<M extends Measured>(
-  { starts, nodes, trials, hasTime, measure, onTrial }: RelocationOptions<M>,
+  { first, starts, nodes, trials, hasTime, measure, onTrial }: RelocationOptions<M>,
 ): Promise<{ readonly best: M; readonly tried: number }> {
-  const [first, ...others] = starts;
-  let best = await measure(first!, undefined); // at least one
-  const seen = new Set([`${first}`]);
+  let best = first;
+  const seen = new Set([`${first.visited}`]);
   const isBetter = async (visited: readonly number[]): Promise<boolean> => {
     if (seen.has(`${visited}`) || seen.size >= trials || !hasTime()) return false;
     seen.add(`${visited}`);
@@ -49,7 +50,7 @@ export async function relocate<M extends Measured>(
     return better;
   };
   onTrial?.(1, best);
-  for (const start of others) await isBetter(start);
+  for (const start of starts) await isBetter(start);
   for (let improved = true; improved;) {
     improved = false;
     for (let visit = 1; visit < best.visited.length; visit++) {

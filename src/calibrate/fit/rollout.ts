@@ -5,6 +5,7 @@
 
 import type { Tensor } from "../../tensor/tensor.ts";
 import { MOST_OUTPUTS } from "../../plan/columns.ts";
+import type { CallStep } from "../../plan/compile.ts";
 import { weightedSum } from "../../sampler/linear.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { leastSquares, normalEquations } from "./least_squares.ts";
@@ -19,10 +20,18 @@ export interface RolloutTask {
   readonly fitted: number;
 }
 
-/** Runs that visited some nodes. */
-export interface Rollout {
+/** What may be chosen of a rollout. */
+export interface RolloutChoice {
   /** Nodes of the truth, the first of them 0. */
   readonly visited: readonly number[];
+  /** What the diagonals of normal equations are raised by. */
+  readonly ridge: number;
+  /** What each visit computes; everything unless given. */
+  readonly steps?: readonly CallStep[];
+}
+
+/** Runs that visited some nodes. */
+export interface Rollout extends RolloutChoice {
   /** By step: `[a, c₀ … c_m]`. */
   readonly update: readonly (readonly number[])[];
   /** Latents of all runs before each step; the finished ones follow. */
@@ -37,37 +46,38 @@ const DIGITS = 8;
 /**
  * Fits the weights of each step in turn.
  *
- * @param known An earlier rollout: what both have in common is not run again.
+ * @param known An earlier rollout with the same ridge: what both have in common is not run again.
  */
 export async function fitRollout(
   { ensemble, truth, fitted }: RolloutTask,
-  visited: readonly number[],
+  { visited, ridge, steps }: RolloutChoice,
   known?: Rollout,
 ): Promise<Rollout> {
-  const common = commonStart(visited, known?.visited ?? []);
+  const common = steps === undefined ? commonStart(visited, known?.visited ?? []) : 0; // features are not known
   const update: (readonly number[])[] = [...known?.update.slice(0, Math.max(0, common - 1)) ?? []];
   const latents = [ensemble.noise, ...known?.latents.slice(1, common) ?? []];
   const outputs = [...known?.outputs.slice(0, common) ?? []];
   for (let step = update.length; step < visited.length; step++) {
     const latent = latents[step]!; // one for each step so far
-    outputs[step] ??= await ensemble.predict(latent, truth.times[visited[step]!]!);
+    outputs[step] ??= await ensemble.predict(latent, truth.times[visited[step]!]!, steps?.[step]);
     const recent = outputs.slice(Math.max(0, step + 1 - MOST_OUTPUTS)).toReversed();
     const terms = [latent, ...recent];
     const wanted = truth.latents[visited[step + 1] ?? truth.times.length]!;
-    const weights = fitWeights(terms, wanted, fitted);
+    const weights = fitWeights(terms, wanted, { fitted, ridge });
     update.push(weights);
     latents[step + 1] = weightedSum(weights, terms.map(tensorOf)).data;
   }
-  return { visited, update, latents, outputs };
+  ensemble.forget();
+  return { visited, ridge, ...(steps !== undefined && { steps }), update, latents, outputs };
 }
 
 function fitWeights(
   terms: readonly Float32Array[],
   wanted: Float32Array,
-  fitted: number,
+  { fitted, ridge }: { readonly fitted: number; readonly ridge: number },
 ): readonly number[] {
   const part = (numbers: Float32Array): Float32Array => numbers.subarray(0, fitted);
-  return leastSquares(normalEquations(terms.map(part), part(wanted)))
+  return leastSquares(normalEquations(terms.map(part), part(wanted)), ridge)
     .map((weight) => Number(weight.toPrecision(DIGITS)));
 }
 

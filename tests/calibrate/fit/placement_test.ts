@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { foresee, type Foresight } from "../../../src/calibrate/fit/foresight.ts";
-import { placeVisits } from "../../../src/calibrate/fit/placement.ts";
+import { placeVisits, settleVisits } from "../../../src/calibrate/fit/placement.ts";
 import { normalNoise } from "../../../src/tensor/random.ts";
 
 /** Any cost of a step, the same each time. */
@@ -41,6 +41,36 @@ Deno.test("placeVisits() finds the least sum of costs that depend on the last tw
       assertEquals([visited.length, visited[0]], [count, 0]);
       assertAlmostEquals(sum, leastSum(foresight, count), 1e-9);
     }
+  }
+});
+
+Deno.test("settleVisits() moves visits to where errors are least, the first one never", () => {
+  const wanted = [0, 3, 9, 20];
+  const foresight: Foresight = {
+    nodes: 40,
+    error: (visited, to) =>
+      (wanted[visited.length] ?? to) === to ? 0 : Math.abs(to - wanted[visited.length]!),
+  };
+  for (const from of [[0, 1, 2, 3], [0, 30, 31, 39], wanted]) {
+    assertEquals(settleVisits(from, foresight, () => 1), wanted);
+  }
+});
+
+Deno.test("settleVisits() never expects more error than before, by any costs, and keeps the order of visits", () => {
+  for (let seed = 1; seed < 20; seed++) {
+    const foresight = costs(14, seed);
+    const importance = (node: number): number => 1 + node % 3;
+    const sum = (visited: readonly number[]): number =>
+      visited.reduce((total, _, i) => {
+        const to = visited[i + 1] ?? foresight.nodes;
+        return total + foresight.error(visited.slice(0, i + 1), to) * importance(to);
+      }, 0);
+    const placed = placeVisits(foresight, { count: 5, importance });
+    const settled = settleVisits(placed, foresight, importance);
+    assertEquals(sum(settled) <= sum(placed), true);
+    assertEquals([settled.length, settled[0]], [5, 0]);
+    assertEquals(settled.every((node, i) => i === 0 || node > settled[i - 1]!), true);
+    assertEquals(settled.at(-1)! < foresight.nodes, true);
   }
 });
 

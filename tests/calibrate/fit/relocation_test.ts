@@ -16,8 +16,9 @@ function measure(
 }
 
 function options(changes: Partial<RelocationOptions<Measured>>): RelocationOptions<Measured> {
-  const starts = [[0, 2, 20, 21], [0, 5, 9, 33]];
-  return { starts, nodes: 40, trials: 1000, hasTime: () => true, measure, ...changes };
+  const first = { visited: [0, 2, 20, 21], psnr: -27 };
+  const starts = [[0, 5, 9, 33]];
+  return { first, starts, nodes: 40, trials: 1000, hasTime: () => true, measure, ...changes };
 }
 
 Deno.test("relocate() moves visits to where they are best, and the first one never", async () => {
@@ -43,7 +44,8 @@ Deno.test("relocate() measures no visits twice, none out of order or beyond the 
       onTrial: (count) => done.push(count),
     }));
     assertEquals(new Set(seen).size, seen.length);
-    assertEquals([seen.length, done.at(-1)], [tried, tried]);
+    assertEquals(seen.includes("0,2,20,21"), false); // it was measured before
+    assertEquals([1 + seen.length, done.at(-1)], [tried, tried]);
     assertEquals(tried <= trials, true);
   }
 });

@@ -17,6 +17,7 @@ function toyEnsemble(calls: number[] = []): Ensemble {
       calls.push(time);
       return Promise.resolve(latents.map((x) => Math.tanh(x) * (1 - time / 2500)));
     },
+    forget: () => {},
     close: () => {},
   };
 }
@@ -24,6 +25,7 @@ function toyEnsemble(calls: number[] = []): Ensemble {
 const times = Array.from({ length: 60 }, (_, i) => 999 - 16 * i);
 const dense = makeSampler({ name: "dpmpp-3m" }, { steps: times.length, times, tokens: 0 });
 const FITTED = 8 * SIZE;
+const ridge = 1e-6;
 
 function heldBackError(latents: Float32Array, truth: Float32Array): number {
   const squares = truth.slice(FITTED).map((value, i) => (value - latents[FITTED + i]!) ** 2);
@@ -34,7 +36,10 @@ Deno.test("fitRollout() comes nearer to the converged solution than DDIM and a s
   const ensemble = toyEnsemble();
   const truth = await recordTrajectory(ensemble, dense);
   const visited = [0, 9, 18, 27, 36, 45, 54];
-  const { latents, update } = await fitRollout({ ensemble, truth, fitted: FITTED }, visited);
+  const { latents, update } = await fitRollout({ ensemble, truth, fitted: FITTED }, {
+    visited,
+    ridge,
+  });
   const error = heldBackError(latents.at(-1)!, truth.latents.at(-1)!);
   for (const name of ["ddim", "dpmpp-3m"] as const) {
     const own = visited.map((node) => times[node]!);
@@ -50,11 +55,11 @@ Deno.test("fitRollout() gives the same as from the start where it goes on from w
   const ensemble = toyEnsemble(calls);
   const truth = await recordTrajectory(ensemble, dense);
   const task = { ensemble, truth, fitted: FITTED };
-  const known = await fitRollout(task, [0, 10, 20, 30, 40]);
+  const known = await fitRollout(task, { visited: [0, 10, 20, 30, 40], ridge });
   for (const [visited, saved] of [[[0, 10, 23, 30, 40], 2], [[0, 10, 20, 30, 45], 4]] as const) {
     calls.length = 0;
-    const again = await fitRollout(task, visited, known);
+    const again = await fitRollout(task, { visited, ridge }, known);
     assertEquals(calls.length, visited.length - saved);
-    assertEquals(again, await fitRollout(task, visited));
+    assertEquals(again, await fitRollout(task, { visited, ridge }));
   }
 });
