@@ -5,9 +5,11 @@ import { pictureDigest, stepsLeftOut } from "../../src/engine/edit_facts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import type { Picture } from "../../src/image/picture.ts";
 import { pack, unpack } from "../../src/model/flux/scene.ts";
-import { examplePlan } from "../plan/example_plans.ts";
+import { examplePlan, rowsOf } from "../plan/example_plans.ts";
 import { planTarget } from "../../src/engine/plan_facts.ts";
+import type { PlanColumns } from "../../src/plan/columns.ts";
 import { makePlan } from "../../src/plan/fit.ts";
+import { shiftFactor } from "../../src/sampler/flow_schedule.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import { assertClose } from "../conformance/compare.ts";
 import { vaeFiles } from "./decode/small_vae.ts";
@@ -184,6 +186,51 @@ Deno.test("a plan's rest runs where it stands alone, and else computes what it l
     const full = await engine.generate(run);
     const whole = await engine.generate({ ...run, plan: planOf([all, all, all, all]) });
     assertClose(whole.latents, full.latents, { tolerance: 1e-6, what: "latents" });
+  });
+});
+
+Deno.test("a plan that owns its times is begun in the middle, too: weights hold as far as what they weigh is there", async () => {
+  await withFlux(async (engine, given) => {
+    const { request: { guidance } } = await engine.prepare(given);
+    const { length } = engine.model.transformer.modules;
+    const target = await planTarget(engine.model, { times: [], guidance, tokenGrid: [6, 4] });
+    const all = ".".repeat(length);
+    const planOf = (rows: readonly string[], columns: PlanColumns) =>
+      makePlan(target, rowsOf(rows, target.modules), {
+        policy: { name: "hand", parameters: {} },
+        own: {
+          times: [1, 0.8, 0.5, 0.2],
+          shift: shiftFactor(engine.model.sampler.shift, 24),
+          columns,
+        },
+      });
+    const run = { ...given, steps: 4, image: IMAGE, strength: 0.5 };
+    const drawn = async (rows: readonly string[], columns: PlanColumns) => {
+      const { kinds, notices, latents } = await engine.generate({
+        ...run,
+        plan: planOf(rows, columns),
+      });
+      return { kinds, notices, latents };
+    };
+    const one = [0.9, -0.2];
+    const rows = [all, all, all, all];
+    // What weighs no more outputs than there are by then holds, whatever the steps that are left out do.
+    const alone = await drawn(rows, { update: [one, null, one, [0.9, -0.2, 0.1]] });
+    assertEquals([alone.kinds, alone.notices], [["full", "full"], []]);
+    const others = await drawn(rows, { update: [null, [1, -0.3, 0.1], one, [0.9, -0.2, 0.1]] });
+    assertEquals(others, alone);
+    // What weighs more is left to the solver, and told.
+    const lacking = await drawn(rows, { update: [one, one, [0.9, -0.2, 0.1], one] });
+    const ruled = await drawn(rows, { update: [one, one, null, one] });
+    assertEquals(lacking.latents, ruled.latents);
+    assert(lacking.latents.data.some((value, i) => value !== alone.latents.data[i]));
+    const told = "The plan begins at step 2 of 4: 1 of its steps do otherwise than it says, " +
+      "for what they would load or weigh is of steps that are left out.";
+    assertEquals([lacking.notices, ruled.notices], [[told], []]);
+    // A forecast of what is left out calls the model instead.
+    const forecast = [null, null, [0.5, 0.5], null];
+    const called = await drawn([all, all, "~", all], { update: [one, one, one, one], forecast });
+    assertEquals([called.kinds, called.notices], [["full", "full"], [told]]);
   });
 });
 
