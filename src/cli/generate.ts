@@ -49,7 +49,7 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
   const { labels, count, seed, steps, guidance, trueGuidance, conditions, solver: sampler } =
     command;
-  const { prompts, prompt2, negativePrompt, grid } = command;
+  const { prompts, prompt2, negativePrompt, grid, policy } = command;
   const plan = await readWantedPlan(command) ?? command.plan;
   const wanted = {
     sampler,
@@ -57,6 +57,7 @@ async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
     guidance,
     trueGuidance,
     plan,
+    policy,
     grid,
     prompts,
     prompt2,

@@ -3,6 +3,8 @@
  */
 
 import type { EditRecord } from "../engine/edit_facts.ts";
+import { RUN_TIME_POLICIES } from "../engine/policies/table.ts";
+import { settingLines } from "../engine/policies/settings.ts";
 import type { GenerateOptions } from "../engine/request.ts";
 import { CONDITIONS_NOTE, MODEL_OPTIONS } from "./open.ts";
 import { decimal, file, list, text, whole } from "./option_readers.ts";
@@ -33,6 +35,10 @@ export const GENERATE = table({
     seed: option(whole(), "S  noise of picture i comes from S + i (0)"),
     steps: option(whole(1, 1000), steps),
     plan: option(text("auto, none, a name or a file"), plan),
+    policy: option(
+      text("a policy, with its settings after a colon"),
+      "NAME[:SETTINGS]  decides at each step of each picture, instead of a plan; see below",
+    ),
     guidance: option(decimal(), "G  guidance scale; 1 is none (the model's)"),
     trueGuidance: option(
       decimal(),
@@ -51,7 +57,19 @@ export const GENERATE = table({
     from: option(file(), "FILE.png  repeat a picture from its own text; other options change it"),
     ...OUTPUT_OPTIONS,
   },
-  notes: CONDITIONS_NOTE,
+  forbidden: [[
+    "policy",
+    "with --plan",
+    ({ plan }) => plan !== undefined && plan !== "none" && plan !== "auto",
+  ]],
+  notes: [
+    ...[
+      CONDITIONS_NOTE,
+      "",
+      "policies, with their published settings; others as in teacache:threshold=.4:",
+    ],
+    ...settingLines(RUN_TIME_POLICIES).map((line) => `  ${line}`),
+  ].join("\n"),
 });
 
 /** What the command line of `generate` says. */

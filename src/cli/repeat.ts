@@ -16,7 +16,7 @@ import type { GenerateCommand, GenerateWords } from "./generate_options.ts";
 export async function withRecord(
   { label, prompt, prompt2, negativePrompt, out, from, ...given }: GenerateWords,
 ): Promise<GenerateCommand> {
-  const recorded = from === undefined ? {} : withoutPlan(await readRecord(from), given.plan);
+  const recorded = from === undefined ? {} : withoutPlan(await readRecord(from), given);
   const { solver, ...repeated } = prompt ?? label
     ? withoutSubject(recorded, { isPrompted: label === undefined })
     : recorded;
@@ -42,7 +42,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     );
   }
   const { seed, steps, guidance, trueGuidance, grid, fingerprint, plan } = record;
-  const { weights, precision, sampler, solver, edit } = record;
+  const { weights, precision, sampler, solver, edit, policy } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
@@ -55,6 +55,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     ...(precision && { precision }),
     ...(sampler && { sampler }),
     ...(solver && { solver }),
+    ...(policy && { policy }),
     ...(edit && { edit, strength: edit.strength }),
   };
   const guided = { guidance, ...(trueGuidance !== undefined && { trueGuidance }) };
@@ -92,13 +93,13 @@ function oneOrEach(texts: readonly string[]): string | readonly string[] {
   return texts.length === 1 ? texts[0]! : texts;
 }
 
-/** Another plan than the recorded one need not be the same, and brings its own steps. */
+/** Another plan than the recorded one, or a policy, need not be the same, and brings its own steps. */
 function withoutPlan(
   record: Partial<GenerateCommand>,
-  plan: string | undefined,
+  { policy, plan = policy && "none" }: Pick<GenerateWords, "plan" | "policy">,
 ): Partial<GenerateCommand> {
   if (plan === undefined) return record;
-  const { planDigest: _, steps, ...rest } = record;
+  const { plan: _, planDigest: _2, policy: _3, steps, ...rest } = record;
   const keepsSteps = plan === "auto" || plan === "none";
   return { ...rest, ...(keepsSteps && steps !== undefined && { steps }) };
 }

@@ -143,11 +143,20 @@ const SHOWN_PLACES = 8;
 /** Letters of a prompt that a line shows. */
 const SHOWN_LETTERS = 200;
 
-function describePlan({ plan, planReason }: Report): string {
+function describePlan({ plan, planReason, policy, ...run }: Report): string {
+  if (policy !== undefined) {
+    return `none (${planReason}): ${reuseText(policy.reused)} of ${run.steps} reused`;
+  }
   if (plan === undefined) return `none (${planReason})`;
   const { name, predictedSpeedup, steps } = plan;
   return `${name} (${planReason}), ${predictedSpeedup.toFixed(2)} × predicted: ` +
     `${countWords(steps)} steps; ${(plan.peakFeatureBytes / 2 ** 20).toFixed(1)} MiB kept`;
+}
+
+/** How many steps of a picture, from the least to the most. */
+function reuseText(reused: readonly number[]): string {
+  const [least, most] = [Math.min(...reused), Math.max(...reused)];
+  return least === most ? `${least}` : `${least} to ${most}`;
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

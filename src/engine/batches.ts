@@ -3,17 +3,23 @@
  */
 
 import { joinRows, sliceRows } from "../tensor/rows.ts";
+import type { PreparedRun } from "./prepare.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { BatchResult } from "./run.ts";
 
 /** Pictures of one batch: more gain no speed on a CPU and cost memory. */
 export const MAX_BATCH = 10;
 
-/** The pictures of the batch that begins with this one. */
-export function batchOf(request: ResolvedRequest, first: number): ResolvedRequest {
+/** Pictures of a batch of a run: a policy that decides at run time decides for each alone. */
+export function batchSize({ policy }: Pick<PreparedRun, "policy">): number {
+  return policy === undefined ? MAX_BATCH : 1;
+}
+
+/** The pictures of the batch of this size that begins with this one. */
+export function batchOf(request: ResolvedRequest, first: number, size: number): ResolvedRequest {
   const { labels, seeds, scales, noise } = request;
-  if (labels.length <= MAX_BATCH) return request;
-  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + MAX_BATCH);
+  if (labels.length <= size) return request;
+  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + size);
   return {
     ...request,
     labels: of(labels),

@@ -4,13 +4,11 @@
 
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.ts";
-import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
-import { kindOf } from "../plan/step_counts.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchOf, MAX_BATCH, totalsOf } from "./batches.ts";
+import { batchOf, batchSize, totalsOf } from "./batches.ts";
 import { withKnown } from "./begin.ts";
 import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
@@ -20,9 +18,7 @@ import { Executor } from "./executor.ts";
 import { FeatureCache } from "./feature_cache.ts";
 import { type Generated, generatedPictures } from "./generated.ts";
 import type { RecordFacts } from "./picture_record.ts";
-import { memoryCheck } from "./memory/check.ts";
-import { memoryNeeds, misfitOf } from "./memory/needs.ts";
-import { WEIGHT_ADVICE } from "./memory/run.ts";
+import { expectWeightsFit, memoryCheck } from "./memory/check.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
 import {
   choosePrecision,
@@ -33,6 +29,7 @@ import {
 } from "./precision/choose.ts";
 import { RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
+import { decided, expectGate, type Gate, openGate } from "./policies/gate.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions } from "./request.ts";
 import { type BatchResult, type Run, runSteps, runToEnd, type StepReport } from "./run.ts";
@@ -77,22 +74,6 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     await opened.backend?.dispose();
     await model.close();
     throw error;
-  }
-}
-
-/** Refuses, before loading, a model whose weights a backend cannot hold. */
-function expectWeightsFit(
-  { id, transformer }: Model,
-  { description, weightLimit }: Backend,
-  rounded: RoundedLayers | undefined,
-): void {
-  if (weightLimit === undefined) return;
-  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
-  const misfit = misfitOf(needs, { weights: weightLimit });
-  if (misfit !== undefined) {
-    throw new BackendError(
-      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
-    );
   }
 }
 
@@ -181,8 +162,12 @@ export class Engine implements Pipeline {
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
     const precision = precisionName(this.precision.weights);
     const { model, promptEncoder } = this;
+    expectGate(options, this.backend);
     const prepared = await prepareRun(model, options, { precision, promptEncoder });
-    const room = this.#checkMemory({ ...prepared, request: batchOf(prepared.request, 0) });
+    const room = this.#checkMemory({
+      ...prepared,
+      request: batchOf(prepared.request, 0, batchSize(prepared)),
+    });
     await this.#prompts?.fit(room);
     const { signal } = options;
     const request = await withKnown(
@@ -193,8 +178,9 @@ export class Engine implements Pipeline {
   }
 
   /** Steps that a run takes, over all its batches. */
-  stepsOf({ request, steps }: PreparedRun): number {
-    return steps.length * Math.ceil(request.labels.length / MAX_BATCH);
+  stepsOf(prepared: PreparedRun): number {
+    const { request: { labels }, steps } = prepared;
+    return steps.length * Math.ceil(labels.length / batchSize(prepared));
   }
 
   generate(options: GenerateOptions = {}): Promise<Generated> {
@@ -213,19 +199,23 @@ export class Engine implements Pipeline {
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
     await this.load({ signal });
-    const { request, choice, steps } = prepared;
+    const { request, choice } = prepared;
     const { model } = this;
     const { tokenGrid } = request.scene;
     const refusal = decodingError(model);
     const decodes = output === "pictures" && refusal === undefined;
     const results: BatchResult[] = [];
     const decoded: Tensor[] = [];
-    const batches = Math.ceil(request.labels.length / MAX_BATCH);
+    const gates: Gate[] = [];
+    const size = batchSize(prepared);
+    const batches = Math.ceil(request.labels.length / size);
     for (let batch = 0; batch < batches; batch++) {
-      const first = batch * MAX_BATCH;
+      const first = batch * size;
       const place = { first, batch, batches };
-      const part = { ...prepared, request: batchOf(request, first), place, signal };
-      const result = yield* this.#runBatch(part, readBack);
+      const part = { ...prepared, request: batchOf(request, first, size), place, signal };
+      const gate = openGate(prepared, this.executor);
+      if (gate !== undefined) gates.push(gate);
+      const result = yield* this.#runBatch({ ...part, gate }, readBack);
       results.push(result);
       if (!decodes) continue;
       decoded.push(await this.decode(result.latents, { grid: tokenGrid, signal }));
@@ -240,17 +230,14 @@ export class Engine implements Pipeline {
         ...(output === "pictures" && refusal ? [`No pictures: ${refusal.message}`] : []),
       ],
       seconds: (performance.now() - started) / 1000,
-      labels: request.labels,
-      prompts: prepared.prompts,
+      ...{ labels: request.labels, prompts: prepared.prompts, seeds: request.seeds },
       ...(prepared.tokens !== undefined && { tokens: prepared.tokens }),
-      seeds: request.seeds,
       ...(prepared.grid !== undefined && { grid: prepared.grid }),
       ...(request.solver !== undefined && { sampler: request.solver }),
-      steps: request.steps,
-      guidance: request.guidance,
+      ...{ steps: request.steps, guidance: request.guidance },
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
       ...(request.edit !== undefined && { edit: request.edit.record }),
-      kinds: steps.map(kindOf),
+      ...decided(gates, prepared),
     };
     if (!decodes) return { ...run, pictures: [] };
     const given = { facts: await this.recordFacts(), scales: request.scales };
@@ -259,7 +246,7 @@ export class Engine implements Pipeline {
 
   /** Runs one batch: on a GPU where all of it can stay there, else step by step through the host. */
   #runBatch(
-    batch: PreparedRun & Pick<Run, "place" | "signal">,
+    batch: PreparedRun & Pick<Run, "gate" | "place" | "signal">,
     readBack: boolean,
   ): AsyncGenerator<StepReport, BatchResult, undefined> {
     const { model, executor } = this;

@@ -25,6 +25,7 @@ import * as segments from "./segment/segment.ts";
 import { uploadNumbers } from "./segment/step_numbers.ts";
 import { Sessions } from "./sessions.ts";
 import {
+  asInputs,
   cutSegments,
   EMBEDDING,
   fullStep,
@@ -107,7 +108,7 @@ export class Executor {
   }
 
   async #runTrunk(step: TrunkStep, call: Call): Promise<Value> {
-    const modules = call.probe ? this.#probed(moduleParts(step)) : moduleParts(step);
+    const modules = moduleParts(step, call.probe ? this.transformer : undefined);
     if (!step.storeHidden && !step.storeResidual) {
       const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);
       return results[segments.PREDICTION]!; // the head's only result
@@ -131,32 +132,41 @@ export class Executor {
     return { kept: pick(true), rest: pick(false) };
   }
 
-  /** Adds probes to the parts whose branch has halves. */
-  #probed(parts: readonly segments.Part[]): readonly segments.Part[] {
-    return parts.map((part) => {
-      const halves = part.kind === "module" && this.transformer.modules[part.index]?.halves;
-      return halves ? { ...part, probe: true } : part;
-    });
-  }
-
   #stateNames(): readonly string[] {
     return segments.stateStreams(this.transformer).map(({ name }) => name);
   }
 
-  /** Runs the trunk and keeps its residual: trunk output − embedding. */
+  /** Runs the trunk and keeps its residual: trunk output − embedding, or − what the first modules that ask leave. */
   async #runKeepingResidual(modules: readonly segments.Part[], call: Call): Promise<Values> {
+    const { ask } = call;
     const embedded = await this.#runFromLatent([EMBEDDING], call);
     return await whileAlive(embedded, async () => {
-      const hidden = await this.#chain(modules, embedded, call);
-      try {
-        const residual = await this.#combine("subtract", [hidden, embedded], call);
-        call.features.store(`${call.slot} residual`, Object.values(residual));
-        return hidden;
-      } catch (error) {
-        disposeAll(hidden);
-        throw error;
-      }
+      if (ask === undefined) return await this.#chainKeepingResidual(modules, embedded, call);
+      const front = modules.slice(0, ask.front);
+      const begun = front.length === 0 ? embedded : await this.#chain(front, embedded, call);
+      return await whileAlive(begun === embedded ? {} : begun, async () => {
+        if (!await ask.reuses({ begun, embedded })) {
+          return await this.#chainKeepingResidual(modules.slice(front.length), begun, call);
+        }
+        return await this.#combine("add", [begun, this.#keptStreams("residual", call)], call);
+      });
     });
+  }
+
+  async #chainKeepingResidual(
+    modules: readonly segments.Part[],
+    begun: Values,
+    call: Call,
+  ): Promise<Values> {
+    const hidden = await this.#chain(modules, begun, call);
+    try {
+      const residual = await this.#combine("subtract", [hidden, begun], call);
+      call.features.store(`${call.slot} residual`, Object.values(residual));
+      return hidden;
+    } catch (error) {
+      disposeAll(hidden);
+      throw error;
+    }
   }
 
   async #runHead(hidden: Values, call: Call): Promise<Value> {
@@ -283,13 +293,4 @@ export class Executor {
     const { name, featureDims } = this.transformer.modules[index]!; // indices are of this model
     return featureDims.map((_, i) => featureName(name, i, age));
   }
-}
-
-function asInputs(streams: Values): Values {
-  return Object.fromEntries(
-    Object.entries(streams).map(([name, value]) => [
-      name === segments.LATENT ? name : `${name}.in`,
-      value,
-    ]),
-  );
 }

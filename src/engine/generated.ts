@@ -8,6 +8,7 @@ import type { NamedPlan } from "./bundled_plans.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
+import type { Decided } from "./policies/gate.ts";
 import type { EditRecord } from "./edit_facts.ts";
 import { type RecordFacts, recordOf, recordText } from "./picture_record.ts";
 
@@ -57,7 +58,9 @@ export interface Generated {
   readonly trueGuidance?: number;
   /** The picture that the run began from; absent where it was noise alone. */
   readonly edit?: EditRecord;
-  /** What the plan let each step do. */
+  /** The policy that decided at run time, and what it decided; absent without one. */
+  readonly policy?: Decided;
+  /** What the plan let each step do; with a policy, what the steps of the first picture did. */
   readonly kinds: readonly StepKind[];
   /** Seconds of the sampling loops. */
   readonly loopSeconds: number;

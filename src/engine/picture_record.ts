@@ -50,18 +50,34 @@ export interface PictureRecord extends RecordFacts {
   /** The picture that it began from, by digest; absent where that was noise alone. */
   readonly edit?: EditRecord | undefined;
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
+  /** The policy that decided at run time, as it was asked for; absent without one. */
+  readonly policy?: string | undefined;
 }
 
 /** The record of some pictures of a run; of a grid, all of them. */
 export function recordOf(
-  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, edit, plan }:
+  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, edit, plan, policy }:
     & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance" | "edit">
-    & { readonly sampler?: string | undefined; readonly plan?: NamedPlan | undefined },
+    & {
+      readonly sampler?: string | undefined;
+      readonly plan?: NamedPlan | undefined;
+      readonly policy?: { readonly word: string };
+    },
   { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
   facts: RecordFacts,
 ): PictureRecord {
   const named = plan && { name: plan.name, digest: planDigest(plan.plan) };
-  const run = { seed, grid, solver, steps, guidance, trueGuidance, edit, plan: named };
+  const run = {
+    seed,
+    grid,
+    solver,
+    steps,
+    guidance,
+    trueGuidance,
+    edit,
+    plan: named,
+    policy: policy?.word,
+  };
   if (prompts.length === 0) return { ...facts, labels, ...run };
   const used = [...new Set(labels)]; // of a picture its own only
   return {
@@ -93,6 +109,7 @@ const schema = z.object({
   weights: z.enum(PRECISIONS).default("f32"), // explicit, whatever the model was packed as
   precision: z.enum(PRODUCT_PRECISIONS).default("f32"), // explicit too
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
+  policy: z.string().optional(),
 }).refine(({ labels, prompts }) =>
   labels.every((label) => prompts?.[label] !== undefined || !prompts)
 );

@@ -4,12 +4,14 @@
  */
 
 import type { Model } from "../model/model.ts";
+import { PlanError } from "../errors.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { begin } from "./begin.ts";
 import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
+import { chooseRunTimePolicy, type ChosenRunTimePolicy } from "./policies/table.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
 import { planTarget } from "./plan_facts.ts";
 import {
@@ -27,6 +29,8 @@ export interface PreparedRun {
   readonly request: ResolvedRequest;
   /** The plan, if there is one, and why. */
   readonly choice: ResolvedPlan;
+  /** What decides about each step while it runs, if anything does. */
+  readonly policy?: ChosenRunTimePolicy;
   /** What each step does, one for each time of the sampler. */
   readonly steps: readonly Step[];
   /** What labels choose from, in words; empty where no prompt was given. */
@@ -57,7 +61,8 @@ export async function prepareRun(
   const { options, ...encoded } = await encodePrompts(model, given, promptEncoder);
   const grid = `${given.grid}` === `${model.tokenGrid}` ? undefined : given.grid;
   const asked = { ...encoded, grid };
-  const choice = await resolvePlan(model, options);
+  const policy = resolvePolicy(options);
+  const choice = await resolvePlan(model, policy ? { ...options, plan: "none" } : options);
   const plan = choice.named?.plan;
   const whole = resolveRequest(model, { ...options, plan });
   const edit = resolveEdit(model, options, whole);
@@ -66,10 +71,32 @@ export async function prepareRun(
     : await fitNotices(model, { plan, request: whole, precision });
   const { request, plan: rest, notices } = begin(whole, { edit, plan });
   const { length } = request.sampler.times;
-  const steps = rest === undefined
-    ? fullSteps(length, model.transformer.modules.length)
-    : compilePlan(rest).steps;
-  return { ...asked, request, choice, steps, notices: [...asked.notices, ...fit, ...notices] };
+  const full = fullSteps(length, model.transformer.modules.length);
+  const steps = rest === undefined ? full : compilePlan(rest).steps;
+  const prepared = {
+    ...{ ...asked, request, choice, steps },
+    notices: [...asked.notices, ...fit, ...notices],
+  };
+  if (policy === undefined) return prepared;
+  return {
+    ...{ ...prepared, policy },
+    choice: { reason: `${policy.word} decides at each step` },
+    steps: full.map((step) => ({ ...step, storeResidual: true })),
+  };
+}
+
+/** @throws {TypeError | RangeError | PlanError} When there is none such, or a plan beside it. */
+function resolvePolicy(
+  { policy, plan = "none" }: GenerateOptions,
+): ChosenRunTimePolicy | undefined {
+  if (policy === undefined) return undefined;
+  const chosen = chooseRunTimePolicy(policy);
+  if (plan === "none" || plan === "auto") return chosen;
+  throw new PlanError(
+    `Cannot generate: plan must be none beside policy ${policy}: current value is ${
+      typeof plan === "string" ? plan : "a plan"
+    }`,
+  );
 }
 
 /** @throws {PlanError} When the plan does not fit the model or the sampler. */

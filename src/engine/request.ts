@@ -76,6 +76,11 @@ export interface GenerateOptions extends ConditionOptions, GuidanceOptions, Edit
    * does; `none` computes every step in full; else the name of a bundled plan, or a plan.
    */
   readonly plan?: "auto" | "none" | (string & Record<never, never>) | Plan | NamedPlan | undefined;
+  /**
+   * A policy that decides at each step of each picture whether the model runs, instead of a plan: `first-block`, or
+   * `first-block:threshold=0.1` with settings other than the published ones. Not on a GPU.
+   */
+  readonly policy?: string | undefined;
   /** `latents` skips decoding; `pictures` unless given. */
   readonly output?: "pictures" | "latents";
   /**

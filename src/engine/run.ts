@@ -21,6 +21,7 @@ import { firstLatents } from "./begin.ts";
 import { computeConditioning, type ConditioningTable, staysLoaded } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
 import type { Executor } from "./executor.ts";
+import type { Gate } from "./policies/gate.ts";
 import type { FeatureCache } from "./feature_cache.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { StepInputs } from "./step_inputs.ts";
@@ -84,6 +85,8 @@ export interface Run {
   /** Also keep what lies between the halves of branches, for calibration. */
   readonly probe?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What a policy decides of its steps; they keep the trunk's residual. */
+  readonly gate?: Gate | undefined;
   /** Its place among the batches of one call; the only one unless given. */
   readonly place?: BatchPlace | undefined;
 }
@@ -170,14 +173,14 @@ export async function* sampleFrom(
 
 /** What is known of a step before it runs. */
 export function reportOf(
-  { request: { sampler: { times } }, steps, place = ONLY_BATCH }: Run,
+  { request: { sampler: { times } }, steps, gate, place = ONLY_BATCH }: Run,
   index: number,
 ): Omit<StepReport, "seconds" | "keptBytes"> {
   const { first, batch, batches } = place;
   return {
     index,
     time: times[index]!, // a step of the run
-    kind: kindOf(steps[index]!), // one for each time
+    kind: gate?.kindOf(index) ?? kindOf(steps[index]!), // one for each time
     steps: steps.length,
     first,
     done: batch * steps.length + index + 1,
@@ -219,10 +222,11 @@ function denoiser(
   run: Run,
   { table, constants }: { readonly table: ConditioningTable; readonly constants: Values },
 ): Denoise {
-  const { executor, steps } = run;
+  const { executor, steps, gate } = run;
   return async (latent, { index, time }) => {
     const inputs = { ...stepInputs(run, { table, latent, time }), constants };
-    const prediction = await executor.runStep(callOf(steps[index]!), inputs); // one for each time
+    const asked = { ...inputs, ask: gate?.ask(index, inputs) };
+    const prediction = await executor.runStep(callOf(steps[index]!), asked); // one for each time
     return guided(prediction, run);
   };
 }
@@ -249,12 +253,7 @@ export function stepInputs(
   const repeated = repeat(latent, batch.length / request.labels.length);
   const { sizes } = request.scene.transformer;
   return {
-    latent: repeated,
-    batch,
-    table,
-    features,
-    signal,
-    probe,
+    ...{ latent: repeated, batch, table, features, signal, probe },
     ...(sizes !== undefined && { sizes }),
   };
 }

@@ -24,4 +24,18 @@ export interface StepInputs {
   /** What earlier steps of the same run kept. */
   readonly features: FeatureCache;
   readonly signal?: AbortSignal | undefined;
+  /** Asked at a step that keeps its trunk's residual. */
+  readonly ask?: Ask | undefined;
+}
+
+/** A policy that decides at run time whether the rest of the trunk is needed. */
+export interface Ask {
+  /** How many modules run before it is asked. */
+  readonly front: number;
+  /**
+   * Whether what the other modules added at the last step that ran them is added again; there must have been one.
+   *
+   * @param streams Of the step: what its first modules leave, and what they began with; the caller's.
+   */
+  reuses(streams: { readonly begun: Values; readonly embedded: Values }): Promise<boolean>;
 }

@@ -55,6 +55,36 @@ Deno.test("generate samples by another solver, and --from repeats it unless anot
   });
 });
 
+Deno.test("generate lets a policy decide at each step, says how many were reused, and --from repeats it", async () => {
+  await withFolder(async (folder) => {
+    const [one, two] = ["one", "two"].map((name) => `${folder}/${name}.png`);
+    const policy = "teacache:threshold=1e9";
+    const asked = ["--label", "Bag", "--steps", "5", "--policy", policy, "--out", one!];
+    const first = await generate(asked);
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stdout, `none (${policy} decides at each step): 3 of 5 reused`);
+    const record = JSON.parse(readPngText(await Deno.readFile(one!))["invardiff"]!);
+    assertEquals([record.policy, record.steps, record.plan], [policy, 5, undefined]);
+    const again = await generate(["--from", one!, "--out", two!, "--json"]);
+    assertEquals(again.code, 0, again.stderr);
+    assertEquals(JSON.parse(again.stdout).policy, { word: policy, reused: [3] });
+    assertEquals(await Deno.readFile(two!), await Deno.readFile(one!));
+    for (
+      const [words, message] of [
+        [["--policy", "magcache"], "policy must be one of first-block, teacache"],
+        [
+          ["--policy", "teacache", "--plan", "fashion-dit.3x"],
+          "--policy must not be given with --plan",
+        ],
+      ] as const
+    ) {
+      const { code, stderr } = await generate([...words, "--out", two!]);
+      assertEquals(code, 2, stderr);
+      assertStringIncludes(stderr, message);
+    }
+  });
+});
+
 Deno.test("generate takes noise and labels from a file and writes latents to another", async () => {
   await withFolder(async (folder) => {
     const noise = normalNoise([2, 4, 8, 8], 1);

@@ -32,6 +32,33 @@ async function commandOf(record: PictureRecord, ...words: string[]): Promise<Gen
   return command!;
 }
 
+Deno.test("--from asks for the policy that decided, unless another or a plan is named", async () => {
+  const record = { ...RECORD, policy: "teacache:threshold=.4" };
+  const planned = { ...RECORD, plan: { name: "a.json", digest: "d" } };
+  const chosen = (
+    { policy, plan, planDigest, steps }: GenerateCommand,
+  ) => [policy, plan, planDigest, steps];
+  assertEquals(chosen(await commandOf(record)), [record.policy, "none", undefined, 4]);
+  assertEquals(chosen(await commandOf(record, "--policy", "first-block")), [
+    "first-block",
+    "auto",
+    undefined,
+    4,
+  ]);
+  assertEquals(chosen(await commandOf(record, "--plan", "b.json")), [
+    undefined,
+    "b.json",
+    undefined,
+    undefined,
+  ]);
+  assertEquals(chosen(await commandOf(planned, "--policy", "first-block")), [
+    "first-block",
+    "auto",
+    undefined,
+    4,
+  ]);
+});
+
 Deno.test("--from asks for the prompts of each picture, what goes with them, and how they were guided", async () => {
   const { prompts, prompt2, negativePrompt, labels, seed, grid, ...rest } = await commandOf(RECORD);
   assertEquals(prompts, ["a 🦊, ‘漢字’\nand more", "", "a 🦊, ‘漢字’\nand more"]);

@@ -30,6 +30,7 @@ const plainRecords = fc.record({
   weights: fc.constantFrom("f32", "int8", "int4"),
   precision: fc.constantFrom("f32", "f16"),
   plan: fc.record({ name: fc.string(), digest: fc.string() }, { noNullPrototype: true }),
+  policy: fc.string(),
 }, {
   noNullPrototype: true,
   requiredKeys: ["model", "fingerprint", "labels", "steps", "guidance", "weights", "precision"],

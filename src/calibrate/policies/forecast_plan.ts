@@ -7,7 +7,8 @@ import type { StepWeights } from "../../plan/columns.ts";
 import type { OwnTimes } from "../../plan/fit.ts";
 import { evenRow, FORECAST_ROW } from "../../plan/row.ts";
 import { requestOf } from "../task.ts";
-import type { PolicyChoice, PolicyTask, Setting } from "./policy.ts";
+import type { Setting } from "../../engine/policies/settings.ts";
+import type { PolicyChoice, PolicyTask } from "./policy.ts";
 import { type Schedule, scheduleOf } from "./schedule.ts";
 
 /** Weights of computed steps, the latest first, that stand for another step. */

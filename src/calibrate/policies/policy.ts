@@ -4,29 +4,12 @@
  */
 
 import type { StoredWeights } from "../../assets/weights.ts";
+import type { HasSettings, Settings, SettingTable } from "../../engine/policies/settings.ts";
 import type { OwnTimes } from "../../plan/fit.ts";
 import type { Plan, PlanSampler } from "../../plan/plan.ts";
 import type { Row } from "../../plan/row.ts";
 import type { CalibrationTask } from "../task.ts";
 import type { Schedule } from "./schedule.ts";
-
-/** One number that a policy may be given. */
-export interface Setting {
-  /** What it is, a few words. */
-  readonly words: string;
-  /** As its authors publish it. */
-  readonly or: number;
-  readonly least: number;
-  /** Any above `least` unless given. */
-  readonly most?: number;
-  readonly whole?: true;
-}
-
-/** Settings by name. */
-export type SettingTable = Readonly<Record<string, Setting>>;
-
-/** A number for each setting, within its range. */
-export type Settings<T extends SettingTable = SettingTable> = { readonly [K in keyof T]: number };
 
 /** What is recorded, and in how many steps. */
 export type PolicyTask = Omit<CalibrationTask, "levels" | "warmup" | "longest">;
@@ -68,9 +51,7 @@ export interface ReadChoice
   extends Pick<PolicyChoice, "rows" | "own">, Pick<Plan, "architecture" | "modules"> {}
 
 /** A method of the field; it records, reads files, or both. */
-export interface Policy<T extends SettingTable = SettingTable> {
-  /** What it does, half a sentence. */
-  readonly words: string;
+export interface Policy<T extends SettingTable = SettingTable> extends HasSettings {
   readonly settings: T;
   /** Chooses for a model, from runs of it if it needs any. @throws {PlanError} When the model is not of a kind it knows. */
   record?(task: PolicyTask, settings: Settings<T>): Promise<PolicyChoice>;

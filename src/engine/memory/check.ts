@@ -8,10 +8,11 @@ import { BackendError } from "../../errors.ts";
 import type { Model } from "../../model/model.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
-import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
+import { type RoundedLayers, roundedLowering } from "../precision/rounded_layers.ts";
+import { type MemoryNeeds, memoryNeeds, misfitOf } from "./needs.ts";
 import { featureSizes } from "../plan_facts.ts";
 import type { PreparedRun } from "../prepare.ts";
-import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds } from "./run.ts";
+import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds, WEIGHT_ADVICE } from "./run.ts";
 
 type CheckedBackend = Pick<Backend, "name" | "description" | "memoryLimit" | "weightLimit">;
 
@@ -60,4 +61,20 @@ export function memoryCheck(
       `Cannot run ${model.id} on ${description}, ${rows} rows at a time: ${misfit}`,
     );
   };
+}
+
+/** Refuses, before loading, a model whose weights a backend cannot hold. @throws {BackendError} When it cannot. */
+export function expectWeightsFit(
+  { id, transformer }: Model,
+  { description, weightLimit }: CheckedBackend,
+  rounded: RoundedLayers | undefined,
+): void {
+  if (weightLimit === undefined) return;
+  const needs = memoryNeeds(transformer, rounded && roundedLowering(rounded.options));
+  const misfit = misfitOf(needs, { weights: weightLimit });
+  if (misfit !== undefined) {
+    throw new BackendError(
+      `Cannot open ${id} on ${description}: ${misfit}; take ${WEIGHT_ADVICE}, native or webgpu`,
+    );
+  }
 }

@@ -4,21 +4,28 @@
 
 import type { Backend } from "../../backend/backend.ts";
 import { type ModuleAction, stores, type TrunkStep } from "../../plan/compile.ts";
-import type { Part, Segment } from "./segment.ts";
+import { LATENT, type Part, type Segment } from "./segment.ts";
+import type { Transformer } from "../../model/module_graph.ts";
+import type { Values } from "../device_values.ts";
 
 /** The first part of every trunk. */
 export const EMBEDDING: Part = { kind: "embedding" };
 /** The last part of every step. */
 export const HEAD: Part = { kind: "head" };
 
-/** The modules of a step: run or reused, stored or not. */
-export function moduleParts(step: TrunkStep): readonly Part[] {
+/**
+ * The modules of a step: run or reused, stored or not.
+ *
+ * @param probed The model, where what lies between the halves of its branches is an output, too.
+ */
+export function moduleParts(step: TrunkStep, probed?: Transformer): readonly Part[] {
   return step.actions.map((action, index) => ({
     kind: "module",
     index,
     action: action.kind,
     store: stores(action),
     ...(action.weights !== undefined && { weights: action.weights }),
+    ...(probed?.modules[index]?.halves !== undefined && { probe: true }),
   }));
 }
 
@@ -66,4 +73,14 @@ export function fullStep(modules: number, index = 0): TrunkStep {
 /** The steps of a run without a plan. */
 export function fullSteps(steps: number, modules: number): readonly TrunkStep[] {
   return Array.from({ length: steps }, (_, index) => fullStep(modules, index));
+}
+
+/** Streams as a graph's inputs are named. */
+export function asInputs(streams: Values): Values {
+  return Object.fromEntries(
+    Object.entries(streams).map(([name, value]) => [
+      name === LATENT ? name : `${name}.in`,
+      value,
+    ]),
+  );
 }

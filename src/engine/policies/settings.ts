@@ -1,0 +1,103 @@
+/**
+ * Policies by name, with settings: how `NAME:SETTING=NUMBER,…` is read, whatever a policy does.
+ */
+
+import { oneOf } from "../../nearest_names.ts";
+
+/** One number that a policy may be given. */
+export interface Setting {
+  /** What it is, a few words. */
+  readonly words: string;
+  /** As its authors publish it. */
+  readonly or: number;
+  readonly least: number;
+  /** Any above `least` unless given. */
+  readonly most?: number;
+  readonly whole?: true;
+}
+
+/** Settings by name. */
+export type SettingTable = Readonly<Record<string, Setting>>;
+
+/** A number for each setting, within its range. */
+export type Settings<T extends SettingTable = SettingTable> = { readonly [K in keyof T]: number };
+
+/** What every kind of policy has. */
+export interface HasSettings {
+  /** What it does, half a sentence. */
+  readonly words: string;
+  readonly settings: SettingTable;
+}
+
+/** A policy that was asked for, with a number for each of its settings. */
+export interface Chosen<P extends HasSettings> {
+  readonly name: string;
+  readonly policy: P;
+  readonly settings: Settings;
+}
+
+/**
+ * Reads `NAME`, or `NAME:SETTING=NUMBER,…` where some settings are not as published.
+ *
+ * @param table The policies that may be asked for.
+ * @param verb What cannot be done otherwise, for example `calibrate`.
+ * @throws {TypeError} When there is no such policy or setting.
+ * @throws {RangeError} When a number is out of its setting's range.
+ */
+export function chooseFrom<P extends HasSettings>(
+  table: Readonly<Record<string, P>>,
+  word: string,
+  verb: string,
+): Chosen<P> {
+  const [name = "", ...rest] = word.split(":");
+  const policy = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (policy === undefined) {
+    const known = oneOf(Object.keys(table), name);
+    throw new TypeError(`Cannot ${verb}: policy must be ${known}: current value is ${name}`);
+  }
+  const given = new Map(rest.join(":").split(",").filter((pair) => pair !== "").map(pairOf));
+  const names = Object.keys(policy.settings);
+  const unknown = [...given.keys()].find((setting) => !names.includes(setting));
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Cannot ${verb}: setting of ${name} must be ${
+        oneOf(names, unknown)
+      }: current value is ${unknown}`,
+    );
+  }
+  const settings = Object.entries(policy.settings).map(([setting, facts]) => {
+    const text = given.get(setting);
+    const where = `${setting} of ${name}`;
+    return [setting, text === undefined ? facts.or : checked(text, facts, { where, verb })];
+  });
+  return { name, policy, settings: Object.fromEntries(settings) };
+}
+
+/** One line for each policy and each of its settings, for help. */
+export function settingLines(table: Readonly<Record<string, HasSettings>>): readonly string[] {
+  return Object.entries(table).flatMap(([name, { words, settings }]) => [
+    `${name}  ${words}`,
+    ...Object.entries(settings).map(([setting, { words, or }]) =>
+      `  ${`${setting}=${or}`.padEnd(16)}${words}`
+    ),
+  ]);
+}
+
+function pairOf(pair: string): readonly [string, string] {
+  const at = pair.indexOf("=");
+  return at < 0 ? [pair.trim(), ""] : [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+}
+
+function checked(
+  text: string,
+  { least, most = Infinity, whole }: Setting,
+  { where, verb }: { readonly where: string; readonly verb: string },
+): number {
+  const value = text === "" ? NaN : Number(text);
+  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+  const range = most === Infinity ? `of at least ${least}` : `in ${least} … ${most}`;
+  throw new RangeError(
+    `Cannot ${verb}: ${where} must be a ${whole ? "whole " : ""}number ${range}: ` +
+      `current value is ${text === "" ? "none" : text}`,
+  );
+}
