@@ -12,6 +12,7 @@ import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
 import type { OpenQueue } from "../server/job_queue.ts";
+import { isLoopback, OPEN_TO_ALL } from "../server/loopback.ts";
 import { directoryAssets } from "../server/page_assets.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
@@ -55,7 +56,9 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
     });
     address.answer(app.fetch);
     say(`listening on ${address.url}`);
-    if (apiKeys.length === 0 && !isLoopback(command.host)) say(OPEN_TO_ALL);
+    if (apiKeys.length === 0 && !isLoopback(command.host)) {
+      say(`${OPEN_TO_ALL}--api-key-file sets keys`);
+    }
     const first = await loaded(renderers, signal);
     const stopped = toldToStop(signal); // before anyone hears that it is ready
     say(first === undefined ? "workers draw" : drawnBy(first));
@@ -65,15 +68,6 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
   } finally {
     await address.close();
   }
-}
-
-const OPEN_TO_ALL =
-  "warning: everyone who reaches this address may use the server and see its jobs; " +
-  "--api-key-file sets keys";
-
-/** Addresses that only this machine reaches. */
-function isLoopback(host: string): boolean {
-  return /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/.test(host);
 }
 
 /** Names by which a proxy of this machine hands requests on. */

@@ -24,7 +24,7 @@ export interface BunServer {
 }
 
 const { PORT = "8000", HOST = "127.0.0.1" } = process.env;
-const app = startService();
+const app = startService({ host: HOST });
 
 /** What Bun serves. */
 const server: BunServer = {

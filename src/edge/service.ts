@@ -7,6 +7,8 @@ import { silenceWayland } from "../backend/adapter.ts";
 import type { BackendName } from "../backend/backend.ts";
 import { BACKENDS } from "../backend/select.ts";
 import { type App, createApp } from "../server/app.ts";
+import type { AppOptions } from "../server/app_options.ts";
+import { isLoopback, OPEN_TO_ALL } from "../server/loopback.ts";
 import { parseKeys } from "../server/key_list.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { readPictureConditions } from "../worker/picture_conditions.ts";
@@ -25,10 +27,11 @@ const GRACE_SECONDS = 4;
  * It generates in a worker where the runtime has workers, and loads at once; SIGTERM and SIGINT end the process
  * when running requests are done.
  *
+ * @param options.host The address that is listened on, where it is known: without keys, it says whom to let in.
  * @throws {TypeError} When there is no provider of that name.
  * @throws {AssetError} When a key is not one.
  */
-export function startService(): App {
+export function startService({ host }: { readonly host?: string } = {}): App {
   silenceWayland();
   const { INVARDIFF_MODEL: model, INVARDIFF_CONDITIONS: file } = process.env;
   const { INVARDIFF_BACKEND, INVARDIFF_API_KEYS } = process.env;
@@ -45,6 +48,7 @@ export function startService(): App {
     renderers,
     reopen: (failed) => failed.close().then(open, open), // it failed: what it says now is of no use
     apiKeys,
+    ...(host !== undefined && apiKeys.length === 0 && openTo(host)),
     onError: (error, id) => console.error(`error in request ${id}:`, error),
   });
   const stop = async (): Promise<void> => {
@@ -55,6 +59,13 @@ export function startService(): App {
     for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => void stop());
   });
   return app;
+}
+
+/** Without keys: warns where others reach the server, else keeps names out that others turn to it. */
+function openTo(host: string): Pick<AppOptions, "hosts"> {
+  if (isLoopback(host)) return { hosts: [] };
+  console.error(`${OPEN_TO_ALL}INVARDIFF_API_KEYS sets keys`);
+  return {};
 }
 
 function providerOf(name: string): BackendName | "auto" {

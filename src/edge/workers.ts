@@ -138,7 +138,7 @@ class Service {
   /** Answers when it is this request's turn; the turn ends with the rendering. */
   async #generate(request: Request, context: WorkerContext): Promise<Response> {
     const turn = await this.#turns.take();
-    if (turn.kind === "full") throw full();
+    if (turn.kind === "full") throw full(turn.seconds);
     if (turn.kind === "stuck") {
       this.#app = this.#newApp(); // the old one waits for a rendering that will not end
       this.#turns = newTurns();
@@ -184,11 +184,11 @@ function newTurns(): Turns {
   return new Turns({ limit: LIMITS.queue, seconds: LIMITS.deadlineSeconds });
 }
 
-function full(): RequestError {
+function full(seconds: number): RequestError {
   return new RequestError(`Cannot add the job: the queue is full (${LIMITS.queue} jobs)`, {
     status: 429,
     code: "queue_full",
-    headers: { "retry-after": "2" },
+    headers: { "retry-after": `${seconds}` },
   });
 }
 

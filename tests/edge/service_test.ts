@@ -54,6 +54,25 @@ Deno.test("the service draws a model of text by the conditions of a file", async
   }
 });
 
+Deno.test("a service of Bun's that others reach warns where it has no keys", async () => {
+  for (
+    const [env, warns] of [
+      [{ HOST: "0.0.0.0" }, true],
+      [{ HOST: "0.0.0.0", INVARDIFF_API_KEYS: "the-first-long-key" }, false],
+      [{ HOST: "127.0.0.1" }, false],
+    ] as const
+  ) {
+    // It loads no model: what it says before it does is all that counts.
+    const script = `await import("./src/edge/bun.ts"); Deno.exit(0);`;
+    const { stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", LOCK, script],
+      cwd: ROOT,
+      env: { ...env, INVARDIFF_MODEL: "/nowhere", INVARDIFF_BACKEND: "wasm", NO_COLOR: "1" },
+    }).output();
+    assertEquals(new TextDecoder().decode(stderr).includes("warning: everyone"), warns, env.HOST);
+  }
+});
+
 Deno.test("the service refuses a provider that there is not", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", LOCK, "--no-prompt", "--allow-read", "--allow-env", "src/edge/deno.ts"],
