@@ -3,6 +3,7 @@
  */
 import { createInterface } from "node:readline/promises";
 import { Readable } from "node:stream";
+import type { Page } from "playwright-core";
 import { openBrowser } from "../../tests/browser/page_fixture.ts";
 import { runtimeFile } from "../build/runtime_file.ts";
 import type { StepMeter } from "./gpu_steps.ts";
@@ -48,17 +49,10 @@ export async function denoMeter(root: URL, model: string, mode = "replay"): Prom
 
 /** A meter in a page of Debian's Chromium, on SwiftShader. */
 export async function chromiumMeter(root: URL, model: string): Promise<Meter> {
-  const folder = await Deno.makeTempDir();
-  await bundle(new URL("mod.ts", root), `${folder}/library.js`);
-  await bundle(new URL("gpu_page.ts", HERE), `${folder}/page.js`);
-  const server = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
-    ({ url }) => answer(folder, new URL(url).pathname.slice(1)),
-  );
-  const browser = await openBrowser(true);
-  const page = await browser.newPage();
-  page.setDefaultTimeout(0);
-  await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+  const { page, close } = await openBenchPage({
+    library: new URL("mod.ts", root),
+    page: new URL("gpu_page.ts", HERE),
+  });
   await page.evaluate(async (model) => {
     const [library, page] = await Promise.all(
       ["library", "page"].map((name) => import(`${location.origin}/${name}.js`)),
@@ -72,6 +66,26 @@ export async function chromiumMeter(root: URL, model: string): Promise<Meter> {
         [method, args] as const,
       ) as Promise<never> // what the method returns, through JSON
     ),
+    close,
+  };
+}
+
+/** A page of Debian's Chromium, with WebGPU on SwiftShader, that can import these modules: `/NAME.js`. */
+export async function openBenchPage(
+  modules: Readonly<Record<string, URL>>,
+): Promise<{ readonly page: Page; close(): Promise<void> }> {
+  const folder = await Deno.makeTempDir();
+  for (const [name, entry] of Object.entries(modules)) await bundle(entry, `${folder}/${name}.js`);
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    ({ url }) => answer(folder, new URL(url).pathname.slice(1)),
+  );
+  const browser = await openBrowser(true);
+  const page = await browser.newPage();
+  page.setDefaultTimeout(0);
+  await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+  return {
+    page,
     close: async () => {
       await browser.close();
       await server.shutdown();
