@@ -1,27 +1,26 @@
 """Makes or checks tests/golden/flux-edits: diffusers' FluxImg2ImgPipeline and FluxInpaintPipeline on a drawing and a
 mask of tests/golden/pictures, cropped and resized as ours are.
 
-    python3 scripts/golden/flux_edits.py make|check                    flux-a, with the autoencoder of dit-a-diffusers
-    python3 scripts/golden/flux_edits.py make|check NAME DIRECTORY     a pipeline's directory with its own golden/
+    python3 scripts/golden/flux_edits.py make flux-a         flux-a, with the autoencoder of dit-a-diffusers
+    python3 scripts/golden/flux_edits.py make peeps-flux     models/peeps-flux, from the numbers its integers stand for
+    python3 scripts/golden/flux_edits.py check NAME          recomputes what is stored, within 1e-4 of the largest number
 
 The pipelines draw a picture's latents from their distribution; here, as in ours, they are its mode. Noise is given:
-that of the goldens, of which it takes the first two rows.
+that of the models' own goldens.
 
 Made with diffusers 0.42.1, torch 2.13.0 (CPU), Pillow 13.0.0.
 """
 
-import json
 import sys
-from pathlib import Path
 
+import peeps_flux
 import torch
 from compare import GOLDEN, Report, load, read_json
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxImg2ImgPipeline, FluxInpaintPipeline
-from diffusers import FluxTransformer2DModel
 from diffusers.pipelines.flux import pipeline_flux_img2img, pipeline_flux_inpaint
 from flux import open_model
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 STEPS = 28
 STRENGTHS = (0.6, 1.0)
@@ -45,16 +44,16 @@ def fitted(name: str, width: int, height: int) -> Image.Image:
 
 @torch.no_grad()
 def results(parts: dict, inputs: dict[str, torch.Tensor], grid: list[int], guidance: float) -> dict[str, torch.Tensor]:
+    """Of all rows of the inputs."""
     rows, columns = grid
     scale = 2 ** (len(parts["vae"].config.block_out_channels) - 1)
     size = {"width": 2 * scale * columns, "height": 2 * scale * rows}
-    packed = inputs["noise"][:2]
-    patch(FluxImg2ImgPipeline._unpack_latents(packed, size["height"], size["width"], scale))
+    patch(FluxImg2ImgPipeline._unpack_latents(inputs["noise"], size["height"], size["width"], scale))
     texts = dict.fromkeys(("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2"))
     edit, paint = (kind(**parts, **texts) for kind in (FluxImg2ImgPipeline, FluxInpaintPipeline))
     call = {
         **size, "image": fitted("source.png", **size), "num_inference_steps": STEPS, "guidance_scale": guidance,
-        "prompt_embeds": inputs["text"][:2], "pooled_prompt_embeds": inputs["pooled"][:2], "output_type": "latent",
+        "prompt_embeds": inputs["text"], "pooled_prompt_embeds": inputs["pooled"], "output_type": "latent",
     }
     mask = fitted("mask.png", **size)
     found = {}
@@ -70,29 +69,28 @@ def small() -> tuple[dict, dict[str, torch.Tensor], list[int], float]:
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(GOLDEN / "flux-a")
     facts = read_json("flux-a/golden.json")
     parts = {"vae": vae, "scheduler": scheduler, "transformer": open_model("flux-a")}
-    return parts, load("flux-a/golden.safetensors"), facts["grid"], facts["guidance"]
+    return parts, inputs_of("flux-a", 2), facts["grid"], facts["guidance"]
 
 
-def given(folder: Path) -> tuple[dict, dict[str, torch.Tensor], list[int], float]:
-    parts = {
-        "vae": AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32).eval(),
-        "scheduler": FlowMatchEulerDiscreteScheduler.from_pretrained(folder, subfolder="scheduler"),
-        "transformer": FluxTransformer2DModel.from_pretrained(
-            folder, subfolder="transformer", torch_dtype=torch.float32).eval(),
-    }
-    inputs = load_file(folder / "golden/golden.safetensors")
-    side = round(inputs["noise"].shape[1] ** 0.5)
-    guidance = json.loads((folder / "golden/golden.json").read_text()).get("guidance", 3)
-    return parts, inputs, [side, side], guidance
+def trained() -> tuple[dict, dict[str, torch.Tensor], list[int], float]:
+    pipe = peeps_flux.pipeline()
+    parts = {"vae": pipe.vae, "scheduler": pipe.scheduler, "transformer": pipe.transformer}
+    return parts, inputs_of("peeps-flux", 1), [16, 16], peeps_flux.GUIDANCE
 
+
+def inputs_of(name: str, rows: int) -> dict[str, torch.Tensor]:
+    stored = load(f"{name}/golden.safetensors")
+    return {key: stored[key][:rows] for key in ("noise", "text", "pooled")}
+
+
+SOURCES = {"flux-a": small, "peeps-flux": trained}
 
 if __name__ == "__main__":
-    mode, *rest = sys.argv[1:] or [""]
-    if mode not in ("make", "check") or len(rest) not in (0, 2):
-        sys.exit("usage: flux_edits.py make|check [NAME DIRECTORY]")
-    name, source = (rest[0], given(Path(rest[1]))) if rest else ("flux-a", small())
+    mode, name = sys.argv[1:] if len(sys.argv) == 3 else ("", "")
+    if mode not in ("make", "check") or name not in SOURCES:
+        sys.exit(__doc__)
     file = GOLDEN / f"flux-edits/{name}.safetensors"
-    found = results(*source)
+    found = results(*SOURCES[name]())
     if mode == "make":
         file.parent.mkdir(exist_ok=True)
         save_file({key: value.contiguous() for key, value in found.items()}, file)
