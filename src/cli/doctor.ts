@@ -109,10 +109,28 @@ function memoryLines(
       } on the host, features kept ${gibibytes(run.features)}`,
     ],
     ...(decodingError === undefined ? [] : [["pictures", `none: ${decodingError}`] as const]),
+    ...autoencoderLines(memory),
     ...promptLines(memory),
     ...backends.map((memory) => [`on ${memory.name}`, verdict(memory)] as const),
   ];
 }
+
+/** What an autoencoder takes beside the transformer, and when. */
+function autoencoderLines(
+  { autoencoder = [] }: MemoryReport,
+): readonly (readonly [string, string])[] {
+  if (autoencoder.length === 0) return [];
+  const each = autoencoder.map(({ half, weights, graphs, largestSet }) =>
+    `${half} ${gibibytes(weights)} in ${graphs} graphs, ${WHEN[half]}, ` +
+    `with activations of ${gibibytes(largestSet)}`
+  );
+  return [["pictures", `${each.join("; ")}: beside what is below`]];
+}
+
+const WHEN = {
+  decoder: "after the steps",
+  encoder: "before them where a run begins from a picture",
+} as const;
 
 /** What text encoders take, and when. */
 function promptLines(

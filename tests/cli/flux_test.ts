@@ -171,7 +171,7 @@ Deno.test("generate says that a model of text wants text, whatever labels are gi
   assertStringIncludes(stderr, "text and pooled must be given to flux-a");
 });
 
-Deno.test("doctor says what the text encoders of a model take, or why there are none", async () => {
+Deno.test("doctor says what the text encoders and both halves of the autoencoder of a model take, or why there are none", async () => {
   const folder = await Deno.makeTempDir();
   const write = async (files: ReadonlyMap<string, Uint8Array>): Promise<void> => {
     for (const [path, bytes] of files) {
@@ -183,6 +183,7 @@ Deno.test("doctor says what the text encoders of a model take, or why there are 
   const { code, stdout } = await capturedRun("doctor", "--model", folder);
   assertEquals(code, 0);
   assertMatch(stdout, /^prompts +CLIP 0\.2 MiB in 4 graphs, T5 0\.1 MiB in 3 graphs; at most /m);
+  assertMatch(stdout, /^pictures +decoder 0\.\d MiB in \d+ graphs, .*; encoder 0\.\d MiB in /m);
   const other = new TextEncoder().encode(JSON.stringify({ architectures: ["Other"] }));
   await write(new Map([["text_encoder/config.json", other]]));
   const refused = await capturedRun("doctor", "--model", folder);

@@ -13,7 +13,7 @@ import { takeDown, type Values, whileAlive } from "../device_values.ts";
 const PRODUCTS = 2 ** 30 - 1;
 
 /** As many queries as one run may have. */
-export function queriesAtOnce({ dims: [, pixels = 0, width = 0] }: Value): number {
+export function queriesAtOnce({ dims: [, pixels = 0, width = 0] }: Pick<Value, "dims">): number {
   return Math.max(1, Math.floor(PRODUCTS / (pixels * width)));
 }
 

@@ -23,7 +23,7 @@ export interface DecodeOptions {
 }
 
 /** Side, in latent pixels, that is computed at once by default: 512 of the picture's pixels at a scale of 8. */
-const DEFAULT_TILE = 64;
+export const DEFAULT_TILE = 64;
 
 /** Bytes on the host between layers by default: 2 GiB, enough for 1440 × 1440 pixels of FLUX's or SD's decoder. */
 const DEFAULT_HOST_BYTES: number = 2 ** 31;

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { AutoencoderNeeds } from "../decode/needs.ts";
 export type { EncoderNeeds } from "../text/needs.ts";
 export type { MemoryNeeds } from "./needs.ts";
 export { estimateMemory, type MemoryReport, type MemoryRequest } from "./report.ts";

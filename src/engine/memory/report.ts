@@ -11,6 +11,7 @@ import type { Transformer } from "../../model/module_graph.ts";
 import { compilePlan } from "../../plan/compile.ts";
 import { peakLiveBytes } from "../../plan/cost.ts";
 import type { Plan } from "../../plan/plan.ts";
+import { type AutoencoderNeeds, autoencoderNeeds } from "../decode/needs.ts";
 import { decodingError } from "../decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
 import { EMBEDDED_MODEL } from "../embedded_model.ts";
@@ -54,6 +55,8 @@ export interface MemoryReport {
   readonly encoders?: readonly EncoderNeeds[];
   /** Why the directory's text encoders cannot be used; absent where they can. */
   readonly encodersError?: string;
+  /** The halves of its autoencoder, which run one after another beside the transformer; absent where it has none. */
+  readonly autoencoder?: readonly AutoencoderNeeds[];
   /** Why its latents cannot become pictures; absent where they can. */
   readonly decodingError?: string;
 }
@@ -106,6 +109,9 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
   const error = decodingError(model)?.message;
+  const [, latentRows = 0, latentColumns = 0] = model.latent;
+  const autoencoder = model.autoencoder &&
+    autoencoderNeeds(model.autoencoder.vae, [latentRows, latentColumns]);
   return {
     id: model.id,
     weights: precision,
@@ -113,6 +119,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
     needs,
     run,
     backends,
+    ...(autoencoder !== undefined && { autoencoder }),
     ...(error !== undefined && { decodingError: error }),
   };
 }

@@ -90,7 +90,8 @@ function scratchBytes(
   if (operator !== ATTENTION) return 0;
   const [q = 0, k = 0, v = 0] = inputs.map((name) => counts.get(name) ?? 0);
   const rows = sizes["N"] ?? 1;
-  const width = widthOf(graph.values.find(({ name }) => name === inputs[0])!.dims); // an operator made q
+  const nodes = [...graph.inputs, ...graph.values];
+  const width = widthOf(nodes.find(({ name }) => name === inputs[0])!.dims); // q is one of them
   const heads = Number(attributes["num_heads"]);
   const scores = heads * (q / width) * (k / width / rows);
   return 4 * (q + k + v + scores + q);
