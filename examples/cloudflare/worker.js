@@ -4,16 +4,21 @@
  *     deno task build:edge dist/worker/ examples/cloudflare/worker.js
  *     cd dist/worker && npx wrangler deploy
  *
- * The build puts onnxruntime's WebAssembly beside the script and the model, in parts, into the assets.
+ * The build puts onnxruntime's WebAssembly, and that of the decoders of pictures to edit, beside the script and the
+ * model, in parts, into the assets.
  *
  * @module
  */
 
 // @ts-ignore the build puts it there
 import compiled from "./ort.wasm";
+// @ts-ignore as above
+import jpeg from "./jpeg.wasm";
+// @ts-ignore as above
+import webp from "./webp.wasm";
 import { serveWorker } from "@invardiff/edge/cloudflare";
 
-const server = serveWorker(compiled);
+const server = serveWorker(compiled, { decoders: { jpeg, webp } });
 const PROMPT = "a person with curly hair, sunglasses and a green shirt, light blue background";
 const STEPS = 8; // a worker has seconds of CPU time, and one thread
 

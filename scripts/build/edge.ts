@@ -53,22 +53,37 @@ export async function buildEdge(
   const script = new URL("script/", folder);
   await Deno.mkdir(script);
   await bundle(new URL("worker.js", script), entry);
-  await Deno.copyFile(
-    await runtimeFile("ort-wasm-simd-threaded.wasm"),
-    new URL("ort.wasm", script),
-  );
+  for (const [name, file] of Object.entries(await binaries())) {
+    await Deno.copyFile(file, new URL(name, script));
+  }
   await Deno.writeTextFile(new URL("wrangler.jsonc", folder), WRANGLER);
   const sizes = await cutModel(model, assets);
   const scriptGz: Record<string, number> = {};
-  for (const name of ["worker.js", "ort.wasm"]) {
+  for await (const { name } of Deno.readDir(script)) {
     scriptGz[name] = gzipSync(await Deno.readFile(new URL(name, script)), { level: 9 }).length;
   }
   return { scriptGz, assets: sizes };
 }
 
-/** Bundles the entry; its WebAssembly stays a module of its own, and encoders that workerd cannot compile stay out. */
+/** WebAssembly that entries import from beside them, by name, and where it is. */
+async function binaries(): Promise<Readonly<Record<string, URL>>> {
+  return {
+    "ort.wasm": await runtimeFile("ort-wasm-simd-threaded.wasm"),
+    "jpeg.wasm": packageFile("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"),
+    "webp.wasm": packageFile("@jsquash/webp/codec/dec/webp_dec.wasm"),
+  };
+}
+
+function packageFile(name: string): URL {
+  return new URL(import.meta.resolve(name));
+}
+
+/** What workerd cannot compile: encoders of JPEG and WebP. */
+const ENCODERS = ["npm:@jsquash/jpeg@*/encode.js", "npm:@jsquash/webp@*/encode.js"];
+
+/** Bundles the entry; its WebAssembly stays a module of its own. */
 async function bundle(output: URL, entry: URL = OWN_ENTRY): Promise<void> {
-  const external = ["*.wasm", "npm:@jsquash/*"].flatMap((name) => ["--external", name]);
+  const external = ["*.wasm", ...ENCODERS].flatMap((name) => ["--external", name]);
   const config = ["--config", new URL("deno.json", ROOT).pathname];
   const options = ["--quiet", "--platform", "browser", "--minify", ...config, ...external];
   const args = ["bundle", ...options, "--output", output.pathname, entry.pathname];

@@ -7,9 +7,11 @@
  *
  * ```ts ignore
  * import compiled from "./ort.wasm";
+ * import jpeg from "./jpeg.wasm"; // jSquash's decoders, for pictures to edit
+ * import webp from "./webp.wasm";
  * import { serveWorker } from "@invardiff/edge/cloudflare";
  *
- * export default serveWorker(compiled);
+ * export default serveWorker(compiled, { decoders: { jpeg, webp } });
  * ```
  *
  * @module
@@ -17,6 +19,7 @@
 
 import { openParts } from "../assets/parted_source.ts";
 import type { Fetch } from "../assets/store/ranged_response.ts";
+import type { CompiledDecoders } from "../image/lossy_decoders.ts";
 import { type App, createApp } from "../server/app.ts";
 import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { parseKeys } from "../server/key_list.ts";
@@ -65,12 +68,21 @@ const BOUNDS: ReadonlyMap<string, BodyBounds> = new Map([
 ]);
 const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
+/** What a worker may have besides. */
+export interface ServeOptions {
+  /** Decoders of JPEG and WebP, for pictures to edit; without them only PNG is read. */
+  readonly decoders?: CompiledDecoders;
+}
+
 /** Makes the handler; the first request opens the model, since only requests may read assets. */
-export function serveWorker(compiledModule: WebAssembly.Module): WorkerHandler {
+export function serveWorker(
+  compiledModule: WebAssembly.Module,
+  options: ServeOptions = {},
+): WorkerHandler {
   let service: Service | undefined;
   return {
     fetch: async (request, env, context) => {
-      service ??= new Service(compiledModule, env);
+      service ??= new Service(compiledModule, { env, ...options });
       const current = service;
       context.waitUntil(current.loaded); // the next request needs it, even if this one leaves
       const forget = (): void => {
@@ -88,15 +100,15 @@ interface Visit {
 }
 
 class Service {
-  readonly #env: WorkerEnv;
+  readonly #host: ServeOptions & { readonly env: WorkerEnv };
   readonly #renderer: Promise<Renderer>;
   #app: App;
   #turns = newTurns();
   #rendering: Promise<unknown> = Promise.resolve();
 
-  constructor(compiledModule: WebAssembly.Module, env: WorkerEnv) {
-    this.#env = env;
-    this.#renderer = openModel(compiledModule, (url, init) => env.ASSETS.fetch(url, init));
+  constructor(compiledModule: WebAssembly.Module, host: ServeOptions & { env: WorkerEnv }) {
+    this.#host = host;
+    this.#renderer = openModel(compiledModule, (url, init) => host.env.ASSETS.fetch(url, init));
     this.#renderer.catch((error) => console.error("error while the model was opened:", error));
     this.#app = this.#newApp();
   }
@@ -105,7 +117,8 @@ class Service {
     return createApp({
       renderers: this.#renderer.then((renderer) => [this.#watched(renderer)]),
       jobs: false,
-      apiKeys: parseKeys(this.#env.API_KEYS, "API_KEYS"),
+      apiKeys: parseKeys(this.#host.env.API_KEYS, "API_KEYS"),
+      decoders: this.#host.decoders,
       limits: LIMITS,
       onError: (error, id) => console.error(`error in request ${id}:`, error),
     });

@@ -20,14 +20,26 @@ interface Codec {
   decode: Decode;
 }
 
+/** The decoders' WebAssembly, compiled ahead: for hosts that compile none from bytes (workerd). */
+export interface CompiledDecoders {
+  /** `codec/dec/mozjpeg_dec.wasm` of `@jsquash/jpeg`. */
+  readonly jpeg?: WebAssembly.Module;
+  /** `codec/dec/webp_dec.wasm` of `@jsquash/webp`. */
+  readonly webp?: WebAssembly.Module;
+}
+
 const BINARIES = { jpeg: "mozjpeg_dec.wasm", webp: "webp_dec.wasm" } as const;
 /** What is wrong with a file is thrown, too. */
 const SILENT = { print: (): void => {}, printErr: (): void => {} };
 
 /** Loads a decoder; whatever it throws means that there is none here. */
-export async function loadDecoder(format: keyof typeof BINARIES): Promise<Decode> {
+export async function loadDecoder(
+  format: keyof typeof BINARIES,
+  compiled: CompiledDecoders = {},
+): Promise<Decode> {
   const { init, decode } = format === "jpeg" ? await jpeg() : await webp();
-  await init(await compiledForNode(`@jsquash/${format}/codec/dec/${BINARIES[format]}`), SILENT);
+  const name = `@jsquash/${format}/codec/dec/${BINARIES[format]}`;
+  await init(compiled[format] ?? await compiledForNode(name), SILENT);
   return decode;
 }
 

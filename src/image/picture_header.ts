@@ -38,6 +38,24 @@ export function readPictureHeader(bytes: Uint8Array): PictureHeader {
   );
 }
 
+/** Pixels from which on a picture is refused before it is decoded: 100 million. */
+const PIXEL_LIMIT = 100e6;
+
+/**
+ * As {@linkcode readPictureHeader}, of a picture that may be decoded.
+ *
+ * @throws {RangeError} When it has as many pixels as the limit, or more.
+ */
+export function readHeaderWithin(bytes: Uint8Array, pixelLimit = PIXEL_LIMIT): PictureHeader {
+  const header = readPictureHeader(bytes);
+  const { width, height } = header;
+  if (width * height < pixelLimit) return header;
+  throw new RangeError(
+    `Cannot read picture: it must have less than ${pixelLimit / 1e6} megapixels: ` +
+      `current value is ${width} × ${height}`,
+  );
+}
+
 /** As people call them. */
 export const NAMES: Readonly<Record<PictureFormat, string>> = {
   png: "PNG",

@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Picture } from "./picture.ts";
 
 const { fround } = Math;
+const WHITE = 255;
 
 /** A picture as planes `(1, 1 or 3, H, W)` in [-1, 1]: on white where it is transparent, in grey where there is one. */
 export function toPlanes(picture: Picture, channels: 1 | 3): Tensor {
@@ -36,6 +37,14 @@ function toRgb(picture: Picture): Picture {
     }
   }
   return { width, height, channels: 3, pixels: rgb };
+}
+
+/** White where a picture is transparent; black all over where it has no fourth channel. */
+export function toTransparency({ width, height, channels, pixels }: Picture): Picture {
+  const levels = Uint8Array.from({ length: width * height }, (_, i) => {
+    return channels === 4 ? WHITE - pixels[4 * i + 3]! : 0;
+  });
+  return { width, height, channels: 1, pixels: levels };
 }
 
 /** A picture's lightness, on white. *Source:* ITU-R BT.601, in Pillow's whole numbers. */

@@ -1,22 +1,22 @@
 /**
  * Pictures from the bytes of a file: PNG by our own reader, JPEG and WebP by jSquash's WebAssembly decoders, which
- * are loaded when they are first needed, and which hosts without files or compilation (workerd) do not have.
+ * are loaded when they are first needed; hosts that compile none (workerd) are handed them compiled.
  */
 
 import { AssetError } from "../errors.ts";
 import { joinBytes } from "../tensor/bytes.ts";
-import { type Decode, loadDecoder } from "./lossy_decoders.ts";
+import { type CompiledDecoders, type Decode, loadDecoder } from "./lossy_decoders.ts";
 import type { Picture } from "./picture.ts";
-import { endsAsJpeg, NAMES, readPictureHeader } from "./picture_header.ts";
+import { endsAsJpeg, NAMES, readHeaderWithin } from "./picture_header.ts";
 import { decodePng } from "./png_decode.ts";
 
 /** What is read. */
 export interface ReadPictureOptions {
   /** Pixels from which on a picture is refused before it is decoded; 100 million unless given. */
   readonly pixelLimit?: number | undefined;
+  /** Decoders of JPEG and WebP for hosts that compile none. */
+  readonly decoders?: CompiledDecoders | undefined;
 }
-
-const PIXEL_LIMIT = 100e6;
 
 /**
  * Reads a PNG, JPEG or WebP as 8-bit grey, RGB or RGBA. A JPEG with an EXIF orientation is turned upright.
@@ -26,30 +26,25 @@ const PIXEL_LIMIT = 100e6;
  */
 export async function readPicture(
   bytes: Uint8Array,
-  { pixelLimit = PIXEL_LIMIT }: ReadPictureOptions = {},
+  { pixelLimit, decoders }: ReadPictureOptions = {},
 ): Promise<Picture> {
-  const { format, width, height } = readPictureHeader(bytes);
-  if (width * height >= pixelLimit) {
-    throw new RangeError(
-      `Cannot read picture: it must have less than ${pixelLimit / 1e6} megapixels: ` +
-        `current value is ${width} × ${height}`,
-    );
-  }
+  const { format } = readHeaderWithin(bytes, pixelLimit);
   const own = joinBytes([bytes]); // decoders take whole buffers
   if (format === "jpeg" && !endsAsJpeg(own)) {
     throw new AssetError("Cannot read picture: the JPEG ends before its last pixel.");
   }
   if (format === "png") return await decodePng(own);
-  return await decodeLossy(own, format);
+  return await decodeLossy(own, format, decoders);
 }
 
 async function decodeLossy(
   bytes: Uint8Array<ArrayBuffer>,
   format: "jpeg" | "webp",
+  decoders: CompiledDecoders | undefined,
 ): Promise<Picture> {
   let decode: Decode;
   try {
-    decode = await loadDecoder(format);
+    decode = await loadDecoder(format, decoders);
   } catch (cause) {
     throw new AssetError(`Cannot read picture: there is no decoder of ${NAMES[format]} here.`, {
       cause,

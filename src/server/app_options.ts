@@ -3,6 +3,7 @@
  */
 
 import type { NamedPlan } from "../engine/bundled_plans.ts";
+import type { CompiledDecoders } from "../image/lossy_decoders.ts";
 import type { Renderer } from "../worker/renderer.ts";
 import type { RateLimit } from "./access.ts";
 import type { RequestLimits } from "./api.ts";
@@ -50,6 +51,8 @@ export interface AppOptions {
   readonly limits?: Partial<ServerLimits>;
   /** What the page needs to generate in the browser; without it the page generates on the server only. */
   readonly page?: PageAssets;
+  /** Decoders of pictures to edit, for hosts that compile none; PNG needs none. */
+  readonly decoders?: CompiledDecoders | undefined;
   /** URL at which clients reach the server, path included; that of each request unless given. */
   readonly publicUrl?: string | undefined;
   /** Called for each request. */

@@ -7,7 +7,8 @@
 import { fitEdit, type FittedEdit } from "../engine/request_edit.ts";
 import { AssetError } from "../errors.ts";
 import type { Picture } from "../image/picture.ts";
-import { readPicture } from "../image/read_picture.ts";
+import { toTransparency } from "../image/planes.ts";
+import { readPicture, type ReadPictureOptions } from "../image/read_picture.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { type BodyBounds, readBounded } from "./read_body.ts";
 import { refuse, RequestError } from "./request_error.ts";
@@ -95,22 +96,25 @@ function valueOf(name: string, text: string): unknown {
  */
 export async function readEdit(
   { image, mask }: Pick<EditForm, "image" | "mask">,
-  { spec: { model: { facts } }, strength, pixelLimit }: {
+  { spec: { model: { facts } }, strength, ...reading }: ReadPictureOptions & {
     readonly spec: JobSpec;
     readonly strength: number;
-    readonly pixelLimit: number;
   },
 ): Promise<FittedEdit> {
   const [, height, width] = facts.picture ?? facts.latent;
-  const picture = await decode("image", image, pixelLimit);
-  const painted = mask && maskOf(await decode("mask", mask, pixelLimit), picture);
+  const picture = await decode("image", image, reading);
+  const painted = mask && maskOf(await decode("mask", mask, reading), picture);
   const options = { image: picture, strength, ...(painted !== undefined && { mask: painted }) };
   return fitEdit(options, { width, height });
 }
 
-async function decode(param: string, file: File, pixelLimit: number): Promise<Picture> {
+async function decode(
+  param: string,
+  file: File,
+  reading: ReadPictureOptions,
+): Promise<Picture> {
   try {
-    return await readPicture(new Uint8Array(await file.arrayBuffer()), { pixelLimit });
+    return await readPicture(new Uint8Array(await file.arrayBuffer()), reading);
   } catch (cause) {
     if (!(cause instanceof AssetError || cause instanceof RangeError)) throw cause;
     throw new RequestError(`${param}: ${cause.message}`, { code: "invalid_image", param });
@@ -118,16 +122,15 @@ async function decode(param: string, file: File, pixelLimit: number): Promise<Pi
 }
 
 /** White where a mask is transparent. */
-function maskOf({ width, height, channels, pixels }: Picture, image: Picture): Picture {
+function maskOf(given: Picture, image: Picture): Picture {
+  const { width, height } = given;
   if (width !== image.width || height !== image.height) {
     const wanted = `${image.width} × ${image.height}, as the image is`;
     refuse("mask", wanted, `${width} × ${height}`);
   }
-  const levels = Uint8Array.from({ length: width * height }, (_, i) => {
-    return channels === 4 ? 255 - pixels[4 * i + 3]! : 0;
-  });
-  if (levels.every((level) => level < 128)) {
+  const mask = toTransparency(given);
+  if (mask.pixels.every((level) => level < 128)) {
     refuse("mask", "transparent where the picture is repainted", "opaque");
   }
-  return { width, height, channels: 1, pixels: levels };
+  return mask;
 }

@@ -38,7 +38,8 @@ export function imageRoutes(server: ServerState): Hono {
       const body = parseBody(schemas.edits, form.fields);
       const spec = specOf(server, body);
       const { strength } = body;
-      const edit = await readEdit(form, { spec, strength, pixelLimit: limits.uploadPixels });
+      const reading = { pixelLimit: limits.uploadPixels, decoders: server.decoders };
+      const edit = await readEdit(form, { spec, strength, ...reading });
       const notices = [...spec.notices, ...edit.notices];
       return await answer(context, {
         ...{ server, body, kind: "image_edit" },

@@ -3,6 +3,7 @@
  */
 
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
+import type { CompiledDecoders } from "../image/lossy_decoders.ts";
 import { type BodySchemas, bodySchemas, RESPONSE_FORMATS, type ResponseFormat } from "./api.ts";
 import { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
 import { BatchQueue } from "./batch_queue.ts";
@@ -38,6 +39,7 @@ export class ServerState {
   readonly schemas: BodySchemas;
   /** What requests may leave out. */
   readonly defaults: SpecDefaults;
+  readonly decoders: CompiledDecoders | undefined;
   /** Path under which clients reach the server, without a slash at the end; empty at the root. */
   readonly base: string;
   readonly responseFormats: readonly ResponseFormat[];
@@ -59,6 +61,7 @@ export class ServerState {
       onEnd: (job) => metrics.countJob(job),
     });
     this.limits = limits;
+    this.decoders = options.decoders;
     this.base = new URL(publicUrl ?? "http://localhost").pathname.replace(/\/+$/, "");
     this.#publicUrl = publicUrl;
     this.responseFormats = RESPONSE_FORMATS.filter((format) => jobs || format !== "url");

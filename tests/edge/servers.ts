@@ -122,13 +122,17 @@ const worker :Workerd.Worker = (
   modules = [
     ${front === undefined ? "" : embed("front.js", "front.js")}
     ${embed("worker.js", "worker/script/worker.js")}
-    (name = "ort.wasm", wasm = embed "worker/script/ort.wasm"),
+    ${["ort", "jpeg", "webp"].map(embedWasm).join("\n    ")}
   ],
   bindings = [(name = "ASSETS", service = "assets")],
   compatibilityDate = "2026-04-01",
   compatibilityFlags = ["enable_request_signal"],
 );
 `;
+}
+
+function embedWasm(name: string): string {
+  return `(name = "${name}.wasm", wasm = embed "worker/script/${name}.wasm"),`;
 }
 
 /** workerd itself: killing its launcher would leave it running. */
