@@ -18,7 +18,16 @@ import { readEdit } from "./edit.ts";
 import { expectWritable, writeWhole } from "./files.ts";
 import type { GenerateCommand, GenerateWords } from "./generate_options.ts";
 import { openedText, openFor } from "./open.ts";
-import { announce, counted, tell, warn, withProgress, type WrittenFile } from "./output.ts";
+import {
+  announce,
+  counted,
+  progressOutput,
+  tell,
+  warn,
+  withProgress,
+  type WrittenFile,
+} from "./output.ts";
+import { startPreparing, withPreparing } from "./preparing_progress.ts";
 import { expectPixels } from "./pixels.ts";
 import { readWantedPlan } from "./plan_file.ts";
 import { withRecord } from "./repeat.ts";
@@ -32,7 +41,10 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
   const onModel = (model: Model): Promise<void> => expectAble(model, command);
   const engine = await openFor(command, { signal, onModel });
   try {
-    const prepared = await engine.prepare({ ...options, signal }); // refuses before the work
+    const prepared = await withPreparing( // refuses before the work
+      command,
+      (onPreparing) => engine.prepare({ ...options, signal, onPreparing }),
+    );
     const { choice: { named, reason }, notices } = prepared;
     announce([openedText(engine), `plan ${named?.name ?? "none"}: ${reason}`], command);
     warn(notices, command);
@@ -100,7 +112,8 @@ async function runAll(
   { command, signal }: { readonly command: GenerateCommand; readonly signal: AbortSignal },
 ): Promise<Generated> {
   const output = command.out === undefined ? "latents" : "pictures";
-  const run = engine.run(prepared, { signal, output });
+  const { hear: onPreparing } = startPreparing(progressOutput(command)); // the bar replaces its line
+  const run = engine.run(prepared, { signal, output, onPreparing });
   return await withProgress(
     { total: engine.stepsOf(prepared), ...command },
     (step) => runToEnd(run, ({ done }) => step(done)),

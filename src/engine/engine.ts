@@ -41,7 +41,10 @@ export interface EngineOptions extends PipelineOptions {
 }
 
 /** What is made of a prepared run. */
-export type OutputOptions = Pick<GenerateOptions, "signal" | "output" | "readBack">;
+export type OutputOptions = Pick<
+  GenerateOptions,
+  "signal" | "output" | "readBack" | "onPreparing"
+>;
 
 /**
  * Opens a model on a backend and loads its sessions. Those of a model with text encoders are loaded by its first run,
@@ -139,9 +142,14 @@ export class Engine implements Pipeline {
   }
 
   /** Loads the transformer's sessions, if no run has. */
-  async load({ signal }: Pick<OutputOptions, "signal"> = {}): Promise<void> {
+  async load(
+    { signal, onPreparing }: Pick<OutputOptions, "signal" | "onPreparing"> = {},
+  ): Promise<void> {
     if (this.#isLoaded) return;
-    const { onLoaded } = this.#options;
+    const onLoaded = (done: number, total: number): void => {
+      this.#options.onLoaded?.(done, total);
+      onPreparing?.({ what: "graphs", done, total });
+    };
     const step = fullStep(this.model.transformer.modules.length);
     await this.executor.load(step, { signal, onLoaded });
     this.#isLoaded = true;
@@ -195,10 +203,10 @@ export class Engine implements Pipeline {
   /** As {@linkcode steps}, for a run that {@linkcode prepare} returned. */
   async *run(
     prepared: PreparedRun,
-    { signal, output = "pictures", readBack = true }: OutputOptions = {},
+    { signal, output = "pictures", readBack = true, onPreparing }: OutputOptions = {},
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
-    await this.load({ signal });
+    await this.load({ signal, onPreparing });
     const { request, choice } = prepared;
     const { model } = this;
     const { tokenGrid } = request.scene;

@@ -28,7 +28,8 @@ export type {
   WeightPrecision,
 } from "./precision/rounded_layers.ts";
 export type { PicturePrompt, PromptText, PromptTokens } from "./prompt_texts.ts";
-export type { EncodedPrompts, PromptEncoder } from "./prompts.ts";
+export type { EncodedPrompts, EncodeOptions, PromptEncoder } from "./prompts.ts";
+export type { Preparing, PreparingOptions } from "./preparing.ts";
 export type { ConditionOptions } from "./request.ts";
 export type { EditOptions } from "./request_edit.ts";
 export type { GuidanceOptions } from "./request_guidance.ts";

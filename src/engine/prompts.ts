@@ -12,6 +12,7 @@ import {
   type PromptTokens,
 } from "./prompt_texts.ts";
 import { idleNotices, lengthNotices } from "./prompt_notices.ts";
+import type { PreparingOptions } from "./preparing.ts";
 import type { GenerateOptions } from "./request.ts";
 
 /** Texts as a model takes them. */
@@ -22,12 +23,17 @@ export interface EncodedPrompts {
   readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
 }
 
+/** How encoding is watched and stopped. */
+export interface EncodeOptions extends PreparingOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Encodes texts for a model. One that is given to a pipeline stays the caller's. */
 export interface PromptEncoder {
   /** Encodes texts, at least one, that all differ. */
   encode(
     prompts: readonly PromptText[],
-    options: { readonly signal?: AbortSignal | undefined },
+    options: EncodeOptions,
   ): Promise<EncodedPrompts>;
 }
 
@@ -70,7 +76,8 @@ export async function encodePrompts(
   );
   const positives = prompts.map(({ negativePrompt: _, ...text }) => text);
   const texts = distinct<PromptText>([...positives, ...negatives]);
-  const { conditions, tokens } = await encoder.encode(texts.items, { signal: options.signal });
+  const { signal, onPreparing } = options;
+  const { conditions, tokens } = await encoder.encode(texts.items, { signal, onPreparing });
   const rows = texts.places.slice(0, prompts.length);
   const nulls = texts.places.slice(prompts.length);
   const counted = tokens && rows.map((row, i) => [

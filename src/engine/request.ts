@@ -13,6 +13,7 @@ import {
   resolveGuidance,
   resolveTrueGuidance,
 } from "./request_guidance.ts";
+import type { PreparingOptions } from "./preparing.ts";
 import type { EditOptions, ResolvedEdit } from "./request_edit.ts";
 import { findLabel, wantedLabel } from "./class_names.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
@@ -38,7 +39,8 @@ export interface ConditionOptions {
 }
 
 /** What to generate; what is left out is the model's default. */
-export interface GenerateOptions extends ConditionOptions, GuidanceOptions, EditOptions {
+export interface GenerateOptions
+  extends ConditionOptions, GuidanceOptions, EditOptions, PreparingOptions {
   /** Class index or name; for a text-conditioned model, the row of text. */
   readonly label?: number | string;
   /**

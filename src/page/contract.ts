@@ -3,6 +3,7 @@
  */
 
 import type { PromptExamples } from "../assets/manifest.ts";
+import type { Preparing } from "../engine/preparing.ts";
 import type { StepKind } from "../plan/compile.ts";
 
 /** Name of the `meta` element that lists, by id, the models that can run in the browser. */
@@ -83,6 +84,7 @@ export interface JobView {
 export interface JobEvents {
   readonly queued: { readonly queue_position: number | null; readonly eta_seconds: number | null };
   readonly started: { readonly steps: number; readonly kinds: readonly StepKind[] };
+  readonly preparing: Preparing;
   readonly step: {
     readonly index: number;
     readonly seconds: number;

@@ -6,12 +6,14 @@
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
 import { stepsLeft } from "../engine/begin.ts";
-import { pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
+import { type EditRecord, pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { BackendError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
 import { type Picture, toPictures } from "../image/picture.ts";
+import { readHeaderWithin } from "../image/picture_header.ts";
+import { decodePng } from "../image/png_decode.ts";
 import type { StepKind } from "../plan/compile.ts";
 import { kindOf } from "../plan/step_counts.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
@@ -23,7 +25,7 @@ import { decodePicture } from "./canvas.ts";
 import { MODEL_FILES, RUNTIME_FOLDER } from "./contract.ts";
 import { downloadAll, type FileStore } from "./download.ts";
 import { pixelsOf } from "./pixels.ts";
-import type { BrowserBackend, RunOptions, RunRequest, RunResult } from "./run.ts";
+import type { BrowserBackend, RunEdit, RunOptions, RunRequest, RunResult } from "./run.ts";
 
 /** What to open. */
 export interface BrowserEngineOptions {
@@ -117,7 +119,7 @@ class Engine implements BrowserEngine {
     onEvent({ kind: "started", kinds });
     const { label, prompt, seed, guidance, steps, sampler, trueGuidance, edit } = request;
     const image = edit && await readImage(edit.image);
-    const begins = image && { image, strength: edit.strength };
+    const begins = image && { image, mask: edit.mask, strength: edit.strength };
     const subject = prompt === undefined
       ? { label: label ?? 0 }
       : { prompt: { prompt, ...negativeOf(request) } };
@@ -126,6 +128,7 @@ class Engine implements BrowserEngine {
     const rendered = await this.renderer.render(batch, {
       previews: true,
       signal,
+      onPreparing: (progress) => onEvent({ kind: "loading", ...progress }),
       onStep: ({ index, seconds, preview }) => {
         const elapsed = (performance.now() - began) / 1000;
         const eta = elapsed / (index + 1) * (kinds.length - index - 1);
@@ -151,8 +154,7 @@ class Engine implements BrowserEngine {
     if (pictures === undefined) {
       throw new RangeError(`Cannot generate: latents of ${id} need an autoencoder`);
     }
-    const edit = image &&
-      { image: pictureDigest(image), strength: request.edit!.strength }; // it is of the request
+    const edit = image && editRecord(image, request.edit!); // the image is that of the request
     const run = { ...request, prompts, plan: plan && { name, plan }, edit };
     const text = recordText(recordOf(run, { labels: [label], seed }, record));
     const png = await encodePng(toPictures(pictures)[0]!, text);
@@ -183,8 +185,15 @@ function negativeOf({ negativePrompt }: RunRequest): { readonly negativePrompt?:
   return negativePrompt === undefined ? {} : { negativePrompt };
 }
 
-/** A picture file as the engine takes it. */
+function editRecord(image: Picture, { mask, strength }: RunEdit): EditRecord {
+  const of = mask === undefined ? {} : { mask: pictureDigest(mask) };
+  return { image: pictureDigest(image), ...of, strength };
+}
+
+/** A picture file as the engine takes it: PNG as a server reads it, level by level; others as this browser does. */
 async function readImage(file: Blob): Promise<Picture> {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (readHeaderWithin(bytes).format === "png") return await decodePng(bytes);
   const { width, height, data } = await decodePicture(file);
   return { width, height, channels: 4, pixels: new Uint8Array(data) };
 }

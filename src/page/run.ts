@@ -2,6 +2,8 @@
  * One picture, made here or by the server: what is asked for, what happens meanwhile, what comes back.
  */
 
+import type { Picture } from "../image/picture.ts";
+import type { Preparing } from "../engine/preparing.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { Pixels } from "./pixels.ts";
 
@@ -12,6 +14,8 @@ export type BrowserBackend = "auto" | "webgpu" | "wasm";
 export interface RunEdit {
   /** A picture file. */
   readonly image: Blob;
+  /** White where it is drawn anew, grey and of its size; all of it unless given. */
+  readonly mask?: Picture | undefined;
   /** Share of the steps that run, above 0 and at most 1. */
   readonly strength: number;
 }
@@ -44,7 +48,7 @@ export interface RunRequest {
 export type RunEvent =
   | {
     readonly kind: "loading";
-    readonly what: "bytes" | "graphs";
+    readonly what: "bytes" | Preparing["what"];
     readonly done: number;
     readonly total: number;
   }

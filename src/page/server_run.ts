@@ -91,6 +91,10 @@ function translate(event: string, data: never): RunEvent | undefined {
     const { kinds }: JobEvents["started"] = data;
     return { kind: "started", kinds };
   }
+  if (event === "preparing") {
+    const { what, done, total }: JobEvents["preparing"] = data;
+    return { kind: "loading", what, done, total };
+  }
   if (event !== "step") return undefined;
   const { index, seconds, elapsed_seconds, eta_seconds }: JobEvents["step"] = data;
   const eta = eta_seconds ?? undefined;

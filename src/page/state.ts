@@ -77,12 +77,18 @@ export function reduce(state: RunState, action: RunAction): RunState {
     case "drawing":
       return { ...state, phase: "waiting", words: "Drawing…" };
     case "loading":
-      return { ...state, phase: "loading", words: loadingWords(action), loaded: shareOf(action) };
+      return {
+        ...state,
+        phase: "loading",
+        words: LOADING[action.what](action.done, action.total),
+        loaded: shareOf(action),
+      };
     case "started":
       return { ...state, phase: "running", kinds: action.kinds, words: "" };
     case "step":
-      return {
+      return { // which ends what was prepared
         ...state,
+        phase: "running",
         seconds: [...state.seconds, action.seconds],
         elapsed: action.elapsed,
         eta: action.eta,
@@ -138,9 +144,10 @@ export function statusLine(state: RunState): string {
 /** What is said aloud: the turns of a run, not its steps. */
 export function announcement(state: RunState): string {
   if (state.phase === "idle") return "";
-  if (state.phase === "loading") return "Loading the model into this browser.";
-  if (state.phase === "running") {
-    return `${placeWords(state)}${passWords(state)}, ${state.kinds.length} in all.`;
+  const { length } = state.kinds;
+  if (state.phase === "loading" && length === 0) return "Loading the model into this browser.";
+  if (state.phase === "running" || state.phase === "loading") {
+    return `${placeWords(state)}${passWords(state)}, ${length} in all.`;
   }
   return statusLine(state);
 }
@@ -185,14 +192,22 @@ function refusalWords({ why, seconds }: RunEvent & { readonly kind: "refused" })
   return `${why.replace(/\.?$/, ".")} This page asks again in ${seconds} s…`;
 }
 
-function loadingWords({ what, done, total }: RunEvent & { readonly kind: "loading" }): string {
-  return what === "bytes"
-    ? `Loading the model into this browser, ${formatByteProgress(done, total)}`
-    : `Preparing the model, ${done} of ${total} graphs`;
-}
+type Loading = RunEvent & { readonly kind: "loading" };
 
-/** Bytes first, then graphs: nine tenths and one. */
-function shareOf({ what, done, total }: RunEvent & { readonly kind: "loading" }): number {
-  const share = total > 0 ? done / total : 0;
-  return what === "bytes" ? share * 0.9 : 0.9 + share * 0.1;
+const LOADING: Readonly<Record<Loading["what"], (done: number, total: number) => string>> = {
+  bytes: (done, total) => `Loading the model into this browser, ${formatByteProgress(done, total)}`,
+  prompts: (done, total) => `Reading the prompt, ${done} of ${total} graphs`,
+  graphs: (done, total) => `Preparing the model, ${done} of ${total} graphs`,
+};
+
+/** Where each begins and ends in the bar of progress: bytes take the longest. */
+const SHARES: Readonly<Record<Loading["what"], readonly [number, number]>> = {
+  bytes: [0, 0.9],
+  prompts: [0.9, 0.95],
+  graphs: [0.95, 1],
+};
+
+function shareOf({ what, done, total }: Loading): number {
+  const [begin, end] = SHARES[what];
+  return begin + (total > 0 ? done / total : 0) * (end - begin);
 }

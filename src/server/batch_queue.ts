@@ -192,6 +192,7 @@ export class BatchQueue implements JobPlace {
       const rendered = await slot.renderer.render(batch, {
         signal: stop.signal,
         previews: jobs.some((job) => job.spec.previewSteps.size > 0),
+        onPreparing: (progress) => jobs.forEach((job) => job.prepare(progress)),
         onStep: (step) => this.#countStep(step, jobs),
       });
       finishing = Promise.all(jobs.map((job, i) => job.complete(rendered, firstRows[i]!)));

@@ -2,6 +2,7 @@
  * One request for pictures on its way: waiting, running, and how it ended.
  */
 
+import type { Preparing } from "../engine/preparing.ts";
 import { kindOf } from "../plan/step_counts.ts";
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -112,6 +113,11 @@ export class Job {
     const { program, plan, model } = this.spec;
     const kinds = program.map(kindOf);
     this.#log("started", { steps: program.length, kinds, batch, plan: planView(plan, model) });
+  }
+
+  /** Tells how far it is before its first step. */
+  prepare(progress: Preparing): void {
+    if (this.isOpen) this.#log("preparing", { ...progress }, "preparing");
   }
 
   /** Counts a finished step; its own pictures begin at row `first` of the batch. */

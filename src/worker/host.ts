@@ -61,6 +61,7 @@ class Host {
       const value = await this.#opened.render(batch, {
         previews,
         signal: stop.signal,
+        onPreparing: (progress) => this.#send({ kind: "preparing", id, progress }),
         onStep: (step) => this.#send({ kind: "step", id, step }),
       });
       return { kind: "rendered", id, value };

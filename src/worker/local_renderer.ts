@@ -71,6 +71,7 @@ class LocalRenderer implements Renderer {
       ...batch.edit,
       output: "latents",
       readBack: options.previews === true,
+      onPreparing: options.onPreparing,
       signal,
     });
     const generated = await runToEnd(run, async (step) => {

@@ -3,6 +3,7 @@
  */
 
 import type { PipelineOptions } from "../engine/pipeline.ts";
+import type { Preparing } from "../engine/preparing.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, RendererCounts, RendererFacts, RenderStep } from "./renderer.ts";
@@ -32,9 +33,10 @@ export type Request =
   | { readonly kind: "counts"; readonly id: number }
   | { readonly kind: "close"; readonly id: number };
 
-/** From the worker. Steps of a rendering and loaded sessions come before its answer. */
+/** From the worker. What is told of a rendering, and loaded sessions, come before its answer. */
 export type Reply =
   | { readonly kind: "loaded"; readonly id: number; readonly done: number; readonly total: number }
+  | { readonly kind: "preparing"; readonly id: number; readonly progress: Preparing }
   | { readonly kind: "step"; readonly id: number; readonly step: RenderStep }
   | { readonly kind: "opened"; readonly id: number; readonly value: RendererFacts }
   | { readonly kind: "rendered"; readonly id: number; readonly value: Rendered }

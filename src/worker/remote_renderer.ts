@@ -81,9 +81,10 @@ class RemoteRenderer implements Renderer {
   constructor(readonly link: Link, readonly facts: RendererFacts) {}
 
   async render(batch: Batch, options: RenderOptions = {}): Promise<Rendered> {
-    const { onStep, previews = false, signal } = options;
+    const { onPreparing, onStep, previews = false, signal } = options;
     signal?.throwIfAborted();
     const rendering = this.link.begin<Rendered>({ kind: "render", batch, previews }, (reply) => {
+      if (reply.kind === "preparing") onPreparing?.(reply.progress);
       if (reply.kind === "step") onStep?.(reply.step);
     });
     const cancel = (): void => this.link.tell({ kind: "cancel", render: rendering.id });
@@ -185,7 +186,9 @@ class Link {
   #receive(reply: Reply): void {
     const pending = this.#pending.get(reply.id);
     if (pending === undefined) return;
-    if (reply.kind === "loaded" || reply.kind === "step") return pending.onReply(reply);
+    if (reply.kind === "loaded" || reply.kind === "preparing" || reply.kind === "step") {
+      return pending.onReply(reply);
+    }
     this.#pending.delete(reply.id);
     if (reply.kind === "failed") return pending.reject(unpackError(reply.error));
     pending.resolve(reply.value as never); // the kind of the answer follows from that of the request

@@ -7,6 +7,7 @@ import type { PromptExamples } from "../assets/manifest.ts";
 import type { BackendName } from "../backend/backend.ts";
 import type { RecordFacts } from "../engine/picture_record.ts";
 import type { PicturePrompt, PromptTokens } from "../engine/prompt_texts.ts";
+import type { PreparingOptions } from "../engine/preparing.ts";
 import type { EditOptions } from "../engine/request_edit.ts";
 import type { StepKind } from "../plan/compile.ts";
 import type { ModelCost } from "../plan/cost.ts";
@@ -42,7 +43,7 @@ export interface Batch {
 }
 
 /** How a batch is watched and stopped. */
-export interface RenderOptions {
+export interface RenderOptions extends PreparingOptions {
   /** Called after each step. */
   readonly onStep?: ((step: RenderStep) => void) | undefined;
   /** Whether steps come with a rough preview of the pictures. */

@@ -44,14 +44,26 @@ Deno.test("a run is told turn by turn, its steps in sight but not aloud", () => 
   assertEquals(isBusy(finished), false);
 });
 
-Deno.test("loading counts bytes up to nine tenths, then graphs", () => {
+Deno.test("loading counts bytes up to nine tenths, then the prompt, then graphs", () => {
   const bytes = after(ASKED, { kind: "loading", what: "bytes", done: 5e6, total: 10e6 });
   assertEquals(progressOf(bytes), 0.45);
   assertEquals(statusLine(bytes), "Loading the model into this browser, 5.0 of 10.0 MB");
   const graphs = after(ASKED, { kind: "loading", what: "graphs", done: 13, total: 26 });
-  assertEquals(progressOf(graphs)?.toFixed(3), "0.950");
+  assertEquals(progressOf(graphs)?.toFixed(3), "0.975");
   assertEquals(statusLine(graphs), "Preparing the model, 13 of 26 graphs");
   assertEquals(announcement(bytes), announcement(graphs));
+});
+
+Deno.test("a prompt that is read shows how far, is not said aloud, and ends with the first step", () => {
+  const reading = after(ASKED, STARTED, { kind: "loading", what: "prompts", done: 3, total: 12 });
+  assertEquals(statusLine(reading), "Reading the prompt, 3 of 12 graphs");
+  assertEquals([progressOf(reading)?.toFixed(4), isBusy(reading)], ["0.9125", true]);
+  assertEquals(announcement(reading), announcement(after(ASKED, STARTED)));
+  const running = reduce(reading, step(0, 1));
+  assertEquals([statusLine(running), progressOf(running)], [
+    "Step 1 of 4, computed · 3.00 s left",
+    0.25,
+  ]);
 });
 
 Deno.test("failure and cancelling say so and leave the page ready", () => {

@@ -83,7 +83,12 @@ export class ToyRenderer implements Renderer {
     }
   }
 
-  async #draw(batch: Batch, { onStep, previews, signal }: RenderOptions): Promise<Rendered> {
+  async #draw(
+    batch: Batch,
+    { onPreparing, onStep, previews, signal }: RenderOptions,
+  ): Promise<Rendered> {
+    const words = batch.pictures.flatMap(({ prompt }) => prompt ?? []);
+    words.forEach((_, i) => onPreparing?.({ what: "prompts", done: i + 1, total: words.length }));
     const latents = joinRows(batch.pictures.map(({ seed, label, prompt, guidance }) => {
       const { dims, data } = normalNoise([1, ...this.facts.latent], seed);
       return {
@@ -110,7 +115,6 @@ export class ToyRenderer implements Renderer {
       } as const;
       onStep?.({ ...step, ...(previews === true && { preview: latents }) });
     }
-    const words = batch.pictures.flatMap(({ prompt }) => prompt ?? []);
     return {
       latents,
       ...(words.length > 0 && { tokens: words.map(countWords) }),

@@ -49,6 +49,20 @@ Deno.test("a renderer loads its model when it is opened, unless prompts are enco
 });
 
 for (const [name, open] of Object.entries(OPENERS)) {
+  Deno.test(`a ${name} renderer tells how far it is before its first step`, async () => {
+    const renderer = await open({ model: await promptFiles(), backend: "wasm" });
+    const told: string[] = [];
+    const pictures = [{ prompt: { prompt: "ab c" }, seed: 5, guidance: 3 }];
+    await renderer.render({ pictures, steps: 1 }, {
+      onPreparing: ({ what, done, total }) => told.push(`${what} ${done === total}`),
+      onStep: ({ index }) => told.push(`step ${index}`),
+    });
+    assertEquals([...new Set(told)], [
+      ...["prompts false", "prompts true", "graphs false", "graphs true", "step 0"],
+    ]);
+    await renderer.close();
+  });
+
   Deno.test(`a ${name} renderer draws what the pipeline draws for each seed alone`, async () => {
     const pipeline = await openEngine({ model: MODEL, backend: "wasm" });
     const wanted: number[] = [];

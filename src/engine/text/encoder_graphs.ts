@@ -28,6 +28,8 @@ export interface EncodeOptions {
   readonly outputs: readonly TextOutput[];
   /** Whether sessions stay for the next texts, or are freed block by block. */
   readonly sessions: "kept" | "freed";
+  /** Called when a text has run through a graph. */
+  readonly onRun?: (() => void) | undefined;
   /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -51,6 +53,14 @@ export class EncoderGraphs {
     /** Which of its weights are integers; absent = none. */
     readonly rounded?: RoundedLayers,
   ) {}
+
+  /** How many graphs a text runs through, for these outputs. */
+  graphsFor(outputs: readonly TextOutput[]): number {
+    const { network: { blocks, pooling } } = this.encoder;
+    if (outputs.every((output) => output === "penultimate")) return blocks.length - 1;
+    const isProjected = outputs.includes("pooled") && pooling?.projection !== undefined;
+    return blocks.length + 1 + (isProjected ? 1 : 0); // the norm at the end, and the projection
+  }
 
   /**
    * Encodes texts, each to the outputs that are asked for.
@@ -108,7 +118,7 @@ export class EncoderGraphs {
   async #run(
     graph: TextGraph,
     streams: readonly Stream[],
-    { sessions, signal }: EncodeOptions,
+    { sessions, signal, onRun }: EncodeOptions,
   ): Promise<void> {
     const held = sessions === "kept" ? this.#kept ??= this.#sessions("kept") : undefined;
     const loaded = held ?? this.#sessions("freed");
@@ -124,6 +134,7 @@ export class EncoderGraphs {
           (values) => loaded.run(graph, values, [RESULT]),
         );
         stream.x = results[RESULT]!; // the graph's only result
+        onRun?.();
       }
     } finally {
       if (loaded !== held) await loaded.dispose();

@@ -14,9 +14,9 @@ import { WEIGHT_COPIES } from "../memory/run.ts";
 import { choosePrecision, roundLayers } from "../precision/choose.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
 import type { PromptText } from "../prompt_texts.ts";
-import type { EncodedPrompts, PromptEncoder } from "../prompts.ts";
+import type { EncodedPrompts, EncodeOptions, PromptEncoder } from "../prompts.ts";
 import { type Embedding, EmbeddingCache } from "./embedding_cache.ts";
-import { type EncodeOptions, EncoderGraphs } from "./encoder_graphs.ts";
+import { type EncodeOptions as GraphOptions, EncoderGraphs } from "./encoder_graphs.ts";
 import { encoderNeeds } from "./needs.ts";
 
 /** Bytes of embeddings that are kept of each encoder: 32 MiB, four of FLUX.1's prompts. */
@@ -31,6 +31,18 @@ interface Reader {
   readonly cache: EmbeddingCache;
   /** Bytes that its sessions take while they are kept. */
   readonly bytes: number;
+}
+
+/** What one encoder has to do for some prompts. */
+interface Task {
+  readonly reader: Reader;
+  /** What it reads of each prompt. */
+  readonly texts: readonly string[];
+  /** The embedding of each text; absent of those that are new. */
+  readonly found: Map<string, Embedding | undefined>;
+  readonly fresh: readonly string[];
+  /** Graphs that run for them. */
+  readonly runs: number;
 }
 
 /** The prompts of a model on a backend. */
@@ -56,9 +68,9 @@ export class ModelPrompts implements PromptEncoder {
    */
   encode(
     prompts: readonly PromptText[],
-    { signal }: { readonly signal?: AbortSignal | undefined },
+    options: EncodeOptions,
   ): Promise<EncodedPrompts> {
-    return this.#inTurn(() => this.#encode(prompts, signal));
+    return this.#inTurn(() => this.#encode(prompts, options));
   }
 
   /**
@@ -90,17 +102,18 @@ export class ModelPrompts implements PromptEncoder {
 
   async #encode(
     prompts: readonly PromptText[],
-    signal: AbortSignal | undefined,
+    { signal, onPreparing }: EncodeOptions,
   ): Promise<EncodedPrompts> {
     signal?.throwIfAborted(); // while it waited
     const readers = await this.#open();
+    const tasks = readers.map((reader) => taskOf(reader, prompts));
+    const total = tasks.reduce((sum, { runs }) => sum + runs, 0);
+    let done = 0;
+    const onRun = (): void => onPreparing?.({ what: "prompts", done: ++done, total });
     const read: (readonly Embedding[])[] = [];
-    for (const reader of readers) {
-      const texts = prompts.map(({ prompt, prompt2 = prompt }) =>
-        reader.part.reads === "prompt2" ? prompt2 : prompt
-      );
-      const sessions = this.#keeps(reader, readers) ? "kept" : "freed";
-      read.push(await readTexts(reader, texts, { sessions, signal }));
+    for (const task of tasks) {
+      const sessions = this.#keeps(task.reader, readers) ? "kept" : "freed";
+      read.push(await readTexts(task, { sessions, onRun, signal }));
     }
     const rows = prompts.map((_, i) =>
       this.model.text.conditions(read.map((one) => one[i]!.encoded)) // one for each text
@@ -153,6 +166,16 @@ export class ModelPrompts implements PromptEncoder {
   }
 }
 
+function taskOf(reader: Reader, prompts: readonly PromptText[]): Task {
+  const { part: { reads, outputs }, graphs, cache } = reader;
+  const texts = prompts.map(({ prompt, prompt2 = prompt }) =>
+    reads === "prompt2" ? prompt2 : prompt
+  );
+  const found = new Map(texts.map((text) => [text, cache.get(text)]));
+  const fresh = [...found.keys()].filter((text) => found.get(text) === undefined);
+  return { reader, texts, found, fresh, runs: fresh.length * graphs.graphsFor(outputs) };
+}
+
 /** Conditions of one row each as rows of one. */
 function joined(rows: readonly Conditions[]): Conditions {
   const names = Object.keys(rows[0] ?? {});
@@ -161,13 +184,9 @@ function joined(rows: readonly Conditions[]): Conditions {
 
 /** The embedding of each text; those that are new are encoded together. */
 async function readTexts(
-  { part, graphs, cache }: Reader,
-  texts: readonly string[],
-  options: Pick<EncodeOptions, "sessions" | "signal">,
+  { reader: { part, graphs, cache }, texts, found, fresh }: Task,
+  options: Pick<GraphOptions, "sessions" | "onRun" | "signal">,
 ): Promise<readonly Embedding[]> {
-  const found = new Map<string, Embedding | undefined>();
-  for (const text of texts) found.set(text, cache.get(text));
-  const fresh = [...found.keys()].filter((text) => found.get(text) === undefined);
   if (fresh.length > 0) {
     const tokenized = fresh.map((text) => part.prompts.tokenize(text));
     const encoded = await graphs.encode(

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/ass
 import type { Backend } from "../../../src/backend/backend.ts";
 import { openBackend } from "../../../src/backend/select.ts";
 import { type Engine, openEngine } from "../../../src/engine/engine.ts";
+import type { Preparing } from "../../../src/engine/preparing.ts";
 import { ModelPrompts } from "../../../src/engine/text/model_prompts.ts";
 import type { EncodedPrompts } from "../../../src/engine/prompts.ts";
 import { AssetError } from "../../../src/errors.ts";
@@ -66,6 +67,26 @@ Deno.test("in a first run the encoders are gone before the first session of the 
     assertEquals(engine.backend.live.sessions, STEP + aheadOf(engine));
   }
   assertEquals(seen, Array.from({ length: STEP }, (_, i) => i + 1));
+  await engine.close();
+});
+
+Deno.test("a first run tells each graph that a new text runs through, then each that is loaded", async () => {
+  const engine = await openEngine({ backend: "wasm", model: await promptFiles() });
+  const told: Preparing[] = [];
+  const ask = async (...prompts: readonly string[]): Promise<readonly string[]> => {
+    told.length = 0;
+    const onPreparing = (progress: Preparing): void => void told.push(progress);
+    await engine.generate({ prompts, ...RUN, output: "latents", onPreparing });
+    return told.map(({ what, done, total }) => `${what} ${done}/${total}`);
+  };
+  const counted = (what: string, total: number): readonly string[] =>
+    Array.from({ length: total }, (_, i) => `${what} ${i + 1}/${total}`);
+  assertEquals(await ask("ab c", "b", "b"), [
+    ...counted("prompts", 2 * (CLIP + T5)),
+    ...counted("graphs", STEP),
+  ]);
+  assertEquals(await ask("b", "ab c"), []);
+  assertEquals(await ask("b", "a"), counted("prompts", CLIP + T5));
   await engine.close();
 });
 
