@@ -2,18 +2,30 @@
  * The picture that a run begins from: chosen, dropped onto the stage or taken from it, and how strongly it changes.
  */
 
+import type { Picture } from "../image/picture.ts";
 import { byId, setText } from "./dom.ts";
+import { MaskView } from "./mask_view.ts";
 import type { RunEdit } from "./run.ts";
 
 /** The fields of an edit. */
 export class EditView {
   readonly #file = byId("image", HTMLInputElement);
   readonly #strength = byId("strength", HTMLInputElement);
+  readonly #shown = byId("image-shown", HTMLImageElement);
+  readonly #mask: MaskView;
   #picture: Blob | undefined;
   #url: string | undefined;
+  /** For the picture that is about to be shown, whose size is not known yet. */
+  #waiting: Picture | undefined;
 
   /** Listens; `onChange` is called when there is another picture, or none. */
   constructor(readonly onChange: () => void) {
+    this.#mask = new MaskView(onChange);
+    this.#shown.addEventListener("load", () => {
+      const { naturalWidth: width, naturalHeight: height } = this.#shown;
+      this.#mask.open({ width, height }, this.#waiting);
+      this.#waiting = undefined;
+    });
     this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
     byId("no-image", HTMLButtonElement).addEventListener("click", () => this.take(undefined));
     const frame = byId("frame", HTMLElement);
@@ -25,7 +37,7 @@ export class EditView {
       const file = event.dataTransfer?.files[0];
       if (this.offered && file !== undefined) this.take(file);
     });
-    this.#show();
+    this.#show(undefined);
   }
 
   /** Whether the model can begin from a picture. */
@@ -41,29 +53,31 @@ export class EditView {
   /** What a run begins from; `undefined` where it is noise alone. */
   get value(): RunEdit | undefined {
     if (this.#picture === undefined) return undefined;
-    return { image: this.#picture, strength: this.#strength.valueAsNumber };
+    const mask = this.#waiting ?? this.#mask.value;
+    return { image: this.#picture, mask, strength: this.#strength.valueAsNumber };
   }
 
   set value(edit: RunEdit | undefined) {
     this.#picture = edit?.image;
     if (edit !== undefined) this.#strength.value = `${edit.strength}`;
-    this.#show();
+    this.#show(edit?.mask);
   }
 
-  /** Takes another picture, or none; the strength stays as it is. */
+  /** Takes another picture, which no mask is for, or none; the strength stays as it is. */
   take(picture: Blob | undefined): void {
     this.#picture = picture;
-    this.#show();
+    this.#show(undefined);
     this.onChange();
   }
 
-  #show(): void {
+  #show(mask: Picture | undefined): void {
+    this.#waiting = mask;
+    this.#mask.close();
     if (this.#picture === undefined) this.#file.value = "";
     if (this.#url !== undefined) URL.revokeObjectURL(this.#url);
     this.#url = this.#picture && URL.createObjectURL(this.#picture);
-    const shown = byId("image-shown", HTMLImageElement);
-    if (this.#url === undefined) shown.removeAttribute("src");
-    else shown.src = this.#url;
+    if (this.#url === undefined) this.#shown.removeAttribute("src");
+    else this.#shown.src = this.#url;
     byId("edit", HTMLElement).hidden = this.#url === undefined;
     this.showStrength();
   }

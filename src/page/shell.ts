@@ -88,9 +88,20 @@ const FORM = `<form id="form" autocomplete="off">
 <legend><label for="image">Begin from a picture</label></legend>
 <input type="file" id="image" accept="image/png,image/jpeg,image/webp">
 <div id="edit" hidden>
-<img id="image-shown" alt="The picture that is begun from">
+<div id="paper"><img id="image-shown" alt="The picture that is begun from">
+<canvas id="mask" width="1" height="1" tabindex="0" role="application" aria-label="Mask" aria-describedby="mask-how"></canvas></div>
 <div class="field"><label for="strength">Strength <output id="strength-value" for="strength">0.6</output></label>
 <input type="range" id="strength" min="0.05" max="1" step="0.05" value="0.6"></div>
+<details id="mask-field"><summary>Draw a part of it anew</summary><div class="mask">
+<p id="mask-how" class="hint">Paint over it, above. By keys: arrows move the brush, Space paints, Backspace erases.</p>
+<div class="field"><label for="brush">Brush <output id="brush-value" for="brush">15 %</output></label>
+<input type="range" id="brush" min="1" max="60" step="1" value="15"></div>
+<label class="switch"><input type="checkbox" id="erase" role="switch"><span>Erase</span></label>
+<div class="field"><label for="mask-file">Mask from a file: what is transparent, else white</label>
+<input type="file" id="mask-file" accept="image/png,image/jpeg,image/webp"></div>
+<button type="button" id="no-mask" hidden>Draw all of it anew</button>
+</div></details>
+<p id="mask-share" class="hint" role="status"></p>
 <button type="button" id="no-image">Without it</button>
 </div>
 </fieldset>

@@ -3,7 +3,9 @@
  * from another picture.
  */
 
+import { encodePng } from "../image/png.ts";
 import { ApiError } from "./api.ts";
+import { asTransparency } from "./mask.ts";
 import { patiently } from "./patiently.ts";
 import type { Runner, RunRequest } from "./run.ts";
 import { askedOf, pngOf, type ServerContext } from "./server_run.ts";
@@ -16,7 +18,7 @@ const PREVIEWS = 3;
 export function streamRunner({ api, backend, decode }: ServerContext): Runner {
   return async (request, { onEvent, signal }) => {
     const began = performance.now();
-    const { path, ...sent } = postOf(request);
+    const { path, ...sent } = await postOf(request);
     const response = await patiently(
       () => api.request(path, { method: "POST", ...sent, signal }),
       { onEvent, signal },
@@ -40,9 +42,9 @@ export function streamRunner({ api, backend, decode }: ServerContext): Runner {
 }
 
 /** The request: of an edit a form, else JSON. */
-function postOf(
+async function postOf(
   request: RunRequest,
-): { readonly path: string } & Pick<RequestInit, "headers" | "body"> {
+): Promise<{ readonly path: string } & Pick<RequestInit, "headers" | "body">> {
   const { edit } = request;
   const asked = { ...askedOf(request), stream: true, partial_images: PREVIEWS };
   if (edit === undefined) {
@@ -54,6 +56,10 @@ function postOf(
     if (value !== undefined) body.append(name, `${value}`);
   }
   body.append("image", edit.image, "image");
+  if (edit.mask !== undefined) {
+    const file = await encodePng(asTransparency(edit.mask));
+    body.append("mask", new Blob([file], { type: "image/png" }), "mask.png");
+  }
   return { path: "/v1/images/edits", body };
 }
 

@@ -92,7 +92,14 @@ input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-h
 
 summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0; border-radius: 6px; }
 #edit { display: grid; gap: 12px; padding-top: 12px; }
-#image-shown { max-width: 128px; max-height: 128px; border-radius: 6px; }
+#edit input[type="file"] { max-width: 100%; }
+#paper { position: relative; width: min(100%, calc(256px * min(1, var(--aspect, 1)))); border-radius: 6px; overflow: hidden; }
+#image-shown { display: block; width: 100%; height: auto; }
+#mask { position: absolute; inset: 0; height: 100%; opacity: 0.6; cursor: crosshair; touch-action: none; }
+#paper:has(#mask:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
+#paper:has(#mask:focus-visible)::after { content: ""; position: absolute; left: var(--brush-x); top: var(--brush-y); width: calc(2 * var(--brush-r)); aspect-ratio: 1; translate: -50% -50%; border: 2px solid #fff; border-radius: 50%; box-shadow: 0 0 0 2px #000; pointer-events: none; }
+.mask { display: grid; gap: 12px; padding-top: 8px; justify-items: start; }
+.mask .field { width: 100%; }
 #settings-brief { font-weight: 400; color: var(--soft); }
 #settings[open] #settings-brief { display: none; }
 .settings { display: grid; gap: 18px; padding-top: 14px; }

@@ -1,4 +1,4 @@
-/** A real browser on the real page of a real server: a model on one wasm thread, fashion-dit unless another is asked for. */
+/** A real browser on the real page of a real server: a model on wasm, fashion-dit unless another is asked for. */
 import type { Browser, Page } from "playwright-core";
 import { buildPage } from "../../scripts/build/page.ts";
 import { type App, createApp } from "../../src/server/app.ts";
@@ -34,6 +34,8 @@ export interface VisitOptions {
   readonly model?: URL;
   /** Whether the browser has WebGPU, in software. */
   readonly webgpu?: boolean;
+  /** Threads of the server's wasm; 1 unless given. Sums depend on their number. */
+  readonly threads?: number;
   /** Path under which a proxy has the server, with a slash at both ends; `/` unless given. */
   readonly path?: string;
 }
@@ -52,7 +54,7 @@ export async function visit(
   const renderer = await openRemoteRenderer({
     model: model.href,
     backend: "wasm",
-    threads: 1,
+    threads: options.threads ?? 1,
   });
   const assets = directoryAssets(new URL("dist/page/", ROOT), {
     [renderer.facts.id]: model,

@@ -7,7 +7,7 @@ import type { ServerContext } from "../../src/page/server_run.ts";
 import { serverRunner } from "../../src/page/server_run.ts";
 import { streamRunner } from "../../src/page/stream_run.ts";
 import { golden } from "../image/golden_pictures.ts";
-import { toyApp, ToyRenderer, until } from "../server/toy_renderer.ts";
+import { talkative, toyApp, ToyRenderer, until } from "../server/toy_renderer.ts";
 
 const REQUEST: RunRequest = { model: "toy", label: 3, seed: 5, steps: 4, guidance: 2 };
 const PICTURE: Pixels = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
@@ -34,6 +34,18 @@ Deno.test("a run on the server tells its way and brings the picture that its see
   assertEquals([batch?.steps, batch?.plan], [4, undefined]);
 });
 
+Deno.test("a run on the server tells how far its prompt is read, before its steps", async () => {
+  const { run } = await runner(talkative());
+  const { label: _, ...asked } = REQUEST;
+  const events: RunEvent[] = [];
+  const { signal } = new AbortController();
+  const onEvent = (event: RunEvent): void => void events.push(event);
+  await run({ ...asked, prompt: "a hat" }, { onEvent, signal });
+  const told = events.filter(({ kind }) => kind !== "queued" && kind !== "preview").slice(0, 3);
+  assertEquals(told.map(({ kind }) => kind), ["started", "loading", "step"]);
+  assertEquals(told[1], { kind: "loading", what: "prompts", done: 1, total: 1 });
+});
+
 Deno.test("a run that begins from a picture sends it with its strength, in a form", async () => {
   const renderer = new ToyRenderer();
   const server = await contextOf(renderer, {});
@@ -45,6 +57,22 @@ Deno.test("a run that begins from a picture sends it with its strength, in a for
   const [batch] = renderer.batches;
   assertEquals(batch?.pictures, [{ label: 3, seed: 5, guidance: 2 }]);
   assertEquals([batch?.edit?.strength, batch?.edit?.image?.width], [0.5, 6]);
+});
+
+Deno.test("a run with a mask sends what is painted as transparency, and the model gets it white", async () => {
+  const renderer = new ToyRenderer();
+  const server = await contextOf(renderer, {});
+  const image = new Blob([await golden("plain.jpg") as Uint8Array<ArrayBuffer>]); // 48 × 36
+  const pixels = Uint8Array.from({ length: 48 * 36 }, (_, i) => i % 48 < 24 ? 255 : 0);
+  const mask = { width: 48, height: 36, channels: 1, pixels } as const;
+  const request = { ...REQUEST, edit: { image, mask, strength: 0.5 } };
+  const { signal } = new AbortController();
+  await streamRunner(server)(request, { onEvent: () => {}, signal });
+  const given = renderer.batches[0]!.edit!.mask!;
+  assertEquals([given.width, given.height, given.channels], [6, 4, 1]);
+  assertEquals([...given.pixels.subarray(0, 6)].map((level) => level >= 128), [
+    ...[true, true, true, false, false, false],
+  ]);
 });
 
 Deno.test("a run that is stopped cancels its job", async () => {
