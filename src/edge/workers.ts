@@ -17,6 +17,8 @@
  * @module
  */
 
+export type { CompiledDecoders } from "../image/lossy_decoders.ts";
+
 import { openParts } from "../assets/parted_source.ts";
 import type { Fetch } from "../assets/store/ranged_response.ts";
 import type { CompiledDecoders } from "../image/lossy_decoders.ts";

@@ -142,16 +142,10 @@ export class Engine implements Pipeline {
   }
 
   /** Loads the transformer's sessions, if no run has. */
-  async load(
-    { signal, onPreparing }: Pick<OutputOptions, "signal" | "onPreparing"> = {},
-  ): Promise<void> {
+  async load(options: Pick<OutputOptions, "signal" | "onPreparing"> = {}): Promise<void> {
     if (this.#isLoaded) return;
-    const onLoaded = (done: number, total: number): void => {
-      this.#options.onLoaded?.(done, total);
-      onPreparing?.({ what: "graphs", done, total });
-    };
     const step = fullStep(this.model.transformer.modules.length);
-    await this.executor.load(step, { signal, onLoaded });
+    await this.executor.load(step, { ...options, onLoaded: this.#options.onLoaded });
     this.#isLoaded = true;
   }
 

@@ -18,6 +18,7 @@ import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { eventYielder } from "./yield_to_events.ts";
 import type { FeatureCache } from "./feature_cache.ts";
+import type { PreparingOptions } from "./preparing.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { featureName } from "./segment/kept_features.ts";
@@ -42,7 +43,7 @@ interface Call extends StepInputs {
   readonly keep: readonly number[];
 }
 
-export interface LoadStepOptions {
+export interface LoadStepOptions extends PreparingOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onLoaded?: ((done: number, total: number) => void) | undefined;
 }
@@ -79,7 +80,9 @@ export class Executor {
       options.signal?.throwIfAborted();
       if (this.backend.gpu === undefined) await this.#session(segment, options.signal);
       else await this.sessions.share(this.#recipe(segment), options.signal);
-      options.onLoaded?.(i + 1, all.length);
+      const [done, total] = [i + 1, all.length];
+      options.onLoaded?.(done, total);
+      options.onPreparing?.({ what: "graphs", done, total });
     }
   }
 

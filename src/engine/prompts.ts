@@ -25,6 +25,7 @@ export interface EncodedPrompts {
 
 /** How encoding is watched and stopped. */
 export interface EncodeOptions extends PreparingOptions {
+  /** Stops before the next graph. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { CompiledDecoders } from "./lossy_decoders.ts";
 export { type GridOptions, type Picture, tileGrid, toPictures } from "./picture.ts";
 export { encodePng } from "./png.ts";
 export { readPngText } from "./png_text.ts";

@@ -33,6 +33,7 @@ export { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_option
 export { directoryAssets, type PageAsset, type PageAssets } from "./page_assets.ts";
 export type { OpenQueue, QueueBounds } from "./job_queue.ts";
 export type { RequestLimits } from "./api.ts";
+export type { CompiledDecoders } from "../image/lossy_decoders.ts";
 export type { BodyBounds } from "./read_body.ts";
 export type { RateLimit } from "./access.ts";
 export type { AccessEntry } from "./server_metrics.ts";
