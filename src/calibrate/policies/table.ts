@@ -10,6 +10,7 @@ import { L2P } from "./l2p.ts";
 import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
 import { MAGCACHE } from "./magcache.ts";
 import { PROCACHE } from "./procache.ts";
+import { SENCACHE } from "./sencache.ts";
 import { TAYLORSEER } from "./taylorseer.ts";
 import type { Policy } from "./policy.ts";
 
@@ -19,6 +20,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "learning-to-cache": LEARNING_TO_CACHE,
   "ertacache": ERTACACHE,
   "procache": PROCACHE,
+  "sencache": SENCACHE,
   "taylorseer": TAYLORSEER,
   "adams-bashforth": ADAMS_BASHFORTH,
   "hicache": HICACHE,
