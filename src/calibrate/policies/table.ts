@@ -5,6 +5,7 @@
 import { chooseFrom, type Chosen, settingLines } from "../../engine/policies/settings.ts";
 import { ADAMS_BASHFORTH } from "./adams_bashforth.ts";
 import { ERTACACHE } from "./ertacache.ts";
+import { FORA } from "./fora.ts";
 import { HICACHE } from "./hicache.ts";
 import { L2P } from "./l2p.ts";
 import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
@@ -20,6 +21,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "learning-to-cache": LEARNING_TO_CACHE,
   "ertacache": ERTACACHE,
   "procache": PROCACHE,
+  "fora": FORA,
   "sencache": SENCACHE,
   "taylorseer": TAYLORSEER,
   "adams-bashforth": ADAMS_BASHFORTH,
