@@ -10,9 +10,11 @@
  * PSNR is to the converged solution of the same noise, on 64 pictures that no plan has seen; accuracy and Fréchet
  * distance are those of `deno task quality`, on 2,000. Of the solvers every spacing is tried on the first ten pictures;
  * for each number of calls the best is held against the plans. All that is independent of time is kept in `--cache`,
- * batch by batch, and goes on where it was stopped. Speed-ups are measured apart, on a machine that does nothing else:
- * conditioning and loop of ten pictures with sessions open, the full run ÷ each, medians of rounds in which all take
- * turns; earlier plans and uniform reuse in the first round only.
+ * batch by batch, and goes on where it was stopped; with `--threads 1` it gets on beside other work.
+ *
+ * Speed-ups are measured apart, on a machine that does nothing else: conditioning and loop of ten pictures with sessions
+ * open, the full run ÷ each, medians of rounds in which all take turns; earlier plans and uniform reuse in the first
+ * round only.
  */
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
@@ -79,13 +81,15 @@ async function main(): Promise<void> {
       seed: { type: "string" },
       time: { type: "string" },
       rounds: { type: "string", default: "3" },
+      threads: { type: "string" },
       cache: { type: "string", default: ".cache/quality" },
       write: { type: "boolean", default: false },
     },
   });
   const source = values.model ?? FASHION_DIT;
   const backend = (values.time ?? "native") as BackendName; // openEngine() refuses others
-  const pipeline = await openEngine({ model: source, backend });
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const pipeline = await openEngine({ model: source, backend, threads });
   const { model } = pipeline;
   const isJudged = model.id === "fashion-dit";
   const [count, judged, seed] = [
