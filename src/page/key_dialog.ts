@@ -5,6 +5,7 @@
 import type { KeyRing } from "./api.ts";
 import { ApiError } from "./api.ts";
 import { byId, setText } from "./dom.ts";
+import { readText, writeText } from "./settings_store.ts";
 
 const ITEM = "invardiff-key";
 
@@ -23,7 +24,7 @@ export function keyDialog(): KeyRing {
     return new Promise((resolve, reject) => {
       const onSubmit = (event: Event): void => {
         event.preventDefault();
-        sessionStorage.setItem(ITEM, input.value.trim());
+        writeText(ITEM, input.value.trim(), "tab");
         dialog.close();
       };
       form.addEventListener("submit", onSubmit);
@@ -41,7 +42,7 @@ export function keyDialog(): KeyRing {
   }
 
   return {
-    get: () => sessionStorage.getItem(ITEM) || undefined,
+    get: () => readText(ITEM, "tab") || undefined,
     ask: (wrong) => asking ??= open(wrong).finally(() => asking = undefined),
   };
 }

@@ -51,19 +51,19 @@ function fieldsOf(value: unknown): Fields {
 
 function recordOf(json: unknown): PngRecord | undefined {
   const field = fieldsOf(json);
-  const labels = field("labels");
-  const [fingerprint, steps, guidance] = [
-    textOf(field("fingerprint")),
-    wholeOf(field("steps")),
-    numberOf(field("guidance")),
-  ];
-  const label = wholeOf(Array.isArray(labels) ? labels[0] : undefined);
+  const [labels, prompts] = [field("labels"), field("prompts")];
+  const fingerprint = textOf(field("fingerprint"));
+  const [steps, guidance] = [wholeOf(field("steps")), numberOf(field("guidance"))];
   if (fingerprint === undefined || steps === undefined || guidance === undefined) return undefined;
-  if (label === undefined || !Array.isArray(labels)) return undefined;
-  const prompts = field("prompts");
-  const words = fieldsOf(Array.isArray(prompts) ? prompts[label] : undefined);
+  if (!Array.isArray(labels) || labels.some((each) => wholeOf(each) === undefined)) {
+    return undefined;
+  }
+  const promptsOf = labels.map((each) => fieldsOf(Array.isArray(prompts) ? prompts[each] : null));
+  const isWhole = promptsOf.every((prompt) => textOf(prompt("prompt")) !== undefined);
+  const [label] = labels;
+  const [words] = promptsOf;
+  if (words === undefined || (prompts !== undefined && !isWhole)) return undefined;
   const prompt = textOf(words("prompt"));
-  if (prompts !== undefined && prompt === undefined) return undefined;
   return {
     model: textOf(field("model")) ?? "",
     ...{ fingerprint, pictures: labels.length, steps, guidance },

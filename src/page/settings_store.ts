@@ -1,21 +1,32 @@
 /**
- * Texts that outlive a visit. A browser may refuse to keep any: then they end with it, in silence.
+ * Texts that outlive a page: until the next visit, or as long as the tab. A browser may refuse to keep any: then
+ * they end with the page, in silence.
  */
 
+/** How long a text is kept. */
+type Keeping = "visits" | "tab";
+
+const refused = new Map<string, string>();
+
 /** A kept text; `undefined` where there is none. */
-export function readText(item: string): string | undefined {
+export function readText(item: string, keeping: Keeping = "visits"): string | undefined {
   try {
-    return localStorage.getItem(item) ?? undefined;
+    return refused.get(item) ?? storageOf(keeping).getItem(item) ?? undefined;
   } catch {
     return undefined;
   }
 }
 
 /** Keeps a text. */
-export function writeText(item: string, text: string): void {
+export function writeText(item: string, text: string, keeping: Keeping = "visits"): void {
   try {
-    localStorage.setItem(item, text);
+    storageOf(keeping).setItem(item, text);
+    refused.delete(item);
   } catch {
-    // refused or full: nothing of it is needed for a picture
+    refused.set(item, text);
   }
+}
+
+function storageOf(keeping: Keeping): Storage {
+  return keeping === "tab" ? sessionStorage : localStorage; // either may throw
 }

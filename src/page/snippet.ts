@@ -18,6 +18,8 @@ export interface SnippetPlace {
   readonly title: string;
   /** Name of the file that is written. */
   readonly file: string;
+  /** Provider that drew it, where that is known: others round otherwise. */
+  readonly backend?: string | undefined;
 }
 
 /** Name of the file of the picture that is begun from, and of its mask: the visitor has them. */
@@ -75,7 +77,7 @@ writeFileSync("${file}", Buffer.from(data[0].b64_json, "base64"));
 `;
 }
 
-function libraryOf(request: RunRequest, { file }: SnippetPlace): string {
+function libraryOf(request: RunRequest, { file, backend }: SnippetPlace): string {
   const { model, edit, engine: _, plan = "none", label, ...rest } = request;
   const asked = {
     ...(label !== undefined && { label }),
@@ -88,11 +90,13 @@ function libraryOf(request: RunRequest, { file }: SnippetPlace): string {
     }),
   };
   const files = edit === undefined ? "writeFileSync" : "readFileSync, writeFileSync";
+  const folder = `"models/${model}"`;
+  const opened = backend === undefined ? folder : `{ model: ${folder}, backend: "${backend}" }`;
   const reader = edit === undefined ? "" : `import { readPicture } from "@invardiff/edge/png";\n`;
   return `import { ${files} } from "node:fs";
 import { openPipeline } from "@invardiff/edge";
 ${reader}
-const pipeline = await openPipeline("models/${model}"); // the folder where it is
+const pipeline = await openPipeline(${opened}); // the folder where it is
 const { pictures } = await pipeline.generate(${codeOf(asked)});
 writeFileSync("${file}", await pictures[0].png());
 await pipeline.close();

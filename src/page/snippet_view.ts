@@ -33,11 +33,12 @@ export class SnippetView {
 
   #show(): void {
     if (this.#outcome === undefined) return;
-    const { request, title, link } = this.#outcome;
+    const { request, title, link, result } = this.#outcome;
     const kind = this.#field.querySelector<HTMLInputElement>(":checked")!.value as SnippetKind; // the shell's own
     const server = new URL(".", document.baseURI).href.replace(/\/$/, "");
     const file = outcomeFile(this.#outcome);
-    const place = { server, isKeyed: this.isKeyed, title, file };
+    const [backend] = /\b(wasm|native|webgpu)\b/.exec(result.backend ?? "") ?? [];
+    const place = { server, isKeyed: this.isKeyed, title, file, backend };
     setText(byId("snippet", HTMLElement), snippetOf(kind, request, place));
     byId("link", HTMLAnchorElement).href = `${server}/${link}`;
   }
