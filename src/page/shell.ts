@@ -35,14 +35,14 @@ export function renderShell({ version, browserModels }: PageFacts): string {
 <button type="button" id="scheme" aria-pressed="false" aria-label="Dark" title="Dark or light">${SCHEME_ICON}</button>
 </header>
 <noscript><p class="notice">This page draws pictures with JavaScript, which is switched off.
-The API works without: see <a href="openapi.json">/openapi.json</a>.</p></noscript>
+The API works without: see <a href="docs">its reference</a>.</p></noscript>
 <main>
 ${FORM}
 ${STAGE}
 </main>
 ${GALLERY}
 ${KEY_DIALOG}
-<footer><p>InvarDiff ${escaped(version)} · <a href="openapi.json">API</a></p></footer>
+<footer><p>InvarDiff ${escaped(version)} · <a href="docs">API</a></p></footer>
 <p id="announcer" class="unseen" role="status" aria-live="polite"></p>
 </body>
 </html>

@@ -38,10 +38,10 @@ export function expectHost(names: readonly string[]): MiddlewareHandler {
   return async (context, next) => {
     const { hostname } = new URL(context.req.url);
     if (LOCAL_HOST.test(hostname) || names.includes(hostname)) return await next();
-    throw new RequestError(`Cannot answer: this server is not ${hostname.slice(0, 100)}`, {
-      status: 421,
-      code: "misdirected_request",
-    });
+    throw new RequestError(
+      `Cannot answer: this server is not known as ${hostname.slice(0, 100)} (serve --public-url)`,
+      { status: 421, code: "misdirected_request" },
+    );
   };
 }
 

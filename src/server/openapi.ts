@@ -20,7 +20,7 @@ export interface Field {
 
 /** Bodies by media type. */
 export type Content = Readonly<
-  Record<string, { readonly schema: Json & { readonly $ref?: string } }>
+  Record<string, { readonly schema: Json & { readonly $ref?: string }; readonly example?: Json }>
 >;
 
 /** A route of the document. */
@@ -127,7 +127,7 @@ function operation(
     summary,
     tags: [tagOf(facts)],
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: { required: true, content: content(sent, body) } }),
+    ...(body !== undefined && { requestBody: { required: true, content: asked(sent, body) } }),
     responses: {
       [status]: {
         description: "It worked",
@@ -137,6 +137,18 @@ function operation(
     },
     security: open ? [] : bearer ? [{ key: [] }] : [{}, { key: [] }], // without keys one may be sent
   };
+}
+
+/** What a viewer offers to send, which would else fill in every field. */
+const EXAMPLE = {
+  prompt: "a person with curly hair, sunglasses and a green shirt, light blue background",
+  seed: 3,
+} as const;
+
+/** A request's body of a media type. */
+function asked(type: string, name: string): Content {
+  const [body] = Object.values(content(type, name));
+  return { [type]: { ...body!, ...(type === JSON_TYPE && { example: EXAMPLE }) } };
 }
 
 /** A body of a media type; one that is not JSON is text or bytes. */

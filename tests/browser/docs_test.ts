@@ -48,11 +48,11 @@ async function tried(page: Page, base: string): Promise<readonly string[]> {
   await page.locator("#operations-images-createImages").waitFor();
   const names = await page.locator(".opblock-summary-path").allInnerTexts();
   assert(names.length >= 18, `${names}`);
-  const health = page.locator("#operations-service-getHealth");
-  await health.locator(".opblock-summary-control").click();
-  await health.getByRole("button", { name: "Try it out" }).click();
-  await health.getByRole("button", { name: "Execute" }).click();
-  await health.locator(".live-responses-table .response-col_status", { hasText: "200" }).waitFor();
+  const route = page.locator("#operations-images-createImages");
+  await route.locator(".opblock-summary-control").click();
+  await route.getByRole("button", { name: "Try it out" }).click();
+  await route.getByRole("button", { name: "Execute" }).click();
+  await route.locator(".live-responses-table .response-col_status", { hasText: "200" }).waitFor();
   for (const width of [320, 390, 1280]) {
     await page.setViewportSize({ width, height: 800 });
     const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");

@@ -33,6 +33,16 @@ Deno.test("the reference has every route and field, without a script, a build or
   }
 });
 
+Deno.test("the page leads to the reference, and the reference back", async () => {
+  const app = await toyApp();
+  const links = async (path: string): Promise<readonly string[]> => {
+    const html = await (await app.request(path)).text();
+    return [...html.matchAll(/<a href="([^"#]+)"/g)].map(([, href]) => href!);
+  };
+  assert((await links("/")).includes("docs"));
+  assertEquals(await links("/docs"), ["./", "openapi.json"]);
+});
+
 Deno.test("where a build has the viewer the reference loads it, by names that hold under any path", async () => {
   const script = "SwaggerUIBundle";
   const asset = (): PageAsset => {

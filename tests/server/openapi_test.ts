@@ -94,6 +94,19 @@ Deno.test("what the server answers is what the document says", async () => {
   }
 });
 
+Deno.test("the body that a viewer offers is one that the server takes", async () => {
+  const app = await toyApp([talkative()]);
+  const { paths } = await documentOf(app);
+  for (const [path, status] of [["/v1/images/generations", 200], ["/v1/jobs", 202]] as const) {
+    const { requestBody } = paths[path]!["post"]!;
+    const { example } = requestBody!.content["application/json"]!;
+    const response = await post(app, path, example);
+    await response.body?.cancel();
+    assertEquals(response.status, status, path);
+  }
+  await app.drain();
+});
+
 Deno.test("a schema of the document refuses what the server does not answer", async () => {
   const app = await toyApp();
   const { schemaOf } = checker(await documentOf(app));
@@ -127,6 +140,9 @@ interface Operation {
   readonly tags: readonly string[];
   readonly security: readonly Readonly<Record<string, unknown>>[];
   readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+  readonly requestBody?: {
+    readonly content: Readonly<Record<string, { readonly example?: unknown }>>;
+  };
   readonly responses: Readonly<
     Record<string, {
       readonly content: Readonly<Record<string, { readonly schema: Record<string, unknown> }>>;
