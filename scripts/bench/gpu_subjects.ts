@@ -20,13 +20,13 @@ export function subjectOf(model: string): Subject {
     const { open, generate } = subjectOf(model.slice(0, -HALF.length));
     return { open: { ...open, precision: "f16" }, generate };
   }
-  if (model === "narrow-dit") return { open: { model: narrowDit() }, generate: { labels: [1] } };
-  if (model === "narrow-dit-64") {
-    return { open: { model: narrowDit(16) }, generate: { labels: [1] } };
-  }
-  if (model !== "narrow-flux") return { open: { model }, generate: { labels: [1] } };
+  const precision = "f32";
+  const generate = { labels: [1] };
+  if (model === "narrow-dit") return { open: { model: narrowDit(), precision }, generate };
+  if (model === "narrow-dit-64") return { open: { model: narrowDit(16), precision }, generate };
+  if (model !== "narrow-flux") return { open: { model, precision }, generate };
   const text = { text: numbers([1, 4, 16], 1), pooled: numbers([1, 16], 2) };
-  return { open: { model: narrowFlux() }, generate: { ...text, grid: [4, 4] } };
+  return { open: { model: narrowFlux(), precision }, generate: { ...text, grid: [4, 4] } };
 }
 
 /** How many modules a model has. */

@@ -35,7 +35,7 @@ export const MODEL_OPTIONS = {
   weights: WEIGHTS_OPTION,
   precision: option(
     choice(PRODUCT_PRECISIONS),
-    "P  what products are computed in: f32, or f16 on WebGPU with shader-f16 (f32)",
+    "P  precision of products: f32, or f16 on WebGPU with shader-f16 (f16 on such a GPU, else f32)",
   ),
 };
 

@@ -36,8 +36,9 @@ export interface PipelineOptions {
    */
   readonly weights?: WeightPrecision | undefined;
   /**
-   * In what linear layers of modules, and attention, are computed: `f32`, unless given. `f16` needs WebGPU on an adapter
-   * with `shader-f16`; norms, modulation and the stream that features are added to stay float32.
+   * In what linear layers of modules, and attention, are computed: `f16`, unless given, on WebGPU on a hardware adapter
+   * with `shader-f16`, and `f32` elsewhere. Norms, softmax, modulation and the stream that features are added to are
+   * float32 in both.
    */
   readonly precision?: ProductPrecision | undefined;
   /**

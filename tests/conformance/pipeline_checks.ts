@@ -31,7 +31,7 @@ const request: GenerateOptions = { labels: [1, 2], seed: 7, steps: 4 };
 const otherRequest: GenerateOptions = { labels: [3, 4, 5], seed: 8, steps: 5 };
 
 function open(backend: Backend): Promise<Engine> {
-  return openEngine({ model: DIT_A, backend: backend.name });
+  return openEngine({ model: DIT_A, backend: backend.name, precision: "f32" });
 }
 
 async function checkOverlap(backend: Backend): Promise<void> {

@@ -54,7 +54,11 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
     const rows = backend === "webgpu" ? 1 : 8;
     const noise = sliceRows(await (await golden("dit-a")).read("sample.noise"), 0, rows);
     const labels = (await (await golden("dit-a")).integers("sample.label")).slice(0, rows);
-    const pipeline = await openEngine({ backend, model: await pipelineFiles(DIFFUSERS) });
+    const pipeline = await openEngine({
+      backend,
+      precision: "f32",
+      model: await pipelineFiles(DIFFUSERS),
+    });
     const { latents } = await pipeline.generate({ labels, noise, steps: 20, guidance: 4 });
     await pipeline.close();
     const wanted = sliceRows(
@@ -90,7 +94,7 @@ async function forward(location: ModelLocation, backend: BackendName): Promise<T
   const labels = (await inputs.integers("calibration.label")).slice(0, 4);
   const times = await inputs.integers("forward.t");
   const batch = times.map((time, i) => ({ time, label: labels[i]! })); // four of each
-  const pipeline = await openEngine({ backend, model: location });
+  const pipeline = await openEngine({ backend, precision: "f32", model: location });
   const { model, executor } = pipeline;
   const { transformer: { conditioning, modules }, weights } = model;
   const table = await computeConditioning(batch, {

@@ -72,7 +72,7 @@ async function compare(
   const file = await openSafetensors(source, "golden.safetensors");
   const stored = openDirectory(new URL("flux-edits/", GOLDEN));
   const wanted = await openSafetensors(stored, `${name}.safetensors`);
-  const engine = await openEngine({ backend, model: await model() });
+  const engine = await openEngine({ backend, precision: "f32", model: await model() });
   try {
     const rows = async (tensor: string): Promise<Tensor> =>
       sliceRows(await file.readFloat32(tensor), 0, count);

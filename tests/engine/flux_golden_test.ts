@@ -53,7 +53,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   for (const [name, model] of [["flux-a", FLUX_A], ["flux-a-bfl", FLUX_A_BFL]] as const) {
     Deno.test(`a forward pass of ${name} is diffusers' on ${backend}`, options, async () => {
       await withGolden(async (file) => {
-        const pipeline = await openEngine({ backend, model });
+        const pipeline = await openEngine({ backend, precision: "f32", model });
         const output = await forward(pipeline, file);
         const { live } = pipeline.backend;
         assertEquals(live.values, backend === "webgpu" ? live.values : 0);
@@ -73,7 +73,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   const options = await requires(`FLUX samples on ${backend}`, ...needs);
   Deno.test(`latents of flux-a are diffusers' on ${backend}`, options, async () => {
     await withGolden(async (file) => {
-      const pipeline = await openEngine({ backend, model: FLUX_A });
+      const pipeline = await openEngine({ backend, precision: "f32", model: FLUX_A });
       const rows = backend === "webgpu" ? 1 : 2; // for time's sake: pictures do not mix
       const { latents } = await pipeline.generate(await sampleOptions(file, rows));
       assertEquals(
@@ -95,7 +95,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
   for (const name of ["flux-a-published", "flux-a-layers"]) {
     Deno.test(`the imported book ${name} gives its latents on ${backend}`, options, async () => {
       await withGolden(async (file) => {
-        const pipeline = await openEngine({ backend, model: FLUX_A });
+        const pipeline = await openEngine({ backend, precision: "f32", model: FLUX_A });
         const rows = backend === "webgpu" ? 1 : 2;
         const given = await sampleOptions(file, rows);
         const plan = await importedBook(pipeline, given, name);
@@ -142,7 +142,7 @@ for (const [backend, weights, tolerance] of ROUNDED) {
     options,
     async () => {
       await withGolden(async (file) => {
-        const pipeline = await openEngine({ backend, model: FLUX_A, weights });
+        const pipeline = await openEngine({ backend, precision: "f32", model: FLUX_A, weights });
         const output = await forward(pipeline, file);
         const { layers } = pipeline.precision;
         await pipeline.close();

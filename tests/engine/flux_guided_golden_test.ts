@@ -30,7 +30,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
       options,
       async () => {
         const { given, wanted } = await golden(kind);
-        const pipeline = await openEngine({ backend, model: FLUX_A });
+        const pipeline = await openEngine({ backend, precision: "f32", model: FLUX_A });
         const { latents } = await pipeline.generate({ ...given, plan: "none" });
         await pipeline.close();
         const error = relativeError(latents.data, wanted.data);

@@ -58,7 +58,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
 
 async function checkForward(golden: Golden, backend: BackendName): Promise<void> {
   await withGolden(golden, async (read) => {
-    const pipeline = await openEngine({ backend, model: golden.model });
+    const pipeline = await openEngine({ backend, precision: "f32", model: golden.model });
     const { model, executor } = pipeline;
     const labels = (await read.integers("calibration.label")).slice(0, 4);
     const times = await read.integers("forward.t");
@@ -91,7 +91,7 @@ async function checkSample(
     assertEquals(linearSchedule(steps).times, await read.integers("timesteps"));
     const labels = (await read.integers("sample.label")).slice(0, pictures);
     const noise = firstRows(await read.floats("sample.noise"), labels.length);
-    const pipeline = await openEngine({ backend, model: golden.model });
+    const pipeline = await openEngine({ backend, precision: "f32", model: golden.model });
     const { latents } = await pipeline.generate({ labels, noise, steps, guidance, plan: "none" });
     await pipeline.close();
     const wanted = firstRows(await read.floats("sample.full"), labels.length);

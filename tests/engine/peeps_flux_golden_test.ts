@@ -68,7 +68,7 @@ for (const backend of ["wasm", "native", "webgpu"] as const) {
     options,
     async () => {
       await withGolden(async (file) => {
-        const pipeline = await openEngine({ model: PEEPS_FLUX, backend });
+        const pipeline = await openEngine({ model: PEEPS_FLUX, backend, precision: "f32" });
         assertEquals(pipeline.precision.weights, "f32"); // what its model.json says
         const given = await givenBy(file);
         const times = [...(await file.readFloat32("forward.times")).data];

@@ -96,7 +96,7 @@ async function check(name: string, { backend, model, runs, given }: {
   readonly given: GenerateOptions;
 }): Promise<void> {
   await using file = await golden("solvers", "models.safetensors");
-  const engine = await openEngine({ backend, model });
+  const engine = await openEngine({ backend, precision: "f32", model });
   try {
     for (const [run, sampler, steps] of runs) {
       const options = { ...given, sampler, steps, output: "latents" } as const;

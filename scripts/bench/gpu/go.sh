@@ -20,6 +20,8 @@ t() {
 }
 t doctor 20 $d src/cli/main.ts doctor
 t none 30 $d src/cli/main.ts generate $fashion --plan none --out "$out/none.png"
+t none-f32 30 $d src/cli/main.ts generate $fashion --plan none --precision f32 --out "$out/none-f32.png"
+t half 40 $d scripts/bench/half.ts --model models/fashion-dit
 t fast 30 $d src/cli/main.ts generate $fashion --plan fashion-dit.ddim50.fast --out "$out/fast.png"
 t narrow 60 $d scripts/bench/webgpu.ts --in deno
 t b4 40 $d scripts/bench/step.ts --backend webgpu --model DiT-B/4 --rounds 9

@@ -47,7 +47,7 @@ for (const name of ["narrow-dit", "narrow-flux"]) {
     needs,
     async () => {
       const { open, generate } = subjectOf(name);
-      const gpu = await openEngine({ ...open, backend: "webgpu" });
+      const gpu = await openEngine({ ...open, backend: "webgpu", precision: "f32" });
       const cpu = await openEngine({ ...open, backend: "wasm", threads: 1 });
       try {
         const options: GenerateOptions = {

@@ -186,7 +186,10 @@ Deno.test("float16 is refused where it is not computed, by name", async () => {
     "f32",
     "f32",
   ]);
-  assertEquals(choose(undefined, { half: "slow" }), "f32"); // slower in software
+  assertEquals(choose(undefined, { half: "slow" }), "f32"); // in software
+  assertEquals(choose(undefined, { half: "fast" }), "f16");
+  assertEquals(choose(undefined, { half: "fast" }, "int4"), "f32");
+  assertEquals(choose("f32", { half: "fast" }), "f32");
   const refused = (...args: Parameters<typeof choose>): Error =>
     assertThrows(() => choose(...args), Error);
   const lack = refused("f16", {});

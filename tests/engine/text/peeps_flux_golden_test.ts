@@ -106,7 +106,7 @@ async function withGolden(
   const source: Source = openDirectory(new URL("golden/", PEEPS));
   const file = await openSafetensors(source, "golden.safetensors");
   const facts = JSON.parse(await Deno.readTextFile(new URL("golden/golden.json", PEEPS)));
-  const engine = await openEngine({ backend, model: PEEPS });
+  const engine = await openEngine({ backend, precision: "f32", model: PEEPS });
   try {
     await use({ engine, file, facts });
   } finally {
