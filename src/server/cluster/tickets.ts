@@ -5,7 +5,7 @@
  * the store; whoever gets the ticket of a task that was drawn with another finds nothing to do.
  */
 
-import { type Job, Queue, WaitingError, Worker } from "npm:bullmq@6.7.0";
+import { DelayedError, type Job, Queue, Worker } from "npm:bullmq@6.7.0";
 import { Redis } from "npm:ioredis@5.11.1";
 
 /** How long a lost worker goes unnoticed: at most the sum. Both in milliseconds. */
@@ -90,8 +90,8 @@ export class TicketTaker {
       if (id === undefined) return; // BullMQ's type says that a job may be without; a ticket never is
       const never = new AbortController().signal;
       if (await hold({ id, owner: token, signal: signal ?? never }) === "done") return;
-      await job.moveToWait(token);
-      throw new WaitingError();
+      await job.moveToDelayed(Date.now(), token); // unlike moveToWait(), it wakes others at once
+      throw new DelayedError();
     };
     // Of three parameters without defaults: BullMQ counts them to see whether a signal is wanted.
     this.#worker = new Worker(queueName(model), (job, token, signal) => take(job, token, signal), {
