@@ -18,6 +18,7 @@ import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
 import type { Renderer } from "../worker/renderer.ts";
+import { watchRenderer } from "../worker/watchdog.ts";
 import { readKeys } from "./api_keys.ts";
 import { readPlan } from "./plan_file.ts";
 import { modelOptions } from "./open.ts";
@@ -166,9 +167,10 @@ async function openRenderer(
   const share = Math.floor(await coreCount() / Math.max(1, command.workers));
   const threads = command.threads ?? Math.max(1, share);
   const options = { ...modelOptions(command), conditions, threads };
-  return command.workers > 0 && canStartWorkers()
+  const renderer = command.workers > 0 && canStartWorkers()
     ? await openRemoteRenderer(options)
     : await openLocalRenderer(options);
+  return watchRenderer(renderer, command.stepDeadline);
 }
 
 function say(line: string): void {

@@ -55,6 +55,13 @@ export const SERVE = table({
     deadline: option(count, "SECONDS  from request to pictures", {
       or: DEFAULT_LIMITS.deadlineSeconds,
     }),
+    stepDeadline: option(
+      count,
+      "SECONDS  for one step; a copy of the model that takes longer hangs",
+      {
+        or: 300,
+      },
+    ),
     quiet: flag("no line for each request"),
   },
   forbidden: [[

@@ -35,6 +35,9 @@ export interface RemoteOptions extends WorkerOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How long a worker has to free what it holds, in milliseconds; then its thread is ended with it. */
+const CLOSE_MS = 5000;
+
 /** Taken before onnxruntime-web's build for Node replaces the global with the class of `node:worker_threads`. */
 const ModuleWorker: typeof Worker | undefined = globalThis.Worker;
 
@@ -105,9 +108,11 @@ class RemoteRenderer implements Renderer {
 
   async close(): Promise<void> {
     if (this.link.ended) return;
+    const late = setTimeout(() => this.link.end(), CLOSE_MS); // its thread may hang
     try {
       await this.link.ask<undefined>({ kind: "close" });
     } finally {
+      clearTimeout(late);
       this.link.end();
     }
   }
