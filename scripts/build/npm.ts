@@ -14,6 +14,9 @@ const NODE = ">=20.10";
 /** Its numbers are what our tests compare, so it is not free to be a newer one. */
 const EXACT = "onnxruntime-web";
 
+/** Installed by those who share a queue between servers. */
+const OPTIONAL: ReadonlySet<string> = new Set(["bullmq", "ioredis"]);
+
 /** The parts of package.json that we change. */
 interface PackageJson {
   readonly version: string;
@@ -52,12 +55,17 @@ export function completePackage(
   nodeModules: readonly string[],
 ): Readonly<Record<string, unknown>> {
   const exact = made.dependencies[EXACT]!.replace("^", ""); // the engine imports it
+  const all = Object.entries(made.dependencies);
+  const asked = all.filter(([name]) => OPTIONAL.has(name));
+  const needed = all.filter(([name]) => !OPTIONAL.has(name));
   return {
     ...made,
     description: "Diffusion transformers for the web and the edge, sped up by precomputed plans",
     bin: { invardiff: `./${COMMAND}` },
     engines: { node: NODE },
-    dependencies: { ...made.dependencies, [EXACT]: exact },
+    dependencies: { ...Object.fromEntries(needed), [EXACT]: exact },
+    peerDependencies: Object.fromEntries(asked),
+    peerDependenciesMeta: Object.fromEntries(asked.map(([name]) => [name, { optional: true }])),
     // Bundlers for browsers leave these out; nothing asks for them there.
     browser: Object.fromEntries(nodeModules.map((name) => [name, false])),
   };

@@ -8,6 +8,7 @@ import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_ID, EMBEDDED_MODEL } from "../engine/embedded_model.ts";
 import { rateOf } from "../server/access.ts";
+import { BackendError } from "../errors.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
@@ -128,12 +129,20 @@ function drawnBy({ facts: { id, backend } }: Renderer): string {
 }
 
 /** The queue that servers share, if one was asked for; who asks for none loads none of its packages. */
-async function sharedQueue({ queue }: ServeCommand): Promise<OpenQueue | undefined> {
+async function sharedQueue({ queue, lease }: ServeCommand): Promise<OpenQueue | undefined> {
   const url = queueOf(queue);
   if (url === undefined) return undefined;
-  const { openBullQueue } = await import("../server/cluster/mod.ts");
-  const onWarning = (sentence: string): void => say(`warning: ${sentence}`);
-  const shared = await openBullQueue({ url, onWarning });
+  const { openBullQueue } = await import("../server/cluster/mod.ts").catch((cause) => {
+    const advice = "npm install bullmq ioredis"; // Node has only what its packages ask for
+    throw new BackendError(`Cannot share a queue: its packages must be there (${advice}).`, {
+      cause,
+    });
+  });
+  const shared = await openBullQueue({
+    url,
+    lease: { lockDuration: lease * 1000, stalledInterval: lease * 500 },
+    onWarning: (sentence) => say(`warning: ${sentence}`),
+  });
   say(`jobs wait at ${shared.address}`);
   return shared;
 }

@@ -50,6 +50,9 @@ export const SERVE = table({
       "R  of a shared queue: api takes requests, worker draws",
       { or: "both" },
     ),
+    lease: option(count, "SECONDS  without a sign of life after which a worker is lost", {
+      or: 30,
+    }),
     queueLimit: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
     maxSteps: option(whole(1, 1000), "T  most steps of a request", { or: DEFAULT_LIMITS.steps }),
     deadline: option(count, "SECONDS  from request to pictures", {
