@@ -25,6 +25,7 @@ export const WORDS: Readonly<Record<string, readonly string[]>> = {
   ertacache: each("threshold", [0.02, 0.05, 0.1, 0.2]),
   procache: each("shortest=0,longest=8,full", [0.5, 0.34, 0.25, 0.17]),
   sencache: each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4]),
+  teacache: each("threshold", [0.1, 0.2, 0.4, 0.8]),
   taylorseer: [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4, 6])),
   "taylorseer, features": each("of=1,order=1,interval", [2, 3, 4, 6]),
   "adams-bashforth": [2, 3].flatMap((outputs) => each(`outputs=${outputs},interval`, [2, 3, 4, 6])),

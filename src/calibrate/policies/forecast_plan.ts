@@ -9,7 +9,7 @@ import { evenRow, FORECAST_ROW } from "../../plan/row.ts";
 import { requestOf } from "../task.ts";
 import type { Setting } from "../../engine/policies/settings.ts";
 import type { PolicyChoice, PolicyTask } from "./policy.ts";
-import { type Schedule, scheduleOf } from "./schedule.ts";
+import { samplerAtTimes, type Schedule, scheduleOf } from "./schedule.ts";
 
 /** Weights of computed steps, the latest first, that stand for another step. */
 export type Forecast = (step: number) => readonly number[];
@@ -80,7 +80,7 @@ export function forecastPlan(
   };
 }
 
-/** The same for a model, beside the run in full. */
+/** The same for a model, beside the run in full. @throws {RangeError} When its solver takes no times of a plan. */
 export function forecastFor(
   task: PolicyTask,
   computed: readonly boolean[],
@@ -88,8 +88,10 @@ export function forecastFor(
 ): PolicyChoice {
   const { pipeline: { model: { sampler, transformer } }, steps } = task;
   const { scene: { tokens } } = requestOf(task);
+  const schedule = scheduleOf(sampler, { steps, tokens });
+  samplerAtTimes(sampler, { ...schedule, tokens }); // refuses a solver that takes no times of a plan
   const { rows, own } = forecastPlan(computed, forecast, {
-    schedule: scheduleOf(sampler, { steps, tokens }),
+    schedule,
     modules: transformer.modules.length,
     of: of === 1 ? "features" : "outputs",
   });

@@ -28,11 +28,17 @@ export function scheduleOf(config: SamplerConfig, { steps, tokens }: ScheduleOpt
     : { times: evenSigmas(steps), shift: shiftFactor(config.shift, tokens) };
 }
 
-/** The sampler that visits such times. @throws {RangeError} When it visits none that are given. */
+/** The sampler that visits such times. @throws {RangeError} When it is Heun's, which visits each twice. */
 export function samplerAtTimes(
   config: SamplerConfig,
   { times, tokens }: { readonly times: readonly number[]; readonly tokens: number },
 ): Sampler {
+  if (config.name.endsWith("heun")) {
+    throw new RangeError(
+      "Cannot calibrate: sampler must be one that visits a plan's times, each once: " +
+        `current value is ${config.name}`,
+    );
+  }
   const own = hasFixedTimes(config.name) ? { times } : { sigmas: times };
   return makeSampler(config, { steps: times.length, tokens, ...own });
 }

@@ -12,6 +12,7 @@ import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
 import { MAGCACHE } from "./magcache.ts";
 import { PROCACHE } from "./procache.ts";
 import { SENCACHE } from "./sencache.ts";
+import { TEACACHE } from "./teacache.ts";
 import { TAYLORSEER } from "./taylorseer.ts";
 import type { Policy } from "./policy.ts";
 
@@ -23,6 +24,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "procache": PROCACHE,
   "fora": FORA,
   "sencache": SENCACHE,
+  "teacache": TEACACHE,
   "taylorseer": TAYLORSEER,
   "adams-bashforth": ADAMS_BASHFORTH,
   "hicache": HICACHE,

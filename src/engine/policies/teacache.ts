@@ -3,12 +3,12 @@
  * up; until the sum reaches the threshold what the model adds is reused.
  *
  * *Source:* arXiv 2411.19108 and its published code (ali-vilab/TeaCache), for FLUX. First and last step always run.
- * Its polynomial was fitted on FLUX.1-dev and is not 0 at 0; a model of another kind needs one of its own.
+ * Its polynomial was fitted on FLUX.1-dev and is not 0 at 0; `calibrate --policy teacache` fits one for another model.
  */
 
-import type { RunTimePolicy } from "./policy.ts";
+import type { Decision, RunTimePolicy } from "./policy.ts";
 import { relativeChange } from "./signals.ts";
-import type { Setting } from "./settings.ts";
+import type { Setting, Settings } from "./settings.ts";
 
 /** A coefficient of the polynomial. */
 function coefficient(power: number, or: number): Setting {
@@ -33,16 +33,27 @@ export const TEACACHE: RunTimePolicy<typeof SETTINGS> = {
   words: "reuse while the first block's input has moved little",
   settings: SETTINGS,
   signal: "first-input",
-  begin: ({ threshold, c4, c3, c2, c1, c0 }, { steps }) => {
+  begin: (settings, run) => {
     let before: Float32Array | undefined; // of the step before, whatever it did
-    let moved = 0;
+    const decide = accumulated(settings, run);
     return (step, numbers) => {
       const change = before === undefined ? 0 : relativeChange(numbers, before);
       before = numbers;
-      moved += (((c4 * change + c3) * change + c2) * change + c1) * change + c0;
-      if (step > 0 && step < steps - 1 && moved < threshold) return "reuse";
-      moved = 0;
-      return "run";
+      return decide(step, change);
     };
   },
 };
+
+/** The rule for changes from step to step: until they add up, rescaled, to the threshold. */
+export function accumulated(
+  { threshold, c4, c3, c2, c1, c0 }: Settings<typeof SETTINGS>,
+  { steps }: { readonly steps: number },
+): (step: number, change: number) => Decision {
+  let moved = 0;
+  return (step, change) => {
+    moved += (((c4 * change + c3) * change + c2) * change + c1) * change + c0;
+    if (step > 0 && step < steps - 1 && moved < threshold) return "reuse";
+    moved = 0;
+    return "run";
+  };
+}

@@ -7,6 +7,8 @@ import { POLICIES } from "../../../src/calibrate/policies/table.ts";
 import type { RunConditions } from "../../../src/calibrate/task.ts";
 import { engineOf } from "../../../src/engine/engine.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
+import { exportCacheBook } from "../../../src/plan/cache_book/export.ts";
+import { importCacheBook } from "../../../src/plan/cache_book/import.ts";
 import { formatPlan } from "../../../src/plan/format.ts";
 import { checkPlanFits } from "../../../src/plan/fit.ts";
 import { parsePlan } from "../../../src/plan/parse.ts";
@@ -47,6 +49,10 @@ for (const policy of WORDS) {
         assertEquals(plan.policy.name, policy.split(":")[0]);
         assertEquals(plan.rows.length, SMALL.steps);
         assert(counted.length === 0 || counted.at(-1) === 0);
+        if (plan.rows.every(([row]) => /^([.r]+|=)$/.test(row!.text))) { // a book can say it
+          const book = JSON.parse(JSON.stringify(exportCacheBook(plan)));
+          assertEquals(importCacheBook(book, plan.sampler).rows, plan.rows);
+        }
         assert(renderText(plan).includes("12") && renderSvg(plan).includes("<svg"));
         const engine = engineOf(pipeline);
         const { sampler: { guidance } } = engine.model;
@@ -85,6 +91,22 @@ Deno.test("calibrate() refuses a policy beside modes, their options, and policie
       await assertRejects(() => calibrate(pipeline, { ...SMALL, ...options }), TypeError, message);
     }
     assertEquals(engineOf(pipeline).backend.live.values, 0);
+  } finally {
+    await pipeline.close();
+  }
+});
+
+Deno.test("a solver that takes no times of a plan is refused by policies whose plans own theirs", async () => {
+  const pipeline = await openPipeline({ model: DIT_A, backend: "wasm", sampler: "heun" });
+  try {
+    for (const policy of ["taylorseer", "adams-bashforth", "hicache:of=1", "ertacache"]) {
+      const call = () => calibrate(pipeline, { policy, runs: 1, steps: 5 });
+      await assertRejects(
+        call,
+        RangeError,
+        "sampler must be one that visits a plan's times, each once: current value is heun",
+      );
+    }
   } finally {
     await pipeline.close();
   }
