@@ -27,7 +27,7 @@ import { hasFixedTimes } from "../../src/sampler/solvers.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 import { avatarPrompts } from "../quality/avatars/prompts.ts";
 import { openJudge } from "../quality/judge.ts";
-import { judgeVariants, type VariantQuality } from "../quality/report.ts";
+import { judgeVariants, type Quality } from "../quality/report.ts";
 import {
   bundledVariants,
   earlierVariants,
@@ -60,6 +60,8 @@ import {
 const PLANS = new URL("../../plans/", import.meta.url);
 /** Pictures whose latents, in 1,000 steps of the model's own sampler, show that the truth is one. */
 const CONVERGED = 2;
+/** Resamples of an interval of what the judge says. */
+const RESAMPLES = 300;
 /** Pictures that are made to measure seconds. */
 const TIMED = 10;
 
@@ -184,10 +186,10 @@ async function foundOf(
   { count, judged, speeds }: Asked,
 ): Promise<readonly Found[]> {
   const near = await measure(study, { count }, [...main, ...others]);
-  const quality = judged === 0 ? [] : await judge(study, main, judged);
+  const quality = judged === 0 ? undefined : await judge(study, main, judged);
   return near.map(({ variant, psnrDb }) => ({
     ...{ variant, psnrDb },
-    quality: quality.find((each) => each.variant === variant),
+    quality: quality?.get(variant),
     speedups: Object.fromEntries(
       Object.entries(speeds).flatMap(([name, { speedups: { [variantKey(variant)]: measured } }]) =>
         measured === undefined ? [] : [[name, measured]]
@@ -196,24 +198,36 @@ async function foundOf(
   }));
 }
 
+/** What the judge says of every way; what it said before is kept. */
 async function judge(
   study: Study,
   variants: readonly Variant[],
   count: number,
-): Promise<readonly VariantQuality[]> {
-  const { pipeline } = study;
-  const latents = await latentsOf(study, { count }, variants);
-  const samples = new Map([...latents].map(([variant, each]) => [
-    variant,
-    { latents: each, seconds: [1] },
-  ]));
-  const labels = Array.from({ length: count }, (_, i) => i % pipeline.model.classes);
-  const judge = await openJudge(pipeline.backend);
+): Promise<ReadonlyMap<Variant, Quality>> {
+  const { pipeline: { model, backend }, folder, seed } = study;
+  const pathOf = (variant: Variant): string =>
+    `${folder}/judged/${model.id}-seed${seed}-${count}-${variantKey(variant)}.json`;
+  const labels = Array.from({ length: count }, (_, i) => i % model.classes);
+  const judged = new Map<Variant, Quality>();
+  await Deno.mkdir(`${folder}/judged`, { recursive: true });
+  const judge = await openJudge(backend);
   try {
-    return await judgeVariants(samples, labels, { judge, resamples: 500 });
+    for (const variant of variants) {
+      const known = await readJson<Quality>(pathOf(variant));
+      if (known !== undefined) judged.set(variant, known);
+    }
+    const unknown = variants.filter((variant) => !judged.has(variant));
+    for (const [variant, latents] of await latentsOf(study, { count }, unknown)) {
+      const samples = new Map([[variant, { latents, seconds: [1] }]]);
+      const [row] = await judgeVariants(samples, labels, { judge, resamples: RESAMPLES });
+      const { accuracy, frechet } = row!; // of one variant
+      judged.set(variant, { accuracy, frechet });
+      await Deno.writeTextFile(pathOf(variant), JSON.stringify({ accuracy, frechet }));
+    }
   } finally {
     await judge.dispose();
   }
+  return judged;
 }
 
 async function factsOf(

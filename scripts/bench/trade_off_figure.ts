@@ -2,7 +2,7 @@
  * Measured speed-up and PSNR to the truth as a figure.
  */
 import { mean } from "../../src/calibrate/median.ts";
-import type { VariantQuality } from "../quality/report.ts";
+import type { Quality } from "../quality/report.ts";
 import type { Variant } from "./rivals.ts";
 
 /** A way of making pictures with what was found of it. */
@@ -13,7 +13,7 @@ export interface Found {
   /** Measured speed-up over the full run, by backend; none where nothing was measured. */
   readonly speedups: Readonly<Record<string, number>>;
   /** What the judge says, where it was asked. */
-  readonly quality?: VariantQuality | undefined;
+  readonly quality?: Quality | undefined;
 }
 
 const PLOT = { left: 56, right: 640, top: 20, bottom: 370 };
