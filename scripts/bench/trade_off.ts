@@ -30,6 +30,7 @@ import { openJudge } from "../quality/judge.ts";
 import { judgeVariants, type Quality } from "../quality/report.ts";
 import {
   bundledVariants,
+  callsOf as solverCalls,
   earlierVariants,
   modelFull,
   planned,
@@ -50,6 +51,7 @@ import {
   bestRivals,
   conditionsOf,
   convergence,
+  knownRivals,
   latentsOf,
   measure,
   readJson,
@@ -67,8 +69,10 @@ const TIMED = 10;
 
 /** All ways of a study. */
 interface Ways {
-  /** Judged, and timed in every round: the full run first. */
+  /** Timed in every round: the full run first. */
   readonly main: readonly Variant[];
+  /** Those of them that are judged: solvers of as many calls as plans, no others. */
+  readonly judged: readonly Variant[];
   readonly others: readonly Variant[];
 }
 
@@ -126,18 +130,27 @@ async function main(): Promise<void> {
 
 async function waysOf(
   study: Study,
-  { plans, calls }: { readonly plans: string; readonly calls?: string | undefined },
+  { plans, calls, time }: {
+    readonly plans: string;
+    readonly calls?: string | undefined;
+    readonly time?: string | undefined;
+  },
 ): Promise<Ways> {
   const { model } = study.pipeline;
   const files = plans.split(",").filter((path) => path !== "");
   const given = await Promise.all(files.map((path) => readVariant(model, path)));
   const followed = [...await bundledVariants(model), ...given]
     .toSorted((a, b) => a.speedup - b.speedup);
-  const counts = calls?.split(",").map(Number) ?? [...new Set(followed.map(equalCalls))];
-  const rivals = await bestRivals(study, counts);
+  const own = [...new Set(followed.map(equalCalls))];
+  const counts = calls?.split(",").map(Number) ?? own;
+  const rivals = await (time === undefined ? bestRivals : knownRivals)(study, counts);
   const earlier = (await earlierVariants(model)).toSorted((a, b) => a.speedup - b.speedup);
   const uniform = earlier.length > 0 ? await uniformVariants(model, [2, 3, 4], "features") : [];
-  return { main: [modelFull(model), ...rivals, ...followed], others: [...earlier, ...uniform] };
+  const main = [modelFull(model), ...rivals, ...followed];
+  const judged = main.filter(({ steps, sampler }) =>
+    sampler === undefined || own.some((count) => steps === solverCalls(sampler, count))
+  );
+  return { main, judged, others: [...earlier, ...uniform] };
 }
 
 /** A plan that is not bundled. */
@@ -182,11 +195,11 @@ interface Asked {
 
 async function foundOf(
   study: Study,
-  { main, others }: Ways,
+  { main, judged: looked, others }: Ways,
   { count, judged, speeds }: Asked,
 ): Promise<readonly Found[]> {
   const near = await measure(study, { count }, [...main, ...others]);
-  const quality = judged === 0 ? undefined : await judge(study, main, judged);
+  const quality = judged === 0 ? undefined : await judge(study, looked, judged);
   return near.map(({ variant, psnrDb }) => ({
     ...{ variant, psnrDb },
     quality: quality?.get(variant),

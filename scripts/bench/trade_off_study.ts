@@ -107,10 +107,24 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
   }
 }
 
-/** The best solver of each number of calls, by the first pictures. */
+/** The best solver of each number of calls, by the first pictures; which they are is kept. */
 export async function bestRivals(study: Study, counts: readonly number[]): Promise<Variant[]> {
-  const tried = await measure(study, { count: PROBES }, rivalsOf(study.pipeline.model, counts));
-  return bestOfEach(tried, counts);
+  const { model } = study.pipeline;
+  const tried = await measure(study, { count: PROBES }, rivalsOf(model, counts));
+  const best = bestOfEach(tried, counts);
+  await Deno.writeTextFile(rivalsPath(study), JSON.stringify(best.map(variantKey)));
+  return best;
+}
+
+/** Those that were found before, for whoever only times them. */
+export async function knownRivals(study: Study, counts: readonly number[]): Promise<Variant[]> {
+  const keys = await readJson<readonly string[]>(rivalsPath(study));
+  if (keys === undefined) return await bestRivals(study, counts);
+  return rivalsOf(study.pipeline.model, counts).filter((each) => keys.includes(variantKey(each)));
+}
+
+function rivalsPath({ pipeline, folder }: Study): string {
+  return `${folder}/rivals-${pipeline.model.id}.json`;
 }
 
 /** The best of each number of calls; Heun's method, which takes an odd number, may take one less. */
