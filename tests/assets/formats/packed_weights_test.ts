@@ -50,6 +50,15 @@ Deno.test("a packed file has the names, shapes and numbers of its source, rounde
   }
 });
 
+Deno.test("single elements are those of the whole tensor, to the bit, in any order", async () => {
+  for (const [weights, tensors] of [["int8", INT8], ["int4", INT4]] as const) {
+    const opened = await open(tensors, { weights });
+    const { data } = await opened.read("w");
+    const indices = Array.from(data, (_, i) => (i * 77) % data.length);
+    assertEquals(await opened.sample("w", indices), Float32Array.from(indices, (i) => data[i]!));
+  }
+});
+
 Deno.test("a tensor of more axes has its first one last in the file, and as it was when it is read", async () => {
   const kernel = normalNoise([3, 2, 5, 4], 2);
   const rounded = quantizeColumns(kernel);
