@@ -59,7 +59,7 @@ export function philox(
   return [a, b, c, d];
 }
 
-/** High and low halves of a 32 × 32 bit product, of products of 16 bits: BigInt takes thirty times as long. */
+/** High and low halves of a 32 × 32 bit product, of products of 16 bits, for BigInt is slow. */
 function multiply(a: number, b: number): readonly [high: number, low: number] {
   const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
   const first = a1 * b0 + ((a0 * b0) >>> 16); // below 2^32, as the next
