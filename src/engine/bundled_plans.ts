@@ -1,11 +1,14 @@
 /**
- * The plans that come with the package, by name: `model.level`, and earlier ones, `model.sampler+steps.level`.
+ * The plans that come with the package, by name: `model.level`, and earlier ones, `model.level.number` or
+ * `model.sampler+steps.level`.
  */
 
 import ddim25Fast from "../../plans/earlier/fashion-dit.ddim25.fast.json" with { type: "json" };
 import ddim50Fast from "../../plans/earlier/fashion-dit.ddim50.fast.json" with { type: "json" };
 import ddim50Slow from "../../plans/earlier/fashion-dit.ddim50.slow.json" with { type: "json" };
 import ddim50Turbo from "../../plans/earlier/fashion-dit.ddim50.turbo.json" with { type: "json" };
+import peeps3x1 from "../../plans/earlier/peeps-flux.3x.1.json" with { type: "json" };
+import peeps4x1 from "../../plans/earlier/peeps-flux.4x.1.json" with { type: "json" };
 import fashion2x from "../../plans/fashion-dit.2x.json" with { type: "json" };
 import fashion3x from "../../plans/fashion-dit.3x.json" with { type: "json" };
 import fashion5x from "../../plans/fashion-dit.5x.json" with { type: "json" };
@@ -47,6 +50,8 @@ const EARLIER: Readonly<Record<string, unknown>> = {
   "fashion-dit.ddim50.fast": ddim50Fast,
   "fashion-dit.ddim50.slow": ddim50Slow,
   "fashion-dit.ddim50.turbo": ddim50Turbo,
+  "peeps-flux.3x.1": peeps3x1,
+  "peeps-flux.4x.1": peeps4x1,
 };
 const FILES: Readonly<Record<string, unknown>> = { ...BUNDLED, ...EARLIER };
 

@@ -40,6 +40,20 @@ Deno.test("planOfDigest() finds replaced plans too, whatever their name was", ()
   assertEquals(planOfDigest("sha256:0"), undefined);
 });
 
+Deno.test("a fitted plan says what it loses at other scales of guidance, and of a replaced one only the name is another", () => {
+  for (const name of bundledPlans) {
+    const { context: { guidance, guidanceLossDb = [] } } = loadPlan(name);
+    assertEquals(guidanceLossDb.length >= 3, true, name);
+    assertEquals(guidanceLossDb.some(([scale]) => scale === guidance), false);
+  }
+  for (const name of ["peeps-flux.3x", "peeps-flux.4x"]) {
+    const [now, before] = [loadPlan(name), loadPlan(`${name}.1`)];
+    assertEquals(now.sampler.times.length, before.sampler.times.length);
+    assertEquals(planDigest(now) === planDigest(before), false);
+    assertEquals(planOfDigest(planDigest(before))?.name, `${name}.1`);
+  }
+});
+
 for (const name of bundledPlans) {
   Deno.test(`${name} fits its model, is as fast as its name says, and records what it predicts`, async () => {
     const [id = "", level = ""] = name.split(".");
