@@ -59,12 +59,16 @@ export async function sendFile(
   if (span !== undefined) {
     await leave(body);
     const { from, to } = span;
-    const range = { "content-range": `bytes ${from}-${to - 1}/${size}` };
-    return context.body(await slice!(from, to), 206, { ...sized, ...range }); // a span is of what has slices
+    return context.body(await slice!(from, to), 206, { // a span is of what has slices
+      ...sized,
+      "content-range": `bytes ${from}-${to - 1}/${size}`,
+      "content-length": `${to - from}`,
+    });
   }
-  if (req.method !== "HEAD") return context.body(body, 200, sized);
+  const whole = { ...sized, "content-length": `${size}` }; // clients cannot show progress without
+  if (req.method !== "HEAD") return context.body(body, 200, whole);
   await leave(body);
-  return context.body(null, 200, { ...sized, "content-length": `${size}` });
+  return context.body(null, 200, whole);
 }
 
 /** A stream that nobody will read. */

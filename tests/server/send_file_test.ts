@@ -110,9 +110,15 @@ Deno.test("a range is sent of the file as it is, of the version that the client 
       206,
       `bytes ${from}-${to - 1}/${size}`,
     ], range);
-    assertEquals(headers.get("content-encoding"), null);
+    assertEquals([headers.get("content-encoding"), headers.get("content-length")], [
+      null,
+      `${to - from}`,
+    ]);
     assertEquals(await response.bytes(), WHOLE.slice(from, to), range);
   }
+  const whole = await app.request("/page/a.wasm");
+  assertEquals(whole.headers.get("content-length"), `${size}`);
+  assertEquals(await whole.bytes(), WHOLE);
 });
 
 Deno.test("what is no range, or of another version, gets the whole file; beyond the end is 416", async () => {
