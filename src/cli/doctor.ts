@@ -17,10 +17,11 @@ import { WEBGPU_ADVICE } from "../backend/webgpu.ts";
 import { HEAP_LIMIT, openWasm, WEIGHT_LIMIT } from "../backend/wasm.ts";
 import { precisionMisfit } from "../engine/precision/choose.ts";
 import { MODEL, WEIGHTS_OPTION } from "./open.ts";
-import { text, whole } from "./option_readers.ts";
+import { queueUrl, text, whole } from "./option_readers.ts";
 import { type Asked, option, table } from "./options.ts";
 import { OUTPUT_OPTIONS, tell } from "./output.ts";
 import { readPlan } from "./plan_file.ts";
+import { queueOf } from "./serve_options.ts";
 
 const noModel = ({ model }: { readonly model?: string }): boolean => model === undefined;
 
@@ -35,6 +36,10 @@ export const DOCTOR = table({
       ...WEIGHTS_OPTION,
       help: "P  precision of weights: f32, int8 or int4 (the model's)",
     },
+    queue: option(
+      queueUrl(),
+      "URL  a queue that servers share, also of INVARDIFF_QUEUE: its version and settings",
+    ),
     json: OUTPUT_OPTIONS.json,
   },
   forbidden: [
@@ -46,7 +51,7 @@ export const DOCTOR = table({
 
 /** Runs the command; with `--model DIR` it says what a run of that model takes, and where it fits. */
 export async function doctor(
-  { model, count, plan, weights, json }: Asked<typeof DOCTOR>,
+  { model, count, plan, weights, queue, json }: Asked<typeof DOCTOR>,
 ): Promise<void> {
   const memory = model === undefined ? undefined : await estimateMemory({
     model,
@@ -63,10 +68,25 @@ export async function doctor(
     ["native", await nativeText()],
     ["permissions", await permissionsText()],
     ["auto", `${name}: ${reason}`],
+    ...await queueLines(queueOf(queue)),
     ...(memory === undefined ? [] : memoryLines(memory, await findBufferLimit(), count)),
   ] as const;
   const text = lines.map(([what, text]) => `${what.padEnd(12)}${text}\n`).join("");
   tell({ report: Object.fromEntries(lines), text }, { json, quiet: false });
+}
+
+/** What is to be said of a queue that servers share; its packages are loaded for those who ask. */
+async function queueLines(
+  url: string | undefined,
+): Promise<readonly (readonly [string, string])[]> {
+  if (url === undefined) return [];
+  const { inspectQueue } = await import("../server/cluster/inspect.ts");
+  try {
+    return [["queue", await inspectQueue(url)]];
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    return [["queue", `unusable: ${error.message}`]];
+  }
 }
 
 /** What a model needs, what a run of it takes besides, and which backends have room. */

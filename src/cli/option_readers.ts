@@ -63,3 +63,8 @@ export function webUrl(): Reader<string> {
 function reader<T>(wanted: string, read: (word: string) => T | undefined): Reader<T> {
   return { wanted, read };
 }
+
+/** The address of a queue that servers share. */
+export function queueUrl(): Reader<string> {
+  return text("a redis:// address", (word) => /^rediss?:\/\//.test(word) && URL.canParse(word));
+}

@@ -6,7 +6,7 @@ import process from "node:process";
 import { DEFAULT_LIMITS } from "../server/app_options.ts";
 import { ORIGIN } from "../server/origin.ts";
 import { MODEL_OPTIONS } from "./open.ts";
-import { choice, file, list, text, webUrl, whole } from "./option_readers.ts";
+import { choice, file, list, queueUrl, text, webUrl, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
 
 const count = whole(1, 999_999_999);
@@ -42,7 +42,7 @@ export const SERVE = table({
     allowFrame: option(frames, "ORIGIN,…  origins whose pages may show ours in a frame (none)"),
     publicUrl: option(webUrl(), "URL  where clients reach the server, for the URLs of pictures"),
     queue: option(
-      text("a redis:// address", (word) => /^rediss?:\/\//.test(word) && URL.canParse(word)),
+      queueUrl(),
       "URL  a queue that servers share; INVARDIFF_QUEUE has it too (this server's memory)",
     ),
     role: option(

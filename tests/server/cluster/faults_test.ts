@@ -1,8 +1,16 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { Redis } from "ioredis";
 import { BackendError } from "../../../src/errors.ts";
 import type { App } from "../../../src/server/app.ts";
+import { inspectQueue } from "../../../src/server/cluster/inspect.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
+import { capturedRun } from "../../cli/captured_run.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
 import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
 import { eventually, isReady, sharedApp } from "./shared_server.ts";
@@ -143,6 +151,18 @@ Deno.test({
     const queue = await openBullQueue({ url, onWarning: (sentence) => warnings.push(sentence) });
     assertEquals(queue.address, redis.url);
     assertStringIncludes(warnings.join(), "appendfsync always");
+  },
+});
+
+Deno.test({
+  name: "doctor says a queue's version and what would lose jobs, or why it cannot be used",
+  ...LOOSE,
+  async fn(): Promise<void> {
+    await using redis = await RedisServer.start("--maxmemory-policy", "allkeys-lru");
+    const said = await inspectQueue(redis.url);
+    assertMatch(said, /^Redis \d+\.\d+\.\d+; .*allkeys-lru.*; .*appendfsync always/);
+    const { stdout } = await capturedRun("doctor", "--queue", "redis://127.0.0.1:1");
+    assertMatch(stdout, /queue +unusable: .*ECONNREFUSED/);
   },
 });
 
