@@ -4,6 +4,11 @@
  */
 
 import type { Dim, Graph, Node, Operation } from "./graph.ts";
+import { addInProducts } from "./fuse/added_products.ts";
+import { keepJoined } from "./fuse/joined.ts";
+import { type Layout, leaveLayouts } from "./fuse/layouts.ts";
+import { renamed } from "./fuse/renamed.ts";
+import { withoutUnused } from "./fuse/unused.ts";
 import { Uses } from "./uses.ts";
 
 /** A graph of fewer operators, and what is asked of its inputs in return. */
@@ -13,18 +18,25 @@ export interface Fused {
   readonly offsets: ReadonlyMap<string, number>;
   /** New inputs that stand for several, one after the other along a new first axis. */
   readonly stacks: ReadonlyMap<string, readonly string[]>;
+  /** Inputs and results whose numbers come in another order. */
+  readonly layouts: ReadonlyMap<string, Layout>;
 }
 
 export interface FuseOptions {
   /** Whether inputs of one shape can be given as one, in this order. */
   readonly canStack: (inputs: readonly string[]) => boolean;
+  /** Whether the numbers of an input or result may come in another order; absent = none's. */
+  readonly mayRearrange?: (name: string) => boolean;
 }
 
 /** Fuses what can be fused. Inputs that nothing reads are left out. */
 export function fuse(graph: Graph, options: FuseOptions): Fused {
-  const moved = moveOffsets(shareEqual(graph));
-  const { graph: merged, stacks } = stackMerges(moved.graph, options);
-  return { graph: withoutUnused(fuseNorms(merged)), offsets: moved.offsets, stacks };
+  const arranged = leaveLayouts(shareEqual(graph), options.mayRearrange ?? (() => false));
+  const moved = moveOffsets(arranged.graph);
+  const joined = addInProducts(withoutUnused(keepJoined(moved.graph)));
+  const { graph: merged, stacks } = stackMerges(joined, options);
+  const { layouts } = arranged;
+  return { graph: withoutUnused(fuseNorms(merged)), offsets: moved.offsets, stacks, layouts };
 }
 
 /** Of equal operators on equal operands one is enough. */
@@ -33,9 +45,11 @@ function shareEqual(graph: Graph): Graph {
   const known = new Map<string, Operation>();
   const names = new Map<string, string>();
   const operations: Operation[] = [];
+  const first = firstOfShape(graph);
   for (const operation of graph.operations) {
     const { operator, domain, attributes } = operation;
-    const inputs = operation.inputs.map((name) => names.get(name) ?? name);
+    const inputs = operation.inputs.map((name) => names.get(name) ?? name)
+      .map((name) => operator === "Shape" ? first(name) : name);
     const key = JSON.stringify([operator, domain, inputs, attributes]);
     const same = known.get(key);
     if (same !== undefined && !operation.outputs.some((name) => results.has(name))) {
@@ -47,6 +61,14 @@ function shareEqual(graph: Graph): Graph {
   }
   const { name, inputs, parameters, constants, values, outputs } = graph; // a builder has getters
   return { name, inputs, parameters, constants, values, outputs, operations };
+}
+
+/** Finds the first value of the shape that a value has: sizes of one name are equal. */
+function firstOfShape({ inputs, values }: Graph): (name: string) => string {
+  const shapes = new Map([...inputs, ...values].map(({ name, dims }) => [name, dims.join()]));
+  const first = new Map<string, string>();
+  for (const [name, shape] of shapes) if (!first.has(shape)) first.set(shape, name);
+  return (name) => first.get(shapes.get(name) ?? "") ?? name;
 }
 
 /** A number that is added to an input wherever it is read is added by who gives it: the 1 of `1 + scale`. */
@@ -74,17 +96,6 @@ function addedNumber(
   const other = inputs.find((input) => input !== name);
   const constant = operator === "Add" && other !== undefined ? uses.constant(other) : undefined;
   return constant?.values.length === 1 ? constant.values[0] : undefined;
-}
-
-/** Renames values whose makers are left out. */
-function renamed(graph: Graph, names: ReadonlyMap<string, string>): Graph {
-  const operations = graph.operations
-    .filter(({ outputs }) => !names.has(outputs[0]!)) // every operator has a result
-    .map((operation) => ({
-      ...operation,
-      inputs: operation.inputs.map((name) => names.get(name) ?? name),
-    }));
-  return { ...graph, operations };
 }
 
 /** One gated addition `x + gate · feature` of inputs to a sum. */
@@ -199,7 +210,8 @@ function fuseNorms(graph: Graph): Graph {
     const sum = uses.maker(norm.inputs[0]!); // its first operand
     if (sum?.operator !== "Add" || norms.has(sum)) continue;
     const [a, b] = sum.inputs.map((name) => uses.node(name)?.dims);
-    if (a?.length === 3 && `${a}` === `${b}`) norms.set(sum, norm);
+    const fits = `${a}` === `${b}` || `${[1, ...a?.slice(1) ?? []]}` === `${b}`; // positions have no batch
+    if (a?.length === 3 && fits) norms.set(sum, norm);
   }
   const taken = new Set(norms.values());
   const operations = graph.operations.flatMap((operation): readonly Operation[] => {
@@ -214,15 +226,4 @@ function fuseNorms(graph: Graph): Graph {
     }];
   });
   return { ...graph, operations };
-}
-
-/** Leaves out inputs and constants that nothing reads. */
-function withoutUnused(graph: Graph): Graph {
-  const uses = new Uses(graph);
-  const isRead = ({ name }: Node): boolean => uses.readers(name).length > 0;
-  return {
-    ...graph,
-    inputs: graph.inputs.filter(isRead),
-    constants: graph.constants.filter(isRead),
-  };
 }

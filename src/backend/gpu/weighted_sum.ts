@@ -3,6 +3,7 @@
  * is shows in the weights only.
  */
 
+import { type Axes, placeText } from "./axes.ts";
 import type { Place } from "./memory.ts";
 
 /** Sizes of an update. */
@@ -16,10 +17,14 @@ export interface SumSizes {
   readonly predicted: number;
   /** Numbers of a latent after its channels: H · W, or 1. */
   readonly after: number;
-  /** Whether a second half of the prediction, and of the latent, is the null half. */
+  /** Whether a second half of the prediction, and of what the model is given, is the null half. */
   readonly halves: boolean;
   /** Latents that the solver keeps. */
   readonly history: number;
+  /** How numbers lie in what the model is given, where that is not the latent's own order. */
+  readonly givenAxes?: Axes | undefined;
+  /** How numbers lie in its prediction, where that is not its own order. */
+  readonly predictedAxes?: Axes | undefined;
 }
 
 /** Where the sums' operands and results lie. */
@@ -27,7 +32,9 @@ export interface SumPlaces {
   /** `(outputs, terms, n, C)`: outputs are latent, estimate, history; terms latent, both halves, history. */
   readonly weights: Place;
   readonly prediction: Place;
-  /** `(n, …)`, or twice that with halves, both alike. */
+  /** The latent as the model takes it: once, or for both halves. */
+  readonly given: Place;
+  /** `(n, …)`. */
   readonly latent: Place;
   readonly estimate: Place;
   /** `(history, n, …)`. */
@@ -54,8 +61,9 @@ export class WeightedSum {
     const { pictures, before, channels, after } = sizes;
     const module = device.createShaderModule({ code: shaderOf(sizes) });
     this.#pipeline = device.createComputePipeline({ layout: "auto", compute: { module } });
-    const all = [places.weights, places.prediction, places.latent, places.estimate, places.history];
-    const bound = all.slice(0, sizes.history > 0 ? 5 : 4);
+    const { weights, prediction, given, latent, estimate, history } = places;
+    const kept = sizes.history > 0 ? [history] : [];
+    const bound = [weights, prediction, given, latent, estimate, ...kept];
     this.#group = device.createBindGroup({
       layout: this.#pipeline.getBindGroupLayout(0),
       entries: bound.map((place, binding) => ({ binding, resource: { ...place } })),
@@ -79,6 +87,7 @@ const MOST_GROUPS = 65535;
 
 function shaderOf(sizes: SumSizes): string {
   const { pictures, before, channels, predicted, after, halves, history } = sizes;
+  const { givenAxes, predictedAxes } = sizes;
   const count = pictures * before * channels * after;
   const terms = termCount(sizes);
   const kept = Array.from({ length: history }, (_, h) => h);
@@ -86,9 +95,10 @@ function shaderOf(sizes: SumSizes): string {
   return `
 @group(0) @binding(0) var<storage, read> weights: array<f32>;
 @group(0) @binding(1) var<storage, read> prediction: array<f32>;
-@group(0) @binding(2) var<storage, read_write> latent: array<f32>;
-@group(0) @binding(3) var<storage, read_write> estimate: array<f32>;
-${history > 0 ? "@group(0) @binding(4) var<storage, read_write> history: array<f32>;" : ""}
+@group(0) @binding(2) var<storage, read_write> given: array<f32>;
+@group(0) @binding(3) var<storage, read_write> latent: array<f32>;
+@group(0) @binding(4) var<storage, read_write> estimate: array<f32>;
+${history > 0 ? "@group(0) @binding(5) var<storage, read_write> history: array<f32>;" : ""}
 
 fn sum(output: u32, place: u32, terms: array<f32, ${terms}>) -> f32 {
   var total = 0.0;
@@ -106,7 +116,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let channel = i / ${after}u % ${channels}u;
   let outer = i / ${after * channels}u;
   let place = outer / ${before}u * ${channels}u + channel;
-  let p = (outer * ${predicted}u + channel) * ${after}u + i % ${after}u;
+  let own = (outer * ${predicted}u + channel) * ${after}u + i % ${after}u;
+  let p = ${placeText("own", predictedAxes)};
   var terms: array<f32, ${terms}>;
   terms[0] = latent[i];
   terms[1] = prediction[p];
@@ -114,7 +125,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   ${kept.map((h) => `terms[${3 + h}] = history[i + ${h * count}u];`).join("\n  ")}
   let next = ${sum(0)};
   latent[i] = next;
-  ${halves ? `latent[i + ${count}u] = next;` : ""}
+  let g = ${placeText("i", givenAxes)};
+  given[g] = next;
+  ${halves ? `given[g + ${count}u] = next;` : ""}
   estimate[i] = ${sum(1)};
   ${kept.map((h) => `history[i + ${h * count}u] = ${sum(2 + h)};`).join("\n  ")}
 }`;

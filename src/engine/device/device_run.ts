@@ -3,6 +3,7 @@
  */
 
 import { beginReadBack } from "../../backend/gpu/read_back.ts";
+import { rearranged } from "../../backend/gpu/axes.ts";
 import { submit } from "../../backend/gpu/submit.ts";
 import { type SumSizes, weightCount } from "../../backend/gpu/weighted_sum.ts";
 import type { Place } from "../../backend/gpu/memory.ts";
@@ -24,8 +25,8 @@ import { firstLatents } from "../begin.ts";
 import type { ConditioningTable } from "../conditioning.ts";
 import type { Stage } from "./stage.ts";
 import type { Stages } from "./stages.ts";
-import { PREDICTION } from "../segment/segment.ts";
-import { buildStep, stepWeights } from "./step_graph.ts";
+import { endsOf } from "./ends.ts";
+import { stepWeights } from "./step_graph.ts";
 import { historyLength, updateWeights } from "./update_weights.ts";
 import { VectorFeed } from "./vector_feed.ts";
 
@@ -46,10 +47,10 @@ export function deviceRunOf(run: Run, readBack: boolean): DeviceRun | undefined 
     pictures: labels.length,
     before: elementCount(latentDims.slice(0, axis - 1)),
     channels: count,
-    predicted: predictedChannels(run),
     after: elementCount(latentDims.slice(axis)),
     halves: batchOf(run, 0).length > labels.length,
     history: historyLength(sampler.linear),
+    ...endsOf(scene, batchOf(run, 0).length),
   };
   return { ...run, sums, readBack };
 }
@@ -163,14 +164,12 @@ class Loop {
   async #begin(): Promise<void> {
     const { stage, of: { request } } = this;
     const { device } = stage.gpu;
-    const halves = this.of.sums.halves ? 2 : 1;
-    const { data } = firstLatents(request); // never shared
-    for (let half = 0; half < halves; half++) {
-      device.queue.writeBuffer(
-        stage.latent.buffer,
-        half * data.byteLength,
-        data as Float32Array<ArrayBuffer>,
-      );
+    const { halves, givenAxes } = this.of.sums;
+    const { data } = firstLatents(request);
+    const given = rearranged(data, givenAxes);
+    device.queue.writeBuffer(stage.latent.buffer, 0, rearranged(data, undefined));
+    for (const half of halves ? [0, 1] : [0]) {
+      device.queue.writeBuffer(stage.given.buffer, half * given.byteLength, given);
     }
     const constants = await constantsOf(this.of);
     submit(device, (encoder) => {
@@ -231,17 +230,4 @@ class Loop {
     const arrays = await gpu.unlessLost(() => beginReadBack(gpu.device, heads).read());
     return arrays.map((bytes) => ({ dims: this.#dims, data: new Float32Array(bytes) }));
   }
-}
-
-/** Channels of the model's prediction: those of the latent, and perhaps of its variance. */
-function predictedChannels({ request: { scene: { transformer, channelAxis } } }: Run): number {
-  const { graph } = buildStep(transformer, {
-    kind: "reuse",
-    index: 0,
-    slot: "",
-    load: "hidden",
-    drop: false,
-  });
-  const prediction = graph.outputs.find(({ name }) => name === PREDICTION);
-  return Number(prediction?.node.dims[channelAxis]);
 }

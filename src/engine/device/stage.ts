@@ -15,6 +15,7 @@ import { elementCount } from "../../tensor/tensor.ts";
 import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 import type { Sessions } from "../sessions.ts";
 import { FeaturePlaces, keptModules } from "./feature_places.ts";
+import { mayRearrange } from "./ends.ts";
 import {
   buildStep,
   loadedStates,
@@ -48,6 +49,8 @@ export class Stage {
   readonly sessions: Sessions;
   readonly buffers: Buffers;
   readonly latent: Place;
+  /** The latent as the model takes it, for each row. */
+  readonly given: Place;
   readonly estimate: Place;
   readonly history: Place;
   /** Weights of one step's update. */
@@ -78,7 +81,8 @@ export class Stage {
     this.#scratch = new Scratch(this.buffers);
     const { pictures, before, channels, predicted, after, history } = sums;
     const latent = 4 * pictures * before * channels * after;
-    this.latent = this.buffers.make(latent * rows / pictures);
+    this.latent = this.buffers.make(latent);
+    this.given = this.buffers.make(latent * rows / pictures);
     this.#prediction = this.buffers.make(4 * rows * before * predicted * after);
     this.estimate = this.buffers.make(latent);
     this.history = this.buffers.make(latent * history);
@@ -172,12 +176,12 @@ export class Stage {
     const { graph, vectors } = buildStep(this.shape.transformer, step, lowering);
     const canStack = (names: readonly string[]): boolean =>
       this.#features.stretch(names) !== undefined;
-    return { ...fuse(graph, { canStack }), vectors };
+    return { ...fuse(graph, { canStack, mayRearrange }), vectors };
   }
 
   /** Where what is not a vector lies. */
   #placeOf(name: string, { stacks }: Fused, dims: readonly Dim[]): Place {
-    if (name === LATENT) return this.latent;
+    if (name === LATENT) return this.given;
     if (name === PREDICTION) return this.#prediction;
     const members = stacks.get(name);
     if (members !== undefined) return this.#features.stretch(members)!; // it could be stacked
