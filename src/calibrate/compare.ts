@@ -7,9 +7,10 @@ import type { GenerateOptions } from "../engine/request.ts";
 import { MAX_BATCH } from "../engine/batches.ts";
 import type { Engine } from "../engine/engine.ts";
 import { resolveRequest } from "../engine/request.ts";
-import { featureSizes, modelCost } from "../engine/plan_facts.ts";
+import { type KeptBytes, keptBytes } from "../engine/memory/kept.ts";
+import { modelCost } from "../engine/plan_facts.ts";
 import { compilePlan } from "../plan/compile.ts";
-import { peakLiveBytes, predictSpeedup } from "../plan/cost.ts";
+import { predictSpeedup } from "../plan/cost.ts";
 import type { Plan } from "../plan/plan.ts";
 import { rowsPerPicture } from "../model/scene.ts";
 import { joinRows } from "../tensor/rows.ts";
@@ -134,11 +135,16 @@ export async function comparePlan(task: ComparisonTask): Promise<Comparison> {
     ...(truth !== undefined && { truth }),
     peakFeatureBytes: {
       measured: Math.max(...last.map(({ planned }) => planned.generated.peakFeatureBytes)),
-      predicted: peakLiveBytes(compiled, featureSizes(transformer, rows)),
+      predicted: keptOn(task.pipeline, keptBytes(compiled, { transformer, rows })),
     },
     pictures,
     notices,
   };
+}
+
+/** What is kept at most, by how a backend keeps it. */
+function keptOn({ backend }: Engine, { places, features }: KeptBytes): number {
+  return backend.gpu === undefined ? features : places;
 }
 
 /** Both ways against the converged solution. */

@@ -83,6 +83,26 @@ export function peakLiveBytes(
   return peak;
 }
 
+/**
+ * Bytes of all that is ever kept, where a result has a place of its own for the whole run: of a module as many as it ever
+ * has at once, in which later ones take the place of earlier ones.
+ *
+ * @throws {PlanError} When the sizes are for another number of modules.
+ */
+export function placedBytes(
+  { plan, steps }: Pick<CompiledPlan<PlanRows>, "plan" | "steps">,
+  sizes: FeatureSizes,
+): number {
+  checkCount({ plan }, sizes.modules.length);
+  const trunks = steps.flatMap((step) => ("actions" in step ? [step] : []));
+  const modules = sizes.modules.map((size, m) =>
+    size * Math.max(0, ...trunks.map(({ actions }) => actions[m]!.keep)) // one for each module
+  );
+  const hidden = trunks.some(({ storeHidden }) => storeHidden) ? sizes.hidden : 0;
+  const residual = trunks.some(({ storeResidual }) => storeResidual) ? sizes.residual : 0;
+  return sum(modules) + hidden + residual;
+}
+
 function storedBytes(step: Step, sizes: FeatureSizes): number {
   if (step.kind === "reuse" || step.kind === "forecast") return 0;
   return (step.storeHidden ? sizes.hidden : 0) + (step.storeResidual ? sizes.residual : 0) +

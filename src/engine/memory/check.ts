@@ -7,10 +7,9 @@ import type { Backend } from "../../backend/backend.ts";
 import { BackendError } from "../../errors.ts";
 import type { Model } from "../../model/model.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
-import { peakLiveBytes } from "../../plan/cost.ts";
 import { type RoundedLayers, roundedLowering } from "../precision/rounded_layers.ts";
 import { type MemoryNeeds, memoryNeeds, misfitOf } from "./needs.ts";
-import { featureSizes } from "../plan_facts.ts";
+import { keptBytes } from "./kept.ts";
 import type { PreparedRun } from "../prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds, WEIGHT_ADVICE } from "./run.ts";
 
@@ -45,12 +44,11 @@ export function memoryCheck(
     }
     const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
     const rows = batch.length;
-    const kept = named &&
-      peakLiveBytes({ plan: named.plan, steps }, featureSizes(transformer, rows));
+    const kept = named && keptBytes({ plan: named.plan, steps }, { transformer, rows });
     const run = runNeeds(transformer, known.sets, {
       batch,
       steps: request.steps,
-      features: kept ?? 0,
+      kept,
     });
     const memory = memoryOn(name, known.needs, run);
     const misfit = misfitOn(memory, memoryLimit);

@@ -7,15 +7,14 @@ import type { BackendName } from "../../backend/backend.ts";
 import type { Model } from "../../model/model.ts";
 import { openModel } from "../../model/open_model.ts";
 import { AssetError } from "../../errors.ts";
-import type { Transformer } from "../../model/module_graph.ts";
 import { compilePlan } from "../../plan/compile.ts";
-import { peakLiveBytes } from "../../plan/cost.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { type AutoencoderNeeds, autoencoderNeeds } from "../decode/needs.ts";
 import { decodingError } from "../decode/decoding.ts";
 import { type MemoryNeeds, memoryNeeds } from "./needs.ts";
 import { EMBEDDED_MODEL } from "../embedded_model.ts";
-import { featureSizes, sceneOfPlan } from "../plan_facts.ts";
+import { keptBytes } from "./kept.ts";
+import { sceneOfPlan } from "../plan_facts.ts";
 import { roundedLowering, type WeightPrecision } from "../precision/rounded_layers.ts";
 import { choosePrecision } from "../precision/choose.ts";
 import { type EncoderNeeds, textNeeds } from "../text/needs.ts";
@@ -104,7 +103,7 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
   const run = runNeeds(transformer, rowSets(transformer, lowering), {
     batch,
     steps: plan?.sampler.times.length ?? request.steps ?? model.sampler.steps,
-    features: plan === undefined ? 0 : featureBytes(plan, transformer, rows),
+    kept: plan && keptBytes(compilePlan(plan), { transformer, rows }),
   });
   const needs = memoryNeeds(transformer, lowering);
   const backends = BACKENDS.map((name) => memoryOn(name, needs, run));
@@ -125,7 +124,3 @@ export function memoryReport(model: Model, request: Omit<MemoryRequest, "model">
 }
 
 const BACKENDS: readonly BackendName[] = ["wasm", "native", "webgpu"];
-
-function featureBytes(plan: Plan, transformer: Transformer, rows: number): number {
-  return peakLiveBytes(compilePlan(plan), featureSizes(transformer, rows));
-}
