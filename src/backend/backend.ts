@@ -27,6 +27,8 @@ export interface Value {
 /** A loaded graph. */
 export interface Session {
   readonly name: string;
+  /** Whether a run that failed has left it unusable: it must be loaded again. */
+  readonly isSpoilt?: boolean;
   /**
    * Runs the graph and returns the named outputs, and only those; the caller owns them.
    *

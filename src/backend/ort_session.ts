@@ -43,6 +43,10 @@ export class OrtSession implements Session {
     this.#outputs = new Set(native.outputNames);
   }
 
+  get isSpoilt(): boolean {
+    return this.#spoilt;
+  }
+
   async run(
     inputs: Readonly<Record<string, Value>>,
     outputs: readonly string[],

@@ -37,14 +37,28 @@ export class Sessions {
   ) {}
 
   /**
-   * The session of a graph; loaded once, and again if loading failed. A signal stops it for all callers that
-   * wait for the same session.
+   * The session of a graph; loaded once, and again if loading failed or a failed run spoilt it. A signal stops it for all
+   * callers that wait for the same session.
    *
    * @throws {BackendError} When it cannot be loaded, and after `dispose()`.
    */
-  get({ key, replaces, ...recipe }: GraphRecipe, signal?: AbortSignal): Promise<Session> {
-    const known = this.#sessions.get(key);
-    if (known !== undefined) return known;
+  async get(given: GraphRecipe, signal?: AbortSignal): Promise<Session> {
+    const loading = this.#sessions.get(given.key) ?? this.#begin(given, signal);
+    const session = await loading;
+    if (session.isSpoilt !== true) return session;
+    this.#forget(given.key, loading);
+    await session.dispose();
+    return await this.get(given, signal);
+  }
+
+  /** Runs a graph. @throws {BackendError} When the run fails, and as {@link Sessions.get}. */
+  async run(recipe: GraphRecipe, inputs: Values, outputs: readonly string[]): Promise<Values> {
+    const session = await this.get(recipe);
+    return await session.run(inputs, outputs);
+  }
+
+  /** Begins to load the session of a graph. */
+  #begin({ key, replaces, ...recipe }: GraphRecipe, signal?: AbortSignal): Promise<Session> {
     if (this.#disposed) {
       return Promise.reject(new BackendError(`Cannot run ${key}: its sessions are disposed.`));
     }
@@ -55,23 +69,6 @@ export class Sessions {
     this.#sessions.set(key, loading);
     loading.catch(() => this.#forget(key, loading));
     return loading;
-  }
-
-  /**
-   * Runs a graph; after a failure its session is loaded again, since some providers keep the inputs of a failed run.
-   *
-   * @throws {BackendError} When the run fails, and as {@link Sessions.get}.
-   */
-  async run(recipe: GraphRecipe, inputs: Values, outputs: readonly string[]): Promise<Values> {
-    const loading = this.get(recipe);
-    const session = await loading;
-    try {
-      return await session.run(inputs, outputs);
-    } catch (error) {
-      this.#forget(recipe.key, loading);
-      await session.dispose();
-      throw error;
-    }
   }
 
   /** Uploads the weights of a graph, for sessions that are made later. */
@@ -113,6 +110,9 @@ export class Sessions {
     const session = await this.backend.load(encodeModel(graph), { ...options, sizes });
     return {
       name: session.name,
+      get isSpoilt(): boolean {
+        return session.isSpoilt === true;
+      },
       run: (inputs, outputs, options) => session.run({ ...values, ...inputs }, outputs, options),
       dispose: () => session.dispose(),
     };

@@ -74,6 +74,22 @@ for (const weights of ["initializers", "inputs"] as const) {
   });
 }
 
+Deno.test("a run works again after one that failed, where a failure spoils sessions", async () => {
+  let failing = false;
+  const onRun = (name: string): void => {
+    if (failing && name === "head") throw new Error(`${name} fails`);
+  };
+  await withExecutor({ onRun, spoils: true }, async (model, executor) => {
+    const wanted = await latentsOf(model, executor);
+    const { live } = executor.backend;
+    failing = true;
+    await assertRejects(() => latentsOf(model, executor), Error, "head fails");
+    failing = false;
+    assertEquals(await latentsOf(model, executor), wanted);
+    assertEquals(executor.backend.live, live);
+  });
+});
+
 Deno.test("a graph that failed to load is loaded anew by the next run", async () => {
   const failed = new Set<string>();
   const onLoad = (name: string): void => {

@@ -57,17 +57,29 @@ export interface Interference {
   readonly onLoad?: (name: string) => void;
   /** Called before each run. */
   readonly onRun?: (name: string) => void;
+  /** Whether a session whose run {@link onRun} stopped refuses every later one, as WebGPU's do. */
+  readonly spoils?: boolean;
 }
 
 /** A backend whose calls are seen, and may be made to fail, before they reach the real one. */
 export function interfere(
   backend: Backend,
-  { weights = backend.weights, onLoad, onRun }: Interference,
+  { weights = backend.weights, onLoad, onRun, spoils = false }: Interference,
 ): Backend {
+  const spoilt = new Set<Session>();
   const watched = (session: Session): Session => ({
     name: session.name,
+    get isSpoilt(): boolean {
+      return session.isSpoilt === true || spoilt.has(session);
+    },
     run: async (inputs, outputs) => {
-      onRun?.(session.name);
+      try {
+        onRun?.(session.name);
+      } catch (error) {
+        if (spoils) spoilt.add(session);
+        throw error;
+      }
+      if (spoilt.has(session)) throw new Error(`${session.name} is spoilt`);
       return await session.run(inputs, outputs);
     },
     dispose: () => session.dispose(),
