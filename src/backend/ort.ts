@@ -15,6 +15,7 @@ import type {
   Session,
   Value,
 } from "./backend.ts";
+import { notingBuffers } from "./gpu/session_buffers.ts";
 import { type OrtModule, type OrtProvider, reason } from "./ort_provider.ts";
 import { byteLength, OrtSession, whilePending } from "./ort_session.ts";
 import { OrtValue } from "./ort_value.ts";
@@ -62,13 +63,13 @@ class OrtBackend implements Backend {
   async load(model: OnnxModel, options: LoadOptions = {}): Promise<Session> {
     this.#refuseAfterDispose(`load ${model.name}`);
     this.#refuseOverLimit(model);
+    const buffers: GPUBuffer[] = [];
     const native = await whilePending(
       this.#loading,
-      this.provider.schedule(() => this.#create(model, options)),
+      this.provider.schedule(() => this.#create(model, options, buffers)),
     );
-    const session: OrtSession = new OrtSession(this, model, native, () => {
-      this.#sessions.delete(session);
-    });
+    const onDispose = (): void => void this.#sessions.delete(session);
+    const session: OrtSession = new OrtSession(this, model, { native, buffers, onDispose });
     this.#sessions.add(session);
     if (this.#disposed) await session.dispose();
     this.#refuseAfterDispose(`load ${model.name}`);
@@ -112,14 +113,20 @@ class OrtBackend implements Backend {
     );
   }
 
-  async #create(model: OnnxModel, { memory, sizes }: LoadOptions): Promise<InferenceSession> {
-    try {
-      return await this.ort.InferenceSession.create(model.bytes, {
+  async #create(
+    model: OnnxModel,
+    { memory, sizes }: LoadOptions,
+    buffers: GPUBuffer[],
+  ): Promise<InferenceSession> {
+    const create = (): Promise<InferenceSession> =>
+      this.ort.InferenceSession.create(model.bytes, {
         ...this.provider.sessionOptions,
         ...(memory === "freed" && { enableCpuMemArena: false }),
         ...(sizes && { freeDimensionOverrides: sizes }),
         ...(model.externalData.length > 0 ? { externalData: model.externalData } : {}),
       });
+    try {
+      return await (this.gpu ? notingBuffers(this.gpu.device, buffers, create) : create());
     } catch (cause) {
       throw new BackendError(`Cannot load ${model.name} on ${this.description}: ${reason(cause)}`, {
         cause,

@@ -19,6 +19,14 @@ export interface SessionHost {
   native(value: Value, verb: string): OrtTensor;
 }
 
+/** What a session is made of. */
+export interface SessionParts {
+  readonly native: InferenceSession;
+  /** On a GPU: what the runtime made for it and would not free. */
+  readonly buffers: readonly GPUBuffer[];
+  readonly onDispose: () => void;
+}
+
 /** A session of the runtime whose inputs and outputs are checked before it runs. */
 export class OrtSession implements Session {
   readonly name: string;
@@ -32,9 +40,9 @@ export class OrtSession implements Session {
   constructor(
     readonly backend: SessionHost,
     model: OnnxModel,
-    readonly native: InferenceSession,
-    readonly onDispose: () => void,
+    readonly parts: SessionParts,
   ) {
+    const { native } = parts;
     this.name = model.name;
     this.weightBytes = byteLength(model);
     this.#inputs = new Map(
@@ -60,10 +68,12 @@ export class OrtSession implements Session {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.onDispose();
+    const { native, buffers, onDispose } = this.parts;
+    onDispose();
     await Promise.allSettled(this.#running); // a session that is freed while it runs hangs on wasm
     const { schedule, gpu } = this.backend.provider;
-    if (!gpu?.isLost()) await schedule(() => this.native.release());
+    if (!gpu?.isLost()) await schedule(() => native.release());
+    for (const buffer of buffers) buffer.destroy();
   }
 
   async #runNow(
@@ -79,7 +89,7 @@ export class OrtSession implements Session {
     try {
       await this.backend.provider.schedule(() =>
         within(async () => {
-          const made = await this.native.run(feeds, fetches);
+          const made = await this.parts.native.run(feeds, fetches);
           for (const name of outputs) {
             if (into[name] === undefined) results[name] = this.backend.adopt(made[name]!);
           }
