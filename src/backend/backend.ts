@@ -74,7 +74,7 @@ export interface GpuAccess {
   value(buffer: GPUBuffer, dims: readonly number[]): Value;
   /** The buffer of a value. */
   bufferOf(value: Value): GPUBuffer;
-  /** Runs a task until the device is lost. @throws {BackendError} When it is. */
+  /** Runs a task until the device is lost. @throws {BackendError} When it is, or has no memory left. */
   unlessLost<T>(task: () => Promise<T>): Promise<T>;
   /** Waits for its turn among all that use the device. @throws {BackendError} When it is lost. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;

@@ -34,7 +34,7 @@ export interface OrtProvider {
     readonly recorder: Recorder;
     /** Whether the device is gone: what it held is gone too. */
     isLost(): boolean;
-    /** Runs a task until the device is lost. @throws {BackendError} When it is. */
+    /** Runs a task until the device is lost. @throws {BackendError} When it is, or has no memory left. */
     unlessLost<T>(task: () => Promise<T>): Promise<T>;
     /** A buffer as a tensor of the runtime. */
     tensor(buffer: GPUBuffer, dims: readonly number[]): OrtTensor;

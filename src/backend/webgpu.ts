@@ -8,6 +8,7 @@ import { findAdapter, openAnotherDevice, openPlainDevice } from "./adapter.ts";
 import type { Backend, HostNumbers } from "./backend.ts";
 import { elementType } from "./element_type.ts";
 import { alignedBytes, VALUE_USAGE } from "./gpu/memory.ts";
+import { deviceLost } from "./gpu/lost.ts";
 import { beginReadBack } from "./gpu/read_back.ts";
 import { Recorder } from "./gpu/recorder.ts";
 import { ortBackend } from "./ort.ts";
@@ -102,6 +103,8 @@ interface SharedDevice {
   readonly recorder: Recorder;
   readonly provider: InferenceSession.ExecutionProviderConfig;
   isLost: boolean;
+  /** What it refused since somebody last asked: it leaves out such commands and goes on. */
+  refusal: GPUError | undefined;
   /** Rejects when the device is lost. */
   readonly loss: Promise<never>;
 }
@@ -122,31 +125,62 @@ function sharedDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
 async function openDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
   const own = wasLost ? await openAnotherDevice() : await openPlainDevice();
   const provider = own === undefined ? "webgpu" : { name: "webgpu", device: own };
-  await inTurn(() => loadTrivial(ort, "webgpu", provider));
+  await inTurn(() => loadTrivial(ort, "webgpu", provider)).catch((cause) => {
+    if (!wasLost) throw cause;
+    throw new BackendError(
+      "Cannot open webgpu: its runtime ended with the device that was lost: it must be opened in a new " +
+        "process or worker.",
+      { cause },
+    );
+  });
   const gpu = own ?? await ort.env.webgpu.device as GPUDevice; // typed unknown where DOM types are absent
   const loss = gpu.lost.then(({ message, reason }) => {
     wasLost = shared.isLost = true;
     device = undefined; // who opens next gets another
-    const why = message || reason || "no reason given";
-    throw new BackendError(
-      `Cannot compute on the GPU: its device was lost (${why}). Open the pipeline again.`,
-    );
+    throw deviceLost(message || reason || "no reason given");
   });
   loss.catch(() => undefined); // heard by whoever computes
-  const shared: SharedDevice = { gpu, recorder: new Recorder(gpu), provider, isLost: false, loss };
+  const recorder = new Recorder(gpu);
+  const shared: SharedDevice = {
+    ...{ gpu, recorder, provider, loss },
+    isLost: false,
+    refusal: undefined,
+  };
+  gpu.addEventListener("uncapturederror", ({ error }) => void (shared.refusal ??= error));
   return shared;
 }
 
-/** Runs a task, and gives up on it when the device is lost: the runtime may wait for ever. */
-async function unlessLost<T>({ isLost, loss }: SharedDevice, task: () => Promise<T>): Promise<T> {
+/**
+ * Runs a task, and gives up on it when the device is lost: the runtime may wait for ever. What the device refused
+ * meanwhile fails the task, whose results lack it.
+ */
+async function unlessLost<T>(shared: SharedDevice, task: () => Promise<T>): Promise<T> {
+  const { isLost, loss } = shared;
   if (isLost) return await loss;
   try {
-    return await Promise.race([task(), loss]);
+    const result = await Promise.race([task(), loss]);
+    throwRefusal(shared);
+    return result;
   } catch (error) {
     // A task may hear of it first, in the words of a runtime whose calls fail.
     await Promise.race([loss, new Promise((resolve) => setTimeout(resolve, LOSS_MS))]);
     throw error;
   }
+}
+
+/** @throws {BackendError} When the device refused something, such as a buffer that it has no memory for. */
+function throwRefusal(shared: SharedDevice): void {
+  const { refusal } = shared;
+  if (refusal === undefined) return;
+  shared.refusal = undefined;
+  // By name: not every runtime has that class as a global.
+  const isMemory = refusal.constructor.name === "GPUOutOfMemoryError";
+  throw new BackendError(
+    isMemory
+      ? `Cannot compute on the GPU: it has no memory left (${refusal.message}). Generate fewer ` +
+        "pictures at a time, or take another backend."
+      : `Cannot compute on the GPU: it refused a command (${refusal.message}).`,
+  );
 }
 
 /** Milliseconds in which a device says that it is lost; only a task that failed waits for it. */

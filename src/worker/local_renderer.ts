@@ -15,6 +15,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { PictureConditions } from "./picture_conditions.ts";
 import type { Batch, Rendered, Renderer, RendererFacts } from "./renderer.ts";
 import type { RenderOptions } from "./renderer.ts";
+import { reopened } from "./reopened.ts";
 import { runToEnd } from "../engine/run.ts";
 
 /** What to open. */
@@ -24,12 +25,17 @@ export interface LocalOptions extends PipelineOptions {
 }
 
 /**
- * Opens a model for rendering on this thread.
+ * Opens a model for rendering on this thread; again, where its GPU is lost.
  *
  * @throws {AssetError | BackendError} As {@linkcode openEngine}.
  * @throws {RangeError} When conditions do not fit the model.
  */
 export async function openLocalRenderer(options: LocalOptions = {}): Promise<Renderer> {
+  const { onLoaded: _, signal: __, ...again } = options; // they were of the first time
+  return await reopened(openOnce(options), () => openOnce(again));
+}
+
+async function openOnce(options: LocalOptions): Promise<Renderer> {
   const pipeline = await openEngine(options);
   try {
     const { autoencoderError } = pipeline.model;

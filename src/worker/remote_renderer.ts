@@ -18,6 +18,7 @@ import type {
   RendererFacts,
   RenderOptions,
 } from "./renderer.ts";
+import { reopened } from "./reopened.ts";
 
 /** A worker, seen from the thread that created it. */
 export interface WorkerPort extends Port {
@@ -47,11 +48,16 @@ export function canStartWorkers(): boolean {
 }
 
 /**
- * Opens a model in a worker.
+ * Opens a model in a worker; in another one, where its GPU is lost.
  *
  * @throws {AssetError | BackendError} As opening a pipeline; BackendError also when the worker does not start.
  */
 export async function openRemoteRenderer(options: RemoteOptions = {}): Promise<Renderer> {
+  const { onLoaded: _, signal: __, ...again } = options; // they were of the first time
+  return await reopened(openOnce(options), () => openOnce(again));
+}
+
+async function openOnce(options: RemoteOptions): Promise<Renderer> {
   const { createWorker = startWorker, onLoaded, signal, ...rest } = options;
   signal?.throwIfAborted();
   const link = new Link(createWorker());
