@@ -1,8 +1,8 @@
 /**
  * Buffers that the runtime makes for the weights and constants of a session.
  *
- * onnxruntime-web 1.30 never frees them: `release()` only lays them aside, for a moment that does not come. As every run
- * has sessions of its own for conditioning, a run of a DiT-XL/2 would leave 0.9 GB on the device.
+ * onnxruntime-web 1.30 never frees them: `release()` only lays them aside, for a moment that does not come. A large
+ * conditioning has sessions of its own in every run: one of a DiT-XL/2 would leave 0.9 GB on the device.
  */
 
 import { replaceMethod } from "./replace_method.ts";

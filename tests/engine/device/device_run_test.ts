@@ -1,45 +1,14 @@
-/** Runs that stay on the GPU: as the host's, replayed bit by bit, and leaving nothing behind. */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+/** Runs that stay on the GPU: as the host's, and replayed bit by bit. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { narrowDit } from "../../../scripts/make/narrow_models.ts";
 import { subjectOf } from "../../../scripts/bench/gpu_subjects.ts";
-import { type Engine, openEngine } from "../../../src/engine/engine.ts";
-import { planTarget } from "../../../src/engine/plan_facts.ts";
-import { type GenerateOptions, resolveRequest } from "../../../src/engine/request.ts";
-import { MOST_STAGES } from "../../../src/engine/device/stages.ts";
-import { BackendError } from "../../../src/errors.ts";
-import { makePlan } from "../../../src/plan/fit.ts";
-import type { Plan } from "../../../src/plan/plan.ts";
-import { rowsOf } from "../../plan/example_plans.ts";
+import { openEngine } from "../../../src/engine/engine.ts";
+import type { GenerateOptions } from "../../../src/engine/request.ts";
 import { requires } from "../../_shim/requires.ts";
 import { assertClose } from "../../conformance/compare.ts";
+import { EVERY_KIND, planOf } from "./every_kind.ts";
 
 const needs = await requires("runs that stay on the GPU", "webgpu");
-/** Rows that are repeated over all modules, and the weights of their forecasts; each kind of step comes again. */
-const EVERY_KIND: readonly (readonly [row: string, weights?: readonly number[]])[] = [
-  ...[["."], ["."], ["="], ["r"], [".r"], ["+"], ["rr."], ["r"], ["."]] as const,
-  ...[["x", [1.5, -0.5]], [".xr", [0.5, 0.25, 0.25]], ["x", [1.25, -0.25]]] as const,
-];
-
-/** A plan for a model; each row is repeated over all modules. */
-async function planOf(
-  { model }: Engine,
-  given: GenerateOptions,
-  rowsAndWeights: typeof EVERY_KIND,
-): Promise<Plan> {
-  const texts = rowsAndWeights.map(([text]) => text);
-  const features = rowsAndWeights.map(([, weights]) => weights === undefined ? null : [weights]);
-  const request = resolveRequest(model, { ...given, steps: texts.length });
-  const { sampler: { times }, scene, guidance } = request;
-  const { length } = scene.transformer.modules;
-  const rows = texts.map((text) =>
-    "=+".includes(text) ? text : text.repeat(length).slice(0, length)
-  );
-  const target = await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
-  const plan = makePlan(target, rowsOf(rows, target.modules), {
-    policy: { name: "hand", parameters: {} },
-  });
-  return { ...plan, columns: { features } };
-}
 
 for (const name of ["narrow-dit", "narrow-flux"]) {
   Deno.test(
@@ -124,27 +93,6 @@ Deno.test("what cannot be replayed runs as before, with a notice", needs, async 
   }
 });
 
-Deno.test("a shape whose run failed is built again by the next run", needs, async () => {
-  const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
-  const options: GenerateOptions = { labels: [1], steps: 2, output: "latents", plan: "none" };
-  const { recorder } = engine.backend.gpu!;
-  const record = recorder.record.bind(recorder);
-  recorder.record = () => {
-    recorder.record = record;
-    throw new Error("out of luck"); // in the runtime's call, which spoils the session
-  };
-  try {
-    await assertRejects(() => engine.generate(options), BackendError, "out of luck");
-    const { latents, notices } = await engine.generate(options);
-    assertEquals(notices, []);
-    assertEquals((await engine.generate(options)).latents.data, latents.data);
-  } finally {
-    recorder.record = record;
-    await engine.close();
-  }
-  assertEquals(engine.backend.live, { values: 0, sessions: 0 });
-});
-
 Deno.test("a run that is left or stopped spoils nothing", needs, async () => {
   const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
   const options: GenerateOptions = { labels: [1], steps: 6, output: "latents", plan: "none" };
@@ -170,52 +118,4 @@ Deno.test("a run that is left or stopped spoils nothing", needs, async () => {
   } finally {
     await engine.close();
   }
-});
-
-Deno.test(
-  "a device that is lost ends runs with a clear error, and who opens again gets another",
-  needs,
-  async () => {
-    const options: GenerateOptions = { labels: [1], steps: 6, output: "latents", plan: "none" };
-    const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
-    const wanted = (await engine.generate(options)).latents.data;
-    const { device } = engine.backend.gpu!;
-    const lost = /Cannot compute on the GPU: its device was lost .*Open the pipeline again/;
-    await assertRejects(
-      async () => {
-        for await (const { index } of engine.steps({ ...options, readBack: false })) {
-          if (index === 2) device.destroy();
-        }
-      },
-      BackendError,
-      lost.source.slice(0, 46),
-    );
-    await device.lost;
-    assertMatch((await assertRejects(() => engine.generate(options), BackendError)).message, lost);
-    await engine.close();
-    assertEquals(engine.backend.live, { values: 0, sessions: 0 });
-    const again = await openEngine({ model: narrowDit(), backend: "webgpu" });
-    try {
-      assertEquals((await again.generate(options)).latents.data, wanted);
-    } finally {
-      await again.close();
-    }
-  },
-);
-
-Deno.test("the shape that was not used for longest is freed", needs, async () => {
-  const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
-  try {
-    const before = engine.backend.live;
-    let most = 0;
-    for (let count = 1; count <= MOST_STAGES + 2; count++) {
-      await engine.generate({ label: 1, count, steps: 1, output: "latents", plan: "none" });
-      most = Math.max(most, engine.backend.live.sessions - before.sessions);
-    }
-    const { conditioning: { groups } } = engine.model.transformer;
-    assertEquals(most, MOST_STAGES + groups.length + 1); // one kind of step each; what conditions all of them
-  } finally {
-    await engine.close();
-  }
-  assertEquals(engine.backend.live, { values: 0, sessions: 0 });
 });

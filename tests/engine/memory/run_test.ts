@@ -70,7 +70,7 @@ const NEEDS = {
   largestConditioning: 0,
   keptConditioning: 0,
 };
-const RUN = { largestSet: 0, wholeSet: 0, conditioning: 0, table: 0, features: 0 };
+const RUN = { largestSet: 0, wholeSet: 0, conditioning: 0, table: 0, features: 0, places: 0 };
 
 Deno.test("misfitOn() names the parts, largest first, and advises on the largest", () => {
   const activations = memoryOn("wasm", NEEDS, { ...RUN, largestSet: 3 * GIB });
