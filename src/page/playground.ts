@@ -2,14 +2,14 @@
  * One run after another: from the form to the stage, the map and the history.
  */
 
+import { showBusy } from "./busy_view.ts";
 import { byId, setText } from "./dom.ts";
 import type { FormView } from "./form_view.ts";
-import { formatSeconds } from "./format.ts";
 import { GalleryView } from "./gallery_view.ts";
 import { type Entry, entryOf, type HistoryStore, outcomeOf } from "./history_store.ts";
 import { formatLink, linkedOf } from "./link.ts";
 import { modelOf, planOf, stepsInFull } from "./offer.ts";
-import { type Outcome, titleOf } from "./outcome.ts";
+import { compared, type Outcome, titleOf } from "./outcome.ts";
 import { PlanMap } from "./plan_map.ts";
 import { readPngRecord } from "./png_record.ts";
 import { Recall } from "./recall.ts";
@@ -141,12 +141,12 @@ export class Playground {
   /** Pictures with seeds one after another, until one fails or a person has enough. */
   async #series(first: RunRequest, count: number): Promise<void> {
     const { signal } = this.#stop = new AbortController();
-    this.#setBusy(true);
+    showBusy(true);
     for (let i = 0; i < count && !signal.aborted; i++) {
       const place = count === 1 ? undefined : { picture: i + 1, of: count };
       if (!await this.#draw({ ...first, seed: first.seed + i }, place)) break;
     }
-    this.#setBusy(false);
+    showBusy(false);
   }
 
   /** One picture, from noise to history; whether it came about. */
@@ -170,19 +170,19 @@ export class Playground {
       this.#present(outcome);
       return true;
     } catch (error) {
-      if (outcome !== undefined) this.#present(outcome);
-      this.#fail(error);
+      if (outcome === undefined) this.#fail(error);
+      else this.#present({ ...outcome, words: `${outcome.words} ${this.#lackWords(error)}` });
       return false;
     }
   }
 
   /** One run; its events move the state on. */
   async #pass(pass: Pass, request: RunRequest, place: Place | undefined): Promise<RunResult> {
-    const { edit } = request;
-    const inFull = edit === undefined ? stepsInFull(request, this.context.offer) : undefined;
+    const { offer } = this.context;
+    const inFull = request.edit === undefined ? stepsInFull(request, offer) : undefined;
     this.#dispatch({ kind: "asked", pass, inFull, place });
     this.#showPlan(request, false);
-    const model = modelOf(this.context.offer, request.model);
+    const model = modelOf(offer, request.model);
     const result = await runnerOf(request, model, this.context)(request, {
       onEvent: (event) => this.#hear(event),
       signal: this.#stop!.signal, // of the series
@@ -213,9 +213,14 @@ export class Playground {
   }
 
   #fail(error: unknown): void {
-    if (this.#stop?.signal.aborted) return this.#dispatch({ kind: "cancelled" });
-    const message = error instanceof Error ? error.message : String(error);
-    this.#dispatch({ kind: "failed", message });
+    if (this.#stop?.signal.aborted) this.#dispatch({ kind: "cancelled" });
+    else this.#dispatch({ kind: "failed", message: messageOf(error) });
+  }
+
+  /** Why a picture that is drawn has nothing beside it. */
+  #lackWords(error: unknown): string {
+    if (this.#stop?.signal.aborted) return "The comparison was cancelled.";
+    return `The comparison failed: ${messageOf(error)}`;
   }
 
   /** Shows a finished picture, and what draws it again in the address bar. */
@@ -245,7 +250,7 @@ export class Playground {
     byId("stage", HTMLElement).focus();
   }
 
-  /** Says something of the picture that is there, or of why there is none. */
+  /** Says something of the picture, or why there is none. */
   #say(words: string): void {
     if (this.#last === undefined) this.#dispatch({ kind: "failed", message: words });
     else this.#dispatch({ kind: "shown", words });
@@ -263,16 +268,6 @@ export class Playground {
     setText(byId("announcer", HTMLElement), announcement(this.#state));
   }
 
-  #setBusy(busy: boolean): void {
-    const [generate, cancel] = ["generate", "cancel"].map((id) => byId(id, HTMLButtonElement));
-    const hadFocus = document.activeElement === (busy ? generate : cancel);
-    generate!.disabled = busy; // both were found
-    cancel!.hidden = !busy;
-    byId("form", HTMLElement).classList.toggle("busy", busy);
-    if (hadFocus) (busy ? cancel : generate)!.focus();
-    if (busy) byId("stage", HTMLElement).scrollIntoView({ block: "nearest", behavior: motion() });
-  }
-
   #showNoise(request: RunRequest): void {
     const { offer } = this.context;
     const title = `${titleOf(request, offer.models)}, seed ${request.seed}`;
@@ -288,13 +283,6 @@ export class Playground {
   }
 }
 
-/** A picture beside the same in full. */
-function compared(planned: Outcome, full: RunResult): Outcome {
-  const [few, all] = [planned.result.seconds ?? 0, full.seconds ?? 0];
-  const words = `Drawn in ${formatSeconds(few)} instead of ${formatSeconds(all)}.`;
-  return { ...planned, words, full, speedup: all / few };
-}
-
-function motion(): ScrollBehavior {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
