@@ -22,6 +22,7 @@ const { values } = parseArgs({
 const ROOT = new URL("../../", import.meta.url);
 const PERMISSIONS = ["read", "write", "env", "sys", "ffi", "net"].map((name) => `--allow-${name}`);
 const FAST = "fashion-dit.ddim50.fast";
+const FASHION = "models/fashion-dit";
 
 /** Seconds of one run in a checkout on a backend. */
 type Wait = (checkout: URL, backend: string) => Promise<number>;
@@ -158,7 +159,8 @@ async function output(checkout: URL, args: readonly string[]): Promise<string> {
 
 function invardiff(checkout: URL, args: readonly string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", ...PERMISSIONS, "src/cli/main.ts", ...args],
+    // The model of both: defaults differ.
+    args: ["run", "--no-prompt", ...PERMISSIONS, "src/cli/main.ts", ...args, "--model", FASHION],
     cwd: checkout,
     stdin: "null",
     stdout: args[0] === "serve" ? "null" : "piped",

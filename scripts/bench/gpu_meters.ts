@@ -9,7 +9,8 @@ import { runtimeFile } from "../build/runtime_file.ts";
 import type { StepMeter } from "./gpu_steps.ts";
 
 /** A meter elsewhere. */
-export interface Meter extends Pick<StepMeter, "calls" | "milliseconds" | "loop"> {
+export interface Meter
+  extends Pick<StepMeter, "calls" | "milliseconds" | "gpuMilliseconds" | "loop"> {
   close(): Promise<void>;
 }
 
@@ -98,6 +99,8 @@ function asked(ask: Ask): Omit<Meter, "close"> {
   return {
     calls: (kind) => ask("calls", [kind]),
     milliseconds: (kind, count) => ask("milliseconds", [kind, count]),
+    gpuMilliseconds: async (kind, count) =>
+      await ask("gpuMilliseconds", [kind, count]) ?? undefined, // null as JSON
     loop: (rows) => ask("loop", [rows]),
   };
 }

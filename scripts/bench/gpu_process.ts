@@ -15,6 +15,6 @@ const meter = await StepMeter.open(await import(`${root}mod.ts`), subjectOf(mode
 if (mode === "plain") meter.refuseReplay();
 for await (const line of createInterface({ input: process.stdin })) {
   const { method, args }: { method: "calls"; args: [never] } = JSON.parse(line); // as gpu_meters.ts writes it
-  console.log(`${ANSWER}${JSON.stringify(await meter[method](...args))}`);
+  console.log(`${ANSWER}${JSON.stringify(await meter[method](...args) ?? null)}`);
 }
 await meter.close();

@@ -4,6 +4,7 @@
  */
 import type { GenerateOptions, openPipeline, Pipeline, PipelineOptions, Plan } from "../../mod.ts";
 import { countGpuCalls, difference, type GpuCalls } from "./gpu_calls.ts";
+import { PassClock } from "./gpu_clock.ts";
 
 /** The names that are used of a checkout's `mod.ts`. */
 export interface Library {
@@ -50,12 +51,19 @@ export class StepMeter {
 
   /** Lets every step be run by the runtime, where the checkout would replay it. */
   refuseReplay(): void {
-    const { backend } = this.pipeline as unknown as {
-      readonly backend: { readonly gpu?: { readonly recorder: { record: unknown } } };
-    }; // the engine behind the interface
-    if (backend.gpu !== undefined) {
-      backend.gpu.recorder.record = () => Promise.reject(new Error("the bench wants none"));
+    if (this.#gpu !== undefined) {
+      this.#gpu.recorder.record = () => Promise.reject(new Error("the bench wants none"));
     }
+  }
+
+  /** The GPU of the engine behind the interface; absent in earlier checkouts. */
+  get #gpu(): { readonly device: GPUDevice; readonly recorder: { record: unknown } } | undefined {
+    const { backend } = this.pipeline as unknown as {
+      readonly backend: {
+        readonly gpu?: { readonly device: GPUDevice; readonly recorder: { record: unknown } };
+      };
+    };
+    return backend.gpu;
   }
 
   /** The calls of one step of a kind: those by which a run with one more of them differs, when nothing is new any more. */
@@ -69,6 +77,20 @@ export class StepMeter {
   async milliseconds(kind: StepRows, count: number): Promise<number> {
     const plan = this.#plan(kind, count);
     return 1000 * (await this.#run(plan)).slice(-count).reduce((sum, s) => sum + s, 0) / count;
+  }
+
+  /** Milliseconds in which the GPU computes a step of a kind, where it measures that and the checkout shows its device. */
+  async gpuMilliseconds(kind: StepRows, count: number): Promise<number | undefined> {
+    const { device } = this.#gpu ?? {};
+    this.#clock ??= device && PassClock.of(device);
+    if (this.#clock === undefined) return undefined;
+    const [short, long] = [await this.#plan(kind, 4), await this.#plan(kind, 4 + count)];
+    const clock = this.#clock;
+    const measure = (plan: Plan): Promise<number> =>
+      clock.measure(() => this.#run(Promise.resolve(plan)));
+    await measure(long); // warms
+    const before = await measure(short);
+    return (await measure(long) - before) / count;
   }
 
   /** Milliseconds of the loop of a run. */
@@ -145,6 +167,7 @@ export class StepMeter {
   }
 
   readonly #times = new Map<number, number[]>();
+  #clock: PassClock | undefined;
 }
 
 /** The kinds of steps of a model with so many modules. */

@@ -1,11 +1,14 @@
 /**
- * What is measured on WebGPU, by name: narrow models, or a directory. For Deno and for a browser.
+ * What is measured on WebGPU, by name: narrow models, DiTs of published sizes, or a directory. For Deno and for a browser.
  */
 import type { Tensor } from "../../mod.ts";
+import { dit } from "../../src/model/dit/dit.ts";
+import type { Transformer } from "../../src/model/module_graph.ts";
 import { openModel } from "../../src/model/open_model.ts";
 import { elementCount } from "../../src/tensor/tensor.ts";
 import { narrowDit, narrowFlux } from "../make/narrow_models.ts";
-import { randomNumbers } from "../make/random_weights.ts";
+import { publishedDit } from "../make/published_dit.ts";
+import { publishedConfig, randomNumbers } from "../make/random_weights.ts";
 import type { Subject } from "./gpu_steps.ts";
 
 /** Models that are made here. */
@@ -24,16 +27,24 @@ export function subjectOf(model: string): Subject {
   const generate = { labels: [1] };
   if (model === "narrow-dit") return { open: { model: narrowDit(), precision }, generate };
   if (model === "narrow-dit-64") return { open: { model: narrowDit(16), precision }, generate };
+  if (isPublished(model)) return { open: { model: publishedDit(model), precision }, generate };
   if (model !== "narrow-flux") return { open: { model, precision }, generate };
   const text = { text: numbers([1, 4, 16], 1), pooled: numbers([1, 16], 2) };
   return { open: { model: narrowFlux(), precision }, generate: { ...text, grid: [4, 4] } };
 }
 
-/** How many modules a model has. */
-export async function modulesOf(model: string): Promise<number> {
+/** The parts of a model. */
+export async function transformerOf(model: string): Promise<Transformer> {
+  const name = model.replace(new RegExp(`${HALF}$`), "");
+  if (isPublished(name)) return dit(publishedConfig(name)); // without making its weights
   const opened = await openModel(subjectOf(model).open.model!); // a subject has one
   await opened.close();
-  return opened.transformer.modules.length;
+  return opened.transformer;
+}
+
+/** Whether a model is a DiT of a published size. */
+export function isPublished(model: string): boolean {
+  return model.startsWith("DiT-");
 }
 
 function numbers(dims: readonly number[], seed: number): Tensor {

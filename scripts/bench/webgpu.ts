@@ -2,21 +2,26 @@
  * What a step costs the host on WebGPU, by kind of step: calls of WebGPU (exact) and milliseconds to completion.
  *
  *     deno task bench:webgpu                            narrow DiT and FLUX, in Deno and in Chromium
- *     deno task bench:webgpu --model DIR --in deno      another model
+ *     deno task bench:webgpu --model DIR --in deno      another model, or a size such as DiT-XL/2
  *     deno task bench:webgpu --other ../before --rounds 15   against another checkout, in turn
  *     deno task bench:webgpu --in deno --plain          by the runtime, without replays
  *
  * The narrow models have no arithmetic to speak of, so their milliseconds are the host's. Deno's WebGPU is wgpu, here on
  * Mesa's llvmpipe where there is no GPU; Chromium's is Dawn, here on SwiftShader. `fast` is the published structure of
- * that name against as many full steps.
+ * that name against as many full steps. `gpu ms` is by timestamps of the GPU, where it has them.
  */
 import { median } from "../../src/calibrate/median.ts";
+import { modelCost } from "../../src/engine/plan_facts.ts";
+import type { Transformer } from "../../src/model/module_graph.ts";
+import { compilePlan } from "../../src/plan/compile.ts";
+import { predictSpeedup } from "../../src/plan/cost.ts";
+import type { Plan } from "../../src/plan/plan.ts";
 import { publishedDitPlan, publishedFluxPlan } from "../../tests/plan/published_plans.ts";
 import { parseArgs } from "../parse_args.ts";
 import { chromiumMeter, denoMeter, type Meter } from "./gpu_meters.ts";
 import { lowerRank } from "./lower_rank.ts";
 import { stepKinds, type StepRows } from "./gpu_steps.ts";
-import { modulesOf, NARROW } from "./gpu_subjects.ts";
+import { isPublished, NARROW, transformerOf } from "./gpu_subjects.ts";
 
 const { values } = parseArgs({
   options: {
@@ -37,7 +42,7 @@ const roots = values.other === undefined
   : [HERE, new URL(`${values.other.replace(/\/*$/, "")}/`, `file://${Deno.cwd()}/`)];
 
 console.log(
-  "model        kind          dispatches  groups  writes  submits  copies  maps      ms" +
+  "model        kind          dispatches  groups  writes  submits  copies  maps      ms  gpu ms" +
     "  ratio (95 %)         where",
 );
 for (const where of values.in.split(",")) {
@@ -52,12 +57,14 @@ async function measure(model: string, where: keyof typeof METERS): Promise<void>
     meters.push(await METERS[where](root, model, values.plain ? "plain" : "replay"));
   }
   try {
-    for (const kind of stepKinds(await modulesOf(model))) {
+    const transformer = await transformerOf(model);
+    for (const kind of stepKinds(transformer.modules.length)) {
       if (values.kind !== undefined && kind.name !== values.kind) continue;
       console.log(`${model.padEnd(12)} ${await lineOf(kind, meters)}  ${where}`);
     }
-    if (NARROW.includes(model) && values.kind === undefined) {
-      console.log(`${model.padEnd(12)} ${await fastLine(model, meters[0]!)}  ${where}`);
+    const plan = fastPlan(model, transformer);
+    if (plan !== undefined && [undefined, "fast"].includes(values.kind)) {
+      console.log(`${model.padEnd(12)} ${await fastLine(plan, transformer, meters[0]!)}  ${where}`);
     }
   } finally {
     for (const meter of meters) await meter.close();
@@ -75,21 +82,28 @@ async function lineOf(kind: StepRows, meters: readonly Meter[]): Promise<string>
       `${count}`.padStart([10, 7, 7, 8, 7, 5][i]!)
     ),
     median(rounds.map(([own]) => own!)).toFixed(2).padStart(7),
+    ((await meters[0]!.gpuMilliseconds(kind, STEPS))?.toFixed(2) ?? "–").padStart(7),
     ratioText(rounds).padEnd(20),
   ].join(" ");
 }
 
+/** The published fast structure for a model that is made here; `undefined` for others. */
+function fastPlan(model: string, { modules }: Transformer): Plan | undefined {
+  if (model === "narrow-flux") return publishedFluxPlan("fast", { dual: 4, single: 8 });
+  const isDit = isPublished(model) || NARROW.includes(model);
+  return isDit ? publishedDitPlan("fast", modules.length / 2) : undefined;
+}
+
 /** The published fast structure, in parts of as many full steps. */
-async function fastLine(model: string, meter: Meter): Promise<string> {
-  const plan = model === "narrow-dit"
-    ? publishedDitPlan("fast", 12)
-    : publishedFluxPlan("fast", { dual: 4, single: 8 });
+async function fastLine(plan: Plan, transformer: Transformer, meter: Meter): Promise<string> {
   const rows = plan.rows.map(([row]) => row!.text); // one slot
   const full = rows.map(() => ".".repeat(plan.modules.length));
   await meter.loop(rows);
   const rounds = await inTurn([() => meter.loop(rows), () => meter.loop(full)]);
   const ms = median(rounds.map(([own]) => own!));
-  return `fast plan ${ms.toFixed(0).padStart(52)} ms, ${ratioText(rounds)} of all in full`;
+  const predicted = 1 / predictSpeedup(compilePlan(plan), modelCost(transformer));
+  return `fast plan ${ms.toFixed(0).padStart(52)} ms, ${ratioText(rounds)} of all in full, ` +
+    `${predicted.toFixed(3)} predicted`;
 }
 
 /** Milliseconds of tasks in turn, round by round; the round before the first warms them. */

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as library from "../../mod.ts";
 import type { GpuCalls } from "../../scripts/bench/gpu_calls.ts";
 import { stepKinds, StepMeter } from "../../scripts/bench/gpu_steps.ts";
-import { modulesOf, subjectOf } from "../../scripts/bench/gpu_subjects.ts";
+import { subjectOf, transformerOf } from "../../scripts/bench/gpu_subjects.ts";
 import { findAdapter } from "../../src/backend/adapter.ts";
 import { requires } from "../_shim/requires.ts";
 
@@ -36,7 +36,7 @@ for (const [model, kinds] of Object.entries(DISPATCHES)) {
     async (test) => {
       const meter = await StepMeter.open(library, subjectOf(model));
       try {
-        for (const kind of stepKinds(await modulesOf(model))) {
+        for (const kind of stepKinds((await transformerOf(model)).modules.length)) {
           const most = kinds[kind.name];
           if (most === undefined) continue;
           await test.step(kind.name, async () => {

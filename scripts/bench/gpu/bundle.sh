@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes .gpu/ in the project: Deno, its packages and a Vulkan loader, for a Linux x86-64 machine with a GPU and without a
-# network. Run from the project's root, with a network; takes about two minutes and 45 MB. Fails when a module is missing.
+# network. Run from the project's root, with a network; takes about two minutes and 46 MB. Fails when a module is missing.
 set -euo pipefail
-scripts=(src/cli/main.ts scripts/bench/{step,plans,flux,webgpu,gpu_process}.ts)
+scripts=(src/cli/main.ts scripts/bench/{webgpu,gpu_process}.ts)
 exclude="$(git rev-parse --git-common-dir)/info/exclude"
 grep -qx '/.gpu/' "$exclude" 2>/dev/null || echo '/.gpu/' >> "$exclude"
 rm -rf .gpu && mkdir -p .gpu/gl
@@ -29,7 +29,7 @@ done
 "$deno" eval --no-lock --cached-only "$runtimes"
 cd - >/dev/null
 tar cf - -C "$work" dd | xz -T2 -3 > .gpu/dd.tar.xz
-xz -T2 -6 -c "$deno" > .gpu/deno.xz
+xz -T2 -2 -c "$deno" > .gpu/deno.xz
 lists="$work/apt"; mkdir -p "$lists/partial"
 apt=(-qq -oAPT::Architecture=amd64 -oAPT::Architectures=amd64 -oDir::State::Lists="$lists" -oAPT::Sandbox::User=root)
 apt-get "${apt[@]}" update

@@ -23,9 +23,9 @@ t none 30 $d src/cli/main.ts generate $fashion --plan none --out "$out/none.png"
 t none-f32 30 $d src/cli/main.ts generate $fashion --plan none --precision f32 --out "$out/none-f32.png"
 t half 40 $d scripts/bench/half.ts --model models/fashion-dit
 t fast 30 $d src/cli/main.ts generate $fashion --plan fashion-dit.ddim50.fast --out "$out/fast.png"
-t narrow 60 $d scripts/bench/webgpu.ts --in deno
-t b4 40 $d scripts/bench/step.ts --backend webgpu --model DiT-B/4 --rounds 9
-t plans-b4 60 $d scripts/bench/plans.ts --backend webgpu --model DiT-B/4 --rounds 3
-t xl2 90 $d scripts/bench/step.ts --backend webgpu --model DiT-XL/2 --rounds 5
+t narrow 50 $d scripts/bench/webgpu.ts --in deno
+t b4 50 $d scripts/bench/webgpu.ts --in deno --model DiT-B/4 --rounds 9
+t b4-half 40 $d scripts/bench/webgpu.ts --in deno --model DiT-B/4-f16 --rounds 5 --kind full
+t xl2 100 $d scripts/bench/webgpu.ts --in deno --model DiT-XL/2 --rounds 3
 t torch 45 python3 torch_dit.py
 rm -rf "$here"
