@@ -54,7 +54,8 @@ export class EditView {
   get value(): RunEdit | undefined {
     if (this.#picture === undefined) return undefined;
     const mask = this.#waiting ?? this.#mask.value;
-    return { image: this.#picture, mask, strength: this.#strength.valueAsNumber };
+    const strength = this.#strength.valueAsNumber;
+    return { image: this.#picture, ...(mask !== undefined && { mask }), strength };
   }
 
   set value(edit: RunEdit | undefined) {

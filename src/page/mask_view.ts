@@ -3,10 +3,12 @@
  */
 
 import type { Picture } from "../image/picture.ts";
+import { encodePng } from "../image/png.ts";
 import type { PictureSize } from "../image/resize.ts";
 import { decodePicture, paint } from "./canvas.ts";
 import { byId, setText } from "./dom.ts";
 import {
+  asTransparency,
   blankMask,
   type Brush,
   fitMask,
@@ -15,6 +17,7 @@ import {
   repaintedShare,
   withStroke,
 } from "./mask.ts";
+import { saveFile } from "./save_file.ts";
 
 /** What is painted: the style sheet makes it translucent. */
 const PAINT = [194, 24, 91, 255] as const;
@@ -61,6 +64,7 @@ export class MaskView {
     this.#canvas.addEventListener("keydown", (event) => this.#press(event));
     this.#brush.addEventListener("input", () => this.#showBrush());
     this.#file.addEventListener("change", () => void this.#read(this.#file.files?.[0]));
+    byId("save-mask", HTMLButtonElement).addEventListener("click", () => void this.#save());
     byId("no-mask", HTMLButtonElement).addEventListener("click", () => {
       this.#clear();
       this.#end();
@@ -139,6 +143,14 @@ export class MaskView {
     if (this.#painted !== undefined) this.open(this.#painted.size, undefined);
   }
 
+  /** As servers and the library take it: what is transparent is drawn anew. */
+  async #save(): Promise<void> {
+    const { value } = this;
+    if (value === undefined) return;
+    const png = await encodePng(asTransparency(value));
+    saveFile(new Blob([png], { type: "image/png" }), "mask.png");
+  }
+
   async #read(file: File | undefined): Promise<void> {
     if (file === undefined || this.#painted === undefined) return;
     const reading = ++this.#readings;
@@ -201,6 +213,6 @@ export class MaskView {
     const percent = share > 0 && share < 0.01 ? "less than 1" : `${Math.round(100 * share)}`;
     const words = share === 0 ? "All of it is drawn anew." : `${percent} % of it is drawn anew.`;
     setText(byId("mask-share", HTMLElement), words);
-    byId("no-mask", HTMLButtonElement).hidden = share === 0;
+    byId("masked", HTMLElement).hidden = share === 0;
   }
 }

@@ -99,7 +99,8 @@ const FORM = `<form id="form" autocomplete="off">
 <label class="switch"><input type="checkbox" id="erase" role="switch"><span>Erase</span></label>
 <div class="field"><label for="mask-file">Mask from a file: what is transparent, else white</label>
 <input type="file" id="mask-file" accept="image/png,image/jpeg,image/webp"></div>
-<button type="button" id="no-mask" hidden>Draw all of it anew</button>
+<div class="go" id="masked" hidden><button type="button" id="no-mask">Draw all of it anew</button>
+<button type="button" id="save-mask">Save the mask</button></div>
 </div></details>
 <p id="mask-share" class="hint" role="status"></p>
 <button type="button" id="no-image">Without it</button>

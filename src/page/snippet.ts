@@ -22,7 +22,7 @@ export interface SnippetPlace {
   readonly backend?: string | undefined;
 }
 
-/** Name of the file of the picture that is begun from, and of its mask: the visitor has them. */
+/** Name of the file of the picture that is begun from, which the visitor has, and of its mask, which the page saves. */
 const IMAGE = "begin.png";
 const MASK = "mask.png";
 
@@ -45,7 +45,7 @@ function curlOf(request: RunRequest, { server, isKeyed, file }: SnippetPlace): s
     ]
     : [
       `-F image=@${IMAGE}`,
-      ...("mask" in edit ? [`-F mask=@${MASK}`] : []),
+      ...(edit.mask !== undefined ? [`-F mask=@${MASK}`] : []),
       ...Object.entries(asked).map(([name, value]) => `-F ${quoted(`${name}=${value}`)}`),
     ];
   const key = isKeyed ? [`-H "authorization: Bearer $INVARDIFF_API_KEY"`] : [];
@@ -64,7 +64,7 @@ function openaiOf(request: RunRequest, { server, isKeyed, title, file }: Snippet
   const fields = edit === undefined ? asked : {
     ...asked,
     image: new Code(`createReadStream("${IMAGE}")`),
-    ...("mask" in edit && { mask: new Code(`createReadStream("${MASK}")`) }),
+    ...(edit.mask !== undefined && { mask: new Code(`createReadStream("${MASK}")`) }),
   };
   const files = edit === undefined ? "writeFileSync" : "createReadStream, writeFileSync";
   const call = edit === undefined ? "generate" : "edit";
@@ -85,7 +85,8 @@ function libraryOf(request: RunRequest, { file, backend }: SnippetPlace): string
     plan,
     ...(edit !== undefined && {
       image: new Code(`await readPicture(readFileSync("${IMAGE}"))`),
-      ...("mask" in edit && { mask: new Code(`await readPicture(readFileSync("${MASK}"))`) }),
+      ...(edit.mask !== undefined &&
+        { mask: new Code(`await readPicture(readFileSync("${MASK}"))`) }),
       strength: edit.strength,
     }),
   };

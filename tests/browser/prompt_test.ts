@@ -2,7 +2,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
+import { toTransparency } from "../../src/image/planes.ts";
 import { encodePng } from "../../src/image/png.ts";
+import { readPicture } from "../../src/image/read_picture.ts";
+import { maskOf } from "../../src/page/mask.ts";
 import { golden } from "../image/golden_pictures.ts";
 import { requires } from "../_shim/requires.ts";
 import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
@@ -144,6 +147,14 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await page.locator("#mask-file").setInputFiles({ ...await file("mask.png"), ...OTHER_SIZE });
     await page.locator("#mask-share", { hasText: "The mask must be 48 × 36, as the picture is" })
       .waitFor();
+    const [saved] = await Promise.all([
+      page.waitForEvent("download"),
+      page.locator("#save-mask").click(),
+    ]);
+    assertEquals(saved.suggestedFilename(), "mask.png");
+    const mask = toTransparency(await readPicture(await Deno.readFile(await saved.path())));
+    assertEquals([mask.width, mask.height], [48, 36]);
+    assertEquals(mask, maskOf(await readPicture(await golden("mask.png"))));
     await page.locator("#no-mask").click();
     assertEquals(await share.innerText(), "All of it is drawn anew.");
     assertEquals(complaints, []);
