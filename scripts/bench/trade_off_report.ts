@@ -44,8 +44,21 @@ export function tradeOffSection(rows: readonly Found[], facts: ReportFacts): str
     tradeOffTable(rows),
     "Each plan less the best solver, at its best spacing, that takes as long:",
     rivalTable(rows),
+    ...sharesText(rows),
     `\`\`\`sh\n${command}\n\`\`\``,
   ].join("\n\n");
+}
+
+/** What plans get of the speed-up that was predicted, in a sentence; none where nothing was measured. */
+export function sharesText(rows: readonly Found[]): readonly string[] {
+  const plans = rows.filter(({ variant }) => variant.series === PLANS);
+  const parts = Object.keys(rows[0]?.speedups ?? {}).map((name) => {
+    const shares = plans.flatMap(({ variant, speedups: { [name]: measured } }) =>
+      measured === undefined ? [] : [Math.round(100 * measured / variant.speedup)]
+    );
+    return `${Math.min(...shares)} – ${Math.max(...shares)} % on ${name}`;
+  });
+  return parts.length === 0 ? [] : [`Of their predicted speed-up plans get ${parts.join(", ")}.`];
 }
 
 /** A row for each. */

@@ -12,6 +12,7 @@ import {
   replaceSection,
   rivalOf,
   rivalTable,
+  sharesText,
   tradeOffTable,
 } from "../../../scripts/bench/trade_off_report.ts";
 import { timeVariants } from "../../../scripts/bench/trade_off_speeds.ts";
@@ -116,6 +117,14 @@ Deno.test("README's rows are the full run and every plan, beside the solver that
     ["", "`.10`", "10", "–", "5.00×", "44.0 dB", "33.0 dB"],
   ]);
   assertStringIncludes(gainsTable(gainRows(rows, "p")), "|  | `.10` | 10 | – |");
+});
+
+Deno.test("plans are told what they get of the speed-up that was predicted, on each backend", () => {
+  const rows = [found("ddim", 50, 40), plan(10, 44), { ...plan(5, 40), speedups: { native: 9 } }];
+  assertEquals(sharesText(rows), [
+    "Of their predicted speed-up plans get 90 – 100 % on native, 96 – 96 % on wasm.",
+  ]);
+  assertEquals(sharesText(rows.map((row) => ({ ...row, speedups: {} }))), []);
 });
 
 Deno.test("a section is put between its marks; a text without them is refused", () => {
