@@ -40,7 +40,7 @@ export function tradeOffSection(rows: readonly Found[], facts: ReportFacts): str
       seed + count - 1
     }) to their converged solution. ${truth}${looked} ${timed ?? "Speed has not been measured."} ` +
     "In brackets are 95 % bootstrap intervals, those of differences paired by picture.",
-    `![${id}: PSNR to the converged solution against measured speed-up](${id}.svg)`,
+    `![${id}: PSNR to the converged solution against speed-up](${id}.svg)`,
     tradeOffTable(rows),
     "Each plan less the best solver, at its best spacing, that takes as long:",
     rivalTable(rows),

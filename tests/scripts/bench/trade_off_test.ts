@@ -88,6 +88,9 @@ Deno.test("the table and the figure have every way with its calls and measured s
   assertStringIncludes(figure, "<title>a-model: PSNR to the converged solution");
   assertEquals(figure.match(/<circle/g)?.length, 3);
   assertStringIncludes(figure, "native solid, wasm dashed");
+  const untimed = tradeOffFigure(rows.map((row) => ({ ...row, speedups: {} })), "a-model");
+  assertStringIncludes(untimed, "predicted speed-up over the full run");
+  assertEquals(untimed.match(/<circle/g)?.length, 2);
 });
 
 Deno.test("a plan is held against the best solver that takes as long by the clock, not by its calls", () => {
