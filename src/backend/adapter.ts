@@ -3,6 +3,7 @@
  */
 
 import { BackendError } from "../errors.ts";
+import { provideGpu } from "./node_gpu.ts";
 
 /** The facts about a WebGPU adapter that matter here. */
 export interface AdapterFacts {
@@ -22,6 +23,7 @@ export function silenceWayland(): void {
 
 /** The adapter that `webgpu` would use; `undefined` when there is none. */
 export async function findAdapter(): Promise<AdapterFacts | undefined> {
+  await provideGpu();
   const adapter = await globalThis.navigator?.gpu?.requestAdapter();
   if (adapter === undefined || adapter === null) return undefined;
   const { vendor, device, description, isFallbackAdapter } = adapter.info;

@@ -7,9 +7,10 @@
 import { BackendError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { elementType } from "./element_type.ts";
+import { findLocal, localRequire } from "./local_package.ts";
 import { ortBackend } from "./ort.ts";
 import type { OrtModule } from "./ort_provider.ts";
-import { hasNodeModules, threadCount } from "./platform.ts";
+import { threadCount } from "./platform.ts";
 
 export interface NativeOptions {
   /** Threads, at least 1; all cores unless told otherwise. */
@@ -26,12 +27,7 @@ export const NATIVE_ADVICE =
 
 /** Path of the package in the nearest local `node_modules`; `undefined` when there is none. */
 export async function findNative(): Promise<string | undefined> {
-  if (!hasNodeModules()) return undefined;
-  try {
-    return (await localRequire()).resolve(PACKAGE);
-  } catch {
-    return undefined; // absent, or not ours to read
-  }
+  return await findLocal(PACKAGE);
 }
 
 /** Whether the package that was found can be loaded: it may lack a permission or its library. */
@@ -83,10 +79,4 @@ async function loadNative(): Promise<OrtModule> {
       cause,
     });
   }
-}
-
-async function localRequire(): Promise<NodeJS.Require> {
-  const { createRequire } = await import("node:module");
-  const { cwd } = await import("node:process");
-  return createRequire(`${cwd()}/`);
 }

@@ -11,6 +11,7 @@ import { alignedBytes, VALUE_USAGE } from "./gpu/memory.ts";
 import { deviceLost } from "./gpu/lost.ts";
 import { beginReadBack } from "./gpu/read_back.ts";
 import { Recorder } from "./gpu/recorder.ts";
+import { NODE_GPU_ADVICE, whileAwake } from "./node_gpu.ts";
 import { ortBackend } from "./ort.ts";
 import { inTurn } from "./queue.ts";
 import { canSuspend, type RuntimeFiles, useRuntimeFiles } from "./runtime_files.ts";
@@ -20,7 +21,8 @@ type WebGpuRuntime = typeof import("npm:onnxruntime-web@1.30.0/webgpu");
 
 /** What `--backend webgpu` needs where it is absent. */
 export const WEBGPU_ADVICE = "a WebGPU adapter: a GPU driver with Vulkan, Metal or D3D12 " +
-  "(on a machine without a GPU: apt-get install mesa-vulkan-drivers), in Deno or a browser";
+  "(on a machine without a GPU: apt-get install mesa-vulkan-drivers), in Deno or a browser, or in Node or Bun " +
+  `after ${NODE_GPU_ADVICE}`;
 
 /**
  * Opens the webgpu provider, on a fallback adapter too.
@@ -114,7 +116,7 @@ let device: Promise<SharedDevice> | undefined;
 let wasLost = false;
 
 function sharedDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
-  device ??= openDevice(ort).catch((error) => {
+  device ??= whileAwake(() => openDevice(ort)).catch((error) => {
     device = undefined;
     throw error;
   });
@@ -158,7 +160,7 @@ async function unlessLost<T>(shared: SharedDevice, task: () => Promise<T>): Prom
   const { isLost, loss } = shared;
   if (isLost) return await loss;
   try {
-    const result = await Promise.race([task(), loss]);
+    const result = await Promise.race([whileAwake(task), loss]);
     throwRefusal(shared);
     return result;
   } catch (error) {

@@ -10,6 +10,7 @@ import { findNative } from "../../src/backend/native.ts";
 export type Need =
   | "webgpu"
   | "shader-f16"
+  | "dawn"
   | "native"
   | "node"
   | "bun"
@@ -22,6 +23,11 @@ export type Need =
 
 /** The browser of the browser tests: Debian's. */
 export const CHROMIUM = "/usr/bin/chromium";
+
+/** The Vulkan driver in software that comes with it, for Dawn: it does not take Mesa's of Debian 12. */
+export const SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json";
+/** A folder whose `node_modules` has Dawn for Node, which no other test shall find. */
+export const DAWN: string = new URL("../../.cache/dawn/", import.meta.url).pathname;
 
 interface Finder {
   /** What is wrong when it is not there. */
@@ -45,6 +51,14 @@ const FINDERS: Readonly<Record<Need, Finder>> = {
     lack: "no adapter with shader-f16",
     command: "apt-get install mesa-vulkan-drivers",
     find: async () => (await findAdapter())?.float16 === true,
+  },
+  dawn: {
+    lack: "no package webgpu in .cache/dawn, or no Chromium with SwiftShader",
+    command: `npm install --prefix .cache/dawn --no-save --ignore-scripts webgpu@0.6.2`,
+    find: async () => {
+      const found = await Promise.all([SWIFTSHADER, `${DAWN}node_modules/webgpu`].map(isThere));
+      return found.every((there) => there);
+    },
   },
   native: {
     lack: "no onnxruntime-node in node_modules",
@@ -130,6 +144,10 @@ function find(need: Need): Promise<boolean> {
   const known = found.get(need) ?? FINDERS[need].find();
   found.set(need, known);
   return known;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function runs(command: string, ...args: readonly string[]): Promise<boolean> {

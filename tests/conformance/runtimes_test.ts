@@ -1,7 +1,7 @@
 /** Node and Bun keep what Deno keeps: the backend suite, and the same latents and pixels for a seed. */
 import { assertEquals } from "@std/assert";
 import { findBun, withBundle } from "../_shim/bundled.ts";
-import { requires } from "../_shim/requires.ts";
+import { DAWN, requires, SWIFTSHADER } from "../_shim/requires.ts";
 import { deno, runWatched } from "../_shim/watched.ts";
 import { CHECKS } from "./checks.ts";
 
@@ -33,6 +33,20 @@ for (const { name, start } of RUNTIMES) {
       assertEquals(png[0], png[1]); // one runtime deflates in one way; two may differ
     }
     assertEquals({ ...digests, png: undefined }, { ...wanted, png: undefined });
+  });
+
+  const dawn = await requires(`webgpu in ${name}`, name, "packages", "bundler", "dawn");
+  Deno.test(`${name} computes attention on WebGPU, through the package of Dawn`, dawn, async () => {
+    const script = new URL("run_checks.ts", import.meta.url);
+    const part = "attention() mixes values"; // SwiftShader takes minutes for the whole suite
+    const printed = await withBundle(script, async (path) => {
+      const driver = `VK_ICD_FILENAMES=${SWIFTSHADER}`;
+      const command: Command = ["env", driver, ...await start(), path, "webgpu", part];
+      return await runWatched(command, { seconds: SECONDS, cwd: new URL(`file://${DAWN}`) });
+    });
+    const results = printed.trim().split("\n").map((line): unknown => JSON.parse(line));
+    const wanted = CHECKS.filter((check) => check.name.includes(part));
+    assertEquals(results, wanted.map(({ name }) => ({ name })));
   });
 
   for (const provider of ["wasm", "native"] as const) {
