@@ -12,14 +12,17 @@ import type { ModelLocation } from "../../../src/assets/location.ts";
 import { packModel, type PackTask } from "../../../src/engine/pack/pack.ts";
 import { FASHION_DIT } from "../../fashion_dit.ts";
 import { openEngine } from "../../../src/engine/engine.ts";
+import type { PipelineOptions } from "../../../src/engine/pipeline.ts";
 import { PACKED_PRECISIONS, SMALLEST } from "../../../src/engine/pack/packed_file.ts";
 import { choosePrecision } from "../../../src/engine/precision/choose.ts";
 import type { WeightPrecision } from "../../../src/engine/precision/rounded_layers.ts";
-import { AssetError } from "../../../src/errors.ts";
+import { AssetError, BackendError } from "../../../src/errors.ts";
 import { openModel } from "../../../src/model/open_model.ts";
 import { decodeFloat16, encodeFloat16 } from "../../../src/tensor/half.ts";
 import { elementCount, type Tensor } from "../../../src/tensor/tensor.ts";
 import { joinBytes } from "../../../src/tensor/bytes.ts";
+import { requires } from "../../_shim/requires.ts";
+import { relativeError } from "../../conformance/compare.ts";
 import { fluxConditions } from "../pipeline_files.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
@@ -72,6 +75,32 @@ Deno.test("matrices in integers are expanded on WebGPU, unless they are asked fo
   assertEquals(choosePrecision(inFour, { backend: "webgpu", wanted: undefined }), "int4");
   await inFour.close();
 });
+
+const gpu = await requires("packed models on webgpu", "webgpu");
+Deno.test(
+  "a model packed in int8 opens on WebGPU, its weights expanded as they are loaded",
+  gpu,
+  async () => {
+    const packed = await pack(DIT_A, "int8");
+    const open = (options: PipelineOptions): ReturnType<typeof openEngine> =>
+      openEngine({ model: packed, precision: "f32", ...options });
+    const latents: Float32Array[] = [];
+    for (const options of [{ backend: "webgpu" }, { backend: "wasm", weights: "f32" }] as const) {
+      const engine = await open(options);
+      assertEquals(engine.precision.weights, "f32");
+      latents.push(
+        (await engine.generate({ labels: [2], steps: 3, output: "latents" })).latents.data,
+      );
+      await engine.close();
+    }
+    assert(relativeError(latents[0]!, latents[1]!) < 1e-4);
+    await assertRejects(
+      () => open({ backend: "webgpu", weights: "int8" }),
+      BackendError,
+      "weights must be f32 or int4",
+    );
+  },
+);
 
 Deno.test("a model packed in float16 has its source's fingerprint and opens as floats", async () => {
   const packed = await pack(DIT_A, "f16");
