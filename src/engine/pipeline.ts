@@ -37,8 +37,8 @@ export interface PipelineOptions {
   readonly weights?: WeightPrecision | undefined;
   /**
    * In what linear layers of modules, and attention, are computed: `f16`, unless given, on WebGPU on a hardware adapter
-   * with `shader-f16`, and `f32` elsewhere. Norms, softmax, modulation and the stream that features are added to are
-   * float32 in both.
+   * with `shader-f16`, and `f32` elsewhere. Softmax, modulation, the stream that features are added to and its
+   * norms are float32 in both.
    */
   readonly precision?: ProductPrecision | undefined;
   /**

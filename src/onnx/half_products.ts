@@ -1,10 +1,11 @@
 /**
- * Products in float16: linear layers and what lies between them. Norms, modulation and the stream that features are
- * added to stay float32.
+ * Products in float16: linear layers and what lies between them. The stream that features are added to, its norms and
+ * modulation stay float32.
  */
 
 import type { Graph, LinearLowering, Node, Operation } from "./graph.ts";
 import { linear } from "./operators.ts";
+import { Uses } from "./uses.ts";
 
 const [FLOAT, HALF] = [1, 10]; // TensorProto.DataType
 
@@ -21,13 +22,23 @@ export const halfProducts: LinearLowering = (graph, x, layer) => {
   });
 };
 
-/** By operator that moves numbers, or takes each for itself: how many of its inputs are such numbers. */
+/**
+ * By operator that is computed in the type of its first inputs: how many of them it follows. RMS norms, those of queries
+ * and keys, add up squares in float32 in either; after them comes attention, which is float16.
+ */
 const FOLLOWING: Readonly<Record<string, number>> = {
   Concat: Infinity,
   Gelu: 1,
   Reshape: 1,
+  RotaryEmbedding: 1,
+  SimplifiedLayerNormalization: 1,
   Slice: 1,
   Split: 1,
+};
+/** Of those that have others of its type: at which places. */
+const OTHERS: Readonly<Record<string, readonly number[]>> = {
+  RotaryEmbedding: [2, 3],
+  SimplifiedLayerNormalization: [1],
 };
 
 /**
@@ -38,9 +49,10 @@ export function keepHalf(graph: Graph): Graph {
   const pass = new HalfPass(graph);
   for (const operation of graph.operations) pass.add(operation);
   for (const { node } of graph.outputs) pass.widen(node.name);
-  const { name, inputs, parameters, constants, outputs } = graph; // a builder has getters
+  const { name, inputs, constants, outputs } = graph; // a builder has getters
   const values = [...graph.values, ...pass.values];
-  return { name, inputs, parameters, constants, values, outputs, operations: pass.operations };
+  const { parameters, operations } = pass;
+  return { name, inputs, parameters, constants, values, outputs, operations };
 }
 
 /** One walk over operators in execution order. */
@@ -49,6 +61,9 @@ class HalfPass {
   /** Values that were not in the graph. */
   readonly values: Node[] = [];
   readonly #nodes: ReadonlyMap<string, Node>;
+  readonly #uses: Uses;
+  /** Parameters that are float16 themselves, for nobody reads them in float32. */
+  readonly #narrowed = new Set<string>();
   /** By float32 value: the same in float16. */
   readonly #halves = new Map<string, string>();
   /** Float32 values that were float16 first. */
@@ -58,9 +73,16 @@ class HalfPass {
   /** By result of a cast that is left out: what stands for it. */
   readonly #aliases = new Map<string, string>();
 
-  constructor(graph: Graph) {
+  constructor(readonly graph: Graph) {
+    this.#uses = new Uses(graph);
     this.#nodes = new Map(
       [...graph.inputs, ...graph.parameters, ...graph.values].map((node) => [node.name, node]),
+    );
+  }
+
+  get parameters(): readonly Node[] {
+    return this.graph.parameters.map((node) =>
+      this.#narrowed.has(node.name) ? { ...node, type: "float16" } : node
     );
   }
 
@@ -98,7 +120,8 @@ class HalfPass {
   #addHalf(operation: Operation): void {
     const { operator, inputs, outputs } = operation;
     const numbers = FOLLOWING[operator] ?? Infinity;
-    const halves = inputs.map((name, i) => i < numbers ? this.#halfOf(name) : name);
+    const isNumber = (i: number): boolean => i < numbers || OTHERS[operator]?.includes(i) === true;
+    const halves = inputs.map((name, i) => isNumber(i) ? this.#halfOf(name) : name);
     const results = outputs.map((name) => this.#named(`${name}.half`, name));
     this.operations.push({ ...operation, inputs: halves, outputs: results });
     outputs.forEach((name, i) => this.#bear(name, results[i]!)); // as many
@@ -108,10 +131,18 @@ class HalfPass {
   #halfOf(name: string, result?: string): string {
     const known = this.#halves.get(name);
     if (known !== undefined) return known;
+    if (this.#isWeight(name) && this.#uses.readers(name).length === 1) {
+      this.#narrowed.add(name);
+      return name;
+    }
     const half = result ?? this.#named(`${name}.half`, name);
     this.#halves.set(name, half);
     this.#cast(name, half, HALF);
     return half;
+  }
+
+  #isWeight(name: string): boolean {
+    return this.graph.parameters.some((parameter) => parameter.name === name);
   }
 
   /** A float32 value that is there in float16. */

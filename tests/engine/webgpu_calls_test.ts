@@ -22,6 +22,7 @@ const DISPATCHES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   },
   "narrow-dit-64": { full: 198 }, // below 32 tokens attention takes a third dispatch
   "narrow-dit-64-f16": { full: 246 }, // four casts a block
+  "narrow-flux-f16": { full: 405 },
   "narrow-flux": {
     ...{ full: 331, "half reused": 237, "all reused": 46, "hidden state": 5, residual: 6 },
   },

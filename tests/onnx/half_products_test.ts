@@ -62,6 +62,20 @@ Deno.test("a value that is a result of the graph, and read in both types, is wid
   assertEquals(mixed(kept), []);
 });
 
+Deno.test("a scale that only a norm in float16 reads is float16 itself, any other is cast", () => {
+  const graph = new GraphBuilder("norm");
+  const scales = ["own", "both"].map((name) => graph.parameter(name, [WIDTH]));
+  const layer = halfProducts(graph, graph.input("x", ["N", WIDTH]), { weight: "w", out: WIDTH });
+  const normed = scales.map((scale) => operators.rmsNorm(graph, layer, { scale, epsilon: 1e-6 }));
+  const product = operators.multiply(graph, normed[1]!, scales[1]!);
+  graph.output("y", operators.add(graph, normed[0]!, product));
+  const kept = keepHalf(graph);
+  const types = kept.parameters.map(({ name, type }) => [name, type]);
+  assertEquals(types, [["own", "float16"], ["both", "float32"], ["w", "float16"]]);
+  assertEquals(mixed(kept), []);
+  assertEquals(countOf(kept, CAST), 4); // x, the scale that both read, two results
+});
+
 Deno.test("a graph without float16 stays as it is", () => {
   const graph = new GraphBuilder("float32");
   const x = graph.input("x", ["N", TOKENS, WIDTH]);
@@ -75,6 +89,15 @@ const LINKS = {
   layer: (graph, x, i) => linearLayer(graph, x, { weight: `w${i}`, bias: `b${i}`, out: WIDTH }),
   gelu: operators.geluTanh,
   norm: (graph, x) => operators.layerNorm(graph, x, 1e-6),
+  rms: (graph, x, i) => {
+    const scale = graph.parameter(`s${i}`, [WIDTH]);
+    return operators.rmsNorm(graph, x, { scale, epsilon: 1e-6 });
+  },
+  rotation: (graph, x) => {
+    const shape = [TOKENS, WIDTH / 4];
+    const [cos, sin] = [graph.sharedInput("cos", shape), graph.sharedInput("sin", shape)];
+    return operators.rotatePairs(graph, x, { cos, sin });
+  },
   attention: (graph, x) => operators.attention(graph, [x, x, x], 2),
   shape: (graph, x) => {
     const flat = operators.reshape(graph, x, ["N", TOKENS, 2, WIDTH / 2]);
@@ -109,9 +132,11 @@ Deno.test("any chain of operators gives what it gives in float32, to the roundin
     }));
     const session = await backend.load(encodeModel(graph, { weights }));
     const x = backend.upload(normalNoise([2, TOKENS, WIDTH], 5));
-    const { y } = await session.run({ x }, ["y"]);
+    const cos = backend.upload(normalNoise([TOKENS, WIDTH / 4], 6));
+    const sin = backend.upload(normalNoise([TOKENS, WIDTH / 4], 7));
+    const { y } = await session.run({ x, cos, sin }, ["y"]);
     const result = await backend.download(y!);
-    for (const value of [x, y!, session]) await value.dispose();
+    for (const value of [x, cos, sin, y!, session]) await value.dispose();
     return result;
   };
   const names = Object.keys(LINKS) as (keyof typeof LINKS)[]; // of a constant
