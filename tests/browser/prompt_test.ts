@@ -7,8 +7,19 @@ import { encodePng } from "../../src/image/png.ts";
 import { readPicture } from "../../src/image/read_picture.ts";
 import { maskOf } from "../../src/page/mask.ts";
 import { golden } from "../image/golden_pictures.ts";
+import { readPngText } from "../../src/image/png_text.ts";
 import { requires } from "../_shim/requires.ts";
-import { openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
+import {
+  draw,
+  drop,
+  openAgain,
+  openPage,
+  pngOf,
+  textOf,
+  untilStatus,
+  type Visit,
+  visit,
+} from "./page_fixture.ts";
 
 const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
 const needs = await requires("the page of prompts in a browser", "chromium", "bundler");
@@ -76,6 +87,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
   "begins from the picture that it drew, in this browser as on the server": async (opened) => {
     const { page, complaints } = opened;
     await openPage(opened);
+    await page.locator("#seed").fill("7"); // the same for each of its pictures
     await page.locator("#steps").fill("2");
     await page.locator("#seed").fill("7"); // which keeps it
     await page.locator("#generate").click();
@@ -161,11 +173,59 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     assertEquals(await share.innerText(), "All of it is drawn anew.");
     assertEquals(complaints, []);
   },
+  "leads away from a negative prompt, by a solver of choice, and its link and file say so": async (
+    opened,
+  ) => {
+    const { page, complaints } = opened;
+    await openPage(opened);
+    await page.locator("#negative").fill("sunglasses");
+    await page.locator("#true-guidance").fill("3");
+    await page.locator("#sampler").selectOption("flow-unipc");
+    await draw(page, { seed: 4, steps: 2 });
+    const drawn = await pngOf(page);
+    const record = JSON.parse(readPngText(drawn)["invardiff"] ?? "{}");
+    assertEquals(
+      [record.prompts[0].negativePrompt, record.trueGuidance, record.solver],
+      ["sunglasses", 3, "flow-unipc"],
+    );
+    const { hash } = new URL(page.url());
+    assertMatch(hash, /&negative=sunglasses&true_guidance=3&.*&sampler=flow-unipc&/);
+    await openPage(opened);
+    await openAgain(opened, hash);
+    await untilStatus(page, /^2 steps in/);
+    assertEquals(await pngOf(page), drawn);
+    await openPage(opened);
+    await drop(page, { name: "a.png", type: "image/png", bytes: drawn });
+    await untilStatus(page, /^Restored/);
+    assertEquals(await page.locator("#negative").inputValue(), "sunglasses");
+    assertEquals(complaints, []);
+  },
+  "an edit's link draws again from the picture that the history has": async (opened) => {
+    const { page } = opened;
+    await openPage(opened);
+    await draw(page, { seed: 11, steps: 2 });
+    await page.locator("#begin").click();
+    await page.locator("#strength").fill("0.5");
+    await page.locator("#seed").fill("12");
+    await page.locator("#generate").click();
+    await page.locator("#notices", { hasText: "Timed by this page" }).waitFor();
+    await page.locator("#generate:enabled").waitFor();
+    const { hash } = new URL(page.url());
+    await openAgain(opened, hash.replace("seed=12", "seed=13"));
+    await page.locator("#cards li").nth(2).waitFor(); // drawn anew, from the same picture
+    await page.locator("#generate:enabled").waitFor();
+    const thirteen = await pngOf(page);
+    await page.locator("#seed").fill("13");
+    await page.locator("#generate").click();
+    await page.locator("#generate:enabled").waitFor();
+    assertEquals(await pngOf(page), thirteen);
+  },
   "encodes the prompt and draws it in this browser as the server does, to the last level": async (
     opened,
   ) => {
     const { page, complaints } = opened;
     await openPage(opened);
+    await page.locator("#seed").fill("7"); // the same for each of its pictures
     await page.locator("#steps").fill("2");
     await page.locator("#generate").click();
     await untilStatus(page, /^2 steps in/);
@@ -196,6 +256,7 @@ Deno.test(
     await visit({ model: PEEPS, webgpu: true }, async (opened) => {
       const { page } = opened;
       await openPage(opened);
+      await page.locator("#seed").fill("7"); // the same for each of its pictures
       await page.locator("#steps").fill("2");
       await page.locator("#generate").click();
       await untilStatus(page, /^2 steps in/);
