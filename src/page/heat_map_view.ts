@@ -41,7 +41,7 @@ export class HeatMapView {
 
   /** Marks how many steps of a run are done; `undefined` when there is none. */
   mark(done: number | undefined): void {
-    const from = done ?? this.#steps;
+    const from = Math.min(done ?? this.#steps, this.#steps); // it may still be of the run before
     this.#ahead?.setAttribute("x", `${from}`);
     this.#ahead?.setAttribute("width", `${this.#steps - from}`);
     this.#now?.setAttribute("x", `${from}`);
