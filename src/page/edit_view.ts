@@ -1,5 +1,5 @@
 /**
- * The picture that a run begins from: chosen, dropped onto the stage or taken from it, and how strongly it changes.
+ * The picture that a run begins from: chosen, dropped onto the page or taken from the stage, and how strongly it changes.
  */
 
 import type { Picture } from "../image/picture.ts";
@@ -28,15 +28,6 @@ export class EditView {
     });
     this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
     byId("no-image", HTMLButtonElement).addEventListener("click", () => this.take(undefined));
-    const frame = byId("frame", HTMLElement);
-    frame.addEventListener("dragover", (event) => {
-      if (this.offered) event.preventDefault(); // which allows the drop
-    });
-    frame.addEventListener("drop", (event) => {
-      event.preventDefault();
-      const file = event.dataTransfer?.files[0];
-      if (this.offered && file !== undefined) this.take(file);
-    });
     this.#show(undefined);
   }
 
