@@ -91,15 +91,15 @@ input[type="range"] { width: 100%; accent-color: var(--accent); margin: 0; min-h
 .chips :focus-visible + span, .segments :focus-visible + span, .lines :focus-visible + span { outline: 3px solid var(--accent); outline-offset: 2px; }
 
 summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0; border-radius: 6px; }
-#edit { display: grid; gap: 12px; padding-top: 12px; }
-#edit input[type="file"] { max-width: 100%; }
+#edit { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-top: 12px; }
+#edit input[type="file"] { width: 100%; min-width: 0; }
 #paper { position: relative; width: min(100%, calc(256px * min(1, var(--aspect, 1)))); border-radius: 6px; overflow: hidden; }
 #image-shown { display: block; width: 100%; height: auto; }
 #mask { position: absolute; inset: 0; height: 100%; opacity: 0.6; cursor: crosshair; touch-action: none; }
 #paper:has(#mask:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
 #paper:has(#mask:focus-visible)::after { content: ""; position: absolute; left: var(--brush-x); top: var(--brush-y); width: calc(2 * var(--brush-r)); aspect-ratio: 1; translate: -50% -50%; border: 2px solid #fff; border-radius: 50%; box-shadow: 0 0 0 2px #000; pointer-events: none; }
-.mask { display: grid; gap: 12px; padding-top: 8px; justify-items: start; }
-.mask .field { width: 100%; }
+.mask { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; padding-top: 8px; justify-items: start; }
+.mask .field { width: 100%; min-width: 0; }
 #settings-brief { font-weight: 400; color: var(--soft); }
 #settings[open] #settings-brief { display: none; }
 .settings { display: grid; gap: 18px; padding-top: 14px; }
@@ -110,6 +110,7 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 .joined > :last-child { border-radius: 0 var(--round) var(--round) 0; }
 .joined > :focus-visible { z-index: 1; }
 .joined button { flex: none; padding: 0 8px; } .joined select { width: auto; min-width: 0; }
+#take .joined { max-width: 100%; } #take .joined a { flex: none; } #take .joined select { flex: 1 1 0; }
 .joined svg { display: block; }
 .joined .bow { fill: none; stroke: currentColor; stroke-width: 1.75; }
 #lock[aria-pressed="false"] .bow { translate: 3.5px 0; }
@@ -161,7 +162,7 @@ canvas.smooth { image-rendering: auto; }
 #divider { position: absolute; inset: 0; height: 100%; opacity: 0; cursor: ew-resize; touch-action: pan-y; }
 .tag { position: absolute; bottom: 10px; padding: 2px 9px; border-radius: 999px; font-size: 0.8rem; background: #000b; color: #fff; pointer-events: none; }
 .tag.left { left: 10px; } .tag.right { right: 10px; }
-.facts { display: grid; gap: 16px; align-content: start; }
+.facts { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; align-content: start; }
 #status { min-height: 1.5em; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 #stage[data-phase="failed"] #status { color: var(--bad); font-weight: 600; }
 progress { appearance: none; width: 100%; height: 6px; border: 0; border-radius: 3px; overflow: hidden; background: var(--pale); }

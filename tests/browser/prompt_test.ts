@@ -123,6 +123,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await page.locator("#begin").click();
     await page.locator("#mask-field summary").click();
     await page.locator("#mask-share", { hasText: "All of it is drawn anew." }).waitFor();
+    assertEquals(await page.evaluate(OUTSIDE), []);
     await paintLeftHalf(page);
     await page.locator("#mask-share", { hasText: /^[45]\d % of it is drawn anew\.$/ }).waitFor();
     await page.locator("#prompt").fill("a person with a bald head, black background");
@@ -272,9 +273,19 @@ Deno.test(
   },
 );
 
+/** Ids of what stands out of the form's card or the stage's. */
+const OUTSIDE = `[...document.querySelectorAll("#form, #stage")].flatMap((card) => {
+  const edge = card.getBoundingClientRect().right;
+  const inside = [...card.querySelectorAll("input, select, button, a, canvas")];
+  const hidden = ".chips, [hidden]";
+  return inside.filter((one) => !one.closest(hidden) && one.getBoundingClientRect().right > edge + 1)
+    .map(({ id }) => id);
+})`;
+
 /** Paints the left half over, in strokes from top to bottom. */
 async function paintLeftHalf(page: Page): Promise<void> {
   await page.locator("#brush").fill("10");
+  await page.locator("#mask").evaluate((mask) => mask.scrollIntoView({ block: "center" }));
   const { x, y, width, height } = (await page.locator("#mask").boundingBox())!; // it is shown
   for (const share of [0.02, 0.1, 0.18, 0.26, 0.34, 0.42]) {
     await page.mouse.move(x + share * width, y + 1);
