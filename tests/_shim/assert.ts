@@ -3,6 +3,7 @@
  * does not resolve. To switch, map `"@std/assert"` to `"jsr:@std/assert@1"` in deno.json.
  */
 import nodeAssert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 
 // `message!`: Node's own types take a message or none, and say nothing of undefined, which does as well.
 
@@ -16,7 +17,28 @@ export function assert(condition: unknown, message?: string): asserts condition 
 
 /** Fails unless both are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
+  if (isDeepStrictEqual(actual, expected)) return;
+  if (isLong(actual) && isLong(expected)) failLong(actual, expected, message);
   nodeAssert.deepStrictEqual(actual, expected, message!);
+}
+
+/** Numbers, such as those of a picture, that are too many for Node's comparison line by line: it took 21 GB. */
+type Long = ArrayLike<unknown>;
+
+function isLong(value: unknown): value is Long {
+  return (Array.isArray(value) || value instanceof Uint8Array ||
+    value instanceof Uint8ClampedArray ||
+    value instanceof Float32Array) && value.length > 2000;
+}
+
+function failLong(actual: Long, expected: Long, message = "arrays differ"): never {
+  const most = Math.max(actual.length, expected.length);
+  const at = Array.from({ length: most }, (_, i) => i)
+    .find((i) => !isDeepStrictEqual(actual[i], expected[i]));
+  throw new nodeAssert.AssertionError({
+    message: `${message}: [${at}] is ${actual[at!]}, not ${expected[at!]}; ` +
+      `lengths ${actual.length} and ${expected.length}`,
+  });
 }
 
 /** Fails when both are deeply equal. */
