@@ -49,7 +49,8 @@ for (const policy of WORDS) {
         assertEquals(plan.policy.name, policy.split(":")[0]);
         assertEquals(plan.rows.length, SMALL.steps);
         assert(counted.length === 0 || counted.at(-1) === 0);
-        if (plan.rows.every(([row]) => /^([.r]+|=)$/.test(row!.text))) { // a book can say it
+        const plain = plan.rows.every(([row]) => /^([.r]+|=)$/.test(row!.text));
+        if (plan.version === 1 && plain) { // a book can say it
           const book = JSON.parse(JSON.stringify(exportCacheBook(plan)));
           assertEquals(importCacheBook(book, plan.sampler).rows, plan.rows);
         }
