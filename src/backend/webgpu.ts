@@ -148,7 +148,9 @@ async function openDevice(ort: WebGpuRuntime): Promise<SharedDevice> {
     isLost: false,
     refusal: undefined,
   };
-  gpu.addEventListener("uncapturederror", ({ error }) => void (shared.refusal ??= error));
+  gpu.addEventListener("uncapturederror", (event) => {
+    shared.refusal ??= (event as GPUUncapturedErrorEvent).error; // typed Event where DOM types are absent
+  });
   return shared;
 }
 

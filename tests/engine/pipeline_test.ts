@@ -113,7 +113,7 @@ Deno.test("every kind of row runs, and nothing is left on the device", async () 
     const plan = await planOf(pipeline, [FULL, "=", "+", ".r.r.r", "=", "rrrrrr", FULL, "+"]);
     const kinds: string[] = [];
     for await (const { kind } of pipeline.steps({ labels: [0], plan })) kinds.push(kind);
-    assertEquals(kinds, ["full", "reuse", "reuse", "mixed", "reuse", "mixed", "full", "reuse"]);
+    assertEquals(kinds, ["full", "reuse", "reuse", "mixed", "reuse", "reuse", "full", "reuse"]);
     assertEquals(pipeline.backend.live.values, 0);
   });
 });

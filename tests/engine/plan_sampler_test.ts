@@ -86,6 +86,7 @@ Deno.test("a forecast step runs and loads nothing, and tells its kind", async ()
     const plan = { ...made, rows: made.rows.with(1, [FORECAST_ROW]) };
     const request = { seed: 3, label: 1, output: "latents" as const };
     const { backend } = engineOf(pipeline);
+    await pipeline.generate({ ...request, plan }); // sessions of its conditioning stay
     const before = backend.live;
     const kinds: string[] = [];
     for await (const { kind } of pipeline.steps({ ...request, plan })) kinds.push(kind);

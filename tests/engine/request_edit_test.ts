@@ -175,9 +175,9 @@ Deno.test("a plan's rest runs where it stands alone, and else computes what it l
       });
     const run = { ...given, image: IMAGE, strength: 0.5 };
     const alone = await engine.generate({ ...run, plan: planOf([all, "=", all, none]) });
-    assertEquals([alone.kinds, alone.notices], [["full", "mixed"], []]);
+    assertEquals([alone.kinds, alone.notices], [["full", "reuse"], []]);
     const lacking = await engine.generate({ ...run, plan: planOf([all, "=", none, none]) });
-    assertEquals(lacking.kinds, ["full", "mixed"]);
+    assertEquals(lacking.kinds, ["full", "reuse"]);
     assertEquals(lacking.notices, [
       "The plan begins at step 2 of 4: 1 of its steps do otherwise than it says, " +
       "for what they would load or weigh is of steps that are left out.",
