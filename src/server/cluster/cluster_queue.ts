@@ -5,6 +5,7 @@
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
 import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { BackendError } from "../../errors.ts";
 import type { RendererFacts } from "../../worker/renderer.ts";
 import type { BatchQueue } from "../batch_queue.ts";
 import type { LoggedEvent } from "../event_log.ts";
@@ -30,6 +31,9 @@ export interface ClusterQueueOptions extends ServerParts {
   readonly cluster: Cluster;
   readonly lease?: LeaseTimes | undefined;
 }
+
+/** How often a worker tries to reach a Redis that is away, in milliseconds. */
+const RETRY_MS = 500;
 
 /** Takes jobs and tells of them, whoever draws them. */
 export class ClusterQueue implements SharedQueue {
@@ -121,14 +125,30 @@ export class ClusterQueue implements SharedQueue {
 
   async work(local: BatchQueue): Promise<void> {
     const { catalog, defaults, limits: { batch: maxBatch }, lease } = this.options;
-    const { link: { url, prefix }, tasks: { keptMs } } = this.options.cluster;
-    // Another connection: a worker waits for a Redis that restarts, a server tells its clients to come back.
-    const cluster = await Cluster.open({ url, prefix, patient: true, keptSeconds: keptMs / 1000 });
+    const cluster = await this.#openPatiently();
+    if (cluster === undefined) return; // the server ends before it could work
     const office = (model: string): TicketOffice => this.office(model);
     this.#worker = new ClusterWorker({
       ...{ cluster, queue: local, defaults, maxBatch, lease, office },
       catalog: catalog(),
     });
+  }
+
+  /**
+   * Another connection, for a worker: it waits for a Redis that restarts, where a server tells its clients to come
+   * back. The first one was there when the server began; Redis may be away while the model was loaded.
+   */
+  async #openPatiently(): Promise<Cluster | undefined> {
+    const { link: { url, prefix }, tasks: { keptMs } } = this.options.cluster;
+    while (!this.#closing) {
+      try {
+        return await Cluster.open({ url, prefix, patient: true, keptSeconds: keptMs / 1000 });
+      } catch (error) {
+        if (!(error instanceof BackendError)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+    return undefined;
   }
 
   async close(signal?: AbortSignal): Promise<void> {

@@ -7,13 +7,13 @@ import {
 } from "@std/assert";
 import { Redis } from "ioredis";
 import { BackendError } from "../../../src/errors.ts";
-import type { App } from "../../../src/server/app.ts";
+import { type App, createApp } from "../../../src/server/app.ts";
 import { inspectQueue } from "../../../src/server/cluster/inspect.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
 import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
-import { eventually, isReady, sharedApp } from "./shared_server.ts";
+import { eventually, isReady, sharedApp, SHORT_LEASE } from "./shared_server.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
 /** Connections end a moment after they were closed. */
@@ -127,6 +127,26 @@ Deno.test({
     }
     toy.release();
     for (const id of ids) assertEquals((await ended(api, id))["state"], "completed");
+    for (const app of [worker, api]) await app.drain();
+  },
+});
+
+Deno.test({
+  name: "a worker whose model was loaded while Redis was away begins when it is back",
+  ...LOOSE,
+  async fn(): Promise<void> {
+    await using redis = await RedisServer.start();
+    const api = await sharedApp(redis.url);
+    const queue = await openBullQueue({ url: redis.url, lease: SHORT_LEASE });
+    const { promise, resolve } = Promise.withResolvers<ToyRenderer[]>();
+    const worker = createApp({ renderers: promise, plans: [], queue });
+    await redis.stop();
+    resolve([new ToyRenderer()]);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await redis.start();
+    await eventually(() => isReady(api));
+    const { id } = await (await post(api, "/v1/jobs", SNEAKER)).json();
+    assertEquals((await ended(api, id))["state"], "completed");
     for (const app of [worker, api]) await app.drain();
   },
 });
