@@ -2,7 +2,7 @@
  * What happens to a task in Redis, each as one script, so that no two processes can do half of it.
  *
  * Keys, all after a prefix: `task:ID` (hash), `task:ID:log` (stream of its events), `waiting:MODEL` and
- * `waiting:MODEL:SHAPE` (sorted by turn), `running` (set), `claim:ID` (the batch that the ticket ID holds),
+ * `waiting:MODEL:SHAPE` (sorted by turn), `running` (set), `claim:ID` (what is open of the batch that the ticket ID holds),
  * `turns:MODEL` (virtual times), `jobs:ASKER` (ids by time). Scripts name keys that they find in others, so
  * Redis must be one server (with replicas, if you like), not a cluster of shards.
  *
@@ -46,6 +46,8 @@ local function finish(id, state, now, kept, result, failure)
   redis.call('ZREM', alike, id)
   redis.call('SREM', prefix .. 'running', id)
   append(id, state, cjson.encode({ job = id }), '')
+  local ticket = redis.call('HGET', task, 'ticket')
+  if ticket then redis.call('LREM', prefix .. 'claim:' .. ticket, 0, id) end
   redis.call('PEXPIRE', task, kept)
   redis.call('PEXPIRE', task .. ':log', kept)
   redis.call('PEXPIRE', task .. ':image', kept)
@@ -57,9 +59,8 @@ end
 `;
 
 /**
- * Adds a task. Arguments: id, asker, most that wait, pictures, 1 where it is listed, then fields with
- * their values.
- * Answers with its turn, or -1 where too many wait.
+ * Adds a task. Arguments: id, asker, most that wait, pictures, for how many milliseconds it may be listed, then
+ * fields with their values. Answers with its turn, or -1 where too many wait.
  */
 const ADD = `
 local id, asker, most, pictures = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -87,8 +88,12 @@ redis.call('HSET', task, 'turn', turn)
 local score = turn * 1048576 + redis.call('HINCRBY', turns, 'count', 1) % 1048576
 redis.call('ZADD', all, score, id)
 redis.call('ZADD', alike, score, id)
-if ARGV[5] == '1' then
-  redis.call('ZADD', prefix .. 'jobs:' .. asker, tonumber(redis.call('HGET', task, 'created')), id)
+local created, life = tonumber(redis.call('HGET', task, 'created')), tonumber(ARGV[5])
+if life > 0 then
+  local jobs = prefix .. 'jobs:' .. asker
+  redis.call('ZREMRANGEBYSCORE', jobs, '-inf', created - life)
+  redis.call('ZADD', jobs, created, id)
+  redis.call('PEXPIRE', jobs, life)
 end
 local place = redis.call('ZRANK', all, id)
 append(id, 'queued', cjson.encode({ job = id, queue_position = place }), 'queued')
@@ -119,6 +124,7 @@ if redis.call('EXISTS', claim) == 0 and redis.call('HGET', task_of(ticket), 'sta
     redis.call('ZREM', all, id)
     redis.call('ZREM', alike, id)
     redis.call('RPUSH', claim, id)
+    redis.call('HSET', task_of(id), 'ticket', ticket)
   end
   local turns = prefix .. 'turns:' .. model
   local turn = tonumber(redis.call('HGET', task_of(ticket), 'turn'))
@@ -132,14 +138,13 @@ for _, id in ipairs(redis.call('LRANGE', claim, 0, -1)) do
     if redis.call('HINCRBY', task, 'attempts', 1) > tonumber(ARGV[5]) then
       finish(id, 'failed', now, ARGV[6], '', ARGV[7])
     else
-      redis.call('HSET', task, 'state', 'running', 'owner', owner, 'ticket', ticket)
+      redis.call('HSET', task, 'state', 'running', 'owner', owner)
       redis.call('HSETNX', task, 'started', now)
       redis.call('SADD', prefix .. 'running', id)
       open[#open + 1] = id
     end
   end
 end
-if #open == 0 then redis.call('DEL', claim) end
 return open
 `;
 

@@ -58,15 +58,19 @@ export class TaskStore {
       }
     }
     const words = Object.entries(fields).flat().map(String);
-    const turn = await this.link.run("add", [
-      id,
-      asker,
-      mostWaiting,
-      pictures,
-      listed ? 1 : 0,
-      ...words,
-    ]);
-    return Number(turn) < 0 ? undefined : Number(turn);
+    const turn = Number(
+      await this.link.run("add", [
+        id,
+        asker,
+        mostWaiting,
+        pictures,
+        listed ? task.deadline - task.created + this.keptMs : 0, // no task is there for longer
+        ...words,
+      ]),
+    );
+    if (turn >= 0) return turn;
+    await this.link.redis.del(this.link.key(`task:${id}:image`), this.link.key(`task:${id}:mask`));
+    return undefined;
   }
 
   /** The tasks that a ticket stands for from now on; none where others have them, or they have ended. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Redis } from "ioredis";
 import { encodePng } from "../../../src/image/png.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
 import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
@@ -76,12 +77,10 @@ Deno.test({
     });
 
     await t.step("an edit begins from the picture that was sent, mask and all", async () => {
-      const form = new FormData();
-      const pixels = Uint8Array.from({ length: 4 * 6 * 4 }, (_, i) => i % 4 === 3 ? 0 : i);
-      const png = await encodePng({ width: 6, height: 4, channels: 4, pixels });
-      for (const name of ["image", "mask"]) form.append(name, new Blob([png]), "a.png");
-      for (const [name, value] of Object.entries(SNEAKER)) form.append(name, `${value}`);
-      const answer = await first.request("/v1/images/edits", { method: "POST", body: form });
+      const answer = await first.request("/v1/images/edits", {
+        method: "POST",
+        body: await editOf(),
+      });
       assertEquals(answer.status, 200, await answer.clone().text());
       const { edit } = toy.batches.at(-1)!;
       assertEquals([edit?.strength, edit?.image?.width, edit?.mask?.height], [0.6, 6, 4]);
@@ -132,3 +131,47 @@ Deno.test({
     for (const app of [first, second, worker]) await app.drain();
   },
 });
+
+Deno.test({
+  name: "of jobs that ended nothing stays in Redis for longer than they are kept",
+  ignore: WITHOUT_REDIS,
+  sanitizeOps: false, // as above
+  sanitizeResources: false,
+  async fn(): Promise<void> {
+    await using redis = await RedisServer.start();
+    const toy = new ToyRenderer();
+    const options = { keptSeconds: 1, limits: { queue: 3, batch: 2, deadlineSeconds: 1 } };
+    const [worker, api] = [
+      await sharedApp(redis.url, [toy], options),
+      await sharedApp(redis.url, [], options),
+    ];
+    await eventually(() => isReady(api));
+    toy.hold();
+    const ids: string[] = [];
+    for (let seed = 0; seed < 4; seed++) {
+      ids.push((await (await post(api, "/v1/jobs", { ...SNEAKER, seed })).json()).id);
+      if (seed === 0) await eventually(() => toy.drawing === 1); // the others wait
+    }
+    const refused = await api.request("/v1/images/edits", { method: "POST", body: await editOf() });
+    assertEquals(refused.status, 429);
+    await refused.body?.cancel();
+    await (await api.request(`/v1/jobs/${ids[3]}`, { method: "DELETE" })).body?.cancel();
+    toy.release();
+    for (const id of ids) await (await api.request(`/v1/jobs/${id}/events`)).text();
+    const client = new Redis(redis.url);
+    const lasting = /^invardiff:(?:tickets:|turns:|models$|workers?:)/; // one for each model, key or worker
+    await eventually(async () => (await client.keys("*")).every((key) => lasting.test(key)), 5);
+    client.disconnect();
+    for (const app of [worker, api]) await app.drain();
+  },
+});
+
+/** A form that asks for an edit of a picture, with a mask. */
+async function editOf(): Promise<FormData> {
+  const form = new FormData();
+  const pixels = Uint8Array.from({ length: 4 * 6 * 4 }, (_, i) => i % 4 === 3 ? 0 : i);
+  const png = await encodePng({ width: 6, height: 4, channels: 4, pixels });
+  for (const name of ["image", "mask"]) form.append(name, new Blob([png]), "a.png");
+  for (const [name, value] of Object.entries(SNEAKER)) form.append(name, `${value}`);
+  return form;
+}

@@ -11,9 +11,9 @@ export const SHORT_LEASE = { lockDuration: 1000, stalledInterval: 500 };
 export async function sharedApp(
   url: string,
   toys: readonly ToyRenderer[] = [],
-  options: Partial<AppOptions> = {},
+  { keptSeconds, ...options }: Partial<AppOptions> & { readonly keptSeconds?: number } = {},
 ): Promise<App> {
-  const queue = await openBullQueue({ url, lease: SHORT_LEASE });
+  const queue = await openBullQueue({ url, lease: SHORT_LEASE, keptSeconds });
   return await toyApp(toys, { queue, ...options });
 }
 
