@@ -82,6 +82,7 @@ export class ServerState {
       this.queue.add(opened);
       if (this.#shared === undefined) return;
       if (opened.length > 0) await this.#shared.work(this.queue);
+      if (this.queue.draining) return; // it was told to end meanwhile
       const look = (): void => void this.#look(opened.map(({ facts }) => facts), named);
       look();
       this.#looking = setInterval(look, LOOK_MS);

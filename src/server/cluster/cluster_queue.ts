@@ -126,7 +126,7 @@ export class ClusterQueue implements SharedQueue {
   async work(local: BatchQueue): Promise<void> {
     const { catalog, defaults, limits: { batch: maxBatch }, lease } = this.options;
     const cluster = await this.#openPatiently();
-    if (cluster === undefined) return; // the server ends before it could work
+    if (this.#closing || cluster === undefined) return cluster?.close(); // the server ends before it could work
     const office = (model: string): TicketOffice => this.office(model);
     this.#worker = new ClusterWorker({
       ...{ cluster, queue: local, defaults, maxBatch, lease, office },
