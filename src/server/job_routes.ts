@@ -3,6 +3,7 @@
  */
 
 import { type Context, Hono } from "npm:hono@4.13.19";
+import { bytesOfFloats } from "../tensor/bytes.ts";
 import { keyOf } from "./access.ts";
 import { JOBS_QUERY, parseBody } from "./api.ts";
 import type { ServerState } from "./server_state.ts";
@@ -71,7 +72,7 @@ function oneJobRoutes(server: ServerState): Hono {
     const job = await jobOf(context);
     expectCompleted(await job.status());
     const { dims, data } = await job.latents();
-    return context.body(bytesOf(data), 200, {
+    return context.body(bytesOfFloats(data), 200, {
       "content-type": "application/octet-stream",
       "x-latent-shape": dims.join(","),
     });
@@ -105,14 +106,6 @@ async function* eventsOf(
   for await (const logged of job.events(last, signal)) {
     yield isEnd(logged) ? { ...logged, data: jobView(await job.status(), base) } : logged;
   }
-}
-
-/** Float32, little-endian, whatever the machine. */
-function bytesOf(data: Float32Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(data.length * 4);
-  const view = new DataView(bytes.buffer);
-  data.forEach((value, i) => view.setFloat32(i * 4, value, true));
-  return bytes;
 }
 
 /** *Source:* HTML standard, "Server-sent events": a client that comes back says what it saw last. */

@@ -71,16 +71,13 @@ export class Backlog {
     return each.reduce((sum, macs) => sum + Number(macs ?? 0), 0);
   }
 
-  /** How many wait for a model, and which place one of them has. */
-  async places(
-    model: string,
-    id?: string,
-  ): Promise<{ waiting: number; place: number | undefined }> {
-    const key = this.link.key(`waiting:${model}`);
-    const [waiting, place] = await Promise.all([
-      this.link.redis.zcard(key),
-      id === undefined ? null : this.link.redis.zrank(key, id),
-    ]);
-    return { waiting, place: place ?? undefined };
+  /** How many wait for a model. */
+  async count(model: string): Promise<number> {
+    return await this.link.redis.zcard(this.link.key(`waiting:${model}`));
+  }
+
+  /** How many are ahead of one that waits for a model. */
+  async place(model: string, id: string): Promise<number | undefined> {
+    return await this.link.redis.zrank(this.link.key(`waiting:${model}`), id) ?? undefined;
   }
 }

@@ -2,13 +2,12 @@
  * Jobs in a store that any number of servers share: each of them takes jobs and answers for all.
  */
 
-import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
-import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
+import { floatsOfBytes } from "../../tensor/bytes.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { BackendError } from "../../errors.ts";
 import type { RendererFacts } from "../../worker/renderer.ts";
 import type { BatchQueue } from "../batch_queue.ts";
-import type { LoggedEvent } from "../event_log.ts";
+import { isEnd, type LoggedEvent } from "../event_log.ts";
 import type { JobSpec } from "../job_spec.ts";
 import type {
   Asked,
@@ -22,8 +21,17 @@ import type {
 } from "../job_queue.ts";
 import { queueFull, stopping } from "../refusals.ts";
 import { RequestError } from "../request_error.ts";
-import { ClusterWorker, latentsKey, pictureKey } from "./cluster_worker.ts";
-import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
+import { ClusterWorker } from "./cluster_worker.ts";
+import {
+  digestOf,
+  editFiles,
+  latentsKey,
+  pictureKey,
+  requestOf,
+  shapeOf,
+  specOf,
+  type Task,
+} from "./task.ts";
 import { Cluster } from "./cluster.ts";
 import { type LeaseTimes, TicketOffice } from "./tickets.ts";
 
@@ -76,11 +84,10 @@ export class ClusterQueue implements SharedQueue {
     const older = after === undefined ? ids : ids.slice(ids.indexOf(after) + 1);
     const jobs: JobStatus[] = [];
     for (const id of older) {
-      const job = await this.find(id);
-      const status = await job?.status();
-      if (status === undefined || state !== undefined && status.state !== state) continue;
+      const task = await reached(this.options.cluster.tasks.read(id));
+      if (task === undefined || state !== undefined && task.state !== state) continue;
       if (jobs.length === limit) return { jobs, hasMore: true };
-      jobs.push(status);
+      jobs.push(await this.statusOf(task, this.#specOf(task)));
     }
     return { jobs, hasMore: false };
   }
@@ -104,8 +111,8 @@ export class ClusterQueue implements SharedQueue {
   async waiting(): Promise<number> {
     const { backlog, workers } = this.options.cluster;
     const models = await workers.models();
-    const each = await Promise.all(models.map(({ id }) => backlog.places(id)));
-    return each.reduce((sum, { waiting }) => sum + waiting, 0);
+    const each = await Promise.all(models.map(({ id }) => backlog.count(id)));
+    return each.reduce((sum, waiting) => sum + waiting, 0);
   }
 
   async models(): Promise<readonly RendererFacts[]> {
@@ -166,8 +173,21 @@ export class ClusterQueue implements SharedQueue {
     return found;
   }
 
+  /** How far a task is. */
+  async statusOf(task: Task, spec: JobSpec): Promise<JobStatus> {
+    const { id, state, step, batch, times, result, error } = task;
+    const { backlog } = this.options.cluster;
+    const model = spec.model.facts.id;
+    const position = state === "queued" ? await reached(backlog.place(model, id)) : undefined;
+    return {
+      ...{ id, spec, state, step, batch, times, error, position },
+      eta: isEnd({ event: state }) ? undefined : await reached(this.#eta(model, id, position)),
+      result: result as JobStatus["result"], // as the worker wrote it
+    };
+  }
+
   /** Seconds until a job ends: what is ahead of it and its own, over what all workers do a second. */
-  async eta(model: string, id: string, place: number | undefined): Promise<number | undefined> {
+  async #eta(model: string, id: string, place: number | undefined): Promise<number | undefined> {
     const { backlog } = this.options.cluster;
     const ahead = place === undefined ? [] : (await backlog.waiting(model)).slice(0, place);
     const speed = await this.#speed(model);
@@ -183,7 +203,7 @@ export class ClusterQueue implements SharedQueue {
   async #full(model: string): Promise<RequestError> {
     const { cluster: { backlog }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
     const [next = ""] = await backlog.waiting(model);
-    const seconds = Math.ceil(await this.eta(model, next, undefined) ?? 1);
+    const seconds = Math.ceil(await this.#eta(model, next, undefined) ?? 1);
     return queueFull(queueLimit, Math.min(Math.max(1, seconds), deadlineSeconds));
   }
 
@@ -198,18 +218,7 @@ class ClusterJob implements QueuedJob {
   constructor(readonly id: string, readonly spec: JobSpec, readonly queue: ClusterQueue) {}
 
   async status(): Promise<JobStatus> {
-    const { cluster: { backlog } } = this.queue.options;
-    const { state, step, batch, times, result, error } = await this.#task();
-    const model = this.spec.model.facts.id;
-    const place = state === "queued"
-      ? (await reached(backlog.places(model, this.id))).place
-      : undefined;
-    const isOpen = state === "queued" || state === "running";
-    return {
-      ...{ id: this.id, spec: this.spec, state, step, batch, times, error, position: place },
-      eta: isOpen ? await this.queue.eta(model, this.id, place) : undefined,
-      result: result as JobStatus["result"], // as the worker wrote it
-    };
+    return await this.queue.statusOf(await this.#task(), this.spec);
   }
 
   events(after: number, signal: AbortSignal): AsyncIterable<LoggedEvent> {
@@ -230,7 +239,7 @@ class ClusterJob implements QueuedJob {
   async latents(): Promise<Tensor> {
     const { owner, result } = await this.#task();
     const bytes = await this.#kept(latentsKey(this.id, owner));
-    return { dims: result!["dims"] as number[], data: new Float32Array(bytes.buffer) }; // of a completed job
+    return { dims: result!["dims"] as number[], data: floatsOfBytes(bytes) }; // of a completed job
   }
 
   async #task(): Promise<Task> {
@@ -249,9 +258,8 @@ class ClusterJob implements QueuedJob {
   }
 }
 
-/** Keys lie in the store as digests: whoever reads it learns none. */
 function askerOf(key: string): string {
-  return key === "" ? "" : bytesToHex(sha256(new TextEncoder().encode(key)));
+  return key === "" ? "" : digestOf(key);
 }
 
 /** What the store answers; one that cannot be reached is no fault of the client, who may come back. */

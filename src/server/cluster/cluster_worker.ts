@@ -3,7 +3,8 @@
  * and tells the store what happens.
  */
 
-import type { Renderer } from "../../worker/renderer.ts";
+import { grouped } from "../../grouped.ts";
+import { bytesOfFloats } from "../../tensor/bytes.ts";
 import type { BatchQueue } from "../batch_queue.ts";
 import type { Catalog } from "../catalog.ts";
 import type { LoggedEvent } from "../event_log.ts";
@@ -11,7 +12,7 @@ import type { Job } from "../job.ts";
 import type { JobSpec, SpecDefaults } from "../job_spec.ts";
 import { refusalOf, RequestError } from "../request_error.ts";
 import { Keeper } from "./keeper.ts";
-import { packFailure, readEditFiles, specOf } from "./task.ts";
+import { latentsKey, packFailure, pictureKey, readEditFiles, specOf } from "./task.ts";
 import type { Cluster } from "./cluster.ts";
 import { type HeldTicket, type LeaseTimes, type TicketOffice, TicketTaker } from "./tickets.ts";
 
@@ -34,12 +35,6 @@ export interface ClusterWorkerOptions {
   readonly office: (model: string) => TicketOffice;
 }
 
-/** A task that this process draws. */
-interface Taken {
-  readonly id: string;
-  readonly job: Job;
-}
-
 /** Draws tasks of the models that its renderers have. */
 export class ClusterWorker {
   readonly #takers: readonly TicketTaker[];
@@ -48,18 +43,14 @@ export class ClusterWorker {
 
   constructor(readonly options: ClusterWorkerOptions) {
     const { cluster: { link: place }, lease, queue } = options;
-    const models = new Map<string, Renderer[]>();
-    for (const renderer of queue.renderers) {
-      const { id } = renderer.facts;
-      models.set(id, [...models.get(id) ?? [], renderer]);
-    }
+    const models = grouped(queue.renderers, ({ facts }) => facts.id);
     this.#takers = [...models].map(([model, { length: atOnce }]) => {
       const hold = (ticket: HeldTicket): Promise<"done" | "back"> => this.#hold(ticket);
       return new TicketTaker(model, { place, hold, atOnce, lease, poison: POISON });
     });
     this.#keeper = new Keeper({
       cluster: options.cluster,
-      renderers: queue.renderers,
+      models,
       speed: () => queue.speed,
       office: options.office,
     });
@@ -80,10 +71,10 @@ export class ClusterWorker {
   async #hold({ id, owner, signal }: HeldTicket): Promise<"done" | "back"> {
     const { cluster: { tasks }, maxBatch } = this.options;
     const ids = await tasks.claim(id, { owner, pictures: maxBatch, attempts: POISON });
-    const taken = await this.#submit(ids, owner);
-    const stop = (): void => taken.forEach(({ job }) => job.cancel());
+    const jobs = await this.#submit(ids, owner);
+    const stop = (): void => jobs.forEach((job) => job.cancel());
     signal.addEventListener("abort", stop, { once: true });
-    const ends = await Promise.all(taken.map((each) => this.#follow(each, owner)));
+    const ends = await Promise.all(jobs.map((job) => this.#follow(job, owner)));
     signal.removeEventListener("abort", stop);
     if (!this.#leaving || signal.aborted || ends.every((end) => end)) return "done";
     await tasks.handBack(id, owner);
@@ -91,13 +82,12 @@ export class ClusterWorker {
   }
 
   /** Puts tasks into the queue of this process, all at once, so that they are drawn together. */
-  async #submit(ids: readonly string[], owner: string): Promise<readonly Taken[]> {
+  async #submit(ids: readonly string[], owner: string): Promise<readonly Job[]> {
     const known = await Promise.all(
       ids.map(async (id) => ({ id, spec: await this.#spec(id, owner) })),
     );
     const drawn = known.flatMap(({ id, spec }) => spec === undefined ? [] : [{ id, spec }]);
-    const jobs = this.options.queue.submitTogether(drawn);
-    return jobs.map((job) => ({ id: job.id, job }));
+    return this.options.queue.submitTogether(drawn);
   }
 
   /** What a task draws; one that cannot be drawn here fails, and the reason is its client's. */
@@ -118,9 +108,9 @@ export class ClusterWorker {
   }
 
   /** Tells the store what happens to a job; whether it has ended there. */
-  async #follow({ id, job }: Taken, owner: string): Promise<boolean> {
+  async #follow(job: Job, owner: string): Promise<boolean> {
     const { cluster: { events } } = this.options;
-    const forget = events.onEnded(id, () => job.cancel());
+    const forget = events.onEnded(job.id, () => job.cancel());
     try {
       await this.#forward(job, owner);
       return await this.#end(job, owner);
@@ -167,21 +157,11 @@ export class ClusterWorker {
     if (result === undefined) return false; // cancelled: by its client, or since this process leaves
     const { images, latents, ...rest } = result;
     await Promise.all(images.map((bytes, i) => tasks.keep(pictureKey(id, owner, i), bytes)));
-    await tasks.keep(latentsKey(id, owner), new Uint8Array(latents.data.buffer.slice(0)));
+    await tasks.keep(latentsKey(id, owner), bytesOfFloats(latents.data));
     const told = JSON.stringify({ ...rest, dims: latents.dims });
     await tasks.finish(id, { owner, state: "completed", result: told });
     return true;
   }
-}
-
-/** Where a picture of a task is kept; another owner's never takes its place. */
-export function pictureKey(id: string, owner: string, index: number): string {
-  return `task:${id}:picture:${owner}:${index}`;
-}
-
-/** Where the latents of a task are kept: float32, little-endian. */
-export function latentsKey(id: string, owner: string): string {
-  return `task:${id}:latents:${owner}`;
 }
 
 /** A failure as its client sees it, whatever the process that tells it. */

@@ -12,7 +12,8 @@ import type { TicketOffice } from "./tickets.ts";
 
 export interface KeeperOptions {
   readonly cluster: Cluster;
-  readonly renderers: readonly Renderer[];
+  /** Renderers of this process by their models. */
+  readonly models: ReadonlyMap<string, readonly Renderer[]>;
   /** Multiply-accumulates a second of one renderer; absent before it has drawn anything. */
   readonly speed: () => number | undefined;
   readonly office: (model: string) => TicketOffice;
@@ -36,7 +37,7 @@ export class Keeper {
   async look(): Promise<void> {
     const { backlog } = this.options.cluster;
     await this.#announce();
-    for (const model of this.#models()) {
+    for (const model of this.options.models.keys()) {
       for (const id of await backlog.waiting(model)) await this.#mind(id, model);
     }
     for (const id of await backlog.running()) await this.#mind(id);
@@ -46,20 +47,16 @@ export class Keeper {
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#looking;
+    const { cluster: { workers }, models } = this.options;
     await Promise.all(
-      [...this.#models()].map((model) => this.options.cluster.workers.leave(this.#name, model)),
+      [...models.keys()].map((model) => workers.leave(this.#name, model)),
     ).catch(() => {}); // what was said is forgotten by itself
   }
 
-  #models(): ReadonlySet<string> {
-    return new Set(this.options.renderers.map(({ facts }) => facts.id));
-  }
-
   async #announce(): Promise<void> {
-    const { cluster: { workers }, renderers, speed } = this.options;
+    const { cluster: { workers }, models, speed } = this.options;
     const one = speed();
-    for (const model of this.#models()) {
-      const own = renderers.filter(({ facts }) => facts.id === model);
+    for (const own of models.values()) {
       await workers.announce(this.#name, {
         facts: own[0]!.facts, // a model is there by a renderer of it
         speed: one === undefined ? null : one * own.length,

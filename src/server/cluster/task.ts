@@ -100,7 +100,7 @@ export function shapeOf(spec: JobSpec, id: string): string {
   const { pictures: [first], steps, sampler, plan, trueGuidance } = spec;
   const negative = first!.prompt?.negativePrompt !== undefined; // there is one at least
   const parts = [plan?.digest, steps, sampler, trueGuidance, first!.guidance !== 1, negative];
-  return bytesToHex(sha256(new TextEncoder().encode(JSON.stringify(parts)))).slice(0, 16);
+  return digestOf(JSON.stringify(parts)).slice(0, 16);
 }
 
 /** Files of an edit in the size of its pictures. */
@@ -177,4 +177,19 @@ function errorOf(
   if (packed === undefined) return undefined;
   const { message, ...rest } = packed;
   return new RequestError(`${message}`, rest as { status: number; code: string }); // as packFailure() wrote it
+}
+
+/** Where a picture of a task is kept; another owner's never takes its place. */
+export function pictureKey(id: string, owner: string, index: number): string {
+  return `task:${id}:picture:${owner}:${index}`;
+}
+
+/** Where the latents of a task are kept: float32, little-endian. */
+export function latentsKey(id: string, owner: string): string {
+  return `task:${id}:latents:${owner}`;
+}
+
+/** Keys and shapes lie in the store as digests: whoever reads it learns no key. */
+export function digestOf(text: string): string {
+  return bytesToHex(sha256(new TextEncoder().encode(text)));
 }

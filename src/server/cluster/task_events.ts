@@ -2,13 +2,11 @@
  * What happens to tasks, as it happens, whichever process does it.
  */
 
-import type { LoggedEvent } from "../event_log.ts";
+import { isEnd, type LoggedEvent } from "../event_log.ts";
 import type { RedisLink } from "./redis_link.ts";
 
 /** Milliseconds after which a follower looks again without being told: messages are lost when Redis restarts. */
 const LOOK_AGAIN = 2000;
-/** Events after which there is none. */
-const ENDS: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 
 /** Tells what happens to tasks. */
 export class TaskEvents {
@@ -41,12 +39,12 @@ export class TaskEvents {
       for (const event of events) {
         yield event;
         seen = event.id;
-        if (ENDS.has(event.event)) return woken.forget();
+        if (isEnd(event)) return woken.forget();
       }
       if (events.length === 0) {
         const state = await this.link.redis.hget(this.link.key(`task:${id}`), "state");
         if (state === null) return woken.forget();
-        if (ENDS.has(state) && (await this.#eventsAfter(id, seen)).length === 0) {
+        if (isEnd({ event: state }) && (await this.#eventsAfter(id, seen)).length === 0) {
           return woken.forget();
         }
         await woken.promise;
