@@ -62,7 +62,7 @@ export async function startServer(
 }
 
 /** What a process says, as it says it. */
-class Lines {
+export class Lines {
   text = "";
   readonly #reader: ReadableStreamDefaultReader<string>;
 
@@ -70,6 +70,7 @@ class Lines {
     this.#reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   }
 
+  /** Waits until it has said something; `undefined` where it ended without. */
   async find(pattern: RegExp): Promise<RegExpExecArray | undefined> {
     for (;;) {
       const match = pattern.exec(this.text);
@@ -78,6 +79,7 @@ class Lines {
     }
   }
 
+  /** Listens until it ends: what nobody reads would hold it up. */
   async rest(): Promise<void> {
     while (await this.#more());
   }

@@ -4,6 +4,7 @@
 
 import { RedisServer } from "../../tests/server/cluster/redis_fixture.ts";
 import { findBun } from "../../tests/_shim/bundled.ts";
+import { Lines } from "../bench/served.ts";
 import { buildPackage } from "../build/npm.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 
@@ -129,17 +130,9 @@ async function started(command: Command, args: readonly string[]): Promise<Proce
     stdout: "null",
     stderr: "piped",
   }).spawn();
-  let text = "";
-  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(`Cannot start ${command.join(" ")}: ${text}`);
-    text += value;
-    const [, url] = /listening on (http:\S+)\//.exec(text) ?? [];
-    if (url === undefined) continue;
-    void (async () => { // what nobody reads would hold it up
-      while (!(await reader.read()).done);
-    })();
-    return { command, args, child, url };
-  }
+  const lines = new Lines(child.stderr);
+  const [, url] = await lines.find(/listening on (http:\S+)\//) ?? [];
+  if (url === undefined) throw new Error(`Cannot start ${command.join(" ")}: ${lines.text}`);
+  void lines.rest();
+  return { command, args, child, url };
 }

@@ -3,6 +3,9 @@
  * told to, and checks what it sees.
  */
 
+import { readEvents } from "../../src/page/sse.ts";
+import { isEnd } from "../../src/server/event_log.ts";
+
 /** How a request ended, as its client saw it. */
 export interface JobOutcome {
   readonly end: "completed" | "cancelled" | "failed" | "refused";
@@ -20,7 +23,6 @@ interface SeenEvent {
 
 /** Longest time in which a client wants an end. */
 const PATIENCE_MS = 240_000;
-const ENDS: ReadonlySet<string> = new Set(["completed", "cancelled", "failed"]);
 
 export class JobClient {
   readonly #began = Date.now();
@@ -61,7 +63,7 @@ export class JobClient {
     const events = await this.#follow(id);
     await cancelling;
     const wrong = wrongOf(id, events);
-    const last = events.at(-1)?.event;
+    const last = events.find(isEnd)?.event;
     if (last === "completed") {
       const latents = await (await this.#send(`/v1/jobs/${id}/latents`)).bytes();
       const made = new Float32Array(latents.buffer);
@@ -73,7 +75,7 @@ export class JobClient {
       const { error } = await (await this.#send(`/v1/jobs/${id}`)).json();
       if (error?.message === undefined) wrong.push(`${id} failed without a reason`);
     }
-    return this.#outcome(ENDS.has(last ?? "") ? last as JobOutcome["end"] : "failed", wrong);
+    return this.#outcome(last as JobOutcome["end"] ?? "failed", wrong);
   }
 
   async #cancel(id: string, after: number): Promise<void> {
@@ -88,9 +90,9 @@ export class JobClient {
       const headers = { "last-event-id": `${seen.at(-1)?.id ?? 0}` };
       const response = await this.#send(`/v1/jobs/${id}/events`, { headers });
       try {
-        for await (const event of eventsIn(response)) {
-          seen.push(event);
-          if (ENDS.has(event.event)) return seen;
+        for await (const { id, event } of readEvents(response.body!)) { // a stream has one
+          seen.push({ id: Number(id), event });
+          if (isEnd({ event })) return seen;
         }
       } catch {
         // The server or its Redis went away: from here on with another.
@@ -123,24 +125,10 @@ export class JobClient {
 
 /** What must not be in a job's events. */
 function wrongOf(id: string, events: readonly SeenEvent[]): string[] {
-  const ends = events.filter(({ event }) => ENDS.has(event)).length;
+  const ends = events.filter(isEnd).length;
   const sorted = events.every(({ id }, i) => i === 0 || id > events[i - 1]!.id);
   return [
     ...(ends === 1 ? [] : [`${id} ended ${ends} times`]),
     ...(sorted ? [] : [`the events of ${id} came in no order`]),
   ];
-}
-
-async function* eventsIn(response: Response): AsyncGenerator<SeenEvent> {
-  let text = "";
-  for await (const part of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    const blocks = text.split("\n\n");
-    text = blocks.pop()!; // a split text has a last part
-    for (const block of blocks) {
-      const [, event] = /^event: (.*)$/m.exec(block) ?? [];
-      const [, id] = /^id: (\d+)$/m.exec(block) ?? [];
-      if (event !== undefined && id !== undefined) yield { id: Number(id), event };
-    }
-  }
 }

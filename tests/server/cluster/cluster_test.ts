@@ -2,16 +2,22 @@ import { assert, assertEquals } from "@std/assert";
 import { Redis } from "ioredis";
 import { encodePng } from "../../../src/image/png.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
-import { eventually, isReady, sharedApp } from "./shared_server.ts";
+import { RedisServer } from "./redis_fixture.ts";
+import {
+  addJob,
+  ended,
+  eventually,
+  isReady,
+  sharedApp,
+  WITH_REDIS,
+  withServers,
+} from "./shared_server.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
 
 Deno.test({
   name: "servers that share a queue",
-  ignore: WITHOUT_REDIS,
-  sanitizeOps: false, // a connection ends a moment after it was closed
-  sanitizeResources: false,
+  ...WITH_REDIS,
   async fn(t): Promise<void> {
     await using redis = await RedisServer.start();
     const toy = new ToyRenderer();
@@ -25,7 +31,7 @@ Deno.test({
     });
 
     await t.step("a job of one server is known to all, with what it made", async () => {
-      const { id } = await (await post(first, "/v1/jobs", SNEAKER)).json();
+      const id = await addJob(first, SNEAKER);
       const events = parseEvents(await (await second.request(`/v1/jobs/${id}/events`)).text());
       assertEquals(events.map(({ event }) => event).filter((event) => event !== "queued"), [
         ...["started", "step", "step", "step", "completed"],
@@ -89,7 +95,7 @@ Deno.test({
 
     await t.step("any server cancels, and the worker stops within a step", async () => {
       toy.hold();
-      const { id } = await (await post(first, "/v1/jobs", SNEAKER)).json();
+      const id = await addJob(first, SNEAKER);
       await eventually(() => toy.drawing === 1);
       const told = await (await second.request(`/v1/jobs/${id}`, { method: "DELETE" })).json();
       assertEquals(told.state, "cancelled");
@@ -134,35 +140,27 @@ Deno.test({
 
 Deno.test({
   name: "of jobs that ended nothing stays in Redis for longer than they are kept",
-  ignore: WITHOUT_REDIS,
-  sanitizeOps: false, // as above
-  sanitizeResources: false,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
-    const toy = new ToyRenderer();
-    const options = { keptSeconds: 1, limits: { queue: 3, batch: 2, deadlineSeconds: 1 } };
-    const [worker, api] = [
-      await sharedApp(redis.url, [toy], options),
-      await sharedApp(redis.url, [], options),
-    ];
-    await eventually(() => isReady(api));
-    toy.hold();
-    const ids: string[] = [];
-    for (let seed = 0; seed < 4; seed++) {
-      ids.push((await (await post(api, "/v1/jobs", { ...SNEAKER, seed })).json()).id);
-      if (seed === 0) await eventually(() => toy.drawing === 1); // the others wait
-    }
-    const refused = await api.request("/v1/images/edits", { method: "POST", body: await editOf() });
-    assertEquals(refused.status, 429);
-    await refused.body?.cancel();
-    await (await api.request(`/v1/jobs/${ids[3]}`, { method: "DELETE" })).body?.cancel();
-    toy.release();
-    for (const id of ids) await (await api.request(`/v1/jobs/${id}/events`)).text();
-    const client = new Redis(redis.url);
-    const lasting = /^invardiff:(?:tickets:|turns:|models$|workers?:)/; // one for each model, key or worker
-    await eventually(async () => (await client.keys("*")).every((key) => lasting.test(key)), 5);
-    client.disconnect();
-    for (const app of [worker, api]) await app.drain();
+    await withServers(async ({ redis, api, toy }) => {
+      toy.hold();
+      const ids: string[] = [];
+      for (let seed = 0; seed < 4; seed++) {
+        ids.push(await addJob(api, { ...SNEAKER, seed }));
+        if (seed === 0) await eventually(() => toy.drawing === 1); // the others wait
+      }
+      const form = await editOf();
+      const refused = await api.request("/v1/images/edits", { method: "POST", body: form });
+      assertEquals(refused.status, 429);
+      await refused.body?.cancel();
+      await (await api.request(`/v1/jobs/${ids[3]}`, { method: "DELETE" })).body?.cancel();
+      toy.release();
+      for (const id of ids) await ended(api, id);
+      const client = new Redis(redis.url);
+      const lasting = /^invardiff:(?:tickets:|turns:|models$|workers?:)/; // one for each model, key or worker
+      await eventually(async () => (await client.keys("*")).every((key) => lasting.test(key)), 5);
+      client.disconnect();
+    }, { keptSeconds: 1, limits: { queue: 3, batch: 2, deadlineSeconds: 1 } });
   },
 });
 

@@ -6,65 +6,62 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Redis } from "ioredis";
+import { Lines } from "../../../scripts/bench/served.ts";
 import { BackendError } from "../../../src/errors.ts";
-import { type App, createApp } from "../../../src/server/app.ts";
+import { createApp } from "../../../src/server/app.ts";
 import { inspectQueue } from "../../../src/server/cluster/inspect.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
-import { eventually, isReady, sharedApp, SHORT_LEASE } from "./shared_server.ts";
+import { RedisServer } from "./redis_fixture.ts";
+import {
+  addJob,
+  ended,
+  eventually,
+  isReady,
+  sharedApp,
+  SHORT_LEASE,
+  WITH_REDIS,
+  withServers,
+} from "./shared_server.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
-/** Connections end a moment after they were closed. */
-const LOOSE = { ignore: WITHOUT_REDIS, sanitizeOps: false, sanitizeResources: false };
 
 /** A server in a process of its own. */
 class DrawingProcess {
-  #told = "";
   readonly #child: Deno.ChildProcess;
+  readonly #lines: Lines;
 
   constructor(url: string, pause: number) {
     const script = new URL("drawing_process.ts", import.meta.url).pathname;
     const args = ["run", "-A", "--quiet", "--no-check", script, url, `${pause}`];
     this.#child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
-    void this.#listen();
-  }
-
-  async #listen(): Promise<void> {
-    for await (const text of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
-      this.#told += text;
-    }
+    this.#lines = new Lines(this.#child.stdout);
   }
 
   /** Waits for a line. */
-  async tells(words: string): Promise<void> {
-    await eventually(() => this.#told.includes(words));
+  async tells(words: RegExp): Promise<void> {
+    assert(await this.#lines.find(words) !== undefined, this.#lines.text);
   }
 
   async stop(signal: Deno.Signal): Promise<void> {
     this.#child.kill(signal);
-    await this.#child.status;
+    await Promise.all([this.#child.status, this.#lines.rest()]);
   }
-}
-
-async function ended(app: App, id: string): Promise<Record<string, unknown>> {
-  await (await app.request(`/v1/jobs/${id}/events`)).text();
-  return await (await app.request(`/v1/jobs/${id}`)).json();
 }
 
 Deno.test({
   name:
     "a worker that is killed costs one lease: another draws what it had, once, with the same bits",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
     await using redis = await RedisServer.start();
     const api = await sharedApp(redis.url);
     const lost = new DrawingProcess(redis.url, 100_000);
-    await lost.tells("ready");
+    await lost.tells(/ready/);
     await eventually(() => isReady(api));
-    const { id } = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    await lost.tells("draws 7");
+    const id = await addJob(api, SNEAKER);
+    await lost.tells(/draws 7/);
     await lost.stop("SIGKILL");
     const killed = Date.now();
     const toy = new ToyRenderer();
@@ -83,15 +80,15 @@ Deno.test({
 
 Deno.test({
   name: "a worker that is told to stop hands back at once what it cannot end in time",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
     await using redis = await RedisServer.start();
     const api = await sharedApp(redis.url);
     const leaving = new DrawingProcess(redis.url, 100_000);
-    await leaving.tells("ready");
+    await leaving.tells(/ready/);
     await eventually(() => isReady(api));
-    const { id } = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    await leaving.tells("draws 7");
+    const id = await addJob(api, SNEAKER);
+    await leaving.tells(/draws 7/);
     const other = await sharedApp(redis.url, [new ToyRenderer()]);
     const told = Date.now();
     await leaving.stop("SIGTERM");
@@ -103,37 +100,33 @@ Deno.test({
 
 Deno.test({
   name: "a Redis that stops for a while loses nothing; meanwhile clients are told to come back",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
-    await using redis = await RedisServer.start("--appendonly", "yes", "--appendfsync", "always");
-    const api = await sharedApp(redis.url);
-    const toy = new ToyRenderer();
-    const worker = await sharedApp(redis.url, [toy]);
-    await eventually(() => isReady(api));
-    toy.hold();
-    const ids: string[] = [];
-    for (let seed = 1; seed <= 3; seed++) {
-      ids.push((await (await post(api, "/v1/jobs", { ...SNEAKER, seed })).json()).id);
-    }
-    await eventually(() => toy.drawing === 1);
-    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      await redis.stop(signal);
-      const refused = await post(api, "/v1/jobs", SNEAKER);
-      assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
-      assertEquals((await refused.json()).error.code, "queue_unreachable");
-      assertEquals(await isReady(api), false);
-      await redis.start();
-      await eventually(() => isReady(api));
-    }
-    toy.release();
-    for (const id of ids) assertEquals((await ended(api, id))["state"], "completed");
-    for (const app of [worker, api]) await app.drain();
+    await withServers(async ({ redis, api, toy }) => {
+      toy.hold();
+      const ids: string[] = [];
+      for (let seed = 1; seed <= 3; seed++) {
+        ids.push(await addJob(api, { ...SNEAKER, seed }));
+      }
+      await eventually(() => toy.drawing === 1);
+      for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+        await redis.stop(signal);
+        const refused = await post(api, "/v1/jobs", SNEAKER);
+        assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
+        assertEquals((await refused.json()).error.code, "queue_unreachable");
+        assertEquals(await isReady(api), false);
+        await redis.start();
+        await eventually(() => isReady(api));
+      }
+      toy.release();
+      for (const id of ids) assertEquals((await ended(api, id))["state"], "completed");
+    }, { redisArgs: ["--appendonly", "yes", "--appendfsync", "always"] });
   },
 });
 
 Deno.test({
   name: "a worker whose model was loaded while Redis was away begins when it is back",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
     await using redis = await RedisServer.start();
     const api = await sharedApp(redis.url);
@@ -145,7 +138,7 @@ Deno.test({
     await new Promise((resolve) => setTimeout(resolve, 300));
     await redis.start();
     await eventually(() => isReady(api));
-    const { id } = await (await post(api, "/v1/jobs", SNEAKER)).json();
+    const id = await addJob(api, SNEAKER);
     assertEquals((await ended(api, id))["state"], "completed");
     for (const app of [worker, api]) await app.drain();
   },
@@ -153,7 +146,7 @@ Deno.test({
 
 Deno.test({
   name: "a queue that cannot be used is refused by name, without its password",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
     await using redis = await RedisServer.start("--requirepass", "s3cret");
     const cases = [
@@ -176,7 +169,7 @@ Deno.test({
 
 Deno.test({
   name: "doctor says a queue's version and what would lose jobs, or why it cannot be used",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
     await using redis = await RedisServer.start("--maxmemory-policy", "allkeys-lru");
     const said = await inspectQueue(redis.url);
@@ -188,103 +181,83 @@ Deno.test({
 
 Deno.test({
   name: "what another version wrote, and what has expired, is refused by name",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
-    const api = await sharedApp(redis.url);
-    const toy = new ToyRenderer();
-    const worker = await sharedApp(redis.url, [toy]);
-    await eventually(() => isReady(api));
-    const { id } = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    assertEquals((await ended(api, id))["state"], "completed");
-    const client = new Redis(redis.url);
-    await client.hset(`invardiff:task:${id}`, "version", 2);
-    const strange = await api.request(`/v1/jobs/${id}`);
-    assertEquals([strange.status, (await strange.json()).error.code], [503, "version_differs"]);
-    await client.hset(`invardiff:task:${id}`, "version", 1);
-    for (const key of await client.keys(`invardiff:task:${id}:picture:*`)) await client.del(key);
-    const gone = await api.request(`/v1/jobs/${id}/image`);
-    assertEquals([gone.status, (await gone.json()).error.code], [404, "result_expired"]);
-    await client.del(`invardiff:task:${id}`);
-    const missing = await api.request(`/v1/jobs/${id}`);
-    assertEquals([missing.status, (await missing.json()).error.code], [404, "job_not_found"]);
+    await withServers(async ({ redis, api, toy }) => {
+      const id = await addJob(api, SNEAKER);
+      assertEquals((await ended(api, id))["state"], "completed");
+      const client = new Redis(redis.url);
+      await client.hset(`invardiff:task:${id}`, "version", 2);
+      const strange = await api.request(`/v1/jobs/${id}`);
+      assertEquals([strange.status, (await strange.json()).error.code], [503, "version_differs"]);
+      await client.hset(`invardiff:task:${id}`, "version", 1);
+      for (const key of await client.keys(`invardiff:task:${id}:picture:*`)) await client.del(key);
+      const gone = await api.request(`/v1/jobs/${id}/image`);
+      assertEquals([gone.status, (await gone.json()).error.code], [404, "result_expired"]);
+      await client.del(`invardiff:task:${id}`);
+      const missing = await api.request(`/v1/jobs/${id}`);
+      assertEquals([missing.status, (await missing.json()).error.code], [404, "job_not_found"]);
 
-    toy.hold();
-    const running = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    await eventually(() => toy.drawing === 1);
-    const waiting = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    await client.hset(`invardiff:task:${waiting.id}`, "version", 2);
-    toy.release();
-    assertEquals((await ended(api, running.id))["state"], "completed");
-    await eventually(async () =>
-      await client.hget(`invardiff:task:${waiting.id}`, "state") === "failed"
-    );
-    client.disconnect();
-    for (const app of [worker, api]) await app.drain();
+      toy.hold();
+      const running = await addJob(api, SNEAKER);
+      await eventually(() => toy.drawing === 1);
+      const waiting = await addJob(api, SNEAKER);
+      await client.hset(`invardiff:task:${waiting}`, "version", 2);
+      toy.release();
+      assertEquals((await ended(api, running))["state"], "completed");
+      await eventually(async () =>
+        await client.hget(`invardiff:task:${waiting}`, "state") === "failed"
+      );
+      client.disconnect();
+    });
   },
 });
 
 Deno.test({
   name: "a job whose workers die one after the other is given up with a reason",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
-    const api = await sharedApp(redis.url);
-    const toy = new ToyRenderer();
-    const worker = await sharedApp(redis.url, [toy]);
-    await eventually(() => isReady(api));
-    toy.hold();
-    const first = await (await post(api, "/v1/jobs", SNEAKER)).json();
-    await eventually(() => toy.drawing === 1);
-    const { id } = await (await post(api, "/v1/jobs", { ...SNEAKER, seed: 8 })).json();
-    const client = new Redis(redis.url);
-    await client.hset(`invardiff:task:${id}`, "attempts", 5); // as five that were lost left it
-    client.disconnect();
-    toy.release();
-    assertEquals((await ended(api, first.id))["state"], "completed");
-    const job = await ended(api, id);
-    assertEquals([job["state"], (job["error"] as { code: string }).code], [
-      "failed",
-      "workers_lost",
-    ]);
-    for (const app of [worker, api]) await app.drain();
+    await withServers(async ({ redis, api, toy }) => {
+      toy.hold();
+      const first = await addJob(api, SNEAKER);
+      await eventually(() => toy.drawing === 1);
+      const id = await addJob(api, { ...SNEAKER, seed: 8 });
+      const client = new Redis(redis.url);
+      await client.hset(`invardiff:task:${id}`, "attempts", 5); // as five that were lost left it
+      client.disconnect();
+      toy.release();
+      assertEquals((await ended(api, first))["state"], "completed");
+      const job = await ended(api, id);
+      assertEquals([job["state"], (job["error"] as { code: string }).code], [
+        "failed",
+        "workers_lost",
+      ]);
+    });
   },
 });
 
 Deno.test({
   name: "a key's first job waits for what is drawn, and for no other job of a busy key",
-  ...LOOSE,
+  ...WITH_REDIS,
   async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
     const [busy, calm] = ["a-key-of-a-busy-client", "a-key-of-a-calm-client"];
-    const limits = { queue: 300, batch: 1 };
-    const options = { apiKeys: [busy, calm], limits };
-    const toy = new ToyRenderer();
-    const [api, worker] = [
-      await sharedApp(redis.url, [], options),
-      await sharedApp(redis.url, [toy], options),
-    ];
-    await eventually(() => isReady(api));
-    toy.hold();
-    const ask = async (key: string, seed: number): Promise<string> => {
-      const headers = { authorization: `Bearer ${key}` };
-      return (await (await post(api, "/v1/jobs", { ...SNEAKER, seed }, { headers })).json()).id;
-    };
-    for (let seed = 0; seed < 200; seed++) await ask(busy, seed);
-    await eventually(() => toy.drawing === 1);
-    const id = await ask(calm, 1000);
-    toy.release();
-    const headers = { authorization: `Bearer ${calm}` };
-    await (await api.request(`/v1/jobs/${id}/events`, { headers })).text();
-    const place = toy.batches.findIndex(({ pictures: [first] }) => first!.seed === 1000);
-    assert(
-      place >= 1 && place <= 2,
-      `place ${place}: after the one that ran, and at most one more`,
-    );
-    const keys = new Redis(redis.url);
-    const stored = JSON.stringify(await keys.keys("*"));
-    assert(!stored.includes(busy) && !stored.includes(calm), "keys lie there as digests");
-    keys.disconnect();
-    for (const app of [worker, api]) await app.drain(AbortSignal.abort());
+    await withServers(async ({ redis, api, toy }) => {
+      toy.hold();
+      for (let seed = 0; seed < 200; seed++) await addJob(api, { ...SNEAKER, seed }, busy);
+      await eventually(() => toy.drawing === 1);
+      const id = await addJob(api, { ...SNEAKER, seed: 1000 }, calm);
+      toy.release();
+      const headers = { authorization: `Bearer ${calm}` };
+      await (await api.request(`/v1/jobs/${id}/events`, { headers })).text();
+      const place = toy.batches.findIndex(({ pictures: [first] }) => first!.seed === 1000);
+      assert(
+        place >= 1 && place <= 2,
+        `place ${place}: after the one that ran, and at most one more`,
+      );
+      const keys = new Redis(redis.url);
+      const stored = JSON.stringify(await keys.keys("*"));
+      assert(!stored.includes(busy) && !stored.includes(calm), "keys lie there as digests");
+      keys.disconnect();
+    }, { apiKeys: [busy, calm], limits: { queue: 300, batch: 1 } });
   },
 });

@@ -2,16 +2,20 @@
 import type { App } from "../../../src/server/app.ts";
 import type { AppOptions } from "../../../src/server/app_options.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
-import { toyApp, type ToyRenderer } from "../toy_renderer.ts";
+import { post, toyApp, ToyRenderer } from "../toy_renderer.ts";
+import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
 
 /** A lost worker is noticed within the sum of both. */
 export const SHORT_LEASE = { lockDuration: 1000, stalledInterval: 500 };
+
+/** Options of a server, and for how long jobs that ended are kept. */
+type SharedOptions = Partial<AppOptions> & { readonly keptSeconds?: number };
 
 /** Opens a server; without toys it draws nothing itself. */
 export async function sharedApp(
   url: string,
   toys: readonly ToyRenderer[] = [],
-  { keptSeconds, ...options }: Partial<AppOptions> & { readonly keptSeconds?: number } = {},
+  { keptSeconds, ...options }: SharedOptions = {},
 ): Promise<App> {
   const queue = await openBullQueue({ url, lease: SHORT_LEASE, keptSeconds });
   return await toyApp(toys, { queue, ...options });
@@ -32,4 +36,48 @@ export async function eventually(
 /** Whether a server is ready. */
 export async function isReady(app: App): Promise<boolean> {
   return (await app.request("/readyz")).status === 200;
+}
+
+/** For tests with Redis: left out without it; connections end a moment after they were closed. */
+export const WITH_REDIS = {
+  ignore: WITHOUT_REDIS,
+  sanitizeOps: false,
+  sanitizeResources: false,
+} as const;
+
+/** A server that draws nothing, one whose toy draws, and their Redis. */
+export interface Servers {
+  readonly redis: RedisServer;
+  readonly api: App;
+  readonly worker: App;
+  readonly toy: ToyRenderer;
+}
+
+/** Opens them, waits until they are ready, and ends them after use. */
+export async function withServers(
+  use: (servers: Servers) => Promise<void>,
+  { redisArgs = [], ...options }: SharedOptions & { readonly redisArgs?: readonly string[] } = {},
+): Promise<void> {
+  await using redis = await RedisServer.start(...redisArgs);
+  const toy = new ToyRenderer();
+  const api = await sharedApp(redis.url, [], options);
+  const worker = await sharedApp(redis.url, [toy], options);
+  try {
+    await eventually(() => isReady(api));
+    await use({ redis, api, worker, toy });
+  } finally {
+    for (const app of [worker, api]) await app.drain(AbortSignal.abort());
+  }
+}
+
+/** Adds a job; its id. */
+export async function addJob(app: App, body: unknown, key?: string): Promise<string> {
+  const headers = key === undefined ? undefined : { authorization: `Bearer ${key}` };
+  return (await (await post(app, "/v1/jobs", body, headers && { headers })).json()).id;
+}
+
+/** Waits for a job's end; what it is then. */
+export async function ended(app: App, id: string): Promise<Record<string, unknown>> {
+  await (await app.request(`/v1/jobs/${id}/events`)).text();
+  return await (await app.request(`/v1/jobs/${id}`)).json();
 }
