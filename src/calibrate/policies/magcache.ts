@@ -8,6 +8,7 @@
 
 import { PlanError } from "../../errors.ts";
 import { evenRow, type Row, STATE_ROWS } from "../../plan/row.ts";
+import { roundHalfEven } from "../../sampler/noise_schedule.ts";
 import { expectModel, type Policy } from "./policy.ts";
 import { recordMagnitudeRatios } from "./magnitude_ratios.ts";
 
@@ -94,19 +95,12 @@ export function magCacheReuse(
   });
 }
 
-/** Ratios for another number of steps: those nearest; of one step, the last. */
+/** Ratios for another number of steps: those nearest, rounded as published scripts do; of one step, the last. */
 export function nearestRatios(ratios: readonly number[], steps: number): readonly number[] {
   const stride = steps === 1 ? 0 : (ratios.length - 1) / (steps - 1);
   const index = (step: number): number =>
     steps === 1 ? ratios.length - 1 : roundHalfEven(step * stride);
   return Array.from({ length: steps }, (_, step) => ratios[index(step)]!); // within
-}
-
-/** As numpy rounds, so that published lists are read as their scripts do. */
-function roundHalfEven(value: number): number {
-  const below = Math.floor(value);
-  if (value - below !== 0.5) return Math.round(value);
-  return below % 2 === 0 ? below : below + 1;
 }
 
 function rowsOf(reused: readonly boolean[], modules: number): readonly Row[] {

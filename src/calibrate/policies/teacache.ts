@@ -10,6 +10,7 @@
 import { accumulated } from "../../engine/policies/teacache.ts";
 import { evenRow, STATE_ROWS } from "../../plan/row.ts";
 import { leastSquares } from "../fit/least_squares.ts";
+import { mean } from "../median.ts";
 import type { Policy } from "./policy.ts";
 import { type Change, recordChanges } from "./step_changes.ts";
 
@@ -53,7 +54,3 @@ export function fitPolynomial(changes: readonly Change[]): readonly number[] {
 
 /** Small: powers of small changes are nearly parallel. */
 const RIDGE = 1e-10;
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
