@@ -9,12 +9,13 @@
  */
 
 import type { OwnTimes } from "../../plan/fit.ts";
-import { evenRow, FORECAST_ROW } from "../../plan/row.ts";
+import { FORECAST_ROW } from "../../plan/row.ts";
 import type { Sampler } from "../../sampler/sampler.ts";
 import { openEnsemble } from "../fit/ensemble.ts";
 import { requestOf } from "../task.ts";
 import type { Policy, PolicyTask } from "./policy.ts";
 import { type Repair, repairReuse, type Runs } from "./reuse_repair.ts";
+import { rowsWhere } from "./rows.ts";
 import { samplerAtTimes, scheduleOf } from "./schedule.ts";
 
 const SETTINGS = {
@@ -35,7 +36,7 @@ export const ERTACACHE: Policy<typeof SETTINGS> = {
       samplerAt: (times) => samplerAtTimes(model.sampler, { times, tokens }),
       open: (sampler) => openRuns(task, sampler, () => onProgress?.(++done, 3 * steps)),
     });
-    const full = evenRow("run", model.transformer.modules.length);
+    const modules = model.transformer.modules.length;
     const own: OwnTimes = {
       ...schedule,
       times: found.times,
@@ -43,7 +44,7 @@ export const ERTACACHE: Policy<typeof SETTINGS> = {
       reference: { sampler: model.sampler.name, steps },
     };
     return {
-      rows: found.reused.map((each) => each ? FORECAST_ROW : full),
+      rows: rowsWhere(found.reused.map((each) => !each), { modules, other: FORECAST_ROW }),
       own,
       recorded: recordedOf(found),
     };

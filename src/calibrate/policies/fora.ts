@@ -5,8 +5,8 @@
  * first stretch may be shorter than the others.
  */
 
-import { evenRow } from "../../plan/row.ts";
 import type { Policy } from "./policy.ts";
+import { rowsReusing } from "./rows.ts";
 
 const SETTINGS = {
   interval: { words: "steps from one computed step to the next", or: 3, least: 1, whole: true },
@@ -16,11 +16,8 @@ const SETTINGS = {
 export const FORA: Policy<typeof SETTINGS> = {
   words: "reuse features of all modules at a fixed interval",
   settings: SETTINGS,
-  record: ({ steps, pipeline: { model: { transformer: { modules } } } }, { interval }) => {
-    const [full, reuse] = [evenRow("run", modules.length), evenRow("reuse", modules.length)];
-    const rows = countedDown(steps, interval).map((computed) => computed ? full : reuse);
-    return Promise.resolve({ rows });
-  },
+  record: ({ steps, pipeline: { model: { transformer: { modules } } } }, { interval }) =>
+    Promise.resolve({ rows: rowsReusing(countedDown(steps, interval), modules.length) }),
 };
 
 /** By step: whether it is computed. */

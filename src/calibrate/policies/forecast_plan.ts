@@ -9,6 +9,7 @@ import { evenRow, FORECAST_ROW } from "../../plan/row.ts";
 import { requestOf } from "../task.ts";
 import type { Setting } from "../../engine/policies/settings.ts";
 import type { PolicyChoice, PolicyTask } from "./policy.ts";
+import { rowsWhere } from "./rows.ts";
 import { samplerAtTimes, type Schedule, scheduleOf } from "./schedule.ts";
 
 /** Weights of computed steps, the latest first, that stand for another step. */
@@ -69,13 +70,12 @@ export function forecastPlan(
   const weights = computed.map((each, step): StepWeights =>
     each ? null : forecast(step).map((weight) => Number(weight.toPrecision(DIGITS)))
   );
-  const [full, cells] = [evenRow("run", modules), evenRow("extrapolate", modules)];
   const columns = of === "outputs"
     ? { forecast: weights.map((list) => list && [0, ...list]) } // nothing of the latent
     : { features: weights.map((list) => list && [list]) }; // alike for all modules
-  const other = of === "outputs" ? FORECAST_ROW : cells;
+  const other = of === "outputs" ? FORECAST_ROW : evenRow("extrapolate", modules);
   return {
-    rows: computed.map((each) => each ? full : other),
+    rows: rowsWhere(computed, { modules, other }),
     own: { ...schedule, ...(computed.includes(false) && { columns }) },
   };
 }

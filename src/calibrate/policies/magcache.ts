@@ -7,10 +7,11 @@
  */
 
 import { PlanError } from "../../errors.ts";
-import { evenRow, type Row, STATE_ROWS } from "../../plan/row.ts";
+import { type Row, STATE_ROWS } from "../../plan/row.ts";
 import { roundHalfEven } from "../../sampler/noise_schedule.ts";
 import { expectModel, type Policy } from "./policy.ts";
 import { recordMagnitudeRatios } from "./magnitude_ratios.ts";
+import { rowsWhere } from "./rows.ts";
 
 const SETTINGS = {
   threshold: { words: "most that errors of a stretch add up to", or: 0.24, least: 0 },
@@ -104,8 +105,8 @@ export function nearestRatios(ratios: readonly number[], steps: number): readonl
 }
 
 function rowsOf(reused: readonly boolean[], modules: number): readonly Row[] {
-  const full = evenRow("run", modules);
-  return reused.map((each) => each ? STATE_ROWS.residual : full);
+  const computed = reused.map((each) => !each);
+  return rowsWhere(computed, { modules, other: STATE_ROWS.residual });
 }
 
 /** Lists that stand in one, taking turns. */

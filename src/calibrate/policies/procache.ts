@@ -9,11 +9,12 @@
 
 import { PlanError } from "../../errors.ts";
 import { compilePlan } from "../../plan/compile.ts";
-import { evenRow, type Row } from "../../plan/row.ts";
+import type { Row } from "../../plan/row.ts";
 import { philox } from "../../tensor/random.ts";
 import { requestOf } from "../task.ts";
 import { openTrials, psnrToFull, trial } from "../trials.ts";
 import { expectModel, type Policy } from "./policy.ts";
+import { rowsReusing } from "./rows.ts";
 
 const SETTINGS = {
   full: { words: "share of the steps that is computed", or: 0.22, least: 0, most: 1 },
@@ -36,7 +37,7 @@ export const PROCACHE: Policy<typeof SETTINGS> = {
     onProgress?.(steps, total);
     const scored: { readonly rows: readonly Row[]; readonly psnr: number }[] = [];
     for (const pattern of patterns) {
-      const rows = patternRows(pattern, modules.length);
+      const rows = rowsReusing(pattern, modules.length);
       const plan = { modules, slots: ["joint"], rows: rows.map((row) => [row]) };
       const psnr = await psnrToFull(trials, await trial(trials, compilePlan(plan).steps));
       scored.push({ rows, psnr });
@@ -48,7 +49,7 @@ export const PROCACHE: Policy<typeof SETTINGS> = {
   read: async (file, _, { sampler: { times }, model }) => {
     const { architecture, modules } = expectModel(model, "procache");
     const full = readSymbols(await file.json(), times.length);
-    return { architecture, modules, rows: patternRows(full, modules.length) };
+    return { architecture, modules, rows: rowsReusing(full, modules.length) };
   },
 };
 
@@ -117,12 +118,6 @@ function within(parts: readonly number[], most: number): readonly number[] {
     over -= room;
     return Math.min(part, most) + room;
   });
-}
-
-/** Every module is computed, or every feature is reused with fresh gates. */
-function patternRows(full: readonly boolean[], modules: number): readonly Row[] {
-  const [run, reuse] = [evenRow("run", modules), evenRow("reuse", modules)];
-  return full.map((computed) => computed ? run : reuse);
 }
 
 /** A published pattern in inference order: 1 is computed, 0 reused, 2 partial, which is reused here. */

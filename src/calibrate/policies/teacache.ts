@@ -8,10 +8,11 @@
  */
 
 import { accumulated } from "../../engine/policies/teacache.ts";
-import { evenRow, STATE_ROWS } from "../../plan/row.ts";
+import { STATE_ROWS } from "../../plan/row.ts";
 import { leastSquares } from "../fit/least_squares.ts";
 import { mean } from "../median.ts";
 import type { Policy } from "./policy.ts";
+import { rowsWhere } from "./rows.ts";
 import { type Change, recordChanges } from "./step_changes.ts";
 
 const SETTINGS = {
@@ -26,11 +27,10 @@ export const TEACACHE: Policy<typeof SETTINGS> = {
     const changes = await recordChanges(task);
     const [c0 = 0, c1 = 0, c2 = 0, c3 = 0, c4 = 0] = fitPolynomial(changes.flat());
     const decide = accumulated({ threshold, c4, c3, c2, c1, c0 }, task);
-    const full = evenRow("run", task.pipeline.model.transformer.modules.length);
+    const modules = task.pipeline.model.transformer.modules.length;
     const inputs = changes.map((each) => mean(each.map(({ input }) => input)));
-    const rows = [0, ...inputs].map((input, step) =>
-      decide(step, input) === "run" ? full : STATE_ROWS.residual
-    );
+    const computed = [0, ...inputs].map((input, step) => decide(step, input) === "run");
+    const rows = rowsWhere(computed, { modules, other: STATE_ROWS.residual });
     return { rows, recorded: { c4, c3, c2, c1, c0 } };
   },
 };
