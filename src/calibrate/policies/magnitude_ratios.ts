@@ -3,14 +3,11 @@
  */
 
 import { MAX_BATCH } from "../../engine/batches.ts";
-import { takeDown } from "../../engine/device_values.ts";
-import { FeatureCache } from "../../engine/feature_cache.ts";
-import { runSteps } from "../../engine/run.ts";
-import { fullStep } from "../../engine/segment/step_segments.ts";
 import { PlanError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
-import { requestOf, sliceConditions } from "../task.ts";
+import { sliceConditions } from "../task.ts";
 import type { PolicyTask } from "./policy.ts";
+import { recordResiduals } from "./residuals.ts";
 
 /** Added to a magnitude that is divided by. *Source:* diffusers' `MagCacheHook`. */
 const EPSILON = 1e-8;
@@ -39,26 +36,6 @@ export async function recordMagnitudeRatios(task: PolicyTask): Promise<readonly 
     }
   }
   return sums.map((sum) => sum / runs);
-}
-
-/** A step with its residual: what the trunk adds to what it is given, `(rows, tokens, width)`. */
-interface RecordedResidual {
-  readonly index: number;
-  readonly residual: Tensor;
-}
-
-/** Runs every step in full and keeps of each but the residual; one batch. */
-async function* recordResiduals(task: PolicyTask): AsyncGenerator<RecordedResidual> {
-  const { pipeline: { model, executor, backend }, signal } = task;
-  const request = requestOf(task);
-  const features = new FeatureCache();
-  const full = { ...fullStep(model.transformer.modules.length), storeResidual: true };
-  const steps = Array.from({ length: request.steps }, (_, index) => ({ ...full, index }));
-  for await (const { index } of runSteps({ model, executor, request, steps, features, signal })) {
-    const [value] = features.take(`${full.slot} residual`); // as the executor names what it keeps
-    if (value === undefined) throw new Error("Internal error: the residual was not stored");
-    yield { index, residual: await takeDown(backend, value) };
-  }
 }
 
 /** By token: the Euclidean norm. */

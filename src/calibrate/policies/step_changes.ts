@@ -2,14 +2,12 @@
  * How far the first block's input, and what the trunk adds, move from step to step of runs in full.
  */
 
-import { takeDown } from "../../engine/device_values.ts";
-import { FeatureCache } from "../../engine/feature_cache.ts";
 import { readSignal, relativeChange } from "../../engine/policies/signals.ts";
-import { type Run, runSteps } from "../../engine/run.ts";
-import { fullStep } from "../../engine/segment/step_segments.ts";
+import type { Run } from "../../engine/run.ts";
 import { PlanError } from "../../errors.ts";
-import { requestOf, sliceConditions } from "../task.ts";
+import { sliceConditions } from "../task.ts";
 import type { PolicyTask } from "./policy.ts";
+import { recordResiduals } from "./residuals.ts";
 
 /** Relative changes since the step before. */
 export interface Change {
@@ -55,13 +53,9 @@ function changeOf(now: Recorded, before: Recorded): Change {
   );
 }
 
-/** Runs every step in full. */
+/** Runs every step in full; a gate that lets all of them run sees what the first block is given. */
 async function* recordRun(task: PolicyTask): AsyncGenerator<Recorded> {
-  const { pipeline: { model, executor, backend }, signal } = task;
-  const request = requestOf(task);
-  const features = new FeatureCache();
-  const full = { ...fullStep(model.transformer.modules.length), storeResidual: true };
-  const steps = Array.from({ length: request.steps }, (_, index) => ({ ...full, index }));
+  const { executor } = task.pipeline;
   let input: Float32Array = new Float32Array();
   const gate: Run["gate"] = {
     ask: (_, inputs) => ({
@@ -73,11 +67,7 @@ async function* recordRun(task: PolicyTask): AsyncGenerator<Recorded> {
     }),
     kindOf: () => undefined,
   };
-  for await (
-    const { index } of runSteps({ model, executor, request, steps, features, signal, gate })
-  ) {
-    const [value] = features.take(`${full.slot} residual`); // as the executor names what it keeps
-    if (value === undefined) throw new Error("Internal error: the residual was not stored");
-    yield { index, input, output: (await takeDown(backend, value)).data };
+  for await (const { index, residual } of recordResiduals(task, gate)) {
+    yield { index, input, output: residual.data };
   }
 }
