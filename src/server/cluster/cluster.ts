@@ -1,46 +1,29 @@
 /**
- * The store that servers and workers share.
+ * The store that servers and workers share, and what is heard of it.
  */
 
-import { Backlog } from "./backlog.ts";
-import { RedisLink, type RedisOptions } from "./redis_link.ts";
+import type { Backlog, Store, TaskStore, WorkerList } from "./store.ts";
 import { TaskEvents } from "./task_events.ts";
-import { TaskStore } from "./task_store.ts";
-import { Workers } from "./workers.ts";
-
-export interface ClusterOptions extends RedisOptions {
-  /** Seconds that finished jobs and their pictures are kept. */
-  readonly keptSeconds: number;
-}
 
 /** One process's view of the store. */
 export class Cluster {
   readonly tasks: TaskStore;
   readonly backlog: Backlog;
-  readonly workers: Workers;
+  readonly workers: WorkerList;
 
-  private constructor(
-    readonly link: RedisLink,
-    readonly events: TaskEvents,
-    keptSeconds: number,
-  ) {
-    this.tasks = new TaskStore(link, keptSeconds * 1000);
-    this.backlog = new Backlog(link);
-    this.workers = new Workers(link);
+  private constructor(readonly store: Store, readonly events: TaskEvents) {
+    this.tasks = store.tasks;
+    this.backlog = store.backlog;
+    this.workers = store.workers;
   }
 
-  /**
-   * Opens the store.
-   *
-   * @throws {BackendError} When Redis cannot be reached, refuses the password, or is too old.
-   */
-  static async open({ keptSeconds, ...options }: ClusterOptions): Promise<Cluster> {
-    const link = await RedisLink.open(options);
-    return new Cluster(link, await TaskEvents.open(link), keptSeconds);
+  /** Listens to a store that was opened. */
+  static async on(store: Store): Promise<Cluster> {
+    return new Cluster(store, await TaskEvents.of(store));
   }
 
   close(): void {
-    this.link.close();
+    this.store.close();
     this.events.close();
   }
 }

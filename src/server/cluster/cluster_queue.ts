@@ -33,14 +33,14 @@ import {
   type Task,
 } from "./task.ts";
 import { Cluster } from "./cluster.ts";
-import { type LeaseTimes, TicketOffice } from "./tickets.ts";
+import type { LeaseTimes, TicketOffice } from "./store.ts";
 
 export interface ClusterQueueOptions extends ServerParts {
   readonly cluster: Cluster;
   readonly lease?: LeaseTimes | undefined;
 }
 
-/** How often a worker tries to reach a Redis that is away, in milliseconds. */
+/** How often a worker tries to reach a store that is away, in milliseconds. */
 const RETRY_MS = 500;
 
 /** Takes jobs and tells of them, whoever draws them. */
@@ -69,7 +69,7 @@ export class ClusterQueue implements SharedQueue {
       files: spec.edit && await editFiles(spec.edit),
     }, queueLimit));
     if (turn === undefined) throw await this.#full(model);
-    // Accepted from here on: a ticket that is lost with Redis is made again by the keepers of the workers.
+    // Accepted from here on: a ticket that is lost with the store is made again by the keepers of the workers.
     await this.office(model).add(id, turn).catch(() => {});
     return new ClusterJob(id, spec, this);
   }
@@ -142,14 +142,13 @@ export class ClusterQueue implements SharedQueue {
   }
 
   /**
-   * Another connection, for a worker: it waits for a Redis that restarts, where a server tells its clients to come
-   * back. The first one was there when the server began; Redis may be away while the model was loaded.
+   * A worker's own connection. The first one was there when the server began; the store may be away while the model
+   * was loaded.
    */
   async #openPatiently(): Promise<Cluster | undefined> {
-    const { link: { url, prefix }, tasks: { keptMs } } = this.options.cluster;
     while (!this.#closing) {
       try {
-        return await Cluster.open({ url, prefix, patient: true, keptSeconds: keptMs / 1000 });
+        return await Cluster.on(await this.options.cluster.store.again());
       } catch (error) {
         if (!(error instanceof BackendError)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -167,8 +166,7 @@ export class ClusterQueue implements SharedQueue {
 
   /** Where a model's tickets are made. */
   office(model: string): TicketOffice {
-    const found = this.#offices.get(model) ??
-      new TicketOffice(model, this.options.cluster.link);
+    const found = this.#offices.get(model) ?? this.options.cluster.store.office(model);
     this.#offices.set(model, found);
     return found;
   }

@@ -14,7 +14,13 @@ import { refusalOf, RequestError } from "../request_error.ts";
 import { Keeper } from "./keeper.ts";
 import { latentsKey, packFailure, pictureKey, readEditFiles, specOf } from "./task.ts";
 import type { Cluster } from "./cluster.ts";
-import { type HeldTicket, type LeaseTimes, type TicketOffice, TicketTaker } from "./tickets.ts";
+import {
+  type HeldTicket,
+  LEASE,
+  type LeaseTimes,
+  type TicketOffice,
+  type TicketTaker,
+} from "./store.ts";
 
 /** Most writes a second for each job, whatever happens to it: events go together. */
 const FLUSH_MS = 100;
@@ -42,11 +48,11 @@ export class ClusterWorker {
   #leaving = false;
 
   constructor(readonly options: ClusterWorkerOptions) {
-    const { cluster: { link: place }, lease, queue } = options;
+    const { cluster: { store }, lease = LEASE, queue } = options;
     const models = grouped(queue.renderers, ({ facts }) => facts.id);
     this.#takers = [...models].map(([model, { length: atOnce }]) => {
       const hold = (ticket: HeldTicket): Promise<"done" | "back"> => this.#hold(ticket);
-      return new TicketTaker(model, { place, hold, atOnce, lease, poison: POISON });
+      return store.taker(model, { hold, atOnce, lease, poison: POISON });
     });
     this.#keeper = new Keeper({
       cluster: options.cluster,

@@ -2,7 +2,7 @@
  * What is to be known of a queue before servers share it.
  */
 
-import { RedisLink } from "./redis_link.ts";
+import { RedisLink } from "./redis/redis_link.ts";
 
 /**
  * Its version, and what a careful operator would change, in one line.

@@ -1,14 +1,13 @@
 /**
  * What every worker does from time to time for all: it says that it is there, ends what took too long, and makes
- * tickets again that were lost, with a Redis that died or a server that died between task and ticket.
+ * tickets again that were lost, with a store that died or a server that died between task and ticket.
  */
 
 import type { Renderer } from "../../worker/renderer.ts";
 import { tooLate } from "../refusals.ts";
 import { packFailure } from "./task.ts";
 import type { Cluster } from "./cluster.ts";
-import { ANNOUNCE_MS } from "./workers.ts";
-import type { TicketOffice } from "./tickets.ts";
+import { ANNOUNCE_MS, type TicketOffice } from "./store.ts";
 
 export interface KeeperOptions {
   readonly cluster: Cluster;
@@ -27,7 +26,7 @@ export class Keeper {
 
   constructor(readonly options: KeeperOptions) {
     const look = (): void => {
-      this.#looking = this.#looking.then(() => this.look()).catch(() => {}); // Redis is away: later again
+      this.#looking = this.#looking.then(() => this.look()).catch(() => {}); // the store is away: later again
     };
     look();
     this.#timer = setInterval(look, ANNOUNCE_MS);

@@ -13,8 +13,9 @@
 import { makeOpenQueue, type OpenQueue, type ServerParts } from "../job_queue.ts";
 import { Cluster } from "./cluster.ts";
 import { ClusterQueue } from "./cluster_queue.ts";
-import { withoutSecrets } from "./redis_link.ts";
-import type { LeaseTimes } from "./tickets.ts";
+import { withoutSecrets } from "./queue_address.ts";
+import { RedisStore } from "./redis/redis_store.ts";
+import type { LeaseTimes } from "./store.ts";
 
 export type { LeaseTimes, OpenQueue };
 
@@ -40,8 +41,9 @@ export interface BullQueueOptions {
 export async function openBullQueue(
   { url, prefix, lease, keptSeconds = 600, onWarning }: BullQueueOptions,
 ): Promise<OpenQueue> {
-  const cluster = await Cluster.open({ url, prefix, keptSeconds });
-  if (onWarning !== undefined) (await cluster.link.warnings()).forEach(onWarning);
+  const store = await RedisStore.open({ url, prefix, keptSeconds });
+  if (onWarning !== undefined) (await store.link.warnings()).forEach(onWarning);
+  const cluster = await Cluster.on(store);
   const join = (parts: ServerParts): ClusterQueue => new ClusterQueue({ ...parts, cluster, lease });
   return makeOpenQueue(withoutSecrets(url), join);
 }

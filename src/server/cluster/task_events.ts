@@ -3,9 +3,9 @@
  */
 
 import { isEnd, type LoggedEvent } from "../event_log.ts";
-import type { RedisLink } from "./redis_link.ts";
+import type { Store } from "./store.ts";
 
-/** Milliseconds after which a follower looks again without being told: messages are lost when Redis restarts. */
+/** Milliseconds after which a follower looks again without being told: messages are lost when the store restarts. */
 const LOOK_AGAIN = 2000;
 
 /** Tells what happens to tasks. */
@@ -13,12 +13,12 @@ export class TaskEvents {
   readonly #followers = new Map<string, Set<() => void>>();
   readonly #onEnded = new Map<string, () => void>();
 
-  private constructor(readonly link: RedisLink) {}
+  private constructor(readonly store: Store) {}
 
-  static async open(link: RedisLink): Promise<TaskEvents> {
-    const events = new TaskEvents(link);
-    await link.hear("woken", (id) => events.#wake(id));
-    await link.hear("ended", (id) => events.#onEnded.get(id)?.());
+  static async of(store: Store): Promise<TaskEvents> {
+    const events = new TaskEvents(store);
+    await store.hear("woken", (id) => events.#wake(id));
+    await store.hear("ended", (id) => events.#onEnded.get(id)?.());
     return events;
   }
 
@@ -35,16 +35,16 @@ export class TaskEvents {
   ): AsyncGenerator<LoggedEvent, void, undefined> {
     for (let seen = after; !signal.aborted;) {
       const woken = this.#woken(id, signal); // before looking, so that nothing falls between
-      const events = await this.#eventsAfter(id, seen);
+      const events = await this.store.tasks.eventsAfter(id, seen);
       for (const event of events) {
         yield event;
         seen = event.id;
         if (isEnd(event)) return woken.forget();
       }
       if (events.length === 0) {
-        const state = await this.link.redis.hget(this.link.key(`task:${id}`), "state");
-        if (state === null) return woken.forget();
-        if (isEnd({ event: state }) && (await this.#eventsAfter(id, seen)).length === 0) {
+        const state = await this.store.tasks.state(id);
+        if (state === undefined) return woken.forget();
+        if (isEnd({ event: state }) && await this.#hasAll(id, seen)) {
           return woken.forget();
         }
         await woken.promise;
@@ -59,19 +59,8 @@ export class TaskEvents {
     return () => void this.#onEnded.delete(id);
   }
 
-  async #eventsAfter(id: string, after: number): Promise<readonly LoggedEvent[]> {
-    const entries = await this.link.redis.xrange(
-      this.link.key(`task:${id}:log`),
-      `(${after}-0`,
-      "+",
-      "COUNT",
-      100,
-    );
-    return entries.map(([number, [, event = "", , data = "null"]]) => ({
-      id: Number.parseInt(number),
-      event,
-      data: JSON.parse(data),
-    }));
+  async #hasAll(id: string, seen: number): Promise<boolean> {
+    return (await this.store.tasks.eventsAfter(id, seen)).length === 0;
   }
 
   #woken(id: string, signal: AbortSignal): { promise: Promise<void>; forget: () => void } {

@@ -3,7 +3,8 @@
  */
 
 import { Redis } from "npm:ioredis@5.11.1";
-import { BackendError } from "../../errors.ts";
+import { BackendError } from "../../../errors.ts";
+import { withoutSecrets } from "../queue_address.ts";
 import { type ScriptName, SCRIPTS } from "./scripts.ts";
 
 export interface RedisOptions {
@@ -134,11 +135,4 @@ function expectVersion(info: string): void {
   throw new BackendError(
     `its version must be ${OLDEST.join(".")} or newer: current value is ${version}`,
   );
-}
-
-/** An address that may be shown and logged. */
-export function withoutSecrets(url: string): string {
-  if (!URL.canParse(url)) return "an address that is no URL";
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
 }

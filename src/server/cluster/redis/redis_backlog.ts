@@ -1,37 +1,22 @@
 /**
- * What waits and what is drawn.
+ * What waits and what is drawn, in Redis.
  */
 
+import type { Backlog, Duty } from "../store.ts";
 import type { RedisLink } from "./redis_link.ts";
 
-/** Who has a task, and until when. */
-export interface Duty {
-  readonly model: string;
-  /** Ticket under which it is drawn, or will be. */
-  readonly ticket: string;
-  /** Priority of that ticket. */
-  readonly turn: number;
-  /** Unix milliseconds. */
-  readonly deadline: number;
-  /** From its beginning to its deadline. */
-  readonly seconds: number;
-}
-
 /** Lists of tasks. */
-export class Backlog {
+export class RedisBacklog implements Backlog {
   constructor(readonly link: RedisLink) {}
 
-  /** Ids that wait for a model, the next one first. */
   async waiting(model: string): Promise<readonly string[]> {
     return await this.link.redis.zrange(this.link.key(`waiting:${model}`), 0, -1);
   }
 
-  /** Ids that are drawn, of all models. */
   async running(): Promise<readonly string[]> {
     return await this.link.redis.smembers(this.link.key("running"));
   }
 
-  /** Fields of a task that tell who has it, and until when. */
   async duty(id: string): Promise<Duty | undefined> {
     const [model, ticket, deadline, turn, created] = await this.link.redis.hmget(
       this.link.key(`task:${id}`),
@@ -51,7 +36,6 @@ export class Backlog {
     };
   }
 
-  /** Ids of an asker's jobs, the newest first; those that have expired are forgotten. */
   async listed(asker: string): Promise<readonly string[]> {
     const key = this.link.key(`jobs:${asker}`);
     const ids = await this.link.redis.zrevrange(key, 0, -1);
@@ -63,7 +47,6 @@ export class Backlog {
     return ids.filter((_, i) => there[i] === 1);
   }
 
-  /** Multiply-accumulates of tasks. */
   async macs(ids: readonly string[]): Promise<number> {
     const each = await Promise.all(
       ids.map((id) => this.link.redis.hget(this.link.key(`task:${id}`), "macs")),
@@ -71,12 +54,10 @@ export class Backlog {
     return each.reduce((sum, macs) => sum + Number(macs ?? 0), 0);
   }
 
-  /** How many wait for a model. */
   async count(model: string): Promise<number> {
     return await this.link.redis.zcard(this.link.key(`waiting:${model}`));
   }
 
-  /** How many are ahead of one that waits for a model. */
   async place(model: string, id: string): Promise<number | undefined> {
     return await this.link.redis.zrank(this.link.key(`waiting:${model}`), id) ?? undefined;
   }

@@ -1,53 +1,26 @@
 /**
- * Tasks in Redis, for all that take, draw and tell of them.
+ * Tasks in Redis: what changes them is a script each.
  */
 
-import type { LoggedEvent } from "../event_log.ts";
+import type { LoggedEvent } from "../../event_log.ts";
+import {
+  LOST,
+  type NewTask,
+  type TaskClaim,
+  type TaskEnd,
+  type TaskProgress,
+  type TaskStore,
+} from "../store.ts";
+import { type EditFiles, readTask, type Task, TASK_VERSION } from "../task.ts";
 import type { RedisLink } from "./redis_link.ts";
-import { type EditFiles, readTask, type Task, TASK_VERSION, type TaskRequest } from "./task.ts";
-
-/** What is added beside a request. */
-export interface NewTask {
-  readonly id: string;
-  readonly model: string;
-  readonly shape: string;
-  readonly pictures: number;
-  /** Multiply-accumulates of all of it. */
-  readonly macs: number;
-  readonly request: TaskRequest;
-  /** Whose it is; empty without keys. */
-  readonly asker: string;
-  /** Whether its owner finds it in the list of jobs. */
-  readonly listed: boolean;
-  /** Unix milliseconds. */
-  readonly created: number;
-  readonly deadline: number;
-  readonly files?: EditFiles | undefined;
-}
-
-/** How a task ends. */
-export interface TaskEnd {
-  /** Who may end it; anyone unless given. */
-  readonly owner?: string;
-  readonly state: "completed" | "failed" | "cancelled";
-  /** What is told of its pictures, as JSON. */
-  readonly result?: string;
-  /** Its failure, packed. */
-  readonly error?: string;
-}
-
-/** An event as a script takes it. */
-export type TaskEvent = Pick<LoggedEvent, "event" | "data" | "topic">;
 
 /** Tasks in Redis. */
-export class TaskStore {
+export class RedisTasks implements TaskStore {
   constructor(
     readonly link: RedisLink,
-    /** Milliseconds that a task is kept when it has ended, with all that it made. */
     readonly keptMs: number,
   ) {}
 
-  /** Adds a task and answers with its turn, the priority of its ticket; `undefined` where too many wait. */
   async add(task: NewTask, mostWaiting: number): Promise<number | undefined> {
     const { id, asker, listed, pictures, files, request, ...rest } = task;
     const fields = { ...rest, asker, version: TASK_VERSION, request: JSON.stringify(request) };
@@ -73,25 +46,17 @@ export class TaskStore {
     return undefined;
   }
 
-  /** The tasks that a ticket stands for from now on; none where others have them, or they have ended. */
-  async claim(ticket: string, { owner, pictures, attempts }: {
-    readonly owner: string;
-    readonly pictures: number;
-    readonly attempts: number;
-  }): Promise<readonly string[]> {
+  async claim(
+    ticket: string,
+    { owner, pictures, attempts }: TaskClaim,
+  ): Promise<readonly string[]> {
     const words = [ticket, owner, pictures, Date.now(), attempts, this.keptMs, LOST];
     return await this.link.run("claim", words) as string[];
   }
 
-  /** Logs what was done of a task; false where it has ended or is someone else's by now. */
   async progress(
     id: string,
-    { owner, step, batch, events }: {
-      readonly owner: string;
-      readonly step: number;
-      readonly batch: number;
-      readonly events: readonly TaskEvent[];
-    },
+    { owner, step, batch, events }: TaskProgress,
   ): Promise<boolean> {
     const words = events.flatMap(({ event, data, topic = "" }) => [
       event,
@@ -101,7 +66,6 @@ export class TaskStore {
     return await this.link.run("progress", [id, owner, step, batch, ...words]) === 1;
   }
 
-  /** Ends a task; false where it has ended, or is someone else's. */
   async finish(
     id: string,
     { owner = "", state, result = "", error = "" }: TaskEnd,
@@ -110,17 +74,33 @@ export class TaskStore {
     return await this.link.run("finish", words) === 1;
   }
 
-  /** Gives back what a ticket's owner will not do; the loss does not count as an attempt. */
   async handBack(ticket: string, owner: string): Promise<void> {
     await this.link.run("handBack", [ticket, owner]);
   }
 
-  /** A task; `undefined` where there is none, or it ended too long ago. */
   async read(id: string): Promise<Task | undefined> {
     return readTask(id, await this.link.redis.hgetall(this.link.key(`task:${id}`)));
   }
 
-  /** The pictures that a task begins from. */
+  async state(id: string): Promise<string | undefined> {
+    return await this.link.redis.hget(this.link.key(`task:${id}`), "state") ?? undefined;
+  }
+
+  async eventsAfter(id: string, after: number): Promise<readonly LoggedEvent[]> {
+    const entries = await this.link.redis.xrange(
+      this.link.key(`task:${id}:log`),
+      `(${after}-0`,
+      "+",
+      "COUNT",
+      100,
+    );
+    return entries.map(([number, [, event = "", , data = "null"]]) => ({
+      id: Number.parseInt(number),
+      event,
+      data: JSON.parse(data),
+    }));
+  }
+
   async files(id: string): Promise<EditFiles> {
     const [image, mask] = await this.link.redis.mgetBuffer(
       this.link.key(`task:${id}:image`),
@@ -132,12 +112,10 @@ export class TaskStore {
     return { image: bytesOf(image), ...(mask && { mask: bytesOf(mask) }) };
   }
 
-  /** Keeps a part of a result as long as its task. */
   async keep(key: string, bytes: Uint8Array): Promise<void> {
     await this.link.redis.set(this.link.key(key), buffer(bytes), "PX", this.keptMs);
   }
 
-  /** What was kept under a key. */
   async kept(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const bytes = await this.link.redis.getBuffer(this.link.key(key));
     return bytes === null ? undefined : bytesOf(bytes);
@@ -146,13 +124,6 @@ export class TaskStore {
 
 /** A day in milliseconds, longer than any job waits. */
 const DAY = 86_400_000;
-
-/** What is said of a task whose workers were lost again and again. */
-const LOST = JSON.stringify({
-  message: "Cannot complete the job: every worker that began it was lost",
-  status: 500,
-  code: "workers_lost",
-});
 
 function buffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

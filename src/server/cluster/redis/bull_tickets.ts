@@ -1,5 +1,5 @@
 /**
- * Tickets: BullMQ's jobs, one for each task, which say whose turn it is and notice when a worker is lost.
+ * Tickets as BullMQ's jobs, which notices when a worker is lost.
  *
  * A ticket carries an id and nothing else. Its holder takes the task and others that can be drawn with it from
  * the store; whoever gets the ticket of a task that was drawn with another finds nothing to do.
@@ -7,17 +7,7 @@
 
 import { DelayedError, type Job, Queue, Worker } from "npm:bullmq@6.7.0";
 import { Redis } from "npm:ioredis@5.11.1";
-
-/** How long a lost worker goes unnoticed: at most the sum. Both in milliseconds. */
-export interface LeaseTimes {
-  /** How long a ticket is held without a sign of life. */
-  readonly lockDuration: number;
-  /** How often lost tickets are looked for. */
-  readonly stalledInterval: number;
-}
-
-/** Thirty seconds are longer than any graph that blocks a thread; see `src/server/README.md`. */
-export const LEASE: LeaseTimes = { lockDuration: 30_000, stalledInterval: 15_000 };
+import type { TakerOptions, TicketOffice, TicketTaker } from "../store.ts";
 
 /** Where tickets lie: a Redis, and what the names of all keys begin with. */
 export interface TicketPlace {
@@ -26,7 +16,7 @@ export interface TicketPlace {
 }
 
 /** Hands out tickets of one model. */
-export class TicketOffice {
+export class BullOffice implements TicketOffice {
   readonly #queue: Queue;
   readonly #redis: Redis;
 
@@ -57,32 +47,17 @@ export class TicketOffice {
   }
 }
 
-/** A ticket in someone's hands. */
-export interface HeldTicket {
-  /** Id of its task. */
-  readonly id: string;
-  /** Unlike any other holder's, or this one's at another time. */
-  readonly owner: string;
-  /** Aborted when it is someone else's, since this process gave no sign of life for too long. */
-  readonly signal: AbortSignal;
-}
-
-/** Does what a ticket asks for: `done`, or `back` where others shall do it. */
-export type Hold = (ticket: HeldTicket) => Promise<"done" | "back">;
-
 /** Takes tickets of one model, a few at a time. */
-export class TicketTaker {
+export class BullTaker implements TicketTaker {
   readonly #worker: Worker;
   readonly #redis: Redis;
 
-  constructor(model: string, { place: { url, prefix }, hold, atOnce, lease = LEASE, poison }: {
-    readonly place: TicketPlace;
-    readonly hold: Hold;
-    readonly atOnce: number;
-    readonly lease?: LeaseTimes | undefined;
-    /** How many workers a ticket may lose. */
-    readonly poison: number;
-  }) {
+  constructor(
+    model: string,
+    { place: { url, prefix }, hold, atOnce, lease, poison }: TakerOptions & {
+      readonly place: TicketPlace;
+    },
+  ) {
     this.#redis = new Redis(url, { maxRetriesPerRequest: null }); // it waits for a Redis that restarts
     this.#redis.on("error", () => {});
     const take = async (job: Job, token = "", signal?: AbortSignal): Promise<void> => {
