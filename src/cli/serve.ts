@@ -7,14 +7,15 @@ import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_ID, EMBEDDED_MODEL } from "../engine/embedded_model.ts";
-import { rateOf } from "../server/access.ts";
 import { BackendError } from "../errors.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
 import type { OpenQueue } from "../server/job_queue.ts";
+import type { AccessEntry, JobEntry } from "../server/log_entries.ts";
 import { isLoopback, OPEN_TO_ALL } from "../server/loopback.ts";
 import { directoryAssets } from "../server/page_assets.ts";
+import { rateOf } from "../server/rates.ts";
 import { openLocalRenderer } from "../worker/local_renderer.ts";
 import { type PictureConditions, readPictureConditions } from "../worker/picture_conditions.ts";
 import { canStartWorkers, openRemoteRenderer } from "../worker/remote_renderer.ts";
@@ -51,9 +52,7 @@ export async function serve(command: ServeCommand, signal: AbortSignal): Promise
       ...builtPage(),
       ...boundsOf(command),
       ...(apiKeys.length === 0 && isLoopback(command.host) && { hosts: hostsOf(command) }),
-      log: (entry) => {
-        if (!command.quiet) process.stdout.write(JSON.stringify(entry) + "\n");
-      },
+      ...(!command.quiet && { log: writeEntry, logJob: writeEntry }),
       onError: (error, id) => void process.stderr.write(`error in request ${id}: ${told(error)}\n`),
     });
     address.answer(app.fetch);
@@ -180,6 +179,11 @@ async function openRenderer(
     ? await openRemoteRenderer(options)
     : await openLocalRenderer(options);
   return watchRenderer(renderer, command.stepDeadline);
+}
+
+/** One line of JSON each. */
+function writeEntry(entry: AccessEntry | JobEntry): void {
+  process.stdout.write(JSON.stringify(entry) + "\n");
 }
 
 function say(line: string): void {

@@ -1,30 +1,15 @@
 /**
  * Who may ask: host names, bearer keys, and a rate limit for each.
  *
- * `hono-rate-limiter` counts in windows with a timer of its own; a token bucket needs none and lets short
- * bursts through.
+ * `hono-rate-limiter` counts in windows with a timer of its own, and in one process.
  */
 
 import type { Context, MiddlewareHandler } from "npm:hono@4.13.19";
 import { timingSafeEqual } from "npm:hono@4.13.19/utils/buffer";
-import { PromisedPlaces } from "./promised_places.ts";
+import { askerOf, digestOf } from "./key_digest.ts";
+import { HASHED_KEY } from "./key_list.ts";
+import type { RateLimit, Rates } from "./rates.ts";
 import { RequestError } from "./request_error.ts";
-
-/** Requests that a key may make. */
-export interface RateLimit {
-  /** Each minute, on average. */
-  readonly perMinute: number;
-  /** At once. */
-  readonly burst: number;
-}
-
-/** Requests that the page makes at one press: eight pictures, each beside the one without a plan. */
-const PRESS = 16;
-
-/** So many requests a minute, and at once those of ten seconds, but no fewer than the page makes. */
-export function rateOf(perMinute: number): RateLimit {
-  return { perMinute, burst: Math.max(PRESS, perMinute / 6) };
-}
 
 /** *Source:* RFC 6761, 6.3: names that lead to this machine; and addresses, which no name server can turn. */
 const LOCAL_HOST = /^(?:(?:.+\.)?localhost|\d+(?:\.\d+){3}|\[.*\])$/;
@@ -51,14 +36,17 @@ export function keyOf({ req }: Context): string {
 }
 
 /**
- * Lets requests with one of the keys through. Keys are compared in constant time.
+ * Lets requests with one of the keys through. From here on the server holds their digests only, and compares those,
+ * each with all of its digits, in constant time.
  *
+ * @param keys Keys, or `sha256:` and their digests.
  * @throws {RequestError} 401, by way of Hono, for all others.
  */
 export function requireKey(keys: readonly string[]): MiddlewareHandler {
+  const known = keys.map((key) => HASHED_KEY.exec(key)?.[1] ?? digestOf(key));
   return async (context, next) => {
-    const given = keyOf(context);
-    const same = await Promise.all(keys.map((key) => timingSafeEqual(key, given)));
+    const given = digestOf(keyOf(context));
+    const same = await Promise.all(known.map((digest) => timingSafeEqual(digest, given)));
     if (same.includes(true)) return await next();
     throw new RequestError(
       'Missing or unknown API key: send the header "Authorization: Bearer KEY"',
@@ -67,47 +55,21 @@ export function requireKey(keys: readonly string[]): MiddlewareHandler {
   };
 }
 
-/** Longest wait that a refused client is told, in seconds. */
-const MOST_SECONDS = 3600;
-
-/** What one key may still ask. */
-interface Bucket {
-  tokens: number;
-  at: number;
-  readonly places: PromisedPlaces;
-}
-
 /**
  * Lets so many requests for pictures (POST) of each key through; without keys, of all clients together.
  *
  * @throws {RequestError} 429, by way of Hono, for more.
  */
 export function limitRate(
-  { perMinute, burst }: RateLimit,
-  { keyed, now = () => performance.now() }: {
-    readonly keyed: boolean;
-    readonly now?: () => number;
-  },
+  limit: RateLimit,
+  { keyed, rates }: { readonly keyed: boolean; readonly rates: Rates },
 ): MiddlewareHandler {
-  const buckets = new Map<string, Bucket>();
-  const newBucket = (): Bucket => (
-    { tokens: burst, at: now(), places: new PromisedPlaces({ most: MOST_SECONDS, now }) }
-  );
   return async (context, next) => {
     if (context.req.method !== "POST") return await next(); // to look at jobs costs nothing
-    const key = keyed ? keyOf(context) : ""; // a key was checked: they are few
-    const bucket = buckets.get(key) ?? newBucket();
-    buckets.set(key, bucket);
-    const tokens = Math.min(burst, bucket.tokens + (now() - bucket.at) / 60_000 * perMinute);
-    const free = Math.floor(tokens);
-    const seconds = bucket.places.ask({
-      free,
-      urgent: tokens >= burst, // more are not saved
-      secondsUntil: (place) => (free + 1 + place - tokens) * 60 / perMinute,
-    });
-    Object.assign(bucket, { tokens: seconds === undefined ? tokens - 1 : tokens, at: now() });
+    const asker = keyed ? askerOf(keyOf(context)) : "";
+    const seconds = await rates.pass(asker, limit);
     if (seconds === undefined) return await next();
-    throw new RequestError(`Too many requests: each key may send ${perMinute} a minute`, {
+    throw new RequestError(`Too many requests: each key may send ${limit.perMinute} a minute`, {
       status: 429,
       code: "rate_limit_exceeded",
       headers: { "retry-after": `${seconds}` },

@@ -20,6 +20,7 @@ import { type OpenApiDocument, openApiDocument } from "./openapi.ts";
 import { isJobRoute, routeName, ROUTES } from "./route_table.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import { allowedMethods, routePath, sizeHead } from "./routing.ts";
+import { traced } from "./trace.ts";
 import { VERSION } from "../version.ts";
 
 /** A Hono app that can be shut down. */
@@ -36,7 +37,7 @@ export interface App extends Hono {
  */
 const SECURITY = { strictTransportSecurity: false, overwrite: false };
 /** Headers of answers that scripts of other origins may read. */
-const EXPOSED = ["location", "retry-after", "x-request-id", "x-latent-shape", "etag"];
+const EXPOSED = "location retry-after x-request-id traceparent x-latent-shape etag".split(" ");
 
 /**
  * Makes a server.
@@ -54,7 +55,7 @@ export function createApp(options: AppOptions): App {
   const app = new Hono({ getPath: routePath });
   const { corsOrigins, frameOrigins = [], hosts, jobs = true, takesRequests = true } = options;
   const secure = secureHeaders({ ...SECURITY, xFrameOptions: frameOrigins.length === 0 });
-  app.use(requestId(), metrics.requests(options.log), secure, sizeHead());
+  app.use(requestId(), traced(), metrics.requests(options.log), secure, sizeHead());
   if (hosts !== undefined) app.use(expectHost(hosts));
   if (corsOrigins !== undefined) {
     app.use(cors({ origin: [...corsOrigins], exposeHeaders: EXPOSED }));
@@ -68,7 +69,7 @@ export function createApp(options: AppOptions): App {
     app.route("/", keptImageRoutes(server));
     app.get("/openapi.json", (context) => context.json(document)); // says what the package's source says
   }
-  for (const guard of guards(options)) app.use(guard);
+  for (const guard of guards(options, server)) app.use(guard);
   if (takesRequests) {
     app.route("/", imageRoutes(server));
     app.route("/", catalogRoutes(server, features));
@@ -110,10 +111,15 @@ function refusedJobRoutes(): Hono {
   return new Hono().all("/v1/jobs", refuseJobs).all("/v1/jobs/*", refuseJobs);
 }
 
-function guards({ apiKeys = [], rateLimit }: AppOptions): MiddlewareHandler[] {
+function guards(
+  { apiKeys = [], rateLimit }: AppOptions,
+  { rates }: ServerState,
+): MiddlewareHandler[] {
   return [
     ...(apiKeys.length > 0 ? [requireKey(apiKeys)] : []),
-    ...(rateLimit !== undefined ? [limitRate(rateLimit, { keyed: apiKeys.length > 0 })] : []),
+    ...(rateLimit !== undefined
+      ? [limitRate(rateLimit, { keyed: apiKeys.length > 0, rates })]
+      : []),
   ];
 }
 

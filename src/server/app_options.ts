@@ -5,12 +5,12 @@
 import type { NamedPlan } from "../engine/bundled_plans.ts";
 import type { CompiledDecoders } from "../image/lossy_decoders.ts";
 import type { Renderer } from "../worker/renderer.ts";
-import type { RateLimit } from "./access.ts";
 import type { RequestLimits } from "./api.ts";
 import type { OpenQueue, QueueBounds } from "./job_queue.ts";
+import type { AccessEntry, JobEntry } from "./log_entries.ts";
 import type { PageAssets } from "./page_assets.ts";
+import type { RateLimit } from "./rates.ts";
 import type { BodyBounds } from "./read_body.ts";
-import type { AccessEntry } from "./server_metrics.ts";
 
 /** What a server serves, and within which bounds. */
 export interface AppOptions {
@@ -34,7 +34,7 @@ export interface AppOptions {
    * given. False where requests reach isolates that share no memory.
    */
   readonly jobs?: boolean;
-  /** Keys, one of which a client must send; without any, no key is needed. */
+  /** Keys, or `sha256:` and their digests, one of which a client must send; without any, no key is needed. */
   readonly apiKeys?: readonly string[];
   /** How often each key may ask. */
   readonly rateLimit?: RateLimit | undefined;
@@ -57,6 +57,8 @@ export interface AppOptions {
   readonly publicUrl?: string | undefined;
   /** Called for each request. */
   readonly log?: (entry: AccessEntry) => void;
+  /** Called for each job that this process draws: when it begins, and when it has ended. */
+  readonly logJob?: (entry: JobEntry) => void;
   /** Called for each error of the server with the request's id; refusals, such as of a full queue, are none. */
   readonly onError?: (error: unknown, id: string) => void;
 }

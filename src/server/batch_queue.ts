@@ -6,7 +6,7 @@ import { BackendError } from "../errors.ts";
 import type { Batch, Renderer, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { isAlike } from "./job_spec.ts";
-import { Job, type JobPlace } from "./job.ts";
+import { Job, type JobOrigin, type JobPlace } from "./job.ts";
 import { PromisedPlaces } from "./promised_places.ts";
 import { queueFull, stopping, tooLate } from "./refusals.ts";
 import { RequestError } from "./request_error.ts";
@@ -22,6 +22,8 @@ export interface BatchQueueOptions {
   /** Reopens a renderer whose device or worker failed; without it the same renderer is used again. */
   readonly reopen?: ((failed: Renderer) => Promise<Renderer>) | undefined;
   readonly onStep?: ((step: RenderStep, spec: JobSpec, pictures: number) => void) | undefined;
+  /** Called for every job when it is begun. */
+  readonly onStart?: ((job: Job) => void) | undefined;
   /** Called after every job, however it ended. */
   readonly onEnd?: ((job: Job) => void) | undefined;
   /** A clock in milliseconds; `Date.now` unless given. */
@@ -59,6 +61,11 @@ export class BatchQueue implements JobPlace {
     return this.#waiting.length;
   }
 
+  /** Jobs that wait, the next one first. */
+  get waitingJobs(): readonly Job[] {
+    return this.#waiting;
+  }
+
   get running(): number {
     return this.#slots.reduce((sum, { running }) => sum + running.length, 0);
   }
@@ -79,24 +86,24 @@ export class BatchQueue implements JobPlace {
    *
    * @throws {RequestError} 429 when too many wait, 503 when the server is shutting down or no renderer is left.
    */
-  submit(spec: JobSpec): Job {
+  submit(spec: JobSpec, origin: JobOrigin = {}): Job {
     this.#refuseIfClosed();
     this.#refuseIfFull();
-    const job = this.#wait(spec);
+    const job = this.#wait(spec, origin);
     this.#pump();
     if (job.state === "queued") job.logPosition();
     return job;
   }
 
   /** Adds jobs that were accepted elsewhere, under their ids there; those that are alike are drawn together. */
-  submitTogether(accepted: readonly { readonly id: string; readonly spec: JobSpec }[]): Job[] {
-    const jobs = accepted.map(({ id, spec }) => this.#wait(spec, id));
+  submitTogether(accepted: readonly (JobOrigin & { readonly spec: JobSpec })[]): Job[] {
+    const jobs = accepted.map(({ spec, ...origin }) => this.#wait(spec, origin));
     this.#pump();
     return jobs;
   }
 
-  #wait(spec: JobSpec, id?: string): Job {
-    const job = new Job(spec, this, id);
+  #wait(spec: JobSpec, origin: JobOrigin): Job {
+    const job = new Job(spec, this, origin);
     job.onEnd = () => this.#forget(job);
     const seconds = this.options.deadlineSeconds;
     this.#timers.set(job, setTimeout(() => job.fail(tooLate(seconds)), seconds * 1000));
@@ -180,6 +187,7 @@ export class BatchQueue implements JobPlace {
     const pictures = jobs.flatMap((job) => job.spec.pictures);
     for (const job of jobs) {
       job.start(pictures.length);
+      this.options.onStart?.(job);
       job.onEnd = () => {
         this.#forget(job);
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();

@@ -21,6 +21,7 @@ import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendPicture } from "./send_picture.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
+import { spanOf } from "./trace.ts";
 
 /** What is asked for: the beginning of its events' names. */
 type Kind = "image_generation" | "image_edit";
@@ -69,7 +70,8 @@ async function answer(
 ): Promise<Response> {
   await expectFormat(spec.format);
   const { n, partial_images: previews } = body;
-  const asked = { body, previews, owner: keyOf(context), listed: false };
+  const span = spanOf(context);
+  const asked = { body, previews, owner: keyOf(context), listed: false, span };
   const job = await server.jobs.add(spec, asked);
   if (body.stream) return sendEvents(context, (signal) => streamed(job, { n, kind }, signal));
   const status = await finished(job, context.req.raw.signal);

@@ -13,6 +13,7 @@ import { toBase64 } from "./base64.ts";
 import { encodePreview, encodeResult } from "./encode.ts";
 import { EventLog } from "./event_log.ts";
 import type { RequestError } from "./request_error.ts";
+import { nextSpan } from "./trace.ts";
 
 /** State of a job; the last three are final. */
 export type JobState = "queued" | "running" | "completed" | "failed" | "cancelled";
@@ -40,6 +41,16 @@ export interface JobPlace {
   eta(job: Job): number | undefined;
 }
 
+/** What is known of a job that was accepted elsewhere. */
+export interface JobOrigin {
+  /** Random unless given, so that nobody can guess it. */
+  readonly id?: string | undefined;
+  /** When it was asked for, in Unix milliseconds; now unless given. */
+  readonly created?: number | undefined;
+  /** Span of the request that it came with, as a `traceparent`. */
+  readonly span?: string | undefined;
+}
+
 /** A job; its queue changes its state. */
 export class Job {
   /** What has happened. */
@@ -49,7 +60,7 @@ export class Job {
   /** Called when it has ended. */
   onEnd: () => void = () => {};
   #state: JobState = "queued";
-  #times: JobTimes = { created: Date.now(), started: undefined, finished: undefined };
+  #times: JobTimes;
   #step = 0;
   #batch: number | undefined;
   #result: JobResult | undefined;
@@ -57,12 +68,18 @@ export class Job {
   #previews: Promise<void> = Promise.resolve();
   #resolveEnded: () => void = () => {};
 
+  readonly id: string;
+  /** Its span of the trace of its request, as a `traceparent`. */
+  readonly span: string;
+
   constructor(
     readonly spec: JobSpec,
     readonly place: JobPlace,
-    /** Random unless given, so that nobody can guess it. */
-    readonly id: string = crypto.randomUUID(),
+    { id = crypto.randomUUID(), created = Date.now(), span }: JobOrigin = {},
   ) {
+    this.id = id;
+    this.span = nextSpan(span);
+    this.#times = { created, started: undefined, finished: undefined };
     this.ended = new Promise((resolve) => { // Node 20 has no Promise.withResolvers
       this.#resolveEnded = resolve;
     });

@@ -20,6 +20,8 @@ export interface JobStatus {
   /** Pictures of its batch, its own and those of other jobs; absent before it runs. */
   readonly batch: number | undefined;
   readonly times: JobTimes;
+  /** A span of its trace, as a `traceparent`. */
+  readonly span: string;
   /** Number of jobs ahead of it; absent when it does not wait. */
   readonly position: number | undefined;
   /** Seconds until it ends; absent before any step was measured, and when it has ended. */
@@ -55,6 +57,8 @@ export interface Asked {
   readonly owner: string;
   /** Whether its owner finds it in the list of jobs. */
   readonly listed: boolean;
+  /** Span of the request, as a `traceparent`. */
+  readonly span: string;
 }
 
 /** Which jobs are listed. */
@@ -98,8 +102,8 @@ export interface JobQueue {
   publish(name: string, image: KeptImage): Promise<void>;
   /** The picture of a name; `undefined` when there is none, or it was published too long ago. */
   published(name: string): Promise<KeptImage | undefined>;
-  /** Jobs that wait, of all models. */
-  waiting(): Promise<number>;
+  /** Jobs that wait, of all models, by the digests of the keys that they came with; empty without keys. */
+  waiting(): Promise<ReadonlyMap<string, number>>;
 }
 
 /** A queue that several processes share. */
@@ -124,12 +128,16 @@ export interface QueueBounds {
   readonly deadlineSeconds: number;
 }
 
+/** What went wrong with a worker: it lost a job's lease, or it begins a job again that another worker lost. */
+export type Loss = "lease" | "retry";
+
 /** What a shared queue needs of the server that uses it. */
 export interface ServerParts {
   /** Models and plans as they are known at the moment. */
   readonly catalog: () => Catalog;
   readonly defaults: SpecDefaults;
   readonly limits: QueueBounds;
+  readonly onLoss: (loss: Loss) => void;
 }
 
 /** A shared queue that was opened, for `createApp()`. */

@@ -16,6 +16,7 @@ import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendPicture } from "./send_picture.ts";
 import { sendEvents } from "./sse.ts";
+import { spanOf } from "./trace.ts";
 
 export function jobRoutes(server: ServerState): Hono {
   return new Hono().route("/", listRoutes(server)).route("/", oneJobRoutes(server));
@@ -31,7 +32,8 @@ function listRoutes(server: ServerState): Hono {
     const previews = body.previews ? "all" : 0;
     const spec = resolveSpec(server.catalog, body, { previews, defaults });
     await expectFormat(spec.format);
-    const job = await jobs.add(spec, { body, previews, owner: keyOf(context), listed: true });
+    const asker = { owner: keyOf(context), span: spanOf(context) };
+    const job = await jobs.add(spec, { body, previews, listed: true, ...asker });
     const location = `${base}/v1/jobs/${job.id}`;
     return context.json(jobView(await job.status(), base), 202, { location });
   });

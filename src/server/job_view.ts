@@ -8,6 +8,7 @@ import { kindOf } from "../plan/step_counts.ts";
 import { type JobSpec, pictureSize } from "./job_spec.ts";
 import type { JobStatus } from "./job_queue.ts";
 import { refusalOf } from "./request_error.ts";
+import { traceIdOf } from "./trace.ts";
 
 /**
  * What `GET /v1/jobs/:id` answers, and what its last event says.
@@ -28,6 +29,7 @@ export function jobView(job: JobStatus, base: string): Readonly<Record<string, u
     created_at: times.created / 1000,
     started_at: times.started === undefined ? null : times.started / 1000,
     finished_at: times.finished === undefined ? null : times.finished / 1000,
+    trace_id: traceIdOf(job.span),
     request: requestView(job),
     plan: planView(plan, model),
     kinds: program.map(kindOf),

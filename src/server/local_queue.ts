@@ -18,12 +18,14 @@ import type {
 } from "./job_queue.ts";
 import type { JobSpec } from "./job_spec.ts";
 import { JobStore } from "./job_store.ts";
+import { askerOf } from "./key_digest.ts";
 import { Watch } from "./watch.ts";
 
 /** The queue of a server that is alone. */
 export class LocalQueue implements JobQueue {
   readonly #jobs: JobStore;
   readonly #images: ExpiringMap<KeptImage>;
+  readonly #owners = new WeakMap<Job, string>();
   readonly #watches = new WeakMap<Job, Watch>();
 
   /**
@@ -39,8 +41,9 @@ export class LocalQueue implements JobQueue {
     this.#images = new ExpiringMap(kept);
   }
 
-  async add(spec: JobSpec, { body, owner, listed }: Asked): Promise<QueuedJob> {
-    const job = this.queue.submit(spec);
+  async add(spec: JobSpec, { body, owner, listed, span }: Asked): Promise<QueuedJob> {
+    const job = this.queue.submit(spec, { span });
+    this.#owners.set(job, owner);
     if (listed) this.#jobs.keep(job, owner);
     if (body["watched"] === true) this.#watches.set(job, new Watch(job, this.unwatchedSeconds));
     return await Promise.resolve(new LocalJob(job));
@@ -64,8 +67,13 @@ export class LocalQueue implements JobQueue {
     return await Promise.resolve(this.#images.get(name));
   }
 
-  async waiting(): Promise<number> {
-    return await Promise.resolve(this.queue.waiting);
+  async waiting(): Promise<ReadonlyMap<string, number>> {
+    const depths = new Map<string, number>();
+    for (const job of this.queue.waitingJobs) {
+      const asker = askerOf(this.#owners.get(job) ?? "");
+      depths.set(asker, 1 + (depths.get(asker) ?? 0));
+    }
+    return await Promise.resolve(depths);
   }
 }
 
@@ -111,9 +119,9 @@ class LocalJob implements QueuedJob {
 }
 
 function statusOf(job: Job): JobStatus {
-  const { id, spec, state, step, batch, times, result, error, place, isOpen } = job;
+  const { id, spec, state, step, batch, times, span, result, error, place, isOpen } = job;
   return {
-    ...{ id, spec, state, step, batch, times, result, error },
+    ...{ id, spec, state, step, batch, times, span, result, error },
     position: place.position(job),
     eta: isOpen ? place.eta(job) : undefined,
   };

@@ -46,6 +46,17 @@ export class MetricRegistry {
     this.#add(`${name} ${help}`, "gauge", async () => [["", labels, await read()]]);
   }
 
+  /** Makes a gauge of several series, which are read whenever the metrics are written. */
+  gauges(
+    name: string,
+    help: string,
+    read: () => Promise<readonly (readonly [Labels, number])[]>,
+  ): void {
+    this.#add(`${name} ${help}`, "gauge", async () => {
+      return (await read()).map(([labels, value]): Line => ["", labels, value]);
+    });
+  }
+
   /** Makes a histogram with these upper bounds, ascending. */
   histogram(name: string, help: string, bounds: readonly number[]): Histogram {
     const all = [...bounds, Infinity];

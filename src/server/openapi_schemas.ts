@@ -127,6 +127,7 @@ const JOB = record({
   created_at: unixSeconds,
   started_at: orNull(unixSeconds),
   finished_at: orNull(unixSeconds),
+  trace_id: { ...text, description: "Of the request that it came with, as `traceparent` named it" },
   request: REQUEST,
   plan: orNull(PLAN_BRIEF),
   kinds,

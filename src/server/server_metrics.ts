@@ -8,29 +8,18 @@ import { VERSION } from "../version.ts";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";
+import type { Loss } from "./job_queue.ts";
+import type { AccessEntry } from "./log_entries.ts";
 import { MetricRegistry } from "./metric_registry.ts";
 import type { BatchQueue } from "./batch_queue.ts";
-
-/** One request, as the access log has it. */
-export interface AccessEntry {
-  /** When it came, ISO 8601. */
-  readonly time: string;
-  /** Its `x-request-id`. */
-  readonly id: string;
-  /** HTTP method. */
-  readonly method: string;
-  /** Path without its query. */
-  readonly path: string;
-  /** Status of the answer. */
-  readonly status: number;
-  /** Milliseconds until the answer's head. */
-  readonly ms: number;
-}
+import { spanOf, traceIdOf } from "./trace.ts";
 
 /** Upper bounds in seconds. */
 const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300] as const;
 /** The same for what should take milliseconds, as steps of small models and most requests do. */
 const FINE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, ...SECONDS] as const;
+/** Digits of a key's digest that tell keys apart, and tell nothing of them. */
+const KEY_DIGITS = 8;
 /** Methods that routes have; a client may make up any other. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
 
@@ -67,14 +56,31 @@ export class ServerMetrics {
     "Sampling steps of whole batches, by kind",
     FINE_SECONDS,
   );
+  readonly #leases = this.registry.counter(
+    "invardiff_lost_leases_total",
+    "Jobs that this process lost to others while it drew them",
+  );
+  readonly #retries = this.registry.counter(
+    "invardiff_job_retries_total",
+    "Jobs that this process began again, their worker lost",
+  );
   #keptBytes = 0;
 
   /** Reads the counts of renderers, and of jobs that wait, whenever metrics are requested. */
-  watch(queue: BatchQueue, waiting: () => Promise<number>): void {
+  watch(queue: BatchQueue, waiting: () => Promise<ReadonlyMap<string, number>>): void {
     const { registry } = this;
     const build = { version: VERSION, runtime: runtimeName() };
     registry.gauge("invardiff_build_info", "Always 1", () => 1, build);
-    registry.gauge("invardiff_queue_depth", "Jobs that wait", () => waiting().catch(() => NaN));
+    const depths = (): Promise<ReadonlyMap<string, number>> =>
+      waiting().catch(() => new Map([["", NaN]])); // the queue does not answer
+    registry.gauge("invardiff_queue_depth", "Jobs that wait", async () => {
+      return [...(await depths()).values()].reduce((sum, jobs) => sum + jobs, 0);
+    });
+    registry.gauges("invardiff_key_queue_depth", "Jobs that wait, by digests of keys", async () => {
+      return [...await depths()].map((
+        [asker, jobs],
+      ) => [{ key: asker.slice(0, KEY_DIGITS) }, jobs]);
+    });
     registry.gauge("invardiff_jobs_running", "Jobs that run", () => queue.running);
     registry.gauge("invardiff_renderers", "Renderers that work", () => queue.renderers.length);
     registry.gauge(
@@ -91,6 +97,11 @@ export class ServerMetrics {
     const memory = globalThis.process?.memoryUsage;
     if (memory === undefined) return; // on edge workers
     registry.gauge("process_resident_memory_bytes", "Resident memory", () => memory().rss); // as all programs name it
+  }
+
+  /** Counts what a worker of a shared queue lost, or took over. */
+  countLoss(loss: Loss): void {
+    (loss === "lease" ? this.#leases : this.#retries).add();
   }
 
   /** Counts a step of a batch. */
@@ -128,7 +139,9 @@ export class ServerMetrics {
       this.#requests.add({ method, route, status: `${status}` });
       this.#latency.observe(seconds, { method, route });
       const ms = Math.round(seconds * 1000);
-      log?.({ time, id: context.get("requestId"), method: given, path, status, ms });
+      const trace = traceIdOf(spanOf(context));
+      const id = context.get("requestId");
+      log?.({ event: "request", time, id, trace, method: given, path, status, ms });
     };
   }
 }

@@ -13,10 +13,13 @@ import {
   type JobQueue,
   joinQueue,
   type KeptImage,
+  type Loss,
   type QueuedJob,
   type SharedQueue,
 } from "./job_queue.ts";
 import { LocalQueue } from "./local_queue.ts";
+import { jobEntry } from "./log_entries.ts";
+import { LocalRates, type Rates } from "./rates.ts";
 import { refusalOf, RequestError } from "./request_error.ts";
 import type { RendererFacts } from "../worker/renderer.ts";
 import type { ServerMetrics } from "./server_metrics.ts";
@@ -35,6 +38,8 @@ export class ServerState {
   readonly queue: BatchQueue;
   /** Where jobs wait, and are asked about. */
   readonly jobs: JobQueue;
+  /** Where requests of each key are counted. */
+  readonly rates: Rates;
   readonly limits: ServerLimits;
   readonly schemas: BodySchemas;
   /** What requests may leave out. */
@@ -50,7 +55,7 @@ export class ServerState {
 
   /** Makes the state of a server that still loads its models. */
   constructor(options: AppOptions, metrics: ServerMetrics) {
-    const { reopen, jobs = true, defaultPlan = "auto", publicUrl } = options;
+    const { reopen, jobs = true, defaultPlan = "auto", publicUrl, logJob } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.queue = new BatchQueue({
       queueLimit: limits.queue,
@@ -58,7 +63,11 @@ export class ServerState {
       deadlineSeconds: limits.deadlineSeconds,
       reopen,
       onStep: (step, spec) => metrics.countStep(step, spec),
-      onEnd: (job) => metrics.countJob(job),
+      onStart: (job) => logJob?.(jobEntry(job)),
+      onEnd: (job) => {
+        metrics.countJob(job);
+        logJob?.(jobEntry(job));
+      },
     });
     this.limits = limits;
     this.decoders = options.decoders;
@@ -68,7 +77,9 @@ export class ServerState {
     this.schemas = bodySchemas(limits, this.responseFormats);
     this.defaults = { plan: defaultPlan, maxSteps: limits.steps };
     const parts = { catalog: () => this.catalog, defaults: this.defaults, limits };
-    this.#shared = options.queue && joinQueue(options.queue, parts);
+    const onLoss = (loss: Loss): void => metrics.countLoss(loss);
+    this.#shared = options.queue && joinQueue(options.queue, { ...parts, onLoss });
+    this.rates = new LocalRates();
     const kept = { most: limits.kept, seconds: limits.keptSeconds };
     this.jobs = this.#shared ?? new LocalQueue(this.queue, kept, limits.unwatchedSeconds);
   }

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AssetError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
-import { rateOf } from "../../src/server/access.ts";
+import { rateOf } from "../../src/server/rates.ts";
 import { VERSION } from "../../src/version.ts";
-import type { AccessEntry } from "../../src/server/server_metrics.ts";
+import type { AccessEntry } from "../../src/server/log_entries.ts";
 import { examplePlan } from "../plan/example_plans.ts";
 import { BROKEN, parseEvents, post, talkative, toyApp, ToyRenderer } from "./toy_renderer.ts";
 

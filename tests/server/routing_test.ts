@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { openAddress } from "../../src/server/address.ts";
-import type { AccessEntry } from "../../src/server/server_metrics.ts";
+import type { AccessEntry } from "../../src/server/log_entries.ts";
 import { routePath } from "../../src/server/routing.ts";
 import { BROKEN, post, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
 

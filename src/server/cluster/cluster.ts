@@ -2,7 +2,7 @@
  * The store that servers and workers share, and what is heard of it.
  */
 
-import type { Backlog, Store, TaskStore, WorkerList } from "./store.ts";
+import type { Backlog, Store, TaskStore, Usage, WorkerList } from "./store.ts";
 import { TaskEvents } from "./task_events.ts";
 
 /** One process's view of the store. */
@@ -10,11 +10,13 @@ export class Cluster {
   readonly tasks: TaskStore;
   readonly backlog: Backlog;
   readonly workers: WorkerList;
+  readonly usage: Usage;
 
   private constructor(readonly store: Store, readonly events: TaskEvents) {
     this.tasks = store.tasks;
     this.backlog = store.backlog;
     this.workers = store.workers;
+    this.usage = store.usage;
   }
 
   /** Listens to a store that was opened. */

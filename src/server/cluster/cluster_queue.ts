@@ -21,9 +21,9 @@ import type {
 } from "../job_queue.ts";
 import { queueFull, stopping } from "../refusals.ts";
 import { RequestError } from "../request_error.ts";
+import { askerOf } from "../key_digest.ts";
 import { ClusterWorker } from "./cluster_worker.ts";
 import {
-  digestOf,
   editFiles,
   latentsKey,
   pictureKey,
@@ -51,7 +51,7 @@ export class ClusterQueue implements SharedQueue {
 
   constructor(readonly options: ClusterQueueOptions) {}
 
-  async add(spec: JobSpec, { body, previews, owner, listed }: Asked): Promise<QueuedJob> {
+  async add(spec: JobSpec, { owner, listed, ...asked }: Asked): Promise<QueuedJob> {
     if (this.#closing) throw stopping();
     const { cluster: { tasks }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
     const id = crypto.randomUUID();
@@ -64,7 +64,7 @@ export class ClusterQueue implements SharedQueue {
       shape: shapeOf(spec, id),
       pictures: spec.pictures.length,
       macs: spec.costs.reduce((sum, macs) => sum + macs, 0),
-      request: requestOf(spec, body, previews),
+      request: requestOf(spec, asked),
       deadline: created + deadlineSeconds * 1000,
       files: spec.edit && await editFiles(spec.edit),
     }, queueLimit));
@@ -108,11 +108,8 @@ export class ClusterQueue implements SharedQueue {
     return { bytes, type: new TextDecoder().decode(type) };
   }
 
-  async waiting(): Promise<number> {
-    const { backlog, workers } = this.options.cluster;
-    const models = await workers.models();
-    const each = await Promise.all(models.map(({ id }) => backlog.count(id)));
-    return each.reduce((sum, waiting) => sum + waiting, 0);
+  async waiting(): Promise<ReadonlyMap<string, number>> {
+    return await reached(this.options.cluster.usage.depths());
   }
 
   async models(): Promise<readonly RendererFacts[]> {
@@ -131,12 +128,12 @@ export class ClusterQueue implements SharedQueue {
   }
 
   async work(local: BatchQueue): Promise<void> {
-    const { catalog, defaults, limits: { batch: maxBatch }, lease } = this.options;
+    const { catalog, defaults, limits: { batch: maxBatch }, lease, onLoss } = this.options;
     const cluster = await this.#openPatiently();
     if (this.#closing || cluster === undefined) return cluster?.close(); // the server ends before it could work
     const office = (model: string): TicketOffice => this.office(model);
     this.#worker = new ClusterWorker({
-      ...{ cluster, queue: local, defaults, maxBatch, lease, office },
+      ...{ cluster, queue: local, defaults, maxBatch, lease, office, onLoss },
       catalog: catalog(),
     });
   }
@@ -173,12 +170,12 @@ export class ClusterQueue implements SharedQueue {
 
   /** How far a task is. */
   async statusOf(task: Task, spec: JobSpec): Promise<JobStatus> {
-    const { id, state, step, batch, times, result, error } = task;
+    const { id, state, step, batch, times, result, error, request: { span } } = task;
     const { backlog } = this.options.cluster;
     const model = spec.model.facts.id;
     const position = state === "queued" ? await reached(backlog.place(model, id)) : undefined;
     return {
-      ...{ id, spec, state, step, batch, times, error, position },
+      ...{ id, spec, state, step, batch, times, span, error, position },
       eta: isEnd({ event: state }) ? undefined : await reached(this.#eta(model, id, position)),
       result: result as JobStatus["result"], // as the worker wrote it
     };
@@ -254,10 +251,6 @@ class ClusterJob implements QueuedJob {
       code: "result_expired",
     });
   }
-}
-
-function askerOf(key: string): string {
-  return key === "" ? "" : digestOf(key);
 }
 
 /** What the store answers; one that cannot be reached is no fault of the client, who may come back. */

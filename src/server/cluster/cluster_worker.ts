@@ -8,7 +8,8 @@ import { bytesOfFloats } from "../../tensor/bytes.ts";
 import type { BatchQueue } from "../batch_queue.ts";
 import type { Catalog } from "../catalog.ts";
 import type { LoggedEvent } from "../event_log.ts";
-import type { Job } from "../job.ts";
+import type { Job, JobOrigin } from "../job.ts";
+import type { Loss } from "../job_queue.ts";
 import type { JobSpec, SpecDefaults } from "../job_spec.ts";
 import { refusalOf, RequestError } from "../request_error.ts";
 import { Keeper } from "./keeper.ts";
@@ -39,6 +40,12 @@ export interface ClusterWorkerOptions {
   readonly lease?: LeaseTimes | undefined;
   /** Where a model's tickets are made. */
   readonly office: (model: string) => TicketOffice;
+  readonly onLoss: (loss: Loss) => void;
+}
+
+/** A task as the queue of this process takes it. */
+interface AcceptedJob extends JobOrigin {
+  readonly spec: JobSpec;
 }
 
 /** Draws tasks of the models that its renderers have. */
@@ -75,10 +82,13 @@ export class ClusterWorker {
   }
 
   async #hold({ id, owner, signal }: HeldTicket): Promise<"done" | "back"> {
-    const { cluster: { tasks }, maxBatch } = this.options;
+    const { cluster: { tasks }, maxBatch, onLoss } = this.options;
     const ids = await tasks.claim(id, { owner, pictures: maxBatch, attempts: POISON });
     const jobs = await this.#submit(ids, owner);
-    const stop = (): void => jobs.forEach((job) => job.cancel());
+    const stop = (): void => {
+      onLoss("lease");
+      jobs.forEach((job) => job.cancel());
+    };
     signal.addEventListener("abort", stop, { once: true });
     const ends = await Promise.all(jobs.map((job) => this.#follow(job, owner)));
     signal.removeEventListener("abort", stop);
@@ -89,24 +99,26 @@ export class ClusterWorker {
 
   /** Puts tasks into the queue of this process, all at once, so that they are drawn together. */
   async #submit(ids: readonly string[], owner: string): Promise<readonly Job[]> {
-    const known = await Promise.all(
-      ids.map(async (id) => ({ id, spec: await this.#spec(id, owner) })),
-    );
-    const drawn = known.flatMap(({ id, spec }) => spec === undefined ? [] : [{ id, spec }]);
-    return this.options.queue.submitTogether(drawn);
+    const known = await Promise.all(ids.map((id) => this.#accepted(id, owner)));
+    return this.options.queue.submitTogether(known.flatMap((task) => task ?? []));
   }
 
   /** What a task draws; one that cannot be drawn here fails, and the reason is its client's. */
-  async #spec(id: string, owner: string): Promise<JobSpec | undefined> {
-    const { cluster: { tasks }, catalog, defaults } = this.options;
+  async #accepted(id: string, owner: string): Promise<AcceptedJob | undefined> {
+    const { cluster: { tasks }, catalog, defaults, onLoss } = this.options;
     try {
       const task = await tasks.read(id);
       if (task === undefined) return undefined; // it expired
       const spec = specOf(task.request, { catalog, defaults });
-      const { edit } = task.request;
-      return edit === undefined
-        ? spec
-        : { ...spec, edit: await readEditFiles(await tasks.files(id), edit) };
+      if (task.attempts > 1) onLoss("retry");
+      const { request: { edit, span }, times: { created, started = created } } = task;
+      const waited = started - created; // by the store's clock, which need not be ours
+      return {
+        ...{ id, span, created: Date.now() - waited },
+        spec: edit === undefined
+          ? spec
+          : { ...spec, edit: await readEditFiles(await tasks.files(id), edit) },
+      };
     } catch (error) {
       await tasks.finish(id, { owner, state: "failed", error: packFailure(asRequestError(error)) });
       return undefined;

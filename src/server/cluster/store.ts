@@ -135,6 +135,12 @@ export interface WorkerList {
   of(model: string): Promise<readonly WorkerNote[]>;
 }
 
+/** What keys use, by their digests. */
+export interface Usage {
+  /** How many tasks of each wait, of all models. */
+  depths(): Promise<ReadonlyMap<string, number>>;
+}
+
 /** How long a lost worker goes unnoticed: at most the sum. Both in milliseconds. */
 export interface LeaseTimes {
   /** How long a ticket is held without a sign of life. */
@@ -190,6 +196,7 @@ export interface Store {
   readonly tasks: TaskStore;
   readonly backlog: Backlog;
   readonly workers: WorkerList;
+  readonly usage: Usage;
   office(model: string): TicketOffice;
   taker(model: string, options: TakerOptions): TicketTaker;
   /** Calls back with the task's id for each message; one listener each. */

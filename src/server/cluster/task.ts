@@ -3,8 +3,6 @@
  * same {@link JobSpec}, and how far it is.
  */
 
-import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
-import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import { DEFAULT_STRENGTH, type EditRecord } from "../../engine/edit_facts.ts";
 import type { FittedEdit } from "../../engine/request_edit.ts";
 import { encodePng } from "../../image/png.ts";
@@ -13,6 +11,7 @@ import type { GenerationBody } from "../api.ts";
 import type { Catalog } from "../catalog.ts";
 import type { JobState, JobTimes } from "../job.ts";
 import { type JobSpec, resolveSpec, type SpecDefaults } from "../job_spec.ts";
+import { digestOf } from "../key_digest.ts";
 import { RequestError } from "../request_error.ts";
 
 /** Version of what is stored; a process leaves alone what another version wrote. */
@@ -28,6 +27,8 @@ export interface TaskRequest {
   readonly plan: string;
   /** Identity of the model's weights. */
   readonly fingerprint: string;
+  /** Span of the request that it came with, as a `traceparent`. */
+  readonly span: string;
   /** What it begins from, beside its pictures. */
   readonly edit?: { readonly record: EditRecord; readonly notices: readonly string[] } | undefined;
 }
@@ -42,6 +43,8 @@ export interface Task {
   readonly batch: number | undefined;
   /** What is told of the pictures, beside them. */
   readonly result: Readonly<Record<string, unknown>> | undefined;
+  /** How often it was begun. */
+  readonly attempts: number;
   /** Who drew it: part of the keys of its pictures. */
   readonly owner: string;
   /** Status, code and message of its failure. */
@@ -57,13 +60,12 @@ export interface EditFiles {
 /** The request of a job, to be stored. */
 export function requestOf(
   spec: JobSpec,
-  body: TaskRequest["body"],
-  previews: number | "all",
+  { body, previews, span }: Pick<TaskRequest, "body" | "previews" | "span">,
 ): TaskRequest {
   const { pictures, plan, model, edit } = spec;
   return {
     body: { ...body, seed: pictures[0]!.seed, plan: plan?.name ?? "none" }, // it has one picture at least
-    previews,
+    ...{ previews, span },
     plan: plan?.digest ?? "",
     fingerprint: model.facts.fingerprint,
     ...(edit !== undefined && { edit: { record: edit.record, notices: edit.notices } }),
@@ -157,6 +159,7 @@ export function readTask(
     step: Number(fields["step"] ?? 0),
     batch: time(fields["batch"]),
     result: parsed(fields["result"]),
+    attempts: Number(fields["attempts"]),
     owner: fields["owner"] ?? "",
     error: errorOf(parsed(fields["error"])),
   };
@@ -187,9 +190,4 @@ export function pictureKey(id: string, owner: string, index: number): string {
 /** Where the latents of a task are kept: float32, little-endian. */
 export function latentsKey(id: string, owner: string): string {
   return `task:${id}:latents:${owner}`;
-}
-
-/** Keys and shapes lie in the store as digests: whoever reads it learns no key. */
-export function digestOf(text: string): string {
-  return bytesToHex(sha256(new TextEncoder().encode(text)));
 }

@@ -10,12 +10,14 @@ import type {
   TaskStore,
   TicketOffice,
   TicketTaker,
+  Usage,
   WorkerList,
 } from "../store.ts";
 import { BullOffice, BullTaker } from "./bull_tickets.ts";
 import { RedisBacklog } from "./redis_backlog.ts";
 import { RedisLink, type RedisOptions } from "./redis_link.ts";
 import { RedisTasks } from "./redis_tasks.ts";
+import { RedisUsage } from "./redis_usage.ts";
 import { RedisWorkers } from "./redis_workers.ts";
 
 export interface RedisStoreOptions extends RedisOptions {
@@ -28,11 +30,13 @@ export class RedisStore implements Store {
   readonly tasks: TaskStore;
   readonly backlog: Backlog;
   readonly workers: WorkerList;
+  readonly usage: Usage;
 
   private constructor(readonly link: RedisLink, readonly keptSeconds: number) {
     this.tasks = new RedisTasks(link, keptSeconds * 1000);
     this.backlog = new RedisBacklog(link);
     this.workers = new RedisWorkers(link);
+    this.usage = new RedisUsage(link);
   }
 
   /**

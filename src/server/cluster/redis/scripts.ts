@@ -10,6 +10,8 @@
  * virtual time and the end of the asker's last job.
  */
 
+import { DEPTHS } from "./usage_scripts.ts";
+
 /** Priorities of BullMQ end here; later turns wait in the order in which they came. */
 const LAST_TURN = 2_000_000;
 
@@ -191,6 +193,7 @@ export const SCRIPTS = {
   progress: SHARED + PROGRESS,
   finish: SHARED + FINISH,
   handBack: SHARED + HAND_BACK,
+  depths: SHARED + DEPTHS,
 } as const;
 
 /** Name of a script. */

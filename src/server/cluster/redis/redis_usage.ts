@@ -1,0 +1,18 @@
+/**
+ * What keys use of a shared queue, in Redis.
+ */
+
+import type { Usage } from "../store.ts";
+import type { RedisLink } from "./redis_link.ts";
+
+/** Counts of askers. */
+export class RedisUsage implements Usage {
+  constructor(readonly link: RedisLink) {}
+
+  async depths(): Promise<ReadonlyMap<string, number>> {
+    const flat = await this.link.run("depths", []) as (string | number)[]; // as the script answers
+    const depths = new Map<string, number>();
+    for (let i = 0; i < flat.length; i += 2) depths.set(`${flat[i]}`, Number(flat[i + 1]));
+    return depths;
+  }
+}
