@@ -71,8 +71,6 @@ export interface ServerLimits extends RequestLimits, QueueBounds {
   readonly upload: BodyBounds;
   /** Pixels from which on a picture in it is refused, before it is decoded to four bytes each. */
   readonly uploadPixels: number;
-  /** Seconds after which a job that was to be watched, and that nobody follows, is cancelled. */
-  readonly unwatchedSeconds: number;
   /** Most finished jobs, and most pictures answered as URLs, that are kept. */
   readonly kept: number;
   /** Seconds that they are kept. */

@@ -126,6 +126,8 @@ export interface QueueBounds {
   readonly batch: number;
   /** Seconds from request to pictures. */
   readonly deadlineSeconds: number;
+  /** Seconds after which a job that was to be watched, and that nobody follows, is cancelled. */
+  readonly unwatchedSeconds: number;
 }
 
 /** What went wrong with a worker: it lost a job's lease, or it begins a job again that another worker lost. */

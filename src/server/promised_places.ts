@@ -33,11 +33,11 @@ export interface PromisedPlacesOptions {
 }
 
 /** Timers of clients are not exact: so many milliseconds early is not too early. */
-const EARLY_MS = 20;
+export const EARLY_MS = 20;
 /** A client that is so many milliseconds late has given up. */
-const LATE_MS = 5000;
+export const LATE_MS = 5000;
 /** Most that are remembered: some clients ask again and again without waiting. */
-const MOST_PROMISES = 1000;
+export const MOST_PROMISES = 1000;
 
 export class PromisedPlaces {
   #promises: Promised[] = [];

@@ -4,6 +4,7 @@
 
 import type { Backlog, Store, TaskStore, Usage, WorkerList } from "./store.ts";
 import { TaskEvents } from "./task_events.ts";
+import { Watches } from "./watches.ts";
 
 /** One process's view of the store. */
 export class Cluster {
@@ -11,12 +12,14 @@ export class Cluster {
   readonly backlog: Backlog;
   readonly workers: WorkerList;
   readonly usage: Usage;
+  readonly watches: Watches;
 
   private constructor(readonly store: Store, readonly events: TaskEvents) {
     this.tasks = store.tasks;
     this.backlog = store.backlog;
     this.workers = store.workers;
     this.usage = store.usage;
+    this.watches = new Watches(store.tasks);
   }
 
   /** Listens to a store that was opened. */

@@ -2,12 +2,10 @@
  * Jobs in a store that any number of servers share: each of them takes jobs and answers for all.
  */
 
-import { floatsOfBytes } from "../../tensor/bytes.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
 import { BackendError } from "../../errors.ts";
 import type { RendererFacts } from "../../worker/renderer.ts";
 import type { BatchQueue } from "../batch_queue.ts";
-import { isEnd, type LoggedEvent } from "../event_log.ts";
+import { isEnd } from "../event_log.ts";
 import type { JobSpec } from "../job_spec.ts";
 import type {
   Asked,
@@ -20,20 +18,14 @@ import type {
   SharedQueue,
 } from "../job_queue.ts";
 import { queueFull, stopping } from "../refusals.ts";
-import { RequestError } from "../request_error.ts";
 import { askerOf } from "../key_digest.ts";
+import { FAST } from "../throughput.ts";
 import { ClusterWorker } from "./cluster_worker.ts";
-import {
-  editFiles,
-  latentsKey,
-  pictureKey,
-  requestOf,
-  shapeOf,
-  specOf,
-  type Task,
-} from "./task.ts";
+import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
 import { Cluster } from "./cluster.ts";
-import type { LeaseTimes, TicketOffice } from "./store.ts";
+import { ClusterJob } from "./cluster_job.ts";
+import { reached } from "./reached.ts";
+import type { LeaseTimes, Room, TicketOffice, WorkerNote } from "./store.ts";
 
 export interface ClusterQueueOptions extends ServerParts {
   readonly cluster: Cluster;
@@ -53,30 +45,33 @@ export class ClusterQueue implements SharedQueue {
 
   async add(spec: JobSpec, { owner, listed, ...asked }: Asked): Promise<QueuedJob> {
     if (this.#closing) throw stopping();
-    const { cluster: { tasks }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
+    const { cluster: { tasks }, limits } = this.options;
     const id = crypto.randomUUID();
     const created = Date.now();
     const model = spec.model.facts.id;
-    const turn = await reached(tasks.add({
+    const room = await reached(this.#room(model));
+    const added = await reached(tasks.add({
       ...{ id, model, created },
       asker: askerOf(owner),
       listed,
+      unwatched: (this.#unwatchedSeconds(asked.body) ?? 0) * 1000,
       shape: shapeOf(spec, id),
       pictures: spec.pictures.length,
       macs: spec.costs.reduce((sum, macs) => sum + macs, 0),
+      steps: spec.program.length,
       request: requestOf(spec, asked),
-      deadline: created + deadlineSeconds * 1000,
+      deadline: created + limits.deadlineSeconds * 1000,
       files: spec.edit && await editFiles(spec.edit),
-    }, queueLimit));
-    if (turn === undefined) throw await this.#full(model);
+    }, room));
+    if (added.kind === "full") throw queueFull(limits.queue, added.seconds);
     // Accepted from here on: a ticket that is lost with the store is made again by the keepers of the workers.
-    await this.office(model).add(id, turn).catch(() => {});
-    return new ClusterJob(id, spec, this);
+    await this.office(model).add(id, added.turn).catch(() => {});
+    return this.#jobOf(id, spec, asked.body);
   }
 
   async find(id: string): Promise<QueuedJob | undefined> {
     const task = await reached(this.options.cluster.tasks.read(id));
-    return task && new ClusterJob(id, this.#specOf(task), this);
+    return task && this.#jobOf(id, this.#specOf(task), task.request.body);
   }
 
   async list({ owner, state, limit, after }: JobFilter): Promise<JobPage> {
@@ -176,30 +171,42 @@ export class ClusterQueue implements SharedQueue {
     const position = state === "queued" ? await reached(backlog.place(model, id)) : undefined;
     return {
       ...{ id, spec, state, step, batch, times, span, error, position },
-      eta: isEnd({ event: state }) ? undefined : await reached(this.#eta(model, id, position)),
+      eta: isEnd({ event: state }) ? undefined : await reached(this.#eta(model, id)),
       result: result as JobStatus["result"], // as the worker wrote it
     };
   }
 
   /** Seconds until a job ends: what is ahead of it and its own, over what all workers do a second. */
-  async #eta(model: string, id: string, place: number | undefined): Promise<number | undefined> {
-    const { backlog } = this.options.cluster;
-    const ahead = place === undefined ? [] : (await backlog.waiting(model)).slice(0, place);
-    const speed = await this.#speed(model);
-    return speed === 0 ? undefined : await backlog.macs([...ahead, id]) / speed;
+  async #eta(model: string, id: string): Promise<number | undefined> {
+    const { backlog, workers } = this.options.cluster;
+    const speed = speedOf(await workers.of(model));
+    return speed === 0 ? undefined : await backlog.macsToEnd(id) / speed;
   }
 
-  async #speed(model: string): Promise<number> {
-    const workers = await this.options.cluster.workers.of(model);
-    return workers.reduce((sum, { speed }) => sum + (speed ?? 0), 0);
+  /** For how many jobs of a model there is room, by what its workers can do. */
+  async #room(model: string): Promise<Room> {
+    const { cluster: { workers }, limits: { queue: most, batch, deadlineSeconds } } = this.options;
+    const there = await workers.of(model);
+    const renderers = there.reduce((sum, worker) => sum + worker.renderers, 0);
+    return {
+      most,
+      enough: Math.min(most / 2, batch * renderers),
+      speed: speedOf(there) || FAST * Math.max(1, renderers),
+      longest: deadlineSeconds,
+    };
   }
 
-  /** A refusal that says when there should be a place: when the job that is next will have begun. */
-  async #full(model: string): Promise<RequestError> {
-    const { cluster: { backlog }, limits: { queue: queueLimit, deadlineSeconds } } = this.options;
-    const [next = ""] = await backlog.waiting(model);
-    const seconds = Math.ceil(await this.#eta(model, next, undefined) ?? 1);
-    return queueFull(queueLimit, Math.min(Math.max(1, seconds), deadlineSeconds));
+  #jobOf(id: string, spec: JobSpec, body: Asked["body"]): ClusterJob {
+    return new ClusterJob(id, spec, {
+      cluster: this.options.cluster,
+      unwatchedSeconds: this.#unwatchedSeconds(body),
+      statusOf: (task, own) => this.statusOf(task, own),
+    });
+  }
+
+  /** Seconds without a follower after which a job is cancelled that asks for that. */
+  #unwatchedSeconds(body: Asked["body"]): number | undefined {
+    return body["watched"] === true ? this.options.limits.unwatchedSeconds : undefined;
   }
 
   #specOf({ request }: Task): JobSpec {
@@ -208,62 +215,7 @@ export class ClusterQueue implements SharedQueue {
   }
 }
 
-/** A job in the store. */
-class ClusterJob implements QueuedJob {
-  constructor(readonly id: string, readonly spec: JobSpec, readonly queue: ClusterQueue) {}
-
-  async status(): Promise<JobStatus> {
-    return await this.queue.statusOf(await this.#task(), this.spec);
-  }
-
-  events(after: number, signal: AbortSignal): AsyncIterable<LoggedEvent> {
-    return this.queue.options.cluster.events.follow(this.id, after, signal);
-  }
-
-  async cancel(): Promise<void> {
-    await reached(this.queue.options.cluster.tasks.finish(this.id, { state: "cancelled" }));
-  }
-
-  async images(): Promise<readonly Uint8Array<ArrayBuffer>[]> {
-    const { owner } = await this.#task();
-    return await Promise.all(
-      this.spec.pictures.map((_, i) => this.#kept(pictureKey(this.id, owner, i))),
-    );
-  }
-
-  async latents(): Promise<Tensor> {
-    const { owner, result } = await this.#task();
-    const bytes = await this.#kept(latentsKey(this.id, owner));
-    return { dims: result!["dims"] as number[], data: floatsOfBytes(bytes) }; // of a completed job
-  }
-
-  async #task(): Promise<Task> {
-    const task = await reached(this.queue.options.cluster.tasks.read(this.id));
-    if (task !== undefined) return task;
-    throw new RequestError("The job has expired", { status: 404, code: "job_not_found" });
-  }
-
-  async #kept(key: string): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await reached(this.queue.options.cluster.tasks.kept(key));
-    if (bytes !== undefined) return bytes;
-    throw new RequestError("The pictures of the job have expired", {
-      status: 404,
-      code: "result_expired",
-    });
-  }
-}
-
-/** What the store answers; one that cannot be reached is no fault of the client, who may come back. */
-async function reached<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    if (cause instanceof RequestError) throw cause;
-    throw new RequestError("Cannot reach the queue", {
-      status: 503,
-      code: "queue_unreachable",
-      headers: { "retry-after": "5" },
-      cause,
-    });
-  }
+/** Multiply-accumulates a second of workers; 0 before any of them has drawn anything. */
+function speedOf(workers: readonly WorkerNote[]): number {
+  return workers.reduce((sum, { speed }) => sum + (speed ?? 0), 0);
 }

@@ -1,6 +1,7 @@
 /**
- * What every worker does from time to time for all: it says that it is there, ends what took too long, and makes
- * tickets again that were lost, with a store that died or a server that died between task and ticket.
+ * What every worker does from time to time for all: it says that it is there, ends what took too long or what
+ * nobody follows that was to be watched, and makes tickets again that were lost, with a store that died or a server
+ * that died between task and ticket.
  */
 
 import type { Renderer } from "../../worker/renderer.ts";
@@ -34,8 +35,9 @@ export class Keeper {
 
   /** Does all of it once. */
   async look(): Promise<void> {
-    const { backlog } = this.options.cluster;
+    const { backlog, watches } = this.options.cluster;
     await this.#announce();
+    await watches.endUnwatched();
     for (const model of this.options.models.keys()) {
       for (const id of await backlog.waiting(model)) await this.#mind(id, model);
     }
@@ -59,6 +61,7 @@ export class Keeper {
       await workers.announce(this.#name, {
         facts: own[0]!.facts, // a model is there by a renderer of it
         speed: one === undefined ? null : one * own.length,
+        renderers: own.length,
       });
     }
   }

@@ -15,16 +15,37 @@ export interface NewTask {
   readonly pictures: number;
   /** Multiply-accumulates of all of it. */
   readonly macs: number;
+  /** Steps that it takes. */
+  readonly steps: number;
   readonly request: TaskRequest;
   /** Whose it is; empty without keys. */
   readonly asker: string;
   /** Whether its owner finds it in the list of jobs. */
   readonly listed: boolean;
+  /** Milliseconds without a follower after which it is cancelled; 0 for never. */
+  readonly unwatched: number;
   /** Unix milliseconds. */
   readonly created: number;
   readonly deadline: number;
   readonly files?: EditFiles | undefined;
 }
+
+/** For how many tasks there is room, and how soon for more. */
+export interface Room {
+  /** Most that wait. */
+  readonly most: number;
+  /** Fewer than these that wait would leave renderers without work. */
+  readonly enough: number;
+  /** Multiply-accumulates a second of all workers. */
+  readonly speed: number;
+  /** Longest time that is promised, in seconds. */
+  readonly longest: number;
+}
+
+/** The priority of a task's ticket, or after how many seconds its client should come back. */
+export type Added =
+  | { readonly kind: "added"; readonly turn: number }
+  | { readonly kind: "full"; readonly seconds: number };
 
 /** How a task ends. */
 export interface TaskEnd {
@@ -58,8 +79,8 @@ export interface TaskProgress {
 export interface TaskStore {
   /** Milliseconds that a task is kept when it has ended, with all that it made. */
   readonly keptMs: number;
-  /** Adds a task and answers with its turn, the priority of its ticket; `undefined` where too many wait. */
-  add(task: NewTask, mostWaiting: number): Promise<number | undefined>;
+  /** Adds a task, unless too many wait or have been promised a place; by the rules of `promised_places.ts`. */
+  add(task: NewTask, room: Room): Promise<Added>;
   /** The tasks that a ticket stands for from now on; none where others have them, or they have ended. */
   claim(ticket: string, claim: TaskClaim): Promise<readonly string[]>;
   /** Logs what was done of a task; false where it has ended or is someone else's by now. */
@@ -68,6 +89,13 @@ export interface TaskStore {
   finish(id: string, end: TaskEnd): Promise<boolean>;
   /** Gives back what a ticket's owner will not do; the loss does not count as an attempt. */
   handBack(ticket: string, owner: string): Promise<void>;
+  /** Says that somebody follows a task that is to be watched, as is believed for so many milliseconds. */
+  follow(id: string, milliseconds: number): Promise<void>;
+  /**
+   * Cancels tasks that were to be watched and that nobody follows; where nobody looked for so many milliseconds, their
+   * followers get as many to come back.
+   */
+  endUnwatched(pause: number): Promise<void>;
   /** A task; `undefined` where there is none, or it ended too long ago. */
   read(id: string): Promise<Task | undefined>;
   /** State of a task; `undefined` as above. */
@@ -105,8 +133,8 @@ export interface Backlog {
   duty(id: string): Promise<Duty | undefined>;
   /** Ids of an asker's jobs, the newest first; those that have expired are forgotten. */
   listed(asker: string): Promise<readonly string[]>;
-  /** Multiply-accumulates of tasks. */
-  macs(ids: readonly string[]): Promise<number>;
+  /** Multiply-accumulates until a task ends: what is left of it and, where it waits, of all that is ahead of it. */
+  macsToEnd(id: string): Promise<number>;
   /** How many wait for a model. */
   count(model: string): Promise<number>;
   /** How many are ahead of one that waits for a model. */
@@ -118,6 +146,8 @@ export interface WorkerNote {
   readonly facts: RendererFacts;
   /** Multiply-accumulates a second; null before it has drawn anything. */
   readonly speed: number | null;
+  /** Renderers that it has. */
+  readonly renderers: number;
 }
 
 /** Milliseconds between a worker's signs of life. */

@@ -139,6 +139,33 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "a place in the queue comes with the time until the job ends, by what runs, waits and is its own",
+  ...WITH_REDIS,
+  async fn(): Promise<void> {
+    await withServers(async ({ redis, api, toy }) => {
+      toy.hold();
+      const ids = [await addJob(api, SNEAKER)];
+      await eventually(() => toy.drawing === 1);
+      for (const seed of [8, 9]) ids.push(await addJob(api, { ...SNEAKER, seed }));
+      const client = new Redis(redis.url);
+      const [worker = ""] = await client.keys("invardiff:worker:toy:*");
+      const note = JSON.parse(await client.get(worker) ?? "{}");
+      await client.set(worker, JSON.stringify({ ...note, speed: 10 }));
+      client.disconnect();
+      const etas = await Promise.all(ids.map(async (id) => {
+        return (await (await api.request(`/v1/jobs/${id}`)).json()).eta_seconds;
+      }));
+      assertEquals(etas, [6, 12, 18]); // each has three steps of 10, twice for guidance
+      const events = (await api.request(`/v1/jobs/${ids[2]}/events`)).body!.getReader();
+      const [place] = parseEvents(new TextDecoder().decode((await events.read()).value));
+      assertEquals([place?.data["queue_position"], place?.data["eta_seconds"]], [1, 18]);
+      await events.cancel();
+    }, { limits: { batch: 1 } });
+  },
+});
+
+Deno.test({
   name: "of jobs that ended nothing stays in Redis for longer than they are kept",
   ...WITH_REDIS,
   async fn(): Promise<void> {
@@ -157,8 +184,8 @@ Deno.test({
       toy.release();
       for (const id of ids) await ended(api, id);
       const client = new Redis(redis.url);
-      const lasting = /^invardiff:(?:tickets:|turns:|models$|workers?:)/; // one for each model, key or worker
-      await eventually(async () => (await client.keys("*")).every((key) => lasting.test(key)), 5);
+      const lasting = /^invardiff:(?:tickets:|turns:|models$|workers?:|looked$)/; // one for each model, key or worker
+      await eventually(async () => (await client.keys("*")).every((key) => lasting.test(key)), 8); // promises wait five for who is late
       client.disconnect();
     }, { keptSeconds: 1, limits: { queue: 3, batch: 2, deadlineSeconds: 1 } });
   },

@@ -47,11 +47,8 @@ export class RedisBacklog implements Backlog {
     return ids.filter((_, i) => there[i] === 1);
   }
 
-  async macs(ids: readonly string[]): Promise<number> {
-    const each = await Promise.all(
-      ids.map((id) => this.link.redis.hget(this.link.key(`task:${id}`), "macs")),
-    );
-    return each.reduce((sum, macs) => sum + Number(macs ?? 0), 0);
+  async macsToEnd(id: string): Promise<number> {
+    return Number(await this.link.run("macsToEnd", [id]));
   }
 
   async count(model: string): Promise<number> {

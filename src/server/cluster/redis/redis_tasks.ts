@@ -4,8 +4,10 @@
 
 import type { LoggedEvent } from "../../event_log.ts";
 import {
+  type Added,
   LOST,
   type NewTask,
+  type Room,
   type TaskClaim,
   type TaskEnd,
   type TaskProgress,
@@ -21,8 +23,8 @@ export class RedisTasks implements TaskStore {
     readonly keptMs: number,
   ) {}
 
-  async add(task: NewTask, mostWaiting: number): Promise<number | undefined> {
-    const { id, asker, listed, pictures, files, request, ...rest } = task;
+  async add(task: NewTask, { most, enough, speed, longest }: Room): Promise<Added> {
+    const { id, asker, listed, unwatched, pictures, files, request, ...rest } = task;
     const fields = { ...rest, asker, version: TASK_VERSION, request: JSON.stringify(request) };
     if (files !== undefined) {
       await this.link.redis.set(this.link.key(`task:${id}:image`), buffer(files.image), "PX", DAY);
@@ -31,19 +33,14 @@ export class RedisTasks implements TaskStore {
       }
     }
     const words = Object.entries(fields).flat().map(String);
+    const life = listed ? task.deadline - task.created + this.keptMs : 0; // no task is there for longer
+    const room = [most, enough, speed, longest];
     const turn = Number(
-      await this.link.run("add", [
-        id,
-        asker,
-        mostWaiting,
-        pictures,
-        listed ? task.deadline - task.created + this.keptMs : 0, // no task is there for longer
-        ...words,
-      ]),
+      await this.link.run("add", [id, asker, pictures, life, unwatched, ...room, ...words]),
     );
-    if (turn >= 0) return turn;
+    if (turn >= 0) return { kind: "added", turn };
     await this.link.redis.del(this.link.key(`task:${id}:image`), this.link.key(`task:${id}:mask`));
-    return undefined;
+    return { kind: "full", seconds: -turn };
   }
 
   async claim(
@@ -76,6 +73,14 @@ export class RedisTasks implements TaskStore {
 
   async handBack(ticket: string, owner: string): Promise<void> {
     await this.link.run("handBack", [ticket, owner]);
+  }
+
+  async follow(id: string, milliseconds: number): Promise<void> {
+    await this.link.run("follow", [id, milliseconds]);
+  }
+
+  async endUnwatched(pause: number): Promise<void> {
+    await this.link.run("endUnwatched", [Date.now(), this.keptMs, pause]);
   }
 
   async read(id: string): Promise<Task | undefined> {

@@ -3,13 +3,15 @@
  *
  * Keys, all after a prefix: `task:ID` (hash), `task:ID:log` (stream of its events), `waiting:MODEL` and
  * `waiting:MODEL:SHAPE` (sorted by turn), `running` (set), `claim:ID` (what is open of the batch that the ticket ID holds),
- * `turns:MODEL` (virtual times), `jobs:ASKER` (ids by time). Scripts name keys that they find in others, so
- * Redis must be one server (with replicas, if you like), not a cluster of shards.
+ * `turns:MODEL` (virtual times), `jobs:ASKER` (ids by time), `promises:MODEL` (ranks by time), `watched` (ids by when
+ * each is cancelled unless somebody follows it), `looked` (there for a while after somebody looked at those). Scripts
+ * name keys that they find in others, so Redis must be one server (with replicas, if you like), not a cluster of shards.
  *
  * *Source:* Goyal, Vin, Cheng, "Start-time fair queueing", 1996: a job's turn is the later of the present
  * virtual time and the end of the asker's last job.
  */
 
+import { PROMISE } from "./promise_script.ts";
 import { DEPTHS } from "./usage_scripts.ts";
 
 /** Priorities of BullMQ end here; later turns wait in the order in which they came. */
@@ -47,6 +49,7 @@ local function finish(id, state, now, kept, result, failure)
   local waited = redis.call('ZREM', all, id)
   redis.call('ZREM', alike, id)
   redis.call('SREM', prefix .. 'running', id)
+  redis.call('ZREM', prefix .. 'watched', id)
   append(id, state, cjson.encode({ job = id }), '')
   local ticket = redis.call('HGET', task, 'ticket')
   if ticket then redis.call('LREM', prefix .. 'claim:' .. ticket, 0, id) end
@@ -58,28 +61,54 @@ local function finish(id, state, now, kept, result, failure)
   redis.call('PUBLISH', prefix .. 'ended', id)
   if waited == 1 then tell_places(model) end
 end
-`;
+local function macs_left(id, model)
+  local own, macs, step, steps = unpack(redis.call('HMGET', task_of(id), 'model', 'macs', 'step', 'steps'))
+  if own ~= model then return 0 end
+  return tonumber(macs) * (1 - tonumber(step or 0) / tonumber(steps))
+end
+local function macs_until(model, after)
+  local macs, all = 0, 0
+  for _, id in ipairs(redis.call('SMEMBERS', prefix .. 'running')) do macs = macs + macs_left(id, model) end
+  local waiting = redis.call('ZRANGE', prefix .. 'waiting:' .. model, 0, -1)
+  for place, id in ipairs(waiting) do
+    local own = macs_left(id, model)
+    all = all + own
+    if place <= after then macs = macs + own end
+  end
+  local later = math.max(0, after - #waiting) * all / math.max(1, #waiting)
+  return macs + later
+end
+${PROMISE}`;
 
 /**
- * Adds a task. Arguments: id, asker, most that wait, pictures, for how many milliseconds it may be listed, then
- * fields with their values. Answers with its turn, or -1 where too many wait.
+ * Adds a task. Arguments: id, asker, pictures, for how many milliseconds it may be listed, after how many without a
+ * follower it is cancelled (0 never), most that wait, how many are enough for the renderers, their
+ * multiply-accumulates a second, longest promise in seconds, then fields with their values. Answers with its turn or,
+ * where too many wait, with minus the seconds after which its client should come back.
  */
 const ADD = `
-local id, asker, most, pictures = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local id, asker = ARGV[1], ARGV[2]
+local pictures, life, unwatched = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local most, enough, speed, longest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local task = task_of(id)
 if redis.call('EXISTS', task) == 1 then return tonumber(redis.call('HGET', task, 'turn')) end
 local fields = {}
-for i = 6, #ARGV do fields[#fields + 1] = ARGV[i] end
+for i = 10, #ARGV do fields[#fields + 1] = ARGV[i] end
 redis.call('HSET', task, 'state', 'queued', 'pictures', pictures, 'attempts', 0, unpack(fields))
 local all, alike, model = waiting_of(id)
-if redis.call('ZCARD', all) >= most then
+local count = redis.call('ZCARD', all)
+local seconds = ask(model, {
+  free = most - count,
+  urgent = count < enough,
+  longest = longest,
+  seconds_until = function(place) return macs_until(model, place) / speed end,
+})
+if seconds then
   redis.call('DEL', task)
-  return -1
+  return -seconds
 end
 local turns = prefix .. 'turns:' .. model
-if redis.call('ZCARD', all) == 0 and tonumber(redis.call('HGET', turns, 'now') or 0) > ${
-  LAST_TURN / 2
-} then
+if count == 0 and tonumber(redis.call('HGET', turns, 'now') or 0) > ${LAST_TURN / 2} then
   redis.call('DEL', turns)
 end
 local now = tonumber(redis.call('HGET', turns, 'now') or 0)
@@ -90,7 +119,8 @@ redis.call('HSET', task, 'turn', turn)
 local score = turn * 1048576 + redis.call('HINCRBY', turns, 'count', 1) % 1048576
 redis.call('ZADD', all, score, id)
 redis.call('ZADD', alike, score, id)
-local created, life = tonumber(redis.call('HGET', task, 'created')), tonumber(ARGV[5])
+if unwatched > 0 then redis.call('ZADD', prefix .. 'watched', now_ms() + unwatched, id) end
+local created = tonumber(redis.call('HGET', task, 'created'))
 if life > 0 then
   local jobs = prefix .. 'jobs:' .. asker
   redis.call('ZREMRANGEBYSCORE', jobs, '-inf', created - life)
@@ -186,6 +216,41 @@ end
 return 1
 `;
 
+/**
+ * What is left to do until a task ends: of itself and, where it waits, of all that runs or waits before it, in
+ * multiply-accumulates. Argument: id. Numbers of Lua lose their fraction on the way, not their size.
+ */
+const MACS_TO_END = `
+local id = ARGV[1]
+local model = redis.call('HGET', task_of(id), 'model')
+if not model then return 0 end
+local place = redis.call('ZRANK', prefix .. 'waiting:' .. model, id)
+return macs_left(id, model) + (place and macs_until(model, place) or 0)
+`;
+
+/** Says that somebody follows a watched task. Arguments: id, for how many milliseconds that is believed. */
+const FOLLOW = `
+return redis.call('ZADD', prefix .. 'watched', 'XX', 'GT', now_ms() + tonumber(ARGV[2]), ARGV[1])
+`;
+
+/**
+ * Cancels watched tasks that nobody follows, or waits as long again where nobody looked for so long. Arguments: now,
+ * milliseconds that ends are kept, milliseconds that are so long.
+ */
+const END_UNWATCHED = `
+local watched, now = prefix .. 'watched', now_ms()
+local attentive = redis.call('EXISTS', prefix .. 'looked') == 1
+redis.call('SET', prefix .. 'looked', 1, 'PX', ARGV[3])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', watched, '-inf', now)) do
+  if attentive then
+    finish(id, 'cancelled', ARGV[1], ARGV[2], '', '')
+  else
+    redis.call('ZADD', watched, now + tonumber(ARGV[3]), id)
+  end
+end
+return 1
+`;
+
 /** Each script as Redis gets it. */
 export const SCRIPTS = {
   add: SHARED + ADD,
@@ -194,6 +259,9 @@ export const SCRIPTS = {
   finish: SHARED + FINISH,
   handBack: SHARED + HAND_BACK,
   depths: SHARED + DEPTHS,
+  macsToEnd: SHARED + MACS_TO_END,
+  follow: SHARED + FOLLOW,
+  endUnwatched: SHARED + END_UNWATCHED,
 } as const;
 
 /** Name of a script. */
