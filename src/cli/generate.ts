@@ -29,7 +29,7 @@ import {
 } from "./output.ts";
 import { startPreparing, withPreparing } from "./preparing_progress.ts";
 import { expectPixels } from "./pixels.ts";
-import { readWantedPlan } from "./plan_file.ts";
+import { readPolicy, readWantedPlan } from "./plan_file.ts";
 import { withRecord } from "./repeat.ts";
 import { describeReport, reportOf } from "./report.ts";
 import { runToEnd } from "../engine/run.ts";
@@ -61,8 +61,9 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
   const { labels, count, seed, steps, guidance, trueGuidance, conditions, solver: sampler } =
     command;
-  const { prompts, prompt2, negativePrompt, grid, policy } = command;
+  const { prompts, prompt2, negativePrompt, grid } = command;
   const plan = await readWantedPlan(command) ?? command.plan;
+  const policy = command.policy && await readPolicy(command.policy);
   const wanted = {
     sampler,
     steps,

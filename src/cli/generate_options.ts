@@ -37,7 +37,7 @@ export const GENERATE = table({
     plan: option(text("auto, none, a name or a file"), plan),
     policy: option(
       text("a policy, with its settings after a colon"),
-      "NAME[:SETTINGS]  decides at each step of each picture, instead of a plan; see below",
+      "NAME[:SETTINGS]|PLAN.json  decides at each step of each picture, instead of a plan; see below",
     ),
     guidance: option(decimal(), "G  guidance scale; 1 is none (the model's)"),
     trueGuidance: option(
@@ -69,6 +69,8 @@ export const GENERATE = table({
       "policies, with their published settings; others as in teacache:threshold=.4:",
     ],
     ...settingLines(RUN_TIME_POLICIES).map((line) => `  ${line}`),
+    "",
+    "a plan of calibrate --policy teacache or sencache brings settings that fit its model.",
   ].join("\n"),
 });
 

@@ -5,6 +5,7 @@
 import { basename, dirname } from "node:path";
 import { openTorchCheckpoint } from "../assets/formats/torch_checkpoint.ts";
 import { openDirectory } from "../assets/source.ts";
+import { policyOfPlan } from "../engine/policies/of_plan.ts";
 import type { PolicyFile } from "../calibrate/policies/policy.ts";
 import { parsePythonJson } from "../assets/json.ts";
 import {
@@ -54,6 +55,11 @@ export async function readWantedPlan(
   throw new PlanError(
     `Cannot repeat the picture: plan ${word} must have digest ${wanted}: current value is ${digest}`,
   );
+}
+
+/** A policy as `generate()` takes it: of a plan's file, the rule that the plan was made by. */
+export async function readPolicy(word: string): Promise<string> {
+  return word.endsWith(".json") ? policyOfPlan((await readPlan(word)).plan) : word;
 }
 
 function isLoadable(name: string): boolean {

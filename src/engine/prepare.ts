@@ -80,9 +80,14 @@ export async function prepareRun(
   if (policy === undefined) return prepared;
   return {
     ...{ ...prepared, policy },
-    choice: { reason: `${policy.word} decides at each step` },
-    steps: full.map((step) => ({ ...step, storeResidual: true })),
+    choice: { reason: `${shortened(policy.word)} decides at each step` },
+    steps: full.map((step) => ({ ...step, storeResidual: policy.policy.signal !== "latent" })),
   };
+}
+
+/** Numbers by step make long words. */
+function shortened(word: string): string {
+  return word.length <= 80 ? word : `${word.slice(0, 80)}…`;
 }
 
 /** @throws {TypeError | RangeError | PlanError} When there is none such, or a plan beside it. */

@@ -224,10 +224,13 @@ function denoiser(
 ): Denoise {
   const { executor, steps, gate } = run;
   return async (latent, { index, time }) => {
-    const inputs = { ...stepInputs(run, { table, latent, time }), constants };
-    const asked = { ...inputs, ask: gate?.ask(index, inputs) };
-    const prediction = await executor.runStep(callOf(steps[index]!), asked); // one for each time
-    return guided(prediction, run);
+    const runStep = async (): Promise<Tensor> => {
+      const inputs = { ...stepInputs(run, { table, latent, time }), constants };
+      const asked = { ...inputs, ask: gate?.ask?.(index, inputs) };
+      const prediction = await executor.runStep(callOf(steps[index]!), asked); // one for each time
+      return guided(prediction, run);
+    };
+    return await (gate?.predict?.(index, latent, runStep) ?? runStep());
   };
 }
 

@@ -9,7 +9,8 @@ import { readPngText } from "../../src/image/png_text.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { LOCK } from "../_shim/watched.ts";
-import { onFashionDit } from "../fashion_dit.ts";
+import { FASHION_DIT, onFashionDit } from "../fashion_dit.ts";
+import { capturedRun } from "./captured_run.ts";
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url);
 const DIT_A = new URL("../golden/dit-a", import.meta.url).pathname;
@@ -71,7 +72,7 @@ Deno.test("generate lets a policy decide at each step, says how many were reused
     assertEquals(await Deno.readFile(two!), await Deno.readFile(one!));
     for (
       const [words, message] of [
-        [["--policy", "magcache"], "policy must be one of first-block, teacache"],
+        [["--policy", "magcache"], "policy must be one of first-block, teacache, sencache"],
         [
           ["--policy", "teacache", "--plan", "fashion-dit.3x"],
           "--policy must not be given with --plan",
@@ -82,6 +83,26 @@ Deno.test("generate lets a policy decide at each step, says how many were reused
       assertEquals(code, 2, stderr);
       assertStringIncludes(stderr, message);
     }
+  });
+});
+
+Deno.test("generate --policy takes the rule of a plan's file, which the picture names as numbers", async () => {
+  await withFolder(async (folder) => {
+    const [plan, one, two] = ["plan.json", "one.png", "two.png"].map((name) => `${folder}/${name}`);
+    const common = ["--model", FASHION_DIT.pathname, "--steps", "6", "--backend", "wasm"];
+    const policy = "sencache:threshold=9,start=9,longest=1";
+    await capturedRun("calibrate", ...common, "--policy", policy, "--runs", "1", "--out", plan!);
+    const first = await generate(["--label", "Bag", ...common, "--policy", plan!, "--out", one!]);
+    assertEquals(first.code, 0, first.stderr);
+    assertStringIncludes(first.stdout, "decides at each step): 3 of 6 reused");
+    const record = JSON.parse(readPngText(await Deno.readFile(one!))["invardiff"]!);
+    assertStringIncludes(record.policy, "sencache:longest=1,start=9,threshold=9,at.0=");
+    const again = await generate(["--from", one!, "--backend", "wasm", "--out", two!]);
+    assertEquals(again.code, 0, again.stderr);
+    assertEquals(await Deno.readFile(two!), await Deno.readFile(one!));
+    const wrong = await generate(["--policy", `${folder}/none.json`, "--out", two!]);
+    assertEquals(wrong.code, 3, wrong.stderr);
+    assertStringIncludes(wrong.stderr, "none.json");
   });
 });
 

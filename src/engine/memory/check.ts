@@ -9,7 +9,7 @@ import type { Model } from "../../model/model.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { type RoundedLayers, roundedLowering } from "../precision/rounded_layers.ts";
 import { type MemoryNeeds, memoryNeeds, misfitOf } from "./needs.ts";
-import { keptBytes } from "./kept.ts";
+import { keptBytes, residualBytes } from "./kept.ts";
 import type { PreparedRun } from "../prepare.ts";
 import { memoryOn, misfitOn, type RowSets, rowSets, runNeeds, WEIGHT_ADVICE } from "./run.ts";
 
@@ -44,7 +44,9 @@ export function memoryCheck(
     }
     const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
     const rows = batch.length;
-    const kept = named && keptBytes({ plan: named.plan, steps }, { transformer, rows });
+    const kept = named === undefined
+      ? residualBytes(steps, { transformer, rows })
+      : keptBytes({ plan: named.plan, steps }, { transformer, rows });
     const run = runNeeds(transformer, known.sets, {
       batch,
       steps: request.steps,

@@ -3,7 +3,7 @@
  */
 
 import type { Transformer } from "../../model/module_graph.ts";
-import type { CompiledPlan } from "../../plan/compile.ts";
+import type { CompiledPlan, Step } from "../../plan/compile.ts";
 import { peakLiveBytes, placedBytes } from "../../plan/cost.ts";
 import type { PlanRows } from "../../plan/plan.ts";
 import { featureSizes } from "../plan_facts.ts";
@@ -23,4 +23,14 @@ export function keptBytes(
 ): KeptBytes {
   const sizes = featureSizes(transformer, rows);
   return { features: peakLiveBytes(compiled, sizes), places: placedBytes(compiled, sizes) };
+}
+
+/** What a run without a plan keeps: the residual of the trunk, where a policy decides whether it is added again. */
+export function residualBytes(
+  steps: readonly Step[],
+  { transformer, rows }: { readonly transformer: Transformer; readonly rows: number },
+): KeptBytes {
+  const keeps = steps.some((step) => "storeResidual" in step && step.storeResidual);
+  const features = keeps ? featureSizes(transformer, rows).residual : 0;
+  return { features, places: features };
 }

@@ -11,12 +11,16 @@ import type { Executor } from "../executor.ts";
 import type { StepInputs } from "../step_inputs.ts";
 import type { PreparedRun } from "../prepare.ts";
 import type { GenerateOptions } from "../request.ts";
-import { frontOf, readSignal } from "./signals.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { Decide } from "./policy.ts";
+import { frontOf, type GraphSignal, readSignal } from "./signals.ts";
 
 /** Decides the steps of one picture. */
 export interface Gate {
-  /** What a step asks. */
-  ask(index: number, inputs: StepInputs): StepInputs["ask"];
+  /** What a step asks while it runs; absent where nothing does. */
+  ask?(index: number, inputs: StepInputs): StepInputs["ask"];
+  /** What a step predicts, where that is decided by its latent before anything runs; `run` runs all of it. */
+  predict?(index: number, latent: Tensor, run: () => Promise<Tensor>): Promise<Tensor>;
   /** What a step did, once it was asked. */
   kindOf(index: number): StepKind | undefined;
 }
@@ -54,22 +58,44 @@ export function decided(
 
 /** Opens the gate of the run of one picture, where a policy was asked for. */
 export function openGate(
-  { policy: chosen, steps: { length: steps } }: Pick<PreparedRun, "policy" | "steps">,
+  { policy: chosen, request: { sampler: { times } } }: Pick<PreparedRun, "policy" | "request">,
   executor: Executor,
 ): Gate | undefined {
   if (chosen === undefined) return undefined;
-  const { policy, settings } = chosen;
-  const decide = policy.begin(settings, { steps });
-  const front = frontOf(policy.signal, executor.transformer);
+  const { policy: { begin, signal }, settings, tables } = chosen;
+  const decide = begin(settings, { times, tables });
+  return signal === "latent" ? latentGate(decide) : graphGate(decide, { signal, executor });
+}
+
+/** Asks before a step runs; what stands for one that does not is the last prediction, both guided halves in one. */
+function latentGate(decide: Decide): Gate {
+  const kinds: StepKind[] = [];
+  let last: Tensor | undefined; // there is nothing to take again before a step has run
+  return {
+    predict: async (index, latent, run) => {
+      const reuses = decide(index, latent.data) === "reuse" && last !== undefined;
+      kinds[index] = reuses ? "forecast" : "full";
+      if (!reuses) last = await run();
+      return last!; // it ran, or is there
+    },
+    kindOf: (index) => kinds[index],
+  };
+}
+
+/** Asks when a step's first graphs have run; what stands for the others is the last residual. */
+function graphGate(
+  decide: Decide,
+  { signal, executor }: { readonly signal: GraphSignal; readonly executor: Executor },
+): Gate {
+  const front = frontOf(signal, executor.transformer);
   const kinds: StepKind[] = [];
   return {
     ask: (index, inputs) => ({
       front,
       reuses: async (streams) => {
-        const numbers = await readSignal(policy.signal, streams, { executor, inputs });
+        const numbers = await readSignal(signal, streams, { executor, inputs });
         // There is nothing to add again before a step has run.
-        const decision = decide(index, numbers);
-        const reuses = decision === "reuse" && kinds.length > 0;
+        const reuses = decide(index, numbers) === "reuse" && kinds.length > 0;
         kinds[index] = reuses ? (front === 0 ? "reuse" : "mixed") : "full";
         return reuses;
       },

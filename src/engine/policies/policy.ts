@@ -3,7 +3,7 @@
  * the last step that ran is added again.
  */
 
-import type { HasSettings, Settings, SettingTable } from "./settings.ts";
+import type { HasSettings, Settings, SettingTable, Tables } from "./settings.ts";
 import type { Signal } from "./signals.ts";
 
 /** What a step does. */
@@ -18,5 +18,13 @@ export interface RunTimePolicy<T extends SettingTable = SettingTable> extends Ha
   /** What it looks at. */
   readonly signal: Signal;
   /** The rule for one picture, which remembers of its earlier steps what it needs. */
-  begin(settings: Settings<T>, run: { readonly steps: number }): Decide;
+  begin(settings: Settings<T>, run: DecidedRun): Decide;
+}
+
+/** What is known of a run before its first step. */
+export interface DecidedRun {
+  /** Times at which the model is asked, noisiest first. */
+  readonly times: readonly number[];
+  /** What the policy was given by step. */
+  readonly tables: Tables;
 }

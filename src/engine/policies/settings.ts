@@ -27,13 +27,23 @@ export interface HasSettings {
   /** What it does, half a sentence. */
   readonly words: string;
   readonly settings: SettingTable;
+  /**
+   * What it must be given by step, each in a few words: `NAME.0`, `NAME.1` and so on, none of them below 0. All are
+   * equally long, as `calibrate` writes them.
+   */
+  readonly tables?: Readonly<Record<string, string>>;
 }
+
+/** Numbers by step, by name. */
+export type Tables<T extends string = string> = { readonly [K in T]: readonly number[] };
 
 /** A policy that was asked for, with a number for each of its settings. */
 export interface Chosen<P extends HasSettings> {
   readonly name: string;
   readonly policy: P;
   readonly settings: Settings;
+  /** One for each that the policy has. */
+  readonly tables: Tables;
 }
 
 /**
@@ -56,30 +66,57 @@ export function chooseFrom<P extends HasSettings>(
     throw new TypeError(`Cannot ${verb}: policy must be ${known}: current value is ${name}`);
   }
   const given = new Map(rest.join(":").split(",").filter((pair) => pair !== "").map(pairOf));
-  const names = Object.keys(policy.settings);
-  const unknown = [...given.keys()].find((setting) => !names.includes(setting));
+  const { settings, tables = {} } = policy;
+  const names = Object.keys(settings);
+  const isKnown = (setting: string): boolean => {
+    const [, table = ""] = /^(\w+)\.(?:0|[1-9]\d*)$/.exec(setting) ?? [];
+    return names.includes(setting) || Object.hasOwn(tables, table);
+  };
+  const unknown = [...given.keys()].find((setting) => !isKnown(setting));
   if (unknown !== undefined) {
+    const known = oneOf([...names, ...Object.keys(tables).map((table) => `${table}.0`)], unknown);
     throw new TypeError(
-      `Cannot ${verb}: setting of ${name} must be ${
-        oneOf(names, unknown)
-      }: current value is ${unknown}`,
+      `Cannot ${verb}: setting of ${name} must be ${known}: current value is ${unknown}`,
     );
   }
-  const settings = Object.entries(policy.settings).map(([setting, facts]) => {
+  const read = Object.entries(settings).map(([setting, facts]) => {
     const text = given.get(setting);
     const where = `${setting} of ${name}`;
     return [setting, text === undefined ? facts.or : checked(text, facts, { where, verb })];
   });
-  return { name, policy, settings: Object.fromEntries(settings) };
+  return {
+    ...{ name, policy, settings: Object.fromEntries(read) },
+    tables: tablesOf(given, Object.keys(tables), { name, verb }),
+  };
+}
+
+/** Tables of what was given, all of the length of the first. */
+function tablesOf(
+  given: ReadonlyMap<string, string>,
+  names: readonly string[],
+  { name, verb }: { readonly name: string; readonly verb: string },
+): Tables {
+  const counts = names.map((table) =>
+    [...given.keys()].filter((setting) => setting.startsWith(`${table}.`)).length
+  );
+  const length = Math.max(1, ...counts);
+  const row = (table: string): readonly number[] =>
+    Array.from({ length }, (_, step) => {
+      const where = `${table}.${step} of ${name}`;
+      const facts = { words: "", or: 0, least: 0, most: Number.MAX_VALUE };
+      return checked(given.get(`${table}.${step}`) ?? "", facts, { where, verb });
+    });
+  return Object.fromEntries(names.map((table) => [table, row(table)]));
 }
 
 /** One line for each policy and each of its settings, for help. */
 export function settingLines(table: Readonly<Record<string, HasSettings>>): readonly string[] {
-  return Object.entries(table).flatMap(([name, { words, settings }]) => [
+  return Object.entries(table).flatMap(([name, { words, settings, tables = {} }]) => [
     `${name}  ${words}`,
     ...Object.entries(settings).map(([setting, { words, or }]) =>
       `  ${`${setting}=${or}`.padEnd(16)}${words}`
     ),
+    ...Object.entries(tables).map(([table, words]) => `  ${`${table}.0=…`.padEnd(16)}${words}`),
   ]);
 }
 
@@ -95,7 +132,7 @@ function checked(
 ): number {
   const value = text === "" ? NaN : Number(text);
   if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
-  const range = most === Infinity ? `of at least ${least}` : `in ${least} … ${most}`;
+  const range = most >= Number.MAX_VALUE ? `of at least ${least}` : `in ${least} … ${most}`;
   throw new RangeError(
     `Cannot ${verb}: ${where} must be a ${whole ? "whole " : ""}number ${range}: ` +
       `current value is ${text === "" ? "none" : text}`,

@@ -11,10 +11,13 @@ import { stateStreams } from "../segment/segment.ts";
 import type { StepInputs } from "../step_inputs.ts";
 
 /** What the first block adds to its stream, or what its first module is given: normalised and modulated. */
-export type Signal = "first-block" | "first-input";
+export type GraphSignal = "first-block" | "first-input";
+
+/** What a policy looks at: numbers of a step's first graphs, or the latent, before any of them runs. */
+export type Signal = GraphSignal | "latent";
 
 /** How many modules run before a signal is there. */
-export function frontOf(signal: Signal, { modules }: Pick<Transformer, "modules">): number {
+export function frontOf(signal: GraphSignal, { modules }: Pick<Transformer, "modules">): number {
   if (signal === "first-input") return 0;
   const { block } = readModuleName(modules[0]!.name); // a model has modules
   const others = modules.findIndex(({ name }) => readModuleName(name).block !== block);
@@ -23,7 +26,7 @@ export function frontOf(signal: Signal, { modules }: Pick<Transformer, "modules"
 
 /** The numbers of a step, of all rows of its batch. */
 export async function readSignal(
-  signal: Signal,
+  signal: GraphSignal,
   { begun, embedded }: { readonly begun: Values; readonly embedded: Values },
   { executor: { backend, transformer }, inputs }: {
     readonly executor: Executor;

@@ -5,12 +5,14 @@
 import { FIRST_BLOCK } from "./first_block.ts";
 import type { RunTimePolicy } from "./policy.ts";
 import { chooseFrom, type Chosen } from "./settings.ts";
+import { SENCACHE } from "./sencache.ts";
 import { TEACACHE } from "./teacache.ts";
 
 /** Every one. */
 export const RUN_TIME_POLICIES: Readonly<Record<string, RunTimePolicy>> = {
   "first-block": FIRST_BLOCK,
   "teacache": TEACACHE,
+  "sencache": SENCACHE,
 };
 
 /** One that was asked for. */

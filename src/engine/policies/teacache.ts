@@ -33,9 +33,9 @@ export const TEACACHE: RunTimePolicy<typeof SETTINGS> = {
   words: "reuse while the first block's input has moved little",
   settings: SETTINGS,
   signal: "first-input",
-  begin: (settings, run) => {
+  begin: (settings, { times: { length: steps } }) => {
     let before: Float32Array | undefined; // of the step before, whatever it did
-    const decide = accumulated(settings, run);
+    const decide = accumulated(settings, { steps });
     return (step, numbers) => {
       const change = before === undefined ? 0 : relativeChange(numbers, before);
       before = numbers;

@@ -3,9 +3,9 @@ import {
   measureSensitivity,
   senCacheReuse,
   type SenCacheSettings,
-  type Sensitivity,
   type SteppedRuns,
 } from "../../../src/calibrate/policies/sensitivity.ts";
+import type { Sensitivity } from "../../../src/engine/policies/sencache.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
 
 const SAMPLER = makeSampler({ name: "flow-euler" }, { steps: 10, tokens: 4 });
@@ -42,6 +42,7 @@ Deno.test("measureSensitivity() says 0 where the latent does not move", async ()
 
 Deno.test("senCacheReuse() reuses while what is foretold is below the threshold, the stricter one at first", async () => {
   const sensitivity: Sensitivity = {
+    at: SAMPLER.times,
     latent: Array.from({ length: 10 }, () => 0),
     time: Array.from({ length: 10 }, () => 1), // 0.1 a step
   };
@@ -62,6 +63,7 @@ Deno.test("senCacheReuse() reuses while what is foretold is below the threshold,
 
 Deno.test("senCacheReuse() counts how far the latent has moved since the last computed step", async () => {
   const sensitivity: Sensitivity = {
+    at: SAMPLER.times,
     latent: Array.from({ length: 10 }, () => 1),
     time: Array.from({ length: 10 }, () => 0),
   };

@@ -10,6 +10,8 @@ import { Engine, openEngine } from "../../../src/engine/engine.ts";
 import { resolveRequest } from "../../../src/engine/request.ts";
 import { memoryCheck } from "../../../src/engine/memory/check.ts";
 import { memoryOn, misfitOn, partsText } from "../../../src/engine/memory/run.ts";
+import { featureSizes } from "../../../src/engine/plan_facts.ts";
+import type { Step } from "../../../src/plan/compile.ts";
 import { BackendError } from "../../../src/errors.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
 import { openSmallModel, stepsOf } from "../small_model.ts";
@@ -111,6 +113,26 @@ Deno.test("memoryCheck() refuses a run by its rows and by what its plan keeps, b
     BackendError,
     "on wasm, 1 thread, 8000 rows at a time: memory must be at most 100.0 MiB",
   );
+  await model.close();
+});
+
+Deno.test("memoryCheck() counts the residual that a policy at run time keeps, of which a plan says nothing", async () => {
+  const model = await openSmallModel();
+  const check = (memoryLimit: number): ReturnType<typeof memoryCheck> =>
+    memoryCheck(model, { name: "native", description: "native, 1 thread", memoryLimit });
+  const request = resolveRequest(model, { labels: [1], steps: 1 });
+  const [step] = await stepsOf(model, ["......"]);
+  const run = (storeResidual: boolean) => ({
+    request,
+    choice: { reason: "asked for" },
+    steps: [{ ...step!, storeResidual } as typeof step & Step],
+  });
+  const room = check(GIB)(run(false))! - check(GIB)(run(true))!;
+  assertEquals(room, featureSizes(request.scene.transformer, 2).residual); // both guided halves
+  const limit = Math.ceil(GIB - check(GIB)(run(true))!);
+  check(limit)(run(true));
+  check(limit - 1)(run(false));
+  assertThrows(() => check(limit - 1)(run(true)), BackendError, "kept between steps");
   await model.close();
 });
 

@@ -4,8 +4,12 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openPipeline, type Pipeline } from "../../../mod.ts";
 import { engineOf } from "../../../src/engine/engine.ts";
 import { expectGate } from "../../../src/engine/policies/gate.ts";
+import type { Generated } from "../../../src/engine/generated.ts";
 import type { GenerateOptions } from "../../../src/engine/request.ts";
 import { BackendError, PlanError } from "../../../src/errors.ts";
+import { forecastPlan } from "../../../src/calibrate/policies/forecast_plan.ts";
+import { scheduleOf } from "../../../src/calibrate/policies/schedule.ts";
+import type { StepKind } from "../../../src/plan/compile.ts";
 import { makePlan } from "../../../src/plan/fit.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import { evenRow, STATE_ROWS } from "../../../src/plan/row.ts";
@@ -39,8 +43,15 @@ const SUBJECTS: Readonly<Record<string, () => Promise<Subject>>> = {
     return { pipeline, asked: { ...asked, labels: [4], seeds: [6] } };
   },
 };
+/** What SenCache is given of a model whose output changes by 1 with the latent, and not with the time. */
+const MEASURED = "at.0=1,latent.0=1,time.0=0";
 /** Settings under which nothing is reused. */
-const OFF = ["first-block:threshold=0", "teacache:threshold=0,c4=0,c3=0,c2=0,c1=0,c0=0"];
+const OFF = [
+  "first-block:threshold=0",
+  "teacache:threshold=0,c4=0,c3=0,c2=0,c1=0,c0=0",
+  `sencache:threshold=0,start=0,${MEASURED}`,
+  `sencache:longest=0,${MEASURED}`,
+];
 
 for (const [name, open] of Object.entries(SUBJECTS)) {
   Deno.test(`with reuse turned off a policy gives the bits of the run in full: ${name}`, async () => {
@@ -93,6 +104,50 @@ for (const [name, open] of Object.entries(SUBJECTS)) {
   });
 }
 
+for (const [name, open] of Object.entries(SUBJECTS)) {
+  Deno.test(`sencache that reuses all it may does what a plan does that takes outputs again: ${name}`, async () => {
+    const { pipeline, asked } = await open();
+    try {
+      const policy = `sencache:threshold=1e9,start=1e9,longest=2,${MEASURED}`;
+      const { latents, kinds, policy: decided } = await pipeline.generate({ ...asked, policy });
+      const wanted = Array.from({ length: STEPS }, (_, i) => i % 3 === 0 ? "full" : "forecast");
+      assertEquals<readonly string[]>(kinds, wanted);
+      assert(decided!.reused.every((count) => count === 5));
+      const planned = await forecastingPlan(pipeline, asked, kinds);
+      // The plan's solver weighs the output by one rounded product, the solver itself by two.
+      const most = latents.data.reduce((all, value) => Math.max(all, Math.abs(value)), 0);
+      const apart = latents.data.reduce(
+        (all, value, i) => Math.max(all, Math.abs(value - planned.latents.data[i]!)),
+        0,
+      );
+      assert(apart <= 2e-6 * most, `${apart} of ${most}`);
+      assertEquals(engineOf(pipeline).backend.live.values, 0);
+    } finally {
+      await pipeline.close();
+    }
+  });
+}
+
+/** A run whose forecast steps take the last output again, by a plan. */
+async function forecastingPlan(
+  pipeline: Pipeline,
+  asked: GenerateOptions,
+  kinds: readonly StepKind[],
+): Promise<Generated> {
+  const { model } = engineOf(pipeline);
+  const { request: { sampler: { times }, scene } } = await engineOf(pipeline)
+    .prepare({ ...asked, plan: "none" });
+  const { guidance } = model.sampler;
+  const target = await planTarget(model, { times, guidance, tokenGrid: scene.tokenGrid });
+  const computed = kinds.map((kind) => kind === "full");
+  const { rows, own } = forecastPlan(computed, () => [1], {
+    schedule: scheduleOf(model.sampler, { steps: STEPS, tokens: scene.tokens }),
+    modules: target.modules.length,
+  });
+  const plan = makePlan(target, rows, { policy: { name: "hand", parameters: {} }, own });
+  return await pipeline.generate({ ...asked, plan });
+}
+
 Deno.test("pictures of one request are decided each alone, and say how much they reused", async () => {
   const { pipeline, asked } = await openDit("wasm");
   try {
@@ -113,13 +168,19 @@ Deno.test("pictures of one request are decided each alone, and say how much they
   }
 });
 
-Deno.test("a run that is cancelled leaves nothing to the next one", async () => {
+for (const policy of ["first-block:threshold=1", `sencache:threshold=1,start=1,${MEASURED}`]) {
+  const [name] = policy.split(":");
+  Deno.test(`a run that is cancelled leaves nothing to the next one: ${name}`, () =>
+    cancel(policy));
+}
+
+async function cancel(policy: string): Promise<void> {
   const { pipeline, asked } = await openDit("wasm");
   try {
-    const request = { ...asked, policy: "first-block:threshold=1" };
+    const request = { ...asked, policy };
     const whole = await pipeline.generate(request);
     for await (const { index, kind } of pipeline.steps(request)) {
-      assert(kind === "full" || kind === "mixed");
+      assert(kind === "full" || kind === "mixed" || kind === "forecast");
       if (index === 3) break;
     }
     assertEquals(engineOf(pipeline).backend.live.values, 0);
@@ -134,7 +195,7 @@ Deno.test("a run that is cancelled leaves nothing to the next one", async () => 
   } finally {
     await pipeline.close();
   }
-});
+}
 
 Deno.test("a policy is refused beside a plan, where none is of that name, and on a GPU, by name", async () => {
   const { pipeline, asked } = await openDit("wasm");
@@ -147,7 +208,11 @@ Deno.test("a policy is refused beside a plan, where none is of that name, and on
       "plan must be none beside policy first-block: current value is fashion-dit.3x",
     );
     const unknown = () => pipeline.generate({ ...asked, policy: "second-block" });
-    await assertRejects(unknown, TypeError, "policy must be one of first-block, teacache");
+    await assertRejects(
+      unknown,
+      TypeError,
+      "policy must be one of first-block, teacache, sencache",
+    );
     assertEquals((await pipeline.generate({ ...asked, policy, plan: "auto" })).plan, undefined);
   } finally {
     await pipeline.close();
