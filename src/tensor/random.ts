@@ -29,7 +29,8 @@ export function normalNoise(dims: readonly number[], seed: number): Tensor {
   const key = [seed >>> 0, Math.floor(seed / 2 ** 32)] as const;
   for (let at = 0; at < data.length; at += 4) {
     const [a, b, c, d] = philox([at / 4, 0, 0, 0], key);
-    data.set([...boxMuller(a, b), ...boxMuller(c, d)].slice(0, data.length - at), at);
+    writeNormals(data, at, a, b);
+    writeNormals(data, at + 2, c, d);
   }
   return { dims, data };
 }
@@ -50,26 +51,30 @@ export function philox(
   let [a, b, c, d] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < ROUNDS; round++) {
-    const [high0, low0] = multiply(MULTIPLIERS[0], a);
-    const [high1, low1] = multiply(MULTIPLIERS[1], c);
-    [a, b, c, d] = [(high1 ^ b ^ k0) >>> 0, low1, (high0 ^ d ^ k1) >>> 0, low0];
+    const [x, y] = [a, c]; // of this round
+    a = (highHalf(MULTIPLIERS[1], y) ^ b ^ k0) >>> 0;
+    c = (highHalf(MULTIPLIERS[0], x) ^ d ^ k1) >>> 0;
+    b = Math.imul(MULTIPLIERS[1], y) >>> 0;
+    d = Math.imul(MULTIPLIERS[0], x) >>> 0;
     k0 = (k0 + KEY_STEPS[0]) >>> 0;
     k1 = (k1 + KEY_STEPS[1]) >>> 0;
   }
   return [a, b, c, d];
 }
 
-/** High and low halves of a 32 × 32 bit product, of products of 16 bits, for BigInt is slow. */
-function multiply(a: number, b: number): readonly [high: number, low: number] {
+/** The upper half of a 32 × 32 bit product, of products of 16 bits, for BigInt is slow. */
+function highHalf(a: number, b: number): number {
   const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
   const first = a1 * b0 + ((a0 * b0) >>> 16); // below 2^32, as the next
   const second = a0 * b1 + (first & 0xffff);
-  return [a1 * b1 + (first >>> 16) + (second >>> 16), Math.imul(a, b) >>> 0];
+  return a1 * b1 + (first >>> 16) + (second >>> 16);
 }
 
-function boxMuller(a: number, b: number): readonly [number, number] {
+/** Writes two numbers by Box–Muller; what lies beyond the end is left out, as typed arrays do. */
+function writeNormals(data: Float32Array, at: number, a: number, b: number): void {
   const uniform = (a + 0.5) / 2 ** 32; // in (0, 1)
   const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(uniform)))));
   const angle = 2 * Math.PI * (b / 2 ** 32);
-  return [radius * fround(Math.cos(angle)), radius * fround(Math.sin(angle))];
+  data[at] = radius * fround(Math.cos(angle));
+  data[at + 1] = radius * fround(Math.sin(angle));
 }
