@@ -106,7 +106,7 @@ export function loadPlan(name: string): Plan {
 
 /**
  * Finds the bundled plan that `plan: "auto"` follows: made for a model's weights, its sampler and this many
- * steps, of level `3x` or `fast` if there is one.
+ * steps, of level `4x`, `3x` or `fast` if there is one.
  *
  * @param steps Sampling steps, if they were asked for: then no plan fits that has times of its own.
  * @returns `undefined` when no bundled plan fits.

@@ -12,12 +12,12 @@ export interface PlanOffer {
 }
 
 /** The levels that `auto` prefers, the first before the others. */
-const DEFAULT_LEVELS = [".3x", ".fast"];
+const DEFAULT_LEVELS = [".4x", ".3x", ".fast"];
 
 /**
  * The plan that a word selects: `none`, `auto`, or a plan's name.
  *
- * `auto` is the plan of level `3x` or `fast` for this number of steps, else the first one for it, else none. A plan
+ * `auto` is the plan of level `4x`, `3x` or `fast` for this number of steps, else the first one for it, else none. A plan
  * that owns its times is for those who ask for no number of steps.
  *
  * @param plans Plans that fit the model and its sampler, in order of preference.

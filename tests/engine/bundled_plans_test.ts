@@ -70,7 +70,7 @@ for (const name of bundledPlans) {
   });
 }
 
-Deno.test("findPlan() takes the plan of level 3x where no steps are asked for, and never an earlier one", async () => {
+Deno.test("findPlan() takes the plan of level 4x or 3x where no steps are asked for, and never an earlier one", async () => {
   await withModel(FASHION_DIT, async (model) => {
     assertEquals((await findPlan(model))?.name, "fashion-dit.3x");
     for (const steps of [16, 25, 50]) assertEquals(await findPlan(model, steps), undefined);

@@ -25,11 +25,13 @@ Deno.test("auto is a fast plan of as many steps, else the first of as many, else
   );
 });
 
-Deno.test("auto takes a plan with times of its own only where no steps are asked for, 3x before fast", () => {
-  const [fast, third] = [
+Deno.test("auto takes a plan with times of its own only where no steps are asked for, 4x before 3x before fast", () => {
+  const [fast, third, quarter] = [
     { name: "a.fast", steps: 50 },
     { name: "a.3x", steps: 17, ownsTimes: true },
+    { name: "a.4x", steps: 12, ownsTimes: true },
   ] as const;
+  assertEquals(choose([fast, third, quarter], "auto"), quarter);
   assertEquals(choose([fast, third], "auto"), third);
   assertEquals(choose([fast], "auto"), fast);
   assertEquals(choose([fast, third], "auto", 50), fast);
