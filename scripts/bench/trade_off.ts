@@ -13,8 +13,8 @@
  * batch by batch, and goes on where it was stopped; with `--threads 1` it gets on beside other work.
  *
  * Speed-ups are measured apart, on a machine that does nothing else: conditioning and loop of ten pictures with sessions
- * open, the full run ÷ each, medians of rounds in which all take turns; earlier plans and uniform reuse in the first
- * round only.
+ * open, the full runs before and after ÷ each, medians of rounds; earlier plans and uniform reuse in the first round
+ * only.
  */
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";

@@ -21,7 +21,7 @@ export interface TimeTask {
   readonly pipeline: Pick<Engine, "generate"> & {
     readonly backend: Pick<Engine["backend"], "description">;
   };
-  /** The full run first; these take turns in every round. */
+  /** The full run first; these take turns with it in every round. */
   readonly main: readonly Variant[];
   /** These only in the first. */
   readonly others: readonly Variant[];
@@ -32,22 +32,47 @@ export interface TimeTask {
   readonly first: GenerateOptions;
 }
 
-/** Seconds of conditioning and loop with sessions open, as the full run's ÷ those of each way. */
+/**
+ * The full run's seconds of conditioning and loop ÷ those of each way, with sessions open. The full run is repeated as
+ * often as others have taken as many calls, and each is held against the mean of those before and after it: so a machine
+ * that slows down meanwhile slows both.
+ */
 export async function timeVariants(task: TimeTask): Promise<Speeds> {
   const { pipeline, main, others, rounds, request, first } = task;
-  const ratios = new Map<Variant, number[]>([...main, ...others].map((each) => [each, []]));
-  for (const variant of ratios.keys()) await secondsOf(pipeline, variant, first);
+  const [full, ...ways] = main as [Variant, ...Variant[]]; // the full run at least
+  const ratios = new Map<Variant, number[]>([...ways, ...others].map((each) => [each, []]));
+  for (const variant of [full, ...ratios.keys()]) await secondsOf(pipeline, variant, first);
   for (let round = 0; round < rounds; round++) {
-    let full = 0;
-    for (const variant of round === 0 ? ratios.keys() : main) {
-      const seconds = await secondsOf(pipeline, variant, request);
-      if (variant === main[0]) full = seconds;
-      ratios.get(variant)!.push(full / seconds); // set above
+    let before = await secondsOf(pipeline, full, request);
+    for (const group of groupsOf(round === 0 ? [...ways, ...others] : ways, full.steps)) {
+      const seconds: number[] = [];
+      for (const variant of group) seconds.push(await secondsOf(pipeline, variant, request));
+      const after = await secondsOf(pipeline, full, request);
+      for (const [i, variant] of group.entries()) {
+        ratios.get(variant)!.push((before + after) / 2 / seconds[i]!); // set above
+      }
+      before = after;
     }
     console.error(`${pipeline.backend.description}: round ${round + 1} of ${rounds}`);
   }
   const speedups = [...ratios].map(([variant, each]) => [variantKey(variant), median(each)]);
-  return { on: pipeline.backend.description, rounds, speedups: Object.fromEntries(speedups) };
+  const all = { [variantKey(full)]: 1, ...Object.fromEntries(speedups) };
+  return { on: pipeline.backend.description, rounds, speedups: all };
+}
+
+/** Ways that call the model about this often together, those of many steps first. */
+export function groupsOf(variants: readonly Variant[], calls: number): readonly Variant[][] {
+  const groups: Variant[][] = [];
+  let left = 0;
+  for (const variant of variants.toSorted((a, b) => b.steps - a.steps)) {
+    if (left <= 0) {
+      groups.push([]);
+      left = calls;
+    }
+    groups.at(-1)!.push(variant); // there is one by now
+    left -= variant.steps;
+  }
+  return groups;
 }
 
 async function secondsOf(

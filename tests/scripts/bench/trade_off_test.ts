@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   rivalsOf,
@@ -15,7 +16,7 @@ import {
   sharesText,
   tradeOffTable,
 } from "../../../scripts/bench/trade_off_report.ts";
-import { timeVariants } from "../../../scripts/bench/trade_off_speeds.ts";
+import { groupsOf, timeVariants } from "../../../scripts/bench/trade_off_speeds.ts";
 import { bestOfEach } from "../../../scripts/bench/trade_off_study.ts";
 import type { Generated } from "../../../src/engine/generated.ts";
 import { chooseSampler } from "../../../src/sampler/choose_sampler.ts";
@@ -144,34 +145,50 @@ Deno.test("a section is put between its marks; a text without them is refused", 
   }
 });
 
-Deno.test("ways are timed in turn, in their own number of steps, after one picture that opens sessions", async () => {
+Deno.test("ways are timed between two full runs, in their own number of steps, after one picture that opens sessions", async () => {
   const made: string[] = [];
   const variants: readonly Variant[] = [
     { series: "full", name: "50 steps", speedup: 1, steps: 50 },
-    ...solverVariants(["unipc"], { counts: [10], fullSteps: 50 }),
+    ...solverVariants(["unipc"], { counts: [10, 25], fullSteps: 50 }),
   ];
-  const [other] = solverVariants(["euler"], { counts: [25], fullSteps: 50 });
-  const seconds = [1, 2, 3, 4, 5, 6]; // by round: how long the full run takes
-  let round = 0;
+  const others = solverVariants(["euler"], { counts: [40], fullSteps: 50 });
+  let call = 300; // takes as many seconds: a machine that gets slower
   const { speedups, rounds } = await timeVariants({
     pipeline: {
       backend: { description: "native, 2 threads" },
-      generate: ({ steps, labels, sampler } = {}) => {
-        made.push(`${labels?.length}×${steps}`);
-        if (sampler === undefined && labels!.length > 1) round++;
-        const loopSeconds = seconds[round - 1] ?? 100; // of the first pictures, which do not count
-        const own = loopSeconds * (steps! / 50);
-        return Promise.resolve({ loopSeconds: own, conditioningSeconds: 0 } as Generated); // all that is read
+      generate: ({ steps = 0, labels = [] } = {}) => {
+        made.push(`${labels.length}×${steps}`);
+        let loopSeconds = 0;
+        if (labels.length > 1) { for (let step = 0; step < steps; step++) loopSeconds += call++; }
+        return Promise.resolve({ loopSeconds, conditioningSeconds: 0 } as Generated); // all that is read
       },
     },
-    ...{ main: variants, others: [other!], rounds: 3 },
+    ...{ main: variants, others, rounds: 3 },
     request: { labels: [0, 1] },
     first: { labels: [0] },
   });
   assertEquals(made, [
-    ...["1×50", "1×10", "1×25"],
-    ...["2×50", "2×10", "2×25", "2×50", "2×10", "2×50", "2×10"],
+    ...["1×50", "1×10", "1×25", "1×40"],
+    ...["2×50", "2×40", "2×25", "2×50", "2×10", "2×50"],
+    ...["2×50", "2×25", "2×10", "2×50", "2×50", "2×25", "2×10", "2×50"],
   ]);
   assertEquals(rounds, 3);
-  assertEquals(speedups, { "full-50": 1, "unipc-10": 5, "euler-25": 2 });
+  for (
+    const [key, exact] of [["full-50", 1], ["unipc-10", 5], ["unipc-25", 2], ["euler-40", 1.25]]
+  ) {
+    const measured = speedups[key!]!;
+    assert(Math.abs(measured / Number(exact) - 1) < 0.06, `${key}: ${measured}`);
+  }
+});
+
+Deno.test("groups of ways have all of them once, and no more calls than the full run but for the last of each", () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 60 })), (counts) => {
+    const ways = solverVariants(["unipc"], { counts, fullSteps: 50 });
+    const groups = groupsOf(ways, 50);
+    assertEquals(groups.flat().map(({ steps }) => steps), counts.toSorted((a, b) => b - a));
+    for (const group of groups) {
+      const before = group.slice(0, -1).reduce((sum, { steps }) => sum + steps, 0);
+      assert(group.length > 0 && before < 50);
+    }
+  }));
 });
