@@ -4,6 +4,7 @@
 
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.ts";
+import { BackendError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { joinRows } from "../tensor/rows.ts";
@@ -91,6 +92,7 @@ export class Engine implements Pipeline {
   readonly #decoding: Decoding;
   readonly #prompts: ModelPrompts | undefined;
   #isLoaded = false;
+  #isClosed = false;
   readonly #checkMemory: ReturnType<typeof memoryCheck>;
   readonly #stages: Stages | undefined;
 
@@ -160,8 +162,14 @@ export class Engine implements Pipeline {
     };
   }
 
-  /** Resolves all that a run depends on, once. @throws {RangeError | TypeError | PlanError} When it cannot run. */
+  /**
+   * Resolves all that a run depends on, once.
+   *
+   * @throws {RangeError | TypeError | PlanError} When it cannot run.
+   * @throws {BackendError} When it is closed.
+   */
   async prepare(options: GenerateOptions = {}): Promise<PreparedRun> {
+    if (this.#isClosed) throw new BackendError("Cannot generate: the pipeline is closed.");
     const precision = precisionName(this.precision.weights);
     const { model, promptEncoder } = this;
     expectGate(options, this.backend);
@@ -268,6 +276,7 @@ export class Engine implements Pipeline {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#prompts?.dispose();
     await this.#decoding.dispose();
     await this.#stages?.dispose();

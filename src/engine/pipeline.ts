@@ -117,6 +117,6 @@ export interface Pipeline {
    * small part of a step's cost. With an autoencoder, the first call takes longer.
    */
   preview(latents: Tensor, options?: DecodingOptions): Promise<Tensor>;
-  /** Frees sessions, weights, backend and files. */
+  /** Frees sessions, weights, backend and files; runs fail afterwards with a `BackendError` that says so. */
   close(): Promise<void>;
 }

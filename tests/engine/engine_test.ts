@@ -1,7 +1,7 @@
 /** The library as its users call it: what `openPipeline()` and `generate()` promise. */
 
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { openPipeline, PlanError } from "../../mod.ts";
+import { BackendError, openPipeline, PlanError } from "../../mod.ts";
 import type { Pipeline, PipelineOptions } from "../../mod.ts";
 import { findPlan, loadPlan } from "../../src/engine/bundled_plans.ts";
 import { engineOf, openEngine } from "../../src/engine/engine.ts";
@@ -115,6 +115,16 @@ Deno.test("openPipeline() takes a location alone, and engineOf() refuses what is
   assertEquals(pipeline.model.id, "dit-a");
   await pipeline.close();
   await assertRejects(async () => await Promise.resolve(engineOf({ ...pipeline })), TypeError);
+});
+
+Deno.test("a closed pipeline says so, before a first run and after one", async () => {
+  for (const runs of [0, 1]) {
+    const pipeline = await openPipeline({ backend: "wasm", model: DIT_A });
+    for (let run = 0; run < runs; run++) await pipeline.generate({ label: 1, steps: 1 });
+    await pipeline.close();
+    const call = () => pipeline.generate({ label: 1, steps: 1 });
+    await assertRejects(call, BackendError, "Cannot generate: the pipeline is closed.");
+  }
 });
 
 Deno.test("a model's fingerprint is made once, and not for plans that it could not follow", async () => {
