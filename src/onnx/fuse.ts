@@ -5,6 +5,7 @@
 
 import type { Dim, Graph, Node, Operation } from "./graph.ts";
 import { addInProducts } from "./fuse/added_products.ts";
+import { attendTogether } from "./fuse/attended_rows.ts";
 import { keepJoined } from "./fuse/joined.ts";
 import { type Layout, leaveLayouts } from "./fuse/layouts.ts";
 import { renamed } from "./fuse/renamed.ts";
@@ -27,13 +28,16 @@ export interface FuseOptions {
   readonly canStack: (inputs: readonly string[]) => boolean;
   /** Whether the numbers of an input or result may come in another order; absent = none's. */
   readonly mayRearrange?: (name: string) => boolean;
+  /** Sizes that shapes name, where they are known: `N` is rows of the batch. */
+  readonly sizes?: Readonly<Record<string, number>>;
 }
 
 /** Fuses what can be fused. Inputs that nothing reads are left out. */
 export function fuse(graph: Graph, options: FuseOptions): Fused {
   const arranged = leaveLayouts(shareEqual(graph), options.mayRearrange ?? (() => false));
   const moved = moveOffsets(arranged.graph);
-  const joined = addInProducts(withoutUnused(keepJoined(moved.graph)));
+  const together = attendTogether(moved.graph, options.sizes ?? {});
+  const joined = addInProducts(withoutUnused(keepJoined(together)));
   const { graph: merged, stacks } = stackMerges(joined, options);
   const { layouts } = arranged;
   return { graph: withoutUnused(fuseNorms(merged)), offsets: moved.offsets, stacks, layouts };

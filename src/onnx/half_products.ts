@@ -121,7 +121,7 @@ class HalfPass {
     const { operator, inputs, outputs } = operation;
     const numbers = FOLLOWING[operator] ?? Infinity;
     const isNumber = (i: number): boolean => i < numbers || OTHERS[operator]?.includes(i) === true;
-    const halves = inputs.map((name, i) => isNumber(i) ? this.#halfOf(name) : name);
+    const halves = inputs.map((name, i) => isNumber(i) && name !== "" ? this.#halfOf(name) : name);
     const results = outputs.map((name) => this.#named(`${name}.half`, name));
     this.operations.push({ ...operation, inputs: halves, outputs: results });
     outputs.forEach((name, i) => this.#bear(name, results[i]!)); // as many

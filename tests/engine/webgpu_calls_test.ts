@@ -18,9 +18,9 @@ const REPLAYED = {
 /** By model and kind of step: dispatches, as llvmpipe counts them; elsewhere attention may take fewer. */
 const DISPATCHES: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   "narrow-dit": {
-    ...{ full: 210, "half reused": 150, "all reused": 8, "hidden state": 5, residual: 7 },
+    ...{ full: 198, "half reused": 138, "all reused": 8, "hidden state": 5, residual: 7 },
   },
-  "narrow-dit-64": { full: 198 }, // below 32 tokens attention takes a third dispatch
+  "narrow-dit-64": { full: 198 },
   "narrow-dit-64-f16": { full: 246 }, // four casts a block
   "narrow-flux-f16": { full: 405 },
   "narrow-flux": {

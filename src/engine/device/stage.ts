@@ -176,7 +176,8 @@ export class Stage {
     const { graph, vectors } = buildStep(this.shape.transformer, step, lowering);
     const canStack = (names: readonly string[]): boolean =>
       this.#features.stretch(names) !== undefined;
-    return { ...fuse(graph, { canStack, mayRearrange }), vectors };
+    const sizes = this.#sizes();
+    return { ...fuse(graph, { canStack, mayRearrange, sizes }), vectors };
   }
 
   /** Where what is not a vector lies. */
