@@ -10,7 +10,7 @@ import type { StepMeter } from "./gpu_steps.ts";
 
 /** A meter elsewhere. */
 export interface Meter
-  extends Pick<StepMeter, "calls" | "milliseconds" | "gpuMilliseconds" | "loop"> {
+  extends Pick<StepMeter, "calls" | "milliseconds" | "gpuMilliseconds" | "kernels" | "loop"> {
   close(): Promise<void>;
 }
 
@@ -49,17 +49,17 @@ export async function denoMeter(root: URL, model: string, mode = "replay"): Prom
 }
 
 /** A meter in a page of Debian's Chromium, on SwiftShader. */
-export async function chromiumMeter(root: URL, model: string): Promise<Meter> {
+export async function chromiumMeter(root: URL, model: string, mode = "replay"): Promise<Meter> {
   const { page, close } = await openBenchPage({
     library: new URL("mod.ts", root),
     page: new URL("gpu_page.ts", HERE),
   });
-  await page.evaluate(async (model) => {
+  await page.evaluate(async ([model, mode]) => {
     const [library, page] = await Promise.all(
       ["library", "page"].map((name) => import(`${location.origin}/${name}.js`)),
     );
-    Reflect.set(globalThis, "meter", await page.openMeter(library, model));
-  }, model);
+    Reflect.set(globalThis, "meter", await page.openMeter(library, model, mode));
+  }, [model, mode] as const);
   return {
     ...asked((method, args) =>
       page.evaluate(
@@ -101,6 +101,7 @@ function asked(ask: Ask): Omit<Meter, "close"> {
     milliseconds: (kind, count) => ask("milliseconds", [kind, count]),
     gpuMilliseconds: async (kind, count) =>
       await ask("gpuMilliseconds", [kind, count]) ?? undefined, // null as JSON
+    kernels: async (kind) => await ask("kernels", [kind]) ?? undefined,
     loop: (rows) => ask("loop", [rows]),
   };
 }

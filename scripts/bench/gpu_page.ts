@@ -5,8 +5,8 @@ import { type Library, StepMeter } from "./gpu_steps.ts";
 import { subjectOf } from "./gpu_subjects.ts";
 
 /** Opens a model in this page. */
-export async function openMeter(library: Library, model: string): Promise<StepMeter> {
+export async function openMeter(library: Library, model: string, mode: string): Promise<StepMeter> {
   const { open, generate } = subjectOf(model);
   const runtimeFiles = { folder: `${location.origin}/` };
-  return await StepMeter.open(library, { open: { ...open, runtimeFiles }, generate });
+  return await StepMeter.open(library, { open: { ...open, runtimeFiles }, generate }, mode);
 }

@@ -11,8 +11,7 @@ import { subjectOf } from "./gpu_subjects.ts";
 const ANSWER = "answer ";
 
 const [root = "", model = "", mode] = Deno.args;
-const meter = await StepMeter.open(await import(`${root}mod.ts`), subjectOf(model));
-if (mode === "plain") meter.refuseReplay();
+const meter = await StepMeter.open(await import(`${root}mod.ts`), subjectOf(model), mode);
 for await (const line of createInterface({ input: process.stdin })) {
   const { method, args }: { method: "calls"; args: [never] } = JSON.parse(line); // as gpu_meters.ts writes it
   console.log(`${ANSWER}${JSON.stringify(await meter[method](...args) ?? null)}`);

@@ -5,6 +5,7 @@
 import type { GenerateOptions, openPipeline, Pipeline, PipelineOptions, Plan } from "../../mod.ts";
 import { countGpuCalls, difference, type GpuCalls } from "./gpu_calls.ts";
 import { PassClock } from "./gpu_clock.ts";
+import { KernelLog, type StepKernels } from "./gpu_kernels.ts";
 
 /** The names that are used of a checkout's `mod.ts`. */
 export interface Library {
@@ -42,11 +43,19 @@ export class StepMeter {
     readonly library: Library,
     readonly pipeline: Pipeline,
     readonly generate: GenerateOptions,
+    readonly log?: KernelLog,
   ) {}
 
-  static async open(library: Library, { open, generate }: Subject): Promise<StepMeter> {
+  static async open(
+    library: Library,
+    { open, generate }: Subject,
+    mode?: string,
+  ): Promise<StepMeter> {
+    const log = mode === "kernels" ? new KernelLog() : undefined; // before any shader is made
     const pipeline = await library.openPipeline({ ...open, backend: "webgpu" });
-    return new StepMeter(library, pipeline, generate);
+    const meter = new StepMeter(library, pipeline, generate, log);
+    if (mode === "plain") meter.refuseReplay();
+    return meter;
   }
 
   /** Lets every step be run by the runtime, where the checkout would replay it. */
@@ -91,6 +100,15 @@ export class StepMeter {
     await measure(long); // warms
     const before = await measure(short);
     return (await measure(long) - before) / count;
+  }
+
+  /** What the dispatches of a step cost, by shader; `undefined` where the checkout does not show its device. */
+  async kernels(kind: StepRows): Promise<StepKernels | undefined> {
+    const { device } = this.#gpu ?? {};
+    if (device === undefined || this.log === undefined) return undefined;
+    const plan = this.#plan(kind, 4);
+    for (let run = 0; run < 2; run++) await this.#run(plan);
+    return await this.log.costs(device);
   }
 
   /** Milliseconds of the loop of a run. */

@@ -5,6 +5,7 @@
  *     deno task bench:webgpu --model DIR --in deno      another model, or a size such as DiT-XL/2
  *     deno task bench:webgpu --other ../before --rounds 15   against another checkout, in turn
  *     deno task bench:webgpu --in deno --plain          by the runtime, without replays
+ *     deno task bench:webgpu --model narrow-dit --kind full --kernels   what each shader of a replayed step takes
  *
  * The narrow models have no arithmetic to speak of, so their milliseconds are the host's. Deno's WebGPU is wgpu, here on
  * Mesa's llvmpipe where there is no GPU; Chromium's is Dawn, here on SwiftShader. `fast` is the published structure of
@@ -31,20 +32,24 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     kind: { type: "string" },
     plain: { type: "boolean" },
+    kernels: { type: "boolean" },
   },
 });
 /** Steps of a kind whose milliseconds are added up. */
 const STEPS = 8;
+const MODE = values.kernels ? "kernels" : values.plain ? "plain" : "replay";
 const METERS = { deno: denoMeter, chromium: chromiumMeter };
 const HERE = new URL("../../", import.meta.url);
 const roots = values.other === undefined
   ? [HERE]
   : [HERE, new URL(`${values.other.replace(/\/*$/, "")}/`, `file://${Deno.cwd()}/`)];
 
-console.log(
-  "model        kind          dispatches  groups  writes  submits  copies  maps      ms  gpu ms" +
-    "  ratio (95 %)         where",
-);
+if (!values.kernels) {
+  console.log(
+    "model        kind          dispatches  groups  writes  submits  copies  maps      ms  gpu ms" +
+      "  ratio (95 %)         where",
+  );
+}
 for (const where of values.in.split(",")) {
   for (const model of values.model === undefined ? NARROW : [values.model]) {
     await measure(model, where as keyof typeof METERS); // any other fails at once
@@ -54,16 +59,17 @@ for (const where of values.in.split(",")) {
 async function measure(model: string, where: keyof typeof METERS): Promise<void> {
   const meters: Meter[] = [];
   for (const root of roots) {
-    meters.push(await METERS[where](root, model, values.plain ? "plain" : "replay"));
+    meters.push(await METERS[where](root, model, MODE));
   }
   try {
     const transformer = await transformerOf(model);
     for (const kind of stepKinds(transformer.modules.length)) {
       if (values.kind !== undefined && kind.name !== values.kind) continue;
-      console.log(`${model.padEnd(12)} ${await lineOf(kind, meters)}  ${where}`);
+      if (values.kernels) await printKernels(`${model}, ${kind.name}, ${where}`, kind, meters[0]!);
+      else console.log(`${model.padEnd(12)} ${await lineOf(kind, meters)}  ${where}`);
     }
     const plan = fastPlan(model, transformer);
-    if (plan !== undefined && [undefined, "fast"].includes(values.kind)) {
+    if (plan !== undefined && !values.kernels && [undefined, "fast"].includes(values.kind)) {
       console.log(`${model.padEnd(12)} ${await fastLine(plan, transformer, meters[0]!)}  ${where}`);
     }
   } finally {
@@ -85,6 +91,24 @@ async function lineOf(kind: StepRows, meters: readonly Meter[]): Promise<string>
     ((await meters[0]!.gpuMilliseconds(kind, STEPS))?.toFixed(2) ?? "–").padStart(7),
     ratioText(rounds).padEnd(20),
   ].join(" ");
+}
+
+/** What each shader of a replayed step costs, and what so many dispatches that do nothing would. */
+async function printKernels(what: string, kind: StepRows, meter: Meter): Promise<void> {
+  const { kernels, floorMs, wholeMs } = await meter.kernels(kind) ?? {};
+  if (kernels === undefined) return; // the checkout does not show its device
+  const count = kernels.reduce((sum, each) => sum + each.count, 0);
+  console.log(
+    `${what}: ${count} dispatches in ${wholeMs!.toFixed(2)} ms; as many that do nothing ` +
+      `${(count * floorMs!).toFixed(2)} ms`,
+  );
+  for (const { name, workgroups, count, ms } of kernels) {
+    const total = (count * ms).toFixed(2).padStart(8);
+    console.log(
+      `  ${name.padEnd(36)} ${`${workgroups}`.padEnd(9)} ${`${count}`.padStart(4)} × ` +
+        `${ms.toFixed(3).padStart(7)} = ${total} ms`,
+    );
+  }
 }
 
 /** The published fast structure for a model that is made here; `undefined` for others. */
