@@ -9,6 +9,8 @@ import type { Catalog } from "./catalog.ts";
 import type { LoggedEvent } from "./event_log.ts";
 import type { JobResult, JobState, JobTimes } from "./job.ts";
 import type { JobSpec, SpecDefaults } from "./job_spec.ts";
+import type { Rates } from "./rates.ts";
+import { RequestError } from "./request_error.ts";
 
 /** A job at a moment. */
 export interface JobStatus {
@@ -72,10 +74,31 @@ export interface JobFilter {
   readonly after: string | undefined;
 }
 
+/** A job that this server cannot tell of: another version wrote it, or its model is not there any more. */
+export interface UnreadableJob {
+  readonly id: string;
+  readonly state: string;
+  /** Why. */
+  readonly error: RequestError;
+}
+
+/** A job as lists have it. */
+export type ListedJob = JobStatus | UnreadableJob;
+
+/** Whether an error says that a job is there and cannot be told of, and not that it is not there. */
+export function isUnreadable(error: unknown): error is RequestError {
+  return error instanceof RequestError && !ELSEWHERE.has(error.code);
+}
+
+/** Codes of what is no fault of a job. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  ...["job_not_found", "queue_unreachable", "queue_out_of_memory", "model_loading", "model_failed"],
+]);
+
 /** A page of a list. */
 export interface JobPage {
   /** Newest first. */
-  readonly jobs: readonly JobStatus[];
+  readonly jobs: readonly ListedJob[];
   /** Whether there are older ones. */
   readonly hasMore: boolean;
 }
@@ -107,7 +130,7 @@ export interface JobQueue {
 }
 
 /** A queue that several processes share. */
-export interface SharedQueue extends JobQueue {
+export interface SharedQueue extends JobQueue, Rates {
   /** Models of all workers, as the first of them described each. */
   models(): Promise<readonly RendererFacts[]>;
   /** Whether jobs that are added will be drawn: the queue answers, and a worker is there. */

@@ -10,8 +10,8 @@ import type { ServerState } from "./server_state.ts";
 import { resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import { isEnd, type LoggedEvent } from "./event_log.ts";
-import type { JobStatus, QueuedJob } from "./job_queue.ts";
-import { jobView } from "./job_view.ts";
+import { isUnreadable, type JobStatus, type QueuedJob } from "./job_queue.ts";
+import { jobView, listedView } from "./job_view.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
 import { sendPicture } from "./send_picture.ts";
@@ -88,11 +88,15 @@ async function listOf(
   server: ServerState,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { after, limit, state } = parseBody(JOBS_QUERY, context.req.query(), "list jobs");
-  if (after !== undefined) await server.job(after); // refuses what is not there
+  if (after !== undefined) {
+    await server.job(after).catch((error: unknown) => { // refuses what is not there
+      if (!isUnreadable(error)) throw error;
+    });
+  }
   const page = await server.jobs.list({ owner: keyOf(context), after, limit, state });
   return {
     object: "list",
-    data: page.jobs.map((job) => jobView(job, server.base)),
+    data: page.jobs.map((job) => listedView(job, server.base)),
     first_id: page.jobs[0]?.id ?? null,
     last_id: page.jobs.at(-1)?.id ?? null,
     has_more: page.hasMore,

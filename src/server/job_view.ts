@@ -6,9 +6,16 @@ import { planView } from "./catalog.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { kindOf } from "../plan/step_counts.ts";
 import { type JobSpec, pictureSize } from "./job_spec.ts";
-import type { JobStatus } from "./job_queue.ts";
+import type { JobStatus, ListedJob } from "./job_queue.ts";
 import { refusalOf } from "./request_error.ts";
 import { traceIdOf } from "./trace.ts";
+
+/** A job of a list. */
+export function listedView(job: ListedJob, base: string): Readonly<Record<string, unknown>> {
+  if ("spec" in job) return jobView(job, base);
+  const { id, state, error } = job;
+  return { id, object: "job", state, error: refusalOf(error).body.error };
+}
 
 /**
  * What `GET /v1/jobs/:id` answers, and what its last event says.

@@ -141,6 +141,13 @@ const JOB = record({
   error: orNull(named("error_facts")),
 });
 
+const UNREADABLE_JOB = record({
+  id: text,
+  object: { const: "job" },
+  state: text,
+  error: named("error_facts"),
+}, "One that this server cannot tell of: another version wrote it, or its model is gone");
+
 const IMAGES = record({
   created: unixSeconds,
   data: listOf(record({ "b64_json?": text, "url?": text, seed: whole })),
@@ -193,7 +200,8 @@ export const ANSWERS: Readonly<Record<string, Schema>> = {
   plans: page(named("plan")),
   plan_file: { type: "object", description: "A plan as `calibrate` writes it" },
   job_answer: JOB,
-  jobs: page(named("job_answer"), {
+  unreadable_job: UNREADABLE_JOB,
+  jobs: page({ anyOf: [named("job_answer"), named("unreadable_job")] }, {
     first_id: orNull(text),
     last_id: orNull(text),
     has_more: flag,

@@ -79,7 +79,7 @@ export class ServerState {
     const parts = { catalog: () => this.catalog, defaults: this.defaults, limits };
     const onLoss = (loss: Loss): void => metrics.countLoss(loss);
     this.#shared = options.queue && joinQueue(options.queue, { ...parts, onLoss });
-    this.rates = new LocalRates();
+    this.rates = this.#shared ?? new LocalRates();
     const kept = { most: limits.kept, seconds: limits.keptSeconds };
     this.jobs = this.#shared ?? new LocalQueue(this.queue, kept, limits.unwatchedSeconds);
   }

@@ -7,18 +7,21 @@ import type { RendererFacts } from "../../worker/renderer.ts";
 import type { BatchQueue } from "../batch_queue.ts";
 import { isEnd } from "../event_log.ts";
 import type { JobSpec } from "../job_spec.ts";
-import type {
-  Asked,
-  JobFilter,
-  JobPage,
-  JobStatus,
-  KeptImage,
-  QueuedJob,
-  ServerParts,
-  SharedQueue,
+import {
+  type Asked,
+  isUnreadable,
+  type JobFilter,
+  type JobPage,
+  type JobStatus,
+  type KeptImage,
+  type ListedJob,
+  type QueuedJob,
+  type ServerParts,
+  type SharedQueue,
 } from "../job_queue.ts";
 import { queueFull, stopping } from "../refusals.ts";
 import { askerOf } from "../key_digest.ts";
+import { MOST_SECONDS, type RateLimit } from "../rates.ts";
 import { FAST } from "../throughput.ts";
 import { ClusterWorker } from "./cluster_worker.ts";
 import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
@@ -47,11 +50,10 @@ export class ClusterQueue implements SharedQueue {
     if (this.#closing) throw stopping();
     const { cluster: { tasks }, limits } = this.options;
     const id = crypto.randomUUID();
-    const created = Date.now();
     const model = spec.model.facts.id;
     const room = await reached(this.#room(model));
     const added = await reached(tasks.add({
-      ...{ id, model, created },
+      ...{ id, model },
       asker: askerOf(owner),
       listed,
       unwatched: (this.#unwatchedSeconds(asked.body) ?? 0) * 1000,
@@ -60,7 +62,7 @@ export class ClusterQueue implements SharedQueue {
       macs: spec.costs.reduce((sum, macs) => sum + macs, 0),
       steps: spec.program.length,
       request: requestOf(spec, asked),
-      deadline: created + limits.deadlineSeconds * 1000,
+      deadlineSeconds: limits.deadlineSeconds,
       files: spec.edit && await editFiles(spec.edit),
     }, room));
     if (added.kind === "full") throw queueFull(limits.queue, added.seconds);
@@ -77,14 +79,30 @@ export class ClusterQueue implements SharedQueue {
   async list({ owner, state, limit, after }: JobFilter): Promise<JobPage> {
     const ids = await reached(this.options.cluster.backlog.listed(askerOf(owner)));
     const older = after === undefined ? ids : ids.slice(ids.indexOf(after) + 1);
-    const jobs: JobStatus[] = [];
+    const jobs: ListedJob[] = [];
     for (const id of older) {
-      const task = await reached(this.options.cluster.tasks.read(id));
-      if (task === undefined || state !== undefined && task.state !== state) continue;
+      const job = await this.#listed(id, state);
+      if (job === undefined) continue;
       if (jobs.length === limit) return { jobs, hasMore: true };
-      jobs.push(await this.statusOf(task, this.#specOf(task)));
+      jobs.push(job);
     }
     return { jobs, hasMore: false };
+  }
+
+  /** A job of a list; one that cannot be read is there, and says why. */
+  async #listed(id: string, wanted: JobFilter["state"]): Promise<ListedJob | undefined> {
+    const { tasks } = this.options.cluster;
+    try {
+      const task = await reached(tasks.read(id));
+      if (task === undefined || wanted !== undefined && task.state !== wanted) return undefined;
+      return await this.statusOf(task, this.#specOf(task));
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      const state = await reached(tasks.state(id));
+      return state === undefined || wanted !== undefined && state !== wanted
+        ? undefined
+        : { id, state, error };
+    }
   }
 
   async publish(name: string, { bytes, type }: KeptImage): Promise<void> {
@@ -105,6 +123,11 @@ export class ClusterQueue implements SharedQueue {
 
   async waiting(): Promise<ReadonlyMap<string, number>> {
     return await reached(this.options.cluster.usage.depths());
+  }
+
+  async pass(asker: string, limit: RateLimit): Promise<number | undefined> {
+    const { usage } = this.options.cluster;
+    return await reached(usage.pass(asker, { ...limit, longest: MOST_SECONDS }));
   }
 
   async models(): Promise<readonly RendererFacts[]> {

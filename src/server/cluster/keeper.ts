@@ -70,7 +70,7 @@ export class Keeper {
     const { cluster: { backlog, tasks }, office } = this.options;
     const duty = await backlog.duty(id);
     if (duty === undefined || (model !== undefined && duty.model !== model)) return;
-    if (duty.deadline < Date.now()) {
+    if (duty.isOverdue) {
       await tasks.finish(id, { state: "failed", error: packFailure(tooLate(duty.seconds)) });
     } else {
       await office(duty.model).add(duty.ticket, duty.turn);

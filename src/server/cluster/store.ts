@@ -1,10 +1,12 @@
 /**
  * What the queue's rules need of the store that servers and workers share. Each method does all of what it says or
- * nothing of it, whichever process dies in the middle, so that no two of them can do half of it.
+ * nothing of it, whichever process dies in the middle, so that no two of them can do half of it. What is compared
+ * with a time is compared by the store's clock: those of servers and workers may be minutes apart.
  */
 
 import type { RendererFacts } from "../../worker/renderer.ts";
 import type { LoggedEvent } from "../event_log.ts";
+import type { RateLimit } from "../rates.ts";
 import type { EditFiles, Task, TaskRequest } from "./task.ts";
 
 /** What is added beside a request. */
@@ -24,9 +26,8 @@ export interface NewTask {
   readonly listed: boolean;
   /** Milliseconds without a follower after which it is cancelled; 0 for never. */
   readonly unwatched: number;
-  /** Unix milliseconds. */
-  readonly created: number;
-  readonly deadline: number;
+  /** From now, by the store's clock, to its deadline. */
+  readonly deadlineSeconds: number;
   readonly files?: EditFiles | undefined;
 }
 
@@ -117,8 +118,8 @@ export interface Duty {
   readonly ticket: string;
   /** Priority of that ticket. */
   readonly turn: number;
-  /** Unix milliseconds. */
-  readonly deadline: number;
+  /** Whether its deadline is over, by the store's clock. */
+  readonly isOverdue: boolean;
   /** From its beginning to its deadline. */
   readonly seconds: number;
 }
@@ -165,8 +166,15 @@ export interface WorkerList {
   of(model: string): Promise<readonly WorkerNote[]>;
 }
 
+/** How often an asker may ask, and the longest time in seconds after which it is told to come back. */
+export interface Allowance extends RateLimit {
+  readonly longest: number;
+}
+
 /** What keys use, by their digests. */
 export interface Usage {
+  /** Lets a request pass (`undefined`), or says after how many whole seconds there is a place. */
+  pass(asker: string, allowance: Allowance): Promise<number | undefined>;
   /** How many tasks of each wait, of all models. */
   depths(): Promise<ReadonlyMap<string, number>>;
 }

@@ -1,12 +1,15 @@
 /**
  * A server with a toy in a process of its own, which tests may kill. It draws a step in the milliseconds that the
- * second argument says, and prints a line when it begins a batch.
+ * second argument says, and prints a line when it begins a batch. Its clock is as many milliseconds ahead as the third
+ * says.
  */
 import type { Batch, Rendered, RenderOptions } from "../../../src/worker/renderer.ts";
 import { ToyRenderer } from "../toy_renderer.ts";
 import { sharedApp } from "./shared_server.ts";
 
-const [url, pause] = Deno.args;
+const [url, pause, ahead] = Deno.args;
+const now = Date.now;
+Date.now = () => now() + Number(ahead);
 
 class SlowToy extends ToyRenderer {
   override async render(batch: Batch, options: RenderOptions = {}): Promise<Rendered> {

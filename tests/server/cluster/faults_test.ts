@@ -6,13 +6,13 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Redis } from "ioredis";
-import { Lines } from "../../../scripts/bench/served.ts";
 import { BackendError } from "../../../src/errors.ts";
 import { createApp } from "../../../src/server/app.ts";
 import { inspectQueue } from "../../../src/server/cluster/inspect.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
+import { DrawingProcess } from "./drawing.ts";
 import { RedisServer } from "./redis_fixture.ts";
 import {
   addJob,
@@ -26,29 +26,6 @@ import {
 } from "./shared_server.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
-
-/** A server in a process of its own. */
-class DrawingProcess {
-  readonly #child: Deno.ChildProcess;
-  readonly #lines: Lines;
-
-  constructor(url: string, pause: number) {
-    const script = new URL("drawing_process.ts", import.meta.url).pathname;
-    const args = ["run", "-A", "--quiet", "--no-check", script, url, `${pause}`];
-    this.#child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
-    this.#lines = new Lines(this.#child.stdout);
-  }
-
-  /** Waits for a line. */
-  async tells(words: RegExp): Promise<void> {
-    assert(await this.#lines.find(words) !== undefined, this.#lines.text);
-  }
-
-  async stop(signal: Deno.Signal): Promise<void> {
-    this.#child.kill(signal);
-    await Promise.all([this.#child.status, this.#lines.rest()]);
-  }
-}
 
 Deno.test({
   name:
@@ -190,6 +167,20 @@ Deno.test({
       await client.hset(`invardiff:task:${id}`, "version", 2);
       const strange = await api.request(`/v1/jobs/${id}`);
       assertEquals([strange.status, (await strange.json()).error.code], [503, "version_differs"]);
+      const { data } = await (await api.request("/v1/jobs")).json();
+      const { error, ...listed } = data[0];
+      assertEquals(listed, { id, object: "job", state: "completed" });
+      assertEquals(error.code, "version_differs");
+      const next = await addJob(api, { ...SNEAKER, seed: 8 });
+      assertEquals((await ended(api, next))["state"], "completed");
+      const page = await (await api.request("/v1/jobs?limit=1")).json();
+      assertEquals([page.last_id, page.has_more], [next, true]);
+      const rest = await (await api.request(`/v1/jobs?limit=1&after=${next}`)).json();
+      assertEquals([rest.last_id, rest.has_more], [id, false]);
+      const end = await (await api.request(`/v1/jobs?after=${id}`)).json();
+      assertEquals([end.data, end.has_more], [[], false]);
+      const open = await (await api.request("/v1/jobs?state=queued")).json();
+      assertEquals(open.data, []);
       await client.hset(`invardiff:task:${id}`, "version", 1);
       for (const key of await client.keys(`invardiff:task:${id}:picture:*`)) await client.del(key);
       const gone = await api.request(`/v1/jobs/${id}/image`);

@@ -66,6 +66,7 @@ export class BullTaker implements TicketTaker {
       const never = new AbortController().signal;
       if (await hold({ id, owner: token, signal: signal ?? never }) === "done") return;
       await job.moveToDelayed(Date.now(), token); // unlike moveToWait(), it wakes others at once
+      await job.promote().catch(() => {}); // whose clocks may be behind; one of them was faster
       throw new DelayedError();
     };
     // Of three parameters without defaults: BullMQ counts them to see whether a signal is wanted.

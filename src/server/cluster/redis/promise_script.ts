@@ -12,10 +12,6 @@ import { EARLY_MS, LATE_MS, MOST_PROMISES } from "../../promised_places.ts";
  * vacancy has `free`, `urgent` and `seconds_until` as `PromisedPlaces` has them, and the `longest` promise in seconds.
  */
 export const PROMISE = `
-local function now_ms()
-  local seconds, micros = unpack(redis.call('TIME'))
-  return seconds * 1000 + math.floor(micros / 1000)
-end
 local function redeem(promises, now)
   local first
   for _, rank in ipairs(redis.call('ZRANGEBYSCORE', promises, '-inf', now + ${EARLY_MS})) do

@@ -18,20 +18,17 @@ export class RedisBacklog implements Backlog {
   }
 
   async duty(id: string): Promise<Duty | undefined> {
-    const [model, ticket, deadline, turn, created] = await this.link.redis.hmget(
-      this.link.key(`task:${id}`),
-      "model",
-      "ticket",
-      "deadline",
-      "turn",
-      "created",
-    );
+    const fields = ["model", "ticket", "deadline", "turn", "created"];
+    const [[model, ticket, deadline, turn, created], [seconds = 0] = []] = await Promise.all([
+      this.link.redis.hmget(this.link.key(`task:${id}`), ...fields),
+      this.link.redis.time(),
+    ]) as [(string | null)[], number[]];
     if (model === null || model === undefined) return undefined;
     return {
       model,
       ticket: ticket ?? id,
       turn: Number(turn),
-      deadline: Number(deadline),
+      isOverdue: Number(deadline) < Number(seconds) * 1000,
       seconds: (Number(deadline) - Number(created)) / 1000,
     };
   }

@@ -24,7 +24,8 @@ export class RedisTasks implements TaskStore {
   ) {}
 
   async add(task: NewTask, { most, enough, speed, longest }: Room): Promise<Added> {
-    const { id, asker, listed, unwatched, pictures, files, request, ...rest } = task;
+    const { id, asker, listed, unwatched, pictures, files, request, deadlineSeconds, ...rest } =
+      task;
     const fields = { ...rest, asker, version: TASK_VERSION, request: JSON.stringify(request) };
     if (files !== undefined) {
       await this.link.redis.set(this.link.key(`task:${id}:image`), buffer(files.image), "PX", DAY);
@@ -33,10 +34,20 @@ export class RedisTasks implements TaskStore {
       }
     }
     const words = Object.entries(fields).flat().map(String);
-    const life = listed ? task.deadline - task.created + this.keptMs : 0; // no task is there for longer
+    const patience = deadlineSeconds * 1000;
+    const life = listed ? patience + this.keptMs : 0; // no task is there for longer
     const room = [most, enough, speed, longest];
     const turn = Number(
-      await this.link.run("add", [id, asker, pictures, life, unwatched, ...room, ...words]),
+      await this.link.run("add", [
+        id,
+        asker,
+        pictures,
+        life,
+        unwatched,
+        patience,
+        ...room,
+        ...words,
+      ]),
     );
     if (turn >= 0) return { kind: "added", turn };
     await this.link.redis.del(this.link.key(`task:${id}:image`), this.link.key(`task:${id}:mask`));
@@ -47,7 +58,7 @@ export class RedisTasks implements TaskStore {
     ticket: string,
     { owner, pictures, attempts }: TaskClaim,
   ): Promise<readonly string[]> {
-    const words = [ticket, owner, pictures, Date.now(), attempts, this.keptMs, LOST];
+    const words = [ticket, owner, pictures, attempts, this.keptMs, LOST];
     return await this.link.run("claim", words) as string[];
   }
 
@@ -67,7 +78,7 @@ export class RedisTasks implements TaskStore {
     id: string,
     { owner = "", state, result = "", error = "" }: TaskEnd,
   ): Promise<boolean> {
-    const words = [id, owner, state, Date.now(), this.keptMs, result, error];
+    const words = [id, owner, state, this.keptMs, result, error];
     return await this.link.run("finish", words) === 1;
   }
 
@@ -80,7 +91,7 @@ export class RedisTasks implements TaskStore {
   }
 
   async endUnwatched(pause: number): Promise<void> {
-    await this.link.run("endUnwatched", [Date.now(), this.keptMs, pause]);
+    await this.link.run("endUnwatched", [this.keptMs, pause]);
   }
 
   async read(id: string): Promise<Task | undefined> {

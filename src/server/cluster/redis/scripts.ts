@@ -12,7 +12,7 @@
  */
 
 import { PROMISE } from "./promise_script.ts";
-import { DEPTHS } from "./usage_scripts.ts";
+import { DEPTHS, PASS } from "./usage_scripts.ts";
 
 /** Priorities of BullMQ end here; later turns wait in the order in which they came. */
 const LAST_TURN = 2_000_000;
@@ -20,6 +20,10 @@ const LAST_TURN = 2_000_000;
 /** Shared by all scripts. Events of which only the newest matters have a topic. */
 const SHARED = `
 local prefix = KEYS[1]
+local function now_ms()
+  local seconds, micros = unpack(redis.call('TIME'))
+  return seconds * 1000 + math.floor(micros / 1000)
+end
 local function task_of(id) return prefix .. 'task:' .. id end
 local function is_open(state) return state == 'queued' or state == 'running' end
 local function append(id, event, data, topic)
@@ -42,10 +46,10 @@ local function tell_places(model)
     redis.call('PUBLISH', prefix .. 'woken', id)
   end
 end
-local function finish(id, state, now, kept, result, failure)
+local function finish(id, state, kept, result, failure)
   local task = task_of(id)
   local all, alike, model = waiting_of(id)
-  redis.call('HSET', task, 'state', state, 'finished', now, 'result', result, 'error', failure)
+  redis.call('HSET', task, 'state', state, 'finished', now_ms(), 'result', result, 'error', failure)
   local waited = redis.call('ZREM', all, id)
   redis.call('ZREM', alike, id)
   redis.call('SREM', prefix .. 'running', id)
@@ -82,19 +86,21 @@ ${PROMISE}`;
 
 /**
  * Adds a task. Arguments: id, asker, pictures, for how many milliseconds it may be listed, after how many without a
- * follower it is cancelled (0 never), most that wait, how many are enough for the renderers, their
- * multiply-accumulates a second, longest promise in seconds, then fields with their values. Answers with its turn or,
+ * follower it is cancelled (0 never), milliseconds to its deadline, most that wait, how many are enough for the
+ * renderers, their multiply-accumulates a second, longest promise in seconds, then fields with their values. Answers with its turn or,
  * where too many wait, with minus the seconds after which its client should come back.
  */
 const ADD = `
 local id, asker = ARGV[1], ARGV[2]
-local pictures, life, unwatched = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local most, enough, speed, longest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local pictures, life, unwatched, patience = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local most, enough, speed, longest = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local task = task_of(id)
 if redis.call('EXISTS', task) == 1 then return tonumber(redis.call('HGET', task, 'turn')) end
 local fields = {}
-for i = 10, #ARGV do fields[#fields + 1] = ARGV[i] end
-redis.call('HSET', task, 'state', 'queued', 'pictures', pictures, 'attempts', 0, unpack(fields))
+for i = 11, #ARGV do fields[#fields + 1] = ARGV[i] end
+local created = now_ms()
+redis.call('HSET', task, 'state', 'queued', 'pictures', pictures, 'attempts', 0,
+  'created', created, 'deadline', created + patience, unpack(fields))
 local all, alike, model = waiting_of(id)
 local count = redis.call('ZCARD', all)
 local seconds = ask(model, {
@@ -120,7 +126,6 @@ local score = turn * 1048576 + redis.call('HINCRBY', turns, 'count', 1) % 104857
 redis.call('ZADD', all, score, id)
 redis.call('ZADD', alike, score, id)
 if unwatched > 0 then redis.call('ZADD', prefix .. 'watched', now_ms() + unwatched, id) end
-local created = tonumber(redis.call('HGET', task, 'created'))
 if life > 0 then
   local jobs = prefix .. 'jobs:' .. asker
   redis.call('ZREMRANGEBYSCORE', jobs, '-inf', created - life)
@@ -135,11 +140,11 @@ return turn
 
 /**
  * Takes what a ticket stands for: its task and others of its shape, or what an earlier holder of the ticket
- * took and did not end. Arguments: ticket, owner, most pictures, now, most attempts, milliseconds that ends are
+ * took and did not end. Arguments: ticket, owner, most pictures, most attempts, milliseconds that ends are
  * kept, what to say of a task that was lost too often. Answers with the ids.
  */
 const CLAIM = `
-local ticket, owner, most, now = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local ticket, owner, most = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local claim = prefix .. 'claim:' .. ticket
 if redis.call('EXISTS', claim) == 0 and redis.call('HGET', task_of(ticket), 'state') == 'queued' then
   local all, alike, model = waiting_of(ticket)
@@ -167,11 +172,11 @@ local open = {}
 for _, id in ipairs(redis.call('LRANGE', claim, 0, -1)) do
   local task = task_of(id)
   if is_open(redis.call('HGET', task, 'state')) then
-    if redis.call('HINCRBY', task, 'attempts', 1) > tonumber(ARGV[5]) then
-      finish(id, 'failed', now, ARGV[6], '', ARGV[7])
+    if redis.call('HINCRBY', task, 'attempts', 1) > tonumber(ARGV[4]) then
+      finish(id, 'failed', ARGV[5], '', ARGV[6])
     else
       redis.call('HSET', task, 'state', 'running', 'owner', owner)
-      redis.call('HSETNX', task, 'started', now)
+      redis.call('HSETNX', task, 'started', now_ms())
       redis.call('SADD', prefix .. 'running', id)
       open[#open + 1] = id
     end
@@ -192,14 +197,14 @@ return 1
 `;
 
 /**
- * Ends a task, once. Arguments: id, owner or nothing for whoever may, state, now, milliseconds that it is kept,
+ * Ends a task, once. Arguments: id, owner or nothing for whoever may, state, milliseconds that it is kept,
  * result, error.
  */
 const FINISH = `
 local id, owner = ARGV[1], ARGV[2]
 local state, holder = unpack(redis.call('HMGET', task_of(id), 'state', 'owner'))
 if not is_open(state) or (owner ~= '' and holder ~= owner) then return 0 end
-finish(id, ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7])
+finish(id, ARGV[3], ARGV[4], ARGV[5], ARGV[6])
 return 1
 `;
 
@@ -234,18 +239,18 @@ return redis.call('ZADD', prefix .. 'watched', 'XX', 'GT', now_ms() + tonumber(A
 `;
 
 /**
- * Cancels watched tasks that nobody follows, or waits as long again where nobody looked for so long. Arguments: now,
+ * Cancels watched tasks that nobody follows, or waits as long again where nobody looked for so long. Arguments:
  * milliseconds that ends are kept, milliseconds that are so long.
  */
 const END_UNWATCHED = `
 local watched, now = prefix .. 'watched', now_ms()
 local attentive = redis.call('EXISTS', prefix .. 'looked') == 1
-redis.call('SET', prefix .. 'looked', 1, 'PX', ARGV[3])
+redis.call('SET', prefix .. 'looked', 1, 'PX', ARGV[2])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', watched, '-inf', now)) do
   if attentive then
-    finish(id, 'cancelled', ARGV[1], ARGV[2], '', '')
+    finish(id, 'cancelled', ARGV[1], '', '')
   else
-    redis.call('ZADD', watched, now + tonumber(ARGV[3]), id)
+    redis.call('ZADD', watched, now + tonumber(ARGV[2]), id)
   end
 end
 return 1
@@ -259,6 +264,7 @@ export const SCRIPTS = {
   finish: SHARED + FINISH,
   handBack: SHARED + HAND_BACK,
   depths: SHARED + DEPTHS,
+  pass: SHARED + PASS,
   macsToEnd: SHARED + MACS_TO_END,
   follow: SHARED + FOLLOW,
   endUnwatched: SHARED + END_UNWATCHED,
