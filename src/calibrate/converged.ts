@@ -15,6 +15,8 @@ export interface Nodes {
   /** As a plan has them: of a flow, sigmas before they are shifted. */
   readonly times: readonly number[];
   readonly sampler: Sampler;
+  /** The time that the model is given for one of a plan. */
+  readonly timeOf: (time: number) => number;
   /** Of a flow: the factor by which its sigmas are shifted. */
   readonly shift?: number;
 }
@@ -41,11 +43,15 @@ export function nodesOf(config: SamplerConfig, { tokens, count }: NodesOptions):
   if (hasFixedTimes(config.name)) {
     const times = mixedTimes(count ?? NOISE_NODES, config.spacing);
     const solver = { ...config, name: "dpmpp-3m" } as const;
-    return { times, sampler: makeSampler(solver, { steps: times.length, times, tokens }) };
+    const sampler = makeSampler(solver, { steps: times.length, times, tokens });
+    return { times, sampler, timeOf: (time) => time };
   }
   const length = count ?? FLOW_NODES;
   const sigmas = Array.from({ length }, (_, i) => (1 + Math.cos(Math.PI * i / length)) / 2);
   const { shift = NO_SHIFT } = config;
   const sampler = adamsFlow(flowSchedule(sigmas, { shift, tokens }));
-  return { times: sigmas, sampler, shift: shiftFactor(config.shift, tokens) };
+  return {
+    ...{ times: sigmas, sampler, shift: shiftFactor(config.shift, tokens) },
+    timeOf: (sigma) => flowSchedule([sigma], { shift, tokens }).times[0]!, // one for each
+  };
 }

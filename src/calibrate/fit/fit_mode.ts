@@ -3,7 +3,8 @@
  *
  * The converged solution of many runs is recorded at many nodes. Dynamic programming places the visits among them by
  * the errors that inner products foretell; then weights are fitted on what a plan's own steps leave, and visits move
- * as long as that is better on runs that were not fitted.
+ * as long as that is better on runs that were not fitted. With the trials that are left, all weights and times are
+ * refined together.
  */
 
 import type { Plan } from "../../plan/plan.ts";
@@ -19,6 +20,7 @@ import { foresee } from "./foresight.ts";
 import { measureGuidanceLoss } from "./guidance_loss.ts";
 import { RIDGES } from "./least_squares.ts";
 import { placeVisits, settleVisits } from "./placement.ts";
+import { refineCourse } from "./refine_course.ts";
 import { relocate } from "./relocation.ts";
 import { fitRollout, type RolloutChoice, type RolloutTask } from "./rollout.ts";
 import { recordTrajectory, runsOf, type Trajectory } from "./trajectory.ts";
@@ -63,15 +65,21 @@ export async function calibrateFit(task: FitTask): Promise<Plan> {
       measure: async (latents) => mean(psnrOf(pipeline, await pictures(latents), wanted)),
     };
     const count = await callsFor(task, search);
-    const { best, tried } = await searchVisits(search, {
-      ...task,
-      count,
-      onTrial: (done) => report(nodes.times.length + done),
+    const onTrial = (done: number): void => report(nodes.times.length + done);
+    const { best: { visited, update, ridge, psnr }, ...searched } = await searchVisits(search, {
+      ...{ ...task, count, onTrial },
     });
+    const { best: course, tried } = await refineCourse({
+      ...{ task, nodes, runs, measure: search.measure, hasTime: task.hasTime },
+      wanted: truth.latents.at(-1)!,
+      trials: task.trials - searched.tried,
+      onTrial: (done) => onTrial(searched.tried + done),
+    }, { times: visited.map((node) => nodes.times[node]!), update, psnr });
     report(total);
     const conditions = sliceConditions(task.conditions, runs, labels.length - runs);
-    const losses = await measureGuidanceLoss(task, { nodes, rollout: best, conditions });
-    return await fittedPlan(task, { nodes, rollout: best, tried, runs, losses });
+    const losses = await measureGuidanceLoss(task, { nodes, course, conditions });
+    const found = { nodes, course, ridge, runs, losses };
+    return await fittedPlan(task, { ...found, tried: searched.tried + tried });
   } finally {
     ensemble.close();
   }

@@ -3,6 +3,7 @@
  */
 
 import type { CalibrationTask } from "../task.ts";
+import type { Course } from "./course.ts";
 import type { Measured } from "./relocation.ts";
 import type { Rollout } from "./rollout.ts";
 
@@ -18,3 +19,6 @@ export interface FitTask extends Omit<CalibrationTask, "levels" | "warmup" | "lo
 
 /** A rollout and what it is worth. */
 export interface MeasuredRollout extends Rollout, Measured {}
+
+/** A course and what it is worth: PSNR in dB of the held-back runs. */
+export interface MeasuredCourse extends Course, Pick<Measured, "psnr"> {}

@@ -1,5 +1,5 @@
 /**
- * The plan of a fitted rollout.
+ * The plan of a fitted course.
  */
 
 import { MOST_OUTPUTS } from "../../plan/columns.ts";
@@ -7,12 +7,14 @@ import type { Plan, PlanContext } from "../../plan/plan.ts";
 import { evenRow } from "../../plan/row.ts";
 import { planOf } from "../task.ts";
 import type { Nodes } from "../converged.ts";
-import type { FitTask, MeasuredRollout } from "./fit_task.ts";
+import type { FitTask, MeasuredCourse } from "./fit_task.ts";
 
 /** What was found, and how. */
 export interface Fitted {
   readonly nodes: Nodes;
-  readonly rollout: MeasuredRollout;
+  readonly course: MeasuredCourse;
+  /** With which each step was fitted. */
+  readonly ridge: number;
   /** Plans that were measured. */
   readonly tried: number;
   /** Runs that weights were fitted on. */
@@ -24,13 +26,13 @@ export interface Fitted {
 /** A plan that computes every step, bound to the model that was fitted. */
 export async function fittedPlan(
   task: FitTask,
-  { nodes, rollout, tried, runs, losses }: Fitted,
+  { nodes, course, ridge, tried, runs, losses }: Fitted,
 ): Promise<Plan> {
   const { pipeline: { model }, steps, guidance, target } = task;
-  const { visited, update, ridge, psnr } = rollout;
+  const { times, update, psnr } = course;
   const row = evenRow("run", model.transformer.modules.length);
   return await planOf({ ...task, levels: {}, warmup: 0 }, {
-    rows: visited.map(() => row),
+    rows: times.map(() => row),
     guidance,
     policy: {
       name: "fit",
@@ -42,7 +44,7 @@ export async function fittedPlan(
     },
     calibration: { mode: "fit", thresholds: {} },
     own: {
-      times: visited.map((node) => nodes.times[node]!),
+      times,
       columns: { update },
       reference: { sampler: model.sampler.name, steps },
       ...(nodes.shift !== undefined && { shift: nodes.shift }),
