@@ -25,6 +25,7 @@ export { estimateMemory } from "./src/engine/memory/report.ts";
 export { openPipeline } from "./src/engine/open_pipeline.ts";
 export type { ModelFacts, Pipeline, PipelineOptions } from "./src/engine/pipeline.ts";
 export type { Decided } from "./src/engine/policies/gate.ts";
+export type { ParallelRecord } from "./src/engine/generated.ts";
 export { policyOfPlan } from "./src/engine/policies/of_plan.ts";
 export type { GenerateOptions } from "./src/engine/request.ts";
 export type { StepReport } from "./src/engine/run.ts";

@@ -4,7 +4,7 @@
 
 import type { Generated } from "../engine/generated.ts";
 import type { GenerateOptions } from "../engine/request.ts";
-import { MAX_BATCH } from "../engine/batches.ts";
+import { MAX_BATCH } from "../engine/max_batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { resolveRequest } from "../engine/request.ts";
 import { type KeptBytes, keptBytes } from "../engine/memory/kept.ts";

@@ -2,7 +2,7 @@
  * What latents look like, to compare: pictures where the model has an autoencoder.
  */
 
-import { MAX_BATCH } from "../engine/batches.ts";
+import { MAX_BATCH } from "../engine/max_batch.ts";
 import { decodingError } from "../engine/decode/decoding.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Scene } from "../model/scene.ts";

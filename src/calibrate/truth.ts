@@ -7,7 +7,7 @@
  * the solutions.
  */
 
-import { MAX_BATCH } from "../engine/batches.ts";
+import { MAX_BATCH } from "../engine/max_batch.ts";
 import type { Engine } from "../engine/engine.ts";
 import { precisionName } from "../engine/precision/choose.ts";
 import { runToEnd } from "../engine/run.ts";

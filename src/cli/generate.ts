@@ -61,7 +61,7 @@ export async function generate(words: GenerateWords, signal: AbortSignal): Promi
 async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
   const { labels, count, seed, steps, guidance, trueGuidance, conditions, solver: sampler } =
     command;
-  const { prompts, prompt2, negativePrompt, grid } = command;
+  const { prompts, prompt2, negativePrompt, grid, parallel } = command;
   const plan = await readWantedPlan(command) ?? command.plan;
   const policy = command.policy && await readPolicy(command.policy);
   const wanted = {
@@ -71,6 +71,7 @@ async function optionsOf(command: GenerateCommand): Promise<GenerateOptions> {
     trueGuidance,
     plan,
     policy,
+    parallel,
     grid,
     prompts,
     prompt2,

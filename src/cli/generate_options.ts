@@ -3,6 +3,7 @@
  */
 
 import type { EditRecord } from "../engine/edit_facts.ts";
+import { PARALLEL_METHODS } from "../engine/parallel/choose.ts";
 import { RUN_TIME_POLICIES } from "../engine/policies/table.ts";
 import { settingLines } from "../engine/policies/settings.ts";
 import type { GenerateOptions } from "../engine/request.ts";
@@ -16,6 +17,10 @@ const plan = "NAME|FILE  cache plan; auto: the bundled one that fits, none: run 
 
 /** Every text is a prompt, the empty one too. */
 const PROMPT = { wanted: "a text", read: (word: string): string => word };
+
+function isPlanned({ plan }: { readonly plan?: string }): boolean {
+  return plan !== undefined && plan !== "none" && plan !== "auto";
+}
 
 export const GENERATE = table({
   name: "generate",
@@ -39,6 +44,10 @@ export const GENERATE = table({
       text("a policy, with its settings after a colon"),
       "NAME[:SETTINGS]|PLAN.json  decides at each step of each picture, instead of a plan; see below",
     ),
+    parallel: option(
+      text("srds, with its settings after a colon"),
+      "srds[:SETTINGS]  computes steps beside each other, instead of a plan; see below",
+    ),
     guidance: option(decimal(), "G  guidance scale; 1 is none (the model's)"),
     trueGuidance: option(
       decimal(),
@@ -57,11 +66,11 @@ export const GENERATE = table({
     from: option(file(), "FILE.png  repeat a picture from its own text; other options change it"),
     ...OUTPUT_OPTIONS,
   },
-  forbidden: [[
-    "policy",
-    "with --plan",
-    ({ plan }) => plan !== undefined && plan !== "none" && plan !== "auto",
-  ]],
+  forbidden: [
+    ["policy", "with --plan", isPlanned],
+    ["parallel", "with --plan", isPlanned],
+    ["parallel", "with --policy", ({ policy }) => policy !== undefined],
+  ],
   notes: [
     ...[
       CONDITIONS_NOTE,
@@ -71,6 +80,9 @@ export const GENERATE = table({
     ...settingLines(RUN_TIME_POLICIES).map((line) => `  ${line}`),
     "",
     "a plan of calibrate --policy teacache or sencache brings settings that fit its model.",
+    "",
+    "steps beside each other, with ddim or flow-euler:",
+    ...settingLines(PARALLEL_METHODS).map((line) => `  ${line}`),
   ].join("\n"),
 });
 

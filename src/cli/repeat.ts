@@ -42,7 +42,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     );
   }
   const { seed, steps, guidance, trueGuidance, grid, fingerprint, plan } = record;
-  const { weights, precision, sampler, solver, edit, policy } = record;
+  const { weights, precision, sampler, solver, edit, policy, parallel } = record;
   if (seed === undefined) {
     throw new AssetError(`Cannot repeat ${path}: it must come from a seed, not from given noise`);
   }
@@ -56,6 +56,7 @@ async function readRecord(path: string): Promise<Partial<GenerateCommand>> {
     ...(sampler && { sampler }),
     ...(solver && { solver }),
     ...(policy && { policy }),
+    ...(parallel && { parallel }),
     ...(edit && { edit, strength: edit.strength }),
   };
   const guided = { guidance, ...(trueGuidance !== undefined && { trueGuidance }) };
@@ -93,13 +94,16 @@ function oneOrEach(texts: readonly string[]): string | readonly string[] {
   return texts.length === 1 ? texts[0]! : texts;
 }
 
-/** Another plan than the recorded one, or a policy, need not be the same, and brings its own steps. */
+/** Another plan than the recorded one, or what stands in its place, need not be the same, and brings its own steps. */
 function withoutPlan(
   record: Partial<GenerateCommand>,
-  { policy, plan = policy && "none" }: Pick<GenerateWords, "plan" | "policy">,
+  { policy, parallel, plan = (policy ?? parallel) && "none" }: Pick<
+    GenerateWords,
+    "plan" | "policy" | "parallel"
+  >,
 ): Partial<GenerateCommand> {
   if (plan === undefined) return record;
-  const { plan: _, planDigest: _2, policy: _3, steps, ...rest } = record;
+  const { plan: _, planDigest: _2, policy: _3, parallel: _4, steps, ...rest } = record;
   const keepsSteps = plan === "auto" || plan === "none";
   return { ...rest, ...(keepsSteps && steps !== undefined && { steps }) };
 }

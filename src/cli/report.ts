@@ -69,8 +69,8 @@ export async function reportOf(
   const { pictures: _pictures, latents: _latents, kinds: _kinds, ...facts } = generated;
   const { peakFeatureBytes: _bytes, loopSeconds: seconds, ...told } = facts;
   const plan = reportPlan(scene, generated);
-  const rows = told.labels.length * rowsPerPicture(scene, told.guidance);
-  const macs = rows * sum(prepared.steps, (step) => stepMacs(step, modelCost(scene.transformer)));
+  const macs = rowsPerPicture(scene, told.guidance) * pictureMacs(prepared, told);
+  const calls = told.parallel && sum(told.parallel.pictures, ({ calls }) => calls);
   return {
     model: model.id,
     fingerprint: await model.fingerprint(),
@@ -82,10 +82,20 @@ export async function reportOf(
     plan,
     runsPerStep,
     seconds,
-    msPerStep: seconds * 1000 / engine.stepsOf(prepared),
+    msPerStep: seconds * 1000 / (calls ?? engine.stepsOf(prepared)),
     gflopPerSecond: 2 * macs / seconds / 1e9,
     peakMemoryMiB: process.resourceUsage().maxRSS / 1024,
   };
+}
+
+/** Multiply-accumulates of all pictures, of one half of a guided batch. */
+function pictureMacs(
+  { request: { scene }, steps }: PreparedRun,
+  { labels, parallel }: Told,
+): number {
+  const each = steps.map((step) => stepMacs(step, modelCost(scene.transformer)));
+  if (parallel === undefined) return labels.length * sum(each, (macs) => macs);
+  return sum(parallel.pictures, ({ evaluations }) => evaluations) * each[0]!; // all run in full
 }
 
 function reportPlan(
@@ -143,9 +153,14 @@ const SHOWN_PLACES = 8;
 /** Letters of a prompt that a line shows. */
 const SHOWN_LETTERS = 200;
 
-function describePlan({ plan, planReason, policy, ...run }: Report): string {
+function describePlan({ plan, planReason, policy, parallel, ...run }: Report): string {
+  if (parallel !== undefined) {
+    const rounds = rangeText(parallel.pictures.map(({ rounds }) => rounds));
+    const calls = rangeText(parallel.pictures.map(({ calls }) => calls));
+    return `none (${planReason}): ${rounds} rounds, ${calls} calls for ${run.steps} steps`;
+  }
   if (policy !== undefined) {
-    return `none (${planReason}): ${reuseText(policy.reused)} of ${run.steps} reused`;
+    return `none (${planReason}): ${rangeText(policy.reused)} of ${run.steps} reused`;
   }
   if (plan === undefined) return `none (${planReason})`;
   const { name, predictedSpeedup, steps } = plan;
@@ -153,9 +168,9 @@ function describePlan({ plan, planReason, policy, ...run }: Report): string {
     `${countWords(steps)} steps; ${(plan.peakFeatureBytes / 2 ** 20).toFixed(1)} MiB kept`;
 }
 
-/** How many steps of a picture, from the least to the most. */
-function reuseText(reused: readonly number[]): string {
-  const [least, most] = [Math.min(...reused), Math.max(...reused)];
+/** How many of a picture, from the least to the most. */
+function rangeText(counts: readonly number[]): string {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 

@@ -3,16 +3,33 @@
  */
 
 import { joinRows, sliceRows } from "../tensor/rows.ts";
+import { MAX_BATCH } from "./max_batch.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { BatchResult } from "./run.ts";
 
-/** Pictures of one batch: more gain no speed on a CPU and cost memory. */
-export const MAX_BATCH = 10;
+/**
+ * Pictures of a batch of a run: a policy that decides at run time decides for each alone, and where steps are computed
+ * beside each other they are the rows of a batch.
+ */
+export function batchSize({ policy, parallel }: Pick<PreparedRun, "policy" | "parallel">): number {
+  return policy === undefined && parallel === undefined ? MAX_BATCH : 1;
+}
 
-/** Pictures of a batch of a run: a policy that decides at run time decides for each alone. */
-export function batchSize({ policy }: Pick<PreparedRun, "policy">): number {
-  return policy === undefined ? MAX_BATCH : 1;
+/** The request of the call of the model that has most rows. */
+export function widestBatch(
+  prepared: Pick<PreparedRun, "request" | "policy" | "parallel">,
+): ResolvedRequest {
+  const batch = batchOf(prepared.request, 0, batchSize(prepared));
+  return repeated(batch, prepared.parallel?.segments ?? 1);
+}
+
+/** A request with the picture of a batch of one as many times. */
+export function repeated(request: ResolvedRequest, times: number): ResolvedRequest {
+  const { labels, scales } = request;
+  const of = <T>(values: readonly T[]): readonly T[] =>
+    Array.from({ length: times }, () => values).flat();
+  return { ...request, labels: of(labels), ...(scales !== undefined && { scales: of(scales) }) };
 }
 
 /** The pictures of the batch of this size that begins with this one. */
@@ -32,7 +49,7 @@ export function batchOf(request: ResolvedRequest, first: number, size: number): 
 /** What batches took together, and all of their latents. */
 export function totalsOf(
   results: readonly BatchResult[],
-): Required<Omit<BatchResult, "notices">> {
+): Required<Omit<BatchResult, "notices" | "parallel">> {
   const sum = (value: (result: BatchResult) => number): number =>
     results.reduce((total, result) => total + value(result), 0);
   return {

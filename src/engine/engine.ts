@@ -9,7 +9,7 @@ import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchOf, batchSize, totalsOf } from "./batches.ts";
+import { batchOf, batchSize, totalsOf, widestBatch } from "./batches.ts";
 import { withKnown } from "./begin.ts";
 import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
@@ -31,6 +31,8 @@ import {
 import { RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
 import { decided, expectGate, type Gate, openGate } from "./policies/gate.ts";
+import { isParallel, parallelRecord, runParallel } from "./parallel/run_parallel.ts";
+import { mostCalls } from "../sampler/srds.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions } from "./request.ts";
 import { type BatchResult, type Run, runSteps, runToEnd, type StepReport } from "./run.ts";
@@ -174,10 +176,7 @@ export class Engine implements Pipeline {
     const { model, promptEncoder } = this;
     expectGate(options, this.backend);
     const prepared = await prepareRun(model, options, { precision, promptEncoder });
-    const room = this.#checkMemory({
-      ...prepared,
-      request: batchOf(prepared.request, 0, batchSize(prepared)),
-    });
+    const room = this.#checkMemory({ ...prepared, request: widestBatch(prepared) });
     await this.#prompts?.fit(room);
     const { signal } = options;
     const request = await withKnown(
@@ -187,10 +186,11 @@ export class Engine implements Pipeline {
     return { ...prepared, request };
   }
 
-  /** Steps that a run takes, over all its batches. */
+  /** Steps that a run takes at most, over all its batches. */
   stepsOf(prepared: PreparedRun): number {
-    const { request: { labels }, steps } = prepared;
-    return steps.length * Math.ceil(labels.length / batchSize(prepared));
+    const { request: { labels }, steps, parallel } = prepared;
+    const each = parallel === undefined ? steps.length : mostCalls(parallel);
+    return each * Math.ceil(labels.length / batchSize(prepared));
   }
 
   generate(options: GenerateOptions = {}): Promise<Generated> {
@@ -247,7 +247,7 @@ export class Engine implements Pipeline {
       ...{ steps: request.steps, guidance: request.guidance },
       ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
       ...(request.edit !== undefined && { edit: request.edit.record }),
-      ...decided(gates, prepared),
+      ...{ ...decided(gates, prepared), ...parallelRecord(results, prepared) },
     };
     if (!decodes) return { ...run, pictures: [] };
     const given = { facts: await this.recordFacts(), scales: request.scales };
@@ -261,6 +261,7 @@ export class Engine implements Pipeline {
   ): AsyncGenerator<StepReport, BatchResult, undefined> {
     const { model, executor } = this;
     const run = { ...batch, model, executor, features: new FeatureCache() };
+    if (isParallel(run)) return runParallel(run);
     const onDevice = this.#stages && deviceRunOf(run, readBack);
     return onDevice === undefined ? runSteps(run) : runOnDevice(onDevice, this.#stages!);
   }

@@ -60,6 +60,8 @@ export interface Generated {
   readonly edit?: EditRecord;
   /** The policy that decided at run time, and what it decided; absent without one. */
   readonly policy?: Decided;
+  /** How steps were computed beside each other, and what each picture took; absent where they were not. */
+  readonly parallel?: ParallelRecord;
   /** What the plan let each step do; with a policy, what the steps of the first picture did. */
   readonly kinds: readonly StepKind[];
   /** Seconds of the sampling loops. */
@@ -73,6 +75,18 @@ export interface Generated {
    * of its own for the whole run.
    */
   readonly peakFeatureBytes: number;
+}
+
+/** What pictures took whose steps were computed beside each other. */
+export interface ParallelRecord {
+  /** As it was asked for. */
+  readonly word: string;
+  /** By picture: rounds of steps, calls of the model one after another, and latents that it was called with. */
+  readonly pictures: readonly {
+    readonly rounds: number;
+    readonly calls: number;
+    readonly evaluations: number;
+  }[];
 }
 
 /** Pictures of decoded latents `(n, 1 or 3, H, W)`, each with its record. */

@@ -52,16 +52,30 @@ export interface PictureRecord extends RecordFacts {
   readonly plan?: { readonly name: string; readonly digest: string } | undefined;
   /** The policy that decided at run time, as it was asked for; absent without one. */
   readonly policy?: string | undefined;
+  /** How steps were computed beside each other, as it was asked for; absent where they were not. */
+  readonly parallel?: string | undefined;
 }
 
 /** The record of some pictures of a run; of a grid, all of them. */
 export function recordOf(
-  { prompts = [], grid, sampler: solver, steps, guidance, trueGuidance, edit, plan, policy }:
+  {
+    prompts = [],
+    grid,
+    sampler: solver,
+    steps,
+    guidance,
+    trueGuidance,
+    edit,
+    plan,
+    policy,
+    parallel,
+  }:
     & Pick<PictureRecord, "prompts" | "grid" | "steps" | "guidance" | "trueGuidance" | "edit">
     & {
       readonly sampler?: string | undefined;
       readonly plan?: NamedPlan | undefined;
       readonly policy?: { readonly word: string };
+      readonly parallel?: { readonly word: string };
     },
   { labels, seed }: Pick<PictureRecord, "labels" | "seed">,
   facts: RecordFacts,
@@ -77,6 +91,7 @@ export function recordOf(
     edit,
     plan: named,
     policy: policy?.word,
+    parallel: parallel?.word,
   };
   if (prompts.length === 0) return { ...facts, labels, ...run };
   const used = [...new Set(labels)]; // of a picture its own only
@@ -110,6 +125,7 @@ const schema = z.object({
   precision: z.enum(PRODUCT_PRECISIONS).default("f32"), // explicit too
   plan: z.object({ name: z.string(), digest: z.string() }).optional(),
   policy: z.string().optional(),
+  parallel: z.string().optional(),
 }).refine(({ labels, prompts }) =>
   labels.every((label) => prompts?.[label] !== undefined || !prompts)
 );

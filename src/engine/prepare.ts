@@ -13,6 +13,12 @@ import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import { chooseRunTimePolicy, type ChosenRunTimePolicy } from "./policies/table.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
+import {
+  chooseParallel,
+  type ChosenParallel,
+  cutRequest,
+  type ParallelRun,
+} from "./parallel/choose.ts";
 import { planTarget } from "./plan_facts.ts";
 import {
   type GenerateOptions,
@@ -31,6 +37,8 @@ export interface PreparedRun {
   readonly choice: ResolvedPlan;
   /** What decides about each step while it runs, if anything does. */
   readonly policy?: ChosenRunTimePolicy;
+  /** How its steps are computed beside each other, if they are. */
+  readonly parallel?: ParallelRun;
   /** What each step does, one for each time of the sampler. */
   readonly steps: readonly Step[];
   /** What labels choose from, in words; empty where no prompt was given. */
@@ -62,7 +70,11 @@ export async function prepareRun(
   const grid = `${given.grid}` === `${model.tokenGrid}` ? undefined : given.grid;
   const asked = { ...encoded, grid };
   const policy = resolvePolicy(options);
-  const choice = await resolvePlan(model, policy ? { ...options, plan: "none" } : options);
+  const parallel = resolveParallel(options);
+  const choice = await resolvePlan(
+    model,
+    policy ?? parallel ? { ...options, plan: "none" } : options,
+  );
   const plan = choice.named?.plan;
   const whole = resolveRequest(model, { ...options, plan });
   const edit = resolveEdit(model, options, whole);
@@ -77,6 +89,10 @@ export async function prepareRun(
     ...{ ...asked, request, choice, steps },
     notices: [...asked.notices, ...fit, ...notices],
   };
+  if (parallel !== undefined) {
+    const reason = `${parallel.word} computes steps beside each other`;
+    return { ...prepared, choice: { reason }, parallel: cutRequest(parallel, request) };
+  }
   if (policy === undefined) return prepared;
   return {
     ...{ ...prepared, policy },
@@ -91,14 +107,32 @@ function shortened(word: string): string {
 }
 
 /** @throws {TypeError | RangeError | PlanError} When there is none such, or a plan beside it. */
-function resolvePolicy(
-  { policy, plan = "none" }: GenerateOptions,
-): ChosenRunTimePolicy | undefined {
-  if (policy === undefined) return undefined;
-  const chosen = chooseRunTimePolicy(policy);
-  if (plan === "none" || plan === "auto") return chosen;
+function resolvePolicy(options: GenerateOptions): ChosenRunTimePolicy | undefined {
+  if (options.policy === undefined) return undefined;
+  const chosen = chooseRunTimePolicy(options.policy);
+  expectUnplanned(options, `policy ${options.policy}`);
+  return chosen;
+}
+
+/** @throws {TypeError | RangeError | PlanError} When there is none such, or a policy or a plan beside it. */
+function resolveParallel(options: GenerateOptions): ChosenParallel | undefined {
+  const { parallel, policy } = options;
+  if (parallel === undefined) return undefined;
+  const chosen = chooseParallel(parallel);
+  if (policy !== undefined) {
+    throw new TypeError(
+      `Cannot generate: policy must be none beside parallel ${parallel}: current value is ${policy}`,
+    );
+  }
+  expectUnplanned(options, `parallel ${parallel}`);
+  return chosen;
+}
+
+/** @throws {PlanError} When a plan was asked for. */
+function expectUnplanned({ plan = "none" }: GenerateOptions, beside: string): void {
+  if (plan === "none" || plan === "auto") return;
   throw new PlanError(
-    `Cannot generate: plan must be none beside policy ${policy}: current value is ${
+    `Cannot generate: plan must be none beside ${beside}: current value is ${
       typeof plan === "string" ? plan : "a plan"
     }`,
   );

@@ -83,6 +83,12 @@ export interface GenerateOptions
    * `first-block:threshold=0.1` with settings other than the published ones. Not on a GPU.
    */
   readonly policy?: string | undefined;
+  /**
+   * Computes segments of the steps beside each other, as one batch: `srds`, or `srds:segments=5,threshold=0` with other
+   * settings. Instead of a plan, with `ddim` or `flow-euler` only. It takes more work, and less time where a batch
+   * takes hardly longer than one picture.
+   */
+  readonly parallel?: string | undefined;
   /** `latents` skips decoding; `pictures` unless given. */
   readonly output?: "pictures" | "latents";
   /**

@@ -16,6 +16,7 @@ import {
   type StepTime,
 } from "../sampler/sampler.ts";
 import { restored } from "../sampler/known.ts";
+import type { Refined } from "../sampler/srds.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { firstLatents } from "./begin.ts";
 import { computeConditioning, type ConditioningTable, staysLoaded } from "./conditioning.ts";
@@ -72,6 +73,8 @@ export interface BatchResult {
   readonly notices?: readonly string[];
   /** The most bytes of features and states kept at any moment. */
   readonly peakFeatureBytes: number;
+  /** What the picture took, where its steps were computed beside each other. */
+  readonly parallel?: Omit<Refined, "latent">;
 }
 
 export interface Run {
@@ -189,11 +192,10 @@ export function reportOf(
 }
 
 /** Puts back after each step what a mask keeps of the picture that a run begins from. */
-function restorer({ request: { known, noise, sampler } }: Run): SamplingLoop["restore"] {
+export function restorer({ request: { known, noise, sampler } }: Run): SamplingLoop["restore"] {
   if (known?.mask === undefined) return undefined;
-  const { length } = sampler.times;
   return ({ index, latent }) => {
-    const point = index < length ? sampler.points[index] : undefined;
+    const point = index < sampler.times.length ? sampler.points[index] : undefined;
     return restored(latent, { known, noise, point });
   };
 }
@@ -245,14 +247,12 @@ function callOf(step: Step): CallStep {
 /** The inputs of a step: latents once for each half of the guided batch. */
 export function stepInputs(
   run: Run,
-  { table, latent, time }: {
-    readonly table: ConditioningTable;
-    readonly latent: Tensor;
-    readonly time: number;
-  },
+  { table, latent, ...at }:
+    & Pick<StepInputs, "table" | "latent">
+    & ({ readonly time: number } | Pick<StepInputs, "batch">),
 ): StepInputs {
   const { request, features, signal, probe } = run;
-  const batch = batchOf(run, time);
+  const batch = "batch" in at ? at.batch : batchOf(run, at.time);
   const repeated = repeat(latent, batch.length / request.labels.length);
   const { sizes } = request.scene.transformer;
   return {

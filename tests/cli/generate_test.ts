@@ -106,6 +106,41 @@ Deno.test("generate --policy takes the rule of a plan's file, which the picture 
   });
 });
 
+Deno.test("generate computes steps beside each other, says in how many rounds, and --from repeats it", async () => {
+  await withFolder(async (folder) => {
+    const [one, two] = ["one", "two"].map((name) => `${folder}/${name}.png`);
+    const parallel = "srds:segments=2,threshold=0";
+    const asked = ["--label", "Bag", "--steps", "4", "--parallel", parallel, "--out", one!];
+    const first = await generate(asked);
+    assertEquals(first.code, 0, first.stderr);
+    const plan =
+      `none (${parallel} computes steps beside each other): 2 rounds, 7 calls for 4 steps`;
+    assertStringIncludes(first.stdout, plan);
+    const record = JSON.parse(readPngText(await Deno.readFile(one!))["invardiff"]!);
+    assertEquals([record.parallel, record.steps, record.plan], [parallel, 4, undefined]);
+    const again = await generate(["--from", one!, "--out", two!, "--json"]);
+    assertEquals(again.code, 0, again.stderr);
+    const each = { rounds: 2, calls: 7, evaluations: 9 };
+    assertEquals(JSON.parse(again.stdout).parallel, { word: parallel, pictures: [each] });
+    assertEquals(await Deno.readFile(two!), await Deno.readFile(one!));
+    const full = await generate(["--from", one!, "--plan", "none", "--out", two!, "--json"]);
+    const { parallel: none, steps } = JSON.parse(full.stdout);
+    assertEquals([none, steps], [undefined, 4]);
+    const beside = "--parallel must not be given with";
+    for (
+      const [words, message] of [
+        [["--parallel", "srds:segments=11"], "segments of srds must be a whole number in 0 … 10"],
+        [["--parallel", "srds", "--plan", "fashion-dit.3x"], `${beside} --plan`],
+        [["--parallel", "srds", "--policy", "first-block"], `${beside} --policy`],
+      ] as const
+    ) {
+      const { code, stderr } = await generate([...words, "--out", two!]);
+      assertEquals(code, 2, stderr);
+      assertStringIncludes(stderr, message);
+    }
+  });
+});
+
 Deno.test("generate takes noise and labels from a file and writes latents to another", async () => {
   await withFolder(async (folder) => {
     const noise = normalNoise([2, 4, 8, 8], 1);

@@ -59,6 +59,25 @@ Deno.test("--from asks for the policy that decided, unless another or a plan is 
   ]);
 });
 
+Deno.test("--from asks for the steps beside each other, unless a plan or a policy takes their place", async () => {
+  const record = { ...RECORD, parallel: "srds:segments=2" };
+  const chosen = ({ parallel, policy, plan }: GenerateCommand) => [parallel, policy, plan];
+  assertEquals(chosen(await commandOf(record)), [record.parallel, undefined, "none"]);
+  assertEquals(chosen(await commandOf(record, "--parallel", "srds")), ["srds", undefined, "auto"]);
+  assertEquals(chosen(await commandOf(record, "--policy", "teacache")), [
+    undefined,
+    "teacache",
+    "auto",
+  ]);
+  assertEquals(chosen(await commandOf(record, "--plan", "b.json")), [
+    undefined,
+    undefined,
+    "b.json",
+  ]);
+  const decided = { ...RECORD, policy: "teacache" };
+  assertEquals(chosen(await commandOf(decided, "--parallel", "srds")), ["srds", undefined, "auto"]);
+});
+
 Deno.test("--from asks for the prompts of each picture, what goes with them, and how they were guided", async () => {
   const { prompts, prompt2, negativePrompt, labels, seed, grid, ...rest } = await commandOf(RECORD);
   assertEquals(prompts, ["a 🦊, ‘漢字’\nand more", "", "a 🦊, ‘漢字’\nand more"]);

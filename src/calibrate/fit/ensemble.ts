@@ -4,7 +4,7 @@
 
 import { computeConditioning, type ConditioningTable } from "../../engine/conditioning.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
-import { MAX_BATCH } from "../../engine/batches.ts";
+import { MAX_BATCH } from "../../engine/max_batch.ts";
 import { FeatureCache } from "../../engine/feature_cache.ts";
 import { constantsOf, guided, type Run, stepInputs } from "../../engine/run.ts";
 import { fullStep } from "../../engine/segment/step_segments.ts";

@@ -2,7 +2,7 @@
  * How the magnitude of the trunk's residual changes from step to step, over runs in full.
  */
 
-import { MAX_BATCH } from "../../engine/batches.ts";
+import { MAX_BATCH } from "../../engine/max_batch.ts";
 import { PlanError } from "../../errors.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { sliceConditions } from "../task.ts";

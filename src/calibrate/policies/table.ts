@@ -42,7 +42,7 @@ export type ChosenPolicy = Chosen<Policy>;
  * @throws {RangeError} When a number is out of its setting's range.
  */
 export function choosePolicy(word: string, verb: string): ChosenPolicy {
-  return chooseFrom(POLICIES, word, verb);
+  return chooseFrom(POLICIES, word, { verb });
 }
 
 /** One line for each policy that records, or reads files, and each of its settings, for help. */

@@ -50,20 +50,20 @@ export interface Chosen<P extends HasSettings> {
  * Reads `NAME`, or `NAME:SETTING=NUMBER,…` where some settings are not as published.
  *
  * @param table The policies that may be asked for.
- * @param verb What cannot be done otherwise, for example `calibrate`.
+ * @param asked What cannot be done otherwise, for example `calibrate`, and what names are of, else policies.
  * @throws {TypeError} When there is no such policy or setting.
  * @throws {RangeError} When a number is out of its setting's range.
  */
 export function chooseFrom<P extends HasSettings>(
   table: Readonly<Record<string, P>>,
   word: string,
-  verb: string,
+  { verb, what = "policy" }: { readonly verb: string; readonly what?: string },
 ): Chosen<P> {
   const [name = "", ...rest] = word.split(":");
   const policy = Object.hasOwn(table, name) ? table[name] : undefined;
   if (policy === undefined) {
     const known = oneOf(Object.keys(table), name);
-    throw new TypeError(`Cannot ${verb}: policy must be ${known}: current value is ${name}`);
+    throw new TypeError(`Cannot ${verb}: ${what} must be ${known}: current value is ${name}`);
   }
   const given = new Map(rest.join(":").split(",").filter((pair) => pair !== "").map(pairOf));
   const { settings, tables = {} } = policy;

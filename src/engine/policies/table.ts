@@ -28,5 +28,5 @@ export interface ChosenRunTimePolicy extends Chosen<RunTimePolicy> {
  * @throws {RangeError} When a number is out of its setting's range.
  */
 export function chooseRunTimePolicy(word: string): ChosenRunTimePolicy {
-  return { word, ...chooseFrom(RUN_TIME_POLICIES, word, "generate") };
+  return { word, ...chooseFrom(RUN_TIME_POLICIES, word, { verb: "generate" }) };
 }
