@@ -11,6 +11,7 @@ import peeps3x1 from "../../plans/earlier/peeps-flux.3x.1.json" with { type: "js
 import peeps4x1 from "../../plans/earlier/peeps-flux.4x.1.json" with { type: "json" };
 import fashion2x from "../../plans/fashion-dit.2x.json" with { type: "json" };
 import fashion3x from "../../plans/fashion-dit.3x.json" with { type: "json" };
+import fashion4x from "../../plans/fashion-dit.4x.json" with { type: "json" };
 import fashion5x from "../../plans/fashion-dit.5x.json" with { type: "json" };
 import fashion8x from "../../plans/fashion-dit.8x.json" with { type: "json" };
 import peeps2x from "../../plans/peeps-flux.2x.json" with { type: "json" };
@@ -38,6 +39,7 @@ export interface NamedPlan {
 const BUNDLED: Readonly<Record<string, unknown>> = {
   "fashion-dit.2x": fashion2x,
   "fashion-dit.3x": fashion3x,
+  "fashion-dit.4x": fashion4x,
   "fashion-dit.5x": fashion5x,
   "fashion-dit.8x": fashion8x,
   "peeps-flux.2x": peeps2x,

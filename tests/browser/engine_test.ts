@@ -36,7 +36,7 @@ Deno.test("this browser draws on WebAssembly what the server draws", needs, asyn
     await test.step("and what it draws, `generate --from` draws again", async () => {
       await page.locator("#steps").fill("50"); // along the plan that fits
       await page.locator("#generate").click();
-      await untilStatus(page, /^16 steps in/);
+      await untilStatus(page, /^12 steps in/);
       const bytes = await pngOf(page);
       await withFolder(async (folder) => {
         await Deno.writeFile(`${folder}/one.png`, bytes);

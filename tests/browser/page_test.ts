@@ -16,13 +16,13 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     assertEquals(await page.evaluate("crossOriginIsolated"), true);
     await page.locator("#seed").fill("7");
     assertMatch(await textOf(page, "#status"), /^Ready\. Seed 7 starts from this noise\.$/);
-    const plan = JSON.parse(formatPlan(loadPlan("fashion-dit.3x"))); // what auto takes
+    const plan = JSON.parse(formatPlan(loadPlan("fashion-dit.4x"))); // what auto takes
     assertEquals(await textOf(page, "#map-caption"), shapeWords(planShape(plan), 50));
     const noise = await page.locator("#picture").screenshot();
     await page.getByText("Sneaker", { exact: true }).click();
     await page.locator("#compare").click();
     await page.locator("#generate").click();
-    await untilStatus(page, /^Step \d+ of 16, computed/);
+    await untilStatus(page, /^Step \d+ of 12, computed/);
     await page.locator("#map .now.on").waitFor({ state: "attached" });
     await untilStatus(page, /^Full computation: step \d+ of 50, computed/);
     await untilStatus(page, /^Drawn in .* s instead of .* s\.$/);
@@ -32,7 +32,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     assertEquals(await page.locator("#difference").isVisible(), true);
     assertEquals(await page.locator("#cards li").count(), 1);
     const record = await downloadedRecord(page);
-    assertEquals([record["labels"], record["seed"], record["steps"]], [[7], 7, 16]);
+    assertEquals([record["labels"], record["seed"], record["steps"]], [[7], 7, 12]);
     assertEquals(complaints, []);
   },
   "the keyboard alone picks, draws, moves the divider and cancels": async (opened) => {

@@ -16,11 +16,11 @@ Deno.test("generate takes the bundled plan that fits and says which", async () =
     const out = `${folder}/out.png`;
     const { code, stdout, stderr } = await generate("--out", out);
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stderr, "plan fashion-dit.3x: the bundled plan that fits");
-    assertStringIncludes(stdout, "plan         fashion-dit.3x (the bundled plan that fits)");
+    assertStringIncludes(stderr, "plan fashion-dit.4x: the bundled plan that fits");
+    assertStringIncludes(stdout, "plan         fashion-dit.4x (the bundled plan that fits)");
     const { plan } = await recordIn(out);
-    const digest = planDigest(loadPlan("fashion-dit.3x"));
-    assertEquals(plan, { name: "fashion-dit.3x", digest });
+    const digest = planDigest(loadPlan("fashion-dit.4x"));
+    assertEquals(plan, { name: "fashion-dit.4x", digest });
   });
 });
 
@@ -124,7 +124,7 @@ Deno.test("generate refuses plans that do not fit, before any work, and writes n
       [["--plan", "fashion-dit.3x", "--steps", "50"], 5, "steps must be 16, for it has times of"],
       [["--plan", foreign], 5, "count of modules must be 6: current value is 24"],
       [["--plan", bad], 5, "its text must be JSON"],
-      [["--plan", "fast"], 3, "it must be a file or one of 7 names such as fashion-dit.2x"],
+      [["--plan", "fast"], 3, "it must be a file or one of 8 names such as fashion-dit.2x"],
       [["--plan", ""], 2, "--plan"],
     ];
     for (const [words, code, message] of cases) {

@@ -52,7 +52,7 @@ Deno.test("--from repeats a picture of fashion-dit along its plan, of any place 
     const png = await pictureOf(WASM, { prompt: "sandal", seed: 30, n: 2 }, 1);
     await Deno.writeFile(`${folder}/one.png`, png);
     const { seed, plan } = JSON.parse(readPngText(png)["invardiff"]!);
-    assertEquals([seed, plan.name], [31, "fashion-dit.3x"]);
+    assertEquals([seed, plan.name], [31, "fashion-dit.4x"]);
     await expectRepeated(`${folder}/one.png`, ["--model", FASHION_DIT.pathname]);
   });
 });

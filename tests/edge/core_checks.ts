@@ -99,7 +99,7 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
     name: "it follows a plan, and the one that fits where none is named",
     check: async (client) => {
       const { plan } = (await client.generate({ label: "Bag", seed: 1 })).json;
-      assertEquals(plan.id, "fashion-dit.3x");
+      assertEquals(plan.id, "fashion-dit.4x");
       assertGreaterOrEqual(plan.predicted_speedup, 2.5);
       const named = await client.generate({ label: 8, plan: "fashion-dit.5x" });
       assertEquals(named.json.steps, 10);

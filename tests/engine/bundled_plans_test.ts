@@ -72,8 +72,8 @@ for (const name of bundledPlans) {
 
 Deno.test("findPlan() takes the plan of level 4x or 3x where no steps are asked for, and never an earlier one", async () => {
   await withModel(FASHION_DIT, async (model) => {
-    assertEquals((await findPlan(model))?.name, "fashion-dit.3x");
-    for (const steps of [16, 25, 50]) assertEquals(await findPlan(model, steps), undefined);
+    assertEquals((await findPlan(model))?.name, "fashion-dit.4x");
+    for (const steps of [12, 16, 50]) assertEquals(await findPlan(model, steps), undefined);
     const euler = { ...model, sampler: { ...model.sampler, name: "euler" } };
     assertEquals(await findPlan(euler as Model, 50), undefined); // no model has it yet
   });

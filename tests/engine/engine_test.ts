@@ -31,9 +31,9 @@ Deno.test("generate() follows the bundled plan that fits unless told otherwise, 
   await withPipeline(async (pipeline) => {
     const asked = { label: "Sneaker", seed: 7 };
     const auto = await pipeline.generate(asked);
-    assertEquals([auto.plan?.name, auto.steps], ["fashion-dit.3x", 16]);
-    const named = await pipeline.generate({ ...asked, plan: "fashion-dit.3x" });
-    const given = await pipeline.generate({ ...asked, plan: loadPlan("fashion-dit.3x") });
+    assertEquals([auto.plan?.name, auto.steps], ["fashion-dit.4x", 12]);
+    const named = await pipeline.generate({ ...asked, plan: "fashion-dit.4x" });
+    const given = await pipeline.generate({ ...asked, plan: loadPlan("fashion-dit.4x") });
     for (const { latents } of [named, given]) assertEquals(latents, auto.latents);
     const none = await pipeline.generate({ ...asked, steps: 2, plan: "none" });
     assertEquals([none.plan, none.kinds], [undefined, ["full", "full"]]);

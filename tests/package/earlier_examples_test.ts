@@ -23,7 +23,7 @@ Deno.test("steps(), generate() and decode() of 0.1.0 make a grid of pictures", a
 
 Deno.test("findPlan() and loadPlan() of 0.1.0 give plans for generate()", async () => {
   const pipeline = await openPipeline({ model: FASHION_DIT, backend: "wasm" });
-  assertEquals((await findPlan(pipeline.model))?.name, "fashion-dit.3x");
+  assertEquals((await findPlan(pipeline.model))?.name, "fashion-dit.4x");
   const plan = loadPlan("fashion-dit.ddim25.fast");
   const { steps, loopSeconds } = await pipeline.generate({ labels: ["Dress"], plan });
   await pipeline.close();
