@@ -13,16 +13,24 @@ import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphRecipe } from "./load_graph.ts";
 import type { Dim } from "../onnx/graph.ts";
-import { loadsOf, type State } from "../plan/cells.ts";
+import type { State } from "../plan/cells.ts";
 import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { eventYielder } from "./yield_to_events.ts";
-import type { FeatureCache } from "./feature_cache.ts";
+import { featureKey } from "./feature_cache.ts";
 import type { PreparingOptions } from "./preparing.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
 import type { StepInputs } from "./step_inputs.ts";
-import { featureName } from "./segment/kept_features.ts";
+import { askedAttentions, chooseTokens } from "./segment/chosen_tokens.ts";
+import {
+  dropFeatures,
+  type FeatureCall as Call,
+  keptFeatures,
+  storeFeatures,
+} from "./segment/feature_values.ts";
+import { attendedName } from "./segment/partial.ts";
 import * as segments from "./segment/segment.ts";
+import { segmentRecipe } from "./segment/segment_recipe.ts";
 import { uploadNumbers } from "./segment/step_numbers.ts";
 import { Sessions } from "./sessions.ts";
 import {
@@ -35,13 +43,6 @@ import {
   stepParts,
 } from "./segment/step_segments.ts";
 import { disposeAll, takeDown, type Values, whileAlive } from "./device_values.ts";
-
-/** A step's inputs, and which model call it is. */
-interface Call extends StepInputs {
-  readonly slot: string;
-  /** By module: how many features are kept after it. */
-  readonly keep: readonly number[];
-}
 
 export interface LoadStepOptions extends PreparingOptions {
   readonly signal?: AbortSignal | undefined;
@@ -89,12 +90,18 @@ export class Executor {
   /** Runs a step and returns the model's prediction `(N, C', H, W)`. */
   async runStep(step: CallStep, inputs: StepInputs): Promise<Tensor> {
     inputs.signal?.throwIfAborted();
-    const keep = step.kind === "reuse" ? [] : step.actions.map((action) => action.keep);
-    const call = { ...inputs, slot: step.slot, keep };
-    const prediction = step.kind === "reuse"
+    const { transformer, backend } = this;
+    const isReuse = step.kind === "reuse";
+    const call = {
+      ...{ ...inputs, slot: step.slot },
+      keep: isReuse ? [] : step.actions.map((action) => action.keep),
+      chosen: isReuse ? new Map() : chooseTokens(step, transformer, { inputs, backend }),
+    };
+    const prediction = isReuse
       ? await this.#runReused(step, call)
       : await this.#runTrunk(step, call);
-    this.#dropAfter(step, inputs.features);
+    if (!isReuse) dropFeatures(transformer, step, inputs.features);
+    else if (step.drop) inputs.features.trim(`${step.slot} ${step.load}`, 0);
     return await takeDown(this.backend, prediction);
   }
 
@@ -111,7 +118,11 @@ export class Executor {
   }
 
   async #runTrunk(step: TrunkStep, call: Call): Promise<Value> {
-    const modules = moduleParts(step, call.probe ? this.transformer : undefined);
+    const modules = moduleParts(step, {
+      probed: call.probe ? this.transformer : undefined,
+      chosen: call.chosen,
+      asked: askedAttentions(step, this.transformer),
+    });
     if (!step.storeHidden && !step.storeResidual) {
       const results = await this.#runFromLatent([EMBEDDING, ...modules, HEAD], call);
       return results[segments.PREDICTION]!; // the head's only result
@@ -201,12 +212,33 @@ export class Executor {
     const inputs = {
       ...call.constants,
       ...asInputs(streams),
-      ...this.#keptFeatures(segment, call),
+      ...keptFeatures(this.transformer, segment, call),
       ...numbers,
     };
     const outputs = segments.segmentOutputs(this.transformer, segment);
     const results = await whileAlive(numbers, () => session.run(inputs, outputs));
-    return this.#keepFeatures(segment, results, call);
+    const rest = storeFeatures(this.transformer, segment, { results, call });
+    return await this.#hearAttentions(segment, rest, call);
+  }
+
+  /** Remembers what tokens are attended to, where a segment says it; returns its other results. */
+  async #hearAttentions(segment: segments.Segment, results: Values, call: Call): Promise<Values> {
+    const rest = { ...results };
+    for (const part of segment) {
+      if (part.kind !== "module" || !part.attended) continue;
+      const module = this.transformer.modules[part.index]!; // parts are of this model
+      const name = attendedName(module.name);
+      const sums = rest[name]!; // it was asked for
+      delete rest[name];
+      try {
+        const heard = await takeDown(this.backend, sums);
+        call.features.tokens.attend(featureKey(call.slot, module), heard);
+      } catch (error) {
+        disposeAll(rest);
+        throw error;
+      }
+    }
+    return rest;
   }
 
   #session(segment: segments.Segment, signal: AbortSignal | undefined): Promise<Session> {
@@ -214,39 +246,7 @@ export class Executor {
   }
 
   #recipe(segment: segments.Segment): GraphRecipe {
-    return segments.segmentRecipe(this.transformer, segment, this.backend.weights);
-  }
-
-  #keepFeatures(segment: segments.Segment, results: Values, call: Call): Values {
-    const { features, slot, keep } = call;
-    const rest = { ...results };
-    for (const part of segment) {
-      if (part.kind !== "module" || !part.store) continue;
-      const names = this.#featureNames(part.index);
-      const values = names.map((name) => results[name]!);
-      features.store(this.#cacheName(slot, part.index), values, keep[part.index]);
-      for (const name of names) delete rest[name];
-      if (!part.probe) continue;
-      const inner = segments.innerName(this.transformer.modules[part.index]!.name);
-      features.store(`${this.#cacheName(slot, part.index)} inner`, [results[inner]!]);
-      delete rest[inner];
-    }
-    return rest;
-  }
-
-  #keptFeatures(segment: segments.Segment, call: Call): Values {
-    const { features, slot } = call;
-    const entries = segment.flatMap((part) => {
-      if (part.kind !== "module" || part.action === "run") return [];
-      const shapes = this.transformer.modules[part.index]!.featureDims // parts are of this model
-        .map((dims) => this.#shapeOf(dims, call));
-      const ages = Array.from({ length: loadsOf(part.action, part.weights) }, (_, age) => age);
-      return ages.flatMap((age) => {
-        const values = features.load(this.#cacheName(slot, part.index), shapes, age);
-        return this.#featureNames(part.index, age).map((name, i) => [name, values[i]!] as const);
-      });
-    });
-    return Object.fromEntries(entries);
+    return segmentRecipe(this.transformer, segment, this.backend.weights);
   }
 
   #shapeOf(dims: readonly Dim[], { batch, sizes = this.transformer.sizes }: Call): number[] {
@@ -273,27 +273,7 @@ export class Executor {
     return await session.run(inputs, this.#stateNames());
   }
 
-  #dropAfter(step: CallStep, features: FeatureCache): void {
-    if (step.kind === "reuse") {
-      if (step.drop) features.trim(`${step.slot} ${step.load}`, 0);
-      return;
-    }
-    step.actions.forEach((action, index) => {
-      if (loadsOf(action.kind, action.weights) === 0) return;
-      features.trim(this.#cacheName(step.slot, index), action.keep);
-    });
-  }
-
   #cut(parts: readonly segments.Part[]): segments.Segment[] {
     return cutSegments(parts, this.backend.weights);
-  }
-
-  #cacheName(slot: string, index: number): string {
-    return `${slot} ${this.transformer.modules[index]!.name}`; // indices are of this model
-  }
-
-  #featureNames(index: number, age = 0): string[] {
-    const { name, featureDims } = this.transformer.modules[index]!; // indices are of this model
-    return featureDims.map((_, i) => featureName(name, i, age));
   }
 }

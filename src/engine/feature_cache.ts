@@ -6,12 +6,20 @@
  */
 
 import type { Value } from "../backend/backend.ts";
+import { TokenRecord } from "./segment/token_record.ts";
 
 /** Tensors of one result: one, or one for each stream of a joint attention. */
 type Result = readonly Value[];
 
+/** Name under which the features of a module are kept for one call of the model in a step. */
+export function featureKey(slot: string, { name }: { readonly name: string }): string {
+  return `${slot} ${name}`;
+}
+
 /** A short history of results by name, the latest first. */
 export class FeatureCache {
+  /** Which tokens of modules were computed when. */
+  readonly tokens = new TokenRecord();
   readonly #histories = new Map<string, readonly Result[]>();
   #bytes = 0;
   #peakBytes = 0;

@@ -17,8 +17,8 @@ export interface GraphRecipe {
   readonly build: (lowering?: LinearLowering) => Graph;
   /** Sizes that shapes name and that are fixed in this session. */
   readonly sizes?: Readonly<Record<string, number>>;
-  /** Key of a session that this one replaces, so that weights are not held twice. */
-  readonly replaces?: string;
+  /** Keys of sessions that this one replaces, so that weights are not held twice. */
+  readonly replaces?: readonly string[];
 }
 
 /** What is needed to load a graph that runs only once. */

@@ -254,9 +254,9 @@ export function stepInputs(
   const { request, features, signal, probe } = run;
   const batch = "batch" in at ? at.batch : batchOf(run, at.time);
   const repeated = repeat(latent, batch.length / request.labels.length);
-  const { sizes } = request.scene.transformer;
+  const { transformer: { sizes }, tokenGrid: grid } = request.scene;
   return {
-    ...{ latent: repeated, batch, table, features, signal, probe },
+    ...{ latent: repeated, batch, grid, table, features, signal, probe },
     ...(sizes !== undefined && { sizes }),
   };
 }

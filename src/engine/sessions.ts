@@ -58,14 +58,14 @@ export class Sessions {
   }
 
   /** Begins to load the session of a graph. */
-  #begin({ key, replaces, ...recipe }: GraphRecipe, signal?: AbortSignal): Promise<Session> {
+  #begin({ key, replaces = [], ...recipe }: GraphRecipe, signal?: AbortSignal): Promise<Session> {
     if (this.#disposed) {
       return Promise.reject(new BackendError(`Cannot run ${key}: its sessions are disposed.`));
     }
-    const replaced = replaces === undefined ? undefined : this.#sessions.get(replaces);
-    if (replaces !== undefined) this.#sessions.delete(replaces);
-    const freed = replaced?.then((session) => session.dispose()) ?? Promise.resolve();
-    const loading = freed.then(() => this.#load(recipe, signal));
+    const replaced = replaces.flatMap((other) => this.#sessions.get(other) ?? []);
+    for (const other of replaces) this.#sessions.delete(other);
+    const freed = replaced.map((loading) => loading.then((session) => session.dispose()));
+    const loading = Promise.all(freed).then(() => this.#load(recipe, signal));
     this.#sessions.set(key, loading);
     loading.catch(() => this.#forget(key, loading));
     return loading;

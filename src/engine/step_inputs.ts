@@ -17,6 +17,8 @@ export interface StepInputs {
   readonly constants?: Values;
   /** Sizes that shapes name, the batch apart; the transformer's own unless given. */
   readonly sizes?: Transformer["sizes"];
+  /** Rows and columns of the picture's tokens, where they form a grid. */
+  readonly grid?: readonly number[] | undefined;
   /** Holds every condition of the batch. */
   readonly table: ConditioningTable;
   /** Also keep what lies between the halves of branches, for calibration. */

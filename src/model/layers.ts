@@ -5,6 +5,7 @@
 import type { GraphBuilder, Node } from "../onnx/graph.ts";
 import { linearLayer } from "../onnx/linear.ts";
 import * as operators from "../onnx/operators.ts";
+import type { BranchOptions } from "./module_graph.ts";
 
 /** Epsilon of every LayerNorm in DiT and FLUX. *Source:* `models.py`, `elementwise_affine=False, eps=1e-6`. */
 const NORM_EPSILON = 1e-6;
@@ -28,11 +29,17 @@ export function gatedAdd(graph: GraphBuilder, x: Node, gate: Node, feature: Node
 }
 
 /** Self-attention over tokens: qkv projection, heads, output projection; weights under `name`. */
-export function selfAttention(graph: GraphBuilder, x: Node, name: string, heads: number): Node {
+export function selfAttention(
+  graph: GraphBuilder,
+  x: Node,
+  name: string,
+  { heads, onAttention }: Pick<BranchOptions, "onAttention"> & { readonly heads: number },
+): Node {
   const width = Number(x.dims.at(-1));
   const qkv = dense(graph, x, `${name}.qkv`, 3 * width); // (N, T, 3D)
   const [q, k, v] = operators.splitLast(graph, qkv, 3);
-  const mixed = operators.attention(graph, [q!, k!, v!], heads); // three parts were asked for
+  onAttention?.(q!, k!, heads); // three parts were asked for
+  const mixed = operators.attention(graph, [q!, k!, v!], heads);
   return dense(graph, mixed, `${name}.proj`, width);
 }
 

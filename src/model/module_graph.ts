@@ -26,10 +26,33 @@ export interface ModulationPart {
   readonly rows: number;
 }
 
+/** What may be asked of a branch beside its features. */
+export interface BranchOptions {
+  /** Takes those tokens of `(N, tokens, D)` that are computed; absent = all. Of modules that have {@link Module.tokens}. */
+  readonly pick?: ((graph: GraphBuilder, x: Node) => Node) | undefined;
+  /** Hears of an attention's queries and keys `(N, S, D)`, as heads take their products. */
+  readonly onAttention?: ((queries: Node, keys: Node, heads: number) => void) | undefined;
+}
+
+/** Where the tokens of a module's feature stand, each of which it computes by itself. */
+export interface ModuleTokens {
+  /** Name of the attention before it. */
+  readonly attention: string;
+  /** Which of the tokens that the attention mixes is its first; absent = the first. */
+  readonly first?: Dim;
+  /** Which of its own tokens is the picture's first; absent = none is. */
+  readonly picture?: Dim;
+}
+
 /** A branch in two halves, where published calibrations measure what lies between. */
 export interface BranchHalves {
   /** Streams and modulation to the inner result. */
-  inner(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node;
+  inner(
+    graph: GraphBuilder,
+    streams: Streams,
+    modulation: readonly Node[],
+    options?: BranchOptions,
+  ): Node;
   /** The inner result to features. */
   finish(graph: GraphBuilder, inner: Node): Node[];
 }
@@ -48,12 +71,19 @@ export interface Module {
   readonly kinds: readonly string[];
   /** The branch in halves, where its feature is not what published calibrations measure. */
   readonly halves?: BranchHalves;
+  /** Its tokens; absent where some of them cannot be computed without the others. */
+  readonly tokens?: ModuleTokens;
   /** Streams after it; absent = the transformer's. */
   readonly streams?: readonly StreamShape[];
   /** Multiply-accumulates of the branch and of the merge for one row of the batch. */
   readonly macs: { readonly branch: number; readonly merge: number };
   /** The costly inner part: streams and modulation to features. */
-  branch(graph: GraphBuilder, streams: Streams, modulation: readonly Node[]): Node[];
+  branch(
+    graph: GraphBuilder,
+    streams: Streams,
+    modulation: readonly Node[],
+    options?: BranchOptions,
+  ): Node[];
   /** Adds features to the streams through this step's gate. */
   merge(
     graph: GraphBuilder,

@@ -5,7 +5,7 @@
  */
 
 /** What a row says of one module. The merge into the residual stream always runs. */
-export type Cell = "run" | "reuse" | "extrapolate";
+export type Cell = "run" | "reuse" | "extrapolate" | "partial";
 
 /** What a row that runs no module loads: the trunk's output, or its difference from the embedding. */
 export type State = "hidden" | "residual";
@@ -25,10 +25,12 @@ export interface Kind {
 }
 
 export interface CellKind extends Kind {
-  /** Share of the branch's arithmetic that runs. */
-  readonly branch: 0 | 1;
+  /** Share of the branch's arithmetic that runs; `"share"` = as many tokens as a column says. */
+  readonly branch: 0 | 1 | "share";
   /** How many of the module's latest features it loads; 0 makes a new one, `weights` loads as many as it weighs. */
   readonly loads: 0 | 1 | "weights";
+  /** The column that has its numbers; absent = it needs none. */
+  readonly column?: "features" | "shares";
 }
 
 /** A kind of row that runs no module. */
@@ -49,8 +51,12 @@ export const CELLS: Readonly<Record<Cell, CellKind>> = {
     ...{ shade: "·", code: 244, fill: { light: "#e2e6ea", dark: "#2b3036" } },
   },
   extrapolate: {
-    ...{ mark: "x", words: "forecast", branch: 0, loads: "weights" },
+    ...{ mark: "x", words: "forecast", branch: 0, loads: "weights", column: "features" },
     ...{ shade: "×", code: 37, fill: { light: "#a3d5d3", dark: "#1f6b6b" } },
+  },
+  partial: {
+    ...{ mark: "p", words: "some tokens", branch: "share", loads: 1, column: "shares" },
+    ...{ shade: "◧", code: 69, fill: { light: "#7fa8d4", dark: "#3f6f9f" } },
   },
 };
 
@@ -77,11 +83,6 @@ export type WholeRow = State | "forecast";
 /** Every kind of row that runs no module. */
 export const WHOLE_ROWS: Readonly<Record<WholeRow, Kind>> = { ...STATES, forecast: FORECAST };
 
-/** Marks that later policies will use; refused by name until they are built. */
-export const RESERVED: Readonly<Record<string, string>> = {
-  "p": "partial",
-};
-
 export const CELL_NAMES: readonly Cell[] = Object.keys(CELLS) as Cell[]; // a Record has no others
 export const STATE_NAMES: readonly State[] = Object.keys(STATES) as State[]; // a Record has no others
 
@@ -89,4 +90,15 @@ export const STATE_NAMES: readonly State[] = Object.keys(STATES) as State[]; // 
 export function loadsOf(cell: Cell, weights: readonly number[] = []): number {
   const { loads } = CELLS[cell];
   return loads === "weights" ? weights.length : loads;
+}
+
+/** Whether a cell makes a new feature, of all tokens or of some. */
+export function makes(cell: Cell): boolean {
+  return CELLS[cell].branch !== 0;
+}
+
+/** Share of the branch's arithmetic that a cell runs. @param share Of its tokens, where a column says it. */
+export function branchShare(cell: Cell, share = 1): number {
+  const { branch } = CELLS[cell];
+  return branch === "share" ? share : branch;
 }

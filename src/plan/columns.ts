@@ -27,13 +27,43 @@ export interface PlanColumns {
    * execution order.
    */
   readonly features?: readonly CellWeights[];
+  /**
+   * `[s, …]`, 0 … 1, of a step with partial cells (`p`), `null` of all others: such a cell computes ⌊s · T⌋ of its
+   * module's T tokens, those that {@link TokenScore} puts first, and has its last feature for the others. One share
+   * for all of the step's, or one for each of them in execution order.
+   */
+  readonly shares?: readonly StepWeights[];
 }
+
+/**
+ * How tokens of partial cells are chosen: those of the highest score, of equal ones the first.
+ *
+ * *Source:* ToCa, as ProCache's published code has it.
+ */
+export interface TokenScore {
+  /** Weight of what the token was attended to when the attention before its module last ran, of length 1 over tokens. */
+  readonly attention: number;
+  /** Weight of how often its module has computed some tokens, but not this one, since it last did. */
+  readonly age: number;
+  /** Share of its own score that the highest in each cell of the picture's tokens gains. */
+  readonly bonus: number;
+  /** Rows and columns of such a cell. */
+  readonly cell: number;
+}
+
+/** Tokens that were computed longest ago come first. */
+export const BY_AGE: TokenScore = { attention: 0, age: 1, bonus: 0, cell: 1 };
 
 /** The name of a column of outputs. */
 type OutputColumn = "update" | "forecast";
 
 /** Names of all columns, as files order them. */
-export const COLUMN_NAMES: readonly (keyof PlanColumns)[] = ["update", "forecast", "features"];
+export const COLUMN_NAMES: readonly (keyof PlanColumns)[] = [
+  "update",
+  "forecast",
+  "features",
+  "shares",
+];
 const OUTPUT_COLUMNS: readonly OutputColumn[] = ["update", "forecast"];
 /** Most outputs that an update weighs. */
 export const MOST_OUTPUTS = 8;
@@ -50,6 +80,8 @@ export interface ColumnStep {
   readonly called: boolean;
   /** How many forecast cells it has. */
   readonly cells: number;
+  /** How many partial cells it has. */
+  readonly partial: number;
 }
 
 /**
@@ -64,7 +96,7 @@ export function checkColumns(columns: PlanColumns, steps: readonly ColumnStep[])
     refuse(`column ${name}`, `${steps.length} long (one entry for each step)`, column.length);
   }
   let computed = 0;
-  for (const [step, { called, cells }] of steps.entries()) {
+  for (const [step, { called, cells, partial }] of steps.entries()) {
     if (called) computed++;
     for (const name of OUTPUT_COLUMNS) {
       const weights = columns[name]?.[step] ?? null;
@@ -73,6 +105,7 @@ export function checkColumns(columns: PlanColumns, steps: readonly ColumnStep[])
       if (weights !== null) checkWeights(weights, where, { computed, most: MOST[name] });
     }
     checkCells(columns.features?.[step] ?? null, `step ${step}, column features`, cells);
+    checkShares(columns.shares?.[step] ?? null, `step ${step}, column shares`, partial);
   }
 }
 
@@ -92,6 +125,19 @@ function checkCells(lists: CellWeights, where: string, cells: number): void {
     }
     checkSizes(weights, list);
   }
+}
+
+function checkShares(shares: StepWeights, where: string, cells: number): void {
+  if (shares === null) {
+    if (cells > 0) refuse(where, 'shares at a step with cells "p"', null);
+    return;
+  }
+  if (cells === 0) refuse(where, 'null but at a step with cells "p"', JSON.stringify(shares));
+  if (shares.length !== 1 && shares.length !== cells) {
+    refuse(where, `one share, or one for each of ${cells} cells "p"`, shares.length);
+  }
+  const wrong = shares.find((share) => !(share >= 0 && share <= 1)); // NaN too
+  if (wrong !== undefined) refuse(where, "shares of 0 … 1", wrong);
 }
 
 function checkForecast(weights: StepWeights, where: string, called: boolean): void {

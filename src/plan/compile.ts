@@ -2,11 +2,11 @@
  * Compiles a plan into the steps that an executor follows: what runs, what is loaded, what is
  * stored because a later step loads it, and what is dropped after its last load.
  */
-import { type Cell, CELLS, type State } from "./cells.ts";
-import type { CellWeights } from "./columns.ts";
+import { type Cell, makes, type State } from "./cells.ts";
+import { BY_AGE, type TokenScore } from "./columns.ts";
 import { type Lifetime, lifetime, usesOfModule, usesOfModules, usesOfState } from "./liveness.ts";
 import type { Plan, PlanRows } from "./plan.ts";
-import { cellWeights, isFull, type Row } from "./row.ts";
+import { cellShares, cellWeights, isFull, type Row } from "./row.ts";
 
 /** What a step does with one module. The merge into the residual stream always runs. */
 export interface ModuleAction {
@@ -16,11 +16,15 @@ export interface ModuleAction {
   readonly keep: number;
   /** Of a forecast: what its kept features count for, the latest first. */
   readonly weights?: readonly number[];
+  /** Of a partial cell: the share of its tokens that it computes. */
+  readonly share?: number;
+  /** How its tokens are chosen, where this step or another computes some of them. */
+  readonly score?: TokenScore;
 }
 
 /** Whether the module makes a feature that is kept. */
 export function stores({ kind, keep }: ModuleAction): boolean {
-  return keep > 0 && CELLS[kind].loads === 0;
+  return keep > 0 && makes(kind);
 }
 
 /** One step, by what it reuses. */
@@ -98,6 +102,8 @@ interface Lifetimes {
   readonly hidden: Lifetime;
   readonly residual: Lifetime;
   readonly modules: readonly Lifetime[];
+  /** By module: whether some row computes a part of its tokens. */
+  readonly partial: readonly boolean[];
 }
 
 function compileSlot(
@@ -106,17 +112,17 @@ function compileSlot(
   s: number,
 ): { readonly steps: readonly Step[]; readonly maxStaleness: number } {
   const rows = plan.rows.map((row) => row[s]!); // a row for each slot
-  const features = plan.columns?.features;
-  const uses = usesOfModules(rows, features);
+  const uses = usesOfModules(rows, plan.columns?.features);
   const lives: Lifetimes = {
     hidden: lifetime(usesOfState(rows, "hidden")),
     residual: lifetime(usesOfState(rows, "residual")),
     modules: plan.modules.map((_, m) => lifetime(usesOfModule(uses, m))),
+    partial: plan.modules.map((_, m) =>
+      rows.some((row) => row.kind === "modules" && row.cells[m] === "partial")
+    ),
   };
   return {
-    steps: rows.map((row, index) =>
-      compileRow(row, { index, slot }, { lives, lists: features?.[index] ?? null })
-    ),
+    steps: rows.map((row, index) => compileRow(row, { index, slot }, { lives, plan })),
     maxStaleness: [lives.hidden, lives.residual, ...lives.modules]
       .reduce((oldest, { staleness }) => Math.max(oldest, staleness), 0),
   };
@@ -125,14 +131,16 @@ function compileSlot(
 function compileRow(
   row: Row,
   at: StepPosition,
-  { lives, lists }: { readonly lives: Lifetimes; readonly lists: CellWeights },
+  { lives, plan }: { readonly lives: Lifetimes; readonly plan: PlanRows },
 ): Step {
   const keepsState = (state: State): boolean => lives[state].keptAfter[at.index]! > 0;
   if (row.kind === "forecast") return { kind: "forecast", ...at };
   if (row.kind === "state") {
     return { kind: "reuse", ...at, load: row.state, drop: !keepsState(row.state) };
   }
-  const weights = cellWeights(row, lists);
+  const { columns, tokenScore: score = BY_AGE } = plan;
+  const weights = cellWeights(row, columns?.features?.[at.index]);
+  const shares = cellShares(row, columns?.shares?.[at.index]);
   return {
     kind: isFull(row) ? "full" : "mixed",
     ...at,
@@ -142,6 +150,8 @@ function compileRow(
       kind,
       keep: lives.modules[m]!.keptAfter[at.index]!,
       ...(weights[m] !== undefined && { weights: weights[m] }),
+      ...(shares[m] !== undefined && { share: shares[m] }),
+      ...(lives.partial[m] && { score }),
     })),
   };
 }

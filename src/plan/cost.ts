@@ -2,10 +2,11 @@
  * What a compiled plan costs, before anything runs: multiply-accumulates and bytes.
  */
 import { PlanError } from "../errors.ts";
-import { type Cell, CELLS, loadsOf, type State, STATES } from "./cells.ts";
+import { branchShare, loadsOf, makes, type State, STATES } from "./cells.ts";
 import { type CompiledPlan, type Step, stores } from "./compile.ts";
 import type { PlanRows } from "./plan.ts";
-import type { Row } from "./row.ts";
+import type { StepWeights } from "./columns.ts";
+import { cellShares, type Row } from "./row.ts";
 
 /** Multiply-accumulates (MACs) of one model call; conditioning is computed ahead, so not included. */
 export interface ModelCost {
@@ -41,23 +42,25 @@ export interface FeatureSizes {
  */
 export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost): number {
   checkCount(compiled, cost.modules.length);
-  const full = trunkMacs(cost.modules.map(() => "run"), cost);
+  const full = trunkMacs(cost.modules.map(() => 1), cost);
   const planned = sum(compiled.steps.map((step) => stepMacs(step, cost)));
   const steps = compiled.plan.reference?.steps ?? compiled.steps.length;
   return steps * full / planned;
 }
 
-/** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches that run. */
+/** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches as far as they run. */
 export function stepMacs(step: Step, cost: ModelCost): number {
   if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return stateMacs(step.load, cost);
-  return trunkMacs(step.actions.map(({ kind }) => kind), cost);
+  return trunkMacs(step.actions.map(({ kind, share }) => branchShare(kind, share)), cost);
 }
 
-/** MACs of a step with this row of a plan, as {@linkcode stepMacs} of the compiled step. */
-export function rowMacs(row: Row, cost: ModelCost): number {
+/** MACs of a step with this row of a plan, as {@linkcode stepMacs} of the compiled step. @param shares Of its partial cells. */
+export function rowMacs(row: Row, cost: ModelCost, shares: StepWeights = null): number {
   if (row.kind === "forecast") return 0;
-  return row.kind === "state" ? stateMacs(row.state, cost) : trunkMacs(row.cells, cost);
+  if (row.kind === "state") return stateMacs(row.state, cost);
+  const parts = cellShares(row, shares);
+  return trunkMacs(row.cells.map((cell, m) => branchShare(cell, parts[m])), cost);
 }
 
 /**
@@ -113,9 +116,11 @@ function droppedBytes(step: Step, sizes: FeatureSizes): number {
   if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return step.drop ? sizes[step.load] : 0;
   return sum(
-    step.actions.map(({ kind, keep, weights }, m) =>
-      Math.max(0, loadsOf(kind, weights) - keep) * sizes.modules[m]! // nothing more was kept before
-    ),
+    step.actions.map((action, m) => {
+      const { kind, keep, weights } = action;
+      const before = Math.max(loadsOf(kind, weights), keep - (makes(kind) ? 1 : 0)); // no more than is needed
+      return (before + (stores(action) ? 1 : 0) - keep) * sizes.modules[m]!; // one for each module
+    }),
   );
 }
 
@@ -123,9 +128,9 @@ function stateMacs(state: State, { embed, head }: ModelCost): number {
   return STATES[state].embeds * embed + head;
 }
 
-function trunkMacs(cells: readonly Cell[], { embed, modules, head }: ModelCost): number {
-  const branches = modules.map(({ branch, merge }, m) => merge + CELLS[cells[m]!].branch * branch // as many cells
-  );
+/** @param shares Of each branch that runs. */
+function trunkMacs(shares: readonly number[], { embed, modules, head }: ModelCost): number {
+  const branches = modules.map(({ branch, merge }, m) => merge + shares[m]! * branch); // as many
   return embed + sum(branches) + head;
 }
 

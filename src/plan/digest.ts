@@ -10,11 +10,12 @@ import type { Plan } from "./plan.ts";
  *
  * Provenance, measurements and the list of models do not enter: they change no picture.
  */
-export function planDigest({ version, modules, slots, rows, sampler, columns }: Plan): string {
+export function planDigest(plan: Plan): string {
+  const { version, modules, slots, rows, sampler, columns, tokenScore } = plan;
   const { name, times, shift } = sampler;
   const texts = rows.map((row) => row.map(({ text }) => text));
-  const { update, forecast, features } = columns ?? {};
-  const owned = version === 1 ? [] : [{ shift, update, forecast, features }];
+  const { update, forecast, features, shares } = columns ?? {};
+  const owned = version === 1 ? [] : [{ shift, update, forecast, features, shares, tokenScore }];
   const text = JSON.stringify([modules, slots, texts, name, times, ...owned]);
   return `sha256:${bytesToHex(sha256(new TextEncoder().encode(text)))}`;
 }

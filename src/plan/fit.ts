@@ -36,7 +36,7 @@ export interface PlanOrigin {
 
 /** What a plan has that owns its times. */
 export interface OwnTimes
-  extends Pick<Plan, "columns" | "reference">, Pick<PlanContext, "guidanceLossDb"> {
+  extends Pick<Plan, "columns" | "tokenScore" | "reference">, Pick<PlanContext, "guidanceLossDb"> {
   /** Falling; of a flow, sigmas before they are shifted. */
   readonly times: readonly number[];
   /** Of a flow: the factor of their shift. */
@@ -56,7 +56,7 @@ export function makePlan(
   { own, ...origin }: PlanOrigin,
 ): Plan {
   const { architecture, fingerprint, modules, sampler } = target;
-  const { times, shift, columns, reference, guidanceLossDb }: OwnTimes = own ?? target;
+  const { times, shift, columns, tokenScore, reference, guidanceLossDb }: OwnTimes = own ?? target;
   const { guidance, tokenGrid, precision } = target;
   const plan: Plan = {
     version: own === undefined ? 1 : 2,
@@ -67,6 +67,7 @@ export function makePlan(
     slots: ["joint"],
     rows: rows.map((row) => [row]),
     ...(columns !== undefined && { columns }),
+    ...(tokenScore !== undefined && { tokenScore }),
     ...(reference !== undefined && { reference }),
     context: {
       ...(guidance !== undefined && { guidance }),

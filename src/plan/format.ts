@@ -2,7 +2,7 @@
  * The canonical text of a plan: fixed key order, one step per line, so that a diff shows the steps
  * that changed and two equal plans are equal bytes.
  */
-import { COLUMN_NAMES, type PlanColumns } from "./columns.ts";
+import { COLUMN_NAMES, type PlanColumns, type TokenScore } from "./columns.ts";
 import { readModuleName } from "./module_name.ts";
 import type { Plan, PlanReference } from "./plan.ts";
 import type { Row } from "./row.ts";
@@ -24,6 +24,7 @@ export function formatPlan(plan: Plan): string {
     ["slots", inline(plan.slots)],
     ["rows", lines(plan.rows.map(formatRow))],
     ["columns", plan.columns && formatColumns(plan.columns)],
+    ["tokenScore", plan.tokenScore && formatScore(plan.tokenScore)],
     ["reference", plan.reference && formatReference(plan.reference)],
     ["context", inline({ guidance, guidanceLossDb, tokenGrid, precision })],
     [
@@ -61,6 +62,10 @@ function formatColumns(columns: PlanColumns): string {
       }\n    ]`];
   });
   return present.length === 0 ? "{}" : `{\n${present.join(",\n")}\n  }`;
+}
+
+function formatScore({ attention, age, bonus, cell }: TokenScore): string {
+  return inline({ attention, age, bonus, cell });
 }
 
 function formatReference({ sampler, steps }: PlanReference): string {

@@ -4,13 +4,18 @@
  * everything.
  */
 import { PlanError } from "../errors.ts";
-import { loadsOf, type State, STATE_NAMES, STATES } from "./cells.ts";
+import { loadsOf, makes, type State, STATE_NAMES, STATES } from "./cells.ts";
 import type { PlanColumns } from "./columns.ts";
 import type { PlanRows } from "./plan.ts";
 import { cellWeights, type Row } from "./row.ts";
 
-/** What one step does with one result: makes a new one, or loads this many of the latest; 0 for neither. */
-type Use = "make" | number;
+/** What one step does with one result: first loads this many of the latest, then makes a new one. */
+interface Use {
+  readonly loads: number;
+  readonly makes: boolean;
+}
+
+const UNUSED: Use = { loads: 0, makes: false };
 
 /** What liveness says about one result over all steps. */
 export interface Lifetime {
@@ -28,8 +33,8 @@ export function lifetime(uses: readonly Use[]): Lifetime {
 /** What each row does with a state: every row that runs the trunk makes it. */
 export function usesOfState(rows: readonly Row[], state: State): readonly Use[] {
   return rows.map((row) => {
-    if (row.kind === "modules") return "make";
-    return row.kind === "state" && row.state === state ? 1 : 0;
+    if (row.kind === "modules") return { loads: 0, makes: true };
+    return row.kind === "state" && row.state === state ? { loads: 1, makes: false } : UNUSED;
   });
 }
 
@@ -41,13 +46,13 @@ export function usesOfModules(
   return rows.map((row, step) => {
     if (row.kind !== "modules") return [];
     const weights = cellWeights(row, features?.[step]);
-    return row.cells.map((cell, m) => loadsOf(cell, weights[m]) || "make");
+    return row.cells.map((cell, m) => ({ loads: loadsOf(cell, weights[m]), makes: makes(cell) }));
   });
 }
 
 /** What each row does with the features of module `m`. */
 export function usesOfModule(all: ReturnType<typeof usesOfModules>, m: number): readonly Use[] {
-  return all.map((uses) => uses[m] ?? 0);
+  return all.map((uses) => uses[m] ?? UNUSED);
 }
 
 /**
@@ -83,9 +88,9 @@ function shortage(
   uses: readonly Use[],
 ): { readonly step: number; readonly made: number } | undefined {
   let made = 0;
-  for (const [step, use] of uses.entries()) {
-    if (use === "make") made++;
-    else if (use > made) return { step, made };
+  for (const [step, { loads, makes }] of uses.entries()) {
+    if (loads > made) return { step, made };
+    if (makes) made++;
   }
   return undefined;
 }
@@ -94,19 +99,21 @@ function shortage(
 function keptAfter(uses: readonly Use[]): readonly number[] {
   const kept: number[] = new Array(uses.length);
   let needed = 0;
-  for (const [step, use] of [...uses.entries()].reverse()) {
+  for (const [step, { loads, makes }] of [...uses.entries()].reverse()) {
     kept[step] = needed;
-    needed = use === "make" ? Math.max(0, needed - 1) : Math.max(needed, use);
+    needed = Math.max(loads, needed - (makes ? 1 : 0));
   }
   return kept;
 }
 
+/** What is made of a loaded result, of some tokens anew, is as old as that. */
 function staleness(uses: readonly Use[]): number {
   const made: number[] = [];
   let oldest = 0;
-  for (const [step, use] of uses.entries()) {
-    if (use === "make") made.push(step);
-    else if (use > 0) oldest = Math.max(oldest, step - made.at(-use)!);
+  for (const [step, { loads, makes }] of uses.entries()) {
+    const loaded = loads > 0 ? made.at(-loads)! : step;
+    oldest = Math.max(oldest, step - loaded);
+    if (makes) made.push(loaded);
   }
   return oldest;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { CellWeights, PlanColumns, StepWeights } from "./columns.ts";
+export type { CellWeights, PlanColumns, StepWeights, TokenScore } from "./columns.ts";
 export { planDigest } from "./digest.ts";
 export { bindPlan, type PlanModel } from "./fit.ts";
 export { formatPlan } from "./format.ts";

@@ -5,7 +5,8 @@ import { PlanError } from "../errors.ts";
 import { checkColumns } from "./columns.ts";
 import type { Plan } from "./plan.ts";
 import { checkPlanFile, type PlanFile } from "./plan_schema.ts";
-import { forecastCells, readRow, type Row } from "./row.ts";
+import { countCells, readRow, type Row } from "./row.ts";
+import { CELL_NAMES, CELLS } from "./cells.ts";
 import { checkLoads } from "./liveness.ts";
 
 /** Longest plan text that is parsed, in UTF-16 code units. */
@@ -63,26 +64,30 @@ function planOf(file: PlanFile): Plan {
   const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
   const plan = { ...file, slots, rows, context: file.context ?? {} };
   if (file.version === 2) checkOwned(plan);
-  else refuseForecasts(rows);
+  else refuseNumbers(rows);
   checkLoads(plan, "read plan");
   return plan;
 }
 
-/** A plan of version 1 has no numbers to forecast with. */
-function refuseForecasts(rows: Plan["rows"]): void {
-  const forecasts = (row: Row): boolean => row.kind === "forecast" || forecastCells(row) > 0;
+/** Cells that need numbers. */
+const NUMBERED = CELL_NAMES.filter((cell) => CELLS[cell].column !== undefined);
+
+/** A plan of version 1 has no numbers to forecast with, or to choose tokens by. */
+function refuseNumbers(rows: Plan["rows"]): void {
+  const wanted = (row: Row): boolean =>
+    row.kind === "forecast" || NUMBERED.some((cell) => countCells(row, cell) > 0);
   for (const [step, row] of rows.entries()) {
-    const wrong = row.find(forecasts);
+    const wrong = row.find(wanted);
     if (wrong === undefined) continue;
     throw new PlanError(
-      `Cannot read plan: step ${step} must be without forecasts in version 1: ` +
+      `Cannot read plan: step ${step} must be without forecasts and partial cells in version 1: ` +
         `current value is "${wrong.text}"`,
     );
   }
 }
 
 /** What only a plan that owns its times may have, or must be. */
-function checkOwned({ sampler: { times }, columns, slots, rows }: Plan): void {
+function checkOwned({ sampler: { times }, columns, tokenScore, slots, rows }: Plan): void {
   const wrong = times.findIndex((time, step) => step > 0 && !(time < times[step - 1]!));
   if (wrong > 0) {
     throw new PlanError(
@@ -92,12 +97,20 @@ function checkOwned({ sampler: { times }, columns, slots, rows }: Plan): void {
   }
   const steps = rows.map((row) => ({
     called: row.every(({ kind }) => kind !== "forecast"),
-    cells: row.reduce((count, each) => count + forecastCells(each), 0),
+    cells: row.reduce((count, each) => count + countCells(each, "extrapolate"), 0),
+    partial: row.reduce((count, each) => count + countCells(each, "partial"), 0),
   }));
-  if (columns === undefined && steps.every(({ called, cells }) => called && cells === 0)) return;
+  if (tokenScore !== undefined && steps.every(({ partial }) => partial === 0)) {
+    throw new PlanError(
+      'Cannot read plan: tokenScore must be absent where no row has a cell "p": ' +
+        `current value is ${JSON.stringify(tokenScore)}`,
+    );
+  }
+  const needsNone = steps.every(({ called, cells, partial }) => called && cells + partial === 0);
+  if (columns === undefined && needsNone) return;
   if (slots.length > 1) {
     throw new PlanError(
-      "Cannot read plan: slots must be one where there are columns or forecasts: " +
+      "Cannot read plan: slots must be one where there are columns, forecasts or partial cells: " +
         `current value is ${slots}`,
     );
   }

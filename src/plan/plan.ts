@@ -2,7 +2,7 @@
  * A plan: which steps and modules of a diffusion transformer run, and which reuse what an earlier
  * step computed. Made once by calibration, kept as a small JSON file, read by every instance.
  */
-import type { PlanColumns } from "./columns.ts";
+import type { PlanColumns, TokenScore } from "./columns.ts";
 import type { Row } from "./row.ts";
 
 /** A parsed plan. Steps are in inference order: 0 is the noisiest. */
@@ -23,6 +23,8 @@ export interface Plan {
   readonly rows: readonly (readonly Row[])[];
   /** Numbers by step, which replace the solver's rule; version 2. */
   readonly columns?: PlanColumns;
+  /** Which tokens partial cells compute; version 2. Absent = those that were computed longest ago. */
+  readonly tokenScore?: TokenScore;
   /** The run that its cost is compared with; version 2. Absent = as many full steps as it has. */
   readonly reference?: PlanReference;
   /** Circumstances that are recorded and give a notice when they differ. */
@@ -36,7 +38,10 @@ export interface Plan {
 }
 
 /** The parts of a plan that decide what its steps do. */
-export type PlanRows = Pick<Plan, "modules" | "slots" | "rows" | "columns" | "reference">;
+export type PlanRows = Pick<
+  Plan,
+  "modules" | "slots" | "rows" | "columns" | "tokenScore" | "reference"
+>;
 
 /** A run in full that plans of fewer steps are compared with. */
 export interface PlanReference {

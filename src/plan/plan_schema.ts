@@ -22,6 +22,7 @@ const numbers = z.record(key, z.number());
 const row = z.string().min(1).meta({ pattern: rowPattern() }); // row.ts says it in words
 const column = z.array(z.union([z.array(z.number()), z.null()], { error: "numbers or null" }));
 const lists = z.array(z.array(z.number()));
+const weight = z.number().min(0).max(1000);
 const features = z.array(z.union([lists, z.null()], { error: "lists of numbers or null" }));
 
 /** Checks the shape only; what spans several fields is checked in `plan.ts`. */
@@ -44,8 +45,15 @@ const planSchema: z.ZodType<PlanFile> = z.strictObject({
       update: z.exactOptional(column),
       forecast: z.exactOptional(column),
       features: z.exactOptional(features),
+      shares: z.exactOptional(column),
     }),
   ),
+  tokenScore: z.exactOptional(z.strictObject({
+    attention: weight,
+    age: weight,
+    bonus: weight,
+    cell: z.number().int().min(1).max(64),
+  })),
   reference: z.exactOptional(
     z.strictObject({ sampler: name, steps: z.number().int().positive() }),
   ),
@@ -102,7 +110,7 @@ function rowPattern(): string {
 }
 
 /** What a file of version 1 must not have. */
-const NEW = ["columns", "reference"] as const;
+const NEW = ["columns", "tokenScore", "reference"] as const;
 
 /** Names a newer version, and what an older one lacks, before zod calls them merely wrong. */
 function refuseUnbuilt(value: unknown): void {

@@ -1,10 +1,10 @@
 /**
  * What is left of a plan where a run leaves out its first steps, because it begins from a picture.
  */
-import { type Cell, loadsOf } from "./cells.ts";
+import { type Cell, loadsOf, makes } from "./cells.ts";
 import type { CellWeights, PlanColumns, StepWeights } from "./columns.ts";
 import type { Plan } from "./plan.ts";
-import { cellWeights, evenRow, moduleRow, type Row } from "./row.ts";
+import { cellShares, cellWeights, evenRow, moduleRow, type Row } from "./row.ts";
 
 /** The rest of a plan. */
 export interface PlanRest {
@@ -26,25 +26,34 @@ export function restOfPlan(plan: Plan, from: number): PlanRest {
   );
   const rows = before.map((_, step) => slots.map((made) => made[step]!.row));
   const features = slots[0]!.map(({ lists }) => lists); // there are columns for one slot only
+  const shares = slots[0]!.map((made) => made.shares);
+  const { tokenScore, ...kept } = plan;
+  const isPartial = shares.some((each) => each !== null);
   const isOther = (step: number): boolean =>
     rows[step]!.some(({ text }, s) => text !== before[step]![s]!.text) ||
     (columns?.update?.[step] ?? null) !== (plan.columns?.update?.[from + step] ?? null);
   const sampler = { ...plan.sampler, times: plan.sampler.times.slice(from) };
   return {
     plan: {
-      ...{ ...plan, sampler, rows },
+      ...{ ...kept, sampler, rows },
       ...(columns !== undefined && {
-        columns: { ...columns, ...(columns.features !== undefined && { features }) },
+        columns: {
+          ...columns,
+          ...(columns.features !== undefined && { features }),
+          ...(columns.shares !== undefined && { shares }),
+        },
       }),
+      ...(tokenScore !== undefined && isPartial && { tokenScore }),
     },
     changed: rows.filter((_, step) => isOther(step)).length,
   };
 }
 
-/** A row and the weights of its forecast cells. */
+/** A row, the weights of its forecast cells and the shares of its partial ones. */
 interface Rest {
   readonly row: Row;
   readonly lists: CellWeights;
+  readonly shares: StepWeights;
 }
 
 /** Rows that load nothing which no row before them has made. */
@@ -56,21 +65,25 @@ function standalone(
   let hasState = false;
   return rows.map((row, step) => {
     const forecasts = row.kind === "forecast" && (columns?.forecast?.[step] ?? null) !== null;
-    if (forecasts || (row.kind === "state" && hasState)) return { row, lists: null };
+    if (forecasts || (row.kind === "state" && hasState)) return { row, lists: null, shares: null };
     const all = row.kind === "modules" ? row : evenRow("run", modules);
     const weights = cellWeights(all, columns?.features?.[step]);
+    const parts = cellShares(all, columns?.shares?.[step]);
     const own = all.cells.map((cell, m): Cell =>
       loadsOf(cell, weights[m]) > features[m]! ? "run" : cell
     );
     const kept = weights.flatMap((list, m) => list && own[m] === "extrapolate" ? [list] : []);
-    own.forEach((cell, m) => features[m]! += loadsOf(cell, weights[m]) === 0 ? 1 : 0);
+    const shares = parts.flatMap((share, m) =>
+      share !== undefined && own[m] === "partial" ? [share] : []
+    );
+    own.forEach((cell, m) => features[m]! += makes(cell) ? 1 : 0);
     hasState = true; // every row that runs the trunk makes it
-    return { row: moduleRow(own), lists: shortest(kept) };
+    return { row: moduleRow(own), lists: shortest(kept), shares: shortest(shares) };
   });
 }
 
-/** Lists of weights as a file has them: one where all are the same. */
-function shortest(lists: readonly (readonly number[])[]): CellWeights {
+/** Numbers of cells as a file has them: one where all are the same. */
+function shortest<T>(lists: readonly T[]): readonly T[] | null {
   const [first] = lists;
   if (first === undefined) return null;
   return lists.every((list) => list === first) ? [first] : lists;
@@ -79,7 +92,7 @@ function shortest(lists: readonly (readonly number[])[]): CellWeights {
 /** Weights by step, `null` where they weigh more outputs than there are by then; features' are left to rows. */
 function restOfColumns({ columns, rows }: Plan, from: number): PlanColumns | undefined {
   if (columns === undefined) return undefined;
-  const { update, forecast, features } = columns;
+  const { update, forecast, features, shares } = columns;
   let computed = 0;
   const kept: Record<"update" | "forecast", StepWeights[]> = { update: [], forecast: [] };
   for (const [step, [row]] of rows.entries()) {
@@ -93,6 +106,7 @@ function restOfColumns({ columns, rows }: Plan, from: number): PlanColumns | und
     ...(update !== undefined && { update: kept.update }),
     ...(forecast !== undefined && { forecast: kept.forecast }),
     ...(features !== undefined && { features: features.slice(from) }),
+    ...(shares !== undefined && { shares: shares.slice(from) }),
   };
 }
 

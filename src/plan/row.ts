@@ -7,13 +7,13 @@ import {
   CELL_NAMES,
   CELLS,
   FORECAST,
-  RESERVED,
+  makes,
   type State,
   STATE_NAMES,
   STATES,
   WHOLE_ROWS,
 } from "./cells.ts";
-import type { CellWeights } from "./columns.ts";
+import type { CellWeights, StepWeights } from "./columns.ts";
 
 /** What a row says: load a kept state and run no module, something for each module, or not to call the model. */
 export type Row = CallRow | ForecastRow;
@@ -80,7 +80,7 @@ export function textOf(rows: readonly Row[]): string {
 
 /** Whether a row runs any module. */
 export function computes(row: Row): boolean {
-  return row.kind === "modules" && row.cells.some((cell) => CELLS[cell].branch > 0);
+  return row.kind === "modules" && row.cells.some(makes);
 }
 
 /** Whether a row runs every module. */
@@ -88,9 +88,9 @@ export function isFull(row: Row): boolean {
   return row.kind === "modules" && row.cells.every((cell) => CELLS[cell].loads === 0);
 }
 
-/** How many cells of a row forecast a feature. */
-export function forecastCells(row: Row): number {
-  return row.kind === "modules" ? row.cells.filter((cell) => cell === "extrapolate").length : 0;
+/** How many cells of a row are of a kind. */
+export function countCells(row: Row, cell: Cell): number {
+  return row.kind === "modules" ? row.cells.filter((each) => each === cell).length : 0;
 }
 
 /** By module: the weights of its kept features where a row forecasts its next one. */
@@ -98,10 +98,23 @@ export function cellWeights(
   row: ModuleRow,
   lists: CellWeights = null,
 ): readonly (readonly number[] | undefined)[] {
+  return numbersOf(row, "extrapolate", lists);
+}
+
+/** By module: the share of its tokens that a row computes of it, where it computes some. */
+export function cellShares(
+  row: ModuleRow,
+  shares: StepWeights = null,
+): readonly (number | undefined)[] {
+  return numbersOf(row, "partial", shares);
+}
+
+/** By module: what a column has for the cells of a kind, for all alike or for each in turn. */
+function numbersOf<T>(row: ModuleRow, kind: Cell, column: readonly T[] | null): (T | undefined)[] {
   let next = 0;
   return row.cells.map((cell) => {
-    if (cell !== "extrapolate" || lists === null) return undefined;
-    return lists.length === 1 ? lists[0] : lists[next++];
+    if (cell !== kind || column === null) return undefined;
+    return column.length === 1 ? column[0] : column[next++];
   });
 }
 
@@ -110,13 +123,12 @@ const BY_MARK: ReadonlyMap<string, Cell> = new Map(
 );
 
 /**
- * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run, `r` reuse or `x` forecast.
+ * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run, `r` reuse, `x` forecast or `p` run for some tokens.
  *
  * @param where Place of the row, for messages, for example `step 3 (slot joint)`.
- * @throws {PlanError} When a mark is unknown or reserved, or their count is not that of the modules.
+ * @throws {PlanError} When a mark is unknown, or their count is not that of the modules.
  */
 export function readRow(text: string, modules: readonly string[], where: string): Row {
-  refuseReserved(text, modules, where);
   const state = STATE_NAMES.find((name) => STATES[name].mark === text);
   if (state !== undefined) return STATE_ROWS[state];
   if (text === FORECAST.mark) return FORECAST_ROW;
@@ -139,18 +151,6 @@ function readMark(mark: string, where: string): Cell {
       [...BY_MARK.keys()].map((known) => `"${known}"`).join(" or ")
     }: current value is ${JSON.stringify(mark)}`,
   );
-}
-
-function refuseReserved(text: string, modules: readonly string[], where: string): void {
-  for (const [m, mark] of [...text].entries()) {
-    const meaning = Object.hasOwn(RESERVED, mark) ? RESERVED[mark] : undefined;
-    if (meaning === undefined) continue;
-    const module = text.length === modules.length ? `, module ${modules[m]}` : "";
-    throw new PlanError(
-      `Cannot read plan: ${where}${module} must be without reserved marks: ` +
-        `current value is "${mark}" (${meaning}, not built yet)`,
-    );
-  }
 }
 
 function stateRow(state: State): StateRow {

@@ -2,6 +2,7 @@
  * What steps do, as people are told: one rule for the library, the command line, the server and the page.
  */
 
+import { branchShare } from "./cells.ts";
 import type { Step, StepKind } from "./compile.ts";
 
 /** How many steps of each kind there are. */
@@ -13,7 +14,8 @@ export type StepCounts = Readonly<Record<StepKind, number>>;
  */
 export function kindOf(step: Step): StepKind {
   if (step.kind !== "mixed") return step.kind;
-  return step.actions.some(({ kind }) => kind === "run") ? "mixed" : "reuse";
+  const runs = step.actions.some(({ kind, share }) => branchShare(kind, share) > 0);
+  return runs ? "mixed" : "reuse";
 }
 
 /** Counts steps by what they do. */

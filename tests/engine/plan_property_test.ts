@@ -8,16 +8,15 @@ import { featureSizes, planTarget } from "../../src/engine/plan_facts.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { runSteps } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
-import type { CellWeights } from "../../src/plan/columns.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { peakLiveBytes } from "../../src/plan/cost.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { makePlan } from "../../src/plan/fit.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { evenRow, moduleRow, type Row, STATE_ROWS } from "../../src/plan/row.ts";
+import { evenRow, moduleRow, STATE_ROWS } from "../../src/plan/row.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
-import { PLAIN_CELLS, runnable, withForecasts } from "../plan/example_plans.ts";
+import { type NumberedRows, PLAIN_CELLS, runnable, withNumbersOf } from "../plan/example_plans.ts";
 import { openSmallModel } from "./small_model.ts";
 
 /** Any rows that parse, of six modules. */
@@ -27,7 +26,12 @@ const anyRows = fc.array(
     fc.array(fc.constantFrom(...PLAIN_CELLS), { minLength: 6, maxLength: 6 }).map(moduleRow),
   ),
   { minLength: 1, maxLength: 6 },
-).chain((rows) => withForecasts(runnable([evenRow("run", 6), ...rows], 6), 6));
+).chain((rows) => withNumbersOf(runnable([evenRow("run", 6), ...rows], 6), 6, isMlp));
+
+/** Attentions need all of their tokens. */
+function isMlp(module: number): boolean {
+  return module % 2 === 1;
+}
 
 Deno.test("any plan runs on the device with every load behind its store, and keeps what is predicted", async () => {
   const model = await openSmallModel();
@@ -36,8 +40,9 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
   const executor = new Executor(backend, model.transformer, model.weights);
   try {
     await fc.assert(
-      fc.asyncProperty(anyRows, async ({ rows, features: weights }) => {
-        const plan = parsePlan(formatPlan(await planOf(model, rows, weights)));
+      fc.asyncProperty(anyRows, async (numbered) => {
+        const { rows } = numbered;
+        const plan = parsePlan(formatPlan(await planOf(model, numbered)));
         const compiled = compilePlan(plan);
         const features = new FeatureCache();
         const request = resolveRequest(model, { labels: [2, 5], seed: 1, steps: rows.length });
@@ -64,12 +69,13 @@ Deno.test("any plan runs on the device with every load behind its store, and kee
 
 async function planOf(
   model: Model,
-  rows: readonly Row[],
-  features: readonly CellWeights[],
+  { rows, features, shares }: NumberedRows,
 ): Promise<Plan> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: model.sampler.guidance });
-  const own = { times, columns: { features } };
+  const isPartial = shares.some((each) => each !== null);
+  const tokenScore = { attention: 1, age: 0.5, bonus: 0.6, cell: 2 };
+  const own = { times, columns: { features, shares }, ...(isPartial && { tokenScore }) };
   return makePlan(target, rows, { policy: { name: "hand", parameters: {} }, own });
 }
 

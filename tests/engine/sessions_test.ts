@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { openBackend } from "../../src/backend/select.ts";
 import type { GraphRecipe } from "../../src/engine/load_graph.ts";
-import { type Part, segmentRecipe } from "../../src/engine/segment/segment.ts";
+import type { Part } from "../../src/engine/segment/segment.ts";
+import { segmentRecipe } from "../../src/engine/segment/segment_recipe.ts";
 import { Sessions } from "../../src/engine/sessions.ts";
 import { BackendError } from "../../src/errors.ts";
 import { interfere, type Interference, openSmallModel } from "./small_model.ts";

@@ -7,7 +7,7 @@ import { type GenerateOptions, resolveRequest } from "../../src/engine/request.t
 import type { Run } from "../../src/engine/run.ts";
 import type { Model } from "../../src/model/model.ts";
 import { openModel } from "../../src/model/open_model.ts";
-import type { PlanColumns } from "../../src/plan/columns.ts";
+import type { PlanColumns, TokenScore } from "../../src/plan/columns.ts";
 import { compilePlan, type Step } from "../../src/plan/compile.ts";
 import { makePlan } from "../../src/plan/fit.ts";
 import { linearSchedule } from "../../src/sampler/noise_schedule.ts";
@@ -21,17 +21,18 @@ export function openSmallModel(): Promise<Model> {
   return openModel(new URL("../golden/dit-a/", import.meta.url));
 }
 
-/** The steps of a plan with these rows, and perhaps weights. */
+/** The steps of a plan with these rows, and perhaps numbers. */
 export async function stepsOf(
   model: Model,
   rows: readonly string[],
   columns?: PlanColumns,
+  tokenScore?: TokenScore,
 ): Promise<readonly Step[]> {
   const { times } = linearSchedule(rows.length);
   const target = await planTarget(model, { times, guidance: 1 });
   const plan = makePlan(target, rowsOf(rows), {
     policy: { name: "hand", parameters: {} },
-    ...(columns !== undefined && { own: { times, columns } }),
+    ...(columns !== undefined && { own: { times, columns, ...(tokenScore && { tokenScore }) } }),
   });
   return compilePlan(plan).steps;
 }
@@ -42,9 +43,10 @@ export async function runOf(
   executor: Executor,
   rows: readonly string[],
   columns?: PlanColumns,
+  tokenScore?: TokenScore,
 ): Promise<Run> {
   const options: GenerateOptions = { labels: [2], seed: 6, steps: rows.length, guidance: 1 };
-  const steps = await stepsOf(model, rows, columns);
+  const steps = await stepsOf(model, rows, columns, tokenScore);
   const request = resolveRequest(model, options);
   return { model, executor, request, steps, features: new FeatureCache() };
 }

@@ -1,9 +1,10 @@
 /** Plans that tests make: short ones by hand, any one by fast-check. */
 import fc from "fast-check";
-import { CELL_NAMES, CELLS, loadsOf } from "../../src/plan/cells.ts";
-import type { CellWeights } from "../../src/plan/columns.ts";
+import { CELL_NAMES, CELLS, loadsOf, makes } from "../../src/plan/cells.ts";
+import type { CellWeights, StepWeights, TokenScore } from "../../src/plan/columns.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import {
+  countCells,
   evenRow,
   FORECAST_ROW,
   moduleRow,
@@ -57,8 +58,8 @@ const key = fc.stringMatching(/^[A-Za-z][\w.-]{0,8}$/);
 const name = fc.stringMatching(/^[A-Za-z0-9_][\w.:-]{0,8}$/);
 const numbers = fc.dictionary(key, number, { maxKeys: 4 });
 
-/** Cells that need no weights. */
-export const PLAIN_CELLS = CELL_NAMES.filter((cell) => CELLS[cell].loads !== "weights");
+/** Cells that need no numbers. */
+export const PLAIN_CELLS = CELL_NAMES.filter((cell) => CELLS[cell].column === undefined);
 
 /** Any row for this many modules; `=` and `+` as likely as rows of marks. */
 function anyRow(modules: number): fc.Arbitrary<Row> {
@@ -73,8 +74,53 @@ function anyRow(modules: number): fc.Arbitrary<Row> {
   );
 }
 
+/** Rows with the numbers of their cells. */
+export interface NumberedRows {
+  readonly rows: readonly Row[];
+  readonly features: readonly CellWeights[];
+  readonly shares: readonly StepWeights[];
+}
+
+/**
+ * Forecast and partial cells in the place of some that reuse, with their numbers: no more features are weighed than made.
+ *
+ * @param partial Modules that may compute a part of their tokens; all unless given.
+ */
+export function withNumbersOf(
+  rows: readonly Row[],
+  modules: number,
+  partial: (module: number) => boolean = () => true,
+): fc.Arbitrary<NumberedRows> {
+  const takes = rows.map((row) => {
+    const cells = row.kind === "modules" ? row.cells : [];
+    return fc.array(fc.boolean(), { minLength: cells.length, maxLength: cells.length }).map((
+      some,
+    ) =>
+      row.kind !== "modules" ? row : moduleRow(
+        cells.map((cell, m) => cell === "reuse" && partial(m) && some[m] ? "partial" : cell),
+      )
+    );
+  });
+  return fc.tuple(...takes).chain((taken) =>
+    withForecasts(taken, modules).chain((found) =>
+      fc.tuple(...found.rows.map(anyShares)).map((shares) => ({ ...found, shares }))
+    )
+  );
+}
+
+/** Shares for the partial cells of a row. */
+function anyShares(row: Row): fc.Arbitrary<StepWeights> {
+  const count = countCells(row, "partial");
+  const share = fc.integer({ min: 1, max: 8 }).map((eighths) => eighths / 8);
+  if (count === 0) return fc.constant(null);
+  return fc.oneof(
+    share.map((one) => [one]),
+    fc.array(share, { minLength: count, maxLength: count }),
+  );
+}
+
 /** Weights for forecast cells that take the place of some that reuse, so that no more features are weighed than made. */
-export function withForecasts(
+function withForecasts(
   rows: readonly Row[],
   modules: number,
 ): fc.Arbitrary<{ readonly rows: readonly Row[]; readonly features: readonly CellWeights[] }> {
@@ -89,7 +135,7 @@ export function withForecasts(
   const steps = rows.map((row) => {
     if (row.kind !== "modules") return fc.constant({ row, lists: null as CellWeights });
     const before = [...made];
-    row.cells.forEach((cell, m) => made[m]! += CELLS[cell].loads === 0 ? 1 : 0);
+    row.cells.forEach((cell, m) => made[m]! += makes(cell) ? 1 : 0);
     return fc.array(fc.boolean(), { minLength: modules, maxLength: modules }).chain((some) => {
       const cells = row.cells.map((cell, m) => cell === "reuse" && some[m] ? "extrapolate" : cell);
       const counts = before.filter((_, m) => cells[m] === "extrapolate");
@@ -113,7 +159,7 @@ export function runnable(rows: readonly Row[], modules: number): readonly Row[] 
       return evenRow("run", modules);
     }
     const cells = row.cells.map((cell, m) => loadsOf(cell) > made[m]! ? "run" : cell);
-    for (const [m, cell] of cells.entries()) if (CELLS[cell].loads === 0) made[m]!++;
+    for (const [m, cell] of cells.entries()) if (makes(cell)) made[m]!++;
     return moduleRow(cells);
   });
 }
@@ -184,14 +230,25 @@ function withOwnTimes({ rows: before, ...plan }: Plan): fc.Arbitrary<Plan> {
     const changed = before.map((row, step) => forecasts[step] ? [FORECAST_ROW] : row);
     const rows = eachSlot(changed, (column) => runnable(column, plan.modules.length));
     if (plan.slots.length > 1) return withNumbers({ ...plan, rows }, forecasts);
-    return withForecasts(rows.map(([row]) => row!), plan.modules.length).chain((found) =>
+    return fc.tuple(
+      withNumbersOf(rows.map(([row]) => row!), plan.modules.length),
+      fc.option(anyScore, { nil: undefined }),
+    ).chain(([{ rows, features, shares }, tokenScore]) =>
       withNumbers({
-        ...{ ...plan, rows: found.rows.map((row) => [row]) },
-        columns: { features: found.features },
+        ...{ ...plan, rows: rows.map((row) => [row]) },
+        columns: { features, shares },
+        ...(shares.some((each) => each !== null) && tokenScore !== undefined && { tokenScore }),
       }, forecasts)
     );
   });
 }
+
+const anyScore: fc.Arbitrary<TokenScore> = fc.record({
+  attention: fc.integer({ min: 0, max: 8 }),
+  age: fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8),
+  bonus: fc.integer({ min: 0, max: 8 }),
+  cell: fc.integer({ min: 1, max: 4 }),
+});
 
 function withNumbers(plan: Plan, forecasts: readonly boolean[]): fc.Arbitrary<Plan> {
   const steps = plan.rows.length;

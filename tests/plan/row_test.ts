@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { PlanError } from "../../src/errors.ts";
-import { CELL_NAMES, CELLS, RESERVED, STATE_NAMES, STATES } from "../../src/plan/cells.ts";
+import { branchShare, CELL_NAMES, CELLS, STATE_NAMES, STATES } from "../../src/plan/cells.ts";
 import { readModuleName } from "../../src/plan/module_name.ts";
 import {
+  cellShares,
   cellWeights,
   computes,
+  countCells,
   evenRow,
-  forecastCells,
   isFull,
   type ModuleRow,
   moduleRow,
@@ -19,14 +20,16 @@ const MODULES = ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn"];
 const KINDS = [...Object.values(CELLS), ...Object.values(STATES)];
 
 Deno.test("marks of cells and states are one character each, and none means two things", () => {
-  const marks = [...KINDS.map(({ mark }) => mark), ...Object.keys(RESERVED)];
+  const marks = KINDS.map(({ mark }) => mark);
   assert(marks.every((mark) => mark.length === 1));
   assertEquals(new Set(marks).size, marks.length);
   assertEquals(new Set(KINDS.map(({ shade }) => shade)).size, KINDS.length);
 });
 
-Deno.test("a cell either runs its branch or loads kept features", () => {
-  for (const { branch, loads } of Object.values(CELLS)) assertEquals(branch === 1, loads === 0);
+Deno.test("a cell loads kept features unless it runs all of its branch", () => {
+  for (const cell of CELL_NAMES) {
+    assertEquals(branchShare(cell, 0.5) === 1, CELLS[cell].loads === 0);
+  }
 });
 
 Deno.test("readRow() gives back any row of its own text", () => {
@@ -38,7 +41,6 @@ Deno.test("readRow() gives back any row of its own text", () => {
 Deno.test("readRow() reads any text or throws a PlanError that says where", () => {
   const marks = fc.constantFrom(
     ...KINDS.map(({ mark }) => mark),
-    ...Object.keys(RESERVED),
     "?",
     "é",
   );
@@ -69,11 +71,20 @@ Deno.test("isFull() and computes() tell rows apart by what runs", () => {
 
 Deno.test("weights belong to the forecast cells of a row, to all alike or to each in turn", () => {
   const row = readRow("x.x", MODULES, "here") as ModuleRow; // three marks
-  assertEquals([forecastCells(row), forecastCells(STATE_ROWS.hidden)], [2, 0]);
+  const count = (of: Parameters<typeof countCells>[0]) => countCells(of, "extrapolate");
+  assertEquals([count(row), count(STATE_ROWS.hidden)], [2, 0]);
   assertEquals(cellWeights(row, [[2, -1]]), [[2, -1], undefined, [2, -1]]);
   assertEquals(cellWeights(row, [[2, -1], [1]]), [[2, -1], undefined, [1]]);
   assertEquals(cellWeights(row), [undefined, undefined, undefined]);
   assertEquals([isFull(row), computes(row)], [false, true]);
+});
+
+Deno.test("shares belong to the partial cells of a row, to all alike or to each in turn", () => {
+  const row = readRow("p.p", MODULES, "here") as ModuleRow; // three marks
+  assertEquals(cellShares(row, [0.5]), [0.5, undefined, 0.5]);
+  assertEquals(cellShares(row, [0.5, 0]), [0.5, undefined, 0]);
+  assertEquals(cellShares(row), [undefined, undefined, undefined]);
+  assertEquals([isFull(row), computes(row), computes(moduleRow(["partial"]))], [false, true, true]);
 });
 
 Deno.test("readModuleName() takes names apart at their last dot, with or without one", () => {

@@ -3,7 +3,7 @@
  * and keeps only what it is told to keep; the other follows the rows and keeps everything.
  */
 import { assert } from "@std/assert";
-import { loadsOf, STATES } from "../../src/plan/cells.ts";
+import { loadsOf, makes, STATES } from "../../src/plan/cells.ts";
 import {
   type CompiledPlan,
   type ModuleAction,
@@ -55,11 +55,11 @@ class StrictCache {
     this.peakBytes = Math.max(this.peakBytes, bytes);
   }
 
-  load(slot: string, name: string, step: number, age = 0): number {
+  load(slot: string, name: string, step: number, age = 0): Tagged {
     const kept = this.#kept.get(`${slot} ${name}`)?.[age];
     assert(kept !== undefined, `${slot} ${name} is loaded but not kept`);
     this.oldest = Math.max(this.oldest, step - kept.madeAt);
-    return kept.value;
+    return kept;
   }
 
   trim(slot: string, name: string, keep: number): void {
@@ -95,7 +95,7 @@ function reuseState(
   cache: StrictCache,
 ): number {
   const name = STATES[step.load].mark;
-  const kept = cache.load(step.slot, name, step.index);
+  const kept = cache.load(step.slot, name, step.index).value;
   if (step.drop) cache.trim(step.slot, name, 0);
   return step.load === "hidden" ? kept : (mix(latent, step.index) + kept) >>> 0;
 }
@@ -111,11 +111,15 @@ function runTrunk(
   const embedded = mix(latent, index);
   let hidden = embedded;
   for (const [m, action] of step.actions.entries()) {
-    const feature = action.kind === "run"
-      ? mix(hidden, m, index)
-      : mix(...loaded(action, (age) => cache.load(slot, `${m}`, index, age)));
+    const load = (age: number): Tagged => cache.load(slot, `${m}`, index, age);
+    const read = loaded(action, (age) => load(age).value);
+    const feature = makes(action.kind) ? mix(hidden, m, index, ...read) : mix(...read);
     if (stores(action)) {
-      cache.store(slot, `${m}`, { value: feature, madeAt: index }, action.keep);
+      // What is computed for some tokens is as old as what it has for the others, which is there until the step ends.
+      const { madeAt, before } = action.kind === "partial"
+        ? { madeAt: load(0).madeAt, before: Math.max(1, action.keep - 1) }
+        : { madeAt: index, before: action.keep - 1 };
+      cache.store(slot, `${m}`, { value: feature, madeAt }, before + 1);
     }
     hidden = mix(hidden, feature, index);
   }
@@ -128,13 +132,14 @@ function runTrunk(
   return hidden;
 }
 
-/** What a cell loads, the latest first, and its weights. */
+/** What a cell loads, the latest first, and its numbers. */
 function loaded(
-  { kind, weights = [] }: Pick<ModuleAction, "kind" | "weights">,
+  { kind, weights = [], share = 0 }: Pick<ModuleAction, "kind" | "weights" | "share">,
   load: (age: number) => number,
 ): readonly number[] {
+  if (kind === "run") return [];
   const features = Array.from({ length: loadsOf(kind, weights) }, (_, age) => load(age));
-  return [...features, ...weights.map((weight) => 8 * weight)];
+  return [...features, ...weights.map((weight) => 8 * weight), 8 * share];
 }
 
 /** Follows the rows of a plan, keeps the latest of everything for ever. */
@@ -155,10 +160,15 @@ export function runNaive(plan: Plan): readonly number[] {
           const all = made.get(`${s} ${m}`) ?? [];
           const before = row.cells.slice(0, m).filter((cell) => cell === "extrapolate").length;
           const weights = lists[lists.length === 1 ? 0 : before] ?? [];
-          const feature = kind === "run"
-            ? mix(hidden, m, index)
-            : mix(...loaded(kind === "reuse" ? { kind } : { kind, weights }, (age) => all[age]!));
-          if (kind === "run") made.set(`${s} ${m}`, [feature, ...all]);
+          const shares = plan.columns?.shares?.[index] ?? [];
+          const earlier = row.cells.slice(0, m).filter((cell) => cell === "partial").length;
+          const numbers = {
+            ...(kind === "extrapolate" && { weights }),
+            ...(kind === "partial" && { share: shares[shares.length === 1 ? 0 : earlier]! }),
+          };
+          const read = loaded({ kind, ...numbers }, (age) => all[age]!);
+          const feature = makes(kind) ? mix(hidden, m, index, ...read) : mix(...read);
+          if (makes(kind)) made.set(`${s} ${m}`, [feature, ...all]);
           hidden = mix(hidden, feature, index);
         }
         kept.set(`${s} =`, hidden).set(`${s} +`, (hidden - embedded) >>> 0);

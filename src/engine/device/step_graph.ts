@@ -12,9 +12,15 @@ import {
 } from "../../model/module_graph.ts";
 import { GraphBuilder, type LinearLowering, type Node } from "../../onnx/graph.ts";
 import { add, identity, subtract } from "../../onnx/operators.ts";
-import { CELLS, loadsOf, type State, STATE_NAMES } from "../../plan/cells.ts";
+import { type Cell, CELLS, loadsOf, type State, STATE_NAMES } from "../../plan/cells.ts";
 import { type CallStep, type Step, stores, type TrunkStep } from "../../plan/compile.ts";
-import { featureName, FROM_KEPT, keptInputs, weightReader } from "../segment/kept_features.ts";
+import {
+  featureName,
+  FROM_KEPT,
+  keptInputs,
+  type LoadingCell,
+  weightReader,
+} from "../segment/kept_features.ts";
 import { LATENT, PREDICTION, stateStreams } from "../segment/segment.ts";
 
 /** One row of a part of the conditioning table. */
@@ -70,6 +76,12 @@ export function buildStep(
   return builder;
 }
 
+/** A kind of cell that loads a feature as it is; runs with partial cells do not come here. */
+function loading(kind: Exclude<Cell, "run">): LoadingCell {
+  if (kind !== "partial") return kind;
+  throw new Error("Internal error: a step on a GPU has a partial cell");
+}
+
 class StepBuilder implements StepGraph {
   readonly graph: GraphBuilder;
   readonly vectors = new Map<string, VectorRow>();
@@ -107,7 +119,7 @@ class StepBuilder implements StepGraph {
       streams = graph.lowered(lowering, () => {
         const features = action.kind === "run"
           ? module.branch(graph, before, vectors)
-          : FROM_KEPT[action.kind](
+          : FROM_KEPT[loading(action.kind)](
             graph,
             keptInputs(graph, module, loads),
             takeWeights(action.weights?.length ?? 0),

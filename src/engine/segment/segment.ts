@@ -5,7 +5,6 @@
  * inputs runs as many parts in one graph as the plan lets it.
  */
 
-import type { Backend } from "../../backend/backend.ts";
 import { type Dim, GraphBuilder, type Node } from "../../onnx/graph.ts";
 import type { LinearLowering } from "../../onnx/graph.ts";
 import { add, identity, slice, subtract } from "../../onnx/operators.ts";
@@ -21,6 +20,7 @@ import {
 } from "../../model/module_graph.ts";
 import type { GraphRecipe } from "../load_graph.ts";
 import { featureName, FROM_KEPT, keptInputs, weightReader } from "./kept_features.ts";
+import { attendedName, attendedOutput, partialBranch } from "./partial.ts";
 
 export type Part =
   | { readonly kind: "embedding" }
@@ -34,10 +34,15 @@ export type Part =
     readonly store: boolean;
     /** Whether what lies between the halves of the branch is also an output: for calibration only. */
     readonly probe?: boolean;
+    /** Whether what an attention's tokens are attended to is also an output: partial cells are chosen by it. */
+    readonly attended?: boolean;
     /** Of a forecast: what its kept features count for, the latest first. */
     readonly weights?: readonly number[];
   }
   | { readonly kind: "head" };
+
+/** A module of a step. */
+export type ModulePart = Extract<Part, { kind: "module" }>;
 
 /** Parts that run as one graph: at least one, in execution order. */
 export type Segment = readonly Part[];
@@ -95,10 +100,14 @@ export function segmentOutputs(transformer: Transformer, segment: Segment): stri
     const inner = part.probe ? [innerName(module.name)] : [];
     return [...module.featureDims.map((_, i) => featureName(module.name, i)), ...inner];
   });
+  const attended = segment.flatMap((part) => {
+    if (part.kind !== "module" || !part.attended) return [];
+    return [attendedName(transformer.modules[part.index]!.name)]; // parts are made from this transformer
+  });
   const ends = segment.at(-1)?.kind === "head"
     ? [PREDICTION]
     : streamsAfter(transformer, segment.at(-1)).map(({ name }) => name);
-  return [...ends, ...features];
+  return [...ends, ...features, ...attended];
 }
 
 /** Streams after a part; after the embedding if there is none. */
@@ -119,7 +128,7 @@ function streamsBefore(transformer: Transformer, segment: Segment): readonly Str
 export function segmentKey(segment: Segment): string {
   const marks = segment.map((part) => {
     if (part.kind !== "module") return part.kind;
-    const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}`;
+    const results = `${part.store ? "s" : ""}${part.probe ? "p" : ""}${part.attended ? "a" : ""}`;
     return `${part.index}${CELLS[part.action].mark}${part.weights?.length ?? ""}${results}`;
   });
   return marks.join(" ");
@@ -171,67 +180,47 @@ interface Readers {
 function addModule(
   transformer: Transformer,
   graph: GraphBuilder,
-  part: Extract<Part, { kind: "module" }>,
+  part: ModulePart,
   { streams, take }: { readonly streams: Streams; readonly take: Readers },
 ): Streams {
   const module = transformer.modules[part.index]!; // parts are made from this transformer
   const modulation = take.modulation(module.modulationRows);
-  const loads = loadsOf(part.action, part.weights);
-  const features = part.action === "run"
-    ? runBranch(graph, module, { streams, modulation, probe: part.probe ?? false })
-    : FROM_KEPT[part.action](
-      graph,
-      keptInputs(graph, module, loads),
-      take.weights(part.weights?.length ?? 0),
-    );
+  const features = featuresOf(part, graph, module, { streams, modulation, take });
   if (part.store) features.forEach((node, i) => graph.output(featureName(module.name, i), node));
   return module.merge(graph, streams, modulation, features);
 }
 
-/** Features of a module; with `probe`, what lies between the halves of its branch is an output. */
+/** What a branch takes. */
+interface BranchInputs {
+  readonly streams: Streams;
+  readonly modulation: readonly Node[];
+}
+
+/** Features of a module: made by its branch, or of those that were kept. */
+function featuresOf(
+  part: ModulePart,
+  graph: GraphBuilder,
+  module: Module,
+  { take, ...inputs }: BranchInputs & { readonly take: Readers },
+): readonly Node[] {
+  if (part.action === "run") return runBranch(part, graph, module, inputs);
+  if (part.action === "partial") return partialBranch(graph, module, inputs);
+  const kept = keptInputs(graph, module, loadsOf(part.action, part.weights));
+  return FROM_KEPT[part.action](graph, kept, take.weights(part.weights?.length ?? 0));
+}
+
+/** Features of a module; what a part also asks for is an output. */
 function runBranch(
+  { probe = false, attended = false }: ModulePart,
   graph: GraphBuilder,
   { name, halves, branch }: Module,
-  { streams, modulation, probe }: {
-    readonly streams: Streams;
-    readonly modulation: readonly Node[];
-    readonly probe: boolean;
-  },
+  { streams, modulation }: BranchInputs,
 ): readonly Node[] {
-  if (!probe || halves === undefined) return branch(graph, streams, modulation);
-  const inner = halves.inner(graph, streams, modulation);
+  const options = attended ? { onAttention: attendedOutput(graph, name) } : {};
+  if (!probe || halves === undefined) return branch(graph, streams, modulation, options);
+  const inner = halves.inner(graph, streams, modulation, options);
   graph.output(innerName(name), inner);
   return halves.finish(graph, inner);
-}
-
-/** The graph of a segment. Where sessions own weights one graph serves every step: it has all features as outputs. */
-export function segmentRecipe(
-  transformer: Transformer,
-  segment: Segment,
-  weights: Backend["weights"],
-): GraphRecipe {
-  if (weights === "inputs") return recipeOf(transformer, segment);
-  const owned = changed(segment, () => ({ store: true }));
-  const recipe = recipeOf(transformer, owned);
-  const other = segmentKey(changed(owned, ({ probe }) => ({ probe: !probe })));
-  return { ...recipe, ...(other !== recipe.key && { replaces: other }) };
-}
-
-function recipeOf(transformer: Transformer, segment: Segment): GraphRecipe {
-  return {
-    key: segmentKey(segment),
-    build: (lowering) => buildSegment(transformer, segment, lowering),
-  };
-}
-
-/** A copy of a segment with changes to the modules that run. */
-function changed(
-  segment: Segment,
-  change: (part: Extract<Part, { kind: "module" }>) => { store?: boolean; probe?: boolean },
-): Segment {
-  return segment.map((part) =>
-    part.kind === "module" && part.action === "run" ? { ...part, ...change(part) } : part
-  );
 }
 
 /** The graph that combines streams element by element with others of the same shape. */

@@ -3,6 +3,7 @@
  */
 
 import type { Backend } from "../../backend/backend.ts";
+import { makes } from "../../plan/cells.ts";
 import { type ModuleAction, stores, type TrunkStep } from "../../plan/compile.ts";
 import { LATENT, type Part, type Segment } from "./segment.ts";
 import type { Transformer } from "../../model/module_graph.ts";
@@ -13,21 +14,36 @@ export const EMBEDDING: Part = { kind: "embedding" };
 /** The last part of every step. */
 export const HEAD: Part = { kind: "head" };
 
-/**
- * The modules of a step: run or reused, stored or not.
- *
- * @param probed The model, where what lies between the halves of its branches is an output, too.
- */
-export function moduleParts(step: TrunkStep, probed?: Transformer): readonly Part[] {
-  return step.actions.map((action, index) => ({
-    kind: "module",
-    index,
-    action: action.kind,
-    store: stores(action),
-    ...(action.weights !== undefined && { weights: action.weights }),
-    ...(probed?.modules[index]?.halves !== undefined && { probe: true }),
-  }));
+/** What the modules of a step do beside what its plan says. */
+export interface PartOptions {
+  /** The model, where what lies between the halves of its branches is an output, too. */
+  readonly probed?: Transformer | undefined;
+  /** Modules that compute tokens that were chosen. */
+  readonly chosen?: { readonly has: (index: number) => boolean };
+  /** Attentions that say what their tokens are attended to. */
+  readonly asked?: ReadonlySet<number>;
 }
+
+/** The modules of a step: run or reused, stored or not. */
+export function moduleParts(
+  step: TrunkStep,
+  { probed, chosen = NONE, asked = NONE }: PartOptions = {},
+): readonly Part[] {
+  return step.actions.map((action, index) => {
+    const kind = chosen.has(index) ? "partial" : action.kind === "partial" ? "reuse" : action.kind;
+    return {
+      kind: "module",
+      index,
+      action: kind,
+      store: stores({ ...action, kind }),
+      ...(action.weights !== undefined && { weights: action.weights }),
+      ...(probed?.modules[index]?.halves !== undefined && { probe: true }),
+      ...(kind === "run" && asked.has(index) && { attended: true }),
+    };
+  });
+}
+
+const NONE: ReadonlySet<number> = new Set();
 
 /** The parts of a step that keeps no state, first to last. */
 export function stepParts(step: TrunkStep): readonly Part[] {
@@ -51,7 +67,7 @@ export function cutSegments(parts: readonly Part[], weights: Backend["weights"])
 }
 
 function isReused(part: Part | undefined): boolean {
-  return part?.kind === "module" && part.action !== "run";
+  return part?.kind === "module" && !makes(part.action);
 }
 
 /** A step of these actions that keeps no state. */

@@ -7,6 +7,7 @@
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { dense } from "../layers.ts";
+import type { BranchOptions } from "../module_graph.ts";
 
 /** Epsilon of the RMS norms of queries and keys. *Source:* diffusers `FluxAttention(eps=1e-6)`. */
 const RMS_EPSILON = 1e-6;
@@ -21,7 +22,7 @@ export interface ProjectionNames {
 }
 
 /** How values are mixed. */
-export interface Mixing {
+export interface Mixing extends Pick<BranchOptions, "onAttention"> {
   readonly heads: number;
   /** Rotates queries and keys of all tokens by their positions; absent = positions are in the tokens. */
   readonly rotate?: (graph: GraphBuilder, x: Node) => Node;
@@ -46,9 +47,11 @@ export function project(
 export function mix(
   graph: GraphBuilder,
   [q, k, v]: Projections,
-  { heads, rotate = (_, x) => x }: Mixing,
+  { heads, rotate = (_, x) => x, onAttention }: Mixing,
 ): Node {
-  return operators.attention(graph, [rotate(graph, q), rotate(graph, k), v], heads);
+  const [queries, keys] = [rotate(graph, q), rotate(graph, k)];
+  onAttention?.(queries, keys, heads);
+  return operators.attention(graph, [queries, keys, v], heads);
 }
 
 /** Mixes the values of two kinds of tokens; the result has as many as both, `first` in front. */

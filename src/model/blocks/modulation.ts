@@ -6,7 +6,7 @@
 import type { Dim, GraphBuilder, Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { dense, gatedAdd, modulatedNorm } from "../layers.ts";
-import type { ModulationGroup, ModulationPart, Module } from "../module_graph.ts";
+import type { BranchOptions, ModulationGroup, ModulationPart, Module } from "../module_graph.ts";
 
 /** A linear layer from conditioning to the vectors of some modules. */
 export interface ModulationLayer {
@@ -47,7 +47,7 @@ function rowsOf(parts: readonly ModulationPart[]): number {
 }
 
 /** The parts of a gated module besides its inner layers. */
-export interface GatedModule extends Pick<Module, "name" | "macs"> {
+export interface GatedModule extends Pick<Module, "name" | "macs" | "tokens"> {
   /** Such as `attn`. */
   readonly kind: string;
   /** The stream that it reads and changes. */
@@ -58,19 +58,22 @@ export interface GatedModule extends Pick<Module, "name" | "macs"> {
 
 /** A module of one stream: inner layers on the modulated norm, whose result is added through a gate. */
 export function gatedModule(
-  { name, macs, kind, stream, dims }: GatedModule,
-  inner: (graph: GraphBuilder, x: Node) => Node,
+  { name, macs, kind, stream, dims, tokens }: GatedModule,
+  inner: (graph: GraphBuilder, x: Node, options: BranchOptions) => Node,
 ): Module {
   return {
     name,
     macs,
+    ...(tokens !== undefined && { tokens }),
     kinds: [kind],
     modulationRows: 3,
     featureDims: [dims],
     // The stream, three rows and one feature are as declared just above.
-    branch: (graph, streams, [shift, scale]) => [
-      inner(graph, modulatedNorm(graph, streams[stream]!, shift!, scale!)),
-    ],
+    branch(graph, streams, [shift, scale], options = {}): Node[] {
+      const { pick = (_, all) => all } = options;
+      const x = pick(graph, streams[stream]!);
+      return [inner(graph, modulatedNorm(graph, x, shift!, scale!), options)];
+    },
     merge: (graph, streams, [, , gate], [feature]) => ({
       ...streams,
       [stream]: gatedAdd(graph, streams[stream]!, gate!, feature!),

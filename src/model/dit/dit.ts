@@ -68,7 +68,7 @@ function attentionModule(config: DitConfig, tokens: number, block: number): Modu
   const branch = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
   return gatedModule(
     { ...partsOf(tokens, width, branch), name, kind: "attn" },
-    (graph, x) => selfAttention(graph, x, name, numHeads),
+    (graph, x, { onAttention }) => selfAttention(graph, x, name, { heads: numHeads, onAttention }),
   );
 }
 
@@ -76,8 +76,9 @@ function mlpModule(config: DitConfig, tokens: number, block: number): Module {
   const { hiddenSize: width, mlpRatio } = config;
   const name = `blocks.${block}.mlp`;
   const hidden = Math.trunc(width * mlpRatio);
+  const own = { attention: `blocks.${block}.attn`, picture: 0 };
   return gatedModule(
-    { ...partsOf(tokens, width, 2 * tokens * width * hidden), name, kind: "mlp" },
+    { ...partsOf(tokens, width, 2 * tokens * width * hidden), name, kind: "mlp", tokens: own },
     (graph, x) => feedForward(graph, x, [`${name}.fc1`, `${name}.fc2`], hidden),
   );
 }

@@ -4,24 +4,30 @@
 
 import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
-import { mixJointly, project, type ProjectionNames } from "../blocks/joint_attention.ts";
+import {
+  type Mixing,
+  mixJointly,
+  project,
+  type ProjectionNames,
+} from "../blocks/joint_attention.ts";
 import { gatedModule } from "../blocks/modulation.ts";
 import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
 import { fluxWidth, MLP_RATIO } from "./config.ts";
 import { dense, feedForward, gatedAdd, modulatedNorm } from "../layers.ts";
-import type { Module } from "../module_graph.ts";
+import type { Module, ModuleTokens } from "../module_graph.ts";
 
 /** Attention, then the MLP of the image, then that of the text. */
 export function dualModules(geometry: FluxGeometry, block: number): readonly Module[] {
   const prefix = `transformer_blocks.${block}`;
   return [
     jointAttention(geometry, prefix),
-    sideMlp(geometry, prefix, { kind: "ff", weights: "ff", stream: "x", size: "T" }),
     sideMlp(geometry, prefix, {
-      kind: "context_ff",
-      weights: "ff_context",
-      stream: "text",
-      size: "M",
+      ...{ kind: "ff", weights: "ff", stream: "x", size: "T" },
+      place: { first: "M", picture: 0 }, // text comes first in attention
+    }),
+    sideMlp(geometry, prefix, {
+      ...{ kind: "context_ff", weights: "ff_context", stream: "text", size: "M" },
+      place: {},
     }),
   ];
 }
@@ -45,11 +51,12 @@ function jointAttention(geometry: FluxGeometry, prefix: string): Module {
       branch: 4 * (T + M) * width ** 2 + mixingMacs(geometry, T + M),
       merge: (T + M) * width,
     },
-    branch(graph, streams, [shift, scale, , textShift, textScale]): Node[] {
+    branch(graph, streams, [shift, scale, , textShift, textScale], options = {}): Node[] {
       // Streams and rows are as declared here and in flux.ts.
       const x = modulatedNorm(graph, streams["x"]!, shift!, scale!);
       const text = modulatedNorm(graph, streams["text"]!, textShift!, textScale!);
-      return mixSides(graph, { x, text, name }, geometry);
+      const { onAttention } = options;
+      return mixSides(graph, { x, text, name }, { ...mixingOf(geometry), onAttention });
     },
     merge: (graph, streams, [, , gate, , , textGate], [feature, textFeature]) => ({
       x: gatedAdd(graph, streams["x"]!, gate!, feature!),
@@ -62,12 +69,12 @@ function jointAttention(geometry: FluxGeometry, prefix: string): Module {
 function mixSides(
   graph: GraphBuilder,
   { x, text, name }: { readonly x: Node; readonly text: Node; readonly name: string },
-  geometry: FluxGeometry,
+  mixing: Mixing,
 ): Node[] {
-  const width = fluxWidth(geometry);
-  const second = project(graph, x, namesUnder(name, IMAGE), geometry.numHeads);
-  const first = project(graph, text, namesUnder(name, CONTEXT), geometry.numHeads);
-  const mixed = mixJointly(graph, { first, second }, mixingOf(geometry));
+  const width = Number(x.dims[2]);
+  const second = project(graph, x, namesUnder(name, IMAGE), mixing.heads);
+  const first = project(graph, text, namesUnder(name, CONTEXT), mixing.heads);
+  const mixed = mixJointly(graph, { first, second }, mixing);
   const [ofText, ofImage] = operators.splitTokens(graph, mixed, { like: text, rest: "T" });
   return [
     dense(graph, ofImage, `${name}.to_out.0`, width),
@@ -94,20 +101,23 @@ interface Side {
   readonly weights: string;
   readonly stream: "x" | "text";
   readonly size: "T" | "M";
+  /** Where its tokens stand in attention. */
+  readonly place: Pick<ModuleTokens, "first" | "picture">;
 }
 
 function sideMlp(
   geometry: FluxGeometry,
   prefix: string,
-  { kind, weights, stream, size }: Side,
+  { kind, weights, stream, size, place }: Side,
 ): Module {
   const width = fluxWidth(geometry);
   const hidden = MLP_RATIO * width;
   const tokens = geometry.sizes[size];
   const macs = { branch: 2 * tokens * width * hidden, merge: tokens * width };
   const layers = `${prefix}.${weights}.net`;
+  const own = { attention: `${prefix}.attn`, ...place };
   return gatedModule(
-    { name: `${prefix}.${kind}`, kind, stream, dims: ["N", size, width], macs },
+    { name: `${prefix}.${kind}`, kind, stream, dims: ["N", size, width], macs, tokens: own },
     (graph, x) => feedForward(graph, x, [`${layers}.0.proj`, `${layers}.2`], hidden),
   );
 }

@@ -13,7 +13,7 @@ import { mix, project } from "../blocks/joint_attention.ts";
 import { type FluxGeometry, mixingMacs, mixingOf } from "./attention.ts";
 import { type FluxConfig, fluxWidth, MLP_RATIO } from "./config.ts";
 import { dense, modulatedNorm } from "../layers.ts";
-import type { BranchHalves, Module, Streams } from "../module_graph.ts";
+import type { BranchHalves, BranchOptions, Module, Streams } from "../module_graph.ts";
 import type { TensorPart } from "../tensor_views.ts";
 
 /** Attention, then MLP. */
@@ -62,9 +62,10 @@ function attentionModule(geometry: FluxGeometry, prefix: string): Module {
     },
     kinds: ["single_attn"],
     ...inHalves({
-      inner(graph, streams, modulation): Node {
+      inner(graph, streams, modulation, { onAttention } = {}): Node {
         const joint = normedTokens(graph, streams, modulation);
-        return mix(graph, project(graph, joint, names, geometry.numHeads), mixingOf(geometry));
+        const projections = project(graph, joint, names, geometry.numHeads);
+        return mix(graph, projections, { ...mixingOf(geometry), onAttention });
       },
       finish: (graph, mixed) => [shareOf(graph, mixed, prefix, "attn")],
     }),
@@ -84,9 +85,10 @@ function mlpModule(geometry: FluxGeometry, prefix: string): Module {
     name: `${prefix}.mlp`,
     macs: { branch: 2 * tokens * width * hidden, merge: tokens * width },
     kinds: ["single_mlp"],
+    tokens: { attention: `${prefix}.attn`, picture: "M" },
     ...inHalves({
-      inner(graph, streams, modulation): Node {
-        const joint = normedTokens(graph, streams, modulation);
+      inner(graph, streams, modulation, options): Node {
+        const joint = normedTokens(graph, streams, modulation, options);
         return operators.geluTanh(graph, dense(graph, joint, `${prefix}.proj_mlp`, hidden));
       },
       finish: (graph, raised) => [shareOf(graph, raised, prefix, "mlp")],
@@ -105,7 +107,8 @@ function inHalves(halves: BranchHalves): Pick<Module, "halves" | "branch"> {
   const { inner, finish } = halves;
   return {
     halves,
-    branch: (graph, streams, modulation) => finish(graph, inner(graph, streams, modulation)),
+    branch: (graph, streams, modulation, options) =>
+      finish(graph, inner(graph, streams, modulation, options)),
   };
 }
 
@@ -125,9 +128,10 @@ function normedTokens(
   graph: GraphBuilder,
   { x, text }: Streams,
   [shift, scale]: readonly Node[],
+  { pick = (_, all) => all }: BranchOptions = {},
 ): Node {
   const joint = operators.concat(graph, [text!, x!], 1); // FLUX has both streams
-  return modulatedNorm(graph, joint, shift!, scale!); // three rows were declared
+  return modulatedNorm(graph, pick(graph, joint), shift!, scale!); // three rows were declared
 }
 
 function shareOf(graph: GraphBuilder, x: Node, prefix: string, part: "attn" | "mlp"): Node {

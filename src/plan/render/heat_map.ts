@@ -2,10 +2,11 @@
  * What the pictures of a plan show: for each step and each line of modules, the share that is reused.
  */
 import { grouped } from "../../grouped.ts";
-import { type Cell, CELLS, type WholeRow } from "../cells.ts";
+import type { StepWeights } from "../columns.ts";
+import { branchShare, type Cell, type WholeRow } from "../cells.ts";
 import { readModuleName } from "../module_name.ts";
 import type { PlanRows } from "../plan.ts";
-import type { Row } from "../row.ts";
+import { cellShares, type Row } from "../row.ts";
 
 /** A plan as a table of shares. */
 export interface HeatMap {
@@ -33,8 +34,12 @@ export interface HeatMapOptions {
 }
 
 /** Computes the table of one slot of a plan. */
-export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMapOptions): HeatMap {
+export function heatMap(
+  { modules, rows, columns }: PlanRows,
+  { slot, mostRows }: HeatMapOptions,
+): HeatMap {
   const steps = rows.map((row) => row[slot]!); // a row for each slot
+  const runs = steps.map((step, i) => runningShares(step, columns?.shares?.[i]));
   const lines = modules.length > mostRows
     ? byForm(modules)
     : modules.map((label, m) => ({ label, members: [m] }));
@@ -46,8 +51,10 @@ export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMap
       );
       return {
         label,
-        shares: cells.map((all) =>
-          all.length === 0 ? 1 : all.filter((cell) => CELLS[cell].branch === 0).length / all.length
+        shares: cells.map((all, i) =>
+          all.length === 0
+            ? 1
+            : members.reduce((sum, m) => sum + 1 - runs[i]![m]!, 0) / members.length // as many
         ),
         cells: cells.map(([first, ...others]) =>
           others.every((cell) => cell === first) ? first : undefined
@@ -55,6 +62,13 @@ export function heatMap({ modules, rows }: PlanRows, { slot, mostRows }: HeatMap
       };
     }),
   };
+}
+
+/** By module: the share of its branch that runs. */
+function runningShares(row: Row, shares: StepWeights | undefined): readonly number[] {
+  if (row.kind !== "modules") return [];
+  const parts = cellShares(row, shares);
+  return row.cells.map((cell, m) => branchShare(cell, parts[m]));
 }
 
 function wholeOf(row: Row): WholeRow | undefined {

@@ -1,7 +1,7 @@
 /**
  * Heat-map of a plan as text for a terminal: steps from left to right, modules from top to bottom.
  */
-import { CELLS, WHOLE_ROWS } from "../cells.ts";
+import { CELLS, type Kind, WHOLE_ROWS } from "../cells.ts";
 import type { Plan } from "../plan.ts";
 import { type HeatMap, heatMap, type HeatRow } from "./heat_map.ts";
 
@@ -39,13 +39,19 @@ export function renderText(plan: Plan, options: TextOptions = {}): string {
   return [
     `${plan.architecture}, ${plan.modules.length} modules, ${name}, ${times.length} steps`,
     ...pictures.flat(),
-    legend(paint),
+    ...legend(paint),
   ].join("\n") + "\n";
 }
 
-function legend(paint: (text: string) => string): string {
-  const [first, ...others] = KINDS.map(({ shade, words }) => `${paint(shade)} ${words}`);
-  return [first, `${paint(PARTLY.join(""))} partly`, ...others].join("  ");
+/** One line on cells, one on whole rows. */
+function legend(paint: (text: string) => string): readonly string[] {
+  const entries = (kinds: readonly Kind[]): readonly string[] =>
+    kinds.map(({ shade, words }) => `${paint(shade)} ${words}`);
+  const [first, ...others] = entries(Object.values(CELLS));
+  return [
+    [first, `${paint(PARTLY.join(""))} partly`, ...others].join("  "),
+    entries(Object.values(WHOLE_ROWS)).join("  "),
+  ];
 }
 
 function picture(map: HeatMap, paint: (text: string) => string): readonly string[] {

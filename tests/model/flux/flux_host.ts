@@ -28,11 +28,12 @@ export interface HostInputs {
   readonly guidance: number;
 }
 
-/** Velocity `(N, T, C)`. */
+/** Velocity `(N, T, C)`; `onAttention` hears of the queries and keys of each attention, turned, in order. */
 export function hostFlux(
   config: HostFlux,
   weight: (name: string) => HostTensor,
   inputs: HostInputs,
+  onAttention: (queries: HostTensor, keys: HostTensor) => void = () => {},
 ): HostTensor {
   const dense = (x: HostTensor, name: string): HostTensor =>
     host.linear(x, weight(`${name}.weight`), weight(`${name}.bias`));
@@ -61,8 +62,11 @@ export function hostFlux(
   const modulate = (x: HostTensor, shift: HostTensor, scale: HostTensor): HostTensor =>
     add(host.zip(host.layerNorm(x, 1e-6), scale, (v, s) => v * (1 + s)), shift);
   const angles = anglesOf(config, inputs);
-  const attend = (q: HostTensor, k: HostTensor, v: HostTensor): HostTensor =>
-    host.attention(turn(q, angles), turn(k, angles), v, config.num_attention_heads);
+  const attend = (q: HostTensor, k: HostTensor, v: HostTensor): HostTensor => {
+    const [queries, keys] = [turn(q, angles), turn(k, angles)];
+    onAttention(queries, keys);
+    return host.attention(queries, keys, v, config.num_attention_heads);
+  };
   const normed = (x: HostTensor, name: string): HostTensor =>
     host.rmsNormHeads(x, weight(`${name}.weight`), 1e-6);
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { renderSvg } from "../../../src/plan/render/svg.ts";
 import { renderText } from "../../../src/plan/render/text.ts";
-import { anyPlan, examplePlan } from "../example_plans.ts";
+import { anyPlan, examplePlan, type PlanChanges } from "../example_plans.ts";
 import { publishedDitPlan, publishedFluxFastPlan } from "../published_plans.ts";
 
 Deno.test("renderText() draws a line per module and a column per step", () => {
@@ -13,8 +13,10 @@ Deno.test("renderText() draws a line per module and a column per step", () => {
     "blocks.0.attn █=·+█",
     " blocks.0.mlp █=█+·",
   ]);
-  const legend = ["█ runs", "▓▒░ partly", "· reused", "= hidden state reused", "+ residual reused"];
-  for (const words of legend) assertStringIncludes(lines[4]!, words);
+  for (const words of ["█ runs", "▓▒░ partly", "· reused"]) assertStringIncludes(lines[4]!, words);
+  for (const words of ["= hidden state reused", "+ residual reused"]) {
+    assertStringIncludes(lines[5]!, words);
+  }
 });
 
 Deno.test("renderText() of many modules draws a line per kind, shaded by the share that runs", () => {
@@ -49,6 +51,19 @@ Deno.test("forecast cells have a mark, a colour and words of their own", () => {
   const svg = renderSvg(plan);
   assertEquals(svg.match(/class="extrapolate" d="M/g)?.length, 1);
   assertStringIncludes(svg, ">forecast<");
+});
+
+Deno.test("partial cells have a mark of their own, and are shaded by their share among others", () => {
+  const changes: PlanChanges = {
+    version: 2,
+    columns: { shares: [null, [0.25, 0.75]] },
+  };
+  const lines = renderText(examplePlan(["....", ".prp"], changes)).split("\n");
+  assertEquals(lines.slice(2, 6).map((line) => line.at(-1)), ["█", "◧", "·", "◧"]);
+  assertStringIncludes(lines[6]!, "◧ some tokens");
+  const blocks = [".".repeat(40), ".p".repeat(20)];
+  const many = renderText(examplePlan(blocks, { ...changes, columns: { shares: [null, [0.5]] } }));
+  assertEquals(many.split("\n").slice(2, 4), ["blocks.*.attn ×20 ██", " blocks.*.mlp ×20 █◧"]);
 });
 
 Deno.test("renderSvg() leaves room for every word of its legend", () => {
