@@ -2,7 +2,7 @@
  * The picture that a run begins from, from files.
  */
 
-import { pictureDigest } from "../engine/edit_facts.ts";
+import { maskDigest, pictureDigest } from "../engine/edit_facts.ts";
 import type { EditOptions } from "../engine/request_edit.ts";
 import { AssetError } from "../errors.ts";
 import type { Picture } from "../image/picture.ts";
@@ -26,6 +26,9 @@ export async function readEdit(
   };
 }
 
+/** By what a record knows them. */
+const DIGESTS = { image: pictureDigest, mask: maskDigest } as const;
+
 /** @param digest Of the picture that a picture to repeat began from. */
 async function readGivenPicture(
   what: "image" | "mask",
@@ -34,7 +37,7 @@ async function readGivenPicture(
 ): Promise<Picture | undefined> {
   const picture = path === undefined ? undefined : await reading(path);
   if (digest === undefined) return picture;
-  const actual = picture === undefined ? "none" : pictureDigest(picture);
+  const actual = picture === undefined ? "none" : DIGESTS[what](picture);
   if (actual === digest) return picture;
   throw new AssetError(
     `Cannot repeat the picture: its ${what} must be that of ${digest} (give it by --${what}): ` +

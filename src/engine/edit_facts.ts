@@ -5,12 +5,13 @@
 import { sha256 } from "npm:@noble/hashes@2.4.0/sha2.js";
 import { bytesToHex } from "npm:@noble/hashes@2.4.0/utils.js";
 import { type Picture, toRgba } from "../image/picture.ts";
+import { toGrey } from "../image/planes.ts";
 
 /** What a record says of an edit. */
 export interface EditRecord {
   /** Digest of the pixels of the image, see {@link pictureDigest}. */
   readonly image: string;
-  /** Digest of the pixels of the mask; absent without one. */
+  /** Digest of the mask, see {@link maskDigest}; absent without one. */
   readonly mask?: string | undefined;
   /** Share of the steps that ran. */
   readonly strength: number;
@@ -39,4 +40,9 @@ export function pictureDigest(picture: Picture): string {
   hash.update(new TextEncoder().encode(`${width} × ${height} `));
   hash.update(new Uint8Array(data.buffer));
   return `sha256:${bytesToHex(hash.digest())}`;
+}
+
+/** The same of a mask, whatever picture says it: only how light it is on white counts. */
+export function maskDigest(mask: Picture): string {
+  return pictureDigest(toGrey(mask));
 }

@@ -9,7 +9,13 @@ import type { Model } from "../model/model.ts";
 import type { Scene } from "../model/scene.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import { encodingError, pictureShape } from "./decode/decoding.ts";
-import { DEFAULT_STRENGTH, type EditRecord, pictureDigest, stepsLeftOut } from "./edit_facts.ts";
+import {
+  DEFAULT_STRENGTH,
+  type EditRecord,
+  maskDigest,
+  pictureDigest,
+  stepsLeftOut,
+} from "./edit_facts.ts";
 
 /** What pictures begin from, instead of noise alone. */
 export interface EditOptions {
@@ -101,7 +107,7 @@ export function fitEdit(
     },
     record: {
       image: pictureDigest(image),
-      ...(mask !== undefined && { mask: pictureDigest(mask) }),
+      ...(mask !== undefined && { mask: maskDigest(mask) }),
       strength,
     },
     notices: fitNotices([image, cropped, size]),

@@ -6,7 +6,7 @@
 import { findAdapter } from "../backend/adapter.ts";
 import { runtimeBinary } from "../backend/runtime_files.ts";
 import { stepsLeft } from "../engine/begin.ts";
-import { type EditRecord, pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
+import { type EditRecord, maskDigest, pictureDigest, stepsLeftOut } from "../engine/edit_facts.ts";
 import { recordOf, recordText } from "../engine/picture_record.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { BackendError } from "../errors.ts";
@@ -186,7 +186,7 @@ function negativeOf({ negativePrompt }: RunRequest): { readonly negativePrompt?:
 }
 
 function editRecord(image: Picture, { mask, strength }: RunEdit): EditRecord {
-  const of = mask === undefined ? {} : { mask: pictureDigest(mask) };
+  const of = mask === undefined ? {} : { mask: maskDigest(mask) };
   return { image: pictureDigest(image), ...of, strength };
 }
 

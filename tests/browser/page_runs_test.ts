@@ -1,10 +1,9 @@
 /** How pictures are asked for, come, are told of and taken along on the page. */
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { decode } from "fast-png";
 import type { Page } from "playwright-core";
 import { readPngText } from "../../src/image/png_text.ts";
 import { requires } from "../_shim/requires.ts";
-import { ROOT } from "../_shim/watched.ts";
 import {
   download,
   draw,
@@ -195,24 +194,6 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await page.locator("#stage[data-phase=finished]").waitFor();
     assertEquals(await page.locator("#enlargement").inputValue(), "16");
   },
-  "the code of a picture draws its very bytes: curl, OpenAI's client, our library": async (
-    opened,
-  ) => {
-    const { page } = opened;
-    await openPage(opened);
-    await page.getByText("Bag", { exact: true }).click();
-    await page.locator("#seed").fill("77");
-    await page.locator("label", { hasText: "8x" }).click();
-    await page.locator("#generate").click();
-    await untilStatus(page, /^6 steps in /);
-    const wanted = await pngOf(page);
-    await page.locator("#code summary").click();
-    for (const language of ["curl", "openai", "library"]) {
-      await page.locator("#code label", { has: page.locator(`[value=${language}]`) }).click();
-      const code = await page.locator("#snippet").innerText();
-      assertEquals(await drawnBy(code, language), wanted, language);
-    }
-  },
 };
 
 Deno.test("runs on the page", needs, async (test) => {
@@ -222,28 +203,6 @@ Deno.test("runs on the page", needs, async (test) => {
     }
   });
 });
-
-/** Runs a snippet in a folder of the project, where its imports are known, and gives what it writes. */
-async function drawnBy(code: string, language: string): Promise<Uint8Array> {
-  const dist = new URL("dist/", ROOT).pathname;
-  const folder = await Deno.makeTempDir({ dir: dist });
-  try {
-    await Deno.symlink(new URL("models", ROOT), `${folder}/models`);
-    await Deno.writeTextFile(`${folder}/snippet.mjs`, code);
-    const config = new URL("deno.json", ROOT).pathname;
-    const command = language === "curl"
-      ? new Deno.Command("bash", { args: ["-c", code], cwd: folder })
-      : new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--quiet", "--no-lock", "--config", config, `${folder}/snippet.mjs`],
-        cwd: folder,
-      });
-    const { success, stderr } = await command.output();
-    assert(success, new TextDecoder().decode(stderr));
-    return await Deno.readFile(`${folder}/bag-77-fashion-dit.8x.png`);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 async function seedOf(page: Page): Promise<string> {
   return await page.locator("#seed").inputValue();

@@ -1,7 +1,7 @@
 /** Options of edits: what is refused, what is told, and where a run begins. */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { pictureDigest, stepsLeftOut } from "../../src/engine/edit_facts.ts";
+import { maskDigest, pictureDigest, stepsLeftOut } from "../../src/engine/edit_facts.ts";
 import type { GenerateOptions } from "../../src/engine/request.ts";
 import type { Picture } from "../../src/image/picture.ts";
 import { pack, unpack } from "../../src/model/flux/scene.ts";
@@ -106,6 +106,16 @@ Deno.test("models whose autoencoder has no encoder, or that have none, take no i
     await engine.close();
     assert(error.message.includes(why), error.message);
   }
+});
+
+Deno.test("a mask has one digest, whether a file says it in grey, in colours or by what is transparent", () => {
+  const { width, height, pixels } = MASK;
+  const inColours = (of: (level: number) => readonly number[]): Uint8Array =>
+    Uint8Array.from([...pixels].flatMap((level) => of(level)));
+  const coloured = inColours((level) => [level, level, level]);
+  const transparent = inColours((level) => [0, 0, 0, 255 - level]); // as the page saves it, on white
+  assertEquals(maskDigest({ width, height, channels: 3, pixels: coloured }), maskDigest(MASK));
+  assertEquals(maskDigest({ width, height, channels: 4, pixels: transparent }), maskDigest(MASK));
 });
 
 Deno.test("stepsLeftOut() is diffusers': at least one step runs, and with strength 1 all do", () => {
