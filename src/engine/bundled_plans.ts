@@ -13,6 +13,7 @@ import fashion2x from "../../plans/fashion-dit.2x.json" with { type: "json" };
 import fashion3x from "../../plans/fashion-dit.3x.json" with { type: "json" };
 import fashion4x from "../../plans/fashion-dit.4x.json" with { type: "json" };
 import fashion5x from "../../plans/fashion-dit.5x.json" with { type: "json" };
+import fashion6x from "../../plans/fashion-dit.6x.json" with { type: "json" };
 import fashion8x from "../../plans/fashion-dit.8x.json" with { type: "json" };
 import peeps2x from "../../plans/peeps-flux.2x.json" with { type: "json" };
 import peeps3x from "../../plans/peeps-flux.3x.json" with { type: "json" };
@@ -41,6 +42,7 @@ const BUNDLED: Readonly<Record<string, unknown>> = {
   "fashion-dit.3x": fashion3x,
   "fashion-dit.4x": fashion4x,
   "fashion-dit.5x": fashion5x,
+  "fashion-dit.6x": fashion6x,
   "fashion-dit.8x": fashion8x,
   "peeps-flux.2x": peeps2x,
   "peeps-flux.3x": peeps3x,

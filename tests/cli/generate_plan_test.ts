@@ -124,7 +124,7 @@ Deno.test("generate refuses plans that do not fit, before any work, and writes n
       [["--plan", "fashion-dit.3x", "--steps", "50"], 5, "steps must be 16, for it has times of"],
       [["--plan", foreign], 5, "count of modules must be 6: current value is 24"],
       [["--plan", bad], 5, "its text must be JSON"],
-      [["--plan", "fast"], 3, "it must be a file or one of 8 names such as fashion-dit.2x"],
+      [["--plan", "fast"], 3, "it must be a file or one of 9 names such as fashion-dit.2x"],
       [["--plan", ""], 2, "--plan"],
     ];
     for (const [words, code, message] of cases) {
