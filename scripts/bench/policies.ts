@@ -24,6 +24,7 @@ export const WORDS: Readonly<Record<string, readonly string[]>> = {
   magcache: each("longest=9,threshold", [0.06, 0.12, 0.24, 0.5, 1]),
   ertacache: each("threshold", [0.02, 0.05, 0.1, 0.2]),
   procache: each("shortest=0,longest=8,full", [0.5, 0.34, 0.25, 0.17]),
+  "procache, no tokens": each("shortest=0,longest=8,fresh=0,full", [0.5, 0.34, 0.25, 0.17]),
   sencache: each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4]),
   teacache: each("threshold", [0.1, 0.2, 0.4, 0.8]),
   taylorseer: [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4, 6])),

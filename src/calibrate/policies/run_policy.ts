@@ -57,7 +57,7 @@ export async function importPolicy(
     );
   }
   const { architecture, modules, rows, own } = await policy.read(file, settings, about);
-  const { times, shift, columns, reference }: OwnTimes = own ?? about.sampler;
+  const { times, shift, columns, tokenScore, reference }: OwnTimes = own ?? about.sampler;
   const plan: Plan = {
     version: own === undefined ? 1 : 2,
     architecture,
@@ -67,6 +67,7 @@ export async function importPolicy(
     slots: ["joint"],
     rows: rows.map((row) => [row]),
     ...(columns !== undefined && { columns }),
+    ...(tokenScore !== undefined && { tokenScore }),
     ...(reference !== undefined && { reference }),
     context: {},
     policy: { name, parameters: settings },

@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { shareOf } from "../../../src/calibrate/policies/partial_steps.ts";
+import type { ReadFor } from "../../../src/calibrate/policies/policy.ts";
 import { drawPatterns, PROCACHE } from "../../../src/calibrate/policies/procache.ts";
 import { PlanError } from "../../../src/errors.ts";
 import { jsonFile, readFor } from "./policy_file.ts";
@@ -66,16 +68,81 @@ Deno.test("drawPatterns() refuses constraints that no pattern fulfils", () => {
   }
 });
 
-Deno.test("procache reads the shipped pattern: 17 steps in full, 10 partial and 23 reused ones reuse every module", async () => {
-  assertEquals(SHIPPED.filter((symbol) => symbol === 2).length, 10);
-  const settings = { full: 0.22, shortest: 2, longest: 5, candidates: 5, seed: 0 };
-  const read = (value: unknown) => PROCACHE.read!(jsonFile(value), settings, readFor(50));
-  const texts = (await read(SHIPPED)).rows.map(({ text }) => text);
+const SETTINGS = {
+  full: 0.22,
+  shortest: 2,
+  longest: 5,
+  candidates: 5,
+  seed: 0,
+  fresh: 0.07,
+  early: 0.75,
+};
+
+/** A DiT of 28 blocks, in 50 steps. */
+function xl(): Required<ReadFor> {
+  const about = readFor(50);
+  const modules = Array.from({ length: 28 }, (_, l) => [`blocks.${l}.attn`, `blocks.${l}.mlp`]);
+  return { ...about, model: { ...about.model!, modules: modules.flat() } };
+}
+
+Deno.test("procache reads the shipped pattern: 17 steps in full, 10 partial, 23 reused", async () => {
+  const { rows, own } = await PROCACHE.read!(jsonFile(SHIPPED), SETTINGS, xl());
+  const [full, reuse] = [".".repeat(56), "r".repeat(56)];
+  const partial = "r".repeat(42) + "rp".repeat(7); // MLPs of the last seven of 28 blocks
   assertEquals(
-    texts.map((text) => text === ".." ? 1 : 0),
-    SHIPPED.map((symbol) => symbol === 1 ? 1 : 0),
+    rows.map(({ text }) => text),
+    SHIPPED.map((symbol) => [reuse, full, partial][symbol]!),
   );
-  assertEquals(texts.filter((text) => text === "rr").length, 33);
+  assertEquals([17, 10, 23], [1, 2, 0].map((s) => SHIPPED.filter((each) => each === s).length));
+  assertEquals(own!.tokenScore, { attention: 1, age: 0.0625, bonus: 0.6, cell: 2 });
+  assertEquals(own!.times, xl().sampler.times);
+});
+
+/** Of 256 tokens, by partial step: those of blocks 21 … 27, computed by the published formula in Python. */
+const COUNTS: Readonly<Record<number, readonly number[]>> = {
+  2: [0, 0, 0, 0, 0, 0, 0],
+  6: [0, 0, 0, 0, 0, 0, 0],
+  10: [0, 0, 0, 0, 0, 0, 0],
+  14: [9, 10, 10, 10, 10, 10, 10],
+  18: [25, 26, 26, 26, 27, 27, 27],
+  22: [41, 42, 42, 43, 44, 44, 45],
+  26: [57, 58, 59, 60, 60, 61, 62],
+  29: [69, 70, 71, 72, 73, 74, 75],
+  32: [81, 82, 83, 84, 85, 87, 88],
+  35: [93, 94, 96, 97, 98, 99, 101],
+};
+
+Deno.test("partial steps of the shipped pattern compute the published counts of tokens", async () => {
+  const { own } = await PROCACHE.read!(jsonFile(SHIPPED), SETTINGS, xl());
+  const counts = own!.columns!.shares!.flatMap((shares, step) =>
+    shares === null ? [] : [[`${step}`, shares.map((share) => Math.floor(share * 256))]]
+  );
+  assertEquals(Object.fromEntries(counts), COUNTS);
+});
+
+Deno.test("the share of tokens grows from none in the first quarter of the steps to 0.58 … 0.63 at the last", () => {
+  const at = (layer: number, step: number): number => shareOf(0.07, { layer: layer / 27, step });
+  assertEquals([at(21, 0.98), at(27, 0.75)], [0, 0]);
+  assert(at(21, 0.74) > 0);
+  assertEquals([at(21, 0), at(27, 0)].map((share) => share.toFixed(2)), ["0.58", "0.63"]);
+  assertEquals(shareOf(5, { layer: 1, step: 0 }), 1);
+});
+
+Deno.test("without tokens, or without blocks that have any, procache reuses its partial steps whole", async () => {
+  const texts = async (changes: Partial<typeof SETTINGS>) => {
+    const { rows, own } = await PROCACHE.read!(
+      jsonFile(SHIPPED),
+      { ...SETTINGS, ...changes },
+      xl(),
+    );
+    assertEquals(own, undefined); // a plan of version 1
+    return rows.filter(({ text }) => text === "r".repeat(56)).length;
+  };
+  assertEquals([await texts({ fresh: 0 }), await texts({ early: 1 })], [33, 33]);
+});
+
+Deno.test("procache refuses files that are no list of symbols for the steps", async () => {
+  const read = (value: unknown) => PROCACHE.read!(jsonFile(value), SETTINGS, readFor(50));
   const wrong = [
     [SHIPPED.slice(1), "it must be a list of 50 symbols, one for each step: current value is 49"],
     [{}, "it must be a list of 50 symbols"],
