@@ -54,6 +54,30 @@ Deno.test("a fitted plan says what it loses at other scales of guidance, and of 
   }
 });
 
+Deno.test("the table in plans/README.md has what each bundled plan says of itself", async () => {
+  const text = await Deno.readTextFile(new URL("README.md", FOLDER));
+  const rows = bundledPlans.map((name) => {
+    const { sampler: { times }, reference, measured, context } = loadPlan(name);
+    const losses = (context.guidanceLossDb ?? []).map(([scale, lost]) =>
+      `${scale}: ${tenths(lost)}`
+    );
+    const { truthPsnrDb } = measured!.values; // each was measured
+    return [
+      `\`${name}\``,
+      times.length,
+      `${(reference!.steps / times.length).toFixed(2)}×`, // each computes all of its steps
+      `${tenths(truthPsnrDb!)} dB`,
+      `${losses.join(", ")} dB`,
+    ];
+  });
+  for (const row of rows) assertStringIncludes(text, `| ${row.join(" | ")} |`);
+});
+
+/** A number as tables have it. */
+function tenths(value: number): string {
+  return value.toFixed(1).replace("-", "−");
+}
+
 for (const name of bundledPlans) {
   Deno.test(`${name} fits its model, is as fast as its name says, and records what it predicts`, async () => {
     const [id = "", level = ""] = name.split(".");
