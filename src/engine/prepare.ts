@@ -5,13 +5,14 @@
 
 import type { Model } from "../model/model.ts";
 import { PlanError } from "../errors.ts";
+import { oneOf } from "../nearest_names.ts";
 import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { begin } from "./begin.ts";
 import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
-import { chooseRunTimePolicy, type ChosenRunTimePolicy } from "./policies/table.ts";
+import { chooseRunTimePolicy, type ChosenRunTimePolicy, policiesOf } from "./policies/table.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
 import {
   chooseParallel,
@@ -69,7 +70,7 @@ export async function prepareRun(
   const { options, ...encoded } = await encodePrompts(model, given, promptEncoder);
   const grid = `${given.grid}` === `${model.tokenGrid}` ? undefined : given.grid;
   const asked = { ...encoded, grid };
-  const policy = resolvePolicy(options);
+  const policy = resolvePolicy(model, options);
   const parallel = resolveParallel(options);
   const choice = await resolvePlan(
     model,
@@ -107,9 +108,19 @@ function shortened(word: string): string {
 }
 
 /** @throws {TypeError | RangeError | PlanError} When there is none such, or a plan beside it. */
-function resolvePolicy(options: GenerateOptions): ChosenRunTimePolicy | undefined {
+function resolvePolicy(
+  { id, transformer }: Model,
+  options: GenerateOptions,
+): ChosenRunTimePolicy | undefined {
   if (options.policy === undefined) return undefined;
   const chosen = chooseRunTimePolicy(options.policy);
+  const usable = policiesOf(transformer);
+  if (!usable.includes(chosen.name)) {
+    throw new PlanError(
+      `Cannot generate: policy must be ${oneOf(usable, chosen.name)} for ${id}, ` +
+        `whose first block is its only one: current value is ${chosen.name}`,
+    );
+  }
   expectUnplanned(options, `policy ${options.policy}`);
   return chosen;
 }

@@ -49,6 +49,9 @@ const PROMPT = z.string().max(MAX_PROMPT)
     "must be of whole characters, no halves of surrogate pairs",
   );
 
+/** Most letters of a policy: it may bring three numbers for each of some hundred steps. */
+const MAX_POLICY = 10_000;
+
 /** Query of `GET /v1/jobs`. */
 export const JOBS_QUERY = z.strictObject({
   limit: z.string().regex(/^(?:[1-9]\d?|100)$/, "must be in 1 … 100").transform(Number)
@@ -126,6 +129,10 @@ function sharedFields({ steps, n }: RequestLimits) {
     ),
     guidance_scale: optional(z.number().min(0).max(100), "Guidance; the model's own unless given"),
     plan: optional(z.string().min(1).max(200), "auto, none, or a plan's id"),
+    policy: optional(
+      z.string().min(1).max(MAX_POLICY),
+      "Decides at each step instead of a plan, NAME[:SETTING=NUMBER,…]; see the capabilities",
+    ),
     output_format: orDefault(z.enum(OUTPUT_FORMATS), "png", "Format of the pictures"),
     output_compression: optional(z.int().min(0).max(100), "Quality of JPEG and WebP"),
     user: optional(z.string().max(512), WITHOUT),

@@ -183,7 +183,7 @@ export class BatchQueue implements JobPlace {
   async #run(slot: Slot, jobs: readonly Job[]): Promise<void> {
     const stop = new AbortController();
     const firstRows = rowsOf(jobs);
-    const { steps, sampler, plan, trueGuidance, edit } = jobs[0]!.spec; // a batch has a job
+    const { steps, sampler, plan, policy, trueGuidance, edit } = jobs[0]!.spec; // a batch has a job
     const pictures = jobs.flatMap((job) => job.spec.pictures);
     for (const job of jobs) {
       job.start(pictures.length);
@@ -193,7 +193,7 @@ export class BatchQueue implements JobPlace {
         if (!jobs.some(({ isOpen }) => isOpen)) stop.abort();
       };
     }
-    const how = { steps, sampler, plan: plan?.plan, trueGuidance, edit: edit?.options };
+    const how = { steps, sampler, plan: plan?.plan, policy, trueGuidance, edit: edit?.options };
     const batch: Batch = { pictures, ...how };
     let finishing: Promise<unknown> = Promise.resolve();
     try {
@@ -215,7 +215,10 @@ export class BatchQueue implements JobPlace {
 
   #countStep(step: RenderStep, jobs: readonly Job[]): void {
     const macs = jobs.reduce((sum, { spec }) => sum + spec.costs[step.index]!, 0);
-    this.#throughput.add(step.seconds, macs);
+    // What a policy let a step reuse is not in its costs.
+    if (jobs[0]!.spec.policy === undefined || step.kind === "full") {
+      this.#throughput.add(step.seconds, macs);
+    }
     const pictures = jobs.reduce((sum, { spec }) => sum + spec.pictures.length, 0);
     this.options.onStep?.(step, jobs[0]!.spec, pictures); // a batch has a job
     const firstRows = rowsOf(jobs);

@@ -24,10 +24,11 @@ export const MEDIA_TYPES: Readonly<Record<OutputFormat, string>> = {
 export async function encodeResult(spec: JobSpec, pictures: Tensor): Promise<EncodedPicture[]> {
   return await encode(spec, pictures, (i) => {
     const { label = 0, prompt, seed, guidance } = spec.pictures[i]!; // one for each row
-    const { trueGuidance, edit, ...rest } = spec;
+    const { trueGuidance, edit, policy, ...rest } = spec;
     const run = {
       ...rest,
       ...(edit !== undefined && { edit: edit.record }),
+      ...(policy !== undefined && { policy: { word: policy } }),
       guidance,
       ...(prompt !== undefined && { prompts: [prompt] }),
       ...(isTrulyGuided(prompt, trueGuidance) && { trueGuidance }),

@@ -15,7 +15,7 @@ import { type JobSpec, pictureSize, resolveSpec } from "./job_spec.ts";
 import { expectFormat, MEDIA_TYPES } from "./encode.ts";
 import { isEnd } from "./event_log.ts";
 import type { JobStatus, QueuedJob } from "./job_queue.ts";
-import { noticesOf, promptView, tokensView } from "./job_view.ts";
+import { noticesOf, policyView, promptView, tokensView } from "./job_view.ts";
 import { readEdit, readEditForm } from "./edit_form.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
@@ -134,6 +134,7 @@ async function answerOf(
     created: Math.floor(times.created / 1000),
     data,
     ...parametersOf(status.spec),
+    policy: policyView(status),
     seconds,
     ...tokensOf(status),
     notices: noticesOf(status),
@@ -189,7 +190,11 @@ async function* streamed(
       const type = `${kind}.completed`;
       const { seed } = job.spec.pictures[image_index]!; // one for each image
       const image = { b64_json: toBase64(bytes), image_index, ...shared, seed };
-      const told = { ...tokensOf(status), notices: noticesOf(status) };
+      const told = {
+        ...tokensOf(status),
+        policy: policyView(status),
+        notices: noticesOf(status),
+      };
       yield { event: type, data: { type, ...image, ...told } };
     }
   } finally {

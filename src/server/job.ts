@@ -3,11 +3,10 @@
  */
 
 import type { Preparing } from "../engine/preparing.ts";
-import { kindOf } from "../plan/step_counts.ts";
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
-import type { JobSpec } from "./job_spec.ts";
+import { type JobSpec, plannedKinds } from "./job_spec.ts";
 import { planView } from "./catalog.ts";
 import { toBase64 } from "./base64.ts";
 import { encodePreview, encodeResult } from "./encode.ts";
@@ -128,7 +127,7 @@ export class Job {
     this.#batch = batch;
     this.#times = { ...this.#times, started: Date.now() };
     const { program, plan, model } = this.spec;
-    const kinds = program.map(kindOf);
+    const kinds = plannedKinds(this.spec);
     this.#log("started", { steps: program.length, kinds, batch, plan: planView(plan, model) });
   }
 
@@ -138,15 +137,19 @@ export class Job {
   }
 
   /** Counts a finished step; its own pictures begin at row `first` of the batch. */
-  advance({ index, steps, kind, seconds, preview }: RenderStep, first: number): void {
+  advance({ first: picture = 0, ...step }: RenderStep, first: number): void {
     if (!this.isOpen) return;
+    const { kind, seconds, preview } = step;
+    const { program: { length: steps }, policy, pictures } = this.spec;
+    const isAlone = policy !== undefined; // its pictures come one after another
+    const index = step.index + (isAlone ? picture * step.steps : 0);
     this.#step = index + 1;
     const elapsed_seconds = (Date.now() - (this.#times.started ?? 0)) / 1000;
     const eta_seconds = this.place.eta(this) ?? null;
     this.#log("step", { index, steps, kind, seconds, elapsed_seconds, eta_seconds });
     if (preview === undefined || !this.spec.previewSteps.has(index)) return;
-    const rows = sliceRows(preview, first, this.spec.pictures.length);
-    this.#previews = this.#previews.then(() => this.#preview(rows, index));
+    const rows = isAlone ? preview : sliceRows(preview, first, pictures.length);
+    this.#previews = this.#previews.then(() => this.#preview(rows, { index, picture }));
   }
 
   /** Encodes its pictures and completes it. */
@@ -183,12 +186,16 @@ export class Job {
     this.#end("cancelled");
   }
 
-  async #preview(rows: Tensor, index: number): Promise<void> {
+  async #preview(
+    rows: Tensor,
+    { index, picture }: { readonly index: number; readonly picture: number },
+  ): Promise<void> {
     const images = await encodePreview(this.spec, rows);
     if (!this.isOpen) return;
     for (const [i, bytes] of images.entries()) {
-      const preview = { index, image_index: i, b64_json: toBase64(bytes) };
-      this.#log("preview", preview, `preview ${i}`);
+      const image_index = picture + i;
+      const preview = { index, image_index, b64_json: toBase64(bytes) };
+      this.#log("preview", preview, `preview ${image_index}`);
     }
   }
 

@@ -6,8 +6,9 @@ import { fullSteps } from "../engine/segment/step_segments.ts";
 import { stepsLeft } from "../engine/begin.ts";
 import { stepsLeftOut } from "../engine/edit_facts.ts";
 import type { FittedEdit } from "../engine/request_edit.ts";
-import type { Step } from "../plan/compile.ts";
+import type { Step, StepKind } from "../plan/compile.ts";
 import { stepMacs } from "../plan/cost.ts";
+import { kindOf } from "../plan/step_counts.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import { makeSampler } from "../sampler/solvers.ts";
@@ -20,6 +21,7 @@ import {
   type ServedModel,
   type ServedPlan,
 } from "./catalog.ts";
+import { wantedPolicy } from "./wanted_policy.ts";
 import { refuse, RequestError } from "./request_error.ts";
 import { isTrulyGuided, subjectOf } from "./subject.ts";
 
@@ -36,8 +38,11 @@ export interface JobSpec {
   readonly edit?: FittedEdit | undefined;
   /** The plan; without one every step runs in full. */
   readonly plan: ServedPlan | undefined;
+  /** What decides at each step of each picture, in place of a plan; as it was asked for. */
+  readonly policy?: string | undefined;
+  /** What each step does; where a policy decides, what it does at most, picture after picture. */
   readonly program: readonly Step[];
-  /** Multiply-accumulates of each step, all pictures and both halves of guidance together. */
+  /** Multiply-accumulates of each step, all pictures that are made together and both halves of guidance. */
   readonly costs: readonly number[];
   readonly format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
@@ -73,7 +78,9 @@ export function resolveSpec(
   expectPixels(model);
   if (body.strength !== undefined) expectEdits(model);
   expectSubjects(model);
-  const plan = planOf(catalog, model, { body, word: body.plan ?? defaults.plan });
+  const policy = wantedPolicy(body, model);
+  const word = policy === undefined ? body.plan ?? defaults.plan : "none";
+  const plan = planOf(catalog, model, { body, word });
   const steps = body.steps ?? plan?.steps.length ?? stepsOf(model, body.sampler);
   if (steps > defaults.maxSteps) refuse("steps", `at most ${defaults.maxSteps}`, steps);
   expectSampler(model, body.sampler, steps);
@@ -82,6 +89,9 @@ export function resolveSpec(
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
   const seed = body.seed === undefined || body.seed < 0 ? random : body.seed;
   const program = programOf(model, plan, { ...body, steps });
+  const together = policy === undefined ? body.n : 1; // else pictures are made one after another
+  const each = Array.from({ length: body.n / together }, () => program).flat();
+  const shown = [...previewSteps(previews, program.length)];
   const hasHalves = model.facts.takesPrompts
     ? isTrulyGuided(asked.prompt, trueGuidance)
     : guidance !== 1;
@@ -92,17 +102,26 @@ export function resolveSpec(
     steps,
     sampler: body.sampler,
     plan,
-    program,
-    costs: program.map((step) => stepMacs(step, model.facts.cost) * body.n * (hasHalves ? 2 : 1)),
+    ...(policy !== undefined && { policy }),
+    program: each,
+    costs: each.map((step) => stepMacs(step, model.facts.cost) * together * (hasHalves ? 2 : 1)),
     format: body.output_format,
     compression: body.output_compression,
-    previewSteps: previewSteps(previews, program.length),
+    previewSteps: new Set(
+      each.flatMap((_, i) => i % program.length === 0 ? shown.map((step) => i + step) : []),
+    ),
     notices: noticesOf(body, model),
   };
 }
 
-/** Whether two jobs can run in one batch. */
+/** What each step is planned to do; none where that is decided at each step. */
+export function plannedKinds({ program, policy }: JobSpec): readonly StepKind[] {
+  return policy === undefined ? program.map(kindOf) : [];
+}
+
+/** Whether two jobs can run in one batch: not where a policy has pictures made one after another. */
 export function isAlike(a: JobSpec, b: JobSpec): boolean {
+  if (a !== b && (a.policy ?? b.policy) !== undefined) return false;
   const keys = ["model", "plan", "steps", "sampler", "trueGuidance", "edit"] as const; // edits are alone
   return keys.every((key) => a[key] === b[key]) && isGuided(a) === isGuided(b) &&
     isNegative(a) === isNegative(b);

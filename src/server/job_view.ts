@@ -4,8 +4,7 @@
 
 import { planView } from "./catalog.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
-import { kindOf } from "../plan/step_counts.ts";
-import { type JobSpec, pictureSize } from "./job_spec.ts";
+import { type JobSpec, pictureSize, plannedKinds } from "./job_spec.ts";
 import type { JobStatus, ListedJob } from "./job_queue.ts";
 import { refusalOf } from "./request_error.ts";
 import { traceIdOf } from "./trace.ts";
@@ -39,7 +38,8 @@ export function jobView(job: JobStatus, base: string): Readonly<Record<string, u
     trace_id: traceIdOf(job.span),
     request: requestView(job),
     plan: planView(plan, model),
-    kinds: program.map(kindOf),
+    policy: policyView(job),
+    kinds: plannedKinds(spec),
     batch: batch ?? null,
     seconds: result?.loopSeconds ?? null,
     images: result === undefined ? [] : imageViews(job, base),
@@ -47,6 +47,13 @@ export function jobView(job: JobStatus, base: string): Readonly<Record<string, u
     notices: noticesOf(job),
     error: job.error === undefined ? null : refusalOf(job.error).body.error,
   };
+}
+
+/** The policy that decided, and for each picture how many steps it reused; null without one. */
+export function policyView(
+  { spec: { policy }, result }: Pick<JobStatus, "spec" | "result">,
+): Readonly<Record<string, unknown>> | null {
+  return policy === undefined ? null : { word: policy, reused: result?.reused ?? null };
 }
 
 /** What a client should know of how its job differs from its request and from the plan's calibration. */

@@ -14,7 +14,7 @@ const unixSeconds: Schema = { type: "number", description: "Unix time in seconds
 const kinds: Schema = {
   type: "array",
   items: { enum: ["full", "mixed", "reuse", "forecast"] },
-  description: "What each step does",
+  description: "What each step does; of a job none where a policy decides, as events tell",
 };
 
 /** A named schema of the document. */
@@ -66,6 +66,11 @@ const TOKENS = record({
 
 const PLAN_BRIEF = record({ id: text, digest: text, predicted_speedup: number });
 
+const POLICY = record(
+  { word: text, reused: orNull(listOf(whole)) },
+  "What decided at each step, and how many steps of each picture reused what was there",
+);
+
 const REQUEST = record({
   model: text,
   ...PROMPTS,
@@ -94,6 +99,7 @@ const MODEL = record({
   guidable: flag,
   sampler: { type: "object", description: "How it is sampled unless asked otherwise" },
   samplers: listOf(text),
+  policies: { ...listOf(text), description: "What may decide at each step, instead of a plan" },
   fingerprint: { ...text, description: "Identity of its weights" },
   backend: record({ name: text, description: text, reason: text }),
   plans: listOf(text),
@@ -130,6 +136,7 @@ const JOB = record({
   trace_id: { ...text, description: "Of the request that it came with, as `traceparent` named it" },
   request: REQUEST,
   plan: orNull(PLAN_BRIEF),
+  policy: orNull(POLICY),
   kinds,
   batch: orNull({ ...whole, description: "Pictures of its batch, with those of other jobs" }),
   seconds: orNull({ ...number, description: "That its steps took" }),
@@ -162,6 +169,7 @@ const IMAGES = record({
   steps: whole,
   guidance_scale: number,
   plan: orNull(PLAN_BRIEF),
+  policy: orNull(POLICY),
   "strength?": number,
   seconds: number,
   "tokens?": listOf(TOKENS),
@@ -176,6 +184,7 @@ const CAPABILITIES = record({
   edit_models: listOf(text),
   plans: listOf(text),
   samplers: listOf(text),
+  policies: listOf(text),
   backends: listOf(text),
   output_formats: listOf(text),
   response_formats: listOf(text),

@@ -5,6 +5,7 @@
 import type { MiddlewareHandler } from "npm:hono@4.13.19";
 import { runtimeName } from "../backend/platform.ts";
 import { VERSION } from "../version.ts";
+import { frontOf } from "../engine/policies/signals.ts";
 import type { RendererCounts, RenderStep } from "../worker/renderer.ts";
 import type { JobSpec } from "./job_spec.ts";
 import type { Job } from "./job.ts";
@@ -105,14 +106,13 @@ export class ServerMetrics {
   }
 
   /** Counts a step of a batch. */
-  countStep({ kind, index, keptBytes, seconds }: RenderStep, { program, model }: JobSpec): void {
+  countStep(done: RenderStep, spec: JobSpec): void {
+    const { kind, keptBytes, seconds } = done;
     this.#keptBytes = keptBytes;
     this.#steps.add({ kind });
     this.#step.observe(seconds, { kind });
-    const step = program[index]!; // as many as the renderer runs
-    const actions = "actions" in step ? step.actions : [];
-    const run = actions.filter((action) => action.kind === "run").length;
-    const all = model.facts.modules.length;
+    const run = modulesRun(done, spec);
+    const all = spec.model.facts.modules.length;
     this.#modules.add({ action: "run" }, run);
     this.#modules.add({ action: "reused" }, all - run);
   }
@@ -144,4 +144,15 @@ export class ServerMetrics {
       log?.({ event: "request", time, id, trace, method: given, path, status, ms });
     };
   }
+}
+
+/** How many modules a step ran: by its plan, or by what a policy decided. */
+function modulesRun({ kind, index }: RenderStep, { program, model, policy }: JobSpec): number {
+  if (policy !== undefined && kind !== "full") {
+    const modules = model.facts.modules.map((name) => ({ name }));
+    return kind === "mixed" ? frontOf("first-block", { modules }) : 0;
+  }
+  const step = program[index]!; // as many as the renderer runs
+  const actions = "actions" in step ? step.actions : [];
+  return actions.filter((action) => action.kind === "run").length;
 }

@@ -8,6 +8,7 @@ import type { Generated } from "../engine/generated.ts";
 import { type Engine, openEngine } from "../engine/engine.ts";
 import { lengthNotices } from "../engine/prompt_notices.ts";
 import { type GenerateOptions, sceneOf } from "../engine/request.ts";
+import { policiesOf } from "../engine/policies/table.ts";
 import { modelCost } from "../engine/plan_facts.ts";
 import type { Scene } from "../model/scene.ts";
 import { zeros } from "../tensor/tensor.ts";
@@ -74,6 +75,7 @@ class LocalRenderer implements Renderer {
       steps: batch.steps,
       sampler: batch.sampler,
       plan: batch.plan ?? "none",
+      policy: batch.policy,
       ...batch.edit,
       output: "latents",
       readBack: options.previews === true,
@@ -81,11 +83,12 @@ class LocalRenderer implements Renderer {
       signal,
     });
     const generated = await runToEnd(run, async (step) => {
-      const { index, steps, kind, seconds, keptBytes, estimate } = step;
+      const { index, steps, first, kind, seconds, keptBytes, estimate } = step;
       const preview = estimate && options.previews
         ? await this.#preview(estimate, signal)
         : undefined;
-      options.onStep?.({ index, steps, kind, seconds, keptBytes, ...(preview && { preview }) });
+      const told = { index, steps, first, kind, seconds, keptBytes };
+      options.onStep?.({ ...told, ...(preview && { preview }) });
     });
     return await this.#finish(generated, signal);
   }
@@ -105,7 +108,7 @@ class LocalRenderer implements Renderer {
   }
 
   async #finish(
-    { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, ...said }: Generated,
+    { latents, loopSeconds, conditioningSeconds, peakFeatureBytes, policy, ...said }: Generated,
     signal: AbortSignal | undefined,
   ): Promise<Rendered> {
     const started = performance.now();
@@ -118,6 +121,7 @@ class LocalRenderer implements Renderer {
       conditioningSeconds,
       decodingSeconds: (performance.now() - started) / 1000,
       peakFeatureBytes,
+      ...(policy !== undefined && { reused: policy.reused }),
       ...promptFacts(said),
     };
   }
@@ -178,6 +182,7 @@ async function factsOf(
     classes: scene.conditions ?? classes,
     classNames: scene.conditions === undefined ? classNames : names,
     edits: encodingError(model) === undefined && scene.tokenGrid !== undefined,
+    policies: backend.gpu === undefined ? policiesOf(model.transformer) : [],
     guidable: scene.guidedBy !== undefined,
     sampler,
     fingerprint: record.fingerprint,

@@ -36,6 +36,8 @@ export interface Batch {
   readonly sampler?: string | undefined;
   /** What to reuse at which step; without it everything runs. */
   readonly plan?: Plan | undefined;
+  /** A policy that decides at each step of each picture, as `generate()` takes it; not beside a plan. */
+  readonly policy?: string | undefined;
   /** The picture that all of them begin from; absent = noise alone. */
   readonly edit?: EditOptions | undefined;
   /** How far to lead away from the negative prompts; off unless given. */
@@ -58,13 +60,15 @@ export interface RenderStep {
   readonly index: number;
   /** Steps of the batch. */
   readonly steps: number;
-  /** What the plan let it do. */
+  /** The first of the pictures that are made together; 0 unless given. A policy has them made one after another. */
+  readonly first?: number | undefined;
+  /** What the plan let it do, or the policy. */
   readonly kind: StepKind;
   /** Seconds that it took. */
   readonly seconds: number;
   /** Bytes of features and states kept after it. */
   readonly keptBytes: number;
-  /** Preview of the pictures at this step, `(n, 1 or 3, h, w)`; where previews were requested. */
+  /** Preview of the pictures that are made together, `(n, 1 or 3, h, w)`; where previews were requested. */
   readonly preview?: Tensor | undefined;
 }
 
@@ -89,6 +93,8 @@ export interface Rendered {
   readonly notices: readonly string[];
   /** How long each picture's prompt is to each text encoder; absent where nothing counts. */
   readonly tokens?: readonly (readonly PromptTokens[])[] | undefined;
+  /** By picture, how many of its steps a policy had reuse what was there; absent without one. */
+  readonly reused?: readonly number[] | undefined;
 }
 
 /** Facts of a renderer's model. */
@@ -115,6 +121,8 @@ export interface RendererFacts {
   readonly classNames: readonly string[];
   /** Whether pictures may begin from a picture. */
   readonly edits: boolean;
+  /** Names of the policies that may decide at each step; none where steps do not wait for the host. */
+  readonly policies: readonly string[];
   /** Whether guidance other than 1 is possible. */
   readonly guidable: boolean;
   /** How it is sampled unless the caller chooses otherwise. */

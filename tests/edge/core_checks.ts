@@ -107,6 +107,21 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
   },
   {
     tag: "core",
+    name:
+      "it lets a policy decide at each step, whose picture is the one in full where nothing is reused",
+    check: async (client) => {
+      const { policies } = (await client.get("/v1/capabilities")).json;
+      assertEquals(policies, ["first-block", "teacache", "sencache"]);
+      const decided = async (policy: string) =>
+        (await client.generate({ ...REQUEST, policy })).json;
+      const off = await decided("first-block:threshold=0");
+      assertEquals([off.plan, off.policy.reused], [null, [0]]);
+      assertClose(pixelsOf(off.data[0].b64_json), await libraryPixels());
+      assertEquals((await decided("teacache:threshold=1e9")).policy.reused, [8]);
+    },
+  },
+  {
+    tag: "core",
     name: "it streams previews, then the picture that it would have answered at once",
     check: async (client) => {
       const body = { ...REQUEST, stream: true, partial_images: 2 };
@@ -129,6 +144,7 @@ export const CORE_CHECKS: readonly HttpCheck[] = [
         [{ ...REQUEST, n: 0 }, 400, "n"],
         [{ ...REQUEST, colour: "red" }, 400, "colour"],
         [{ ...REQUEST, plan: "none-such" }, 404, "plan"],
+        [{ ...REQUEST, plan: "fashion-dit.3x", policy: "teacache" }, 400, "plan"],
         [{ prompt: "a castle" }, 400, "prompt"],
         [{ ...REQUEST, size: "large" }, 400, "size"],
       ] as const;

@@ -184,6 +184,8 @@ function valueOf(schema: Schema): fc.Arbitrary<unknown> {
   }
 }
 
+const SENCACHE = "sencache:threshold=9,at.0=999,latent.0=1,time.0=0";
+
 /** A schema does not know which classes, models and plans there are: a test does, and mostly names them. */
 function knownOr(name: string, schema: Schema): fc.Arbitrary<unknown> {
   const known: Readonly<Record<string, readonly unknown[]>> = {
@@ -191,6 +193,7 @@ function knownOr(name: string, schema: Schema): fc.Arbitrary<unknown> {
     model: [undefined],
     plan: [undefined, "auto", "none"],
     size: [undefined, "auto", "8x8"],
+    policy: [...[1, 2, 3].map(() => undefined), "teacache", "first-block:threshold=1", SENCACHE],
     prompt: ["0", "2"],
     partial_images: [undefined, 0],
   };

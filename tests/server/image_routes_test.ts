@@ -25,6 +25,7 @@ Deno.test("a prompt that names a class is answered with its picture, and how it 
     steps: 4,
     guidance_scale: 2,
     plan: null,
+    policy: null,
     seconds: 0.04,
     notices: [],
   });

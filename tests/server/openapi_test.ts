@@ -72,6 +72,9 @@ Deno.test("what the server answers is what the document says", async () => {
     const url = { ...subject, response_format: "url" };
     await expect("POST /v1/images/generations", await ask(app, "/v1/images/generations", url));
     await expect("POST /v1/images/edits", await edit(app, subject));
+    const decided = { ...subject, n: 2, policy: "first-block" };
+    await expect("POST /v1/images/generations", await ask(app, "/v1/images/generations", decided));
+    await expect("POST /v1/jobs", await ask(app, "/v1/jobs", decided), 202);
     const queued = await ask(app, "/v1/jobs", { ...subject, plan: "toy.fast" });
     const { id } = await expect("POST /v1/jobs", queued, 202);
     await expect("GET /v1/jobs/{id}", await app.request(`/v1/jobs/${id}`));

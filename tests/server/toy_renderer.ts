@@ -5,7 +5,7 @@ import { BackendError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
-import { joinRows } from "../../src/tensor/rows.ts";
+import { joinRows, sliceRows } from "../../src/tensor/rows.ts";
 import type {
   Batch,
   Rendered,
@@ -25,6 +25,7 @@ export const TOY_FACTS: RendererFacts = {
   classes: 4,
   classNames: ["T-shirt/top", "Shirt", "Ankle boot", "Sneaker"],
   edits: true,
+  policies: ["first-block", "teacache"],
   guidable: true,
   sampler: { name: "ddim", steps: 4, guidance: 2 },
   fingerprint: "sha256:toy",
@@ -100,23 +101,25 @@ export class ToyRenderer implements Renderer {
     }));
     const strength = batch.edit?.strength ?? 1;
     const steps = batch.steps - stepsLeftOut(batch.steps, strength);
-    for (let index = 0; index < steps; index++) {
-      await this.#turn(signal);
-      signal?.throwIfAborted();
-      const { failure } = this;
-      this.failure = undefined;
-      if (failure !== undefined) throw failure;
-      const step = {
-        index,
-        steps,
-        kind: "full",
-        seconds: 0.01,
-        keptBytes: 8,
-      } as const;
-      onStep?.({ ...step, ...(previews === true && { preview: latents }) });
+    // A policy has pictures made one after another, and reuses all but the first step here.
+    const alone = batch.policy !== undefined;
+    const firsts = alone ? batch.pictures.map((_, first) => first) : [0];
+    for (const first of firsts) {
+      const preview = alone ? sliceRows(latents, first, 1) : latents;
+      for (let index = 0; index < steps; index++) {
+        await this.#turn(signal);
+        signal?.throwIfAborted();
+        const { failure } = this;
+        this.failure = undefined;
+        if (failure !== undefined) throw failure;
+        const kind = alone && index > 0 ? "reuse" : "full";
+        const step = { index, steps, first, kind, seconds: 0.01, keptBytes: 8 } as const;
+        onStep?.({ ...step, ...(previews === true && { preview }) });
+      }
     }
     return {
       latents,
+      ...(alone && { reused: firsts.map(() => steps - 1) }),
       ...(words.length > 0 && { tokens: words.map(countWords) }),
       pictures: latents,
       loopSeconds: 0.01 * steps,

@@ -99,6 +99,31 @@ for (const [name, open] of Object.entries(OPENERS)) {
     await renderer.close();
   });
 
+  Deno.test(`a ${name} renderer lets a policy decide for each picture, one after another`, async () => {
+    const policy = "first-block:threshold=1";
+    const renderer = await open({ model: await pipelineFiles(), backend: "wasm" });
+    assertEquals(renderer.facts.policies, ["first-block", "teacache", "sencache"]);
+    const seen: RenderStep[] = [];
+    const onStep = (step: RenderStep): void => void seen.push(step);
+    const made = await renderer.render({ ...BATCH, policy }, { previews: true, onStep });
+    assertEquals(seen.map(({ first, index, steps }) => [first, index, steps]), [
+      ...[[0, 0, 3], [0, 1, 3], [0, 2, 3]],
+      ...[[1, 0, 3], [1, 1, 3], [1, 2, 3]],
+    ]);
+    assert(seen.every(({ preview }) => preview?.dims[0] === 1));
+    const mixed = [0, 1].map((picture) =>
+      seen.filter(({ first, kind }) => first === picture && kind === "mixed").length
+    );
+    assertEquals(made.reused, mixed);
+    const [one] = BATCH.pictures;
+    const alone = await renderer.render({ ...BATCH, pictures: [one!], policy });
+    const { length } = alone.latents.data;
+    assert(alone.latents.data.every((value, i) => value === made.latents.data[i]));
+    assertEquals([alone.reused, made.latents.data.length], [mixed.slice(0, 1), 2 * length]);
+    assertEquals((await renderer.render(BATCH)).reused, undefined);
+    await renderer.close();
+  });
+
   Deno.test(`a ${name} renderer of text draws the conditions that it was opened with`, async () => {
     const conditions = { ...await fluxConditions(), names: ["a tower", "two boats", "fog"] };
     const renderer = await open({ model: await fluxPipelineFiles(), backend: "wasm", conditions });
@@ -150,6 +175,16 @@ for (const [name, open] of Object.entries(OPENERS)) {
       );
       const plan = { modules: ["foreign"], architecture: "other" } as unknown as Plan;
       await assertRejects(() => renderer.render({ ...BATCH, plan }), PlanError, "architecture");
+      await assertRejects(
+        () => renderer.render({ ...BATCH, plan, policy: "teacache" }),
+        PlanError,
+        "plan must be none beside policy teacache: current value is a plan",
+      );
+      await assertRejects(
+        () => renderer.render({ ...BATCH, policy: "teacash" }),
+        TypeError,
+        "policy must be one of",
+      );
     });
     await assertRejects(() => open({ model: `${MODEL}nothing/` }), AssetError);
   });

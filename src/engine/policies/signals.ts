@@ -2,7 +2,7 @@
  * What policies look at before they decide, brought to the host: a few rows of numbers at each step.
  */
 
-import { modulationOf, type Transformer } from "../../model/module_graph.ts";
+import { modulationOf } from "../../model/module_graph.ts";
 import { readModuleName } from "../../plan/module_name.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { Values } from "../device_values.ts";
@@ -16,8 +16,13 @@ export type GraphSignal = "first-block" | "first-input";
 /** What a policy looks at: numbers of a step's first graphs, or the latent, before any of them runs. */
 export type Signal = GraphSignal | "latent";
 
+/** Modules by name, in order. */
+export interface NamedModules {
+  readonly modules: readonly { readonly name: string }[];
+}
+
 /** How many modules run before a signal is there. */
-export function frontOf(signal: GraphSignal, { modules }: Pick<Transformer, "modules">): number {
+export function frontOf(signal: GraphSignal, { modules }: NamedModules): number {
   if (signal === "first-input") return 0;
   const { block } = readModuleName(modules[0]!.name); // a model has modules
   const others = modules.findIndex(({ name }) => readModuleName(name).block !== block);

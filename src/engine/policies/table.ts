@@ -5,6 +5,7 @@
 import { FIRST_BLOCK } from "./first_block.ts";
 import type { RunTimePolicy } from "./policy.ts";
 import { chooseFrom, type Chosen } from "./settings.ts";
+import { frontOf, type NamedModules } from "./signals.ts";
 import { SENCACHE } from "./sencache.ts";
 import { TEACACHE } from "./teacache.ts";
 
@@ -14,6 +15,13 @@ export const RUN_TIME_POLICIES: Readonly<Record<string, RunTimePolicy>> = {
   "teacache": TEACACHE,
   "sencache": SENCACHE,
 };
+
+/** Names of those that leave a model something to reuse: where it is all one block, the first block is all. */
+export function policiesOf(transformer: NamedModules): readonly string[] {
+  const leaves = ({ signal }: RunTimePolicy): boolean =>
+    signal === "latent" || frontOf(signal, transformer) < transformer.modules.length;
+  return Object.entries(RUN_TIME_POLICIES).flatMap(([name, each]) => leaves(each) ? [name] : []);
+}
 
 /** One that was asked for. */
 export interface ChosenRunTimePolicy extends Chosen<RunTimePolicy> {

@@ -96,9 +96,9 @@ function expectSame(what: string, wanted: string, here: string): void {
   );
 }
 
-/** Equal for jobs that can be drawn in one batch; an edit's is its own. */
+/** Equal for jobs that can be drawn in one batch; an edit is alone, and so is what a policy decides. */
 export function shapeOf(spec: JobSpec, id: string): string {
-  if (spec.edit !== undefined) return id;
+  if (spec.edit !== undefined || spec.policy !== undefined) return id;
   const { pictures: [first], steps, sampler, plan, trueGuidance } = spec;
   const negative = first!.prompt?.negativePrompt !== undefined; // there is one at least
   const parts = [plan?.digest, steps, sampler, trueGuidance, first!.guidance !== 1, negative];

@@ -13,6 +13,7 @@ import type { StepKind } from "../../../src/plan/compile.ts";
 import { makePlan } from "../../../src/plan/fit.ts";
 import { planTarget } from "../../../src/engine/plan_facts.ts";
 import { evenRow, STATE_ROWS } from "../../../src/plan/row.ts";
+import { tinyModel } from "../../server/tiny_model.ts";
 import { openSmallFlux } from "../../calibrate/policies/small_flux.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
@@ -196,6 +197,23 @@ async function cancel(policy: string): Promise<void> {
     await pipeline.close();
   }
 }
+
+Deno.test("first-block is refused on a model of one block, of which nothing would be reused", async () => {
+  const pipeline = await openPipeline({ model: await tinyModel(), backend: "wasm" });
+  try {
+    const asked = { label: 1, steps: 3, output: "latents" } as const;
+    await assertRejects(
+      () => pipeline.generate({ ...asked, policy: "first-block:threshold=1" }),
+      PlanError,
+      "policy must be one of teacache, sencache for",
+    );
+    const { policy } = await pipeline.generate({ ...asked, policy: "teacache:threshold=1e9" });
+    assertEquals(policy?.reused, [1]);
+    assertEquals(engineOf(pipeline).backend.live.values, 0);
+  } finally {
+    await pipeline.close();
+  }
+});
 
 Deno.test("a policy is refused beside a plan, where none is of that name, and on a GPU, by name", async () => {
   const { pipeline, asked } = await openDit("wasm");
