@@ -14,8 +14,8 @@ const NODE = ">=20.10";
 /** Its numbers are what our tests compare, so it is not free to be a newer one. */
 const EXACT = "onnxruntime-web";
 
-/** Installed by those who share a queue between servers. */
-const OPTIONAL: ReadonlySet<string> = new Set(["bullmq", "ioredis"]);
+/** Installed by those who share a queue between servers, and those whose pictures lie in a bucket. */
+const OPTIONAL: ReadonlySet<string> = new Set(["bullmq", "ioredis", "aws4fetch"]);
 
 /** The parts of package.json that we change. */
 interface PackageJson {

@@ -128,7 +128,9 @@ function drawnBy({ facts: { id, backend } }: Renderer): string {
 }
 
 /** The queue that servers share, if one was asked for; who asks for none loads none of its packages. */
-async function sharedQueue({ queue, lease }: ServeCommand): Promise<OpenQueue | undefined> {
+async function sharedQueue(
+  { queue, lease, results }: ServeCommand,
+): Promise<OpenQueue | undefined> {
   const url = queueOf(queue);
   if (url === undefined) return undefined;
   const { openBullQueue } = await import("../server/cluster/mod.ts").catch((cause) => {
@@ -138,7 +140,7 @@ async function sharedQueue({ queue, lease }: ServeCommand): Promise<OpenQueue | 
     });
   });
   const shared = await openBullQueue({
-    url,
+    ...{ url, results },
     lease: { lockDuration: lease * 1000, stalledInterval: lease * 500 },
     onWarning: (sentence) => say(`warning: ${sentence}`),
   });

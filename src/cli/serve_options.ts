@@ -50,6 +50,13 @@ export const SERVE = table({
       "R  of a shared queue: api takes requests, worker draws",
       { or: "both" },
     ),
+    results: option(
+      text(
+        "file:///… or s3://…",
+        (word) => /^(?:file:\/\/|s3:\/\/.)/.test(word) && URL.canParse(word),
+      ),
+      "URL  of a shared queue: a folder or bucket that keeps pictures (the queue)",
+    ),
     lease: option(count, "SECONDS  without a sign of life after which a worker is lost", {
       or: 30,
     }),
@@ -71,7 +78,7 @@ export const SERVE = table({
     "role",
     "without a shared queue",
     ({ queue, role }) => role !== "both" && queueOf(queue) === undefined,
-  ]],
+  ], ["results", "without a shared queue", ({ queue }) => queueOf(queue) === undefined]],
   notes:
     `The safetensors of --conditions hold text (n,M,W), pooled (n,P) and image_ids (T,axes), and in
 their metadata prompts, a JSON array: the names of the rows.`,

@@ -2,6 +2,7 @@
  * The store that servers and workers share, and what is heard of it.
  */
 
+import type { LastingResults, ResultStore } from "./results/result_store.ts";
 import type { Backlog, Store, TaskStore, Usage, WorkerList } from "./store.ts";
 import { TaskEvents } from "./task_events.ts";
 import { Watches } from "./watches.ts";
@@ -14,7 +15,16 @@ export class Cluster {
   readonly usage: Usage;
   readonly watches: Watches;
 
-  private constructor(readonly store: Store, readonly events: TaskEvents) {
+  /** Where pictures and latents lie. */
+  readonly results: ResultStore;
+
+  private constructor(
+    readonly store: Store,
+    readonly events: TaskEvents,
+    /** Where they lie if not in the store. */
+    readonly lasting: LastingResults | undefined,
+  ) {
+    this.results = lasting ?? store.tasks;
     this.tasks = store.tasks;
     this.backlog = store.backlog;
     this.workers = store.workers;
@@ -23,8 +33,13 @@ export class Cluster {
   }
 
   /** Listens to a store that was opened. */
-  static async on(store: Store): Promise<Cluster> {
-    return new Cluster(store, await TaskEvents.of(store));
+  static async on(store: Store, lasting?: LastingResults): Promise<Cluster> {
+    return new Cluster(store, await TaskEvents.of(store), lasting);
+  }
+
+  /** The same over another connection, for a worker. */
+  async again(): Promise<Cluster> {
+    return await Cluster.on(await this.store.again(), this.lasting);
   }
 
   close(): void {

@@ -9,7 +9,7 @@ import type { JobStatus, QueuedJob } from "../job_queue.ts";
 import type { JobSpec } from "../job_spec.ts";
 import { RequestError } from "../request_error.ts";
 import type { Cluster } from "./cluster.ts";
-import { reached } from "./reached.ts";
+import { reached, resultsReached } from "./reached.ts";
 import { latentsKey, pictureKey, type Task } from "./task.ts";
 
 export interface ClusterJobOptions {
@@ -75,7 +75,7 @@ export class ClusterJob implements QueuedJob {
   }
 
   async #kept(key: string): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await reached(this.options.cluster.tasks.kept(key));
+    const bytes = await resultsReached(this.options.cluster.results.kept(key));
     if (bytes !== undefined) return bytes;
     throw new RequestError("The pictures of the job have expired", {
       status: 404,

@@ -25,9 +25,9 @@ import { MOST_SECONDS, type RateLimit } from "../rates.ts";
 import { FAST } from "../throughput.ts";
 import { ClusterWorker } from "./cluster_worker.ts";
 import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
-import { Cluster } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import { ClusterJob } from "./cluster_job.ts";
-import { reached } from "./reached.ts";
+import { reached, resultsReached } from "./reached.ts";
 import type { LeaseTimes, Room, TicketOffice, WorkerNote } from "./store.ts";
 
 export interface ClusterQueueOptions extends ServerParts {
@@ -106,19 +106,17 @@ export class ClusterQueue implements SharedQueue {
   }
 
   async publish(name: string, { bytes, type }: KeptImage): Promise<void> {
-    const { tasks } = this.options.cluster;
-    await reached(tasks.keep(`image:${name}:type`, new TextEncoder().encode(type)));
-    await reached(tasks.keep(`image:${name}`, bytes));
+    const { tasks, results } = this.options.cluster;
+    await reached(tasks.keep(`image:${name}:type`, new TextEncoder().encode(type))); // as long as it is there
+    await resultsReached(results.keep(`image:${name}`, bytes));
   }
 
   async published(name: string): Promise<KeptImage | undefined> {
-    const { tasks } = this.options.cluster;
-    const [bytes, type] = await reached(Promise.all([
-      tasks.kept(`image:${name}`),
-      tasks.kept(`image:${name}:type`),
-    ]));
-    if (bytes === undefined || type === undefined) return undefined;
-    return { bytes, type: new TextDecoder().decode(type) };
+    const { tasks, results } = this.options.cluster;
+    const type = await reached(tasks.kept(`image:${name}:type`));
+    if (type === undefined) return undefined;
+    const bytes = await resultsReached(results.kept(`image:${name}`));
+    return bytes && { bytes, type: new TextDecoder().decode(type) };
   }
 
   async waiting(): Promise<ReadonlyMap<string, number>> {
@@ -163,7 +161,7 @@ export class ClusterQueue implements SharedQueue {
   async #openPatiently(): Promise<Cluster | undefined> {
     while (!this.#closing) {
       try {
-        return await Cluster.on(await this.options.cluster.store.again());
+        return await this.options.cluster.again();
       } catch (error) {
         if (!(error instanceof BackendError)) throw error;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

@@ -166,7 +166,7 @@ export class ClusterWorker {
   }
 
   async #end({ id, state, result, error }: Job, owner: string): Promise<boolean> {
-    const { cluster: { tasks } } = this.options;
+    const { cluster: { tasks, results } } = this.options;
     if (state === "failed") {
       const told = packFailure(asRequestError(error));
       await tasks.finish(id, { owner, state, error: told });
@@ -174,11 +174,38 @@ export class ClusterWorker {
     }
     if (result === undefined) return false; // cancelled: by its client, or since this process leaves
     const { images, latents, ...rest } = result;
-    await Promise.all(images.map((bytes, i) => tasks.keep(pictureKey(id, owner, i), bytes)));
-    await tasks.keep(latentsKey(id, owner), bytesOfFloats(latents.data));
+    const made = new Map(images.map((bytes, i) => [pictureKey(id, owner, i), bytes]));
+    made.set(latentsKey(id, owner), bytesOfFloats(latents.data));
+    const failure = await this.#keep(made);
+    if (failure !== undefined) {
+      await tasks.finish(id, { owner, state: "failed", error: packFailure(failure) });
+      return true;
+    }
     const told = JSON.stringify({ ...rest, dims: latents.dims });
-    await tasks.finish(id, { owner, state: "completed", result: told });
+    if (await tasks.finish(id, { owner, state: "completed", result: told })) return true;
+    const task = await tasks.read(id); // of an answer that was lost with the connection, the end is ours
+    const isOurs = task?.state === "completed" && task.owner === owner;
+    if (!isOurs) await results.drop([...made.keys()]); // another drew it, or it was cancelled
     return true;
+  }
+
+  /** Keeps what was made; why that cannot be, where its place is not the store, which nothing goes on without. */
+  async #keep(
+    made: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+  ): Promise<RequestError | undefined> {
+    const { results, lasting } = this.options.cluster;
+    try {
+      await Promise.all([...made].map(([key, bytes]) => results.keep(key, bytes)));
+      return undefined;
+    } catch (cause) {
+      if (lasting === undefined) throw cause;
+      await results.drop([...made.keys()]).catch(() => {}); // it is away
+      return new RequestError("Cannot complete the job: its pictures cannot be kept", {
+        status: 503,
+        code: "results_unreachable",
+        cause,
+      });
+    }
   }
 }
 

@@ -19,11 +19,17 @@ export interface KeeperOptions {
   readonly office: (model: string) => TicketOffice;
 }
 
+/** To list a folder takes a while: once a minute. */
+const LOOKS_PER_SWEEP = 60_000 / ANNOUNCE_MS;
+/** Milliseconds of an hour: so much may the clock of a file server differ from ours. */
+const HOUR = 3_600_000;
+
 /** Looks after the store while a worker is there. */
 export class Keeper {
   readonly #name: string = crypto.randomUUID();
   readonly #timer: ReturnType<typeof setInterval>;
   #looking: Promise<void> = Promise.resolve();
+  #looks = 0;
 
   constructor(readonly options: KeeperOptions) {
     const look = (): void => {
@@ -42,6 +48,7 @@ export class Keeper {
       for (const id of await backlog.waiting(model)) await this.#mind(id, model);
     }
     for (const id of await backlog.running()) await this.#mind(id);
+    if (this.#looks++ % LOOKS_PER_SWEEP === 0) await this.#sweep();
   }
 
   /** Takes leave. */
@@ -52,6 +59,12 @@ export class Keeper {
     await Promise.all(
       [...models.keys()].map((model) => workers.leave(this.#name, model)),
     ).catch(() => {}); // what was said is forgotten by itself
+  }
+
+  /** Removes results that nothing leads to any more. */
+  async #sweep(): Promise<void> {
+    const { lasting, tasks: { keptMs } } = this.options.cluster;
+    await lasting?.sweep(keptMs + HOUR);
   }
 
   async #announce(): Promise<void> {

@@ -15,6 +15,7 @@ import { Cluster } from "./cluster.ts";
 import { ClusterQueue } from "./cluster_queue.ts";
 import { withoutSecrets } from "./queue_address.ts";
 import { RedisStore } from "./redis/redis_store.ts";
+import { openResults } from "./results/open_results.ts";
 import type { LeaseTimes } from "./store.ts";
 
 export type { LeaseTimes, OpenQueue };
@@ -29,6 +30,8 @@ export interface BullQueueOptions {
   readonly lease?: LeaseTimes | undefined;
   /** Seconds that finished jobs and their pictures are kept; 600 unless given. */
   readonly keptSeconds?: number | undefined;
+  /** Where pictures and latents are kept: `file:///…` or `s3://…` (`openResults()`); in the queue unless given. */
+  readonly results?: string | undefined;
   /** Called with what a careful operator should know of this Redis, in sentences. */
   readonly onWarning?: ((sentence: string) => void) | undefined;
 }
@@ -39,11 +42,14 @@ export interface BullQueueOptions {
  * @throws {BackendError} When Redis cannot be reached, refuses the password, or is too old.
  */
 export async function openBullQueue(
-  { url, prefix, lease, keptSeconds = 600, onWarning }: BullQueueOptions,
+  { url, prefix, lease, keptSeconds = 600, results, onWarning }: BullQueueOptions,
 ): Promise<OpenQueue> {
   const store = await RedisStore.open({ url, prefix, keptSeconds });
   if (onWarning !== undefined) (await store.link.warnings()).forEach(onWarning);
-  const cluster = await Cluster.on(store);
+  const cluster = await Cluster.on(
+    store,
+    results === undefined ? undefined : await openResults(results),
+  );
   const join = (parts: ServerParts): ClusterQueue => new ClusterQueue({ ...parts, cluster, lease });
   return makeOpenQueue(withoutSecrets(url), join);
 }

@@ -17,6 +17,20 @@ export async function reached<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** What the place of results answers, wherever it is. */
+export async function resultsReached<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw new RequestError("Cannot reach the place where pictures are kept", {
+      status: 503,
+      code: "results_unreachable",
+      headers: { "retry-after": "5" },
+      cause,
+    });
+  }
+}
+
 function noRoom(cause: Error): RequestError {
   return new RequestError("Cannot use the queue: its memory is full", {
     status: 503,

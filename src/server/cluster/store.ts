@@ -7,6 +7,7 @@
 import type { RendererFacts } from "../../worker/renderer.ts";
 import type { LoggedEvent } from "../event_log.ts";
 import type { RateLimit } from "../rates.ts";
+import type { ResultStore } from "./results/result_store.ts";
 import type { EditFiles, Task, TaskRequest } from "./task.ts";
 
 /** What is added beside a request. */
@@ -77,7 +78,7 @@ export interface TaskProgress {
 }
 
 /** Tasks, for all that take, draw and tell of them. */
-export interface TaskStore {
+export interface TaskStore extends ResultStore {
   /** Milliseconds that a task is kept when it has ended, with all that it made. */
   readonly keptMs: number;
   /** Adds a task, unless too many wait or have been promised a place; by the rules of `promised_places.ts`. */
@@ -105,10 +106,6 @@ export interface TaskStore {
   eventsAfter(id: string, after: number): Promise<readonly LoggedEvent[]>;
   /** The pictures that a task begins from. */
   files(id: string): Promise<EditFiles>;
-  /** Keeps a part of a result as long as its task. */
-  keep(key: string, bytes: Uint8Array): Promise<void>;
-  /** What was kept under a key. */
-  kept(key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
 }
 
 /** Who has a task, and until when. */

@@ -132,6 +132,10 @@ export class RedisTasks implements TaskStore {
     await this.link.redis.set(this.link.key(key), buffer(bytes), "PX", this.keptMs);
   }
 
+  async drop(keys: readonly string[]): Promise<void> {
+    await this.link.redis.del(...keys.map((key) => this.link.key(key)));
+  }
+
   async kept(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const bytes = await this.link.redis.getBuffer(this.link.key(key));
     return bytes === null ? undefined : bytesOf(bytes);
