@@ -89,6 +89,21 @@ Deno.test("calibrate() in mode fit gives few calls of the model, the same bytes 
   });
 });
 
+Deno.test("calibrate() in mode fit refines weights and times together where moving visits leaves trials", async () => {
+  await withPipeline(async (pipeline) => {
+    const options = { ...SMALL, runs: 6, mode: "fit", targetSpeedup: 2 } as const;
+    const [few, many] = [
+      await calibrate(pipeline, { ...options, trials: 12 }),
+      await calibrate(pipeline, { ...options, trials: 200 }),
+    ];
+    const isRefined = ({ sampler: { times } }: Plan): boolean =>
+      times.every((time) => Number(time.toPrecision(8)) === time); // nodes have more digits
+    assertEquals([isRefined(few), isRefined(many)], [false, true]);
+    const [before, after] = [few, many].map(({ policy }) => policy.parameters["heldBackDb"]!);
+    assert(after! > before!, `${before} became ${after} dB`);
+  });
+});
+
 Deno.test("calibrate() in mode fit takes as many calls as a PSNR needs", async () => {
   await withPipeline(async (pipeline) => {
     const psnrOf = (plan: Plan): number => plan.policy.parameters["heldBackDb"] as number;
