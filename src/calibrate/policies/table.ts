@@ -4,6 +4,7 @@
 
 import { chooseFrom, type Chosen, settingLines } from "../../engine/policies/settings.ts";
 import { ADAMS_BASHFORTH } from "./adams_bashforth.ts";
+import { BUDCACHE } from "./budcache.ts";
 import { ERTACACHE } from "./ertacache.ts";
 import { FORA } from "./fora.ts";
 import { HICACHE } from "./hicache.ts";
@@ -29,6 +30,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "adams-bashforth": ADAMS_BASHFORTH,
   "hicache": HICACHE,
   "l2p": L2P,
+  "budcache": BUDCACHE,
 };
 
 /** A policy that was asked for, with a number for each of its settings. */
