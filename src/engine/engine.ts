@@ -36,7 +36,7 @@ import { mostCalls } from "../sampler/srds.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions } from "./request.ts";
 import { type BatchResult, type Run, runSteps, runToEnd, type StepReport } from "./run.ts";
-import { expectPartial } from "./segment/chosen_tokens.ts";
+import { expectCells } from "./segment/expect_cells.ts";
 import { fullStep } from "./segment/step_segments.ts";
 
 export interface EngineOptions extends PipelineOptions {
@@ -177,7 +177,7 @@ export class Engine implements Pipeline {
     const { model, promptEncoder } = this;
     expectGate(options, this.backend);
     const prepared = await prepareRun(model, options, { precision, promptEncoder });
-    expectPartial(prepared.steps, model.transformer, this.backend);
+    expectCells(prepared.steps, model.transformer, this.backend);
     const room = this.#checkMemory({ ...prepared, request: widestBatch(prepared) });
     await this.#prompts?.fit(room);
     const { signal } = options;

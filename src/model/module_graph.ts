@@ -170,6 +170,8 @@ export interface Transformer {
   /** In execution order. */
   readonly modules: readonly Module[];
   readonly head: Head;
+  /** How many modules make a group; a step may leave out the last groups. Absent = the model was not trained for that. */
+  readonly depthGroup?: number;
   readonly conditioning: Conditioning;
   /** What a run computes once; absent = nothing. */
   readonly preparation?: Preparation;

@@ -4,8 +4,8 @@
  * is a row here and, where it loads something, how the engine makes a feature of that.
  */
 
-/** What a row says of one module. The merge into the residual stream always runs. */
-export type Cell = "run" | "reuse" | "extrapolate" | "partial";
+/** What a row says of one module. The merge into the residual stream runs unless the module is left out. */
+export type Cell = "run" | "reuse" | "extrapolate" | "partial" | "skip";
 
 /** What a row that runs no module loads: the trunk's output, or its difference from the embedding. */
 export type State = "hidden" | "residual";
@@ -29,8 +29,10 @@ export interface CellKind extends Kind {
   readonly branch: 0 | 1 | "share";
   /** How many of the module's latest features it loads; 0 makes a new one, `weights` loads as many as it weighs. */
   readonly loads: 0 | 1 | "weights";
-  /** The column that has its numbers; absent = it needs none. */
-  readonly column?: "features" | "shares";
+  /** Whether its feature is merged into the residual stream. */
+  readonly merges: 0 | 1;
+  /** First version of plans that may have it; absent = 1. */
+  readonly since?: 2;
 }
 
 /** A kind of row that runs no module. */
@@ -43,20 +45,24 @@ export interface StateKind extends Kind {
 
 export const CELLS: Readonly<Record<Cell, CellKind>> = {
   run: {
-    ...{ mark: ".", words: "runs", branch: 1, loads: 0 },
+    ...{ mark: ".", words: "runs", branch: 1, loads: 0, merges: 1 },
     ...{ shade: "█", code: 33, fill: { light: "#1f5fa8", dark: "#6fb1f5" } },
   },
   reuse: {
-    ...{ mark: "r", words: "reused", branch: 0, loads: 1 },
+    ...{ mark: "r", words: "reused", branch: 0, loads: 1, merges: 1 },
     ...{ shade: "·", code: 244, fill: { light: "#e2e6ea", dark: "#2b3036" } },
   },
   extrapolate: {
-    ...{ mark: "x", words: "forecast", branch: 0, loads: "weights", column: "features" },
+    ...{ mark: "x", words: "forecast", branch: 0, loads: "weights", merges: 1, since: 2 },
     ...{ shade: "×", code: 37, fill: { light: "#a3d5d3", dark: "#1f6b6b" } },
   },
   partial: {
-    ...{ mark: "p", words: "some tokens", branch: "share", loads: 1, column: "shares" },
+    ...{ mark: "p", words: "some tokens", branch: "share", loads: 1, merges: 1, since: 2 },
     ...{ shade: "◧", code: 69, fill: { light: "#7fa8d4", dark: "#3f6f9f" } },
+  },
+  skip: {
+    ...{ mark: "-", words: "left out", branch: 0, loads: 0, merges: 0, since: 2 },
+    ...{ shade: "–", code: 240, fill: { light: "#f1f3f5", dark: "#1d2125" } },
   },
 };
 

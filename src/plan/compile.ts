@@ -8,9 +8,9 @@ import { type Lifetime, lifetime, usesOfModule, usesOfModules, usesOfState } fro
 import type { Plan, PlanRows } from "./plan.ts";
 import { cellShares, cellWeights, isFull, type Row } from "./row.ts";
 
-/** What a step does with one module. The merge into the residual stream always runs. */
+/** What a step does with one module. The merge into the residual stream runs unless it is left out. */
 export interface ModuleAction {
-  /** Runs the branch, or makes the feature from kept ones. */
+  /** Runs the branch, makes the feature from kept ones, or does neither. */
   readonly kind: Cell;
   /** How many of the module's latest features to keep after this step: those that a later one loads. */
   readonly keep: number;
@@ -57,7 +57,7 @@ export interface ForecastStep extends StepPosition {
   readonly kind: "forecast";
 }
 
-/** Runs the embedding, every merge, the head, and modules. */
+/** Runs the embedding, the head, and modules; merges all that are not left out. */
 export interface TrunkStep extends StepPosition {
   /** `full` runs every module; `mixed` some or none. */
   readonly kind: "full" | "mixed";

@@ -2,7 +2,7 @@
  * What a compiled plan costs, before anything runs: multiply-accumulates and bytes.
  */
 import { PlanError } from "../errors.ts";
-import { branchShare, loadsOf, makes, type State, STATES } from "./cells.ts";
+import { branchShare, type Cell, CELLS, loadsOf, makes, type State, STATES } from "./cells.ts";
 import { type CompiledPlan, type Step, stores } from "./compile.ts";
 import type { PlanRows } from "./plan.ts";
 import type { StepWeights } from "./columns.ts";
@@ -42,17 +42,17 @@ export interface FeatureSizes {
  */
 export function predictSpeedup(compiled: CompiledPlan<PlanRows>, cost: ModelCost): number {
   checkCount(compiled, cost.modules.length);
-  const full = trunkMacs(cost.modules.map(() => 1), cost);
+  const full = trunkMacs(cost.modules.map(() => ({ kind: "run" })), cost);
   const planned = sum(compiled.steps.map((step) => stepMacs(step, cost)));
   const steps = compiled.plan.reference?.steps ?? compiled.steps.length;
   return steps * full / planned;
 }
 
-/** MACs of one step: head, embedding (unless it reuses the hidden state), merges, branches as far as they run. */
+/** MACs of one step: head, embedding (unless it reuses the hidden state), merges of all modules that are not left out, branches as far as they run. */
 export function stepMacs(step: Step, cost: ModelCost): number {
   if (step.kind === "forecast") return 0;
   if (step.kind === "reuse") return stateMacs(step.load, cost);
-  return trunkMacs(step.actions.map(({ kind, share }) => branchShare(kind, share)), cost);
+  return trunkMacs(step.actions, cost);
 }
 
 /** MACs of a step with this row of a plan, as {@linkcode stepMacs} of the compiled step. @param shares Of its partial cells. */
@@ -60,7 +60,7 @@ export function rowMacs(row: Row, cost: ModelCost, shares: StepWeights = null): 
   if (row.kind === "forecast") return 0;
   if (row.kind === "state") return stateMacs(row.state, cost);
   const parts = cellShares(row, shares);
-  return trunkMacs(row.cells.map((cell, m) => branchShare(cell, parts[m])), cost);
+  return trunkMacs(row.cells.map((kind, m) => ({ kind, share: parts[m] })), cost);
 }
 
 /**
@@ -128,9 +128,15 @@ function stateMacs(state: State, { embed, head }: ModelCost): number {
   return STATES[state].embeds * embed + head;
 }
 
-/** @param shares Of each branch that runs. */
-function trunkMacs(shares: readonly number[], { embed, modules, head }: ModelCost): number {
-  const branches = modules.map(({ branch, merge }, m) => merge + shares[m]! * branch); // as many
+/** @param cells One for each module. */
+function trunkMacs(
+  cells: readonly { readonly kind: Cell; readonly share?: number | undefined }[],
+  { embed, modules, head }: ModelCost,
+): number {
+  const branches = modules.map(({ branch, merge }, m) => {
+    const { kind, share } = cells[m]!; // as many
+    return CELLS[kind].merges * merge + branchShare(kind, share) * branch;
+  });
   return embed + sum(branches) + head;
 }
 

@@ -64,23 +64,23 @@ function planOf(file: PlanFile): Plan {
   const rows = file.rows.map((entry, step) => readEntry(entry, step, slots, file.modules));
   const plan = { ...file, slots, rows, context: file.context ?? {} };
   if (file.version === 2) checkOwned(plan);
-  else refuseNumbers(rows);
+  else refuseLater(rows);
   checkLoads(plan, "read plan");
   return plan;
 }
 
-/** Cells that need numbers. */
-const NUMBERED = CELL_NAMES.filter((cell) => CELLS[cell].column !== undefined);
+/** Cells that plans of version 1 do not have. */
+const LATER = CELL_NAMES.filter((cell) => CELLS[cell].since !== undefined);
 
-/** A plan of version 1 has no numbers to forecast with, or to choose tokens by. */
-function refuseNumbers(rows: Plan["rows"]): void {
+/** A plan of version 1 runs modules or reuses them. */
+function refuseLater(rows: Plan["rows"]): void {
   const wanted = (row: Row): boolean =>
-    row.kind === "forecast" || NUMBERED.some((cell) => countCells(row, cell) > 0);
+    row.kind === "forecast" || LATER.some((cell) => countCells(row, cell) > 0);
   for (const [step, row] of rows.entries()) {
     const wrong = row.find(wanted);
     if (wrong === undefined) continue;
     throw new PlanError(
-      `Cannot read plan: step ${step} must be without forecasts and partial cells in version 1: ` +
+      `Cannot read plan: step ${step} must be without forecasts, partial cells and what is left out in version 1: ` +
         `current value is "${wrong.text}"`,
     );
   }

@@ -106,7 +106,8 @@ export function checkPlanFile(value: unknown): PlanFile {
 function rowPattern(): string {
   const wholes = Object.values(WHOLE_ROWS)
     .map(({ mark }) => mark.replace(/[+*?^$|.()[\]{}\\]/, "\\$&"));
-  return `^(${wholes.join("|")}|[${CELL_NAMES.map((cell) => CELLS[cell].mark).join("")}]+)$`;
+  const marks = CELL_NAMES.map((cell) => CELLS[cell].mark.replace("-", "\\-")); // no range
+  return `^(${wholes.join("|")}|[${marks.join("")}]+)$`;
 }
 
 /** What a file of version 1 must not have. */

@@ -85,7 +85,7 @@ export function computes(row: Row): boolean {
 
 /** Whether a row runs every module. */
 export function isFull(row: Row): boolean {
-  return row.kind === "modules" && row.cells.every((cell) => CELLS[cell].loads === 0);
+  return row.kind === "modules" && row.cells.every((cell) => cell === "run");
 }
 
 /** How many cells of a row are of a kind. */
@@ -123,7 +123,8 @@ const BY_MARK: ReadonlyMap<string, Cell> = new Map(
 );
 
 /**
- * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run, `r` reuse, `x` forecast or `p` run for some tokens.
+ * Reads one row: `=`, `+`, `~`, or one mark per module, `.` run, `r` reuse, `x` forecast, `p` run for
+ * some tokens or `-` leave out.
  *
  * @param where Place of the row, for messages, for example `step 3 (slot joint)`.
  * @throws {PlanError} When a mark is unknown, or their count is not that of the modules.

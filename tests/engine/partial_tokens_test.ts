@@ -12,7 +12,7 @@ import { openEngine } from "../../src/engine/engine.ts";
 import { Executor } from "../../src/engine/executor.ts";
 import { resolveRequest } from "../../src/engine/request.ts";
 import { type Run, runSteps, runToEnd } from "../../src/engine/run.ts";
-import { expectPartial } from "../../src/engine/segment/chosen_tokens.ts";
+import { expectCells } from "../../src/engine/segment/expect_cells.ts";
 import type { PlanColumns, TokenScore } from "../../src/plan/columns.ts";
 import { compilePlan, type Step } from "../../src/plan/compile.ts";
 import { predictSpeedup } from "../../src/plan/cost.ts";
@@ -163,15 +163,15 @@ Deno.test("partial cells are refused where tokens depend on each other, and on a
   const steps = (row: string): readonly Step[] =>
     compilePlan(examplePlan([FULL, row], { version: 2, columns: { shares: [null, [0.5]] } })).steps;
   const on = { name: "wasm" } as const;
-  expectPartial(steps(".p...."), model.transformer, on);
+  expectCells(steps(".p...."), model.transformer, on);
   assertThrows(
-    () => expectPartial(steps("..p..."), model.transformer, on),
+    () => expectCells(steps("..p..."), model.transformer, on),
     PlanError,
     'Cannot use plan: step 1, module blocks.1.attn must be without "p", for its tokens depend on each other',
   );
   const gpu = { name: "webgpu", gpu: {} } as unknown as Backend; // only whether there is one matters
   assertThrows(
-    () => expectPartial(steps(".p...."), model.transformer, gpu),
+    () => expectCells(steps(".p...."), model.transformer, gpu),
     PlanError,
     'step 1, module blocks.0.mlp must be without "p" on webgpu, where the host would have to choose',
   );

@@ -1,6 +1,6 @@
 /** Plans that tests make: short ones by hand, any one by fast-check. */
 import fc from "fast-check";
-import { CELL_NAMES, CELLS, loadsOf, makes } from "../../src/plan/cells.ts";
+import { type Cell, CELL_NAMES, CELLS, loadsOf, makes } from "../../src/plan/cells.ts";
 import type { CellWeights, StepWeights, TokenScore } from "../../src/plan/columns.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import {
@@ -58,8 +58,8 @@ const key = fc.stringMatching(/^[A-Za-z][\w.-]{0,8}$/);
 const name = fc.stringMatching(/^[A-Za-z0-9_][\w.:-]{0,8}$/);
 const numbers = fc.dictionary(key, number, { maxKeys: 4 });
 
-/** Cells that need no numbers. */
-export const PLAIN_CELLS = CELL_NAMES.filter((cell) => CELLS[cell].column === undefined);
+/** Cells of plans of version 1. */
+export const PLAIN_CELLS = CELL_NAMES.filter((cell) => CELLS[cell].since === undefined);
 
 /** Any row for this many modules; `=` and `+` as likely as rows of marks. */
 function anyRow(modules: number): fc.Arbitrary<Row> {
@@ -82,7 +82,7 @@ export interface NumberedRows {
 }
 
 /**
- * Forecast and partial cells in the place of some that reuse, with their numbers: no more features are weighed than made.
+ * Cells of version 2 in the place of some that reuse, with their numbers: no more features are weighed than made.
  *
  * @param partial Modules that may compute a part of their tokens; all unless given.
  */
@@ -91,14 +91,14 @@ export function withNumbersOf(
   modules: number,
   partial: (module: number) => boolean = () => true,
 ): fc.Arbitrary<NumberedRows> {
+  const other = fc.constantFrom<Cell>("partial", "skip", "reuse", "reuse");
   const takes = rows.map((row) => {
-    const cells = row.kind === "modules" ? row.cells : [];
-    return fc.array(fc.boolean(), { minLength: cells.length, maxLength: cells.length }).map((
-      some,
-    ) =>
-      row.kind !== "modules" ? row : moduleRow(
-        cells.map((cell, m) => cell === "reuse" && partial(m) && some[m] ? "partial" : cell),
-      )
+    if (row.kind !== "modules") return fc.constant(row);
+    return fc.array(other, { minLength: modules, maxLength: modules }).map((others) =>
+      moduleRow(row.cells.map((cell, m) => {
+        const may = cell === "reuse" && (others[m] !== "partial" || partial(m));
+        return may ? others[m]! : cell; // as many
+      }))
     );
   });
   return fc.tuple(...takes).chain((taken) =>

@@ -250,10 +250,10 @@ Deno.test("parsePlan() names the field that is absent, of another type or out of
 Deno.test("parsePlan() names step, slot and module of a mark that is unknown, or not of version 1", () => {
   const rows = (row: string) => fileWith({ rows: ["....", row, "=", "="] });
   assertStringIncludes(refusal(rows("..#.")), "step 1 (slot cond), module blocks.1.attn must be");
-  for (const row of ["~", ".x..", ".p.."]) {
+  for (const row of ["~", ".x..", ".p..", "..--"]) {
     assertStringIncludes(
       refusal(rows(row)),
-      `step 1 must be without forecasts and partial cells in version 1: current value is "${row}"`,
+      `step 1 must be without forecasts, partial cells and what is left out in version 1: current value is "${row}"`,
     );
   }
   assertStringIncludes(refusal(rows(".=..")), 'must be "." or "r" or "x"');

@@ -26,9 +26,10 @@ Deno.test("marks of cells and states are one character each, and none means two 
   assertEquals(new Set(KINDS.map(({ shade }) => shade)).size, KINDS.length);
 });
 
-Deno.test("a cell loads kept features unless it runs all of its branch", () => {
+Deno.test("a cell whose feature is merged runs all of its branch or loads kept features", () => {
   for (const cell of CELL_NAMES) {
-    assertEquals(branchShare(cell, 0.5) === 1, CELLS[cell].loads === 0);
+    const { loads, merges } = CELLS[cell];
+    assertEquals(merges === 1 && branchShare(cell, 0.5) < 1, loads !== 0);
   }
 });
 
@@ -63,6 +64,7 @@ Deno.test("isFull() and computes() tell rows apart by what runs", () => {
   assertEquals(told(["run", "run"]), [true, true]);
   assertEquals(told(["reuse", "run"]), [false, true]);
   assertEquals(told(["reuse", "reuse"]), [false, false]);
+  assertEquals([told(["run", "skip"]), told(["skip", "skip"])], [[false, true], [false, false]]);
   assertEquals(evenRow("run", 3).text, "...");
   for (const state of STATE_NAMES) {
     assertEquals([isFull(STATE_ROWS[state]), computes(STATE_ROWS[state])], [false, false]);

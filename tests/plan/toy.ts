@@ -111,6 +111,7 @@ function runTrunk(
   const embedded = mix(latent, index);
   let hidden = embedded;
   for (const [m, action] of step.actions.entries()) {
+    if (action.kind === "skip") continue;
     const load = (age: number): Tagged => cache.load(slot, `${m}`, index, age);
     const read = loaded(action, (age) => load(age).value);
     const feature = makes(action.kind) ? mix(hidden, m, index, ...read) : mix(...read);
@@ -127,7 +128,7 @@ function runTrunk(
   if (step.storeHidden) cache.store(slot, "=", { value: hidden, madeAt: index });
   if (step.storeResidual) cache.store(slot, "+", { value: residual, madeAt: index });
   for (const [m, action] of step.actions.entries()) {
-    if (action.kind !== "run") cache.trim(slot, `${m}`, action.keep);
+    if (loadsOf(action.kind, action.weights) > 0) cache.trim(slot, `${m}`, action.keep);
   }
   return hidden;
 }
@@ -157,6 +158,7 @@ export function runNaive(plan: Plan): readonly number[] {
       else if (row.kind === "modules") {
         const lists = plan.columns?.features?.[index] ?? [];
         for (const [m, kind] of row.cells.entries()) {
+          if (kind === "skip") continue;
           const all = made.get(`${s} ${m}`) ?? [];
           const before = row.cells.slice(0, m).filter((cell) => cell === "extrapolate").length;
           const weights = lists[lists.length === 1 ? 0 : before] ?? [];

@@ -77,7 +77,7 @@ export function buildStep(
 }
 
 /** A kind of cell that loads a feature as it is; runs with partial cells do not come here. */
-function loading(kind: Exclude<Cell, "run">): LoadingCell {
+function loading(kind: Exclude<Cell, "run" | "skip">): LoadingCell {
   if (kind !== "partial") return kind;
   throw new Error("Internal error: a step on a GPU has a partial cell");
 }
@@ -112,14 +112,16 @@ class StepBuilder implements StepGraph {
     const embedded = this.#embed();
     let streams = embedded;
     for (const [index, action] of actions.entries()) {
+      if (action.kind === "skip") continue;
       const module = modules[index]!; // a step is of this transformer
       const vectors = this.#rows(modulationOf(module));
       const loads = loadsOf(action.kind, action.weights);
       const before = streams;
+      const { kind } = action;
       streams = graph.lowered(lowering, () => {
-        const features = action.kind === "run"
+        const features = kind === "run"
           ? module.branch(graph, before, vectors)
-          : FROM_KEPT[loading(action.kind)](
+          : FROM_KEPT[loading(kind)](
             graph,
             keptInputs(graph, module, loads),
             takeWeights(action.weights?.length ?? 0),

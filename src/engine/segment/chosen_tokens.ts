@@ -3,13 +3,13 @@
  */
 
 import type { Backend } from "../../backend/backend.ts";
-import { PlanError } from "../../errors.ts";
 import type { Module, Transformer } from "../../model/module_graph.ts";
 import type { Dim } from "../../onnx/graph.ts";
-import type { ModuleAction, Step, TrunkStep } from "../../plan/compile.ts";
+import type { ModuleAction, TrunkStep } from "../../plan/compile.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { featureKey } from "../feature_cache.ts";
 import type { StepInputs } from "../step_inputs.ts";
+import { expectPartial } from "./expect_cells.ts";
 import { withBatch } from "./segment.ts";
 import type { TokenQuestion } from "./token_record.ts";
 
@@ -24,35 +24,6 @@ export interface ChosenTokens {
 }
 
 /**
- * Refuses steps that compute some tokens where that cannot be.
- *
- * @throws {PlanError} When a module's tokens depend on each other, or steps do not wait for the host.
- */
-export function expectPartial(
-  steps: readonly Step[],
-  { modules }: Pick<Transformer, "modules">,
-  backend: Pick<Backend, "name" | "gpu">,
-): void {
-  for (const step of steps) {
-    if (!("actions" in step)) continue;
-    const index = step.actions.findIndex(({ kind }) => kind === "partial");
-    if (index < 0) continue;
-    const { name, tokens } = modules[index]!; // a step is of this transformer
-    if (tokens === undefined) {
-      throw new PlanError(
-        `Cannot use plan: step ${step.index}, module ${name} must be without "p", for its tokens depend on ` +
-          'each other: current value is "p"',
-      );
-    }
-    if (backend.gpu === undefined) continue;
-    throw new PlanError(
-      `Cannot use plan: step ${step.index}, module ${name} must be without "p" on ${backend.name}, where the ` +
-        'host would have to choose tokens between steps: current value is "p"',
-    );
-  }
-}
-
-/**
  * Chooses the tokens of a step, by module; one that is absent runs or reuses all of its tokens. The run remembers. Where
  * a session owns its weights, steps that run the module in full choose all tokens.
  *
@@ -64,7 +35,7 @@ export function chooseTokens(
   { inputs, backend }: { readonly inputs: StepInputs; readonly backend: Backend },
 ): ReadonlyMap<number, ChosenTokens> {
   const chosen = new Map<number, ChosenTokens>();
-  expectPartial([step], transformer, backend);
+  expectPartial(step, transformer, backend);
   for (const [index, action] of step.actions.entries()) {
     if (action.score === undefined) continue;
     const module = transformer.modules[index]!; // a step is of this transformer

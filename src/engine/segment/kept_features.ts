@@ -16,7 +16,7 @@ export function featureName(module: string, index: number, age = 0): string {
 }
 
 /** A cell that loads kept features instead of running the branch. */
-export type LoadingCell = Exclude<Cell, "run" | "partial">;
+export type LoadingCell = Exclude<Cell, "run" | "partial" | "skip">;
 
 /** What a module's feature is made of: its kept ones, the latest first. */
 export const FROM_KEPT: Readonly<

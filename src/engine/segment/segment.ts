@@ -29,7 +29,7 @@ export type Part =
     /** Index in execution order. */
     readonly index: number;
     /** Run the branch, or merge a feature made of those that earlier steps kept. */
-    readonly action: Cell;
+    readonly action: Exclude<Cell, "skip">;
     /** Whether the feature is an output of the graph. */
     readonly store: boolean;
     /** Whether what lies between the halves of the branch is also an output: for calibration only. */

@@ -24,15 +24,16 @@ export interface PartOptions {
   readonly asked?: ReadonlySet<number>;
 }
 
-/** The modules of a step: run or reused, stored or not. */
+/** The modules of a step but those that it leaves out: run or reused, stored or not. */
 export function moduleParts(
   step: TrunkStep,
   { probed, chosen = NONE, asked = NONE }: PartOptions = {},
 ): readonly Part[] {
-  return step.actions.map((action, index) => {
+  return step.actions.flatMap((action, index) => {
+    if (action.kind === "skip") return [];
     const kind = chosen.has(index) ? "partial" : action.kind === "partial" ? "reuse" : action.kind;
     return {
-      kind: "module",
+      kind: "module" as const,
       index,
       action: kind,
       store: stores({ ...action, kind }),

@@ -31,6 +31,8 @@ export interface DitConfig {
    * their number; `half_minus_one` is diffusers', with which no published DiT was trained.
    */
   readonly timestepFrequencyDivisor?: "half_minus_one";
+  /** Blocks of a group, of a model that was trained to do without its last groups; absent = it was not. */
+  readonly depthGroup?: number;
 }
 
 /** Far above any DiT; bounds what a strange config can make us build. */
@@ -47,6 +49,7 @@ const configSchema = z.strictObject({
   num_classes: positive.default(1000),
   learn_sigma: z.boolean().default(true),
   timestep_frequency_divisor: z.enum(["half", "half_minus_one"]).default("half"),
+  depth_group: z.exactOptional(positive),
 });
 
 /** Depth and heads of the published widths. *Source:* DiT `models.py`, DiT_S … DiT_XL. */
@@ -81,6 +84,7 @@ export function parseDitConfig(json: unknown): DitConfig {
     ...(c.timestep_frequency_divisor === "half_minus_one" && {
       timestepFrequencyDivisor: c.timestep_frequency_divisor,
     }),
+    ...(c.depth_group !== undefined && { depthGroup: c.depth_group }),
   });
 }
 
@@ -124,6 +128,7 @@ function consistent(config: DitConfig): DitConfig {
     ["input_size must be a multiple of patch_size", config.inputSize % config.patchSize === 0],
     ["hidden_size must be a multiple of num_heads", config.hiddenSize % config.numHeads === 0],
     ["hidden_size must be a multiple of 4", config.hiddenSize % 4 === 0],
+    ["depth must be a multiple of depth_group", config.depth % (config.depthGroup ?? 1) === 0],
   ];
   const broken = rules.find(([, holds]) => !holds);
   if (broken === undefined) return config;

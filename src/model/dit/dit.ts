@@ -40,6 +40,7 @@ export function dit(config: DitConfig): Transformer {
       mlpModule(config, tokens, block),
     ]).flat(),
     head: finalLayer(config, tokens),
+    ...(config.depthGroup !== undefined && { depthGroup: 2 * config.depthGroup }), // two modules a block
     conditioning: timeAndLabel(config),
   };
 }

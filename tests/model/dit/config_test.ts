@@ -73,6 +73,8 @@ for (
     [{ class_dropout_prob: 2 }, "class_dropout_prob must be at most 1"],
     [{ num_heads: 7 }, "hidden_size must be a multiple of num_heads"],
     [{ input_size: 33 }, "input_size must be a multiple of patch_size"],
+    [{ depth_group: 5 }, "depth must be a multiple of depth_group"],
+    [{ depth_group: 0 }, "depth_group must be at least 1"],
     [[], "it must be of type object: current value is an array of 0"],
     [null, "it must be of type object: current value is null"],
   ] as const
