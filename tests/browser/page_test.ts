@@ -200,7 +200,7 @@ async function downloadedRecord(
     page.waitForEvent("download"),
     page.locator("#download").click(),
   ]);
-  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.3x-x4\.png$/);
+  assertMatch(download.suggestedFilename(), /^sneaker-7-fashion-dit\.4x-x4\.png$/);
   const bytes = await Deno.readFile(await download.path());
   return JSON.parse(readPngText(bytes)["invardiff"] ?? "{}");
 }
