@@ -33,6 +33,7 @@ export const WORDS: Readonly<Record<string, readonly string[]>> = {
   hicache: each("order=2,interval", [2, 3, 4, 6]),
   l2p: each("interval", [5, 8, 16]),
   budcache: each("evaluations", [4, 6, 9, 12]),
+  dpcache: each("evaluations", [4, 6, 9, 12]),
 };
 /** Seed of the pictures that are measured; those that are recorded begin at 42. */
 const FRESH = 100_000;

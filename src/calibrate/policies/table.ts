@@ -5,6 +5,7 @@
 import { chooseFrom, type Chosen, settingLines } from "../../engine/policies/settings.ts";
 import { ADAMS_BASHFORTH } from "./adams_bashforth.ts";
 import { BUDCACHE } from "./budcache.ts";
+import { DPCACHE } from "./dpcache.ts";
 import { ERTACACHE } from "./ertacache.ts";
 import { FORA } from "./fora.ts";
 import { HICACHE } from "./hicache.ts";
@@ -31,6 +32,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "hicache": HICACHE,
   "l2p": L2P,
   "budcache": BUDCACHE,
+  "dpcache": DPCACHE,
 };
 
 /** A policy that was asked for, with a number for each of its settings. */
