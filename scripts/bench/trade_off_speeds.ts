@@ -33,8 +33,8 @@ export interface TimeTask {
 }
 
 /**
- * The full run's seconds of conditioning and loop ÷ those of each way, with sessions open. The full run is repeated as
- * often as others have taken as many calls, and each is held against the mean of those before and after it: so a machine
+ * The full run's seconds of conditioning and loop ÷ those of each way, with sessions open. The full run is repeated where
+ * others should have taken as long, and each is held against the mean of those before and after it: so a machine
  * that slows down meanwhile slows both.
  */
 export async function timeVariants(task: TimeTask): Promise<Speeds> {
@@ -44,7 +44,7 @@ export async function timeVariants(task: TimeTask): Promise<Speeds> {
   for (const variant of [full, ...ratios.keys()]) await secondsOf(pipeline, variant, first);
   for (let round = 0; round < rounds; round++) {
     let before = await secondsOf(pipeline, full, request);
-    for (const group of groupsOf(round === 0 ? [...ways, ...others] : ways, full.steps)) {
+    for (const group of groupsOf(round === 0 ? [...ways, ...others] : ways)) {
       const seconds: number[] = [];
       for (const variant of group) seconds.push(await secondsOf(pipeline, variant, request));
       const after = await secondsOf(pipeline, full, request);
@@ -60,17 +60,17 @@ export async function timeVariants(task: TimeTask): Promise<Speeds> {
   return { on: pipeline.backend.description, rounds, speedups: all };
 }
 
-/** Ways that call the model about this often together, those of many steps first. */
-export function groupsOf(variants: readonly Variant[], calls: number): readonly Variant[][] {
+/** Ways that are predicted to take about as long as the full run together, slow ones first. */
+export function groupsOf(variants: readonly Variant[]): readonly Variant[][] {
   const groups: Variant[][] = [];
   let left = 0;
-  for (const variant of variants.toSorted((a, b) => b.steps - a.steps)) {
-    if (left <= 0) {
+  for (const variant of variants.toSorted((a, b) => a.speedup - b.speedup)) {
+    if (left < 1e-9) { // what rounding leaves is none
       groups.push([]);
-      left = calls;
+      left = 1;
     }
     groups.at(-1)!.push(variant); // there is one by now
-    left -= variant.steps;
+    left -= 1 / variant.speedup;
   }
   return groups;
 }
