@@ -36,13 +36,13 @@ Deno.test("outputsKept() has what every later step weighs and no more", () => {
 });
 
 /** Steps, and columns that they can follow. */
-const followed = fc.array(fc.record({ called: fc.boolean(), cells: fc.nat({ max: 3 }) }), {
-  minLength: 1,
-  maxLength: 12,
-}).chain((given) => {
+const followed = fc.array(
+  fc.record({ called: fc.boolean(), cells: fc.nat({ max: 3 }), partial: fc.nat({ max: 3 }) }),
+  { minLength: 1, maxLength: 12 },
+).chain((given) => {
   const steps = given.map((step, i): ColumnStep => {
     const called = i === 0 || step.called; // there is nothing to forecast from before
-    return { called, cells: called ? step.cells : 0, partial: 0 };
+    return called ? { ...step, called } : { called, cells: 0, partial: 0 };
   });
   const made = steps.map((_, i) => steps.slice(0, i + 1).filter(({ called }) => called).length);
   const outputs = (step: number, most: number): fc.Arbitrary<readonly number[]> =>
@@ -55,6 +55,7 @@ const followed = fc.array(fc.record({ called: fc.boolean(), cells: fc.nat({ max:
       ),
       forecast: fc.tuple(...steps.map(({ called }, i) => called ? none : outputs(i, 16))),
       features: fc.tuple(...steps.map(({ cells }) => cells === 0 ? none : lists(cells))),
+      shares: fc.tuple(...steps.map(({ partial }) => partial === 0 ? none : shares(partial))),
     }),
   });
 });
@@ -71,13 +72,20 @@ function lists(cells: number): fc.Arbitrary<readonly (readonly number[])[]> {
   );
 }
 
+function shares(cells: number): fc.Arbitrary<readonly number[]> {
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  return fc.constantFrom(1, cells).chain((length) =>
+    fc.array(share, { minLength: length, maxLength: length })
+  );
+}
+
 Deno.test("checkColumns() takes what can be followed, and names step and column of what cannot", () => {
   fc.assert(fc.property(followed, fc.nat(), ({ steps, columns }, at) => {
     checkColumns(columns, steps);
     const step = at % steps.length;
-    const { called, cells } = steps[step]!;
+    const { called, cells, partial } = steps[step]!;
     const made = steps.slice(0, step + 1).filter((each) => each.called).length;
-    const wrong: readonly (readonly ["update" | "forecast" | "features", unknown])[] = [
+    const wrong: readonly (readonly [keyof typeof columns, unknown])[] = [
       ...[NaN, Infinity, 1000.001, -1e9].flatMap((weight) =>
         [["update", [1, weight]], ["update", [weight, 1]]] as const
       ),
@@ -91,6 +99,10 @@ Deno.test("checkColumns() takes what can be followed, and names step and column 
       ["features", cells === 0 ? [] : [[]]],
       ["features", cells === 0 ? [[1], [1]] : [[1e4]]],
       ["features", new Array(cells + 2).fill([1])],
+      ["shares", partial === 0 ? [1] : null],
+      ["shares", partial === 0 ? [] : [1.001]],
+      ["shares", partial === 0 ? [0.5, 0.5] : [NaN]],
+      ["shares", new Array(partial + 2).fill(0.5)],
     ];
     for (const [name, entry] of wrong) {
       const changed = { ...columns, [name]: columns[name].with(step, entry as never) }; // as files may have it
