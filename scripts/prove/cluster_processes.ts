@@ -54,6 +54,11 @@ export class ClusterProcesses {
     return this.#servers.map(({ url }) => url);
   }
 
+  /** Addresses of the workers. */
+  get workers(): readonly string[] {
+    return this.#workers.map(({ url }) => url);
+  }
+
   /** Kills the next worker in turn, and starts another in its place. */
   async killWorker(turn: number): Promise<void> {
     const worker = this.#workers[turn % this.#workers.length]!; // there is one at least

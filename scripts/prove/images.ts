@@ -23,13 +23,16 @@ const running: Deno.ChildProcess[] = [];
 try {
   await buildAll();
   await tryAll();
+} catch (error) {
+  console.error(error); // before what was made is removed, which takes a while
+  Deno.exitCode = 1;
 } finally {
   for (const child of running.reverse()) {
     child.kill("SIGTERM");
     console.log(`ended with ${(await child.status).code}`);
   }
   for (const path of mounted.reverse()) await run("umount", path);
-  await Deno.remove(work, { recursive: true });
+  await run("rm", "-rf", "--one-file-system", work); // never what was mounted
 }
 
 /** Does the steps of each stage. */
@@ -49,6 +52,7 @@ async function buildAll(): Promise<void> {
     for (const { name, text } of stage.instructions) {
       if (name === "WORKDIR") await run("mkdir", "-p", `${root}${folder = text}`);
       if (name === "COPY") await copy(stage, text, `${root}${folder}`);
+      console.log(`${stage.name}: ${name} ${text.slice(0, 60)}`);
       if (name === "RUN") await run("chroot", root, "sh", "-c", `cd ${folder} && ${text}`);
     }
     console.log(`built ${stage.name}`);
