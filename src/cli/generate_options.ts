@@ -42,11 +42,11 @@ export const GENERATE = table({
     plan: option(text("auto, none, a name or a file"), plan),
     policy: option(
       text("a policy, with its settings after a colon"),
-      "NAME[:SETTINGS]|PLAN.json  decides at each step of each picture, instead of a plan; see below",
+      "NAME|FILE  decides at each step of each picture, instead of a plan; see below",
     ),
     parallel: option(
       text("srds, with its settings after a colon"),
-      "srds[:SETTINGS]  computes steps beside each other, instead of a plan; see below",
+      "srds  computes steps beside each other, instead of a plan; see below",
     ),
     guidance: option(decimal(), "G  guidance scale; 1 is none (the model's)"),
     trueGuidance: option(
