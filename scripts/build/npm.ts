@@ -15,7 +15,7 @@ const NODE = ">=20.10";
 const EXACT = "onnxruntime-web";
 
 /** Installed by those who share a queue between servers, and those whose pictures lie in a bucket. */
-const OPTIONAL: ReadonlySet<string> = new Set(["bullmq", "ioredis", "aws4fetch"]);
+const OPTIONAL: ReadonlySet<string> = new Set(["bullmq", "ioredis", "pg", "aws4fetch"]);
 
 /** The parts of package.json that we change. */
 interface PackageJson {

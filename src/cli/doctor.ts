@@ -80,7 +80,7 @@ async function queueLines(
   url: string | undefined,
 ): Promise<readonly (readonly [string, string])[]> {
   if (url === undefined) return [];
-  const { inspectQueue } = await import("../server/cluster/inspect.ts");
+  const { inspectQueue } = await import("../server/cluster/queue_at.ts");
   try {
     return [["queue", await inspectQueue(url)]];
   } catch (error) {

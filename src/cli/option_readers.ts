@@ -66,5 +66,7 @@ function reader<T>(wanted: string, read: (word: string) => T | undefined): Reade
 
 /** The address of a queue that servers share. */
 export function queueUrl(): Reader<string> {
-  return text("a redis:// address", (word) => /^rediss?:\/\//.test(word) && URL.canParse(word));
+  const isQueue = (word: string): boolean =>
+    /^(?:rediss?|postgres|postgresql):\/\//.test(word) && URL.canParse(word);
+  return text("a redis:// or postgres:// address", isQueue);
 }

@@ -7,7 +7,6 @@ import process from "node:process";
 import { coreCount } from "../backend/platform.ts";
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import { EMBEDDED_ID, EMBEDDED_MODEL } from "../engine/embedded_model.ts";
-import { BackendError } from "../errors.ts";
 import { openAddress } from "../server/address.ts";
 import { createApp } from "../server/app.ts";
 import type { AppOptions } from "../server/app_options.ts";
@@ -133,13 +132,8 @@ async function sharedQueue(
 ): Promise<OpenQueue | undefined> {
   const url = queueOf(queue);
   if (url === undefined) return undefined;
-  const { openBullQueue } = await import("../server/cluster/mod.ts").catch((cause) => {
-    const advice = "npm install bullmq ioredis"; // Node has only what its packages ask for
-    throw new BackendError(`Cannot share a queue: its packages must be there (${advice}).`, {
-      cause,
-    });
-  });
-  const shared = await openBullQueue({
+  const { openQueueAt } = await import("../server/cluster/queue_at.ts");
+  const shared = await openQueueAt({
     ...{ url, results },
     lease: { lockDuration: lease * 1000, stalledInterval: lease * 500 },
     onWarning: (sentence) => say(`warning: ${sentence}`),

@@ -186,10 +186,12 @@ export function makeOpenQueue(address: string, join: JoinQueue): OpenQueue {
 /**
  * A server's part of a queue.
  *
- * @throws {TypeError} When it is none that `openBullQueue()` opened.
+ * @throws {TypeError} When it is none that `openBullQueue()` or `openPostgresQueue()` opened.
  */
 export function joinQueue(queue: OpenQueue, parts: ServerParts): SharedQueue {
   const join = JOINS.get(queue);
   if (join !== undefined) return join(parts);
-  throw new TypeError("Cannot make a server: queue must be one that openBullQueue() opened");
+  throw new TypeError(
+    "Cannot make a server: queue must be one that openBullQueue() or openPostgresQueue() opened",
+  );
 }

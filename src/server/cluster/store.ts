@@ -243,6 +243,10 @@ export interface Store {
    * @throws {BackendError} When the store is away at this moment.
    */
   again(): Promise<Store>;
+  /** What it is, with its version. */
+  version(): Promise<string>;
+  /** Says it when jobs may be lost, in sentences. */
+  warnings(): Promise<readonly string[]>;
   close(): void;
 }
 

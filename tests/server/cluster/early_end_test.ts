@@ -1,28 +1,27 @@
 import { assertEquals } from "@std/assert";
 import { createApp } from "../../../src/server/app.ts";
-import { openBullQueue } from "../../../src/server/cluster/mod.ts";
+import { openQueueAt } from "../../../src/server/cluster/queue_at.ts";
 import { ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
+import { overStores } from "./stores.ts";
 import { SHORT_LEASE } from "./shared_server.ts";
 
-Deno.test({
-  name: "a server that ends while its models load, or its Redis is away, goes on with nothing",
-  ignore: WITHOUT_REDIS,
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "a server that ends while its models load, or its store is away, goes on with nothing",
+  async (kind) => {
+    await using store = await kind.start();
     for (const isAway of [false, true]) {
-      const queue = await openBullQueue({ url: redis.url, lease: SHORT_LEASE });
+      const queue = await openQueueAt({ url: store.url, lease: SHORT_LEASE });
       const { promise, resolve } = Promise.withResolvers<ToyRenderer[]>();
       using intervals = new CountedIntervals();
       const app = createApp({ renderers: promise, plans: [], queue });
-      if (isAway) await redis.stop();
+      if (isAway) await store.stop();
       const drained = app.drain();
       resolve([new ToyRenderer()]);
       await Promise.all([drained, app.loaded]);
       assertEquals(intervals.running.size, 0);
     }
   },
-});
+);
 
 /** Intervals that were begun and not ended, while it is in use. */
 class CountedIntervals {

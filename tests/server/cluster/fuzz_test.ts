@@ -3,20 +3,19 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { requestsOf, send } from "../fuzz_requests.ts";
 import { ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer } from "./redis_fixture.ts";
-import { eventually, isReady, sharedApp, WITH_REDIS } from "./shared_server.ts";
+import { eventually, isReady, sharedApp } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
 
-Deno.test({
-  name: "1,000 requests made from the OpenAPI document get no 5xx of servers that share a queue",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "1,000 requests made from the OpenAPI document get no 5xx of servers that share a queue",
+  async (kind) => {
+    await using store = await kind.start();
     const limits = { steps: 2, n: 1 };
     const facts = { sampler: { name: "ddim", steps: 2, guidance: 2 } } as const;
-    const worker = await sharedApp(redis.url, [new ToyRenderer(facts)], { limits });
+    const worker = await sharedApp(store.url, [new ToyRenderer(facts)], { limits });
     const servers = [
-      await sharedApp(redis.url, [], { limits }),
-      await sharedApp(redis.url, [], { limits }),
+      await sharedApp(store.url, [], { limits }),
+      await sharedApp(store.url, [], { limits }),
     ];
     await eventually(async () => (await Promise.all(servers.map(isReady))).every((ready) => ready));
     const tally = { drawn: 0, refused: 0 };
@@ -26,4 +25,4 @@ Deno.test({
     assertEquals((await servers[0]!.request("/healthz")).status, 200);
     for (const app of [...servers, worker]) await app.drain(AbortSignal.abort());
   },
-});
+);

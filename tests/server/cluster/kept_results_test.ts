@@ -7,7 +7,8 @@ import type { App } from "../../../src/server/app.ts";
 import { post, ToyRenderer } from "../toy_renderer.ts";
 import { RedisServer } from "./redis_fixture.ts";
 import { ACCESS, SmallBucket } from "./results/small_bucket.ts";
-import { addJob, ended, eventually, isReady, SHORT_LEASE, WITH_REDIS } from "./shared_server.ts";
+import { addJob, ended, eventually, isReady, SHORT_LEASE } from "./shared_server.ts";
+import { WITH_REDIS } from "./stores.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
 

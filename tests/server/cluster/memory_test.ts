@@ -4,7 +4,8 @@ import { Redis } from "ioredis";
 import { BackendError } from "../../../src/errors.ts";
 import { openBullQueue } from "../../../src/server/cluster/mod.ts";
 import { post } from "../toy_renderer.ts";
-import { addJob, ended, eventually, WITH_REDIS, withServers } from "./shared_server.ts";
+import { addJob, ended, eventually, withServers } from "./shared_server.ts";
+import { REDIS, WITH_REDIS } from "./stores.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
 
@@ -12,8 +13,8 @@ Deno.test({
   name: "a Redis whose memory is full is told as that, loses nothing, and goes on when it has room",
   ...WITH_REDIS,
   async fn(): Promise<void> {
-    await withServers(async ({ redis, api, toy }) => {
-      const client = new Redis(redis.url);
+    await withServers(REDIS, async ({ store, api, toy }) => {
+      const client = new Redis(store.url);
       toy.hold();
       const id = await addJob(api, SNEAKER);
       await eventually(() => toy.drawing === 1);
@@ -31,7 +32,7 @@ Deno.test({
       assertEquals((await ended(api, id))["state"], "completed");
       assertEquals((await ended(api, await addJob(api, SNEAKER)))["state"], "completed");
       client.disconnect();
-    }, { redisArgs: ["--maxmemory-policy", "noeviction"] });
+    });
   },
 });
 

@@ -5,22 +5,21 @@ import type { App } from "../../../src/server/app.ts";
 import type { Picture } from "../../../src/image/picture.ts";
 import { encodePng } from "../../../src/image/png.ts";
 import { ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer } from "./redis_fixture.ts";
-import { eventually, isReady, sharedApp, WITH_REDIS } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
+import { eventually, isReady, sharedApp } from "./shared_server.ts";
 
 const KEY = "a-key-of-sixteen-letters";
 
-Deno.test({
-  name: "OpenAI's own client works unchanged, whichever of two servers answers",
-  ...WITH_REDIS,
-  async fn(t): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "OpenAI's own client works unchanged, whichever of two servers answers",
+  async (kind, t) => {
+    await using store = await kind.start();
     const toy = new ToyRenderer();
     const options = { apiKeys: [KEY] };
-    const worker = await sharedApp(redis.url, [toy], options);
+    const worker = await sharedApp(store.url, [toy], options);
     const servers = [
-      await sharedApp(redis.url, [], options),
-      await sharedApp(redis.url, [], options),
+      await sharedApp(store.url, [], options),
+      await sharedApp(store.url, [], options),
     ];
     await eventually(async () => (await Promise.all(servers.map(isReady))).every((ready) => ready));
     const proxy = inTurn(servers);
@@ -89,7 +88,7 @@ Deno.test({
     await proxy.shutdown();
     for (const app of [...servers, worker]) await app.drain();
   },
-});
+);
 
 const PICTURE: Picture = { width: 6, height: 4, channels: 4, pixels: new Uint8Array(6 * 4 * 4) };
 

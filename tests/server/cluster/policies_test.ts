@@ -4,15 +4,15 @@ import { specOf, type TaskRequest } from "../../../src/server/cluster/task.ts";
 import { makeCatalog } from "../../../src/server/catalog.ts";
 import { nextSpan } from "../../../src/server/trace.ts";
 import { TOY_FACTS } from "../toy_renderer.ts";
-import { addJob, ended, eventually, WITH_REDIS, withServers } from "./shared_server.ts";
+import { addJob, ended, eventually, withServers } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
 
 const ASKED = { prompt: "sneaker", seed: 7, steps: 3, n: 2, policy: "teacache:threshold=0.4" };
 
-Deno.test({
-  name: "what a policy decides is drawn alone, and any server tells what it decided",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await withServers(async ({ api, toy }) => {
+overStores(
+  "what a policy decides is drawn alone, and any server tells what it decided",
+  async (kind) => {
+    await withServers(kind, async ({ api, toy }) => {
       toy.hold();
       const ids = [await addJob(api, ASKED), await addJob(api, ASKED)];
       await eventually(() => toy.drawing === 1);
@@ -26,7 +26,7 @@ Deno.test({
       assertEquals(drawn, [[2, ASKED.policy], [2, ASKED.policy]]);
     });
   },
-});
+);
 
 Deno.test("a worker that cannot decide at each step says so of a job that another server took", () => {
   const request: TaskRequest = {

@@ -1,25 +1,15 @@
 /** Clients of several servers that wait as `Retry-After` says: places that one server promised, all of them keep. */
 import { assert, assertEquals } from "@std/assert";
-import { Redis } from "ioredis";
 import type { App } from "../../../src/server/app.ts";
 import type { Batch, Rendered, RenderOptions } from "../../../src/worker/renderer.ts";
 import { post, ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer } from "./redis_fixture.ts";
-import {
-  addJob,
-  eventually,
-  isReady,
-  sharedApp,
-  WITH_REDIS,
-  withServers,
-} from "./shared_server.ts";
+import { overStores } from "./stores.ts";
+import { addJob, eventually, isReady, sharedApp, withServers } from "./shared_server.ts";
 
-Deno.test({
-  name:
-    "who was promised a place by one server finds it at another, ahead of those who never asked",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await withServers(async ({ redis, api, worker, toy }) => {
+overStores(
+  "who was promised a place by one server finds it at another, ahead of those who never asked",
+  async (kind) => {
+    await withServers(kind, async ({ store, api, worker, toy }) => {
       toy.hold();
       await addJob(api, { label: 0, seed: 0 });
       await eventually(() => toy.drawing === 1);
@@ -33,36 +23,25 @@ Deno.test({
       assertEquals(await asked(worker), 0);
       assertEquals(await asked(api), 1); // whoever comes now, there is none for it
       await cancel(api, waiting[1]!);
-      const client = new Redis(redis.url);
-      for (const rank of await client.zrange("invardiff:promises:toy", 0, -1)) {
-        await client.zadd("invardiff:promises:toy", 1, rank); // who is too late has given up
-      }
+      await store.breakPromises(); // who is too late has given up
       assertEquals(await asked(api), 0);
-      client.disconnect();
     }, { limits: { queue: 2, batch: 1 } });
   },
-});
+);
 
-Deno.test({
-  name:
-    "100 requests at 64 at once, at two servers that share a queue: none is lost, two refusals each at most",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "100 requests at 64 at once, at two servers that share a queue: none is lost, two refusals each at most",
+  async (kind) => {
+    await using store = await kind.start();
     const limits = { queue: 8 };
-    const worker = await sharedApp(redis.url, [new SlowToy()], { limits });
-    const servers = [await sharedApp(redis.url, [], { limits }), worker];
+    const worker = await sharedApp(store.url, [new SlowToy()], { limits });
+    const servers = [await sharedApp(store.url, [], { limits }), worker];
     try {
       for (const app of servers) await eventually(() => isReady(app));
       const first = await post(worker, "/v1/images/generations", { label: 0 });
       assertEquals(first.status, 200, await first.text());
-      const client = new Redis(redis.url);
-      const notes = async (): Promise<string> => {
-        const keys = await client.keys("invardiff:worker:toy:*");
-        return (await client.mget(keys)).join();
-      };
-      await eventually(async () => /"speed":\d/.test(await notes())); // said every five seconds
-      client.disconnect();
+      // Said every five seconds.
+      await eventually(async () => /"speed":\d/.test(await store.workerNotes()));
       const refused = await crowd(servers);
       const sum = refused.reduce((all, times) => all + times, 0);
       assertEquals(refused.length, 100);
@@ -72,7 +51,7 @@ Deno.test({
       for (const app of servers) await app.drain(AbortSignal.abort());
     }
   },
-});
+);
 
 /** Asks for a job: 0 where it was taken, else the seconds of `Retry-After`. */
 async function asked(app: App): Promise<number> {

@@ -1,9 +1,9 @@
 /** Servers that share a queue, for tests: toys draw, leases are short. */
 import type { App } from "../../../src/server/app.ts";
 import type { AppOptions } from "../../../src/server/app_options.ts";
-import { openBullQueue } from "../../../src/server/cluster/mod.ts";
+import { openQueueAt } from "../../../src/server/cluster/queue_at.ts";
 import { post, toyApp, ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
+import type { StoreKind, StoreServer } from "./stores.ts";
 
 /** A lost worker is noticed within the sum of both. */
 export const SHORT_LEASE = { lockDuration: 1000, stalledInterval: 500 };
@@ -17,7 +17,7 @@ export async function sharedApp(
   toys: readonly ToyRenderer[] = [],
   { keptSeconds, ...options }: SharedOptions = {},
 ): Promise<App> {
-  const queue = await openBullQueue({ url, lease: SHORT_LEASE, keptSeconds });
+  const queue = await openQueueAt({ url, lease: SHORT_LEASE, keptSeconds });
   return await toyApp(toys, { queue, ...options });
 }
 
@@ -38,16 +38,9 @@ export async function isReady(app: App): Promise<boolean> {
   return (await app.request("/readyz")).status === 200;
 }
 
-/** For tests with Redis: left out without it; connections end a moment after they were closed. */
-export const WITH_REDIS = {
-  ignore: WITHOUT_REDIS,
-  sanitizeOps: false,
-  sanitizeResources: false,
-} as const;
-
-/** A server that draws nothing, one whose toy draws, and their Redis. */
+/** A server that draws nothing, one whose toy draws, and their store. */
 export interface Servers {
-  readonly redis: RedisServer;
+  readonly store: StoreServer;
   readonly api: App;
   readonly worker: App;
   readonly toy: ToyRenderer;
@@ -55,16 +48,17 @@ export interface Servers {
 
 /** Opens them, waits until they are ready, and ends them after use. */
 export async function withServers(
+  kind: StoreKind,
   use: (servers: Servers) => Promise<void>,
-  { redisArgs = [], ...options }: SharedOptions & { readonly redisArgs?: readonly string[] } = {},
+  { durable = false, ...options }: SharedOptions & { readonly durable?: boolean } = {},
 ): Promise<void> {
-  await using redis = await RedisServer.start(...redisArgs);
+  await using store = await kind.start({ durable });
   const toy = new ToyRenderer();
-  const api = await sharedApp(redis.url, [], options);
-  const worker = await sharedApp(redis.url, [toy], options);
+  const api = await sharedApp(store.url, [], options);
+  const worker = await sharedApp(store.url, [toy], options);
   try {
     await eventually(() => isReady(api));
-    await use({ redis, api, worker, toy });
+    await use({ store, api, worker, toy });
   } finally {
     for (const app of [worker, api]) await app.drain(AbortSignal.abort());
   }

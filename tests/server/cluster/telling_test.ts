@@ -1,23 +1,22 @@
 /** What servers and workers of a shared queue tell of jobs: traces, logs and metrics. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { Redis } from "ioredis";
 import type { App } from "../../../src/server/app.ts";
 import { digestOf } from "../../../src/server/key_digest.ts";
 import type { AccessEntry, JobEntry } from "../../../src/server/log_entries.ts";
 import { post } from "../toy_renderer.ts";
-import { addJob, ended, eventually, WITH_REDIS, withServers } from "./shared_server.ts";
+import { addJob, ended, eventually, withServers } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
 
 const SNEAKER = { prompt: "sneaker", seed: 7, steps: 3 };
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const KEY = "a-key-of-sixteen-letters";
 
-Deno.test({
-  name: "a request's trace goes with its job to the worker, into its log, and back to who asks",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
+overStores(
+  "a request's trace goes with its job to the worker, into its log, and back to who asks",
+  async (kind) => {
     const requests: AccessEntry[] = [];
     const jobs: JobEntry[] = [];
-    await withServers(async ({ api, worker }) => {
+    await withServers(kind, async ({ api, worker }) => {
       const headers = { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` };
       const added = await post(api, "/v1/jobs", SNEAKER, { headers });
       assertMatch(added.headers.get("traceparent")!, new RegExp(`^00-${TRACE}-[0-9a-f]{16}-01$`));
@@ -32,13 +31,12 @@ Deno.test({
       assertEquals([asked.path, asked.trace], ["/v1/jobs", TRACE]);
     }, { log: (entry) => void requests.push(entry), logJob: (entry) => void jobs.push(entry) });
   },
-});
+);
 
-Deno.test({
-  name: "metrics of any server say whose jobs wait; those of a worker, how long each waited",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await withServers(async ({ api, worker, toy }) => {
+overStores(
+  "metrics of any server say whose jobs wait; those of a worker, how long each waited",
+  async (kind) => {
+    await withServers(kind, async ({ api, worker, toy }) => {
       toy.hold();
       const first = await addJob(api, SNEAKER, KEY);
       await eventually(() => toy.drawing === 1);
@@ -61,27 +59,24 @@ Deno.test({
       assertEquals(await metric(api, "invardiff_queue_depth"), 0);
     }, { apiKeys: [KEY] });
   },
-});
+);
 
-Deno.test({
-  name: "a worker counts the leases that it loses, and the jobs that it takes from lost workers",
-  ...WITH_REDIS,
-  async fn(): Promise<void> {
-    await withServers(async ({ redis, api, worker, toy }) => {
+overStores(
+  "a worker counts the leases that it loses, and the jobs that it takes from lost workers",
+  async (kind) => {
+    await withServers(kind, async ({ store, api, worker, toy }) => {
       toy.hold();
       const id = await addJob(api, SNEAKER);
       await eventually(() => toy.drawing === 1);
-      const client = new Redis(redis.url);
-      await client.set(`invardiff:tickets:toy:${id}:lock`, "another"); // as a rescuer leaves it
+      await store.giveTicket(id, "another"); // as a rescuer leaves it
       await eventually(async () => await metric(worker, "invardiff_lost_leases_total") === 1);
-      await client.del(`invardiff:tickets:toy:${id}:lock`); // and is gone
-      client.disconnect();
+      await store.giveTicket(id, undefined); // and is gone
       toy.release();
       assertEquals((await ended(api, id))["state"], "completed");
       await eventually(async () => await metric(worker, "invardiff_job_retries_total") === 1);
     });
   },
-});
+);
 
 /** Value of a series; 0 before it was counted. */
 async function metric(app: App, series: string): Promise<number> {

@@ -5,8 +5,10 @@
  * the store; whoever gets the ticket of a task that was drawn with another finds nothing to do.
  */
 
-import { DelayedError, type Job, Queue, Worker } from "npm:bullmq@6.7.0";
+// ioredis first: without a lock file Deno finds a package that was imported before its peer only where it was
+// imported at once, not later on.
 import { Redis } from "npm:ioredis@5.11.1";
+import { DelayedError, type Job, Queue, Worker } from "npm:bullmq@6.7.0";
 import type { TakerOptions, TicketOffice, TicketTaker } from "../store.ts";
 
 /** Where tickets lie: a Redis, and what the names of all keys begin with. */

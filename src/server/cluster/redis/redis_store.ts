@@ -65,6 +65,15 @@ export class RedisStore implements Store {
     return await RedisStore.open({ url, prefix, keptSeconds, patient: true });
   }
 
+  async version(): Promise<string> {
+    const [, version] = /redis_version:(\S+)/.exec(await this.link.redis.info("server")) ?? [];
+    return `Redis ${version}`;
+  }
+
+  async warnings(): Promise<readonly string[]> {
+    return await this.link.warnings();
+  }
+
   close(): void {
     this.link.close();
   }
