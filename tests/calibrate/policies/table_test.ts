@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { RUN_TIME_POLICIES } from "../../../src/engine/policies/table.ts";
 import { choosePolicy, POLICIES, policyLines } from "../../../src/calibrate/policies/table.ts";
 
 Deno.test("choosePolicy() takes published settings but those that are given", () => {
@@ -54,5 +55,23 @@ Deno.test("policyLines() names every policy where it can be asked for, and its s
       if (can === undefined) continue;
       for (const setting of Object.keys(settings)) assert(lines.includes(`  ${setting}=`));
     }
+  }
+});
+
+Deno.test("the folder's README has a row for every policy, with its published settings and where it is asked for", async () => {
+  const readme = new URL("../../../src/calibrate/policies/README.md", import.meta.url);
+  const lines = (await Deno.readTextFile(readme)).split("\n");
+  const tables = { ...RUN_TIME_POLICIES, ...POLICIES }; // TeaCache's coefficients are told of elsewhere
+  for (const [name, { settings }] of Object.entries(tables)) {
+    const row = lines.find((line) => line.startsWith(`| \`${name}\` `));
+    const [, , where = "", , told = ""] = row?.split("|") ?? [];
+    const asked: readonly (readonly [string, boolean])[] = [
+      ["`calibrate`", POLICIES[name]?.record !== undefined],
+      ["`plan import`", POLICIES[name]?.read !== undefined],
+      ["`generate`, server", Object.hasOwn(RUN_TIME_POLICIES, name)],
+    ];
+    for (const [words, is] of asked) assertEquals([name, where.includes(words)], [name, is]);
+    const wanted = Object.entries(settings).map(([setting, { or }]) => `\`${setting}=${or}\``);
+    assertEquals([name, told.trim()], [name, wanted.join(" ")]);
   }
 });
