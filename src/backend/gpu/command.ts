@@ -2,10 +2,28 @@
  * What a WebGPU device can be asked to do, with all that it takes to ask again.
  */
 
+/** What is known of a shader. */
+export interface Shader {
+  /** As the runtime calls it, such as `Mul`. */
+  readonly name: string;
+  /** Its WGSL. */
+  readonly code: string;
+  /** Its variables in buffers, by `group binding`. */
+  readonly variables: ReadonlyMap<string, Variable>;
+}
+
+/** A variable of a shader that lies in a buffer. */
+export interface Variable {
+  readonly name: string;
+  /** Whether the shader may write to it. */
+  readonly written: boolean;
+}
+
 /** One dispatch, with everything that it reads and writes. */
 export interface Dispatch {
   readonly kind: "dispatch";
   readonly pipeline: GPUComputePipeline;
+  readonly shader: Shader;
   /** By group index. */
   readonly groups: readonly BindGroupFacts[];
   readonly workgroups: readonly [x: number, y: number, z: number];
@@ -39,6 +57,8 @@ export interface BindGroupFacts {
 /** A buffer as a shader sees it. */
 export interface BindingFacts {
   readonly binding: number;
+  /** Of the shader's variable. */
+  readonly name: string;
   readonly buffer: GPUBuffer;
   readonly offset: number;
   /** Absent = to its end. */

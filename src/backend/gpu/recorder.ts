@@ -6,7 +6,7 @@
  * groups and dispatches pass by here: methods are replaced on that one object, for as long as a recording lasts.
  */
 
-import type { Command } from "./command.ts";
+import type { Command, Shader } from "./command.ts";
 import { replaceMethod } from "./replace_method.ts";
 import { Tape } from "./tape.ts";
 
@@ -18,21 +18,22 @@ export interface RecordOptions {
 
 /** A device whose pipelines are known, so that what runs on it can be recorded. */
 export class Recorder {
-  readonly #shaders = new WeakMap<GPUShaderModule, string>();
-  readonly #written = new WeakMap<GPUComputePipeline, ReadonlySet<string>>();
+  readonly #modules = new WeakMap<GPUShaderModule, Shader>();
+  readonly #shaders = new WeakMap<GPUComputePipeline, Shader>();
 
   /** Notes pipelines from now on. */
   constructor(readonly device: GPUDevice) {
     replaceMethod(device, "createShaderModule", (original) => (descriptor) => {
       const module = original(descriptor);
-      this.#shaders.set(module, descriptor.code);
+      this.#modules.set(module, shaderOf(descriptor));
       return module;
     });
     const note = (
       pipeline: GPUComputePipeline,
       { compute }: GPUComputePipelineDescriptor,
     ): GPUComputePipeline => {
-      this.#written.set(pipeline, writtenBindings(this.#shaders.get(compute.module) ?? ""));
+      const shader = this.#modules.get(compute.module);
+      if (shader !== undefined) this.#shaders.set(pipeline, shader);
       return pipeline;
     };
     replaceMethod(
@@ -53,7 +54,7 @@ export class Recorder {
    * @throws {BackendError} When it did what cannot be repeated, such as copying new numbers to the device.
    */
   async record(task: () => Promise<void>, { sound }: RecordOptions): Promise<readonly Command[]> {
-    const tape = new Tape(this.#written, sound === "muted");
+    const tape = new Tape(this.#shaders, sound === "muted");
     const restore = tape.listen(this.device);
     try {
       await task();
@@ -64,8 +65,11 @@ export class Recorder {
   }
 }
 
-/** Which bindings a shader may write to, as `group binding`. */
-function writtenBindings(code: string): ReadonlySet<string> {
-  const pattern = /@group\((\d+)\)\s*@binding\((\d+)\)\s*var<storage,\s*read_write>/g;
-  return new Set([...code.matchAll(pattern)].map(([, group, binding]) => `${group} ${binding}`));
+/** Reads the variables of a shader from its source. */
+function shaderOf({ label = "", code }: GPUShaderModuleDescriptor): Shader {
+  const pattern = /@group\((\d+)\)\s*@binding\((\d+)\)\s*var<([^>]*)>\s*(\w+)/g;
+  const variables = [...code.matchAll(pattern)].map(([, group, binding, kind = "", name = ""]) =>
+    [`${group} ${binding}`, { name, written: /read_write/.test(kind) }] as const
+  );
+  return { name: label, code, variables: new Map(variables) };
 }

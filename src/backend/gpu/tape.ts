@@ -4,7 +4,7 @@
  */
 
 import { BackendError } from "../../errors.ts";
-import type { BindGroupFacts, Command } from "./command.ts";
+import type { BindGroupFacts, Command, Shader } from "./command.ts";
 import { replaceMethod } from "./replace_method.ts";
 
 /** Commands in the order in which a device is asked for them. */
@@ -18,7 +18,7 @@ export class Tape {
   #fault: string | undefined;
 
   constructor(
-    readonly written: WeakMap<GPUComputePipeline, ReadonlySet<string>>,
+    readonly shaders: WeakMap<GPUComputePipeline, Shader>,
     readonly muted: boolean,
   ) {}
 
@@ -102,8 +102,10 @@ export class Tape {
       },
     );
     replaceMethod(pass, "dispatchWorkgroups", (original) => (x, y = 1, z = 1) => {
-      const facts = groups.map((group, index) => this.#factsOf(pipeline, index, group));
-      this.#commands.push({ kind: "dispatch", pipeline, groups: facts, workgroups: [x, y, z] });
+      const shader = this.shaders.get(pipeline) ?? UNKNOWN;
+      const facts = groups.map((group, index) => this.#factsOf(shader, index, group));
+      const workgroups = [x, y, z] as const;
+      this.#commands.push({ kind: "dispatch", pipeline, shader, groups: facts, workgroups });
       if (!this.muted) original(x, y, z);
     });
     replaceMethod(pass, "dispatchWorkgroupsIndirect", (original) => (...args) => {
@@ -113,10 +115,9 @@ export class Tape {
     return pass;
   }
 
-  #factsOf(pipeline: GPUComputePipeline, index: number, group: GPUBindGroup): BindGroupFacts {
+  #factsOf(shader: Shader, index: number, group: GPUBindGroup): BindGroupFacts {
     const descriptor = this.#groups.get(group);
-    const written = this.written.get(pipeline);
-    if (descriptor === undefined || written === undefined) {
+    if (descriptor === undefined || shader === UNKNOWN) {
       this.#fault = "a bind group is not known";
     }
     return {
@@ -124,8 +125,8 @@ export class Tape {
       bindings: [...descriptor?.entries ?? []].map(({ binding, resource }) => {
         const { buffer, offset = 0, size } = bufferBinding(resource);
         const content = this.#contents.get(buffer);
-        const isWritten = written?.has(`${index} ${binding}`) ?? false;
-        return { binding, buffer, offset, size, content, written: isWritten };
+        const { name = "", written = false } = shader.variables.get(`${index} ${binding}`) ?? {};
+        return { binding, name, buffer, offset, size, content, written };
       }),
     };
   }
@@ -138,6 +139,9 @@ export class Tape {
     this.#contents.set(buffer, content);
   }
 }
+
+/** Stands for a shader that was made before the recorder listened. */
+const UNKNOWN: Shader = { name: "", code: "", variables: new Map() };
 
 function bufferBinding(resource: GPUBindingResource): GPUBufferBinding {
   if ("buffer" in resource) return resource;

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { narrowDit } from "../../../scripts/make/narrow_models.ts";
 import { subjectOf } from "../../../scripts/bench/gpu_subjects.ts";
+import type { Command } from "../../../src/backend/gpu/command.ts";
 import { openEngine } from "../../../src/engine/engine.ts";
 import type { GenerateOptions } from "../../../src/engine/request.ts";
 import { requires } from "../../_shim/requires.ts";
@@ -90,6 +91,38 @@ Deno.test("what cannot be replayed runs as before, with a notice", needs, async 
       recorder.record = record;
       await engine.close();
     }
+  }
+});
+
+Deno.test("where shaders of ours give other bits, the runtime's are replayed", needs, async () => {
+  const engine = await openEngine({ model: narrowDit(), backend: "webgpu", precision: "f32" });
+  const { recorder, device } = engine.backend.gpu!;
+  const options: GenerateOptions = { labels: [1], steps: 4, output: "latents", plan: "none" };
+  const wanted = (await engine.generate(options)).latents.data;
+  await engine.close();
+  const again = await openEngine({ model: narrowDit(), backend: "webgpu", precision: "f32" });
+  const record = recorder.record.bind(recorder);
+  const swapped: Readonly<Record<string, string>> = { x: "gamma", gamma: "x" };
+  let norms = 0;
+  recorder.record = async (...args) =>
+    (await record(...args)).map((command): Command => {
+      if (command.kind !== "dispatch" || command.shader.name !== "SkipLayerNorm") return command;
+      norms++;
+      const groups = command.groups.map(({ layout, bindings }) => ({
+        layout,
+        bindings: bindings.map((each) => ({ ...each, name: swapped[each.name] ?? each.name })),
+      }));
+      return { ...command, groups };
+    });
+  try {
+    assertEquals(again.backend.gpu!.device, device); // of the process
+    const { latents, notices } = await again.generate(options);
+    assertEquals(notices, []);
+    assert(norms > 0);
+    assert(latents.data.every((value, i) => value === wanted[i]));
+  } finally {
+    recorder.record = record;
+    await again.close();
   }
 });
 
