@@ -123,7 +123,7 @@ export function gainRows(rows: readonly Found[], id: string): readonly (readonly
 
 /** README's table of all models. */
 export function gainsTable(rows: readonly (readonly string[])[]): string {
-  return table(["model", "plan", "calls", "wasm", "native", "to the truth", "best solver"], rows);
+  return table(["model", "plan", "calls", "wasm", "native", "PSNR", "solver"], rows);
 }
 
 /**
