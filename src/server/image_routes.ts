@@ -19,6 +19,7 @@ import { noticesOf, policyView, promptView, tokensView } from "./job_view.ts";
 import { readEdit, readEditForm } from "./edit_form.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
+import { retryOf } from "./retry.ts";
 import { sendPicture } from "./send_picture.ts";
 import { sendEvents, type StreamEvent } from "./sse.ts";
 import { spanOf } from "./trace.ts";
@@ -70,11 +71,16 @@ async function answer(
 ): Promise<Response> {
   await expectFormat(spec.format);
   const { n, partial_images: previews } = body;
-  const span = spanOf(context);
-  const asked = { body, previews, owner: keyOf(context), listed: false, span };
-  const job = await server.jobs.add(spec, asked);
-  if (body.stream) return sendEvents(context, (signal) => streamed(job, { n, kind }, signal));
-  const status = await finished(job, context.req.raw.signal);
+  const retry = retryOf(context, [body, spec.edit?.record]);
+  const asked = { body, previews, owner: keyOf(context), listed: false, span: spanOf(context) };
+  const job = await server.jobs.add(spec, { ...asked, retry });
+  const leave = async (): Promise<void> => { // who may come back for it leaves it running
+    if (retry === undefined) await job.cancel();
+  };
+  if (body.stream) {
+    return sendEvents(context, (signal) => streamed(job, { n, kind, leave }, signal));
+  }
+  const status = await finished(job, { leave, signal: context.req.raw.signal });
   const images = await job.images();
   return context.json(await answerOf({ status, images }, body, { server, context }));
 }
@@ -97,20 +103,25 @@ export function keptImageRoutes(server: ServerState): Hono {
 /** *Source:* the status that nginx logs; nobody is there to receive it. */
 const CLIENT_LEFT = { status: 499, code: "client_left" };
 
-/** Waits for a job's end; a client that leaves cancels it. */
-async function finished(job: QueuedJob, signal: AbortSignal): Promise<JobStatus> {
+const JOB_CANCELLED = { status: 409, code: "job_cancelled" };
+
+/** Waits for a job's end, or until its client leaves. */
+async function finished(
+  job: QueuedJob,
+  { leave, signal }: { readonly leave: () => Promise<void>; readonly signal: AbortSignal },
+): Promise<JobStatus> {
   for await (const event of job.events(0, signal)) if (isEnd(event)) break;
   if (signal.aborted) {
-    await job.cancel();
+    await leave();
     throw new RequestError("The client has left", CLIENT_LEFT);
   }
   return expectCompleted(await job.status());
 }
 
-/** What was cancelled though its client is there has a reason. */
+/** What was cancelled though its client is there has a reason, unless it is an earlier request's. */
 function expectCompleted(status: JobStatus): JobStatus {
-  if (status.state !== "completed") throw status.error;
-  return status;
+  if (status.state === "completed") return status;
+  throw status.error ?? new RequestError("The job was cancelled", JOB_CANCELLED);
 }
 
 async function answerOf(
@@ -166,10 +177,15 @@ function parametersOf(spec: JobSpec): Readonly<Record<string, unknown>> {
   };
 }
 
-/** Previews and, one for each picture, the results. A client that leaves cancels the job. */
+/** Previews and, one for each picture, the results. */
 async function* streamed(
   job: QueuedJob,
-  { n, kind }: { readonly n: number; readonly kind: Kind },
+  { n, kind, leave }: {
+    readonly n: number;
+    readonly kind: Kind;
+    /** Called when all is sent or the client has left. */
+    readonly leave: () => Promise<void>;
+  },
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent, void, undefined> {
   const { times } = await job.status();
@@ -198,6 +214,6 @@ async function* streamed(
       yield { event: type, data: { type, ...image, ...told } };
     }
   } finally {
-    await job.cancel();
+    await leave();
   }
 }

@@ -11,6 +11,7 @@ import type { JobResult, JobState, JobTimes } from "./job.ts";
 import type { JobSpec, SpecDefaults } from "./job_spec.ts";
 import type { Rates } from "./rates.ts";
 import { RequestError } from "./request_error.ts";
+import type { Retry } from "./retry.ts";
 
 /** A job at a moment. */
 export interface JobStatus {
@@ -61,6 +62,8 @@ export interface Asked {
   readonly listed: boolean;
   /** Span of the request, as a `traceparent`. */
   readonly span: string;
+  /** Where it may be sent again. */
+  readonly retry: Retry | undefined;
 }
 
 /** Which jobs are listed. */
@@ -112,9 +115,9 @@ export interface KeptImage {
 /** Where jobs wait. */
 export interface JobQueue {
   /**
-   * Adds a job.
+   * Adds a job; of a request that is sent again, the one that is there.
    *
-   * @throws {RequestError} 429 when too many wait, 503 when nothing can take it.
+   * @throws {RequestError} 422 when another request had its key, 429 when too many wait, 503 when nothing can take it.
    */
   add(spec: JobSpec, asked: Asked): Promise<QueuedJob>;
   /** A job by its id, whoever asks; `undefined` when there is none, or it ended too long ago. */

@@ -14,6 +14,7 @@ import { isUnreadable, type JobStatus, type QueuedJob } from "./job_queue.ts";
 import { jobView, listedView } from "./job_view.ts";
 import { readJsonBody } from "./read_body.ts";
 import { RequestError } from "./request_error.ts";
+import { retryOf } from "./retry.ts";
 import { sendPicture } from "./send_picture.ts";
 import { sendEvents } from "./sse.ts";
 import { spanOf } from "./trace.ts";
@@ -32,7 +33,8 @@ function listRoutes(server: ServerState): Hono {
     const previews = body.previews ? "all" : 0;
     const spec = resolveSpec(server.catalog, body, { previews, defaults });
     await expectFormat(spec.format);
-    const asker = { owner: keyOf(context), span: spanOf(context) };
+    const retry = retryOf(context, body);
+    const asker = { owner: keyOf(context), span: spanOf(context), retry };
     const job = await jobs.add(spec, { body, previews, listed: true, ...asker });
     const location = `${base}/v1/jobs/${job.id}`;
     return context.json(jobView(await job.status(), base), 202, { location });

@@ -19,12 +19,14 @@ import type {
 import type { JobSpec } from "./job_spec.ts";
 import { JobStore } from "./job_store.ts";
 import { askerOf } from "./key_digest.ts";
+import { expectRetry } from "./retry.ts";
 import { Watch } from "./watch.ts";
 
 /** The queue of a server that is alone. */
 export class LocalQueue implements JobQueue {
   readonly #jobs: JobStore;
   readonly #images: ExpiringMap<KeptImage>;
+  readonly #retried: ExpiringMap<{ readonly job: Job; readonly digest: string }>;
   readonly #owners = new WeakMap<Job, string>();
   readonly #watches = new WeakMap<Job, Watch>();
 
@@ -39,10 +41,17 @@ export class LocalQueue implements JobQueue {
   ) {
     this.#jobs = new JobStore(kept);
     this.#images = new ExpiringMap(kept);
+    this.#retried = new ExpiringMap(kept);
   }
 
-  async add(spec: JobSpec, { body, owner, listed, span }: Asked): Promise<QueuedJob> {
-    const job = this.queue.submit(spec, { span });
+  async add(spec: JobSpec, { body, owner, listed, span, retry }: Asked): Promise<QueuedJob> {
+    const earlier = retry && this.#retried.get(retry.id);
+    if (earlier !== undefined) {
+      expectRetry(earlier.digest, retry!); // or there were none
+      return new LocalJob(earlier.job, this.#watches.get(earlier.job));
+    }
+    const job = this.queue.submit(spec, { span, id: retry?.id });
+    if (retry !== undefined) this.#retried.set(retry.id, { job, digest: retry.digest });
     this.#owners.set(job, owner);
     if (listed) this.#jobs.keep(job, owner);
     if (body["watched"] === true) this.#watches.set(job, new Watch(job, this.unwatchedSeconds));

@@ -22,6 +22,7 @@ import {
 import { queueFull, stopping } from "../refusals.ts";
 import { askerOf } from "../key_digest.ts";
 import { MOST_SECONDS, type RateLimit } from "../rates.ts";
+import { expectRetry, type Retry } from "../retry.ts";
 import { FAST } from "../throughput.ts";
 import { ClusterWorker } from "./cluster_worker.ts";
 import { editFiles, requestOf, shapeOf, specOf, type Task } from "./task.ts";
@@ -49,7 +50,10 @@ export class ClusterQueue implements SharedQueue {
   async add(spec: JobSpec, { owner, listed, ...asked }: Asked): Promise<QueuedJob> {
     if (this.#closing) throw stopping();
     const { cluster: { tasks }, limits } = this.options;
-    const id = crypto.randomUUID();
+    const { retry } = asked;
+    const earlier = retry && await this.#earlier(retry);
+    if (earlier !== undefined) return earlier;
+    const id = retry?.id ?? crypto.randomUUID();
     const model = spec.model.facts.id;
     const room = await reached(this.#room(model));
     const added = await reached(tasks.add({
@@ -68,7 +72,16 @@ export class ClusterQueue implements SharedQueue {
     if (added.kind === "full") throw queueFull(limits.queue, added.seconds);
     // Accepted from here on: a ticket that is lost with the store is made again by the keepers of the workers.
     await this.office(model).add(id, added.turn).catch(() => {});
-    return this.#jobOf(id, spec, asked.body);
+    const stored = retry && await this.#earlier(retry); // another server may have been faster, with another seed
+    return stored ?? this.#jobOf(id, spec, asked.body);
+  }
+
+  /** The job of a request that is sent again. */
+  async #earlier(retry: Retry): Promise<QueuedJob | undefined> {
+    const task = await reached(this.options.cluster.tasks.read(retry.id));
+    if (task === undefined) return undefined;
+    expectRetry(task.request.retry, retry);
+    return this.#jobOf(task.id, this.#specOf(task), task.request.body);
   }
 
   async find(id: string): Promise<QueuedJob | undefined> {

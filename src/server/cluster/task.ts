@@ -10,6 +10,7 @@ import { decodePng } from "../../image/png_decode.ts";
 import type { GenerationBody } from "../api.ts";
 import type { Catalog } from "../catalog.ts";
 import type { JobState, JobTimes } from "../job.ts";
+import type { Asked } from "../job_queue.ts";
 import { type JobSpec, resolveSpec, type SpecDefaults } from "../job_spec.ts";
 import { digestOf } from "../key_digest.ts";
 import { RequestError } from "../request_error.ts";
@@ -29,6 +30,8 @@ export interface TaskRequest {
   readonly fingerprint: string;
   /** Span of the request that it came with, as a `traceparent`. */
   readonly span: string;
+  /** Digest of the whole request, where it may be sent again. */
+  readonly retry?: string | undefined;
   /** What it begins from, beside its pictures. */
   readonly edit?: { readonly record: EditRecord; readonly notices: readonly string[] } | undefined;
 }
@@ -60,12 +63,13 @@ export interface EditFiles {
 /** The request of a job, to be stored. */
 export function requestOf(
   spec: JobSpec,
-  { body, previews, span }: Pick<TaskRequest, "body" | "previews" | "span">,
+  { body, previews, span, retry }: Pick<Asked, "body" | "previews" | "span" | "retry">,
 ): TaskRequest {
   const { pictures, plan, model, edit } = spec;
   return {
     body: { ...body, seed: pictures[0]!.seed, plan: plan?.name ?? "none" }, // it has one picture at least
     ...{ previews, span },
+    ...(retry !== undefined && { retry: retry.digest }),
     plan: plan?.digest ?? "",
     fingerprint: model.facts.fingerprint,
     ...(edit !== undefined && { edit: { record: edit.record, notices: edit.notices } }),
