@@ -199,7 +199,7 @@ export class FormView {
     byId("guidance-field", HTMLElement).hidden = !guidable;
     byId("sampler-field", HTMLElement).hidden = samplers.length < 2;
     this.#sampler.replaceChildren(
-      make("option", { value: "" }, `${sampler.name} (its own)`),
+      make("option", { value: "" }, `${sampler.name} (own)`),
       ...samplers.filter((name) => name !== sampler.name).map((name) =>
         make("option", { value: name }, name)
       ),

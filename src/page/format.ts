@@ -2,12 +2,13 @@
  * Numbers in words.
  */
 
-/** Seconds: `0.42 s`, `12.3 s`, `2 min 5 s`. */
+/** Seconds: `0.42 s`, `12.3 s`, `2 min 5 s`, `6 min`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(2)} s`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = `${Math.floor(whole / 60)} min`;
+  return whole % 60 === 0 ? minutes : `${minutes} ${whole % 60} s`;
 }
 
 /** A factor: `2.9×`. */

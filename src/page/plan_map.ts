@@ -40,7 +40,8 @@ export class PlanMap {
     if (shape === undefined || this.#wanted !== wanted) return;
     this.#rows = shape.rows;
     this.#steps = shape.steps;
-    const words = `${isNext ? "The next picture: " : ""}${shapeWords(shape, inFull)}`;
+    const said = shapeWords(shape, inFull);
+    const words = isNext ? `The next picture: ${said[0]!.toLowerCase()}${said.slice(1)}` : said;
     this.#view.show(shape, words);
     setText(byId("map-caption", HTMLElement), words);
     this.#mark();

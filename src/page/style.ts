@@ -104,13 +104,13 @@ summary { cursor: pointer; font-size: 0.85rem; font-weight: 600; padding: 4px 0;
 #settings[open] #settings-brief { display: none; }
 .settings { display: grid; gap: 18px; padding-top: 14px; }
 .pair { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); gap: 12px; }
-.pair.even { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); }
+.pair.even { grid-template-columns: minmax(76px, 1fr) minmax(0, max-content); } .pair select { padding-inline: 6px; }
 .joined { display: flex; } .joined > * { border-radius: 0; border-left-width: 0; }
 .joined > :first-child { border-radius: var(--round) 0 0 var(--round); border-left-width: 1px; }
 .joined > :last-child { border-radius: 0 var(--round) var(--round) 0; }
 .joined > :focus-visible { z-index: 1; }
 .joined button { flex: none; padding: 0 8px; } .joined select { width: auto; min-width: 0; }
-#take .joined { max-width: 100%; } #take .joined a { flex: none; } #take .joined select { flex: 1 1 0; }
+#take .joined { max-width: 100%; } #take .joined a { flex: none; padding: 6px 11px; } #take .joined select { flex: 1 1 auto; padding-inline: 4px; }
 .joined svg { display: block; }
 .joined .bow { fill: none; stroke: currentColor; stroke-width: 1.75; }
 #lock[aria-pressed="false"] .bow { translate: 3.5px 0; }
@@ -204,9 +204,9 @@ pre { margin: 0; padding: 12px 14px; max-height: 340px; overflow: auto; border-r
 #cards img.smooth { image-rendering: auto; }
 #cards .card-words { display: block; padding: 8px 12px 0; font-size: 0.85rem; }
 #cards .card-words small { display: block; color: var(--soft); font-size: 0.8rem; }
-.card-acts { display: flex; gap: 2px; padding: 4px 6px 8px; font-size: 0.85rem; }
+.card-acts { display: flex; flex-wrap: wrap; gap: 2px; padding: 4px 6px 8px; font-size: 0.85rem; }
 .card-acts > * { min-height: 28px; padding: 3px 6px; border-radius: 6px; }
-.card-acts button { border: 0; background: none; color: var(--soft); margin-left: auto; }
+.card-acts button { border: 0; background: none; color: var(--soft); margin-left: auto; font-size: inherit; }
 .card-acts > *:hover { text-decoration: underline; }
 body.dropping::after { content: "Drop a picture to draw it again"; position: fixed; inset: 12px; z-index: 4; display: grid; place-items: center; border: 3px dashed var(--accent); border-radius: 16px; background: color-mix(in srgb, var(--ground) 86%, transparent); font-size: 1.3rem; font-weight: 600; pointer-events: none; }
 

@@ -13,11 +13,12 @@ import { ICON, renderShell } from "../../src/page/shell.ts";
 import { readDenoConfig } from "../../scripts/check/deno_config.ts";
 
 Deno.test("numbers are told as people read them", () => {
-  assertEquals([0.4242, 12.34, 59.4, 125.4].map(formatSeconds), [
+  assertEquals([0.4242, 12.34, 59.4, 125.4, 359.7].map(formatSeconds), [
     "0.42 s",
     "12.3 s",
     "59.4 s",
     "2 min 5 s",
+    "6 min",
   ]);
   assertEquals([2.93, 41.4].map(formatFactor), ["2.9×", "41×"]);
   assertEquals([38.04, Infinity].map(formatDecibels), ["38.0 dB", "identical"]);
