@@ -1,9 +1,8 @@
 /** What a first visit moves until a picture is drawn in the browser. */
 import { assert } from "@std/assert";
 import { requires } from "../_shim/requires.ts";
-import { openPage, visit } from "./page_fixture.ts";
+import { openPage, PEEPS, visit } from "./page_fixture.ts";
 
-const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
 const needs = await requires("a first picture in a browser", "chromium", "bundler");
 
 /** 40 % of what the first picture moved before anything was compressed, its weights apart. */

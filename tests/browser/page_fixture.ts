@@ -10,6 +10,9 @@ import { CHROMIUM } from "../_shim/requires.ts";
 import { ROOT } from "../_shim/watched.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 
+/** The model of prompts. */
+export const PEEPS: URL = new URL("models/peeps-flux/", ROOT);
+
 /** A visit to the page. */
 export interface Visit {
   /** The page. */
@@ -42,7 +45,7 @@ export interface VisitOptions {
 
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 /** Milliseconds that anything may take: a step on SwiftShader takes seconds, on a machine that is busy ten times as many. */
-const PATIENCE_MS = 240_000;
+export const PATIENCE_MS = 240_000;
 
 /** Opens server, browser and page, and puts all of them away. */
 export async function visit(
@@ -81,6 +84,23 @@ export async function visit(
     await server.shutdown();
     await renderer.close();
   }
+}
+
+/** What is done on the page in one visit, each by a name that says what is so. */
+export type Steps = Readonly<Record<string, (opened: Visit) => Promise<void>>>;
+
+/** Does one after the other in one visit; complaints are of each alone. */
+export async function visitInSteps(
+  test: Deno.TestContext,
+  steps: Steps,
+  options: VisitOptions = {},
+): Promise<void> {
+  await visit(options, async (opened) => {
+    for (const [name, step] of Object.entries(steps)) {
+      opened.complaints.length = 0;
+      await test.step(name, () => step(opened));
+    }
+  });
 }
 
 /** The same answer, its bytes counted as they are sent. */
@@ -180,6 +200,33 @@ export async function textOf(page: Page, selector: string): Promise<string> {
 /** Waits until the status line matches. */
 export async function untilStatus(page: Page, pattern: RegExp): Promise<void> {
   await page.locator("#status").filter({ hasText: pattern }).waitFor();
+}
+
+/** A job of another client; its id. */
+export async function otherJob(app: App, body: object): Promise<string> {
+  const response = await app.request("/v1/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return (await response.json()).id;
+}
+
+/** How far a job is, by what the server tells. */
+export async function jobOf(
+  app: App,
+  id: string,
+): Promise<{ readonly state: string; readonly step: number }> {
+  return await (await app.request(`/v1/jobs/${id}`)).json();
+}
+
+/** Waits, asking now and again, until something holds: what is waited for is another process's. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let asked = 0; asked < 1000; asked++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error("it never held");
 }
 
 /** Debian's Chromium; the caller closes it. */

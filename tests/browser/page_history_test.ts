@@ -12,16 +12,17 @@ import {
   openAgain,
   openPage,
   pngOf,
+  type Steps,
   textOf,
   untilStatus,
-  type Visit,
   visit,
+  visitInSteps,
 } from "./page_fixture.ts";
 
 const needs = await requires("the page's history in a browser", "chromium", "bundler");
 const PIXEL = { width: 1, height: 1, channels: 1, pixels: new Uint8Array(1) } as const;
 
-const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
+const STEPS: Steps = {
   "pictures and settings outlive a reload; a card brings back what was drawn; one is deleted":
     async (
       opened,
@@ -195,12 +196,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
 };
 
 Deno.test("the page's history", needs, async (test) => {
-  await visit({}, async (opened) => {
-    for (const [name, step] of Object.entries(STEPS)) {
-      opened.complaints.length = 0;
-      await test.step(name, () => step(opened));
-    }
-  });
+  await visitInSteps(test, STEPS);
 });
 
 Deno.test(

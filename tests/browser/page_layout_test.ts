@@ -8,12 +8,13 @@ import {
   openAgain,
   openPage,
   openSettings,
+  PEEPS,
+  type Steps,
   untilStatus,
-  type Visit,
   visit,
+  visitInSteps,
 } from "./page_fixture.ts";
 
-const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
 const needs = await requires("the page's layout in a browser", "chromium", "bundler");
 
 const PICTURE = new URL("../../tests/golden/pictures/plain.jpg", import.meta.url).pathname;
@@ -21,7 +22,7 @@ const PICTURE = new URL("../../tests/golden/pictures/plain.jpg", import.meta.url
 /** Widths from a small telephone to a wide screen, most of them as low as a screen is. */
 const SIZES = [[320, 600], [390, 600], [768, 600], [1280, 600], [1366, 768], [1920, 600]] as const;
 
-const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
+const STEPS: Steps = {
   "Generate is in sight at every size, also beside a picture to begin from, and while settings are read":
     async (opened) => {
       const { page } = opened;
@@ -41,7 +42,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     },
   "axe finds nothing, in any state, light and dark, small and large": async (opened) => {
     const { page } = opened;
-    for (const [width, height] of [[1366, 768], [320, 600]] as const) {
+    for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
       await openPage(opened);
       await expectNoViolation(page, "idle");
@@ -51,6 +52,16 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
       await expectNoViolation(page, "drawn, with its code");
       await page.locator("#scheme").click();
       await expectNoViolation(page, "the other scheme");
+    }
+  },
+  "nothing stands out of its card, and no chosen word of a list is cut off": async (opened) => {
+    const { page } = opened;
+    await openPage(opened);
+    await openSettings(page);
+    await draw(page, { seed: 7, steps: 2 });
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      assertEquals(await page.evaluate(CUT_OFF), [], `${width} x ${height}`);
     }
   },
   "a person chooses light or dark, and it is still so at the next visit": async (opened) => {
@@ -93,13 +104,15 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
       "document.querySelector('#map .reuse').getAttribute('d') ?? 'a rectangle'",
     );
     assertEquals(reused, ""); // nothing is reused, so nothing looks as if it were
+    await page.locator("#steps").fill("3");
+    await page.locator("#map-caption", {
+      hasText: /^The next picture: all 3 steps are computed in full\.$/,
+    }).waitFor();
   },
 };
 
 Deno.test("the page's layout", needs, async (test) => {
-  await visit({}, async (opened) => {
-    for (const [name, step] of Object.entries(STEPS)) await test.step(name, () => step(opened));
-  });
+  await visitInSteps(test, STEPS);
 });
 
 Deno.test("the page of prompts has Generate in sight, and axe finds nothing", needs, async () => {
@@ -112,6 +125,7 @@ Deno.test("the page of prompts has Generate in sight, and axe finds nothing", ne
       await expectInSight(page, "with a long prompt");
       const sideways = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
       assertEquals(sideways, 0, `${width} x ${height}`);
+      assertEquals(await page.evaluate(CUT_OFF), [], `${width} x ${height}`);
     }
     await page.locator("#negative").fill("a beard");
     await expectNoViolation(page, "a prompt, idle");
@@ -124,6 +138,25 @@ Deno.test("the page of prompts has Generate in sight, and axe finds nothing", ne
     await expectNoViolation(page, "a prompt, cancelled");
   });
 });
+
+/** What stands out of its card, and lists that are narrower than what is chosen in them. */
+const CUT_OFF = `[...document.querySelectorAll("#form, #stage, #cards li")].flatMap((card) => {
+  const shown = [...card.querySelectorAll("input, select, button, a, canvas, img")]
+    .filter((one) => one.offsetParent !== null && !one.closest(".chips"));
+  const edge = card.getBoundingClientRect().right;
+  const outside = shown.filter((one) => one.getBoundingClientRect().right > edge + 1);
+  const narrow = shown.filter((one) => {
+    if (one.tagName !== "SELECT") return false;
+    const alone = one.cloneNode();
+    alone.append(one.selectedOptions[0].cloneNode(true));
+    alone.style.cssText = "position: absolute; flex: none; width: max-content";
+    one.after(alone);
+    const { width } = alone.getBoundingClientRect();
+    alone.remove();
+    return width > one.getBoundingClientRect().width + 1;
+  });
+  return [...outside, ...narrow].map((one) => one.id || one.textContent);
+})`;
 
 /** That a person can press Generate without scrolling. */
 async function expectInSight(page: Page, when: string): Promise<void> {

@@ -7,18 +7,21 @@ import { requires } from "../_shim/requires.ts";
 import {
   download,
   draw,
+  jobOf,
   openAgain,
   openPage,
+  otherJob,
   pngOf,
+  type Steps,
   textOf,
+  until,
   untilStatus,
-  type Visit,
-  visit,
+  visitInSteps,
 } from "./page_fixture.ts";
 
 const needs = await requires("runs on the page in a browser", "chromium", "bundler");
 
-const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
+const STEPS: Steps = {
   "each picture has another seed, until the lock keeps it; a seed that is typed is kept": async (
     opened,
   ) => {
@@ -62,22 +65,6 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await untilStatus(page, /^Picture 1 of 8 · Cancelled after \d+ steps?\.$/);
     assertEquals(await page.locator("#cards li").count(), 3);
   },
-  "a tab that is closed leaves nothing running": async (opened) => {
-    const { page, app, renderer } = opened;
-    await openPage(opened);
-    const context = await page.context().browser()!.newContext(); // it was launched
-    const tab = await context.newPage();
-    await openAgain({ ...opened, page: tab });
-    await tab.locator("#steps").fill("250");
-    const answered = tab.waitForResponse((response) => response.url().endsWith("/v1/jobs"));
-    await tab.locator("#generate").click();
-    const { id } = await (await answered).json();
-    await untilStatus(tab, /^Step [1-9]/);
-    await tab.close();
-    await context.close();
-    await until(async () => (await jobOf(app, id)).state === "cancelled");
-    await until(async () => (await renderer.counts()).values === 0);
-  },
   "a full server is asked again when it said, and then draws": async (opened) => {
     const { page } = opened;
     await openPage(opened);
@@ -97,12 +84,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
     await openPage(opened);
     const ids: string[] = [];
     for (const steps of [250, 249, 248]) { // unlike each other, so each is alone
-      const response = await app.request("/v1/jobs", {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ label: 0, steps }),
-      });
-      ids.push((await response.json()).id);
+      ids.push(await otherJob(app, { label: 0, steps }));
     }
     await until(async () => (await jobOf(app, ids[0]!)).step > 2);
     await page.locator("#steps").fill("1");
@@ -197,11 +179,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
 };
 
 Deno.test("runs on the page", needs, async (test) => {
-  await visit({}, async (opened) => {
-    for (const [name, step] of Object.entries(STEPS)) {
-      await test.step(name, () => step(opened));
-    }
-  });
+  await visitInSteps(test, STEPS);
 });
 
 async function seedOf(page: Page): Promise<string> {
@@ -214,20 +192,4 @@ async function drawnSeed(page: Page): Promise<string> {
   await page.locator("#stage[data-phase=finished]").waitFor();
   await page.locator("#generate:enabled").waitFor();
   return /, seed (\d+)$/.exec(await textOf(page, "#stage-title"))?.[1] ?? "";
-}
-
-async function jobOf(
-  app: Visit["app"],
-  id: string,
-): Promise<{ readonly state: string; readonly step: number }> {
-  return await (await app.request(`/v1/jobs/${id}`)).json();
-}
-
-/** Waits, asking now and again, until something holds: what is waited for is another process's. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let asked = 0; asked < 1000; asked++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error("it never held");
 }

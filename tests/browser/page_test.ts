@@ -5,11 +5,19 @@ import { readPngText } from "../../src/image/png_text.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { planShape, shapeWords } from "../../src/page/plan_shape.ts";
 import { requires } from "../_shim/requires.ts";
-import { draw, openPage, textOf, untilStatus, type Visit, visit } from "./page_fixture.ts";
+import {
+  draw,
+  openPage,
+  type Steps,
+  textOf,
+  untilStatus,
+  visit,
+  visitInSteps,
+} from "./page_fixture.ts";
 
 const needs = await requires("the page in a browser", "chromium", "bundler");
 
-const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
+const STEPS: Steps = {
   "a person picks Sneaker, sees it come, and sees what the plan saved": async (opened) => {
     const { page, complaints } = opened;
     await openPage(opened);
@@ -146,12 +154,7 @@ const STEPS: Readonly<Record<string, (opened: Visit) => Promise<void>>> = {
 };
 
 Deno.test("the page, by hand and by keyboard", needs, async (test) => {
-  await visit({}, async (opened) => {
-    for (const [name, step] of Object.entries(STEPS)) {
-      opened.complaints.length = 0;
-      await test.step(name, () => step(opened));
-    }
-  });
+  await visitInSteps(test, STEPS);
 });
 
 Deno.test(

@@ -4,10 +4,17 @@ import type { Page } from "playwright-core";
 import { encodePng } from "../../src/image/png.ts";
 import { requires } from "../_shim/requires.ts";
 import { ROOT } from "../_shim/watched.ts";
-import { download, openPage, openSettings, pngOf, untilStatus, visit } from "./page_fixture.ts";
+import {
+  download,
+  openPage,
+  openSettings,
+  PEEPS,
+  pngOf,
+  untilStatus,
+  visit,
+} from "./page_fixture.ts";
 
 const needs = await requires("the code of pictures", "chromium", "bundler");
-const PEEPS = new URL("../../models/peeps-flux/", import.meta.url);
 const KEY = "a-key-of-sixteen-letters";
 const LANGUAGES = ["curl", "openai", "library"] as const;
 
