@@ -29,6 +29,7 @@ import { endsOf } from "./ends.ts";
 import { stepWeights } from "./step_graph.ts";
 import { historyLength, updateWeights } from "./update_weights.ts";
 import { VectorFeed } from "./vector_feed.ts";
+import type { Step } from "../../plan/compile.ts";
 
 /** A run that can stay on the device. */
 export interface DeviceRun extends Run {
@@ -55,7 +56,7 @@ export function deviceRunOf(run: Run, readBack: boolean): DeviceRun | undefined 
   return { ...run, sums, readBack };
 }
 
-/** Runs step by step. At most two steps are on their way to the device or on it. */
+/** Runs step by step. The work of at most two full steps is on its way to the device or on it. */
 export async function* runOnDevice(
   run: DeviceRun,
   stages: Stages,
@@ -87,6 +88,33 @@ export async function* runOnDevice(
     stages.giveBack(stage);
   }
 }
+
+/** A step that was given to the device. */
+interface Submitted {
+  readonly index: number;
+  /** Of a full step's. */
+  readonly work: number;
+  /** When it was done. */
+  readonly done: Promise<number>;
+}
+
+/** In full steps, what a step asks of the device: its share of modules that run. */
+function workOf(step: Step): number {
+  if (step.kind === "reuse" || step.kind === "forecast") return 0;
+  return step.actions.filter(({ kind }) => kind === "run").length / step.actions.length;
+}
+
+/**
+ * Whether a step may follow those that are not done: two full ones are on their way, or eight that do little. Deno looks
+ * only every 10 ms whether a queue is done, in which a device has done many of those.
+ */
+function fits(work: number, pending: readonly Submitted[]): boolean {
+  if (pending.length < 2) return true;
+  return pending.length < MOST_PENDING &&
+    pending.reduce((sum, each) => sum + each.work, work) <= 2;
+}
+
+const MOST_PENDING = 8;
 
 /** The steps of one run on its stage. */
 class Loop {
@@ -123,10 +151,9 @@ class Loop {
     try {
       await this.#begin();
       let before = performance.now();
-      let pending: { readonly index: number; readonly done: Promise<number> } | undefined;
+      const pending: Submitted[] = [];
       const report = async (
-        index: number,
-        done: Promise<number>,
+        { index, done }: Submitted,
         tensors?: StepTensors,
       ): Promise<StepReport> => {
         const at = await done;
@@ -139,20 +166,19 @@ class Loop {
           keptBytes: this.stage.keptBytes,
         };
       };
-      for (const index of this.of.steps.keys()) {
+      for (const [index, step] of this.of.steps.entries()) {
         this.of.signal?.throwIfAborted();
+        const work = workOf(step);
+        while (!fits(work, pending)) yield await report(pending.shift()!); // none is left otherwise
         await this.#step(index);
         const done = this.stage.gpu.unlessLost(() => queue.onSubmittedWorkDone())
           .then(() => performance.now());
         done.catch(() => undefined); // thrown where it is waited for
-        if (this.of.readBack) {
-          yield await report(index, done, await this.#tensors(index));
-          continue;
-        }
-        if (pending !== undefined) yield await report(pending.index, pending.done);
-        pending = { index, done };
+        const submitted = { index, work, done };
+        if (this.of.readBack) yield await report(submitted, await this.#tensors(index));
+        else pending.push(submitted);
       }
-      if (pending !== undefined) yield await report(pending.index, pending.done);
+      for (const submitted of pending) yield await report(submitted);
       return (await this.#read([this.stage.latent]))[0]!; // one was asked for
     } finally {
       this.#feed.dispose();

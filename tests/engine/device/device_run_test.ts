@@ -94,6 +94,32 @@ Deno.test("what cannot be replayed runs as before, with a notice", needs, async 
   }
 });
 
+Deno.test("of full steps two are on their way, of steps that do little eight", needs, async () => {
+  const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
+  const { queue } = engine.backend.gpu!.device;
+  const generate: GenerateOptions = { labels: [1], output: "latents", readBack: false };
+  let submitted = 0;
+  const { onSubmittedWorkDone } = queue;
+  queue.onSubmittedWorkDone = () => {
+    submitted++;
+    return onSubmittedWorkDone.call(queue);
+  };
+  try {
+    for (const [mark, wanted] of [[".", 2], ["r", 8], ["=", 8]] as const) {
+      const rows = [".", ...new Array<string>(9).fill(mark)].map((row) => [row] as const);
+      const plan = await planOf(engine, generate, rows);
+      submitted = 0;
+      for await (const { index } of engine.steps({ ...generate, plan })) {
+        if (index === 0) assertEquals(submitted, wanted, mark);
+      }
+      assertEquals(submitted, rows.length);
+    }
+  } finally {
+    queue.onSubmittedWorkDone = onSubmittedWorkDone;
+    await engine.close();
+  }
+});
+
 Deno.test("where shaders of ours give other bits, the runtime's are replayed", needs, async () => {
   const engine = await openEngine({ model: narrowDit(), backend: "webgpu", precision: "f32" });
   const { recorder, device } = engine.backend.gpu!;
