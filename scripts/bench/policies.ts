@@ -1,122 +1,116 @@
 /**
- * What policies of the field give on a model: each at several settings, its plan made of runs that are recorded, then
- * measured on others.
+ * Every policy of the field beside our plans and the best solvers, at equal time: how near pictures come to the
+ * converged solution of the same noise.
  *
- *     deno run -A scripts/bench/policies.ts --cache DIR [--model DIR] [--count 10] [--runs 4] [--only taylorseer]
+ *     deno run -A scripts/bench/policies.ts                       fashion-dit: makes plans and pictures
+ *     deno run -A scripts/bench/policies.ts --model models/peeps-flux --count 10 --only fora --only l2p:interval=5
+ *     deno run -A scripts/bench/policies.ts --time native --seconds 120
+ *     deno run -A scripts/bench/policies.ts --write               tables and figure of what there is into plans
  *
- * Prints a row for each: predicted speed-up, and mean PSNR in dB to the converged solution of the same noise and to
- * the run in full. Plans are written into `--cache`, where rows are kept too, so that it goes on where it was stopped;
- * `deno task trade-off --plans FILE,…` takes such plans beside ours. Nothing of it depends on time.
+ * Plans are made of `--runs` recorded runs (seeds from 42); pictures are those of the study of trade-offs, with which
+ * it shares `--cache`. All is kept there: plans, batches, what was found of each way, and ratios of time, so that it
+ * goes on wherever it was stopped. Speed-ups are measured apart, on a machine that does nothing else, a few ways at a
+ * time in turn with the full run; with `--seconds` it stops in between and goes on the next time.
  */
 import { parseArgs } from "../parse_args.ts";
+import type { BackendName } from "../../src/backend/backend.ts";
+import { openEngine } from "../../src/engine/engine.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
-import { openPlatformStore } from "../../src/assets/hub/hub_settings.ts";
-import { comparePlan } from "../../src/calibrate/compare.ts";
-import { mean } from "../../src/calibrate/median.ts";
-import { calibrate } from "../../src/calibrate/mod.ts";
-import { conditionsOfRuns } from "../../src/calibrate/prompted_conditions.ts";
-import { type Engine, openEngine } from "../../src/engine/engine.ts";
-import { formatPlan } from "../../src/plan/format.ts";
+import { avatarPrompts } from "../quality/avatars/prompts.ts";
+import { policiesFigure } from "./policies_figure.ts";
+import { policiesSection } from "./policies_report.ts";
+import { keepRatios, speedupsOf } from "./policies_speeds.ts";
+import { policyVariants, waysBeside } from "./policies_study.ts";
+import type { Variant } from "./rivals.ts";
+import type { Found } from "./trade_off_figure.ts";
+import { variantKey } from "./rivals.ts";
+import { replaceSection } from "./trade_off_report.ts";
+import { measure, readJson, type Study } from "./trade_off_study.ts";
 
-/** Settings that spread each policy over speed-ups of about 1.5 to 6; after a comma what tells series apart. */
-export const WORDS: Readonly<Record<string, readonly string[]>> = {
-  fora: each("interval", [2, 3, 4, 6]),
-  magcache: each("longest=9,threshold", [0.06, 0.12, 0.24, 0.5, 1]),
-  ertacache: each("threshold", [0.02, 0.05, 0.1, 0.2]),
-  procache: each("shortest=0,longest=8,full", [0.5, 0.34, 0.25, 0.17]),
-  "procache, no tokens": each("shortest=0,longest=8,fresh=0,full", [0.5, 0.34, 0.25, 0.17]),
-  sencache: each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4]),
-  teacache: each("threshold", [0.1, 0.2, 0.4, 0.8]),
-  taylorseer: [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4, 6])),
-  "taylorseer, features": each("of=1,order=1,interval", [2, 3, 4, 6]),
-  "adams-bashforth": [2, 3].flatMap((outputs) => each(`outputs=${outputs},interval`, [2, 3, 4, 6])),
-  hicache: each("order=2,interval", [2, 3, 4, 6]),
-  l2p: each("interval", [5, 8, 16]),
-  budcache: each("evaluations", [4, 6, 9, 12]),
-  dpcache: each("evaluations", [4, 6, 9, 12]),
-};
-/** Seed of the pictures that are measured; those that are recorded begin at 42. */
-const FRESH = 100_000;
-
-interface Row {
-  readonly predicted: number;
-  readonly truth: number;
-  readonly full: number;
-}
-
-function each(setting: string, values: readonly number[]): readonly string[] {
-  return values.map((value) => `${setting}=${value}`);
-}
-
-/** What `calibrate()` is asked for. */
-export function policyWord(series: string, settings: string): string {
-  return `${series.split(",")[0]}:${settings}`;
-}
+const PLANS = new URL("../../plans/", import.meta.url);
+/** Models of the figure. */
+const MODELS = ["fashion-dit", "peeps-flux"];
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       model: { type: "string" },
-      cache: { type: "string" },
-      count: { type: "string", default: "10" },
+      cache: { type: "string", default: ".cache/quality" },
+      count: { type: "string", default: "20" },
       runs: { type: "string", default: "4" },
-      threads: { type: "string", default: "1" },
-      only: { type: "string" },
+      only: { type: "string", multiple: true },
+      time: { type: "string" },
+      rounds: { type: "string", default: "1" },
+      pictures: { type: "string", default: "4" },
+      seconds: { type: "string", default: "120" },
+      threads: { type: "string" },
+      write: { type: "boolean", default: false },
     },
   });
-  if (values.cache === undefined) throw new TypeError("Cannot measure: --cache must be given");
-  await Deno.mkdir(values.cache, { recursive: true });
-  const model = values.model ?? FASHION_DIT;
-  const engine = await openEngine({ model, backend: "native", threads: Number(values.threads) });
+  const backend = (values.time ?? "native") as BackendName; // openEngine() refuses others
+  const threads = values.threads === undefined ? undefined : Number(values.threads);
+  const pipeline = await openEngine({ model: values.model ?? FASHION_DIT, backend, threads });
+  const { model } = pipeline;
+  const [count, seed] = [Number(values.count), model.classes > 0 ? 100_000 : 500_000];
+  const prompts = model.classes > 0
+    ? undefined
+    : avatarPrompts(count, seed).map(({ prompt }) => prompt);
+  const study: Study = { pipeline, seed, prompts, folder: values.cache };
   try {
-    console.log(
-      "| policy | settings | predicted | to the converged solution | to the run in full |",
-    );
-    console.log("| --- | --- | --- | --- | --- |");
-    for (const [name, settings] of Object.entries(WORDS)) {
-      if (values.only !== undefined && !name.startsWith(values.only)) continue;
-      for (const words of settings) {
-        const policy = policyWord(name, words);
-        const file = `${values.cache}/${engine.model.id}.${policy.replaceAll(/[^\w.-]/g, "_")}`;
-        const options = { policy, runs: Number(values.runs), count: Number(values.count), file };
-        const { predicted, truth, full } = await measuredRow(engine, options);
-        const numbers = [
-          `${predicted.toFixed(2)}×`,
-          `${truth.toFixed(1)} dB`,
-          `${full.toFixed(1)} dB`,
-        ];
-        console.log(`| ${[name, `\`${words}\``, ...numbers].join(" | ")} |`);
-      }
+    const about = {
+      model: values.model ?? FASHION_DIT,
+      runs: Number(values.runs),
+      only: values.only,
+    };
+    const known = { ...about, makes: values.time === undefined && !values.write };
+    const groups = [await waysBeside(study), ...await policyVariants(study, known)];
+    if (values.time !== undefined) {
+      const timing = { rounds: Number(values.rounds), pictures: Number(values.pictures) };
+      await keepRatios(study, groups.flat(), { ...timing, seconds: Number(values.seconds) });
+      return;
     }
+    const found = await foundOf(study, groups, count);
+    await Deno.writeTextFile(foundPath(values.cache, model.id), JSON.stringify(found));
+    const section = policiesSection(found, { seed });
+    console.log(section);
+    if (values.write) await write(values.cache, { id: model.id, section });
   } finally {
-    await engine.close();
+    await pipeline.close();
   }
 }
 
-/** As it was kept, or measured now. */
-async function measuredRow(
-  pipeline: Engine,
-  { policy, runs, count, file }: {
-    readonly policy: string;
-    readonly runs: number;
-    readonly count: number;
-    readonly file: string;
-  },
-): Promise<Row> {
-  const kept = await Deno.readTextFile(`${file}.${count}.row`).catch(() => undefined);
-  if (kept !== undefined) return JSON.parse(kept);
-  const plan = await calibrate(pipeline, { policy, runs });
-  await Deno.writeTextFile(`${file}.json`, formatPlan(plan));
-  const conditions = await conditionsOfRuns(pipeline, { runs: count, seed: FRESH });
-  const truth = { store: await openPlatformStore(() => {}) };
-  const found = await comparePlan({ pipeline, plan, conditions, rounds: 1, truth });
-  const row: Row = {
-    predicted: found.predictedSpeedup,
-    truth: mean(found.truth!.planned.psnrDb), // asked for
-    full: mean(found.psnrDb),
-  };
-  await Deno.writeTextFile(`${file}.${count}.row`, JSON.stringify(row));
-  return row;
+/** What is found of every way, a group after the other: each is kept when it is whole. */
+async function foundOf(
+  study: Study,
+  groups: readonly (readonly Variant[])[],
+  count: number,
+): Promise<readonly Found[]> {
+  const speedups = await speedupsOf(study);
+  const found: Found[] = [];
+  for (const variants of groups) {
+    console.error(variants[0]?.series);
+    for (const near of await measure(study, { count }, variants)) {
+      found.push({ ...near, speedups: speedups(variantKey(near.variant)) });
+    }
+  }
+  return found;
+}
+
+function foundPath(folder: string, id: string): string {
+  return `${folder}/policies-${id}.json`;
+}
+
+async function write(
+  folder: string,
+  { id, section }: { readonly id: string; readonly section: string },
+): Promise<void> {
+  const path = new URL("policies.md", PLANS);
+  const text = replaceSection(await Deno.readTextFile(path), `policies on ${id}`, section);
+  await Deno.writeTextFile(path, text);
+  const panels = await Promise.all(
+    MODELS.map(async (id) => [id, await readJson<Found[]>(foundPath(folder, id)) ?? []] as const),
+  );
+  await Deno.writeTextFile(new URL("policies.svg", PLANS), policiesFigure(new Map(panels)));
 }
 
 if (import.meta.main) await main();

@@ -35,6 +35,8 @@ export interface Variant {
   readonly sigmas?: readonly number[];
   /** What it reuses, or fits, if anything. */
   readonly plan?: Plan;
+  /** What decides at run time, if anything. */
+  readonly policy?: string;
   /** Precision of the weights; `f32` unless given. */
   readonly weights?: WeightPrecision;
 }
@@ -187,7 +189,11 @@ export function planned(
 }
 
 /** A short name for files; another plan, and another precision, has another. */
-export function variantKey({ steps, plan, sampler, sigmas, weights, series }: Variant): string {
+export function variantKey(
+  { steps, plan, sampler, sigmas, policy, weights, series, name }: Variant,
+): string {
+  // What a policy measured of the model is long.
+  if (policy !== undefined) return `${series}-${name}-${steps}`.replaceAll(/[^\w.-]+/g, "_");
   const spread = sigmas === undefined ? "" : `_${series.split(" ").at(-2)}`;
   const solver = sampler === undefined ? "full" : `${sampler.replace(":", "_")}${spread}`;
   const followed = plan === undefined

@@ -75,9 +75,10 @@ export function groupsOf(variants: readonly Variant[]): readonly Variant[][] {
   return groups;
 }
 
-async function secondsOf(
-  pipeline: TimeTask["pipeline"],
-  { steps, sampler, sigmas, plan }: Variant,
+/** Seconds of conditioning and loop, with sessions open if a run before opened them. */
+export async function secondsOf(
+  pipeline: Pick<Engine, "generate">,
+  { steps, sampler, sigmas, plan, policy }: Variant,
   request: GenerateOptions,
 ): Promise<number> {
   const { loopSeconds, conditioningSeconds } = await pipeline.generate({
@@ -85,6 +86,7 @@ async function secondsOf(
     ...(plan === undefined ? { steps, plan: "none" } : { plan }),
     ...(sampler !== undefined && { sampler }),
     ...(sigmas !== undefined && { sigmas }),
+    ...(policy !== undefined && { policy }),
     output: "latents",
   });
   return loopSeconds + conditioningSeconds;

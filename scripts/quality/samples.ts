@@ -95,7 +95,7 @@ async function makeBatch(
   { variant, first, size, path }: BatchTask,
 ): Promise<Samples> {
   const { seed } = task;
-  const { steps, plan, sampler, sigmas } = variant;
+  const { steps, plan, sampler, sigmas, policy } = variant;
   const pipeline = pipelineOf(task, variant);
   const { latents, loopSeconds, conditioningSeconds } = await pipeline.generate({
     ...(task.request?.(first, size) ?? classesOf(pipeline.model, first, size)),
@@ -103,6 +103,7 @@ async function makeBatch(
     ...(plan === undefined ? { steps, plan: "none" } : { plan }), // which may own its times
     ...(sampler !== undefined && { sampler }),
     ...(sigmas !== undefined && { sigmas }),
+    ...(policy !== undefined && { policy }),
     output: "latents",
   });
   const seconds = (loopSeconds + conditioningSeconds) / size;

@@ -1,0 +1,140 @@
+/**
+ * The tables of the study of policies: each at its best setting at about some speed-ups, and how far it lies from the
+ * curve of our plans.
+ */
+import { mean } from "../../src/calibrate/median.ts";
+import { differenceOf, drawsOf, type Estimate, meanOf } from "../quality/report.ts";
+import { signed, table, withInterval } from "../quality/table.ts";
+import type { Found } from "./trade_off_figure.ts";
+
+/** Speed-ups at which ways are held against each other. */
+export const TARGETS: readonly number[] = [2, 3, 4, 6];
+/** What counts as about as fast, as a ratio. */
+const ABOUT = 1.15;
+const RESAMPLES = 1000;
+const PLANS = "bundled plans";
+
+/** A way at a speed-up on one backend, or as it is predicted. */
+export interface Placed {
+  readonly found: Found;
+  readonly at: number;
+}
+
+/** Names of what speed-ups are of: backends, or `predicted` where nothing was measured. */
+export function placesOf(rows: readonly Found[]): readonly string[] {
+  const backends = [...new Set(rows.flatMap(({ speedups }) => Object.keys(speedups)))];
+  return backends.length === 0 ? ["predicted"] : backends.toSorted();
+}
+
+/** The ways that have a speed-up there. */
+export function placed(rows: readonly Found[], place: string): readonly Placed[] {
+  return rows.flatMap((found) => {
+    const { series } = found.variant;
+    const at = place === "predicted"
+      ? found.variant.speedup
+      : series.endsWith("in full")
+      ? 1
+      : found.speedups[place];
+    return at === undefined ? [] : [{ found, at }];
+  });
+}
+
+/** What a way is one of, as tables name it. */
+export function seriesOf({ variant: { series } }: Found): string {
+  return series.startsWith("solver") ? "best solver" : series === PLANS ? "our plans" : series;
+}
+
+/** The best of some ways at about a speed-up. */
+export function bestAbout(rows: readonly Placed[], target: number): Placed | undefined {
+  const near = rows.filter(({ at }) => Math.max(at / target, target / at) <= ABOUT);
+  return near.toSorted((a, b) => mean(b.found.psnrDb) - mean(a.found.psnrDb))[0];
+}
+
+/**
+ * PSNR of each picture on the curve of our plans at a speed-up: straight between the two next to it, over the logarithm
+ * of the speed-up. Below the slowest it is that one's, which takes less time; beyond the fastest there is none.
+ */
+export function curveAt(plans: readonly Placed[], at: number): readonly number[] | undefined {
+  const sorted = plans.toSorted((a, b) => a.at - b.at);
+  const above = sorted.findIndex((plan) => plan.at >= at);
+  const [slow, fast] = [sorted[above - 1], sorted[above]];
+  if (fast === undefined) return undefined;
+  if (slow === undefined) return fast.found.psnrDb;
+  const share = Math.log(at / slow.at) / Math.log(fast.at / slow.at);
+  return slow.found.psnrDb.map((db, i) => db + share * (fast.found.psnrDb[i]! - db)); // of the same pictures
+}
+
+/** What a way has more than the curve of our plans, paired by picture; nothing where there is no curve. */
+export function aboveCurve(plans: readonly Placed[], { found, at }: Placed): Estimate | undefined {
+  const curve = curveAt(plans, at);
+  return curve && differenceOf(estimateOf(found.psnrDb), estimateOf(curve));
+}
+
+/** A model's tables, with what they were made of: the seed of its first picture. */
+export function policiesSection(
+  rows: readonly Found[],
+  { seed }: { readonly seed: number },
+): string {
+  const count = rows[0]!.psnrDb.length; // the full run at least
+  const places = placesOf(rows);
+  const which = places[0] === "predicted"
+    ? "Speed-ups are those of arithmetic: none has been measured."
+    : "Speed-ups are measured.";
+  return [
+    `PSNR is the mean of ${count} pictures (seeds ${seed} – ${seed + count - 1}) to their ` +
+    "converged solution, with a 95 % bootstrap interval; below it stand speed-up and settings. Of each policy it is " +
+    `the best of the settings that were tried within a factor of ${ABOUT} of the speed-up. ${which}`,
+    ...places.flatMap((place) => [`**${place}**`, bestTable(placed(rows, place))]),
+    "How far the point of each policy that comes nearest lies above the curve of our plans at its own speed-up, paired by " +
+    "picture:",
+    curveTable(rows),
+  ].join("\n\n");
+}
+
+/** A row for each series, its best way at each speed-up. */
+export function bestTable(rows: readonly Placed[]): string {
+  const lines = groupsOf(rows).map(([series, ways]) => [
+    series,
+    ...TARGETS.map((target) => {
+      const best = bestAbout(ways, target);
+      return best === undefined ? "–" : cellOf(best);
+    }),
+  ]);
+  return table(["", ...TARGETS.map((target) => `about ${target}×`)], lines);
+}
+
+/** A row for each policy and place: what comes nearest to our curve. */
+export function curveTable(rows: readonly Found[]): string {
+  const places = placesOf(rows);
+  const lines = groupsOf(placed(rows, "predicted")).flatMap(([series]) => {
+    if (series === "our plans" || series.endsWith("in full")) return [];
+    return [[series, ...places.map((place) => nearestOf(placed(rows, place), series))]];
+  });
+  return table(["", ...places], lines);
+}
+
+function nearestOf(rows: readonly Placed[], series: string): string {
+  const plans = rows.filter(({ found }) => found.variant.series === PLANS);
+  const [most] = rows.filter(({ found }) => seriesOf(found) === series)
+    .flatMap((row) => {
+      const above = aboveCurve(plans, row);
+      return above === undefined ? [] : [{ ...row, above }];
+    })
+    .toSorted((a, b) => b.above.value - a.above.value);
+  return most === undefined ? "–" : `${signed(most.above, 1)} dB at ${most.at.toFixed(2)}×`;
+}
+
+function groupsOf(rows: readonly Placed[]): readonly (readonly [string, readonly Placed[]])[] {
+  const groups = Map.groupBy(rows, ({ found }) => seriesOf(found));
+  return [...groups].filter(([series]) => !series.endsWith("in full"));
+}
+
+function cellOf({ found, at }: Placed): string {
+  const { variant: { series, name } } = found;
+  const words = series.startsWith("solver") ? `${series.slice(7)}, ${name}` : name;
+  return `${withInterval(estimateOf(found.psnrDb), 1)} dB<br>${at.toFixed(2)}×, ${words}`;
+}
+
+function estimateOf(psnrDb: readonly number[]): Estimate {
+  return meanOf(psnrDb, drawsOf(psnrDb.length, RESAMPLES));
+}
