@@ -207,7 +207,7 @@ export class Executor {
   async #runSegment(segment: segments.Segment, streams: Values, call: Call): Promise<Values> {
     await this.#yieldToEvents();
     call.signal?.throwIfAborted();
-    const session = await this.#session(segment, call.signal);
+    await this.#session(segment, call.signal);
     const numbers = uploadNumbers(segment, this.transformer, { ...call, backend: this.backend });
     const inputs = {
       ...call.constants,
@@ -216,7 +216,10 @@ export class Executor {
       ...numbers,
     };
     const outputs = segments.segmentOutputs(this.transformer, segment);
-    const results = await whileAlive(numbers, () => session.run(inputs, outputs));
+    const results = await whileAlive(
+      numbers,
+      () => this.sessions.run(this.#recipe(segment), inputs, outputs),
+    );
     const rest = storeFeatures(this.transformer, segment, { results, call });
     return await this.#hearAttentions(segment, rest, call);
   }

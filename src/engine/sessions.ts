@@ -53,8 +53,11 @@ export class Sessions {
 
   /** Runs a graph. @throws {BackendError} When the run fails, and as {@link Sessions.get}. */
   async run(recipe: GraphRecipe, inputs: Values, outputs: readonly string[]): Promise<Values> {
-    const session = await this.get(recipe);
-    return await session.run(inputs, outputs);
+    // Another run may replace the session at any moment, but waits for what has begun: so it begins as soon as it is there.
+    const session = await (this.#sessions.get(recipe.key) ?? this.#begin(recipe));
+    if (session.isSpoilt !== true) return await session.run(inputs, outputs);
+    await this.get(recipe);
+    return await this.run(recipe, inputs, outputs);
   }
 
   /** Begins to load the session of a graph. */

@@ -107,6 +107,22 @@ for (const [weights, open] of BACKENDS) {
   });
 }
 
+for (const weights of ["int8", "int4"] as const) {
+  Deno.test(`partial cells run weights in ${weights}, all tokens with the bits of the full run`, async () => {
+    const model = new URL("../golden/dit-a/", import.meta.url);
+    const engine = await openEngine({ backend: "wasm", model, weights });
+    const run = async (row: string, share: number): Promise<Tensor> => {
+      const columns: PlanColumns = { shares: [null, row.includes("p") ? [share] : null] };
+      return (await follow(await runOf(engine.model, engine.executor, [FULL, row], columns)))
+        .latents;
+    };
+    const full = await run(FULL, 1);
+    assertEquals(await run(".p.p.p", 1), full);
+    assertNotEquals(await run(".p.p.p", 0.5), full);
+    await engine.close();
+  });
+}
+
 Deno.test("without tokens a partial cell has the bits of its reuse, beside an older feature too", async () => {
   await withExecutor(openWasm, "initializers", async (executor) => {
     const model = await openSmallModel();
