@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train_fashion_dit import Config, DiT
+from fashion_dit import Config, DiT
 
 DTYPES = {"F16": np.float16, "F32": np.float32, "I64": np.int64}
 TOLERANCE = 4e-6  # of max |output|: same framework and order; gelu with erf would be 1.1e-4, eps 1e-5 7e-6
