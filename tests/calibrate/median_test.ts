@@ -9,7 +9,7 @@ Deno.test("median() has as many values above as below, in any order", () => {
     const above = given.filter((value) => value > middle).length;
     const below = given.filter((value) => value < middle).length;
     assert(above <= given.length / 2 && below <= given.length / 2);
-    assertEquals(median(given.toReversed()), middle);
+    assert(median(given.toReversed()) === middle); // 0 and −0 are one value
   }));
   assertEquals([median([3]), median([4, 1]), median([9, 1, 2])], [3, 2.5, 2]);
 });
