@@ -4,17 +4,16 @@ import { Redis } from "ioredis";
 import { post, ToyRenderer } from "../toy_renderer.ts";
 import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
 import { addJob, ended, eventually, isReady, sharedApp } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
 
-Deno.test({
-  name:
-    "a worker draws what it has; what nobody has is refused by name, and a model that is away waited for",
-  ...{ ignore: WITHOUT_REDIS, sanitizeOps: false, sanitizeResources: false },
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "a worker draws what it has; what nobody has is refused by name, and a model that is away waited for",
+  async (kind) => {
+    await using store = await kind.start();
     const [apples, pears] = ["apples", "pears"].map((id) => new ToyRenderer({ id }));
-    const first = await sharedApp(redis.url, [apples!]);
-    const second = await sharedApp(redis.url, [pears!]);
-    const api = await sharedApp(redis.url);
+    const first = await sharedApp(store.url, [apples!]);
+    const second = await sharedApp(store.url, [pears!]);
+    const api = await sharedApp(store.url);
     await eventually(async () => {
       if (!await isReady(api)) return false;
       const { data } = await (await api.request("/v1/models")).json();
@@ -39,19 +38,19 @@ Deno.test({
       "completed",
     );
     assertEquals((await (await api.request(`/v1/jobs/${waits}`)).json()).state, "queued");
-    const third = await sharedApp(redis.url, [new ToyRenderer({ id: "pears" })]);
+    const third = await sharedApp(store.url, [new ToyRenderer({ id: "pears" })]);
     assertEquals((await ended(api, waits))["state"], "completed");
 
     await third.drain();
     const other = await addJob(api, { model: "pears", label: 1 });
     const renewed = new ToyRenderer({ id: "pears", fingerprint: "sha256:other" });
-    const fourth = await sharedApp(redis.url, [renewed]);
+    const fourth = await sharedApp(store.url, [renewed]);
     const failed = await ended(api, other);
     assertEquals((failed["error"] as { code: string }).code, "model_differs");
     assertEquals(renewed.batches.length, 0, "never by other weights than those it was taken for");
     for (const app of [first, fourth, api]) await app.drain();
   },
-});
+);
 
 Deno.test({
   name:

@@ -1,16 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { post, ToyRenderer } from "../toy_renderer.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
 import { eventually, isReady, sharedApp } from "./shared_server.ts";
+import { overStores } from "./stores.ts";
 
-Deno.test({
-  name: "a request that is sent again to another server, at once or later, is drawn once",
-  ...{ ignore: WITHOUT_REDIS, sanitizeOps: false, sanitizeResources: false },
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start();
+overStores(
+  "a request that is sent again to another server, at once or later, is drawn once",
+  async (kind) => {
+    await using store = await kind.start();
     const toy = new ToyRenderer();
-    const worker = await sharedApp(redis.url, [toy]);
-    const servers = [await sharedApp(redis.url), await sharedApp(redis.url)];
+    const worker = await sharedApp(store.url, [toy]);
+    const servers = [await sharedApp(store.url), await sharedApp(store.url)];
     await eventually(async () => (await Promise.all(servers.map(isReady))).every((ready) => ready));
     const headers = { "idempotency-key": "order-1" };
     const ask = async (server: number, body: unknown): Promise<Response> =>
@@ -27,4 +26,4 @@ Deno.test({
     assertEquals([other.status, (await other.json()).error.code], [422, "idempotency_key_reused"]);
     for (const app of [...servers, worker]) await app.drain();
   },
-});
+);
