@@ -9,6 +9,7 @@
  */
 
 import { Redis } from "npm:ioredis@5.11.1";
+import { REDIS } from "../../tests/server/cluster/stores.ts";
 import { ClusterProcesses } from "../prove/cluster_processes.ts";
 import { parseArgs } from "../parse_args.ts";
 import { percentile, readMetric } from "./served.ts";
@@ -25,8 +26,8 @@ const AT_ONCE = 24;
 const LOOK_MS = 25;
 const KIB = 1024;
 
-const cluster = await ClusterProcesses.start(["deno", "deno"]);
-const store = new Redis(cluster.redis.url);
+const cluster = await ClusterProcesses.start(REDIS, ["deno", "deno"]);
+const store = new Redis(cluster.store.url);
 try {
   await ready();
   await health();

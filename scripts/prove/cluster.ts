@@ -1,18 +1,19 @@
 /**
- * Whether servers that share a queue lose, double or spoil anything while their workers, their Redis and one of
+ * Whether servers that share a queue lose, double or spoil anything while their workers, their store and one of
  * themselves die.
  *
- *     deno task prove:cluster [--jobs 300] [--kills 10] [--runtimes deno,bun,node]
+ *     deno task prove:cluster [--queue redis|postgres] [--jobs 300] [--kills 10] [--runtimes deno,bun,node]
  *
  * Two servers take jobs, a worker for each runtime draws fashion-dit on wasm with one thread. Each job is added to
  * one server and followed through the other, by its client, until it has ended; a tenth of the requests is
- * malformed, a fifth of the jobs is cancelled. Meanwhile workers are killed, Redis is stopped twice by SIGTERM and
+ * malformed, a fifth of the jobs is cancelled. Meanwhile workers are killed, the store is stopped twice in good order and
  * once by SIGKILL, and one server is stopped and started again. Completed jobs must have the bits that their seed
- * gives alone. Needs `redis-server`; prints a table, exits with 1 where anything is wrong.
+ * gives alone. Needs `redis-server` or `postgresql`; prints a table, exits with 1 where anything is wrong.
  */
 
 import { median } from "../../src/calibrate/median.ts";
 import { openPipeline } from "../../src/engine/open_pipeline.ts";
+import { POSTGRES, REDIS, type StoreKind } from "../../tests/server/cluster/stores.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 import { parseArgs } from "../parse_args.ts";
 import { CLUSTER_LEASE, ClusterProcesses } from "./cluster_processes.ts";
@@ -20,8 +21,10 @@ import { JobClient, type JobOutcome } from "./job_client.ts";
 
 /** How much of it. */
 export interface ProofSize {
+  /** What the queue lies in. */
+  readonly kind: StoreKind;
   readonly jobs: number;
-  /** Workers that are killed; of Redis' stops and the server's, as many as fit between. */
+  /** Workers that are killed; of the store's stops and the server's, as many as fit between. */
   readonly kills: number;
   /** A worker for each. */
   readonly runtimes: readonly string[];
@@ -44,7 +47,7 @@ const PAUSE_MS = 200;
 /** Runs the proof. */
 export async function proveCluster(size: ProofSize): Promise<ClusterProof> {
   const expected = await drawnAlone();
-  const cluster = await ClusterProcesses.start(size.runtimes);
+  const cluster = await ClusterProcesses.start(size.kind, size.runtimes);
   const began = Date.now();
   try {
     const trouble = makeTrouble(cluster, size);
@@ -101,10 +104,10 @@ async function makeTrouble(
   for (let kill = 0; kill < kills; kill++) {
     await pause(jobs * PAUSE_MS / (kills + 1));
     await cluster.killWorker(kill);
-    if (kill === share(1 / 4)) await cluster.stopRedis("SIGTERM");
-    if (kill === share(1 / 2)) await cluster.stopRedis("SIGKILL");
+    if (kill === share(1 / 4)) await cluster.stopStore("SIGTERM");
+    if (kill === share(1 / 2)) await cluster.stopStore("SIGKILL");
     if (kill === share(2 / 3)) await cluster.restartServer();
-    if (kill === share(3 / 4)) await cluster.stopRedis("SIGTERM");
+    if (kill === share(3 / 4)) await cluster.stopStore("SIGTERM");
   }
 }
 
@@ -124,7 +127,7 @@ function proofOf(
     ["cancelled", count("cancelled")],
     ["failed with a reason", count("failed")],
     ["workers killed", `${killed}`],
-    ["Redis stopped and started", `${stopped}`],
+    ["its store stopped and started", `${stopped}`],
     ["lease, and how often lost ones are looked for", `${CLUSTER_LEASE} s, ${CLUSTER_LEASE / 2} s`],
     ["from request to pictures, median", `${median(drawn).toFixed(1)} s`],
     ["from request to pictures, longest", `${Math.max(...drawn).toFixed(1)} s`],
@@ -141,12 +144,14 @@ async function pause(milliseconds: number): Promise<void> {
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
+      queue: { type: "string", default: "redis" },
       jobs: { type: "string", default: "300" },
       kills: { type: "string", default: "10" },
       runtimes: { type: "string", default: "deno,bun,node" },
     },
   });
   const { rows, wrong } = await proveCluster({
+    kind: values.queue === "postgres" ? POSTGRES : REDIS,
     jobs: Number(values.jobs),
     kills: Number(values.kills),
     runtimes: values.runtimes.split(","),

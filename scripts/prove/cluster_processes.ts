@@ -1,8 +1,8 @@
 /**
- * A Redis, two servers and some workers, each a process that can be killed and started again.
+ * A store, two servers and some workers, each a process that can be killed and started again.
  */
 
-import { RedisServer } from "../../tests/server/cluster/redis_fixture.ts";
+import type { StoreKind, StoreServer } from "../../tests/server/cluster/stores.ts";
 import { findBun } from "../../tests/_shim/bundled.ts";
 import { Lines } from "../bench/served.ts";
 import { buildPackage } from "../build/npm.ts";
@@ -30,14 +30,14 @@ export class ClusterProcesses {
   readonly #servers: Process[] = [];
   readonly #workers: Process[] = [];
 
-  private constructor(readonly redis: RedisServer, readonly project: URL | undefined) {}
+  private constructor(readonly store: StoreServer, readonly project: URL | undefined) {}
 
-  /** Starts a Redis, two servers, and a worker in each runtime. */
-  static async start(runtimes: readonly string[]): Promise<ClusterProcesses> {
-    const redis = await RedisServer.start("--appendonly", "yes", "--appendfsync", "always");
+  /** Starts a store, two servers, and a worker in each runtime. */
+  static async start(kind: StoreKind, runtimes: readonly string[]): Promise<ClusterProcesses> {
+    const store = await kind.start({ durable: true });
     const packed = runtimes.some((name) => name !== "deno");
-    const cluster = new ClusterProcesses(redis, packed ? await installed() : undefined);
-    const shared = ["--queue", redis.url, "--lease", `${CLUSTER_LEASE}`, "--quiet"];
+    const cluster = new ClusterProcesses(store, packed ? await installed() : undefined);
+    const shared = ["--queue", store.url, "--lease", `${CLUSTER_LEASE}`, "--quiet"];
     for (let i = 0; i < 2; i++) {
       const args = [...shared, "--role", "api", "--queue-limit", "1000"];
       cluster.#servers.push(await started(await cluster.#command("deno"), args));
@@ -68,11 +68,11 @@ export class ClusterProcesses {
     Object.assign(worker, await started(worker.command, worker.args));
   }
 
-  /** Stops the Redis for two seconds. */
-  async stopRedis(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    await this.redis.stop(signal);
+  /** Stops the store for two seconds. */
+  async stopStore(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.store.stop(signal);
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    await this.redis.start();
+    await this.store.start();
     this.stopped++;
   }
 
@@ -89,7 +89,7 @@ export class ClusterProcesses {
       child.kill("SIGKILL");
       await child.status;
     }
-    await this.redis[Symbol.asyncDispose]();
+    await this.store[Symbol.asyncDispose]();
     if (this.project !== undefined) await Deno.remove(this.project, { recursive: true });
   }
 
@@ -119,6 +119,7 @@ async function installed(): Promise<URL> {
       tarball.pathname,
       "bullmq@6.7.0",
       "ioredis@5.11.1",
+      "pg@8.23.1",
     ],
     cwd: project,
   }).output();

@@ -1,16 +1,15 @@
 import { assertEquals } from "@std/assert";
 import { proveCluster } from "../../../scripts/prove/cluster.ts";
-import { WITHOUT_REDIS } from "../../server/cluster/redis_fixture.ts";
+import { overStores } from "../../server/cluster/stores.ts";
 
-Deno.test({
-  name:
-    "nothing is lost or doubled while workers, Redis and a server die (deno task prove:cluster)",
-  ignore: WITHOUT_REDIS,
-  async fn(): Promise<void> {
-    const { wrong, outcomes } = await proveCluster({ jobs: 20, kills: 2, runtimes: ["deno"] });
+overStores(
+  "nothing is lost or doubled while workers, their store and a server die (deno task prove:cluster)",
+  async (kind) => {
+    const size = { kind, jobs: 20, kills: 2, runtimes: ["deno"] };
+    const { wrong, outcomes } = await proveCluster(size);
     assertEquals(wrong, []);
     const ends = outcomes.map(({ end }) => end).sort();
     assertEquals(ends.filter((end) => end === "refused").length, 2);
     assertEquals(ends.filter((end) => end === "failed").length, 0);
   },
-});
+);

@@ -35,6 +35,8 @@ interface LentClient extends Queries {
 /** Some connections, opened as they are needed. */
 export interface PgPool extends Queries {
   connect(): Promise<LentClient>;
+  on(event: "error" | "end", listener: (error?: unknown) => void): void;
+  on(event: "connect", listener: (client: LentClient) => void): void;
 }
 
 /** How connections are opened. */

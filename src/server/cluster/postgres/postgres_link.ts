@@ -40,6 +40,8 @@ export class PostgresLink {
       query_timeout: patient ? 0 : ANSWER_MS,
     });
     this.#pool.on("error", () => {}); // of connections that rest; the next command opens another
+    // One that is lent, or is just being closed, would end the process otherwise when Postgres dies.
+    this.#pool.on("connect", (client) => client.on("error", () => {}));
   }
 
   /**

@@ -106,10 +106,12 @@ async function versionOf(
   client: Pick<PgPool, "query">,
   schema: string,
 ): Promise<number> {
-  const { rows: [found] } = await client.query("SELECT to_regclass($1) AS name", [
-    `${schema}.version`,
-  ]);
-  if (found?.["name"] === null) return 0;
+  // Not to_regclass(): what it has not found it may not find again, though another has made it while we waited.
+  const { rows: [found] } = await client.query(
+    "SELECT FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'version'",
+    [schema],
+  );
+  if (found === undefined) return 0;
   const { rows: [row] } = await client.query(`SELECT number FROM ${schema}.version`);
   return Number(row?.["number"] ?? 0);
 }
