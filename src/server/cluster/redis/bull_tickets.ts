@@ -72,14 +72,16 @@ export class BullTaker implements TicketTaker {
       throw new DelayedError();
     };
     // Of three parameters without defaults: BullMQ counts them to see whether a signal is wanted.
-    this.#worker = new Worker(queueName(model), (job, token, signal) => take(job, token, signal), {
+    const draw = (job: Job, token?: string, signal?: AbortSignal): Promise<void> =>
+      take(job, token, signal);
+    this.#worker = new Worker(queueName(model), draw, {
       connection: this.#redis,
       prefix: `${prefix}tickets`,
       concurrency: atOnce,
       maxStalledCount: poison,
       ...lease,
     });
-    this.#worker.on("lockRenewalFailed", (ids) => {
+    this.#worker.on("lockRenewalFailed", (ids: string[]) => {
       for (const id of ids) this.#worker.cancelJob(id, "the ticket is someone else's");
     });
     this.#worker.on("error", () => {}); // of the connection; it comes back by itself
