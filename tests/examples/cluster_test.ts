@@ -78,6 +78,11 @@ Deno.test("the queue's Redis keeps what was accepted, and the proxy lets through
     assert(queue.includes(words), words);
   }
   assert(!/--requirepass/.test(queue), "no password on a command line");
+  assertMatch(
+    queue,
+    /&& exec redis-server/,
+    "which SIGTERM reaches: a pipe's other end would be alone",
+  );
   const nginx = await read("nginx.conf");
   const number = (name: string): number =>
     Number(new RegExp(`${name} (\\d+)[ms];`).exec(nginx)?.[1]);
