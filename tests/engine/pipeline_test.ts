@@ -166,7 +166,11 @@ Deno.test("close() frees sessions and values", async () => {
   await pipeline.generate({ labels: [1], steps: 2 });
   await pipeline.close();
   assertEquals(pipeline.backend.live, { values: 0, sessions: 0 });
-  await assertRejects(() => pipeline.generate({ labels: [1], steps: 2 }), BackendError, "disposed");
+  await assertRejects(
+    () => pipeline.generate({ labels: [1], steps: 2 }),
+    BackendError,
+    "pipeline is closed",
+  );
 });
 
 Deno.test("options out of range are refused with what, wanted and got", async () => {
