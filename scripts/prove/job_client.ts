@@ -91,6 +91,7 @@ export class JobClient {
       const response = await this.#send(`/v1/jobs/${id}/events`, { headers });
       try {
         for await (const { id, event } of readEvents(response.body!)) { // a stream has one
+          if (event === "error") break; // of the stream, not of the job: its store is away
           seen.push({ id: Number(id), event });
           if (isEnd({ event })) return seen;
         }
