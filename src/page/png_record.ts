@@ -77,6 +77,7 @@ function recordOf(json: unknown): PngRecord | undefined {
     beyond: [
       ...(words("prompt2") === undefined ? [] : ["a second prompt"]),
       ...(field("grid") === undefined ? [] : ["a size of its own"]),
+      ...["policy", "parallel"].flatMap((name) => textOf(field(name)) ?? []),
     ],
   };
 }

@@ -105,6 +105,10 @@ Deno.test("what cannot be drawn again is told in words that a visitor understand
   );
   const two = { labels: [0], prompts: [{ prompt: "a", prompt2: "b" }] };
   assertEquals(await words(two), `a.png was drawn with a second prompt: ${cannot}`);
+  const decided = { policy: "teacache:threshold=0.2" };
+  assertEquals(await words(decided), `a.png was drawn with ${decided.policy}: ${cannot}`);
+  const parallel = "srds:segments=5";
+  assertEquals(await words({ parallel }), `a.png was drawn with ${parallel}: ${cannot}`);
 });
 
 Deno.test("files of every other kind are told apart: no record, no picture, damaged, 50 MB", async () => {
