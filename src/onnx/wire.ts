@@ -69,7 +69,12 @@ function tag(field: number, wireType: number): Uint8Array {
   return varint(field * 8 + wireType);
 }
 
+/** Numbers of one byte, which most are. */
+const SHORT = Array.from({ length: 128 }, (_, value) => Uint8Array.of(value));
+
 function varint(value: number): Uint8Array {
+  const short = SHORT[value];
+  if (short !== undefined) return short;
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
   while (rest > 127n) {
