@@ -109,16 +109,30 @@ export function checkColumns(columns: PlanColumns, steps: readonly ColumnStep[])
   }
 }
 
-function checkCells(lists: CellWeights, where: string, cells: number): void {
-  if (lists === null) {
-    if (cells > 0) refuse(where, 'weights at a step with cells "x"', null);
+/** There are some where cells of this mark are: one for all of them, or one for each. */
+function checkCount(
+  list: readonly unknown[] | null,
+  where: string,
+  { cells, mark, all, one }: {
+    readonly cells: number;
+    readonly mark: string;
+    readonly all: string;
+    readonly one: string;
+  },
+): void {
+  if (list === null) {
+    if (cells > 0) refuse(where, `${all} at a step with cells "${mark}"`, null);
     return;
   }
-  if (cells === 0) refuse(where, 'null but at a step with cells "x"', JSON.stringify(lists));
-  if (lists.length !== 1 && lists.length !== cells) {
-    refuse(where, `one list of weights, or one for each of ${cells} cells "x"`, lists.length);
+  if (cells === 0) refuse(where, `null but at a step with cells "${mark}"`, JSON.stringify(list));
+  if (list.length !== 1 && list.length !== cells) {
+    refuse(where, `one ${one}, or one for each of ${cells} cells "${mark}"`, list.length);
   }
-  for (const [i, weights] of lists.entries()) {
+}
+
+function checkCells(lists: CellWeights, where: string, cells: number): void {
+  checkCount(lists, where, { cells, mark: "x", all: "weights", one: "list of weights" });
+  for (const [i, weights] of lists?.entries() ?? []) {
     const list = `${where}, list ${i}`;
     if (weights.length < 1 || weights.length > MOST_FEATURES) {
       refuse(list, `1 … ${MOST_FEATURES} weights`, weights.length);
@@ -128,15 +142,8 @@ function checkCells(lists: CellWeights, where: string, cells: number): void {
 }
 
 function checkShares(shares: StepWeights, where: string, cells: number): void {
-  if (shares === null) {
-    if (cells > 0) refuse(where, 'shares at a step with cells "p"', null);
-    return;
-  }
-  if (cells === 0) refuse(where, 'null but at a step with cells "p"', JSON.stringify(shares));
-  if (shares.length !== 1 && shares.length !== cells) {
-    refuse(where, `one share, or one for each of ${cells} cells "p"`, shares.length);
-  }
-  const wrong = shares.find((share) => !(share >= 0 && share <= 1)); // NaN too
+  checkCount(shares, where, { cells, mark: "p", all: "shares", one: "share" });
+  const wrong = shares?.find((share) => !(share >= 0 && share <= 1)); // NaN too
   if (wrong !== undefined) refuse(where, "shares of 0 … 1", wrong);
 }
 

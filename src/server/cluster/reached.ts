@@ -13,7 +13,12 @@ export async function reached<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (cause) {
     if (cause instanceof RequestError) throw cause;
-    throw cause instanceof Error && NO_ROOM.test(cause.message) ? noRoom(cause) : away(cause);
+    throw cause instanceof Error && NO_ROOM.test(cause.message)
+      ? unavailable("use the queue: its memory is full", "queue_out_of_memory", {
+        cause,
+        after: 30,
+      })
+      : unavailable("reach the queue", "queue_unreachable", { cause, after: 5 });
   }
 }
 
@@ -22,29 +27,17 @@ export async function resultsReached<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
-    throw new RequestError("Cannot reach the place where pictures are kept", {
-      status: 503,
-      code: "results_unreachable",
-      headers: { "retry-after": "5" },
-      cause,
-    });
+    const what = "reach the place where pictures are kept";
+    throw unavailable(what, "results_unreachable", { cause, after: 5 });
   }
 }
 
-function noRoom(cause: Error): RequestError {
-  return new RequestError("Cannot use the queue: its memory is full", {
-    status: 503,
-    code: "queue_out_of_memory",
-    headers: { "retry-after": "30" },
-    cause,
-  });
-}
-
-function away(cause: unknown): RequestError {
-  return new RequestError("Cannot reach the queue", {
-    status: 503,
-    code: "queue_unreachable",
-    headers: { "retry-after": "5" },
-    cause,
-  });
+/** A 503 whose client may come back after so many seconds. */
+function unavailable(
+  what: string,
+  code: string,
+  { cause, after }: { readonly cause: unknown; readonly after: number },
+): RequestError {
+  const headers = { "retry-after": `${after}` };
+  return new RequestError(`Cannot ${what}`, { status: 503, code, headers, cause });
 }
