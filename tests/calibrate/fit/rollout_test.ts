@@ -1,26 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Ensemble } from "../../../src/calibrate/fit/ensemble.ts";
 import { fitRollout } from "../../../src/calibrate/fit/rollout.ts";
 import { recordTrajectory } from "../../../src/calibrate/fit/trajectory.ts";
 import { makeSampler } from "../../../src/sampler/solvers.ts";
-import { normalNoise } from "../../../src/tensor/random.ts";
-
-const RUNS = 12;
-const SIZE = 32;
-
-/** A model that is not linear in latents, and is known at every time. */
-function toyEnsemble(calls: number[] = []): Ensemble {
-  return {
-    runs: RUNS,
-    noise: normalNoise([RUNS * SIZE], 5).data,
-    predict(latents, time): Promise<Float32Array> {
-      calls.push(time);
-      return Promise.resolve(latents.map((x) => Math.tanh(x) * (1 - time / 2500)));
-    },
-    forget: () => {},
-    close: () => {},
-  };
-}
+import { SIZE, toyEnsemble } from "./toy_ensemble.ts";
 
 const times = Array.from({ length: 60 }, (_, i) => 999 - 16 * i);
 const dense = makeSampler({ name: "dpmpp-3m" }, { steps: times.length, times, tokens: 0 });
