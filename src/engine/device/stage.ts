@@ -115,7 +115,13 @@ export class Stage {
 
   /** The kind of a step that was prepared; `undefined` where it calls no model. */
   kind(step: Step): PreparedKind | undefined {
-    return step.kind === "forecast" ? undefined : this.#kinds.get(stepKey(step));
+    if (step.kind === "forecast") return undefined;
+    const key = stepKey(step);
+    const prepared = this.#kinds.get(key);
+    if (prepared === undefined) {
+      throw new Error(`Internal error: no step of kind ${key} is prepared`);
+    }
+    return prepared;
   }
 
   /** What a step that stores features does with those that are kept beside them. */

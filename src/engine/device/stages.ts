@@ -6,7 +6,7 @@ import type { GpuAccess } from "../../backend/backend.ts";
 import type { Sessions } from "../sessions.ts";
 import { Stage, type StageShape } from "./stage.ts";
 import { keptModules } from "./feature_places.ts";
-import { loadedStates } from "./step_graph.ts";
+import { loadedStates, stepKey } from "./step_graph.ts";
 
 /** Stages that are kept. */
 export const MOST_STAGES = 8;
@@ -58,5 +58,7 @@ export class Stages {
 /** Equal for runs that can use the same buffers and kinds. */
 function keyOf({ transformer, rows, sums, steps }: StageShape): string {
   const kept = [...keptModules(steps)].join();
-  return JSON.stringify([rows, transformer.sizes, sums, kept, loadedStates(steps)]);
+  const kinds = new Set(steps.flatMap((step) => step.kind === "forecast" ? [] : stepKey(step)));
+  const places = [rows, transformer.sizes, sums, kept, loadedStates(steps)];
+  return JSON.stringify([...places, [...kinds].toSorted()]);
 }

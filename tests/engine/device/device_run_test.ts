@@ -47,6 +47,29 @@ for (const name of ["narrow-dit", "narrow-flux"]) {
   );
 }
 
+Deno.test(
+  "a plan that keeps what the one before it kept runs steps of its own",
+  needs,
+  async () => {
+    const [gpu, cpu] = await Promise.all(
+      (["webgpu", "wasm"] as const).map((backend) =>
+        openEngine({ model: narrowDit(), backend, precision: "f32" })
+      ),
+    );
+    const given: GenerateOptions = { labels: [1], output: "latents" };
+    for (
+      const rows of [[["."], ["r"], ["."]], [["."], ["r."], [".r"]], [["."], ["."], ["r"]]] as const
+    ) {
+      const options = { ...given, plan: await planOf(cpu!, given, rows) };
+      const wanted = (await cpu!.generate(options)).latents;
+      const { latents } = await gpu!.generate(options);
+      assertClose(latents, wanted, { tolerance: 1e-4, what: rows.join() });
+    }
+    await gpu!.close();
+    await cpu!.close();
+  },
+);
+
 Deno.test("runs at the same time do not get into each other's recordings", needs, async () => {
   const engine = await openEngine({ model: narrowDit(), backend: "webgpu" });
   const options: GenerateOptions = { labels: [1], output: "latents", plan: "none" };
