@@ -146,14 +146,16 @@ export class StepMeter {
   /** A plan of these rows for this model; its times are the sampler's. */
   async #planOf(rows: readonly string[]): Promise<Plan> {
     const { modules, architecture, sampler, times } = await this.#facts(rows.length);
+    const forecast = rows.map((row) => row === FORECAST ? [0, 1] : null);
+    const columns = rows.includes(FORECAST) ? { forecast } : undefined;
     return this.library.parsePlan(JSON.stringify({
-      version: 1,
+      version: columns === undefined ? 1 : 2,
       architecture,
       fingerprints: [await this.pipeline.model.fingerprint()],
       sampler: { name: sampler, times },
       modules,
       slots: ["joint"],
-      rows,
+      ...{ rows, columns },
       context: {},
       policy: { name: "hand", parameters: {} },
     }));
@@ -186,6 +188,13 @@ export class StepMeter {
 
   readonly #times = new Map<number, number[]>();
   #clock: PassClock | undefined;
+}
+
+const FORECAST = "~";
+
+/** A step that calls no model, where noise is predicted; checkouts before version 2 of plans have none. */
+export function forecastKind(modules: number): StepRows {
+  return { name: "forecast", before: [".".repeat(modules)], row: FORECAST };
 }
 
 /** The kinds of steps of a model with so many modules. */

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import * as library from "../../mod.ts";
 import type { GpuCalls } from "../../scripts/bench/gpu_calls.ts";
-import { stepKinds, StepMeter } from "../../scripts/bench/gpu_steps.ts";
+import { forecastKind, stepKinds, StepMeter } from "../../scripts/bench/gpu_steps.ts";
 import { subjectOf, transformerOf } from "../../scripts/bench/gpu_subjects.ts";
 import { findAdapter } from "../../src/backend/adapter.ts";
 import { requires } from "../_shim/requires.ts";
@@ -53,3 +53,20 @@ for (const [model, kinds] of Object.entries(DISPATCHES)) {
     },
   );
 }
+
+Deno.test(
+  "a step that calls no model asks WebGPU for its update alone, and reads nothing back",
+  needs,
+  async () => {
+    const meter = await StepMeter.open(library, subjectOf("narrow-dit"));
+    try {
+      const { modules: { length } } = await transformerOf("narrow-dit");
+      const { dispatches, copies, ...others }: GpuCalls = await meter.calls(forecastKind(length));
+      const { copies: _, ...replayed } = REPLAYED;
+      assertEquals(others, replayed);
+      assert(dispatches <= 3 && copies <= 3, `${dispatches} dispatches, ${copies} copies`);
+    } finally {
+      await meter.close();
+    }
+  },
+);
