@@ -121,19 +121,26 @@ export async function findPlan(
   model: PlannedModel,
   steps?: number,
 ): Promise<NamedPlan | undefined> {
-  const named = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }));
   const usual = model.sampler.steps;
   const choose = (plans: readonly NamedPlan[]): NamedPlan | undefined =>
     choosePlan(plans, { word: "auto", steps, usual, offerOf });
-  const able = named.filter((each) => choose([each]) !== undefined);
+  return choose(await plansFor(model, (each) => choose([each]) !== undefined));
+}
+
+/** Bundled plans that were made for a model's weights and its sampler, as far as they are wanted. */
+export async function plansFor(
+  model: PlannedModel,
+  isWanted: (plan: NamedPlan) => boolean = () => true,
+): Promise<readonly NamedPlan[]> {
   const modules = model.transformer?.modules.map(({ name }) => name);
-  const visited = able.filter(({ plan }) =>
-    visits(plan, model.sampler) && (modules === undefined || `${plan.modules}` === `${modules}`)
-  );
-  if (visited.length === 0) return undefined; // before the weights are read for their fingerprint
+  const visited = bundledPlans.map((name) => ({ name, plan: loadPlan(name) }))
+    .filter((each) =>
+      isWanted(each) && visits(each.plan, model.sampler) &&
+      (modules === undefined || `${each.plan.modules}` === `${modules}`)
+    );
+  if (visited.length === 0) return []; // before the weights are read for their fingerprint
   const fingerprint = await model.fingerprint();
-  const fitting = visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));
-  return choose(fitting);
+  return visited.filter(({ plan }) => plan.fingerprints.includes(fingerprint));
 }
 
 /** Whether a plan was made for these weights and this sampler; its number of steps is another matter. */

@@ -10,7 +10,8 @@ import { compilePlan, type Step } from "../plan/compile.ts";
 import { checkPlanFits } from "../plan/fit.ts";
 import type { Plan } from "../plan/plan.ts";
 import { begin } from "./begin.ts";
-import { findPlan, loadPlan, type NamedPlan } from "./bundled_plans.ts";
+import { findPlan, loadPlan, type NamedPlan, plansFor } from "./bundled_plans.ts";
+import { fasterPlans } from "./faster_plans.ts";
 import type { PicturePrompt, PromptTokens } from "./prompt_texts.ts";
 import { chooseRunTimePolicy, type ChosenRunTimePolicy, policiesOf } from "./policies/table.ts";
 import { encodePrompts, type PromptEncoder } from "./prompts.ts";
@@ -20,7 +21,7 @@ import {
   cutRequest,
   type ParallelRun,
 } from "./parallel/choose.ts";
-import { planTarget } from "./plan_facts.ts";
+import { modelCost, planTarget } from "./plan_facts.ts";
 import {
   type GenerateOptions,
   type ResolvedRequest,
@@ -88,7 +89,7 @@ export async function prepareRun(
   const steps = rest === undefined ? full : compilePlan(rest).steps;
   const prepared = {
     ...{ ...asked, request, choice, steps },
-    notices: [...asked.notices, ...fit, ...notices],
+    notices: [...asked.notices, ...choice.notices ?? [], ...fit, ...notices],
   };
   if (parallel !== undefined) {
     const reason = `${parallel.word} computes steps beside each other`;
@@ -172,6 +173,8 @@ export interface ResolvedPlan {
   readonly named?: NamedPlan;
   /** Half a sentence. */
   readonly reason: string;
+  /** Sentences on what could be taken instead. */
+  readonly notices?: readonly string[];
 }
 
 /**
@@ -182,26 +185,11 @@ export interface ResolvedPlan {
  */
 export async function resolvePlan(
   model: Model,
-  { plan = "auto", steps, sigmas, ...chosen }: Pick<
-    GenerateOptions,
-    "plan" | "sampler" | "steps" | "sigmas"
-  >,
+  { plan = "auto", ...times }: Pick<GenerateOptions, "plan" | "sampler" | "steps" | "sigmas">,
 ): Promise<ResolvedPlan> {
   const reason = "asked for";
   if (plan === "none") return { reason };
-  if (plan === "auto") {
-    const sampler = samplingOf(model, chosen);
-    const asked = steps ?? sigmas?.length ??
-      (chosen.sampler === undefined ? undefined : sampler.steps);
-    const named = await findPlan({
-      sampler,
-      transformer: model.transformer,
-      fingerprint: () => model.fingerprint(),
-    }, asked);
-    if (named !== undefined) return { named, reason: "the bundled plan that fits" };
-    const length = asked ?? sampler.steps;
-    return { reason: `no bundled plan fits ${model.id}, ${sampler.name}, ${length} steps` };
-  }
+  if (plan === "auto") return await fittingPlan(model, times);
   if (typeof plan === "string") return { named: { name: plan, plan: loadPlan(plan) }, reason };
   const isObject = typeof plan === "object" && plan !== null; // callers in JavaScript have no types
   if (isObject && "plan" in plan) return { named: plan, reason };
@@ -210,4 +198,25 @@ export async function resolvePlan(
     'Cannot generate: plan must be "auto", "none", the name of a bundled plan or a plan that was read: ' +
       `current value is ${JSON.stringify(plan)?.slice(0, 60)}`,
   );
+}
+
+/** The bundled plan that fits; where there is none for so many steps, which others are as fast. */
+async function fittingPlan(
+  model: Model,
+  { steps, sigmas, ...chosen }: Pick<GenerateOptions, "sampler" | "steps" | "sigmas">,
+): Promise<ResolvedPlan> {
+  const { id, transformer } = model;
+  const sampler = samplingOf(model, chosen);
+  const asked = steps ?? sigmas?.length ??
+    (chosen.sampler === undefined ? undefined : sampler.steps);
+  const planned = { sampler, transformer, fingerprint: () => model.fingerprint() };
+  const named = await findPlan(planned, asked);
+  if (named !== undefined) return { named, reason: "the bundled plan that fits" };
+  const reason = `no bundled plan fits ${id}, ${sampler.name}, ${asked ?? sampler.steps} steps`;
+  if (steps === undefined || sigmas !== undefined || chosen.sampler !== undefined) {
+    return { reason }; // more was asked for than to take so many steps
+  }
+  const plans = (await plansFor(planned)).map(({ name, plan }) => ({ name, ...compilePlan(plan) }));
+  const faster = fasterPlans(plans, { steps, cost: modelCost(transformer) });
+  return { reason, ...(faster !== undefined && { notices: [faster] }) };
 }

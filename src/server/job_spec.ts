@@ -4,6 +4,7 @@
 
 import { fullSteps } from "../engine/segment/step_segments.ts";
 import { stepsLeft } from "../engine/begin.ts";
+import { fasterPlans } from "../engine/faster_plans.ts";
 import { stepsLeftOut } from "../engine/edit_facts.ts";
 import type { FittedEdit } from "../engine/request_edit.ts";
 import type { Step, StepKind } from "../plan/compile.ts";
@@ -110,7 +111,7 @@ export function resolveSpec(
     previewSteps: new Set(
       each.flatMap((_, i) => i % program.length === 0 ? shown.map((step) => i + step) : []),
     ),
-    notices: noticesOf(body, model),
+    notices: [...noticesOf(body, model), ...fasterThan(body, model, { plan, word })],
   };
 }
 
@@ -249,6 +250,18 @@ function noticesOf(body: GenerationBody, model: ServedModel): readonly string[] 
       : [`The size is ${own}, the nearest to ${body.size} that the model has.`]),
     ...(ignored.length === 0 ? [] : [`Without a meaning here and ignored: ${ignored.join(", ")}.`]),
   ];
+}
+
+/** Plans that would be faster, where only the number of steps speaks against them. */
+function fasterThan(
+  { steps, sampler }: GenerationBody,
+  { plans, facts: { cost } }: ServedModel,
+  { plan, word }: { readonly plan: ServedPlan | undefined; readonly word: string },
+): readonly string[] {
+  if (word !== "auto" || plan !== undefined || steps === undefined || sampler !== undefined) {
+    return [];
+  }
+  return [fasterPlans(plans, { steps, cost }) ?? []].flat();
 }
 
 /** `WIDTHxHEIGHT` of a model's pictures. */

@@ -42,6 +42,20 @@ Deno.test("generate() follows the bundled plan that fits unless told otherwise, 
   });
 });
 
+Deno.test("who asks for steps that no plan has is told which plans are as fast; who asks for more than that is not", async () => {
+  const engine = await openEngine({ model: FASHION_DIT, backend: "wasm" });
+  const noticesOf = async (options: GenerateOptions): Promise<readonly string[]> =>
+    (await engine.prepare({ label: 1, ...options })).notices;
+  const [said = ""] = await noticesOf({ steps: 12 });
+  const faster = "fashion-dit.4x (1.00×), fashion-dit.5x (1.20×), fashion-dit.6x (1.50×)";
+  assertStringIncludes(said, `${faster}, fashion-dit.8x (2.00×).`);
+  for (const others of [{ plan: "none" }, { sampler: "unipc" }, { policy: "first-block" }]) {
+    assertEquals(await noticesOf({ steps: 12, ...others }), []);
+  }
+  assertEquals([await noticesOf({}), await noticesOf({ steps: 5 })], [[], []]);
+  await engine.close();
+});
+
 Deno.test("a picture knows its label and seed, and its PNG says how to make it again", async () => {
   await withPipeline(async (pipeline) => {
     const { pictures, latents } = await pipeline.generate({

@@ -2,10 +2,13 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { decode } from "fast-png";
 import OpenAI from "openai";
 import { toPictures } from "../../src/image/picture.ts";
+import { fasterPlans } from "../../src/engine/faster_plans.ts";
 import { TEXT_KEYWORD } from "../../src/engine/picture_record.ts";
 import { readPngText } from "../../src/image/png_text.ts";
+import { compilePlan } from "../../src/plan/compile.ts";
 import { previewSteps } from "../../src/server/job_spec.ts";
-import { parseEvents, post, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
+import { examplePlan } from "../plan/example_plans.ts";
+import { parseEvents, post, TOY_FACTS, toyApp, ToyRenderer, until } from "./toy_renderer.ts";
 
 const PATH = "/v1/images/generations";
 
@@ -318,3 +321,35 @@ async function withServer(
 function bytesOf(base64: string): Uint8Array {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
+
+Deno.test("who asks for steps that no plan has is told which plans are as fast, in answers, streams and jobs", async () => {
+  const plan = examplePlan(["...", "..."], {
+    modules: ["a", "b", "c"],
+    version: 2,
+    fingerprints: [TOY_FACTS.fingerprint],
+    reference: { sampler: "ddim", steps: 4 },
+  });
+  const app = await toyApp(undefined, { plans: [{ name: "toy.2x", plan }] });
+  const asked = { prompt: "sneaker", steps: 3 };
+  const said = [fasterPlans([{ name: "toy.2x", ...compilePlan(plan) }], {
+    steps: 3,
+    cost: TOY_FACTS.cost,
+  })];
+  const answer = await (await post(app, PATH, asked)).json();
+  assertEquals([answer.plan, answer.notices], [null, said]);
+  const stream = await post(app, PATH, { ...asked, stream: true });
+  assertEquals(parseEvents(await stream.text()).at(-1)?.data["notices"], said);
+  const { id } = await (await post(app, "/v1/jobs", { label: 0, steps: 3 })).json();
+  assertEquals((await (await app.request(`/v1/jobs/${id}`)).json()).notices, said);
+  const others = [
+    { plan: "none" },
+    { sampler: "unipc" },
+    { policy: "teacache" },
+    { steps: 1 },
+    { steps: undefined },
+  ];
+  for (const fields of others) {
+    const { notices } = await (await post(app, PATH, { ...asked, ...fields })).json();
+    assertEquals(notices, [], JSON.stringify(fields));
+  }
+});
