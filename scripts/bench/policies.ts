@@ -10,7 +10,8 @@
  * Plans are made of `--runs` recorded runs (seeds from 42); pictures are those of the study of trade-offs, with which
  * it shares `--cache`. All is kept there: plans, batches, what was found of each way, and ratios of time, so that it
  * goes on wherever it was stopped. Speed-ups are measured apart, on a machine that does nothing else, a few ways at a
- * time in turn with the full run; with `--seconds` it stops in between and goes on the next time.
+ * time in turn with the full run, of those ways of the last whole study that no other of their policy is predicted to be
+ * nearer and as fast as; with `--seconds` it stops in between and goes on the next time.
  */
 import { parseArgs } from "../parse_args.ts";
 import type { BackendName } from "../../src/backend/backend.ts";
@@ -18,10 +19,9 @@ import { openEngine } from "../../src/engine/engine.ts";
 import { FASHION_DIT } from "../fashion_dit.ts";
 import { avatarPrompts } from "../quality/avatars/prompts.ts";
 import { policiesFigure } from "./policies_figure.ts";
-import { policiesSection } from "./policies_report.ts";
+import { policiesSection, worthTiming } from "./policies_report.ts";
 import { keepRatios, speedupsOf } from "./policies_speeds.ts";
-import { policyVariants, waysBeside } from "./policies_study.ts";
-import type { Variant } from "./rivals.ts";
+import { type PlanMaking, policyVariants, waysBeside } from "./policies_study.ts";
 import type { Found } from "./trade_off_figure.ts";
 import { variantKey } from "./rivals.ts";
 import { replaceSection } from "./trade_off_report.ts";
@@ -57,20 +57,20 @@ async function main(): Promise<void> {
     : avatarPrompts(count, seed).map(({ prompt }) => prompt);
   const study: Study = { pipeline, seed, prompts, folder: values.cache };
   try {
-    const about = {
+    const path = foundPath(values.cache, model.id);
+    if (values.time !== undefined) {
+      const known = worthTiming(await readJson<Found[]>(path) ?? []);
+      const timing = { rounds: Number(values.rounds), pictures: Number(values.pictures) };
+      const ways = known.map(({ variant }) => variant);
+      return await keepRatios(study, ways, { ...timing, seconds: Number(values.seconds) });
+    }
+    const found = await foundOf(study, count, {
       model: values.model ?? FASHION_DIT,
       runs: Number(values.runs),
       only: values.only,
-    };
-    const known = { ...about, makes: values.time === undefined && !values.write };
-    const groups = [await waysBeside(study), ...await policyVariants(study, known)];
-    if (values.time !== undefined) {
-      const timing = { rounds: Number(values.rounds), pictures: Number(values.pictures) };
-      await keepRatios(study, groups.flat(), { ...timing, seconds: Number(values.seconds) });
-      return;
-    }
-    const found = await foundOf(study, groups, count);
-    await Deno.writeTextFile(foundPath(values.cache, model.id), JSON.stringify(found));
+      makes: !values.write,
+    });
+    if (values.only === undefined) await Deno.writeTextFile(path, JSON.stringify(found));
     const section = policiesSection(found, { seed });
     console.log(section);
     if (values.write) await write(values.cache, { id: model.id, section });
@@ -82,9 +82,10 @@ async function main(): Promise<void> {
 /** What is found of every way, a group after the other: each is kept when it is whole. */
 async function foundOf(
   study: Study,
-  groups: readonly (readonly Variant[])[],
   count: number,
+  making: PlanMaking,
 ): Promise<readonly Found[]> {
+  const groups = [await waysBeside(study), ...await policyVariants(study, making)];
   const speedups = await speedupsOf(study);
   const found: Found[] = [];
   for (const variants of groups) {

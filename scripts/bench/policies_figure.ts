@@ -2,7 +2,7 @@
  * All policies on one figure: PSNR to the converged solution against speed-up, a panel for each model and backend.
  */
 import { mean } from "../../src/calibrate/median.ts";
-import { type Placed, placed, placesOf, seriesOf } from "./policies_report.ts";
+import { frontOf, type Placed, placed, placesOf, seriesOf } from "./policies_report.ts";
 import type { Found } from "./trade_off_figure.ts";
 
 const PANEL = { width: 400, height: 330, left: 46, right: 8, top: 26, bottom: 26 };
@@ -74,14 +74,6 @@ interface Look {
 function strokeOf({ color, isThick, isDashed }: Look): string {
   return `fill="none" stroke="${color}" stroke-width="${isThick ? 2.5 : 1}"` +
     (isDashed ? ' stroke-dasharray="4 3"' : "");
-}
-
-/** Of some ways those that no other is both nearer and as fast as. */
-export function frontOf(rows: readonly Placed[]): readonly Placed[] {
-  const passes = (other: Placed, { found, at }: Placed): boolean =>
-    other.at >= at && mean(other.found.psnrDb) > mean(found.psnrDb);
-  return rows.filter((row) => !rows.some((other) => passes(other, row)))
-    .toSorted((a, b) => a.at - b.at);
 }
 
 function panelOf(

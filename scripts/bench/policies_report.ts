@@ -11,6 +11,8 @@ import type { Found } from "./trade_off_figure.ts";
 export const TARGETS: readonly number[] = [2, 3, 4, 6];
 /** What counts as about as fast, as a ratio. */
 const ABOUT = 1.15;
+/** Ways that are predicted to be faster are slower in fact, or beyond all tables. */
+const FASTEST = 12;
 const RESAMPLES = 1000;
 const PLANS = "bundled plans";
 
@@ -42,6 +44,21 @@ export function placed(rows: readonly Found[], place: string): readonly Placed[]
 /** What a way is one of, as tables name it. */
 export function seriesOf({ variant: { series } }: Found): string {
   return series.startsWith("solver") ? "best solver" : series === PLANS ? "our plans" : series;
+}
+
+/** Of some ways those that no other is both nearer and as fast as. */
+export function frontOf(rows: readonly Placed[]): readonly Placed[] {
+  const passes = (other: Placed, { found, at }: Placed): boolean =>
+    other.at >= at && mean(other.found.psnrDb) > mean(found.psnrDb);
+  return rows.filter((row) => !rows.some((other) => passes(other, row)))
+    .toSorted((a, b) => a.at - b.at);
+}
+
+/** Ways that a table or a line can show, as far as they are known before they are timed: the front of each series. */
+export function worthTiming(rows: readonly Found[]): readonly Found[] {
+  const known = placed(rows, "predicted").filter(({ at }) => at <= FASTEST);
+  return [...Map.groupBy(known, ({ found }) => seriesOf(found)).values()]
+    .flatMap((ways) => frontOf(ways).map(({ found }) => found));
 }
 
 /** The best of some ways at about a speed-up. */

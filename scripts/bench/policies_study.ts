@@ -5,8 +5,11 @@
 import { calibrate, type CalibrateOptions } from "../../src/calibrate/mod.ts";
 import { openEngine } from "../../src/engine/engine.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
-import { hasFixedTimes } from "../../src/sampler/solvers.ts";
-import { modelCost } from "../../src/engine/plan_facts.ts";
+import { importPolicy } from "../../src/calibrate/policies/run_policy.ts";
+import { withPolicyFile } from "../../src/cli/plan_file.ts";
+import { bindPlan } from "../../src/plan/fit.ts";
+import { hasFixedTimes, makeSampler } from "../../src/sampler/solvers.ts";
+import { modelCost, planTarget } from "../../src/engine/plan_facts.ts";
 import { policyOfPlan } from "../../src/engine/policies/of_plan.ts";
 import { frontOf } from "../../src/engine/policies/signals.ts";
 import { chooseRunTimePolicy } from "../../src/engine/policies/table.ts";
@@ -16,39 +19,16 @@ import { PlanError } from "../../src/errors.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { parsePlan } from "../../src/plan/parse.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import {
+  planWords,
+  policyWord,
+  ROUTED_WORDS,
+  RUN_TIME_WORDS,
+  SOLVER_WORDS,
+} from "./policies_settings.ts";
 import { bundledVariants, modelFull, planned, type Variant, variantKey } from "./rivals.ts";
 import { conditionsOf, knownRivals, readJson, type Study } from "./trade_off_study.ts";
 
-/** Settings that spread each policy over speed-ups of about 1.5 to 7; after a comma what tells series apart. */
-export const WORDS: Readonly<Record<string, readonly string[]>> = {
-  fora: each("interval", [2, 3, 4, 5, 7, 10]),
-  magcache: each("longest=9,threshold", [0.01, 0.02, 0.03, 0.06, 0.12, 0.24, 0.5]),
-  ertacache: each("threshold", [0.02, 0.05, 0.1, 0.2, 0.4]),
-  procache: each("shortest=0,longest=8,full", [0.5, 0.34, 0.25, 0.2, 0.14]),
-  "procache, no tokens": each("shortest=0,longest=8,fresh=0,full", [0.5, 0.34, 0.25, 0.2, 0.14]),
-  sencache: each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4]),
-  teacache: each("threshold", [0.1, 0.2, 0.4, 0.8, 1.6]),
-  taylorseer: [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4, 6])),
-  "taylorseer, features": each("of=1,order=1,interval", [2, 3, 4, 6, 10]),
-  "adams-bashforth": [2, 3].flatMap((outputs) => each(`outputs=${outputs},interval`, [2, 3, 4, 6])),
-  hicache: each("order=2,interval", [2, 3, 4, 6]),
-  l2p: each("interval", [5, 8, 16]),
-  budcache: each("evaluations", [8, 12, 16, 25]),
-  dpcache: each("evaluations", [8, 12, 16, 25]),
-};
-/** Those that decide while a picture is made; where there is such a plan, by what it measured of the model. */
-export const RUN_TIME_WORDS: Readonly<Record<string, readonly string[]>> = {
-  "first-block": each("threshold", [0.02, 0.03, 0.05, 0.1, 0.2]),
-  "teacache": WORDS["teacache"]!,
-  "sencache": WORDS["sencache"]!,
-};
-/** Forecasts of outputs under a solver of higher order than a model's own, which their authors did not try. */
-export const SOLVER_WORDS: Readonly<Record<string, readonly string[]>> = {
-  "taylorseer": [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4])),
-  "adams-bashforth": [2, 3]
-    .flatMap((outputs) => each(`outputs=${outputs},interval`, [2, 3, 4])),
-  "l2p": each("interval", [5, 8, 16]),
-};
 /** Calls of the best solvers, by the steps of the full run. */
 const CALLS: Readonly<Record<number, readonly number[]>> = {
   50: [25, 16, 12, 10, 8, 6],
@@ -56,15 +36,6 @@ const CALLS: Readonly<Record<number, readonly number[]>> = {
 };
 /** Pictures on which it is seen how often a policy reuses at run time. */
 const PROBES = 4;
-
-function each(setting: string, values: readonly number[]): readonly string[] {
-  return values.map((value) => `${setting}=${value}`);
-}
-
-/** What `calibrate()` or `generate()` is asked for. */
-export function policyWord(series: string, settings: string): string {
-  return `${series.split(",")[0]}:${settings}`;
-}
 
 /** The full run, our plans, and the best solver of each number of calls. */
 export async function waysBeside(study: Study): Promise<readonly Variant[]> {
@@ -93,8 +64,10 @@ export async function policyVariants(
   await Deno.mkdir(`${study.folder}/policies`, { recursive: true });
   const wanted = (series: string) => (words: string): boolean =>
     making.only?.some((name) => `${series}:${words}`.startsWith(name)) ?? true;
-  const groups: Variant[][] = [];
-  for (const [series, settings] of Object.entries(WORDS)) {
+  const plans = planWords(study.pipeline.model.sampler.steps);
+  const routed = await routedVariants(study);
+  const groups: Variant[][] = [routed.filter(({ series, name }) => wanted(series)(name))];
+  for (const [series, settings] of Object.entries(plans)) {
     groups.push([]);
     for (const words of settings.filter(wanted(series))) {
       const plan = await planOf(study, policyWord(series, words), making);
@@ -110,15 +83,33 @@ export async function policyVariants(
   for (const [series, settings] of Object.entries(RUN_TIME_WORDS)) {
     groups.push([]);
     for (const words of settings.filter(wanted(`${series}, at run time`))) {
-      const plan = WORDS[series] && await planOf(study, policyWord(series, words), making);
+      const plan = plans[series] && await planOf(study, policyWord(series, words), making);
       const policy = plan === undefined ? policyWord(series, words) : policyOfPlan(plan);
-      if (WORDS[series] !== undefined && plan === undefined) continue;
+      if (plans[series] !== undefined && plan === undefined) continue;
       const way = { series: `${series}, at run time`, name: words, policy };
       const variant = await runTimeVariant(study, way, making);
       if (variant !== undefined) groups.at(-1)!.push(variant);
     }
   }
   return groups.filter((group) => group.length > 0);
+}
+
+/** Plans of a router that was trained for the model, where the study's folder has one: `policies/MODEL.router.pt`. */
+async function routedVariants({ pipeline: { model }, folder }: Study): Promise<Variant[]> {
+  const path = `${folder}/policies/${model.id}.router.pt`;
+  const isThere = await Deno.stat(path).then(() => true, () => false);
+  if (!isThere) return [];
+  const { name, steps } = model.sampler;
+  const { times } = makeSampler(model.sampler, { steps, tokens: 0 });
+  const target = await planTarget(model, { times, guidance: model.sampler.guidance });
+  const words = Object.entries(ROUTED_WORDS)
+    .flatMap(([series, settings]) => settings.map((name) => ({ series, name })));
+  return await withPolicyFile(path, (file) =>
+    Promise.all(words.map(async (way) => {
+      const word = policyWord(way.series, way.name);
+      const plan = await importPolicy(word, file, { sampler: { name, times } });
+      return planned(model, { ...way, plan: bindPlan(plan, target) });
+    })));
 }
 
 /** A policy under another solver than the model's, in as many steps as the full run and in half of them. */

@@ -1,15 +1,17 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { frontOf, policiesFigure } from "../../../scripts/bench/policies_figure.ts";
+import { policiesFigure } from "../../../scripts/bench/policies_figure.ts";
 import {
   aboveCurve,
   bestAbout,
   bestTable,
   curveAt,
   curveTable,
+  frontOf,
   type Placed,
   placed,
   policiesSection,
+  worthTiming,
 } from "../../../scripts/bench/policies_report.ts";
 import type { Found } from "../../../scripts/bench/trade_off_figure.ts";
 
@@ -91,4 +93,10 @@ Deno.test("the figure has a panel for each model and backend, and a colour for e
 Deno.test("a line has the ways that none is both nearer and as fast as", () => {
   const ways = [placedAt(2, 40), placedAt(2.5, 41), placedAt(3, 41), placedAt(4, 30)];
   assertEquals(frontOf(ways), [ways[1]!, ways[2]!, ways[3]!]);
+});
+
+Deno.test("ways are timed that lead those of their own policy as predicted, none far beyond the tables", () => {
+  const beaten = found("fora", 1.9, 34);
+  assertEquals(worthTiming([...ROWS, beaten, found("fora", 20, 9)]), worthTiming(ROWS));
+  assertEquals(new Set(worthTiming(ROWS)), new Set(ROWS));
 });
