@@ -9,7 +9,7 @@ import type { Model } from "../model/model.ts";
 import { openModel } from "../model/open_model.ts";
 import { joinRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { batchOf, batchSize, totalsOf, widestBatch } from "./batches.ts";
+import { batchOf, batchSize, widestBatch } from "./batches.ts";
 import { withKnown } from "./begin.ts";
 import { Decoding, decodingError, type DecodingOptions } from "./decode/decoding.ts";
 import { EMBEDDED_MODEL } from "./embedded_model.ts";
@@ -21,20 +21,15 @@ import { type Generated, generatedPictures } from "./generated.ts";
 import type { RecordFacts } from "./picture_record.ts";
 import { expectWeightsFit, memoryCheck } from "./memory/check.ts";
 import type { Pipeline, PipelineOptions } from "./pipeline.ts";
-import {
-  choosePrecision,
-  chooseProducts,
-  precisionName,
-  type PrecisionReport,
-  roundLayers,
-} from "./precision/choose.ts";
-import { RoundedLayers, roundedLowering } from "./precision/rounded_layers.ts";
+import { precisionName, type PrecisionReport, roundedAs } from "./precision/choose.ts";
+import { roundedLowering } from "./precision/rounded_layers.ts";
 import { type PreparedRun, prepareRun } from "./prepare.ts";
-import { decided, expectGate, type Gate, openGate } from "./policies/gate.ts";
-import { isParallel, parallelRecord, runParallel } from "./parallel/run_parallel.ts";
+import { expectGate, type Gate, openGate } from "./policies/gate.ts";
+import { isParallel, runParallel } from "./parallel/run_parallel.ts";
 import { mostCalls } from "../sampler/srds.ts";
 import { ModelPrompts } from "./text/model_prompts.ts";
 import type { GenerateOptions } from "./request.ts";
+import { runFacts } from "./run_facts.ts";
 import { type BatchResult, type Run, runSteps, runToEnd, type StepReport } from "./run.ts";
 import { expectCells } from "./segment/expect_cells.ts";
 import { fullStep } from "./segment/step_segments.ts";
@@ -65,12 +60,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     await options.onModel?.(model);
     const { backend, choice } = await openBackend(options);
     opened.backend = backend;
-    const chosen = { wanted: options.weights, backend: backend.name };
-    const weights = choosePrecision(model, chosen);
-    const products = chooseProducts(model.id, backend, { wanted: options.precision, weights });
-    const rounded = products === "f16"
-      ? new RoundedLayers(model.weights, { precision: products, products })
-      : await roundLayers(model, backend, weights);
+    const rounded = await roundedAs(model, backend, options);
     expectWeightsFit(model, backend, rounded);
     opened.executor = new Executor(backend, model.transformer, model.weights, rounded);
     const engine = new Engine({ model, choice, executor: opened.executor }, options);
@@ -211,11 +201,10 @@ export class Engine implements Pipeline {
   ): AsyncGenerator<StepReport, Generated, undefined> {
     const started = performance.now();
     await this.load({ signal, onPreparing });
-    const { request, choice } = prepared;
-    const { model } = this;
+    const { request } = prepared;
     const { tokenGrid } = request.scene;
-    const refusal = decodingError(model);
-    const decodes = output === "pictures" && refusal === undefined;
+    const noPictures = output === "pictures" ? decodingError(this.model) : undefined;
+    const decodes = output === "pictures" && noPictures === undefined;
     const results: BatchResult[] = [];
     const decoded: Tensor[] = [];
     const gates: Gate[] = [];
@@ -232,25 +221,8 @@ export class Engine implements Pipeline {
       if (!decodes) continue;
       decoded.push(await this.decode(result.latents, { grid: tokenGrid, signal }));
     }
-    const run = {
-      ...totalsOf(results),
-      ...(choice.named && { plan: choice.named }),
-      planReason: choice.reason,
-      notices: [
-        ...prepared.notices,
-        ...new Set(results.flatMap(({ notices = [] }) => notices)),
-        ...(output === "pictures" && refusal ? [`No pictures: ${refusal.message}`] : []),
-      ],
-      seconds: (performance.now() - started) / 1000,
-      ...{ labels: request.labels, prompts: prepared.prompts, seeds: request.seeds },
-      ...(prepared.tokens !== undefined && { tokens: prepared.tokens }),
-      ...(prepared.grid !== undefined && { grid: prepared.grid }),
-      ...(request.solver !== undefined && { sampler: request.solver }),
-      ...{ steps: request.steps, guidance: request.guidance },
-      ...(request.trueGuidance !== undefined && { trueGuidance: request.trueGuidance }),
-      ...(request.edit !== undefined && { edit: request.edit.record }),
-      ...{ ...decided(gates, prepared), ...parallelRecord(results, prepared) },
-    };
+    const seconds = (performance.now() - started) / 1000;
+    const run = runFacts(prepared, results, { gates, seconds, noPictures });
     if (!decodes) return { ...run, pictures: [] };
     const given = { facts: await this.recordFacts(), scales: request.scales };
     return { ...run, pictures: generatedPictures(joinRows(decoded), run, given) };

@@ -22,7 +22,7 @@ export interface PictureHeader {
  *
  * @throws {AssetError} When the bytes are none of these, or end before the size.
  */
-export function readPictureHeader(bytes: Uint8Array): PictureHeader {
+function readPictureHeader(bytes: Uint8Array): PictureHeader {
   const format = formatOf(bytes);
   if (format === undefined) {
     throw new AssetError(

@@ -83,7 +83,7 @@ export function textAsset(text: string, type: string): PageAsset {
 }
 
 /** A file of bytes. */
-export function bytesAsset(body: Uint8Array<ArrayBuffer>, type: string): PageAsset {
+function bytesAsset(body: Uint8Array<ArrayBuffer>, type: string): PageAsset {
   const slice = (from: number, to: number): Uint8Array<ArrayBuffer> => body.subarray(from, to);
   return { body, size: body.length, type, etag: `"${checksum(body)}"`, slice };
 }

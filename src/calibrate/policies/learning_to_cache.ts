@@ -35,7 +35,7 @@ export const LEARNING_TO_CACHE: Policy<typeof SETTINGS> = {
  *
  * @param logits By step, noisiest first: of each module, attention and MLP in turn.
  */
-export function routedRows(
+function routedRows(
   logits: readonly (readonly number[])[],
   threshold: number,
 ): readonly Row[] {

@@ -130,6 +130,28 @@ export function chooseProducts(
   );
 }
 
+/**
+ * The layers of a model's modules that are rounded as they are loaded, by what was asked for; `undefined` where none
+ * are.
+ *
+ * @throws {TypeError} When there is no such precision, or the two do not go together.
+ * @throws {AssetError} When a packed model has its weights in another one.
+ * @throws {BackendError} When the backend does not compute in it.
+ */
+export async function roundedAs(
+  model: RoundingSubject,
+  backend: Backend,
+  wanted: {
+    readonly weights?: WeightPrecision | undefined;
+    readonly precision?: ProductPrecision | undefined;
+  },
+): Promise<RoundedLayers | undefined> {
+  const weights = choosePrecision(model, { wanted: wanted.weights, backend: backend.name });
+  const products = chooseProducts(model.id, backend, { wanted: wanted.precision, weights });
+  if (products === "f32") return await roundLayers(model, backend, weights);
+  return new RoundedLayers(model.weights, { precision: products, products });
+}
+
 /** Most bytes of float32 weights for which float16 ones are widened once and for all: 4 GiB. */
 const MOST_WIDENED = 2 ** 32;
 

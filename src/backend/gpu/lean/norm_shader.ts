@@ -93,7 +93,7 @@ export function normPipeline(
 }
 
 /** WGSL of a shape. */
-export function normShader(
+function normShader(
   { rows, width, skipSize, tokens, roles, halves }: NormShape,
   { shared, written }: NormVariables,
 ): string {
