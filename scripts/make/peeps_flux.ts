@@ -109,6 +109,9 @@ async function packed(source: string): Promise<ReadonlyMap<string, Uint8Array>> 
   change(files, "tokenizer_2/tokenizer_config.json", (config) => {
     return { ...config, tokenizer_class: "PreTrainedTokenizerFast" };
   });
+  for (const folder of ["tokenizer", "tokenizer_2"]) { // half of them was white space
+    change(files, `${folder}/tokenizer.json`, (json) => json, { indent: 0 });
+  }
   return files;
 }
 
@@ -119,7 +122,12 @@ function listed(phrases: string): readonly string[] {
 
 type Json = Readonly<Record<string, unknown>>;
 
-function change(files: Map<string, Uint8Array>, path: string, to: (json: Json) => Json): void {
+function change(
+  files: Map<string, Uint8Array>,
+  path: string,
+  to: (json: Json) => Json,
+  { indent = 2 }: { readonly indent?: number } = {},
+): void {
   const json: Json = JSON.parse(new TextDecoder().decode(files.get(path)));
-  files.set(path, new TextEncoder().encode(`${JSON.stringify(to(json), null, 2)}\n`));
+  files.set(path, new TextEncoder().encode(`${JSON.stringify(to(json), null, indent)}\n`));
 }

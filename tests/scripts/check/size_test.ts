@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { formatSizes, listPublished } from "../../../scripts/check/size.ts";
+import { assert, assertEquals } from "@std/assert";
+import { formatSizes, listPublished, MAX_MB, totalSize } from "../../../scripts/check/size.ts";
 
 async function withFiles(
   files: Readonly<Record<string, string>>,
@@ -66,4 +66,12 @@ Deno.test("formatSizes() shows the largest files and the sum", () => {
   assertEquals(lines.length, 11);
   assertEquals(lines[0], "  11.000 MB  f11");
   assertEquals(lines.at(-1), "  66.000 MB  12 files, limit 20 MB");
+});
+
+Deno.test("what is published is below the limit, with the embedded model and without what only the repository needs", async () => {
+  const published = await listPublished(new URL("../../../", import.meta.url));
+  assert(totalSize(published) <= MAX_MB * 1e6, formatSizes(published));
+  const paths = new Set(published.map(({ path }) => path));
+  assert(paths.has("models/peeps-flux/tokenizer/tokenizer.json") && paths.has("README.md"));
+  assert(!paths.has("deno.lock") && !paths.has(".ci/run"));
 });
