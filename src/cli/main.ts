@@ -9,8 +9,7 @@ import { silenceWayland } from "../backend/adapter.ts";
 import { AssetError, BackendError, PlanError } from "../errors.ts";
 import { oneOf } from "../nearest_names.ts";
 import { VERSION } from "../version.ts";
-import { COMMANDS } from "./commands.ts";
-import type { Command } from "./options.ts";
+import { type CommandEntry, COMMANDS } from "./commands.ts";
 import { listOf, usageOf } from "./usage.ts";
 
 const INTERRUPTED = 130; // as shells report a process that SIGINT ended
@@ -42,7 +41,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const onInterrupt = (): void => interrupt.abort(new DOMException("Interrupted", "AbortError"));
   process.on("SIGINT", onInterrupt);
   try {
-    const said = answerOf(args);
+    const said = await answerOf(args);
     if (said !== undefined) process.stdout.write(said);
     else await runCommand(args, interrupt.signal);
     return 0;
@@ -54,20 +53,23 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 /** What is said without running a command: usage or version. */
-function answerOf(args: readonly string[]): string | undefined {
+async function answerOf(args: readonly string[]): Promise<string | undefined> {
   const [name = "help"] = args;
   if (args.length === 1 && ["--version", "-V", "version"].includes(name)) return `${VERSION}\n`;
   const asked = args.some((arg) => arg === "--help" || arg === "-h");
   if (!asked && name !== "help") return undefined;
   const words = args.filter((arg) => arg !== "help" && !arg.startsWith("-"));
   const found = findCommand(words);
-  return found === undefined ? generalUsage(groupOf(words)) : usageOf(found.table);
+  if (found !== undefined) return usageOf((await found.load()).table);
+  const listed = await Promise.all(groupOf(words).map(({ load }) => load()));
+  return generalUsage(listOf(listed.map(({ table }) => table)));
 }
 
 async function runCommand(args: readonly string[], signal: AbortSignal): Promise<void> {
   const found = findCommand(args);
   if (found !== undefined) {
-    return await found.run(args.slice(found.table.name.split(" ").length), signal);
+    const { run } = await found.load();
+    return await run(args.slice(found.name.split(" ").length), signal);
   }
   const group = groupOf(args).map(({ name }) => name);
   const words = args.slice(0, group.length < COMMANDS.length ? 2 : 1).join(" ");
@@ -78,21 +80,20 @@ async function runCommand(args: readonly string[], signal: AbortSignal): Promise
 }
 
 /** The command that the first words name: `plan show`, not `plan`. */
-function findCommand(args: readonly string[]): Command | undefined {
-  return COMMANDS.find(({ table: { name } }) => `${args.join(" ")} `.startsWith(`${name} `));
+function findCommand(args: readonly string[]): CommandEntry | undefined {
+  return COMMANDS.find(({ name }) => `${args.join(" ")} `.startsWith(`${name} `));
 }
 
 /** The commands of two words that the first word begins, else all. */
-function groupOf([first]: readonly string[]): readonly Command["table"][] {
-  const tables = COMMANDS.map(({ table }) => table);
-  const group = tables.filter(({ name }) => name.startsWith(`${first} `));
-  return group.length > 0 ? group : tables;
+function groupOf([first]: readonly string[]): readonly CommandEntry[] {
+  const group = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  return group.length > 0 ? group : COMMANDS;
 }
 
-function generalUsage(listed: readonly Command["table"][]): string {
+function generalUsage(list: string): string {
   return `usage: invardiff COMMAND [options]   (in a clone: deno task COMMAND [options])
 
-${listOf(listed)}
+${list}
 "invardiff COMMAND --help" lists its options, "invardiff --version" tells the version.
 `;
 }

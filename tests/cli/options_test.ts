@@ -33,7 +33,10 @@ const TABLE = table({
 });
 
 /** Every table there is. */
-const TABLES: readonly CommandTable[] = [TABLE, ...COMMANDS.map(({ table }) => table)];
+const TABLES: readonly CommandTable[] = [
+  TABLE,
+  ...(await Promise.all(COMMANDS.map(({ load }) => load()))).map(({ table }) => table),
+];
 
 /** A word that no comma splits and that is no option. */
 const word = fc.string({ minLength: 1 }).filter((each) => !/^-|^\s|\s$|,/.test(each));
