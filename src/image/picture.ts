@@ -132,12 +132,15 @@ export function fullestColumns(count: number, aspect: number = 1): number {
 function toPixels(planes: Float32Array, channels: number): Uint8Array {
   const pixels = new Uint8Array(planes.length);
   const planeSize = planes.length / channels;
-  for (const [i, value] of planes.entries()) {
-    if (Number.isNaN(value)) {
-      throw new RangeError("Cannot make pictures: latents must be numbers: current value is NaN");
+  let from = 0;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let i = 0; i < planeSize; i++) {
+      const value = planes[from++]!;
+      if (Number.isNaN(value)) {
+        throw new RangeError("Cannot make pictures: latents must be numbers: current value is NaN");
+      }
+      pixels[i * channels + channel] = toByte(value);
     }
-    const pixel = (i % planeSize) * channels + Math.floor(i / planeSize);
-    pixels[pixel] = toByte(value);
   }
   return pixels;
 }
@@ -153,14 +156,23 @@ function paste(
   { left, top, scale }: { readonly left: number; readonly top: number; readonly scale: number },
 ): void {
   const { channels } = from;
+  const bytes = from.width * channels;
   for (let y = 0; y < from.height * scale; y++) {
-    const row = Math.floor(y / scale) * from.width;
-    for (let x = 0; x < from.width * scale; x++) {
-      const source = (row + Math.floor(x / scale)) * channels;
-      const target = ((top + y) * to.width + left + x) * channels;
-      for (let c = 0; c < channels; c++) to.pixels[target + c] = from.pixels[source + c]!;
-    }
+    const source = Math.floor(y / scale) * bytes;
+    const row = from.pixels.subarray(source, source + bytes);
+    to.pixels.set(widened(row, channels, scale), ((top + y) * to.width + left) * channels);
   }
+}
+
+/** Every pixel of a row so many times. */
+function widened(row: Uint8Array, channels: number, scale: number): Uint8Array {
+  if (scale === 1) return row;
+  const wide = new Uint8Array(row.length * scale);
+  for (let x = 0; x * channels < wide.length; x++) {
+    const source = Math.floor(x / scale) * channels;
+    for (let c = 0; c < channels; c++) wide[x * channels + c] = row[source + c]!;
+  }
+  return wide;
 }
 
 function checkAlike(picture: Picture, first: Picture): void {

@@ -13,18 +13,19 @@ import type { Picture } from "./picture.ts";
 export function filterRows({ width, height, channels, pixels }: Picture): Uint8Array<ArrayBuffer> {
   const rowBytes = width * channels;
   const filtered = new Uint8Array(height * (rowBytes + 1));
-  const candidate = new Uint8Array(rowBytes + 1);
-  let above = new Uint8Array(rowBytes);
+  let candidate = new Uint8Array(rowBytes + 1);
+  let best = new Uint8Array(rowBytes + 1);
+  let above: Uint8Array = new Uint8Array(rowBytes);
   for (let y = 0; y < height; y++) {
-    const row = pixels.slice(y * rowBytes, (y + 1) * rowBytes);
-    const out = filtered.subarray(y * (rowBytes + 1), (y + 1) * (rowBytes + 1));
+    const row = pixels.subarray(y * rowBytes, (y + 1) * rowBytes);
     let least = Infinity;
     for (let filter = 0; filter < 5 && least > 0; filter++) {
-      filterRow(candidate, filter, { row, above, step: channels });
-      const cost = absoluteSum(candidate);
-      if (cost < least) out.set(candidate);
-      least = Math.min(least, cost);
+      const cost = filterRow(candidate, filter, { row, above, step: channels, most: least });
+      if (cost >= least) continue;
+      [best, candidate] = [candidate, best];
+      least = cost;
     }
+    filtered.set(best, y * (rowBytes + 1));
     above = row;
   }
   return filtered;
@@ -34,16 +35,27 @@ interface Rows {
   readonly row: Uint8Array;
   readonly above: Uint8Array;
   readonly step: number;
+  /** A sum from which on the result is of no use. */
+  readonly most: number;
 }
 
-function filterRow(out: Uint8Array, filter: number, { row, above, step }: Rows): void {
+/** Filters a row; returns the sum of the differences as signed bytes. The filter's number is not among them. */
+function filterRow(
+  out: Uint8Array,
+  filter: number,
+  { row, above, step, most }: Rows,
+): number {
   out[0] = filter;
-  for (let i = 0; i < row.length; i++) {
+  let sum = 0;
+  for (let i = 0; i < row.length && sum < most; i++) {
     const a = i < step ? 0 : row[i - step]!; // left
     const b = above[i]!;
     const c = i < step ? 0 : above[i - step]!; // left of above
-    out[i + 1] = row[i]! - predict(filter, a, b, c); // kept modulo 256 by the array
+    const difference = row[i]! - predict(filter, a, b, c);
+    out[i + 1] = difference; // kept modulo 256 by the array
+    sum += Math.abs((difference << 24) >> 24);
   }
+  return sum;
 }
 
 /** What a filter foresees of a byte, from those to the left, above, and to the left of that. */
@@ -68,11 +80,4 @@ function paeth(a: number, b: number, c: number): number {
   const toC = Math.abs(a + b - 2 * c);
   if (toA <= toB && toA <= toC) return a;
   return toB <= toC ? b : c;
-}
-
-/** Sum of the differences as signed bytes; the filter's number is left out. */
-function absoluteSum(candidate: Uint8Array): number {
-  let sum = 0;
-  for (let i = 1; i < candidate.length; i++) sum += Math.abs((candidate[i]! << 24) >> 24);
-  return sum;
 }

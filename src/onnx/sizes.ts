@@ -7,12 +7,15 @@ import type { Dim } from "./graph.ts";
 
 /** The product of sizes, written in one way, so that equal products are the same size. */
 export function productOf(sizes: readonly Dim[]): Dim {
-  const factors = sizes.flatMap(factorsOf);
-  const names = factors.filter((factor) => typeof factor === "string").sort();
-  const count = factors.reduce<number>((product, factor) => product * known(factor), 1);
+  const names: string[] = [];
+  let count = 1;
+  for (const size of sizes) {
+    if (typeof size === "number") count *= size;
+    else count *= takeFactors(size, names);
+  }
   if (names.length === 0) return count;
   if (names.length === 1 && count === 1) return names[0]!;
-  const inner = names.map((name) => name.includes("+") ? `(${name})` : name);
+  const inner = names.sort().map((name) => name.includes("+") ? `(${name})` : name);
   return [...inner, ...(count === 1 ? [] : [count])].join("*");
 }
 
@@ -28,21 +31,23 @@ export function sumOf(sizes: readonly Dim[]): Dim {
 
 /** A size when its names are known; NaN where one is not. */
 export function sizeOf(size: Dim, named: Readonly<Record<string, number>>): number {
+  if (typeof size === "number") return size;
+  const names: string[] = [];
+  const count = takeFactors(size, names);
   const valueOf = (name: string): number => named[name] ?? Number(name);
-  return factorsOf(size).reduce<number>((product, factor) => {
-    if (typeof factor === "number") return product * factor;
-    return product * factor.split("+").reduce((sum, name) => sum + valueOf(name), 0);
-  }, 1);
+  return names.reduce(
+    (product, name) => product * name.split("+").reduce((sum, part) => sum + valueOf(part), 0),
+    count,
+  );
 }
 
-function factorsOf(size: Dim): Dim[] {
-  if (typeof size === "number") return [size];
-  return size.split("*").map((factor) => {
+/** Adds the names in a size to others, and returns the product of its numbers. */
+function takeFactors(size: string, names: string[]): number {
+  let count = 1;
+  for (const factor of size.split("*")) {
     const number = Number(factor);
-    return Number.isNaN(number) ? factor.replace(/^\((.*)\)$/, "$1") : number;
-  });
-}
-
-function known(factor: Dim): number {
-  return typeof factor === "number" ? factor : 1;
+    if (!Number.isNaN(number)) count *= number;
+    else names.push(factor.startsWith("(") ? factor.slice(1, -1) : factor);
+  }
+  return count;
 }

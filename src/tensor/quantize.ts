@@ -26,6 +26,7 @@ export function scaleName(matrix: string): string {
 /** Inputs that share a scale at 4 bits. */
 export const BLOCK = 32;
 const TILE = 64; // rows, bytes of a cache line
+const ROWS = 16;
 
 /** Rounds to 8 bits, `(out, in)` to a scale for each output; axes after the first count as one. */
 export function quantizeColumns({ dims, data }: Tensor): QuantizedMatrix {
@@ -76,12 +77,17 @@ export function quantizeBlocks({ dims, data }: Tensor): QuantizedMatrix {
 export function dequantize({ bits, dims: [out, width], values, scales }: QuantizedMatrix): Tensor {
   const data = new Float32Array(out * width);
   if (bits === 8) {
-    for (let first = 0; first < out; first += TILE) { // as inTiles(), written out: twice as fast
-      const end = Math.min(out, first + TILE);
-      for (let column = 0; column < width; column++) {
-        const at = column * out;
+    // As inTiles(), written out, and with rows inside: so many columns of 16 rows are in the nearest cache at once.
+    for (let first = 0; first < out; first += ROWS) {
+      const end = Math.min(out, first + ROWS);
+      for (let left = 0; left < width; left += TILE) {
+        const right = Math.min(width, left + TILE);
         for (let row = first; row < end; row++) {
-          data[row * width + column] = values[at + row]! * scales[row]!;
+          const scale = scales[row]!;
+          const to = row * width;
+          for (let column = left; column < right; column++) {
+            data[to + column] = values[column * out + row]! * scale;
+          }
         }
       }
     }

@@ -28,9 +28,9 @@ export function normalNoise(dims: readonly number[], seed: number): Tensor {
   const data = new Float32Array(elementCount(dims));
   const key = [seed >>> 0, Math.floor(seed / 2 ** 32)] as const;
   for (let at = 0; at < data.length; at += 4) {
-    const [a, b, c, d] = philox([at / 4, 0, 0, 0], key);
-    writeNormals(data, at, a, b);
-    writeNormals(data, at + 2, c, d);
+    const bits = philox([at / 4, 0, 0, 0], key);
+    writeNormals(data, at, bits[0], bits[1]);
+    writeNormals(data, at + 2, bits[2], bits[3]);
   }
   return { dims, data };
 }
@@ -48,26 +48,35 @@ export function philox(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [a, b, c, d] = counter;
-  let [k0, k1] = key;
+  // Signed in between and without pairs, which an engine that has not compiled this yet would allocate.
+  let a = counter[0] | 0;
+  let b = counter[1] | 0;
+  let c = counter[2] | 0;
+  let d = counter[3] | 0;
+  let k0 = key[0] | 0;
+  let k1 = key[1] | 0;
   for (let round = 0; round < ROUNDS; round++) {
-    const [x, y] = [a, c]; // of this round
-    a = (highHalf(MULTIPLIERS[1], y) ^ b ^ k0) >>> 0;
-    c = (highHalf(MULTIPLIERS[0], x) ^ d ^ k1) >>> 0;
-    b = Math.imul(MULTIPLIERS[1], y) >>> 0;
-    d = Math.imul(MULTIPLIERS[0], x) >>> 0;
-    k0 = (k0 + KEY_STEPS[0]) >>> 0;
-    k1 = (k1 + KEY_STEPS[1]) >>> 0;
+    const x = a;
+    const y = c;
+    a = highHalf(MULTIPLIERS[1], y) ^ b ^ k0;
+    c = highHalf(MULTIPLIERS[0], x) ^ d ^ k1;
+    b = Math.imul(MULTIPLIERS[1], y);
+    d = Math.imul(MULTIPLIERS[0], x);
+    k0 = (k0 + KEY_STEPS[0]) | 0;
+    k1 = (k1 + KEY_STEPS[1]) | 0;
   }
-  return [a, b, c, d];
+  return [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
 }
 
 /** The upper half of a 32 × 32 bit product, of products of 16 bits, for BigInt is slow. */
 function highHalf(a: number, b: number): number {
-  const [a0, a1, b0, b1] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
   const first = a1 * b0 + ((a0 * b0) >>> 16); // below 2^32, as the next
   const second = a0 * b1 + (first & 0xffff);
-  return a1 * b1 + (first >>> 16) + (second >>> 16);
+  return (a1 * b1 + (first >>> 16) + (second >>> 16)) | 0;
 }
 
 /** Writes two numbers by Box–Muller; what lies beyond the end is left out, as typed arrays do. */

@@ -10,7 +10,15 @@ import { projectionShares } from "./single.ts";
 
 /** Every tensor that a state dict of this configuration has, by name. */
 export function fluxTensors(config: FluxConfig): ReadonlyMap<string, readonly number[]> {
-  const tensors = moduleTensors(config);
+  return asPublished(moduleTensors(config), config);
+}
+
+/** Each `proj_out` whole, instead of its shares. */
+function asPublished(
+  modules: ReadonlyMap<string, readonly number[]>,
+  config: FluxConfig,
+): ReadonlyMap<string, readonly number[]> {
+  const tensors = new Map(modules);
   for (const [name, { source, columns: [first, count] }] of projectionShares(config)) {
     tensors.delete(name);
     tensors.set(source, [fluxWidth(config), first + count]); // the last share ends it
@@ -35,8 +43,9 @@ export function isInShares(config: FluxConfig, { names }: Pick<TensorShapes, "na
  * @throws {AssetError} Naming the first missing, extra or mis-shaped tensor.
  */
 export function checkFluxTensors(config: FluxConfig, shapes: TensorShapes): readonly string[] {
-  const tensors = fluxTensors(config);
-  const wanted = isInShares(config, shapes) ? moduleTensors(config) : tensors;
+  const modules = moduleTensors(config);
+  const tensors = asPublished(modules, config);
+  const wanted = isInShares(config, shapes) ? modules : tensors;
   checkTensors(wanted, shapes, "a FLUX transformer");
   return [...tensors.keys()];
 }
