@@ -75,9 +75,20 @@ interface OpenFile {
   readonly size: number;
 }
 
+/** A stretch of a file that was read together with what was asked for. */
+interface ReadAhead {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Files have small tensors of one type beside each other, and a graph asks for two types in turn. */
+const READ_AHEAD = 2;
+
 class DirectorySource implements Source {
   readonly name: string;
   readonly #files = new Map<string, Promise<OpenFile | undefined>>();
+  #ahead: readonly ReadAhead[] = [];
   #closed = false;
 
   constructor(readonly directory: string | URL) {
@@ -100,8 +111,34 @@ class DirectorySource implements Source {
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
     const file = await this.#existing(path, range);
-    const buffer = new Uint8Array(Math.min(BLOCK_BYTES, range.length));
+    const { length } = range;
+    if (length > 0 && length < BLOCK_BYTES) {
+      signal?.throwIfAborted();
+      return yield await this.#readAhead(path, file, range);
+    }
+    const buffer = new Uint8Array(Math.min(BLOCK_BYTES, length));
     yield* blocks(range, (part) => fill(buffer.subarray(0, part.length), file, part), signal);
+  }
+
+  /** A small range, with what comes after it in the file: a read costs as much as copying half of such a block. */
+  async #readAhead(
+    path: string,
+    file: OpenFile,
+    { offset, length }: ByteRange,
+  ): Promise<Uint8Array> {
+    const has = (read: ReadAhead): boolean =>
+      read.path === path && read.offset <= offset &&
+      offset + length <= read.offset + read.bytes.length;
+    let found = this.#ahead.find(has);
+    if (found === undefined) {
+      const more = { offset, length: Math.min(BLOCK_BYTES, file.size - offset) };
+      const bytes = await fill(new Uint8Array(more.length), file, more)
+        .catch(() => fill(new Uint8Array(length), file, { offset, length })); // which says what is wrong with it
+      found = { path, offset, bytes };
+      this.#ahead = [found, ...this.#ahead].slice(0, READ_AHEAD);
+    }
+    const from = offset - found.offset;
+    return found.bytes.subarray(from, from + length);
   }
 
   async list(folder?: string): Promise<readonly string[]> {
@@ -118,6 +155,7 @@ class DirectorySource implements Source {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ahead = [];
     const files = await Promise.allSettled(this.#files.values());
     this.#files.clear();
     for (const file of files) if (file.status === "fulfilled") await file.value?.handle.close();

@@ -39,7 +39,7 @@ export function clip(config: ClipConfig): TextNetwork {
       endOf: ({ ids }) => endOf(ids, config.endToken),
       ...(className === PROJECTED && { projection: projection(config) }),
     },
-    embed: (tokens, weights) => embed(tokens, weights, positions),
+    embed: (texts, weights) => embed(texts, weights, positions),
     bias: (tokens) => Promise.resolve(causalBias(tokens)),
   };
 }
@@ -83,17 +83,24 @@ function projection({ width, projected }: ClipConfig): TextGraph {
   );
 }
 
-async function embed(tokens: TextTokens, weights: Weights, positions: number): Promise<Tensor> {
-  const { length } = tokens.ids;
+async function embed(
+  texts: readonly TextTokens[],
+  weights: Weights,
+  positions: number,
+): Promise<readonly Tensor[]> {
+  const length = texts.reduce((most, { ids }) => Math.max(most, ids.length), 0);
   if (length > positions) {
     throw new RangeError(
       `Cannot encode text: there must be at most ${positions} tokens: current value is ${length}`,
     );
   }
-  const embedded = await readRows(TOKEN_TABLE, tokens, weights);
+  const embedded = await readRows(TOKEN_TABLE, texts, weights);
   const places = { ids: Array.from({ length }, (_, i) => i) };
-  const { data } = await readRows(POSITION_TABLE, places, weights);
-  return { dims: embedded.dims, data: embedded.data.map((value, i) => value + data[i]!) };
+  const [placed] = await readRows(POSITION_TABLE, [places], weights);
+  return embedded.map(({ dims, data }) => ({
+    dims,
+    data: data.map((value, i) => value + placed!.data[i]!), // of one list
+  }));
 }
 
 /** A token looks at those before it, and at itself; pads are hidden where a mask is given. */

@@ -63,33 +63,35 @@ export function dense(graph: GraphBuilder, x: Node, name: string, out: number): 
 export const HIDDEN = -1e9;
 
 /**
- * Rows of a table `(rows, D)`, `(1, M, D)`, those alone read from the file.
+ * Rows of a table `(rows, D)` for each text, `(1, M, D)`; those alone are read from the file, and each of them once.
  *
  * @throws {RangeError} When an id is none of the table.
  */
 export async function readRows(
   table: string,
-  { ids }: Pick<TextTokens, "ids">,
+  texts: readonly Pick<TextTokens, "ids">[],
   weights: Weights,
-): Promise<Tensor> {
+): Promise<Tensor[]> {
   const [rows = 0, width = 0] = weights.dims(table) ?? [];
-  const wrong = Array.from(ids).find((id) => !Number.isInteger(id) || id < 0 || id >= rows);
+  const distinct = [...new Set(texts.flatMap(({ ids }) => Array.from(ids)))];
+  const wrong = distinct.find((id) => !Number.isInteger(id) || id < 0 || id >= rows);
   if (wrong !== undefined) {
     throw new RangeError(
       `Cannot encode text: token ids must be in 0 … ${rows - 1}: current value is ${wrong}`,
     );
   }
-  const distinct = [...new Set(Array.from(ids))];
   const indices = new Array<number>(distinct.length * width);
   for (let i = 0; i < indices.length; i++) {
     indices[i] = distinct[Math.floor(i / width)]! * width + i % width; // a row for each
   }
   const read = await weights.sample(table, indices);
   const placeOf = new Map(distinct.map((id, place) => [id, place]));
-  const data = new Float32Array(ids.length * width);
-  Array.from(ids).forEach((id, token) => {
-    const place = placeOf.get(id)!; // every id is among them
-    data.set(read.subarray(place * width, (place + 1) * width), token * width);
+  return texts.map(({ ids }) => {
+    const data = new Float32Array(ids.length * width);
+    for (let token = 0; token < ids.length; token++) {
+      const place = placeOf.get(ids[token]!)!; // every id is among them
+      data.set(read.subarray(place * width, (place + 1) * width), token * width);
+    }
+    return { dims: [1, ids.length, width], data };
   });
-  return { dims: [1, ids.length, width], data };
 }

@@ -57,11 +57,11 @@ export interface TextNetwork {
   /** How it makes the pooled output; absent = it has none. */
   readonly pooling?: TextPooling;
   /**
-   * The first hidden states of a text, `(1, M, D)`.
+   * The first hidden states of each text, `(1, M, D)`.
    *
    * @throws {RangeError} When an id is none of the vocabulary, or there are too many.
    */
-  embed(tokens: TextTokens, weights: Weights): Promise<Tensor>;
+  embed(texts: readonly TextTokens[], weights: Weights): Promise<readonly Tensor[]>;
   /** What all blocks add to the logits of their attention, `(1, H or 1, M, M)`. */
   bias(tokens: TextTokens, weights: Weights, signal?: AbortSignal): Promise<Tensor>;
 }

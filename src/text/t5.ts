@@ -36,7 +36,7 @@ export function t5(config: T5Config): TextNetwork {
       width,
       (graph, x) => norm(graph, x, "encoder.final_layer_norm", config),
     ),
-    embed: (tokens, weights) => readRows(SHARED, tokens, weights),
+    embed: (texts, weights) => readRows(SHARED, texts, weights),
     bias: async (tokens, weights: Weights, signal): Promise<Tensor> =>
       relativeBias(tokens, await weights.read(RELATIVE_TABLE, signal), config),
   };

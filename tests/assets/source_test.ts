@@ -29,6 +29,31 @@ const CASES: Readonly<Record<string, (source: Source) => Promise<void>>> = {
     assertEquals(sizes, [BLOCK_BYTES, BLOCK_BYTES / 2 - 1]);
   },
 
+  "streams small ranges as they are, in any order and two at a time": async (source) => {
+    const places = [
+      0,
+      5,
+      999_000,
+      20,
+      BLOCK_BYTES - 3,
+      BLOCK_BYTES / 2,
+      1_400_000,
+      7,
+      BYTES.length - 9,
+    ];
+    const bytesAt = async (offset: number, length: number): Promise<number[]> => {
+      const all: number[] = [];
+      for await (const block of source.stream("a.bin", { offset, length })) all.push(...block);
+      return all;
+    };
+    for (const [i, at] of places.entries()) {
+      const other = places.at(-1 - i)!;
+      const found = await Promise.all([bytesAt(at, 9), bytesAt(other, 4), bytesAt(at, 0)]);
+      const wanted = [BYTES.slice(at, at + 9), BYTES.slice(other, other + 4), []];
+      assertEquals(found, wanted.map((bytes) => [...bytes]));
+    }
+  },
+
   "stops streaming with the reason of its signal": async (source) => {
     const abort = new AbortController();
     const read = async (): Promise<void> => {
@@ -122,6 +147,39 @@ Deno.test("openDirectory() refuses a folder, and a pipe that would never end", a
     await assertRejects(() => source.size("pipe"), AssetError, "it must be a file");
   }
   await source.close();
+});
+
+Deno.test("openDirectory() reads small ranges of a file together, of two places in turn", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeFile(`${folder}/a.bin`, BYTES);
+  const source = openDirectory(folder);
+  const first = async (offset: number): Promise<number> => {
+    for await (const block of source.stream("a.bin", { offset, length: 1 })) return block[0]!;
+    throw new Error("there is a byte");
+  };
+  const far = BLOCK_BYTES + 10;
+  assertEquals([await first(0), await first(far)], [BYTES[0], BYTES[far]]);
+  await Deno.writeFile(`${folder}/a.bin`, BYTES.map((byte) => 255 - byte)); // what is read again is another byte
+  for (const offset of [1, far + 1, 2, far + 2]) assertEquals(await first(offset), BYTES[offset]);
+  await source.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("openDirectory() streams what is left of a file that became shorter while it was open", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeFile(`${folder}/a.bin`, BYTES);
+  const source = openDirectory(folder);
+  assertEquals(await source.size("a.bin"), BYTES.length);
+  await Deno.truncate(`${folder}/a.bin`, 100);
+  const read = async (length: number): Promise<number[]> => {
+    const all: number[] = [];
+    for await (const block of source.stream("a.bin", { offset: 50, length })) all.push(...block);
+    return all;
+  };
+  assertEquals(await read(50), [...BYTES.slice(50, 100)]);
+  await assertRejects(() => read(51), AssetError, "it must have bytes 50 to 101");
+  await source.close();
+  await Deno.remove(folder, { recursive: true });
 });
 
 Deno.test("openDirectory() names the bytes that a file lost while it was open", async () => {

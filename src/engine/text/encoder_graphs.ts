@@ -105,11 +105,13 @@ export class EncoderGraphs {
     { signal }: EncodeOptions,
   ): Promise<readonly Stream[]> {
     const { network, weights } = this.encoder;
+    signal?.throwIfAborted();
+    const embedded = await network.embed(texts, weights);
     const streams: Stream[] = [];
-    for (const tokens of texts) {
+    for (const [i, tokens] of texts.entries()) {
       signal?.throwIfAborted();
-      const x = await network.embed(tokens, weights);
-      streams.push({ tokens, x, bias: await network.bias(tokens, weights, signal) });
+      const bias = await network.bias(tokens, weights, signal);
+      streams.push({ tokens, bias, x: embedded[i]! }); // one for each text
     }
     return streams;
   }

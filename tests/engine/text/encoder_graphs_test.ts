@@ -44,6 +44,26 @@ for (const name of ["wasm", "native", "webgpu"] as const) {
   });
 }
 
+Deno.test("texts are looked up together: each table is read once for all of them", async () => {
+  const { backend } = await openBackend({ backend: "wasm" });
+  for (const [kind, tables] of [["t5-v1.1", 1], ["clip-l", 2]] as const) {
+    const { encoder, texts } = await golden(kind);
+    const read: string[] = [];
+    const sample: OpenedEncoder["weights"]["sample"] = (name, indices) => {
+      read.push(name);
+      return encoder.weights.sample(name, indices);
+    };
+    const graphs = new EncoderGraphs(backend, {
+      ...encoder,
+      weights: { ...encoder.weights, sample },
+    });
+    assert(texts.length > 1);
+    await graphs.encode(texts, { outputs: ["last"], sessions: "freed" });
+    assertEquals([read.length, new Set(read).size], [tables, tables]);
+  }
+  await backend.dispose();
+});
+
 Deno.test("a text's numbers are the same alone, beside others, and with sessions that are kept", async () => {
   const { backend } = await openBackend({ backend: "wasm" });
   const { encoder, texts } = await golden("t5-v1.1");
