@@ -15,11 +15,30 @@ export interface ModulationLayer {
   readonly parts: readonly ModulationPart[];
 }
 
-/** Layers whose vectors are computed in one graph. */
-export function modulationGroup(
+/** Modulation weights of one graph stay below this, or are one layer's: wasm's heap never shrinks again. */
+const GROUP_BYTES = 4 << 20;
+
+/** Layers, in groups whose vectors are computed in one graph: a session for each would take longer to load than to run. */
+export function modulationGroups(
   layers: readonly ModulationLayer[],
   width: number,
-): ModulationGroup {
+): ModulationGroup[] {
+  const bytesOf = ({ parts }: ModulationLayer): number => rowsOf(parts) * width * (width + 1) * 4;
+  const groups: ModulationLayer[][] = [];
+  let room = 0;
+  for (const layer of layers) {
+    const bytes = bytesOf(layer);
+    if (bytes > room) {
+      groups.push([]);
+      room = GROUP_BYTES;
+    }
+    groups.at(-1)!.push(layer); // there is one: the room of none is 0
+    room -= bytes;
+  }
+  return groups.map((group) => modulationGroup(group, width));
+}
+
+function modulationGroup(layers: readonly ModulationLayer[], width: number): ModulationGroup {
   const parts = layers.flatMap((layer) => layer.parts);
   return {
     parts,

@@ -9,7 +9,12 @@
 import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { type DitConfig, labelRows } from "./config.ts";
-import { type GatedModule, gatedModule, modulationGroup } from "../blocks/modulation.ts";
+import {
+  type GatedModule,
+  gatedModule,
+  modulationGroups,
+  type ModulationLayer,
+} from "../blocks/modulation.ts";
 import { embedder, TIME_WIDTH, timeFeatures } from "../blocks/time_features.ts";
 import { dense, feedForward, modulatedNorm, selfAttention } from "../layers.ts";
 import {
@@ -17,16 +22,12 @@ import {
   type Embedding,
   type Head,
   HEAD_MODULATION,
-  type ModulationGroup,
   type Module,
   type Streams,
   type Transformer,
 } from "../module_graph.ts";
 import { checkTensors, type TensorShapes } from "../../assets/tensor_shapes.ts";
 import { tensorsOf } from "../tensors_of.ts";
-
-/** Modulation weights of one graph stay below this, or are one block's: wasm's heap never shrinks again. */
-const GROUP_BYTES = 4 << 20;
 
 /** The parts of a DiT of this configuration. */
 export function dit(config: DitConfig): Transformer {
@@ -131,15 +132,11 @@ function timeAndLabel(config: DitConfig): Conditioning {
       const sum = operators.add(graph, time, operators.gatherRows(graph, table, labels));
       return operators.silu(graph, sum); // every adaLN_modulation starts with this SiLU
     },
-    groups: modulationGroups(config),
+    groups: modulationGroups(modulationLayers(config), width),
   };
 }
 
-/** Blocks in groups of at most `GROUP_BYTES` of weights; the head's two rows are in the last one. */
-function modulationGroups(config: DitConfig): ModulationGroup[] {
-  const width = config.hiddenSize;
-  const blockBytes = 6 * width * (width + 1) * 4;
-  const perGroup = Math.max(1, Math.floor(GROUP_BYTES / blockBytes));
+function modulationLayers(config: DitConfig): readonly ModulationLayer[] {
   const layers = Array.from({ length: config.depth }, (_, block) => ({
     weights: `blocks.${block}.adaLN_modulation.1`,
     parts: [{ name: `blocks.${block}.attn`, rows: 3 }, { name: `blocks.${block}.mlp`, rows: 3 }],
@@ -148,11 +145,7 @@ function modulationGroups(config: DitConfig): ModulationGroup[] {
     weights: "final_layer.adaLN_modulation.1",
     parts: [{ name: HEAD_MODULATION, rows: 2 }],
   });
-  const groups: ModulationGroup[] = [];
-  for (let first = 0; first < layers.length; first += perGroup) {
-    groups.push(modulationGroup(layers.slice(first, first + perGroup), width));
-  }
-  return groups;
+  return layers;
 }
 
 /** Every tensor that an official state dict of this configuration has, but the optional `pos_embed`. */

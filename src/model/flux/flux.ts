@@ -11,7 +11,7 @@
 import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
 import { embedder, TIME_WIDTH } from "../blocks/time_features.ts";
-import { modulationGroup, type ModulationLayer } from "../blocks/modulation.ts";
+import { modulationGroups, type ModulationLayer } from "../blocks/modulation.ts";
 import { contextPart, dualModules } from "./dual.ts";
 import { type FluxConfig, type FluxSizes, fluxWidth } from "./config.ts";
 import { scaledTimeFeatures } from "./embeddings.ts";
@@ -22,7 +22,6 @@ import {
   type Embedding,
   type Head,
   HEAD_MODULATION,
-  type ModulationGroup,
   type ModulationPart,
   type Preparation,
   type Streams,
@@ -115,17 +114,12 @@ function timeGuidanceAndText(config: FluxConfig): Conditioning {
       const pooled = embedded(cut(0, pooledDim), "text_embedder");
       return operators.silu(graph, operators.add(graph, sum, pooled)); // every norm starts with it
     },
-    groups: modulationGroups(config),
+    groups: modulationGroups(modulationLayers(config), width),
   };
 }
 
 function layersOf(name: string): readonly [string, string] {
   return [`time_text_embed.${name}.linear_1`, `time_text_embed.${name}.linear_2`];
-}
-
-/** One group for each layer: at the published width one layer has up to 227 MB of weights. */
-function modulationGroups(config: FluxConfig): ModulationGroup[] {
-  return modulationLayers(config).map((layer) => modulationGroup([layer], fluxWidth(config)));
 }
 
 function modulationLayers({ numLayers, numSingleLayers }: FluxConfig): readonly ModulationLayer[] {
