@@ -33,4 +33,5 @@ export type { Preparing, PreparingOptions } from "./preparing.ts";
 export type { ConditionOptions } from "./request.ts";
 export type { EditOptions } from "./request_edit.ts";
 export type { GuidanceOptions } from "./request_guidance.ts";
+export type { PictureOptions } from "./request_pictures.ts";
 export type { StepTensors } from "./run.ts";

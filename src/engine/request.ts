@@ -15,14 +15,18 @@ import {
 } from "./request_guidance.ts";
 import type { PreparingOptions } from "./preparing.ts";
 import type { EditOptions, ResolvedEdit } from "./request_edit.ts";
-import { findLabel, wantedLabel } from "./class_names.ts";
+import {
+  checkWithin,
+  type PictureOptions,
+  type ResolvedPictures,
+  resolvePictures,
+} from "./request_pictures.ts";
 import { chooseSampler } from "../sampler/choose_sampler.ts";
 import type { SamplerDefaults } from "../sampler/config.ts";
 import type { Sampler } from "../sampler/sampler.ts";
 import { refuseOtherTimes, samplerOf } from "./plan_sampler.ts";
 import type { KnownPicture } from "../sampler/known.ts";
-import { normalRows } from "../tensor/random.ts";
-import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 
 /** What pictures are conditioned on, for models whose conditions are not labels; labels select rows. */
 export interface ConditionOptions {
@@ -40,14 +44,7 @@ export interface ConditionOptions {
 
 /** What to generate; what is left out is the model's default. */
 export interface GenerateOptions
-  extends ConditionOptions, GuidanceOptions, EditOptions, PreparingOptions {
-  /** Class index or name; for a text-conditioned model, the row of text. */
-  readonly label?: number | string;
-  /**
-   * One label for each picture; the first ten classes unless given, or every row of text once. With `count`
-   * they are taken in turn.
-   */
-  readonly labels?: readonly (number | string)[] | undefined;
+  extends ConditionOptions, PictureOptions, GuidanceOptions, EditOptions, PreparingOptions {
   /** What pictures show, in words, for a model with text encoders; an empty text is a prompt like any other. */
   readonly prompt?: string | undefined;
   /** A prompt for each picture; the model's examples unless given. With `count` they are taken in turn. */
@@ -56,14 +53,6 @@ export interface GenerateOptions
   readonly prompt2?: string | readonly string[] | undefined;
   /** What pictures shall not show: one text, or one for each prompt. Takes effect with `trueGuidance`. */
   readonly negativePrompt?: string | readonly string[] | undefined;
-  /** How many pictures; one for each label, or for each of `seeds`, unless given. */
-  readonly count?: number | undefined;
-  /** Noise of picture i comes from `seed + i`; 0 unless given. */
-  readonly seed?: number;
-  /** A seed for each picture, instead of `seed`. */
-  readonly seeds?: readonly number[];
-  /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`, instead of a seed. */
-  readonly noise?: Tensor | undefined;
   /** Sigmas of the steps before they are shifted, falling from 1; flow matching only. */
   readonly sigmas?: readonly number[];
   /**
@@ -101,12 +90,7 @@ export interface GenerateOptions
 }
 
 /** Everything that a run depends on, except its plan. */
-export interface ResolvedRequest extends ResolvedGuidance {
-  readonly labels: readonly number[];
-  /** Seed of each picture; empty where noise was given. */
-  readonly seeds: readonly number[];
-  /** Starting noise `(n, C, H, W)`, or packed `(n, T, C)`. */
-  readonly noise: Tensor;
+export interface ResolvedRequest extends ResolvedGuidance, ResolvedPictures {
   readonly steps: number;
   /** Sigmas of the steps before they are shifted, if they were given. */
   readonly sigmas?: readonly number[];
@@ -136,17 +120,17 @@ export function resolveRequest(model: Model, options: GenerateOptions): Resolved
   refuseOtherTimes(plan, options);
   const trueGuidance = resolveTrueGuidance(model, options);
   const scene = sceneOf(model, options);
-  const labels = resolveLabels(model, options, scene);
   const sampling = samplingOf(model, options);
   const steps = options.steps ?? plan?.sampler.times.length ?? sigmas?.length ?? sampling.steps;
   checkWithin("steps", steps, 1, 1000);
-  const seeds = resolveSeeds(options, labels.length);
+  const pictures = resolvePictures(model, scene, options);
   return {
-    labels,
-    seeds,
-    noise: resolveNoise(options, { seeds, dims: [labels.length, ...scene.latentDims] }),
+    ...pictures,
     steps,
-    ...resolveGuidance(model, scene, { wanted: options.guidance, pictures: labels.length }),
+    ...resolveGuidance(model, scene, {
+      wanted: options.guidance,
+      pictures: pictures.labels.length,
+    }),
     ...(trueGuidance !== undefined && { trueGuidance }),
     ...(sigmas !== undefined && { sigmas }),
     scene,
@@ -191,99 +175,4 @@ export function sceneOf(
 function planOf(plan: GenerateOptions["plan"]): Plan | undefined {
   if (typeof plan !== "object") return undefined;
   return "plan" in plan ? plan.plan : plan;
-}
-
-/** Seeds are checked even where noise is given; the result is then empty. */
-function resolveSeeds({ seed = 0, seeds, noise }: GenerateOptions, pictures: number): number[] {
-  if (seeds !== undefined && seeds.length !== pictures) {
-    throw new RangeError(
-      `Cannot generate: seeds must be ${pictures}, one for each picture: ` +
-        `current value is ${seeds.length}`,
-    );
-  }
-  checkWithin("seed", seed, 0, Number.MAX_SAFE_INTEGER - pictures);
-  for (const each of seeds ?? []) checkWithin("seed", each, 0, Number.MAX_SAFE_INTEGER);
-  if (noise !== undefined) return [];
-  return seeds === undefined ? Array.from({ length: pictures }, (_, i) => seed + i) : [...seeds];
-}
-
-/** Makes the noise, here only: picture i's depends on seed i alone. */
-function resolveNoise(
-  { noise }: GenerateOptions,
-  { seeds, dims }: { readonly seeds: readonly number[]; readonly dims: readonly number[] },
-): Tensor {
-  if (noise === undefined) return normalRows(dims.slice(1), seeds);
-  checkNoise(noise, dims);
-  return noise;
-}
-
-/**
- * The index of a class given by name (letter case does not matter) or by index.
- *
- * @throws {RangeError} When there is no such class.
- */
-export function resolveLabel(
-  model: Model,
-  label: number | string,
-  count: number = model.classes,
-): number {
-  const classes = { classes: count, classNames: model.classNames };
-  const found = findLabel(label, classes);
-  if (found !== undefined) return found;
-  throw new RangeError(
-    `Cannot generate: label must be ${wantedLabel(label, classes)}: current value is ${label}`,
-  );
-}
-
-function resolveLabels(
-  model: Model,
-  { label, labels, count: wanted, seeds }: GenerateOptions,
-  { conditions }: Scene,
-): number[] {
-  if (label !== undefined && labels !== undefined) {
-    throw new TypeError("Cannot generate: label must not be given together with labels");
-  }
-  const count = conditions ?? model.classes;
-  if (count === 0) {
-    throw new RangeError(
-      `Cannot generate: text and pooled must be given to ${model.id}: current value is none`,
-    );
-  }
-  const length = conditions ?? Math.min(model.classes, 10);
-  const first = Array.from({ length }, (_, label) => label);
-  const given = label === undefined ? labels : [label];
-  const cycle = given?.map((each) => resolveLabel(model, each, count)) ?? first;
-  if (cycle.length === 0) {
-    throw new RangeError(
-      "Cannot generate: labels must name at least one class: current value is none",
-    );
-  }
-  const pictures = wanted ?? (label === undefined ? cycle.length : seeds?.length ?? 1);
-  checkWithin("count", pictures, 1, MAX_PICTURES);
-  return Array.from({ length: pictures }, (_, i) => cycle[i % cycle.length]!);
-}
-
-/** Pictures of one call. */
-const MAX_PICTURES = 100_000;
-
-function checkWithin(what: string, value: number, least: number, most: number): void {
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new RangeError(
-    `Cannot generate: ${what} must be an integer in ${least} … ${most}: current value is ${value}`,
-  );
-}
-
-function checkNoise({ dims, data }: Tensor, wanted: readonly number[]): void {
-  if (`${dims}` !== `${wanted}`) {
-    throw new RangeError(`Cannot generate: noise must be [${wanted}]: current value is [${dims}]`);
-  }
-  if (data.length !== elementCount(wanted)) {
-    throw new RangeError(
-      `Cannot generate: noise must have ${
-        elementCount(wanted)
-      } numbers: current value is ${data.length}`,
-    );
-  }
-  if (data.every(Number.isFinite)) return;
-  throw new RangeError("Cannot generate: noise must be finite numbers");
 }

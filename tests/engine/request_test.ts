@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type GenerateOptions, resolveLabel, resolveRequest } from "../../src/engine/request.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { type GenerateOptions, resolveRequest } from "../../src/engine/request.ts";
 import { parseDitConfig } from "../../src/model/dit/config.ts";
 import { ditModel } from "../../src/model/dit/open.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -134,26 +134,4 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
 Deno.test("resolveRequest() takes the last seed of which every picture has one of its own", () => {
   const seed = Number.MAX_SAFE_INTEGER - 3;
   assertEquals(resolveRequest(modelWith(), { seed }).seeds.at(-1), seed + 2);
-});
-
-Deno.test("resolveLabel() finds names in any letter case, names that look like numbers before indices", () => {
-  const model = modelWith();
-  assertEquals(["BAG", " bag ", "t-shirt/TOP"].map((name) => resolveLabel(model, name)), [1, 1, 0]);
-  assertEquals(["7", "1", 1].map((label) => resolveLabel(model, label)), [2, 1, 1]);
-  for (const label of ["", " ", "Shoe", "1.5", "1e0", "0x1", "-0", "3", "NaN", NaN]) {
-    assertThrows(() => resolveLabel(model, label), RangeError, `current value is ${label}`);
-  }
-});
-
-Deno.test("resolveLabel() takes the class of this whole name before one that has it among others", () => {
-  const model = { ...modelWith(), classNames: ["a dog, a cat", "a cat", "a cat, asleep"] };
-  assertEquals(["a cat", "a dog", "asleep"].map((name) => resolveLabel(model, name)), [1, 0, 2]);
-});
-
-Deno.test("resolveLabel() names the nearest of a thousand classes, not all", () => {
-  const classNames = Array.from({ length: 1000 }, (_, i) => `thing ${i}, Res ${i}`);
-  const model = { ...modelWith(), classes: 1000, classNames };
-  const error = assertThrows(() => resolveLabel(model, "thing 12x"), RangeError);
-  assert(error.message.includes("one of 1000 names such as thing 12, Res 12, "), error.message);
-  assert(error.message.length < 300, error.message);
 });
