@@ -7,7 +7,7 @@
 import { z } from "npm:zod@4.6.7";
 import type { BodySchemas } from "./api.ts";
 import { ANSWERS } from "./openapi_schemas.ts";
-import { isJobRoute, type RouteFacts } from "./route_table.ts";
+import { type HeaderFacts, isJobRoute, type RouteFacts } from "./route_table.ts";
 
 const JSON_TYPE = "application/json";
 
@@ -119,8 +119,13 @@ function operation(
   path: string,
   bearer: boolean,
 ): Operation {
-  const { id, summary, open = false, body, isForm = false, status = 200, answer } = facts;
-  const parameters = [...pathParameters(path), ...queryParameters(facts.query)];
+  const { id, summary, open = false, body, isForm = false, status = 200, answer, query } = facts;
+  const { headers = [], refusals = {} } = facts;
+  const parameters = [
+    ...pathParameters(path),
+    ...queryParameters(query),
+    ...headers.map(headerParameter),
+  ];
   const sent = isForm ? "multipart/form-data" : JSON_TYPE;
   return {
     operationId: id,
@@ -133,10 +138,15 @@ function operation(
         description: "It worked",
         content: Object.assign({}, ...Object.entries(answer).map((pair) => content(...pair))),
       },
-      default: { description: "It did not", content: content(JSON_TYPE, "error") },
+      ...Object.fromEntries(Object.entries(refusals).map(([code, why]) => [code, refusal(why)])),
+      default: refusal("It did not"),
     },
     security: open ? [] : bearer ? [{ key: [] }] : [{}, { key: [] }], // without keys one may be sent
   };
+}
+
+function refusal(description: string): Operation["responses"][string] {
+  return { description, content: content(JSON_TYPE, "error") };
 }
 
 /** What a viewer offers to send, which would else fill in every field. */
@@ -176,4 +186,8 @@ function queryParameters(
     const { description, ...schema } = Object(given);
     return { name, in: "query", ...(description !== undefined && { description }), schema };
   });
+}
+
+function headerParameter(facts: HeaderFacts): NonNullable<Operation["parameters"]>[number] {
+  return { ...facts, ...{ in: "header", required: false } };
 }

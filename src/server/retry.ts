@@ -22,7 +22,7 @@ export interface Retry {
 }
 
 /** Longest key; a client makes up 36 letters. */
-const LONGEST = 255;
+export const LONGEST_RETRY_KEY = 255;
 
 /**
  * What a request says of being sent again; nothing without the header.
@@ -33,9 +33,9 @@ const LONGEST = 255;
 export function retryOf(context: Context, asked: unknown): Retry | undefined {
   const key = context.req.header("idempotency-key");
   if (key === undefined || key === "") return undefined;
-  if (key.length > LONGEST) {
+  if (key.length > LONGEST_RETRY_KEY) {
     throw new RequestError(
-      `Cannot generate: Idempotency-Key must have at most ${LONGEST} letters: current value has ${key.length}`,
+      `Cannot generate: Idempotency-Key must have at most ${LONGEST_RETRY_KEY} letters: current value has ${key.length}`,
       { code: "invalid_value", param: "Idempotency-Key" },
     );
   }

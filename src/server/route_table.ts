@@ -5,6 +5,14 @@
 import { z } from "npm:zod@4.6.7";
 import { type BodySchemas, JOBS_QUERY } from "./api.ts";
 import type { ANSWERS } from "./openapi_schemas.ts";
+import { LONGEST_RETRY_KEY } from "./retry.ts";
+
+/** A header that a route takes beside those of all routes. */
+export interface HeaderFacts {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+}
 
 export interface RouteFacts {
   /** `METHOD /path/{parameter}`. */
@@ -23,6 +31,9 @@ export interface RouteFacts {
   readonly answer: Readonly<Record<string, keyof typeof ANSWERS | undefined>>;
   /** Parameters of the query. */
   readonly query?: z.ZodType;
+  readonly headers?: readonly HeaderFacts[];
+  /** Why it refuses, by status, where other routes do not. */
+  readonly refusals?: Readonly<Record<number, string>>;
 }
 
 const JSON_TYPE = "application/json";
@@ -31,6 +42,17 @@ const PICTURES = { "image/png": undefined, "image/jpeg": undefined, "image/webp"
 const INDEX_QUERY = z.object({
   index: z.int().min(0).default(0).describe("Which of the job's pictures"),
 });
+
+/** Of routes that make pictures, whose answer may be lost. */
+const SENT_AGAIN = {
+  headers: [{
+    name: "Idempotency-Key",
+    description:
+      "Of the client's own making; a request that is sent again with it gets its first job",
+    schema: { type: "string", maxLength: LONGEST_RETRY_KEY },
+  }],
+  refusals: { 422: "Its Idempotency-Key came with another request before" },
+} as const;
 
 /** An answer in JSON. */
 function json(schema: keyof typeof ANSWERS): RouteFacts["answer"] {
@@ -45,6 +67,7 @@ export const ROUTES: readonly RouteFacts[] = [
     summary: "Make pictures, at once or as a stream",
     body: "images",
     answer: { ...json("images_answer"), ...EVENTS },
+    ...SENT_AGAIN,
   },
   {
     route: "POST /v1/images/edits",
@@ -53,6 +76,7 @@ export const ROUTES: readonly RouteFacts[] = [
     body: "edits",
     isForm: true,
     answer: { ...json("images_answer"), ...EVENTS },
+    ...SENT_AGAIN,
   },
   {
     route: "GET /v1/images/{name}",
@@ -93,6 +117,7 @@ export const ROUTES: readonly RouteFacts[] = [
     body: "job",
     status: 202,
     answer: json("job_answer"),
+    ...SENT_AGAIN,
   },
   {
     route: "GET /v1/jobs",
@@ -116,8 +141,13 @@ export const ROUTES: readonly RouteFacts[] = [
   {
     route: "GET /v1/jobs/{id}/events",
     id: "watchJob",
-    summary: "Watch a job; Last-Event-ID resumes",
+    summary: "Watch a job",
     answer: EVENTS,
+    headers: [{
+      name: "Last-Event-ID",
+      description: "Number of the last event that was seen: those after it follow",
+      schema: { type: "string" },
+    }],
   },
   {
     route: "GET /v1/jobs/{id}/image",

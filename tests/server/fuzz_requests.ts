@@ -68,6 +68,7 @@ export async function requestsOf(app: App): Promise<fc.Arbitrary<Ask>> {
 }
 
 interface OpenApiOperation {
+  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
   readonly requestBody?: {
     readonly content: Readonly<Record<string, { readonly schema: { readonly $ref: string } }>>;
   };
@@ -94,23 +95,32 @@ function askOf(
     { arbitrary: fc.constant({ "content-type": "application/json" }), weight: 20 },
     { arbitrary: fc.constant({}), weight: 1 },
     { arbitrary: fc.constant({ "content-type": "text/plain" }), weight: 1 },
-    {
-      arbitrary: fc.constant({ "content-type": "application/json", "last-event-id": "-1" }),
-      weight: 1,
-    },
   );
   const body: fc.Arbitrary<string | FormData | undefined> = schema === undefined
     ? fc.constant(undefined)
     : type === "multipart/form-data"
     ? fc.oneof({ arbitrary: formOf(schema), weight: 20 }, { arbitrary: bodyOf(schema), weight: 1 })
     : bodyOf(schema);
-  const ask = fc.record({ path: filled, headers, body }).map(({ path, headers, body }) => ({
+  const named = namedHeaders(operation);
+  const ask = fc.record({ path: filled, headers, named, body }).map((
+    { path, headers, named, body },
+  ) => ({
     path,
-    headers: body instanceof FormData ? {} : headers, // which says where parts begin
+    headers: { ...(body instanceof FormData ? {} : headers), ...named }, // a form says where its parts begin
     method: method.toUpperCase(),
     ...(body !== undefined && { body }),
   }));
   return { posts: schema !== undefined, ask };
+}
+
+/** Headers that the document names, now and then; few values, so that some come again. */
+function namedHeaders({ parameters = [] }: OpenApiOperation): fc.Arbitrary<Record<string, string>> {
+  const value = fc.constantFrom("", "1", "2", "-1", "x".repeat(300), "\u00ff");
+  const named = parameters.filter((each) => each.in === "header").map(({ name }) => [name, value]);
+  return fc.oneof(
+    { arbitrary: fc.constant({}), weight: 8 },
+    { arbitrary: fc.record<Record<string, string>>(Object.fromEntries(named)), weight: 1 },
+  );
 }
 
 function bodyOf(schema: Schema): fc.Arbitrary<string> {

@@ -94,6 +94,12 @@ Deno.test("what the server answers is what the document says", async () => {
     await expect("GET /v1/plans/{id}", await app.request("/v1/plans/toy.fast"));
     await expect("GET /v1/jobs/{id}", await app.request("/v1/jobs/none"), "default");
     await expect("POST /v1/jobs", await ask(app, "/v1/jobs", { seed: "x" }), "default");
+    for (const path of ["/v1/images/generations", "/v1/jobs"]) {
+      const sent = async (seed: number): Promise<Response> =>
+        await post(app, path, { ...subject, seed }, { headers: { "idempotency-key": path } });
+      await (await sent(1)).body?.cancel();
+      await expect(`POST ${path}`, await sent(2), 422);
+    }
   }
 });
 
@@ -138,11 +144,34 @@ Deno.test("every field of a body is described, and its parameters of a query are
   ]);
 });
 
+Deno.test("headers that decide what a route does are named where they do, and described", async () => {
+  const { paths } = await documentOf(await toyApp());
+  const named = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).flatMap(([method, { parameters = [] }]) =>
+      parameters.filter((each) => each.in === "header").map(({ name, description, schema }) => {
+        assert(description!.length > 5 && schema.type === "string", name);
+        return `${method} ${path} ${name}`;
+      })
+    )
+  );
+  assertEquals(named, [
+    "post /v1/images/generations Idempotency-Key",
+    "post /v1/images/edits Idempotency-Key",
+    "post /v1/jobs Idempotency-Key",
+    "get /v1/jobs/{id}/events Last-Event-ID",
+  ]);
+});
+
 interface Operation {
   readonly operationId: string;
   readonly tags: readonly string[];
   readonly security: readonly Readonly<Record<string, unknown>>[];
-  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
+  readonly parameters?: readonly {
+    readonly in: string;
+    readonly name: string;
+    readonly description?: string;
+    readonly schema: { readonly type?: string };
+  }[];
   readonly requestBody?: {
     readonly content: Readonly<Record<string, { readonly example?: unknown }>>;
   };
