@@ -25,6 +25,8 @@ import {
 
 /** Most writes a second for each job, whatever happens to it: events go together. */
 const FLUSH_MS = 100;
+/** Milliseconds that a store which is away has to come back, when a worker that leaves has given up all else. */
+const LAST_WAIT_MS = 2000;
 /** So many workers may be lost over one job before it is given up: perhaps it is the job that kills them. */
 const POISON = 5;
 
@@ -69,16 +71,32 @@ export class ClusterWorker {
     });
   }
 
-  /** Takes no more tickets; waits for what it draws, or gives it back when the signal is aborted. */
+  /**
+   * Takes no more tickets; waits for what it draws, or gives it back when the signal is aborted. A store that is away
+   * then gets a moment; after that, leases that end tell others what to draw.
+   */
   async close(signal?: AbortSignal): Promise<void> {
     this.#leaving = true;
-    const giveBack = (): void => void this.options.queue.drain(AbortSignal.abort());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let giveBack = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      giveBack = () => {
+        void this.options.queue.drain(AbortSignal.abort());
+        timer = setTimeout(resolve, LAST_WAIT_MS);
+      };
+    });
     if (signal?.aborted === true) giveBack();
     signal?.addEventListener("abort", giveBack, { once: true });
-    await Promise.all(this.#takers.map((taker) => taker.close()));
+    await Promise.race([this.#leave(), late]);
     signal?.removeEventListener("abort", giveBack);
-    await this.#keeper.close();
+    clearTimeout(timer);
+    this.#takers.forEach((taker) => taker.abandon());
     this.options.cluster.close();
+  }
+
+  async #leave(): Promise<void> {
+    await Promise.all(this.#takers.map((taker) => taker.close()));
+    await this.#keeper.close();
   }
 
   async #hold({ id, owner, signal }: HeldTicket): Promise<"done" | "back"> {

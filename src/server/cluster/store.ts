@@ -211,6 +211,8 @@ export interface TicketOffice {
 export interface TicketTaker {
   /** Takes no more tickets and waits for those that are held. */
   close(): Promise<void>;
+  /** Ends its connection, whatever waits for the store. */
+  abandon(): void;
 }
 
 /** How tickets are taken. */

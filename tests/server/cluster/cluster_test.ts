@@ -120,6 +120,26 @@ overStores("servers that share a queue", async (kind, t) => {
     assertEquals([rest.data.length, rest.has_more], [9, false]);
   });
 
+  await t.step("a job is written about ten times a second, however fast its steps", async () => {
+    const writes: string[] = [];
+    const other = await store.open(10);
+    await other.hear("woken", (id) => writes.push(id));
+    toy.hold();
+    const began = performance.now();
+    const id = await addJob(first, { ...SNEAKER, steps: 100 });
+    const timer = setInterval(() => toy.letGo(), 5);
+    const events = parseEvents(await (await second.request(`/v1/jobs/${id}/events`)).text());
+    const seconds = (performance.now() - began) / 1000;
+    clearInterval(timer);
+    toy.release();
+    assertEquals(events.filter(({ event }) => event === "step").length, 100);
+    assertEquals(events.at(-1)?.event, "completed");
+    const most = 10 * seconds + 4; // it is added, taken, told of once more at the end, and ended
+    const count = writes.filter((each) => each === id).length;
+    assert(count >= 4 && count <= most, `${count} writes in ${seconds} s`);
+    other.close();
+  });
+
   for (const app of [first, second, worker]) await app.drain();
 });
 

@@ -11,7 +11,7 @@ import { inspectQueue, openQueueAt } from "../../../src/server/cluster/queue_at.
 import { capturedRun } from "../../cli/captured_run.ts";
 import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
 import { DrawingProcess } from "./drawing.ts";
-import { overStores, WITH_REDIS } from "./stores.ts";
+import { overStores, WITH_REDIS, withPassword } from "./stores.ts";
 import { RedisServer } from "./redis_fixture.ts";
 import {
   addJob,
@@ -114,6 +114,29 @@ overStores(
   },
 );
 
+overStores(
+  "a worker that is told to stop while the store is away waits for it no longer than it was given",
+  async (kind) => {
+    await using store = await kind.start({ durable: true });
+    const api = await sharedApp(store.url);
+    const toy = new ToyRenderer();
+    toy.hold();
+    const leaving = await sharedApp(store.url, [toy]);
+    await eventually(() => isReady(api));
+    const id = await addJob(api, SNEAKER);
+    await eventually(() => toy.drawing === 1);
+    await store.stop();
+    const told = Date.now();
+    await leaving.drain(AbortSignal.timeout(100));
+    assert(Date.now() - told < 5000, `${Date.now() - told} ms`);
+    assertEquals(toy.drawing, 0);
+    await store.start();
+    const other = await sharedApp(store.url, [new ToyRenderer()]);
+    assertEquals((await ended(api, id))["state"], "completed");
+    for (const app of [other, api]) await app.drain();
+  },
+);
+
 overStores("a queue that cannot be used is refused by name, without its password", async (kind) => {
   await using store = await kind.start({ password: "s3cret" });
   const { unreachable, withoutPassword, wrongPassword } = kind.refusals;
@@ -178,7 +201,7 @@ overStores("what another version wrote, and what has expired, is refused by name
     const open = await (await api.request("/v1/jobs?state=queued")).json();
     assertEquals(open.data, []);
     await store.setField(id, "version", 1);
-    await store.forgetPictures(id);
+    await store.forgetKept(`task:${id}:picture:`);
     const gone = await api.request(`/v1/jobs/${id}/image`);
     assertEquals([gone.status, (await gone.json()).error.code], [404, "result_expired"]);
     await store.forgetTask(id);
@@ -238,8 +261,3 @@ overStores(
     }, { apiKeys: [busy, calm], limits: { queue: 300, batch: 1 } });
   },
 );
-
-/** An address with another password. */
-function withPassword(url: string, password: string): string {
-  return Object.assign(new URL(url), { password }).href;
-}

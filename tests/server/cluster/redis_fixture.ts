@@ -76,18 +76,22 @@ export class RedisServer implements StoreServer {
     await this.#ask((redis) => redis.hset(`invardiff:task:${id}`, name, value));
   }
 
-  async forgetPictures(id: string): Promise<void> {
-    await this.#ask(async (redis) => {
-      await redis.del(await redis.keys(`invardiff:task:${id}:picture:*`));
-    });
-  }
-
   async forgetTask(id: string): Promise<void> {
     await this.#ask((redis) => redis.del(`invardiff:task:${id}`));
   }
 
   async keptKeys(): Promise<readonly string[]> {
-    return await this.#ask((redis) => redis.keys("invardiff:task:*:*"));
+    return await this.#ask(async (redis) => {
+      const keys = [
+        ...await redis.keys("invardiff:task:*:*"),
+        ...await redis.keys("invardiff:image:*"),
+      ];
+      return keys.map((key) => key.slice("invardiff:".length));
+    });
+  }
+
+  async forgetKept(beginning: string): Promise<void> {
+    await this.#ask(async (redis) => redis.del(await redis.keys(`invardiff:${beginning}*`)));
   }
 
   async everything(): Promise<string> {
@@ -156,8 +160,24 @@ export class RedisServer implements StoreServer {
     await this.#ask((redis) => redis.del("invardiff:looked"));
   }
 
-  async #ask<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
-    const redis = new Redis(this.url);
+  async usedBytes(): Promise<number> {
+    const info = await this.#ask((redis) => redis.info("memory"));
+    return Number(/used_memory:(\d+)/.exec(info)?.[1]);
+  }
+
+  async setFull(isFull: boolean): Promise<void> {
+    await this.#ask((redis) => redis.config("SET", "maxmemory", isFull ? "1mb" : "0")); // less than it uses
+  }
+
+  async lockOut(password: string): Promise<void> {
+    await this.#ask(async (redis) => {
+      await redis.config("SET", "requirepass", `not ${password}`);
+      await redis.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+    }, password);
+  }
+
+  async #ask<T>(ask: (redis: Redis) => Promise<T>, password?: string): Promise<T> {
+    const redis = new Redis(this.url, { ...(password !== undefined && { password }) });
     try {
       return await ask(redis);
     } finally {

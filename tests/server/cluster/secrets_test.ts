@@ -1,21 +1,23 @@
+/** What `serve` says of its queue: that jobs may be lost there, and why it fails, but never its password. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Redis } from "ioredis";
 import { Lines } from "../../../scripts/bench/served.ts";
 import { capturedRun } from "../../cli/captured_run.ts";
-import { RedisServer, WITHOUT_REDIS } from "./redis_fixture.ts";
 import { eventually } from "./shared_server.ts";
+import { overStores, withPassword } from "./stores.ts";
 
 const PASSWORD = "s3cret-of-the-queue";
 const MAIN = new URL("../../../src/cli/main.ts", import.meta.url).pathname;
+/** One that takes requests needs no model. */
+const API = ["serve", "--role", "api", "--port", "0", "--model", "/there/is/none"];
 
-Deno.test({
-  name: "a queue's password is in no line that serve says, whatever goes wrong",
-  ...{ ignore: WITHOUT_REDIS, sanitizeOps: false, sanitizeResources: false },
-  async fn(): Promise<void> {
-    await using redis = await RedisServer.start("--requirepass", PASSWORD);
-    const url = redis.url.replace("//", `//default:${PASSWORD}@`);
+overStores(
+  "a queue's password is in no line that serve says, whatever goes wrong",
+  async (kind) => {
+    await using store = await kind.start({ password: PASSWORD });
+    const url = withPassword(store.url, PASSWORD);
+    const shown = store.url.replace(/\w+@/, "");
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-check", MAIN, "serve", "--role", "api", "--port", "0"],
+      args: ["run", "-A", "--quiet", "--no-check", MAIN, ...API],
       env: { INVARDIFF_QUEUE: url },
       stdout: "piped",
       stderr: "piped",
@@ -23,27 +25,29 @@ Deno.test({
     const [out, err] = [new Lines(child.stdout), new Lines(child.stderr)];
     const all = out.rest();
     const [, server] = await err.find(/listening on (http:\S+)\//) ?? [];
-    assertStringIncludes(err.text, `jobs wait at ${redis.url}`);
+    assertStringIncludes(err.text, `jobs wait at ${shown}\n`);
+    assertStringIncludes(
+      err.text.split("\n").find((line) => /^warning: /.test(line))!,
+      kind.warning,
+    );
     const said = err.rest();
     await pictures(server!);
-    const operator = new Redis(url);
-    await operator.config("SET", "requirepass", "another");
-    await operator.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+    await store.lockOut(PASSWORD);
     await eventually(async () => await pictures(server!) === 503); // its password is refused from now on
-    await redis.stop();
+    await store.stop();
     assertEquals(await pictures(server!), 503);
-    operator.disconnect();
     child.kill("SIGTERM");
-    await Promise.all([child.status, all, said]);
+    const [{ code }] = await Promise.all([child.status, all, said]);
     assertStringIncludes(err.text, "error in request"); // it was told to the operator
     assert(!(out.text + err.text).includes(PASSWORD), `${out.text}${err.text}`);
+    assertEquals(code, 0, err.text);
 
-    const unreachable = await capturedRun("serve", "--role", "api", "--queue", url, "--port", "0");
+    const unreachable = await capturedRun(...API, "--queue", url);
     assertEquals(unreachable.code, 4);
-    assertStringIncludes(unreachable.stderr, `Cannot use the queue at ${redis.url}`);
+    assertStringIncludes(unreachable.stderr, `Cannot use the queue at ${shown}`);
     assert(!JSON.stringify(unreachable).includes(PASSWORD), unreachable.stderr);
   },
-});
+);
 
 async function pictures(server: string): Promise<number> {
   const response = await fetch(`${server}/v1/images/none.png`);

@@ -8,16 +8,19 @@ import type { StoreKind, StoreServer } from "./stores.ts";
 /** A lost worker is noticed within the sum of both. */
 export const SHORT_LEASE = { lockDuration: 1000, stalledInterval: 500 };
 
-/** Options of a server, and for how long jobs that ended are kept. */
-type SharedOptions = Partial<AppOptions> & { readonly keptSeconds?: number };
+/** Options of a server, for how long jobs that ended are kept, and where. */
+type SharedOptions = Partial<AppOptions> & {
+  readonly keptSeconds?: number;
+  readonly results?: string;
+};
 
 /** Opens a server; without toys it draws nothing itself. */
 export async function sharedApp(
   url: string,
   toys: readonly ToyRenderer[] = [],
-  { keptSeconds, ...options }: SharedOptions = {},
+  { keptSeconds, results, ...options }: SharedOptions = {},
 ): Promise<App> {
-  const queue = await openQueueAt({ url, lease: SHORT_LEASE, keptSeconds });
+  const queue = await openQueueAt({ url, lease: SHORT_LEASE, keptSeconds, results });
   return await toyApp(toys, { queue, ...options });
 }
 
@@ -54,8 +57,9 @@ export async function withServers(
 ): Promise<void> {
   await using store = await kind.start({ durable });
   const toy = new ToyRenderer();
-  const api = await sharedApp(store.url, [], options);
   const worker = await sharedApp(store.url, [toy], options);
+  await eventually(() => isReady(worker)); // so that the other need not look again for its model
+  const api = await sharedApp(store.url, [], options);
   try {
     await eventually(() => isReady(api));
     await use({ store, api, worker, toy });

@@ -15,11 +15,11 @@ export interface StoreServer extends AsyncDisposable {
   /** A field of a task; `undefined` where there is none. */
   field(id: string, name: string): Promise<string | undefined>;
   setField(id: string, name: string, value: string | number): Promise<void>;
-  /** Deletes a task's pictures. */
-  forgetPictures(id: string): Promise<void>;
   forgetTask(id: string): Promise<void>;
-  /** Keys of what is kept of results. */
+  /** Keys of what is kept of tasks, and of pictures that have names. */
   keptKeys(): Promise<readonly string[]>;
+  /** Deletes what is kept under keys that begin so. */
+  forgetKept(beginning: string): Promise<void>;
   /** All that lies there, as text. */
   everything(): Promise<string>;
   /** Names of what is there for longer than jobs are kept. */
@@ -42,6 +42,12 @@ export interface StoreServer extends AsyncDisposable {
   leaveAlone(id: string): Promise<void>;
   /** Forgets that somebody looked at watched tasks. */
   forgetLook(): Promise<void>;
+  /** How much it has, in memory or on disk. */
+  usedBytes(): Promise<number>;
+  /** Lets it have no room for what is new, until it is told to have some. */
+  setFull(isFull: boolean): Promise<void>;
+  /** Has another password than this one from now on, and closes all connections. */
+  lockOut(password: string): Promise<void>;
 }
 
 /** A kind of store. */
@@ -103,6 +109,11 @@ export const WITH_REDIS = {
   sanitizeOps: false,
   sanitizeResources: false,
 } as const;
+
+/** An address with another password. */
+export function withPassword(url: string, password: string): string {
+  return Object.assign(new URL(url), { password }).href;
+}
 
 /** A test over each kind of store; connections end a moment after they were closed. */
 export function overStores(

@@ -23,7 +23,7 @@ export function reasonOf(error: unknown): string {
 }
 
 /** SQLSTATE of what Postgres says, the system's code of what its connection says. */
-function codeOf(error: unknown): string | undefined {
+export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : undefined;
 }

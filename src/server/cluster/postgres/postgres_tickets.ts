@@ -62,6 +62,11 @@ export class PostgresTaker implements TicketTaker {
     this.#closing = true;
     this.#wake();
     await Promise.all(this.#hands);
+    this.abandon();
+  }
+
+  /** The link, which is not its own, is closed by whose it is. */
+  abandon(): void {
     clearInterval(this.#renewing);
     this.#deaf();
   }

@@ -90,6 +90,9 @@ export class BullTaker implements TicketTaker {
   /** Takes no more tickets and waits for those that are held. */
   async close(): Promise<void> {
     await this.#worker.close();
+  }
+
+  abandon(): void {
     this.#redis.disconnect();
   }
 }
