@@ -8,7 +8,6 @@
  * loopback. Needs `redis-server`.
  */
 
-import { Redis } from "npm:ioredis@5.11.1";
 import { REDIS } from "../../tests/server/cluster/stores.ts";
 import { ClusterProcesses } from "../prove/cluster_processes.ts";
 import { parseArgs } from "../parse_args.ts";
@@ -27,13 +26,11 @@ const LOOK_MS = 25;
 const KIB = 1024;
 
 const cluster = await ClusterProcesses.start(REDIS, ["deno", "deno"]);
-const store = new Redis(cluster.store.url);
 try {
   await ready();
   await health();
   await growth();
 } finally {
-  store.disconnect();
   await cluster.stop();
 }
 Deno.exit();
@@ -121,8 +118,7 @@ async function draw(seed: number, steps: number): Promise<void> {
 
 /** KiB of each process, and of what Redis has. */
 async function memory(): Promise<ReadonlyMap<string, number>> {
-  const [, used = "0"] = /used_memory:(\d+)/.exec(await store.info("memory")) ?? [];
-  const sizes = new Map([["Redis", Number(used) / KIB]]);
+  const sizes = new Map([["Redis", await cluster.store.usedBytes() / KIB]]);
   for (const [name, urls] of [["server", cluster.servers], ["worker", cluster.workers]] as const) {
     for (const [i, url] of urls.entries()) {
       sizes.set(`${name} ${i + 1}`, await readMetric(url, "process_resident_memory_bytes") / KIB);

@@ -2,46 +2,51 @@
  * What a shared queue costs beside one in memory, with a renderer that answers at once: from POST to the last event,
  * and what is left of many jobs.
  *
- *     deno task bench:queue [--rounds 15] [--jobs 2000]
+ *     deno task bench:queue [--queue redis,postgres] [--durable] [--rounds 15] [--jobs 2000]
  *
- * A round is 20 jobs by a server in memory and 20 by a server whose jobs a second one draws, over a Redis of their
- * own on loopback. Needs `redis-server`.
+ * A round is 20 jobs by a server in memory and 20 by a server whose jobs a second one draws, over a store of their
+ * own on loopback, which with `--durable` loses nothing by SIGKILL. Needs `redis-server` and `postgresql`.
  */
 
-import { Redis } from "npm:ioredis@5.11.1";
 import { median } from "../../src/calibrate/median.ts";
 import type { App } from "../../src/server/app.ts";
-import { RedisServer } from "../../tests/server/cluster/redis_fixture.ts";
 import { eventually, isReady, sharedApp } from "../../tests/server/cluster/shared_server.ts";
+import {
+  POSTGRES,
+  REDIS,
+  type StoreKind,
+  type StoreServer,
+} from "../../tests/server/cluster/stores.ts";
 import { post, toyApp, ToyRenderer } from "../../tests/server/toy_renderer.ts";
 import { parseArgs } from "../parse_args.ts";
 
 const { values } = parseArgs({
   options: {
+    queue: { type: "string", default: "redis,postgres" },
+    durable: { type: "boolean", default: false },
     rounds: { type: "string", default: "15" },
     jobs: { type: "string", default: "2000" },
   },
 });
 const JOBS_PER_ROUND = 20;
 const KIB = 1024;
-
-const redis = await RedisServer.start();
-const client = new Redis(redis.url);
 const limits = { keptSeconds: 600 };
-const [memory, worker, shared] = [
-  await toyApp([new ToyRenderer()], { limits }),
-  await sharedApp(redis.url, [new ToyRenderer()], { limits }),
-  await sharedApp(redis.url, [], { limits }),
-];
-await eventually(() => isReady(shared));
-await latency();
-await growth();
-await Promise.all([memory, worker, shared].map((app) => app.drain()));
-client.disconnect();
-await redis[Symbol.asyncDispose]();
+
+const memory = await toyApp([new ToyRenderer()], { limits });
+for (const name of values.queue.split(",")) await measure(name === "postgres" ? POSTGRES : REDIS);
+await memory.drain();
 Deno.exit();
 
-async function latency(): Promise<void> {
+async function measure(kind: StoreKind): Promise<void> {
+  await using store = await kind.start({ durable: values.durable });
+  const worker = await sharedApp(store.url, [new ToyRenderer()], { limits });
+  const shared = await sharedApp(store.url, [], { limits });
+  await eventually(() => isReady(shared));
+  console.log(`${kind.name}: ${await latency(shared)}; ${await growth(shared, store)}`);
+  await Promise.all([worker, shared].map((app) => app.drain()));
+}
+
+async function latency(shared: App): Promise<string> {
   const own: number[] = [];
   const others: number[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
@@ -49,7 +54,7 @@ async function latency(): Promise<void> {
     for (let i = 0; i < JOBS_PER_ROUND; i++) others.push(await milliseconds(shared, i));
   }
   const [alone, together] = [median(own), median(others)];
-  console.log(`in memory ${alone.toFixed(1)} ms, shared ${together.toFixed(1)} ms`);
+  return `a job takes ${alone.toFixed(1)} ms in memory, ${together.toFixed(1)} ms shared`;
 }
 
 async function milliseconds(app: App, seed: number): Promise<number> {
@@ -60,20 +65,17 @@ async function milliseconds(app: App, seed: number): Promise<number> {
 }
 
 /** Over the second half: what comes first warms up, and expires later. */
-async function growth(): Promise<void> {
+async function growth(shared: App, store: StoreServer): Promise<string> {
   const half = Number(values.jobs) / 2;
   for (let i = 0; i < half; i++) await milliseconds(shared, i);
-  const before = await kib();
+  const before = await kib(store);
   for (let i = 0; i < half; i++) await milliseconds(shared, i);
-  const after = await kib();
-  const process = (after.process - before.process) / half;
-  const store = (after.store - before.store) / half;
-  console.log(
-    `each of ${half} jobs left ${process.toFixed(1)} KiB here and ${store.toFixed(1)} in Redis`,
-  );
+  const after = await kib(store);
+  const [here, there] = after.map((size, i) => ((size - before[i]!) / half).toFixed(1));
+  return `each of ${half} left ${here} KiB in the process and ${there} in the store`;
 }
 
-async function kib(): Promise<{ readonly process: number; readonly store: number }> {
-  const [, used = "0"] = /used_memory:(\d+)/.exec(await client.info("memory")) ?? [];
-  return { process: Deno.memoryUsage().rss / KIB, store: Number(used) / KIB };
+/** Of this process, and of what the store has. */
+async function kib(store: StoreServer): Promise<readonly number[]> {
+  return [Deno.memoryUsage().rss / KIB, await store.usedBytes() / KIB];
 }
