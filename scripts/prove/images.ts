@@ -6,8 +6,9 @@
  *     deno task build:npm "file://$PWD/examples/cluster/"
  *     sudo deno run -A scripts/prove/images.ts [debian.tar]   # needs mmdebstrap and setpriv
  *
- * Starts the queue, two servers, a worker and the proxy as compose.yaml does (on one network), draws a picture
- * through the proxy, tries to write, and stops all of it.
+ * Starts the queue, a server, a worker and the proxy as compose.yaml does (on one network), draws a picture through
+ * the proxy, tries to write, and stops all of it; exits with 1 where anything fails, or one of them ends with another
+ * code than 0.
  */
 
 import { lastOf, parseDockerfile, type Stage } from "./dockerfile.ts";
@@ -22,9 +23,14 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 const TRUSTED = "/tmp/certificates.crt";
 const TRUST = `export NODE_EXTRA_CA_CERTS=${TRUSTED}`;
 
+/** Ends with 1 where anything but a root that is mounted read-only keeps us from writing, or nothing does. */
+const TRY_TO_WRITE = `for folder in / /etc /usr /var /home; do
+  touch "$folder/x" 2>&1 | grep -q "Read-only file system" || { echo "can write to $folder"; exit 1; }
+done;`;
+
 const work = await Deno.makeTempDir();
 const mounted: string[] = [];
-const running: Deno.ChildProcess[] = [];
+const running: { readonly what: string; readonly child: Deno.ChildProcess }[] = [];
 try {
   await buildAll();
   await tryAll();
@@ -32,9 +38,10 @@ try {
   console.error(error); // before what was made is removed, which takes a while
   Deno.exitCode = 1;
 } finally {
-  for (const child of running.reverse()) {
-    child.kill("SIGTERM");
-    console.log(`ended with ${(await child.status).code}`);
+  for (const { what, child } of running.reverse()) {
+    const code = await stopped(child);
+    console.log(`${what} ended with ${code}`);
+    if (code !== 0) Deno.exitCode = 1;
   }
   for (const path of mounted.reverse()) await run("umount", path);
   await run("rm", "-rf", "--one-file-system", work); // never what was mounted
@@ -106,8 +113,19 @@ async function tryAll(): Promise<void> {
     headers: { "content-type": "application/json", authorization: `Bearer ${KEY}` },
     body: JSON.stringify({ prompt: "a person with curly hair", seed: 3, steps: 4 }),
   });
+  if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
   const { data } = await response.json();
-  console.log(`drew through the proxy: ${response.status}, ${data?.[0]?.b64_json?.length} letters`);
+  console.log(`drew through the proxy: ${data[0].b64_json.length} letters`);
+}
+
+/** Tells a process to stop, unless it has ended; its code. */
+async function stopped(child: Deno.ChildProcess): Promise<number> {
+  try {
+    child.kill("SIGTERM");
+  } catch {
+    // It ended before it was told to.
+  }
+  return (await child.status).code;
 }
 
 async function makeReadOnly(name: string): Promise<void> {
@@ -128,16 +146,15 @@ function start(stage: Stage, args: readonly string[], env: Readonly<Record<strin
   const program: readonly string[] = JSON.parse(lastOf(stage, "ENTRYPOINT"));
   const alone = ["--reuid", uid, "--regid", gid, "--clear-groups", "--no-new-privs"];
   const bare = [...alone, "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"];
-  const refused = "touch /app/x /etc/x /usr/x 2>/dev/null && echo WROTE && exit 1; id -u >&2;";
   const folder = lastOf(stage, "WORKDIR") || "/";
-  const script = `cd ${folder}; ${refused} exec "$@"`;
+  const script = `cd ${folder}; ${TRY_TO_WRITE} id -u >&2; exec "$@"`;
   const chroot = ["chroot", `${work}/${stage.name}`, "setpriv", ...bare];
-  running.push(
-    new Deno.Command(chroot[0]!, {
-      args: [...chroot.slice(1), "sh", "-c", script, "sh", ...program, ...args],
-      env,
-    }).spawn(),
-  );
+  const child = new Deno.Command(chroot[0]!, {
+    args: [...chroot.slice(1), "sh", "-c", script, "sh", ...program, ...args],
+    clearEnv: true, // it has nothing of this machine's
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...env },
+  }).spawn();
+  running.push({ what: [stage.name, ...args].join(" "), child });
 }
 
 async function reach(port: number): Promise<void> {
