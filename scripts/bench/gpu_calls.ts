@@ -19,7 +19,7 @@ export interface GpuCalls {
   readonly destroyed: number;
 }
 
-export const NO_CALLS: GpuCalls = {
+const NO_CALLS: GpuCalls = {
   dispatches: 0,
   bindGroups: 0,
   writes: 0,

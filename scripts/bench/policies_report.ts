@@ -8,7 +8,7 @@ import { signed, table, withInterval } from "../quality/table.ts";
 import type { Found } from "./trade_off_figure.ts";
 
 /** Speed-ups at which ways are held against each other. */
-export const TARGETS: readonly number[] = [2, 3, 4, 6];
+const TARGETS: readonly number[] = [2, 3, 4, 6];
 /** What counts as about as fast, as a ratio. */
 const ABOUT = 1.15;
 /** Ways that are predicted to be faster are slower in fact, or beyond all tables. */

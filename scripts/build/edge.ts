@@ -43,7 +43,7 @@ export interface EdgeOptions {
 }
 
 /** Builds into a folder, which is emptied first. */
-export async function buildEdge(
+async function buildEdge(
   folder: URL,
   { entry, model = EMBEDDED_MODEL }: EdgeOptions = {},
 ): Promise<EdgeBuild> {

@@ -63,7 +63,7 @@ async function copyAll(
 }
 
 /** The module that carries the page's script, from a fresh bundle. */
-export async function scriptModule(): Promise<string> {
+async function scriptModule(): Promise<string> {
   const folder = new URL(`file://${await Deno.makeTempDir()}/`);
   try {
     await bundle(MAIN, { folder, name: "main", split: false });

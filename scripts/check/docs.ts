@@ -11,7 +11,7 @@ import { readDenoConfig } from "./deno_config.ts";
 const FOREIGN_TYPES: ReadonlySet<string> = new Set(["Hono"]);
 
 /** Faults in what `deno doc --lint` printed, one text each, without those that are not ours. */
-export function ownFaults(printed: string): string[] {
+function ownFaults(printed: string): string[] {
   return printed.split(/(?=^error\[)/m)
     .filter((block) => block.startsWith("error["))
     .filter((block) =>

@@ -144,7 +144,7 @@ function promptLines({ labels, prompts }: Report): readonly string[] {
       ? ""
       : `; not: ${quoted(negativePrompt, SHOWN_LETTERS)}`;
     const numbers = places.slice(0, SHOWN_PLACES).join(", ") + more;
-    return `${`picture ${numbers}`.padEnd(13)}${quoted(prompt, SHOWN_LETTERS)}${second}${not}`;
+    return `${`picture ${numbers} `.padEnd(13)}${quoted(prompt, SHOWN_LETTERS)}${second}${not}`;
   });
 }
 

@@ -30,19 +30,19 @@ Deno.test("generate draws a picture of each prompt, says which is which, and --f
   await withModel(async (folder, model) => {
     const out = `${folder}/a.png`;
     const asked = ["--model", model, ...WASM, "--steps", "2", "--seed", "3", "--guidance", "3"];
-    const prompts = ["--prompt", "ab c", "--prompt", "", "--prompt2", "b", "--count", "3"];
+    const prompts = ["--prompt", "ab c", "--prompt", "", "--prompt2", "b", "--count", "5"];
     const guided = ["--negative-prompt", "ca", "--true-guidance", "2.5"];
     const { code, stdout, stderr } = await capturedRun(
       ...["generate", ...asked, ...prompts, ...guided, "--out", out],
     );
     assertEquals(code, 0, stderr);
     assertStringIncludes(stdout, "2 steps, guidance 3, true guidance 2.5, seed 3\n");
-    assertStringIncludes(stdout, 'picture 1, 3 "ab c"; second encoder: "b"; not: "ca"\n');
-    assertStringIncludes(stdout, 'picture 2    ""; second encoder: "b"; not: "ca"\n');
+    assertStringIncludes(stdout, 'picture 1, 3, 5 "ab c"; second encoder: "b"; not: "ca"\n');
+    assertStringIncludes(stdout, 'picture 2, 4 ""; second encoder: "b"; not: "ca"\n');
     const record = JSON.parse(readPngText(await Deno.readFile(out))["invardiff"]!);
     const texts = { prompt2: "b", negativePrompt: "ca" };
     assertEquals(record.prompts, [{ prompt: "ab c", ...texts }, { prompt: "", ...texts }]);
-    assertEquals([record.labels, record.trueGuidance], [[0, 1, 0], 2.5]);
+    assertEquals([record.labels, record.trueGuidance], [[0, 1, 0, 1, 0], 2.5]);
     await expectRepeated(out, ["--model", model]);
     const plain = `${folder}/plain.png`;
     const other = ["--model", model, ...WASM, "--true-guidance", "1", "--out", plain];

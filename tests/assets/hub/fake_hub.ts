@@ -78,7 +78,7 @@ export interface FakeOptions {
 }
 
 /** The one repository that is there. */
-export const REPOSITORY = "owner/name";
+const REPOSITORY = "owner/name";
 /** Its commit. */
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
