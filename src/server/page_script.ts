@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "283879e5fcdf6547c601b5465ff7b3d585bec21f9ded7651819cb7157838a2b7";
+export const PAGE_SCRIPT_SOURCES = "f2ce199c8cb83293eddf6e8a8094c33488ced99ba51d51a69e2fc0c690606ff9";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

@@ -18,7 +18,7 @@ export function zeros(dims: readonly number[]): Tensor {
  * Frees memory at once; garbage collection would do it late, since it does not count numbers outside of its
  * heap. They cannot be used afterwards.
  */
-export function discard({ buffer }: Float32Array | Uint8Array): void {
+export function discard({ buffer }: Float32Array | Int8Array | Uint8Array): void {
   if (buffer instanceof ArrayBuffer) buffer.transfer?.(0); // Node has it from 21 on
 }
 

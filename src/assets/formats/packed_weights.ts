@@ -8,7 +8,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
-import { elementCount } from "../../tensor/tensor.ts";
+import { discard, elementCount } from "../../tensor/tensor.ts";
 import { BLOCK, dequantize, type QuantizedMatrix, scaleName } from "../../tensor/quantize.ts";
 import { checkIndices } from "./element_samples.ts";
 import type { Safetensors } from "./safetensors.ts";
@@ -48,7 +48,10 @@ export function packedWeights(
   const read: Weights["read"] = async (name, signal) => {
     const dims = shapes.get(name);
     if (dims === undefined) return await stored.read(name, signal);
-    return { dims, data: dequantize(await readMatrix(name, signal)).data };
+    const matrix = await readMatrix(name, signal);
+    const { data } = dequantize(matrix);
+    discard(matrix.values);
+    return { dims, data };
   };
   return {
     names: new Set([...stored.names].filter((name) => !scales.has(name))),

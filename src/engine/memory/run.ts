@@ -65,10 +65,16 @@ export interface RowSets {
 export function rowSets(transformer: Transformer, lowering?: LinearLowering): RowSets {
   const parts = stepParts(fullStep(transformer.modules.length));
   const sizes = { ...transformer.sizes, N: 1 };
-  const sets = parts.map((part) => workingSet(buildSegment(transformer, [part], lowering), sizes));
+  const setOf = (graph: typeof parts): number =>
+    workingSet(buildSegment(transformer, graph, lowering), sizes);
+  const largest = Math.max(...parts.map((part) => setOf([part])));
+  let whole: number | undefined;
   return {
-    largest: Math.max(...sets),
-    whole: workingSet(buildSegment(transformer, parts, lowering), sizes),
+    largest,
+    get whole(): number { // only a GPU has it, and it takes as long as all others
+      whole ??= setOf(parts);
+      return whole;
+    },
   };
 }
 
@@ -94,7 +100,9 @@ export function runNeeds(
   });
   return {
     largestSet: rows * sets.largest,
-    wholeSet: rows * sets.whole,
+    get wholeSet(): number {
+      return rows * sets.whole;
+    },
     conditioning: Math.max(0, ...passes),
     table: conditions * 4 * width * vectors.reduce((sum, count) => sum + count, 0),
     features: kept?.features ?? 0,
