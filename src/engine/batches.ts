@@ -2,23 +2,21 @@
  * The batches of a request, and what they took together.
  */
 
-import { joinRows, sliceRows } from "../tensor/rows.ts";
+import { joinRows } from "../tensor/rows.ts";
+import { picturesOf } from "./batch_inputs.ts";
 import { MAX_BATCH } from "./max_batch.ts";
 import type { PreparedRun } from "./prepare.ts";
 import type { ResolvedRequest } from "./request.ts";
 import type { BatchResult } from "./run.ts";
 
-/**
- * Pictures of a batch of a run: a policy that decides at run time decides for each alone, and where steps are computed
- * beside each other they are the rows of a batch.
- */
-export function batchSize({ policy, parallel }: Pick<PreparedRun, "policy" | "parallel">): number {
-  return policy === undefined && parallel === undefined ? MAX_BATCH : 1;
+/** Pictures of a batch of a run: one where its steps are the rows of the batch, computed beside each other. */
+export function batchSize({ parallel }: Pick<PreparedRun, "parallel">): number {
+  return parallel === undefined ? MAX_BATCH : 1;
 }
 
 /** The request of the call of the model that has most rows. */
 export function widestBatch(
-  prepared: Pick<PreparedRun, "request" | "policy" | "parallel">,
+  prepared: Pick<PreparedRun, "request" | "parallel">,
 ): ResolvedRequest {
   const batch = batchOf(prepared.request, 0, batchSize(prepared));
   return repeated(batch, prepared.parallel?.segments ?? 1);
@@ -34,16 +32,10 @@ export function repeated(request: ResolvedRequest, times: number): ResolvedReque
 
 /** The pictures of the batch of this size that begins with this one. */
 export function batchOf(request: ResolvedRequest, first: number, size: number): ResolvedRequest {
-  const { labels, seeds, scales, noise } = request;
-  if (labels.length <= size) return request;
-  const of = <T>(values: readonly T[]): readonly T[] => values.slice(first, first + size);
-  return {
-    ...request,
-    labels: of(labels),
-    seeds: of(seeds),
-    noise: sliceRows(noise, first, of(labels).length),
-    ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }), // never empty
-  };
+  const { length } = request.labels;
+  if (length <= size) return request;
+  const count = Math.min(size, length - first);
+  return picturesOf(request, Array.from({ length: count }, (_, i) => first + i));
 }
 
 /** What batches took together, and all of their latents. */

@@ -48,6 +48,6 @@ async function prepare(
   return await whileRunnable(
     { key: graph.name, build: () => graph },
     task,
-    (run) => runOnHost(task.backend, given, (values) => run(values, Object.keys(nodes))),
+    (run) => runOnHost(task.backend, given, (values) => run(values, preparation.outputs)),
   );
 }

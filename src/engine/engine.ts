@@ -214,7 +214,7 @@ export class Engine implements Pipeline {
       const first = batch * size;
       const place = { first, batch, batches };
       const part = { ...prepared, request: batchOf(request, first, size), place, signal };
-      const gate = openGate(prepared, this.executor);
+      const gate = openGate(part, this.executor);
       if (gate !== undefined) gates.push(gate);
       const result = yield* this.#runBatch({ ...part, gate }, readBack);
       results.push(result);

@@ -12,14 +12,13 @@ import type { Weights } from "../assets/weights.ts";
 import type { Backend, Session, Value } from "../backend/backend.ts";
 import type { Transformer } from "../model/module_graph.ts";
 import type { GraphRecipe } from "./load_graph.ts";
-import type { Dim } from "../onnx/graph.ts";
-import type { State } from "../plan/cells.ts";
 import type { CallStep, ReuseStep, TrunkStep } from "../plan/compile.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { eventYielder } from "./yield_to_events.ts";
 import { featureKey } from "./feature_cache.ts";
 import type { PreparingOptions } from "./preparing.ts";
 import type { RoundedLayers } from "./precision/rounded_layers.ts";
+import { addKept, keptStreams, runKeepingResidual, type Trunk } from "./residual.ts";
 import type { StepInputs } from "./step_inputs.ts";
 import { askedAttentions, chooseTokens } from "./segment/chosen_tokens.ts";
 import {
@@ -110,10 +109,11 @@ export class Executor {
   }
 
   async #runReused(step: ReuseStep, call: Call): Promise<Value> {
-    const kept = this.#keptStreams(step.load, call);
-    if (step.load === "hidden") return await this.#runHead(kept, call);
+    if (step.load === "hidden") {
+      return await this.#runHead(keptStreams(step.load, this.transformer, call), call);
+    }
     const embedded = await this.#runFromLatent([EMBEDDING], call);
-    const hidden = await whileAlive(embedded, () => this.#combine("add", [embedded, kept], call));
+    const hidden = await whileAlive(embedded, () => addKept(this.#trunk, embedded, call));
     return await whileAlive(hidden, () => this.#runHead(hidden, call));
   }
 
@@ -138,7 +138,7 @@ export class Executor {
 
   /** Splits the streams into those that the head reads and the rest. */
   #splitState(streams: Values): { readonly kept: Values; readonly rest: Values } {
-    const names = this.#stateNames();
+    const names = segments.stateStreams(this.transformer).map(({ name }) => name);
     const pick = (wanted: boolean): Values =>
       Object.fromEntries(
         Object.entries(streams).filter(([name]) => names.includes(name) === wanted),
@@ -146,41 +146,10 @@ export class Executor {
     return { kept: pick(true), rest: pick(false) };
   }
 
-  #stateNames(): readonly string[] {
-    return segments.stateStreams(this.transformer).map(({ name }) => name);
-  }
-
-  /** Runs the trunk and keeps its residual: trunk output − embedding, or − what the first modules that ask leave. */
   async #runKeepingResidual(modules: readonly segments.Part[], call: Call): Promise<Values> {
-    const { ask } = call;
     const embedded = await this.#runFromLatent([EMBEDDING], call);
-    return await whileAlive(embedded, async () => {
-      if (ask === undefined) return await this.#chainKeepingResidual(modules, embedded, call);
-      const front = modules.slice(0, ask.front);
-      const begun = front.length === 0 ? embedded : await this.#chain(front, embedded, call);
-      return await whileAlive(begun === embedded ? {} : begun, async () => {
-        if (!await ask.reuses({ begun, embedded })) {
-          return await this.#chainKeepingResidual(modules.slice(front.length), begun, call);
-        }
-        return await this.#combine("add", [begun, this.#keptStreams("residual", call)], call);
-      });
-    });
-  }
-
-  async #chainKeepingResidual(
-    modules: readonly segments.Part[],
-    begun: Values,
-    call: Call,
-  ): Promise<Values> {
-    const hidden = await this.#chain(modules, begun, call);
-    try {
-      const residual = await this.#combine("subtract", [hidden, begun], call);
-      call.features.store(`${call.slot} residual`, Object.values(residual));
-      return hidden;
-    } catch (error) {
-      disposeAll(hidden);
-      throw error;
-    }
+    const run = (): Promise<Values> => runKeepingResidual(this.#trunk, modules, { embedded, call });
+    return await whileAlive(embedded, run);
   }
 
   async #runHead(hidden: Values, call: Call): Promise<Value> {
@@ -252,28 +221,10 @@ export class Executor {
     return segmentRecipe(this.transformer, segment, this.backend.weights);
   }
 
-  #shapeOf(dims: readonly Dim[], { batch, sizes = this.transformer.sizes }: Call): number[] {
-    return segments.withBatch(dims, batch.length, sizes);
-  }
-
-  #keptStreams(state: State, call: Call): Values {
-    const streams = segments.stateStreams(this.transformer);
-    const shapes = streams.map(({ dims }) => this.#shapeOf(dims, call));
-    const values = call.features.load(`${call.slot} ${state}`, shapes);
-    return Object.fromEntries(streams.map(({ name }, i) => [name, values[i]!])); // as many as shapes
-  }
-
-  async #combine(
-    operator: "add" | "subtract",
-    [a, b]: readonly [Values, Values],
-    { signal }: Call,
-  ): Promise<Values> {
-    signal?.throwIfAborted();
-    const recipe = segments.combinationRecipe(this.transformer, operator);
-    const session = await this.sessions.get(recipe, signal);
-    const others = Object.entries(b).map(([name, value]) => [segments.otherName(name), value]);
-    const inputs = { ...asInputs(a), ...Object.fromEntries(others) };
-    return await session.run(inputs, this.#stateNames());
+  get #trunk(): Trunk {
+    const { backend, transformer, sessions } = this;
+    const chain: Trunk["chain"] = (parts, begun, call) => this.#chain(parts, begun, call);
+    return { backend, transformer, sessions, chain };
   }
 
   #cut(parts: readonly segments.Part[]): segments.Segment[] {

@@ -2,11 +2,8 @@
  * One run: conditioning ahead, then the sampler's loop over the steps of a plan.
  */
 
-import type { Model } from "../model/model.ts";
-import type { Condition } from "../model/module_graph.ts";
 import type { CallStep, Step, StepKind } from "../plan/compile.ts";
-import { kindOf } from "../plan/step_counts.ts";
-import { firstChannels, guide } from "../sampler/guidance.ts";
+import { commonKind, kindOf } from "../plan/step_counts.ts";
 import {
   type Denoise,
   type SamplerState,
@@ -18,14 +15,18 @@ import {
 import { restored } from "../sampler/known.ts";
 import type { Refined } from "../sampler/srds.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import {
+  batchOf,
+  type BatchPart,
+  type BatchRun,
+  guided,
+  stepInputs,
+  withPart,
+} from "./batch_inputs.ts";
 import { firstLatents } from "./begin.ts";
 import { computeConditioning, type ConditioningTable, staysLoaded } from "./conditioning.ts";
 import { makeConstants } from "./constants.ts";
-import type { Executor } from "./executor.ts";
 import type { Gate } from "./policies/gate.ts";
-import type { FeatureCache } from "./feature_cache.ts";
-import type { ResolvedRequest } from "./request.ts";
-import type { StepInputs } from "./step_inputs.ts";
 import { disposeAll, type Values } from "./device_values.ts";
 
 /** What a step made. */
@@ -48,12 +49,14 @@ export interface StepReport extends StepTime, Partial<StepTensors> {
   readonly done: number;
   /** Steps of all batches. */
   readonly total: number;
-  /** What the plan let this step do; `full` without a plan. */
+  /** What the plan or policy let this step do, `mixed` where pictures differ; `full` without either. */
   readonly kind: StepKind;
   /** Seconds that this step took. */
   readonly seconds: number;
   /** Bytes of features and states that are kept after this step. */
   readonly keptBytes: number;
+  /** By picture of its batch what a policy let this step do; absent without one. */
+  readonly kinds?: readonly StepKind[];
 }
 
 /** The result of a step that the host advanced. */
@@ -77,17 +80,10 @@ export interface BatchResult {
   readonly parallel?: Omit<Refined, "latent">;
 }
 
-export interface Run {
-  readonly model: Model;
-  readonly executor: Executor;
-  readonly request: ResolvedRequest;
+/** A run of a batch. */
+export interface Run extends BatchRun {
   /** One step for each of the request's. */
   readonly steps: readonly Step[];
-  /** Keeps what steps store; disposed of at the end. */
-  readonly features: FeatureCache;
-  /** Also keep what lies between the halves of branches, for calibration. */
-  readonly probe?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
   /** What a policy decides of its steps; they keep the trunk's residual. */
   readonly gate?: Gate | undefined;
   /** Its place among the batches of one call; the only one unless given. */
@@ -180,10 +176,12 @@ export function reportOf(
   index: number,
 ): Omit<StepReport, "seconds" | "keptBytes"> {
   const { first, batch, batches } = place;
+  const kinds = gate?.kindsOf(index);
   return {
     index,
     time: times[index]!, // a step of the run
-    kind: gate?.kindOf(index) ?? kindOf(steps[index]!), // one for each time
+    kind: commonKind(kinds ?? [kindOf(steps[index]!)]), // one for each time
+    ...(kinds !== undefined && { kinds }),
     steps: steps.length,
     first,
     done: batch * steps.length + index + 1,
@@ -226,13 +224,15 @@ function denoiser(
 ): Denoise {
   const { executor, steps, gate } = run;
   return async (latent, { index, time }) => {
-    const runStep = async (): Promise<Tensor> => {
-      const inputs = { ...stepInputs(run, { table, latent, time }), constants };
+    const step = callOf(steps[index]!); // one for each time
+    const predict = async ({ run: of, latent, constants }: BatchPart): Promise<Tensor> => {
+      const inputs = { ...stepInputs(of, { table, latent, time }), constants };
       const asked = { ...inputs, ask: gate?.ask?.(index, inputs) };
-      const prediction = await executor.runStep(callOf(steps[index]!), asked); // one for each time
-      return guided(prediction, run);
+      return guided(await executor.runStep(step, asked), of);
     };
-    return await (gate?.predict?.(index, latent, runStep) ?? runStep());
+    const whole = { run, latent, constants };
+    if (gate?.predict === undefined) return await predict(whole);
+    return await gate.predict(index, latent, (pictures) => withPart(whole, pictures, predict));
   };
 }
 
@@ -242,59 +242,4 @@ function callOf(step: Step): CallStep {
   throw new Error(
     `Internal error: step ${step.index} is forecast, but its sampler calls the model`,
   );
-}
-
-/** The inputs of a step: latents once for each half of the guided batch. */
-export function stepInputs(
-  run: Run,
-  { table, latent, ...at }:
-    & Pick<StepInputs, "table" | "latent">
-    & ({ readonly time: number } | Pick<StepInputs, "batch">),
-): StepInputs {
-  const { request, features, signal, probe } = run;
-  const batch = "batch" in at ? at.batch : batchOf(run, at.time);
-  const repeated = repeat(latent, batch.length / request.labels.length);
-  const { transformer: { sizes }, tokenGrid: grid } = request.scene;
-  return {
-    ...{ latent: repeated, batch, grid, table, features, signal, probe },
-    ...(sizes !== undefined && { sizes }),
-  };
-}
-
-/** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
-export function guided(prediction: Tensor, run: Run): Tensor {
-  const { labels, scene: { latentDims, channelAxis: axis } } = run.request;
-  const channels = { axis, count: latentDims[axis - 1] ?? 0 };
-  if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
-  const { scales, channels: guidedChannels } = guidanceOf(run);
-  return guide(prediction, channels, { scale: scales, channels: guidedChannels });
-}
-
-/** By picture the scale, and the channels from the first, in which the halves of a batch become one. */
-export function guidanceOf(
-  { model, request }: Pick<Run, "model" | "request">,
-): { readonly scales: readonly number[]; readonly channels: number } {
-  const { labels, guidance, scales = labels.map(() => guidance), trueGuidance } = request;
-  if (trueGuidance === undefined) {
-    return { scales, channels: model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS };
-  }
-  const { latentDims, channelAxis } = request.scene;
-  return { scales: labels.map(() => trueGuidance), channels: latentDims[channelAxis - 1] ?? 0 };
-}
-
-/** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
-const ORIGINAL_GUIDED_CHANNELS = 3;
-
-/** Conditions of a batch at a time. */
-export function batchOf(
-  { request: { labels, guidance, scales, scene } }: Pick<Run, "request">,
-  time: number,
-): Condition[] {
-  return scene.batch(labels, { time, guidance, scales });
-}
-
-function repeat({ dims: [n = 0, ...rest], data }: Tensor, times: number): Tensor {
-  const repeated = new Float32Array(data.length * times);
-  for (let i = 0; i < times; i++) repeated.set(data, i * data.length);
-  return { dims: [n * times, ...rest], data: repeated };
 }

@@ -30,14 +30,15 @@ export interface StepInputs {
   readonly ask?: Ask | undefined;
 }
 
-/** A policy that decides at run time whether the rest of the trunk is needed. */
+/** A policy that decides at run time for which rows the rest of the trunk is needed. */
 export interface Ask {
   /** How many modules run before it is asked. */
   readonly front: number;
   /**
-   * Whether what the other modules added at the last step that ran them is added again; there must have been one.
+   * The rows of the batch for which the other modules run, in order; to all others is added again what these modules
+   * added at the last step that ran them for that row, and there must have been one.
    *
    * @param streams Of the step: what its first modules leave, and what they began with; the caller's.
    */
-  reuses(streams: { readonly begun: Values; readonly embedded: Values }): Promise<boolean>;
+  rows(streams: { readonly begun: Values; readonly embedded: Values }): Promise<readonly number[]>;
 }

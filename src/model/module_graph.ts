@@ -156,6 +156,8 @@ export interface Conditioning {
 /** What a run computes once, before its first step, and every graph of it may read. */
 export interface Preparation {
   readonly inputs: readonly StreamShape[];
+  /** Names of what it makes, which has a row for each of the batch; other constants are the same for all rows. */
+  readonly outputs: readonly string[];
   /** Inputs to constants, by name. */
   build(graph: GraphBuilder, inputs: Streams): Streams;
 }

@@ -51,7 +51,7 @@ export interface Scene {
   planes(latents: Tensor): Tensor;
   /** Planes `(n, C, H, W)` as latents; undoes {@linkcode planes}. */
   latents(planes: Tensor): Tensor;
-  /** Inputs of the preparation, and constants that need none, for a batch: a row for each of its rows. */
+  /** Inputs of the preparation, a row for each of a batch; and constants that need none, the same for all its rows. */
   inputs(batch: readonly Condition[]): Readonly<Record<string, Tensor>>;
 }
 

@@ -18,6 +18,11 @@ export function kindOf(step: Step): StepKind {
   return runs ? "mixed" : "reuse";
 }
 
+/** What a step does whose pictures each do something: the same, or else some of its modules run. At least one. */
+export function commonKind(kinds: readonly StepKind[]): StepKind {
+  return new Set(kinds).size === 1 ? kinds[0]! : "mixed";
+}
+
 /** Counts steps by what they do. */
 export function countKinds(kinds: readonly StepKind[]): StepCounts {
   const counts = { full: 0, mixed: 0, reuse: 0, forecast: 0 };

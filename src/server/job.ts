@@ -3,6 +3,7 @@
  */
 
 import type { Preparing } from "../engine/preparing.ts";
+import { commonKind } from "../plan/step_counts.ts";
 import { sliceRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Rendered, RenderStep } from "../worker/renderer.ts";
@@ -137,35 +138,35 @@ export class Job {
   }
 
   /** Counts a finished step; its own pictures begin at row `first` of the batch. */
-  advance({ first: picture = 0, ...step }: RenderStep, first: number): void {
+  advance({ index, kind: common, kinds, seconds, preview }: RenderStep, first: number): void {
     if (!this.isOpen) return;
-    const { kind, seconds, preview } = step;
-    const { program: { length: steps }, policy, pictures } = this.spec;
-    const isAlone = policy !== undefined; // its pictures come one after another
-    const index = step.index + (isAlone ? picture * step.steps : 0);
+    const { program: { length: steps }, pictures: { length: pictures } } = this.spec;
     this.#step = index + 1;
+    const kind = kinds === undefined ? common : commonKind(kinds.slice(first, first + pictures));
     const elapsed_seconds = (Date.now() - (this.#times.started ?? 0)) / 1000;
     const eta_seconds = this.place.eta(this) ?? null;
     this.#log("step", { index, steps, kind, seconds, elapsed_seconds, eta_seconds });
     if (preview === undefined || !this.spec.previewSteps.has(index)) return;
-    const rows = isAlone ? preview : sliceRows(preview, first, pictures.length);
-    this.#previews = this.#previews.then(() => this.#preview(rows, { index, picture }));
+    const rows = sliceRows(preview, first, pictures);
+    this.#previews = this.#previews.then(() => this.#preview(rows, index));
   }
 
   /** Encodes its pictures and completes it. */
   async complete(
-    { latents, pictures: all, tokens, ...rest }: Rendered,
+    { latents, pictures: all, ...rendered }: Rendered,
     first: number,
   ): Promise<void> {
     if (!this.isOpen) return;
     const { length } = this.spec.pictures;
     const own = (batch: Tensor): Tensor => sliceRows(batch, first, length);
+    const ofOwn = <T>(all?: readonly T[]): readonly T[] | undefined =>
+      all?.slice(first, first + length);
     try {
       await this.#previews;
       const images = await encodeResult(this.spec, own(all!)); // models without pictures are refused before
       if (this.isOpen) {
-        const counts = tokens?.slice(first, first + length);
-        this.#result = { ...rest, latents: own(latents), images, tokens: counts };
+        const each = { tokens: ofOwn(rendered.tokens), reused: ofOwn(rendered.reused) };
+        this.#result = { ...rendered, ...each, latents: own(latents), images };
         this.#end("completed");
       }
     } catch (error) {
@@ -186,14 +187,10 @@ export class Job {
     this.#end("cancelled");
   }
 
-  async #preview(
-    rows: Tensor,
-    { index, picture }: { readonly index: number; readonly picture: number },
-  ): Promise<void> {
+  async #preview(rows: Tensor, index: number): Promise<void> {
     const images = await encodePreview(this.spec, rows);
     if (!this.isOpen) return;
-    for (const [i, bytes] of images.entries()) {
-      const image_index = picture + i;
+    for (const [image_index, bytes] of images.entries()) {
       const preview = { index, image_index, b64_json: toBase64(bytes) };
       this.#log("preview", preview, `preview ${image_index}`);
     }

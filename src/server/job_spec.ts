@@ -41,9 +41,9 @@ export interface JobSpec {
   readonly plan: ServedPlan | undefined;
   /** What decides at each step of each picture, in place of a plan; as it was asked for. */
   readonly policy?: string | undefined;
-  /** What each step does; where a policy decides, what it does at most, picture after picture. */
+  /** What each step does; where a policy decides, what it does at most. */
   readonly program: readonly Step[];
-  /** Multiply-accumulates of each step, all pictures that are made together and both halves of guidance. */
+  /** Multiply-accumulates of each step, all pictures and both halves of guidance. */
   readonly costs: readonly number[];
   readonly format: OutputFormat;
   /** Quality of JPEG and WebP, 0 … 100. */
@@ -90,9 +90,6 @@ export function resolveSpec(
   const random = crypto.getRandomValues(new Uint32Array(1))[0]!; // one was asked for
   const seed = body.seed === undefined || body.seed < 0 ? random : body.seed;
   const program = programOf(model, plan, { ...body, steps });
-  const together = policy === undefined ? body.n : 1; // else pictures are made one after another
-  const each = Array.from({ length: body.n / together }, () => program).flat();
-  const shown = [...previewSteps(previews, program.length)];
   const hasHalves = model.facts.takesPrompts
     ? isTrulyGuided(asked.prompt, trueGuidance)
     : guidance !== 1;
@@ -104,13 +101,11 @@ export function resolveSpec(
     sampler: body.sampler,
     plan,
     ...(policy !== undefined && { policy }),
-    program: each,
-    costs: each.map((step) => stepMacs(step, model.facts.cost) * together * (hasHalves ? 2 : 1)),
+    program,
+    costs: program.map((step) => stepMacs(step, model.facts.cost) * body.n * (hasHalves ? 2 : 1)),
     format: body.output_format,
     compression: body.output_compression,
-    previewSteps: new Set(
-      each.flatMap((_, i) => i % program.length === 0 ? shown.map((step) => i + step) : []),
-    ),
+    previewSteps: previewSteps(previews, program.length),
     notices: [...noticesOf(body, model), ...fasterThan(body, model, { plan, word })],
   };
 }
@@ -120,10 +115,9 @@ export function plannedKinds({ program, policy }: JobSpec): readonly StepKind[] 
   return policy === undefined ? program.map(kindOf) : [];
 }
 
-/** Whether two jobs can run in one batch: not where a policy has pictures made one after another. */
+/** Whether two jobs can run in one batch. */
 export function isAlike(a: JobSpec, b: JobSpec): boolean {
-  if (a !== b && (a.policy ?? b.policy) !== undefined) return false;
-  const keys = ["model", "plan", "steps", "sampler", "trueGuidance", "edit"] as const; // edits are alone
+  const keys = ["model", "plan", "policy", "steps", "sampler", "trueGuidance", "edit"] as const; // edits are alone
   return keys.every((key) => a[key] === b[key]) && isGuided(a) === isGuided(b) &&
     isNegative(a) === isNegative(b);
 }

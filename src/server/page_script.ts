@@ -5,7 +5,7 @@
  */
 
 /** Digest of its sources. */
-export const PAGE_SCRIPT_SOURCES = "f2ce199c8cb83293eddf6e8a8094c33488ced99ba51d51a69e2fc0c690606ff9";
+export const PAGE_SCRIPT_SOURCES = "ba8945438d4e982eef63807ea89473803576c4dd0301a3a6934e4b23b5c7a299";
 
 /** `/page/main.js`. */
 export const PAGE_SCRIPT: string =

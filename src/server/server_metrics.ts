@@ -146,13 +146,14 @@ export class ServerMetrics {
   }
 }
 
-/** How many modules a step ran: by its plan, or by what a policy decided. */
-function modulesRun({ kind, index }: RenderStep, { program, model, policy }: JobSpec): number {
-  if (policy !== undefined && kind !== "full") {
-    const modules = model.facts.modules.map((name) => ({ name }));
-    return kind === "mixed" ? frontOf("first-block", { modules }) : 0;
-  }
+/** How many modules a step ran: by its plan, or by what a policy decided, the mean of all pictures. */
+function modulesRun({ kinds, index }: RenderStep, { program, model }: JobSpec): number {
   const step = program[index]!; // as many as the renderer runs
   const actions = "actions" in step ? step.actions : [];
-  return actions.filter((action) => action.kind === "run").length;
+  const planned = actions.filter((action) => action.kind === "run").length;
+  if (kinds === undefined) return planned;
+  const modules = model.facts.modules.map((name) => ({ name }));
+  const front = frontOf("first-block", { modules });
+  const runs = kinds.map((each) => each === "full" ? planned : each === "mixed" ? front : 0);
+  return runs.reduce((sum, count) => sum + count, 0) / kinds.length;
 }

@@ -25,3 +25,24 @@ export function joinRows(tensors: readonly Tensor[]): Tensor {
   }
   return { dims: [tensors.reduce((sum, { dims: [n = 0] }) => sum + n, 0), ...rest], data };
 }
+
+/** A copy of some rows, in the order in which they are named; all of them must be there. */
+export function pickRows({ dims: [, ...rest], data }: Tensor, rows: readonly number[]): Tensor {
+  const size = elementCount(rest);
+  const picked = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => picked.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { dims: [rows.length, ...rest], data: picked };
+}
+
+/** A copy in which the rows that are named are another tensor's, in the order of the names. */
+export function placeRows(
+  { dims, data }: Tensor,
+  rows: readonly number[],
+  { data: placed }: Tensor,
+): Tensor {
+  const [, ...rest] = dims;
+  const size = elementCount(rest);
+  const whole = data.slice();
+  rows.forEach((row, i) => whole.set(placed.subarray(i * size, (i + 1) * size), row * size));
+  return { dims, data: whole };
+}

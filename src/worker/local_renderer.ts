@@ -83,11 +83,11 @@ class LocalRenderer implements Renderer {
       signal,
     });
     const generated = await runToEnd(run, async (step) => {
-      const { index, steps, first, kind, seconds, keptBytes, estimate } = step;
+      const { index, steps, kind, kinds, seconds, keptBytes, estimate } = step;
       const preview = estimate && options.previews
         ? await this.#preview(estimate, signal)
         : undefined;
-      const told = { index, steps, first, kind, seconds, keptBytes };
+      const told = { index, steps, kind, ...(kinds && { kinds }), seconds, keptBytes };
       options.onStep?.({ ...told, ...(preview && { preview }) });
     });
     return await this.#finish(generated, signal);

@@ -60,10 +60,10 @@ export interface RenderStep {
   readonly index: number;
   /** Steps of the batch. */
   readonly steps: number;
-  /** The first of the pictures that are made together; 0 unless given. A policy has them made one after another. */
-  readonly first?: number | undefined;
-  /** What the plan let it do, or the policy. */
+  /** What the plan let it do, or the policy: `mixed` where pictures differ. */
   readonly kind: StepKind;
+  /** By picture what the policy let it do; absent without one. */
+  readonly kinds?: readonly StepKind[] | undefined;
   /** Seconds that it took. */
   readonly seconds: number;
   /** Bytes of features and states kept after it. */

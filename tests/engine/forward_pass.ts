@@ -5,7 +5,8 @@ import { disposeAll } from "../../src/engine/device_values.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { FeatureCache } from "../../src/engine/feature_cache.ts";
 import { type GenerateOptions, resolveRequest } from "../../src/engine/request.ts";
-import { constantsOf, stepInputs } from "../../src/engine/run.ts";
+import { stepInputs } from "../../src/engine/batch_inputs.ts";
+import { constantsOf } from "../../src/engine/run.ts";
 import { fullStep } from "../../src/engine/segment/step_segments.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 

@@ -5,7 +5,7 @@ import { factsOf } from "../../src/cli/plan_facts.ts";
 import { compilePlan } from "../../src/plan/compile.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import { renderSvg } from "../../src/plan/render/svg.ts";
-import { countKinds, countWords, kindOf } from "../../src/plan/step_counts.ts";
+import { commonKind, countKinds, countWords, kindOf } from "../../src/plan/step_counts.ts";
 
 Deno.test("a step of the trunk that runs no module counts as reused, in library, command, page and picture", () => {
   const name = "fashion-dit.ddim50.fast"; // has rows of `r` alone
@@ -32,4 +32,10 @@ Deno.test("countWords() names forecast steps where there are any", () => {
     "2 full, 1 mixed, 1 reused",
   );
   assertEquals(countWords(countKinds(["forecast"])), "0 full, 0 mixed, 0 reused, 1 forecast");
+});
+
+Deno.test("a step whose pictures do different things is mixed, else it is what all of them do", () => {
+  assertEquals(commonKind(["reuse", "reuse"]), "reuse");
+  assertEquals(commonKind(["full"]), "full");
+  assertEquals(commonKind(["full", "forecast", "full"]), "mixed");
 });

@@ -33,23 +33,20 @@ Deno.test("a picture that a policy decided has the bytes of the library's, which
   await pipeline.close();
 });
 
-Deno.test("a job that a policy decides tells every step of every picture, each picture's previews and what was reused", async () => {
+Deno.test("a job that a policy decides tells what each step did for its pictures, and what each reused", async () => {
   const app = await toyApp();
   const body = { prompt: "sneaker", seed: 1, n: 2, steps: 3, policy: "teacache", previews: true };
   const { id, ...queued } = await (await post(app, "/v1/jobs", body)).json();
-  assertEquals([queued.steps, queued.kinds], [6, []]);
+  assertEquals([queued.steps, queued.kinds], [3, []]);
   const events = parseEvents(await (await app.request(`/v1/jobs/${id}/events`)).text());
   const steps = events.filter(({ event }) => event === "step").map(({ data }) => data);
   assertEquals(steps.map(({ index, steps, kind }) => [index, steps, kind]), [
-    [0, 6, "full"],
-    [1, 6, "reuse"],
-    [2, 6, "reuse"],
-    [3, 6, "full"],
-    [4, 6, "reuse"],
-    [5, 6, "reuse"],
+    [0, 3, "full"],
+    [1, 3, "mixed"],
+    [2, 3, "reuse"],
   ]);
   const job = await (await app.request(`/v1/jobs/${id}`)).json();
-  assertEquals([job.step, job.policy], [6, { word: "teacache", reused: [2, 2] }]);
+  assertEquals([job.step, job.policy], [3, { word: "teacache", reused: [1, 2] }]);
   const stream = await post(app, PATH, {
     ...{ ...body, previews: undefined },
     ...{ stream: true, partial_images: 2 },
@@ -61,47 +58,65 @@ Deno.test("a job that a policy decides tells every step of every picture, each p
   ]);
   assertEquals(told, [
     ["partial_image", 0, 0],
-    ["partial_image", 0, 1],
     ["partial_image", 1, 0],
+    ["partial_image", 0, 1],
     ["partial_image", 1, 1],
     ["completed", 0, undefined],
     ["completed", 1, undefined],
   ]);
 });
 
-Deno.test("metrics count what steps did that a policy decided, and speed is learnt of those that ran", async () => {
+Deno.test("metrics count what a policy decided by batches, and of modules the mean of their pictures", async () => {
   const app = await toyApp();
-  await post(app, PATH, { prompt: "sneaker", n: 2, policy: "teacache" });
+  await post(app, PATH, { prompt: "sneaker", seed: 1, n: 2, policy: "teacache" });
   const text = await (await app.request("/metrics")).text();
   for (
     const line of [
-      'invardiff_steps_total{kind="full"} 2',
-      'invardiff_steps_total{kind="reuse"} 6',
-      'invardiff_modules_total{action="run"} 6',
-      'invardiff_modules_total{action="reused"} 18',
+      'invardiff_steps_total{kind="full"} 1',
+      'invardiff_steps_total{kind="mixed"} 1',
+      'invardiff_steps_total{kind="reuse"} 2',
+      'invardiff_modules_total{action="run"} 4.5',
+      'invardiff_modules_total{action="reused"} 7.5',
     ]
   ) assertStringIncludes(text, `\n${line}\n`);
 });
 
-Deno.test("what a policy decides is drawn alone, even beside its like", async () => {
+Deno.test("jobs of one policy are drawn together, and each is told of its own pictures", async () => {
   const toy = new ToyRenderer();
   const app = await toyApp([toy]);
   toy.hold();
-  const body = { prompt: "sneaker", steps: 2 };
-  const add = (policy?: string) => post(app, "/v1/jobs", { ...body, policy });
-  await add();
+  const add = async (body: Readonly<Record<string, unknown>>): Promise<string> => {
+    const answer = await post(app, "/v1/jobs", { prompt: "sneaker", steps: 3, ...body });
+    return (await answer.json()).id;
+  };
+  await add({});
   await until(() => toy.drawing === 1);
-  const ids: string[] = [];
-  for (const policy of [undefined, "teacache", "teacache", undefined]) {
-    ids.push((await (await add(policy)).json()).id);
-  }
+  const policy = "teacache";
+  const ids = [
+    await add({ policy, seed: 2 }),
+    await add({}),
+    await add({ policy, seed: 1, n: 2 }),
+    await add({ policy: "teacache:threshold=1", seed: 1 }),
+  ];
   toy.release();
-  for (const id of ids) await (await app.request(`/v1/jobs/${id}/events`)).text();
+  const told: unknown[] = [];
+  for (const id of ids) {
+    const events = parseEvents(await (await app.request(`/v1/jobs/${id}/events`)).text());
+    const kinds = events.filter(({ event }) => event === "step").map(({ data }) => data["kind"]);
+    const job = await (await app.request(`/v1/jobs/${id}`)).json();
+    told.push([kinds.join(" "), job.policy?.reused]);
+  }
+  assertEquals(told, [
+    ["full reuse reuse", [2]],
+    ["full full full", undefined],
+    ["full mixed reuse", [1, 2]],
+    ["full full reuse", [1]],
+  ]);
   assertEquals(toy.batches.map(({ pictures, policy }) => [pictures.length, policy]), [
     [1, undefined],
-    [2, undefined],
-    [1, "teacache"],
-    [1, "teacache"],
+    [3, policy],
+    [1, undefined],
+    [1, "teacache:threshold=1"],
   ]);
 });
 

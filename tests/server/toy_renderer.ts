@@ -5,7 +5,9 @@ import { BackendError } from "../../src/errors.ts";
 import { type App, createApp } from "../../src/server/app.ts";
 import type { AppOptions } from "../../src/server/app_options.ts";
 import { normalNoise } from "../../src/tensor/random.ts";
-import { joinRows, sliceRows } from "../../src/tensor/rows.ts";
+import type { StepKind } from "../../src/plan/compile.ts";
+import { commonKind } from "../../src/plan/step_counts.ts";
+import { joinRows } from "../../src/tensor/rows.ts";
 import type {
   Batch,
   Rendered,
@@ -101,25 +103,22 @@ export class ToyRenderer implements Renderer {
     }));
     const strength = batch.edit?.strength ?? 1;
     const steps = batch.steps - stepsLeftOut(batch.steps, strength);
-    // A policy has pictures made one after another, and reuses all but the first step here.
-    const alone = batch.policy !== undefined;
-    const firsts = alone ? batch.pictures.map((_, first) => first) : [0];
-    for (const first of firsts) {
-      const preview = alone ? sliceRows(latents, first, 1) : latents;
-      for (let index = 0; index < steps; index++) {
-        await this.#turn(signal);
-        signal?.throwIfAborted();
-        const { failure } = this;
-        this.failure = undefined;
-        if (failure !== undefined) throw failure;
-        const kind = alone && index > 0 ? "reuse" : "full";
-        const step = { index, steps, first, kind, seconds: 0.01, keptBytes: 8 } as const;
-        onStep?.({ ...step, ...(previews === true && { preview }) });
-      }
+    for (let index = 0; index < steps; index++) {
+      await this.#turn(signal);
+      signal?.throwIfAborted();
+      const { failure } = this;
+      this.failure = undefined;
+      if (failure !== undefined) throw failure;
+      const kinds = batch.policy === undefined ? undefined : kindsAt(index, batch);
+      const kind = commonKind(kinds ?? ["full"]);
+      const step = { index, steps, kind, ...(kinds && { kinds }), seconds: 0.01, keptBytes: 8 };
+      onStep?.({ ...step, ...(previews === true && { preview: latents }) });
     }
     return {
       latents,
-      ...(alone && { reused: firsts.map(() => steps - 1) }),
+      ...(batch.policy !== undefined && {
+        reused: batch.pictures.map(({ seed }) => Math.max(0, steps - 1 - seed % 2)),
+      }),
       ...(words.length > 0 && { tokens: words.map(countWords) }),
       pictures: latents,
       loopSeconds: 0.01 * steps,
@@ -148,6 +147,11 @@ export class ToyRenderer implements Renderer {
 /** A toy that draws any prompt; of each text it reads five words. */
 export function talkative(facts: Partial<RendererFacts> = {}): ToyRenderer {
   return new ToyRenderer({ takesPrompts: true, classes: 0, classNames: [], ...facts });
+}
+
+/** A policy reuses all but the first step here; of pictures with an odd seed, all but the first two. */
+function kindsAt(index: number, { pictures }: Batch): readonly StepKind[] {
+  return pictures.map(({ seed }) => index > seed % 2 ? "reuse" : "full");
 }
 
 function countWords({ prompt, negativePrompt }: PicturePrompt): readonly PromptTokens[] {

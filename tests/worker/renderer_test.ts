@@ -99,20 +99,17 @@ for (const [name, open] of Object.entries(OPENERS)) {
     await renderer.close();
   });
 
-  Deno.test(`a ${name} renderer lets a policy decide for each picture, one after another`, async () => {
+  Deno.test(`a ${name} renderer lets a policy decide for each picture of a batch`, async () => {
     const policy = "first-block:threshold=1";
     const renderer = await open({ model: await pipelineFiles(), backend: "wasm" });
     assertEquals(renderer.facts.policies, ["first-block", "teacache", "sencache"]);
     const seen: RenderStep[] = [];
     const onStep = (step: RenderStep): void => void seen.push(step);
     const made = await renderer.render({ ...BATCH, policy }, { previews: true, onStep });
-    assertEquals(seen.map(({ first, index, steps }) => [first, index, steps]), [
-      ...[[0, 0, 3], [0, 1, 3], [0, 2, 3]],
-      ...[[1, 0, 3], [1, 1, 3], [1, 2, 3]],
-    ]);
-    assert(seen.every(({ preview }) => preview?.dims[0] === 1));
+    assertEquals(seen.map(({ index, steps }) => [index, steps]), [[0, 3], [1, 3], [2, 3]]);
+    assert(seen.every(({ preview, kinds }) => preview?.dims[0] === 2 && kinds?.length === 2));
     const mixed = [0, 1].map((picture) =>
-      seen.filter(({ first, kind }) => first === picture && kind === "mixed").length
+      seen.filter(({ kinds }) => kinds?.[picture] === "mixed").length
     );
     assertEquals(made.reused, mixed);
     const [one] = BATCH.pictures;
@@ -120,7 +117,9 @@ for (const [name, open] of Object.entries(OPENERS)) {
     const { length } = alone.latents.data;
     assert(alone.latents.data.every((value, i) => value === made.latents.data[i]));
     assertEquals([alone.reused, made.latents.data.length], [mixed.slice(0, 1), 2 * length]);
-    assertEquals((await renderer.render(BATCH)).reused, undefined);
+    seen.length = 0;
+    assertEquals((await renderer.render(BATCH, { onStep })).reused, undefined);
+    assert(seen.every(({ kinds }) => kinds === undefined));
     await renderer.close();
   });
 

@@ -6,7 +6,8 @@ import { computeConditioning, type ConditioningTable } from "../../engine/condit
 import { disposeAll, type Values } from "../../engine/device_values.ts";
 import { MAX_BATCH } from "../../engine/max_batch.ts";
 import { FeatureCache } from "../../engine/feature_cache.ts";
-import { constantsOf, guided, type Run, stepInputs } from "../../engine/run.ts";
+import { guided, stepInputs } from "../../engine/batch_inputs.ts";
+import { constantsOf, type Run } from "../../engine/run.ts";
 import { fullStep } from "../../engine/segment/step_segments.ts";
 import type { CallStep } from "../../plan/compile.ts";
 import { type CalibrationTask, requestOf, sliceConditions } from "../task.ts";

@@ -60,12 +60,12 @@ async function* recordRun(task: PolicyTask): AsyncGenerator<Recorded> {
   const gate: Run["gate"] = {
     ask: (_, inputs) => ({
       front: 0,
-      reuses: async (streams) => {
-        input = await readSignal("first-input", streams, { executor, inputs });
-        return false;
+      rows: async (streams) => {
+        input = (await readSignal("first-input", streams, { executor, inputs })).data;
+        return [...inputs.batch.keys()];
       },
     }),
-    kindOf: () => undefined,
+    kindsOf: () => undefined,
   };
   for await (const { index, residual } of recordResiduals(task, gate)) {
     yield { index, input, output: residual.data };

@@ -8,7 +8,8 @@
  */
 
 import { FeatureCache } from "../../engine/feature_cache.ts";
-import { constantsOf, guided, stepInputs } from "../../engine/run.ts";
+import { guided, stepInputs } from "../../engine/batch_inputs.ts";
+import { constantsOf } from "../../engine/run.ts";
 import { evenStep, fullSteps } from "../../engine/segment/step_segments.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
 import type { CallStep, Step, TrunkStep } from "../../plan/compile.ts";

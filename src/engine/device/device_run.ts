@@ -10,12 +10,11 @@ import type { Place } from "../../backend/gpu/memory.ts";
 import { BackendError } from "../../errors.ts";
 import { elementCount, type Tensor } from "../../tensor/tensor.ts";
 import { disposeAll } from "../device_values.ts";
+import { batchOf, guidanceOf } from "../batch_inputs.ts";
 import {
-  batchOf,
   type BatchResult,
   conditionRun,
   constantsOf,
-  guidanceOf,
   reportOf,
   type Run,
   type StepReport,

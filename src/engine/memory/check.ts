@@ -45,7 +45,7 @@ export function memoryCheck(
     const batch = scene.batch(request.labels, { time: 0, guidance: request.guidance });
     const rows = batch.length;
     const kept = named === undefined
-      ? residualBytes(steps, { transformer, rows })
+      ? residualBytes(steps, { transformer, rows, pictures: request.labels.length })
       : keptBytes({ plan: named.plan, steps }, { transformer, rows });
     const run = runNeeds(transformer, known.sets, {
       batch,

@@ -25,12 +25,20 @@ export function keptBytes(
   return { features: peakLiveBytes(compiled, sizes), places: placedBytes(compiled, sizes) };
 }
 
-/** What a run without a plan keeps: the residual of the trunk, where a policy decides whether it is added again. */
+/**
+ * What a run without a plan keeps, where a policy decides for each picture whether the trunk's residual is added again:
+ * that residual and the numbers that its rule remembers; and while some rows of a batch run, what all of them began with.
+ */
 export function residualBytes(
   steps: readonly Step[],
-  { transformer, rows }: { readonly transformer: Transformer; readonly rows: number },
+  { transformer, rows, pictures }: {
+    readonly transformer: Transformer;
+    readonly rows: number;
+    readonly pictures: number;
+  },
 ): KeptBytes {
   const keeps = steps.some((step) => "storeResidual" in step && step.storeResidual);
-  const features = keeps ? featureSizes(transformer, rows).residual : 0;
+  const { residual } = featureSizes(transformer, rows);
+  const features = keeps ? residual * (pictures > 1 ? 4 : 2) : 0;
   return { features, places: features };
 }

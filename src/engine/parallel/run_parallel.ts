@@ -10,17 +10,15 @@ import { type Call, mostCalls, refine, type Row } from "../../sampler/srds.ts";
 import { firstLatents } from "../begin.ts";
 import type { ConditioningTable } from "../conditioning.ts";
 import { disposeAll, type Values } from "../device_values.ts";
+import { batchOf, guided, stepInputs } from "../batch_inputs.ts";
 import {
-  batchOf,
   type BatchResult,
   conditionRun,
   constantsOf,
-  guided,
   type HostStepReport,
   reportOf,
   restorer,
   type Run,
-  stepInputs,
 } from "../run.ts";
 import { repeated } from "../batches.ts";
 import { fullStep } from "../segment/step_segments.ts";

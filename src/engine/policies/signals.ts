@@ -29,7 +29,7 @@ export function frontOf(signal: GraphSignal, { modules }: NamedModules): number 
   return others < 0 ? modules.length : others;
 }
 
-/** The numbers of a step, of all rows of its batch. */
+/** The numbers of a step: a row for each of its batch, `(N, T, D)`. */
 export async function readSignal(
   signal: GraphSignal,
   { begun, embedded }: { readonly begun: Values; readonly embedded: Values },
@@ -37,15 +37,17 @@ export async function readSignal(
     readonly executor: Executor;
     readonly inputs: Pick<StepInputs, "table" | "batch">;
   },
-): Promise<Float32Array> {
+): Promise<Tensor> {
   const { name } = stateStreams(transformer)[0]!; // the head reads one
   const before = await backend.download(embedded[name]!);
   if (signal === "first-block") {
     const after = await backend.download(begun[name]!);
-    return after.data.map((value, i) => value - before.data[i]!); // of one shape
+    const { dims, data } = before;
+    return { dims, data: after.data.map((value, i) => value - data[i]!) }; // of one shape
   }
   const [part] = modulationOf(transformer.modules[0]!);
-  return modulatedNorm(before, inputs.table.gather([part!], inputs.batch)); // a first module has one
+  const vectors = inputs.table.gather([part!], inputs.batch); // a first module has one
+  return { dims: before.dims, data: modulatedNorm(before, vectors) };
 }
 
 /** Of LayerNorm in both families. */

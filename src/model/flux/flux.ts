@@ -75,6 +75,7 @@ function packedEmbedding(config: FluxConfig, { T }: FluxSizes): Embedding {
 function textEmbedding(config: FluxConfig): Preparation {
   return {
     inputs: [{ name: TEXT_FEATURES, dims: ["N", "M", config.jointDim] }],
+    outputs: [TEXT],
     build: (graph, inputs): Streams => ({
       [TEXT]: dense(graph, inputs[TEXT_FEATURES]!, "context_embedder", fluxWidth(config)),
     }),

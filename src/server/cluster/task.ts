@@ -100,12 +100,13 @@ function expectSame(what: string, wanted: string, here: string): void {
   );
 }
 
-/** Equal for jobs that can be drawn in one batch; an edit is alone, and so is what a policy decides. */
+/** Equal for jobs that can be drawn in one batch; an edit is alone. */
 export function shapeOf(spec: JobSpec, id: string): string {
-  if (spec.edit !== undefined || spec.policy !== undefined) return id;
-  const { pictures: [first], steps, sampler, plan, trueGuidance } = spec;
+  if (spec.edit !== undefined) return id;
+  const { pictures: [first], steps, sampler, plan, policy, trueGuidance } = spec;
   const negative = first!.prompt?.negativePrompt !== undefined; // there is one at least
-  const parts = [plan?.digest, steps, sampler, trueGuidance, first!.guidance !== 1, negative];
+  const how = [plan?.digest, policy, steps, sampler, trueGuidance];
+  const parts = [...how, first!.guidance !== 1, negative];
   return digestOf(JSON.stringify(parts)).slice(0, 16);
 }
 

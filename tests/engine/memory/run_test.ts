@@ -116,19 +116,21 @@ Deno.test("memoryCheck() refuses a run by its rows and by what its plan keeps, b
   await model.close();
 });
 
-Deno.test("memoryCheck() counts the residual that a policy at run time keeps, of which a plan says nothing", async () => {
+Deno.test("memoryCheck() counts what a policy at run time keeps of each picture, of which a plan says nothing", async () => {
   const model = await openSmallModel();
   const check = (memoryLimit: number): ReturnType<typeof memoryCheck> =>
     memoryCheck(model, { name: "native", description: "native, 1 thread", memoryLimit });
-  const request = resolveRequest(model, { labels: [1], steps: 1 });
   const [step] = await stepsOf(model, ["......"]);
-  const run = (storeResidual: boolean) => ({
-    request,
+  const run = (storeResidual: boolean, count = 1) => ({
+    request: resolveRequest(model, { labels: Array(count).fill(1), steps: 1 }),
     choice: { reason: "asked for" },
     steps: [{ ...step!, storeResidual } as typeof step & Step],
   });
-  const room = check(GIB)(run(false))! - check(GIB)(run(true))!;
-  assertEquals(room, featureSizes(request.scene.transformer, 2).residual); // both guided halves
+  const { residual } = featureSizes(model.transformer, 2); // both guided halves
+  const room = (count: number): number =>
+    check(GIB)(run(false, count))! - check(GIB)(run(true, count))!;
+  assertEquals(room(1), 2 * residual); // and the numbers of its rule
+  assertEquals(room(5), 5 * 4 * residual); // and what a batch began with, while a part of it runs
   const limit = Math.ceil(GIB - check(GIB)(run(true))!);
   check(limit)(run(true));
   check(limit - 1)(run(false));

@@ -10,20 +10,24 @@ import { overStores } from "./stores.ts";
 const ASKED = { prompt: "sneaker", seed: 7, steps: 3, n: 2, policy: "teacache:threshold=0.4" };
 
 overStores(
-  "what a policy decides is drawn alone, and any server tells what it decided",
+  "jobs of one policy are drawn together, and any server tells what it decided",
   async (kind) => {
     await withServers(kind, async ({ api, toy }) => {
       toy.hold();
-      const ids = [await addJob(api, ASKED), await addJob(api, ASKED)];
+      const first = await addJob(api, { ...ASKED, policy: undefined });
       await eventually(() => toy.drawing === 1);
+      const ids = [await addJob(api, ASKED), await addJob(api, { ...ASKED, seed: 4 })];
+      const other = await addJob(api, { ...ASKED, policy: "first-block" });
       toy.release();
-      for (const id of ids) {
+      assertEquals((await ended(api, first))["policy"], null);
+      for (const [i, id] of ids.entries()) {
         const job = await ended(api, id);
-        assertEquals([job["state"], job["step"], job["steps"]], ["completed", 6, 6]);
-        assertEquals(job["policy"], { word: ASKED.policy, reused: [2, 2] });
+        assertEquals([job["state"], job["step"], job["steps"]], ["completed", 3, 3]);
+        assertEquals(job["policy"], { word: ASKED.policy, reused: [[1, 2], [2, 1]][i] });
       }
+      await ended(api, other);
       const drawn = toy.batches.map(({ pictures, policy }) => [pictures.length, policy]);
-      assertEquals(drawn, [[2, ASKED.policy], [2, ASKED.policy]]);
+      assertEquals(drawn, [[2, undefined], [4, ASKED.policy], [2, "first-block"]]);
     });
   },
 );

@@ -1,0 +1,122 @@
+/**
+ * What a step is given for the pictures of a batch, and what it predicts for them: both halves of guidance are rows of one
+ * batch.
+ */
+
+import type { Model } from "../model/model.ts";
+import type { Condition } from "../model/module_graph.ts";
+import { firstChannels, guide } from "../sampler/guidance.ts";
+import { pickRows } from "../tensor/rows.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Values } from "./device_values.ts";
+import type { Executor } from "./executor.ts";
+import type { FeatureCache } from "./feature_cache.ts";
+import type { ResolvedRequest } from "./request.ts";
+import type { StepInputs } from "./step_inputs.ts";
+import { rowsOfPictures, withRowConstants } from "./value_rows.ts";
+
+/** What a batch is run with. */
+export interface BatchRun {
+  readonly model: Model;
+  readonly executor: Executor;
+  readonly request: ResolvedRequest;
+  /** Keeps what steps store; disposed of at the end. */
+  readonly features: FeatureCache;
+  /** Also keep what lies between the halves of branches, for calibration. */
+  readonly probe?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The inputs of a step: latents once for each half of the guided batch. */
+export function stepInputs(
+  run: BatchRun,
+  { table, latent, ...at }:
+    & Pick<StepInputs, "table" | "latent">
+    & ({ readonly time: number } | Pick<StepInputs, "batch">),
+): StepInputs {
+  const { request, features, signal, probe } = run;
+  const batch = "batch" in at ? at.batch : batchOf(run, at.time);
+  const repeated = repeat(latent, batch.length / request.labels.length);
+  const { transformer: { sizes }, tokenGrid: grid } = request.scene;
+  return {
+    ...{ latent: repeated, batch, grid, table, features, signal, probe },
+    ...(sizes !== undefined && { sizes }),
+  };
+}
+
+/** The noise that the sampler follows, `(n, C, H, W)`, from a prediction of both halves. */
+export function guided(prediction: Tensor, run: BatchRun): Tensor {
+  const { labels, scene: { latentDims, channelAxis: axis } } = run.request;
+  const channels = { axis, count: latentDims[axis - 1] ?? 0 };
+  if (prediction.dims[0] === labels.length) return firstChannels(prediction, channels);
+  const { scales, channels: guidedChannels } = guidanceOf(run);
+  return guide(prediction, channels, { scale: scales, channels: guidedChannels });
+}
+
+/** By picture the scale, and the channels from the first, in which the halves of a batch become one. */
+export function guidanceOf(
+  { model, request }: Pick<BatchRun, "model" | "request">,
+): { readonly scales: readonly number[]; readonly channels: number } {
+  const { labels, guidance, scales = labels.map(() => guidance), trueGuidance } = request;
+  if (trueGuidance === undefined) {
+    return { scales, channels: model.sampler.guidanceChannels ?? ORIGINAL_GUIDED_CHANNELS };
+  }
+  const { latentDims, channelAxis } = request.scene;
+  return { scales: labels.map(() => trueGuidance), channels: latentDims[channelAxis - 1] ?? 0 };
+}
+
+/** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
+const ORIGINAL_GUIDED_CHANNELS = 3;
+
+/** Conditions of a batch at a time. */
+export function batchOf(
+  { request: { labels, guidance, scales, scene } }: Pick<BatchRun, "request">,
+  time: number,
+): Condition[] {
+  return scene.batch(labels, { time, guidance, scales });
+}
+
+/** A request for some of its pictures, of which there is one at least. */
+export function picturesOf(request: ResolvedRequest, pictures: readonly number[]): ResolvedRequest {
+  const { labels, seeds, scales, noise } = request;
+  const of = <T>(values: readonly T[]): readonly T[] => pictures.map((picture) => values[picture]!);
+  return {
+    ...request,
+    labels: of(labels),
+    seeds: of(seeds),
+    noise: pickRows(noise, pictures),
+    ...(scales !== undefined && { scales: of(scales), guidance: of(scales)[0]! }),
+  };
+}
+
+/** Some pictures of a batch, which a step runs for. */
+export interface BatchPart {
+  readonly run: BatchRun;
+  /** One of each picture. */
+  readonly latent: Tensor;
+  readonly constants: Values;
+}
+
+/** Does something with some pictures of a batch, as if they were a batch of their own. */
+export async function withPart<T>(
+  { run, latent, constants }: BatchPart,
+  pictures: readonly number[],
+  task: (part: BatchPart) => Promise<T>,
+): Promise<T> {
+  const { request, executor: { backend, transformer: { preparation } } } = run;
+  const { labels: { length: all }, sampler: { times: [time = 0] } } = request; // rows are the same at all
+  if (pictures.length === all) return await task({ run, latent, constants });
+  const rows = rowsOfPictures(pictures, { of: all, rows: batchOf(run, time).length });
+  const part = {
+    run: { ...run, request: picturesOf(request, pictures) },
+    latent: pickRows(latent, pictures),
+  };
+  const whose = { backend, preparation, rows };
+  return await withRowConstants(constants, whose, (own) => task({ ...part, constants: own }));
+}
+
+function repeat({ dims: [n = 0, ...rest], data }: Tensor, times: number): Tensor {
+  const repeated = new Float32Array(data.length * times);
+  for (let i = 0; i < times; i++) repeated.set(data, i * data.length);
+  return { dims: [n * times, ...rest], data: repeated };
+}
