@@ -39,6 +39,8 @@ export interface ResolvedPictures {
 
 /** Pictures of one call. */
 const MAX_PICTURES = 100_000;
+/** Numbers of the noise of all of them: 2 GiB, which is 2,048 pictures of 1024² by FLUX. */
+const MOST_NOISE = 2 ** 29;
 
 /**
  * Fills in labels and seeds, and makes the noise.
@@ -122,9 +124,13 @@ function resolveNoise(
   { noise }: PictureOptions,
   { seeds, dims }: { readonly seeds: readonly number[]; readonly dims: readonly number[] },
 ): Tensor {
-  if (noise === undefined) return normalRows(dims.slice(1), seeds);
-  checkNoise(noise, dims);
-  return noise;
+  if (noise !== undefined) {
+    checkNoise(noise, dims);
+    return noise;
+  }
+  const [count = 0, ...one] = dims;
+  checkWithin("count", count, 1, Math.floor(MOST_NOISE / elementCount(one)));
+  return normalRows(one, seeds);
 }
 
 function checkNoise({ dims, data }: Tensor, wanted: readonly number[]): void {

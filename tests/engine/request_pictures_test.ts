@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { resolveLabel } from "../../src/engine/request_pictures.ts";
+import { resolveLabel, resolvePictures } from "../../src/engine/request_pictures.ts";
 import type { Model } from "../../src/model/model.ts";
+import type { Scene } from "../../src/model/scene.ts";
 
 /** A model as far as labels look at it. */
 const MODEL = { classes: 3, classNames: ["T-shirt/top", "Bag", "7"] } as unknown as Model;
@@ -24,4 +25,14 @@ Deno.test("resolveLabel() names the nearest of a thousand classes, not all", () 
   const error = assertThrows(() => resolveLabel(model, "thing 12x"), RangeError);
   assert(error.message.includes("one of 1000 names such as thing 12, Res 12, "), error.message);
   assert(error.message.length < 300, error.message);
+});
+
+Deno.test("resolvePictures() makes no more noise than 2 GiB, and says how many pictures that is", () => {
+  const scene = { latentDims: [4, 512, 512] } as unknown as Scene; // nothing else is looked at
+  for (const [count, most] of [[513, 512], [100_000, 512], [100_001, 100_000]]) {
+    const message = `count must be an integer in 1 … ${most}: current value is ${count}`;
+    assertThrows(() => resolvePictures(MODEL, scene, { label: 0, count }), RangeError, message);
+  }
+  const { noise } = resolvePictures(MODEL, scene, { label: 0 });
+  assertEquals(noise.dims, [1, 4, 512, 512]);
 });

@@ -16,6 +16,8 @@ export type Grid = readonly [rows: number, columns: number];
 
 /** *Source:* diffusers `FluxPipeline`: 1024² pictures, `max_sequence_length=512`. */
 export const DEFAULT_GRID: Grid = [64, 64];
+/** A picture of 4096² with FLUX's autoencoder. Whoever asks for more is refused before its positions are made. */
+const MOST_TOKENS = 256 * 256;
 /** Text tokens that costs assume where there is no text. */
 const DEFAULT_TEXT_TOKENS = 512;
 
@@ -230,8 +232,11 @@ function positionsOf(config: FluxConfig, request: SceneRequest, ownGrid: Grid): 
 function pairOf(grid: readonly number[]): Grid {
   const [rows = 0, columns = 0, ...more] = grid;
   const isPair = more.length === 0 && grid.every((size) => Number.isInteger(size) && size >= 1);
-  if (isPair && columns > 0) return [rows, columns];
-  return refuse("grid", "rows and columns of at least 1", grid.join(" × "));
+  if (!isPair || columns === 0) {
+    return refuse("grid", "rows and columns of at least 1", grid.join(" × "));
+  }
+  if (rows * columns <= MOST_TOKENS) return [rows, columns];
+  return refuse("grid", `of at most ${MOST_TOKENS} tokens`, grid.join(" × "));
 }
 
 function checkTokens(

@@ -131,6 +131,10 @@ Deno.test("a request that does not fit FLUX is refused with wanted and got", () 
   );
   refuses({ grid: [2] }, "grid must be rows and columns of at least 1: current value is 2");
   refuses({ grid: [2, 3, 1] }, "grid must be rows and columns of at least 1");
+  const most = "grid must be of at most 65536 tokens: current value is ";
+  refuses({ grid: [256, 257] }, `${most}256 × 257`);
+  refuses({ grid: [99_999, 99_999] }, `${most}99999 × 99999`);
+  refuses({ grid: [1e200, 1e200] }, most);
   refuses({ grid: [2, 4] }, "grid must be of 6 tokens, as noise has: current value is 8 tokens");
   refuses({ grid: [0, 6] }, "grid must be rows and columns of at least 1: current value is 0 × 6");
   refuses(
