@@ -112,12 +112,14 @@ export interface ResolvedRequest extends ResolvedGuidance, ResolvedPictures {
  * Fills in the model's defaults; of the plan it takes the number of steps, and the times that the plan owns.
  *
  * @throws {RangeError} When a label, the seed, the steps, the guidance or the noise is out of range.
+ * @throws {TypeError} When there is no such output.
  * @throws {PlanError} When other steps or sigmas are given beside a plan that owns its times.
  */
 export function resolveRequest(model: Model, options: GenerateOptions): ResolvedRequest {
   const { sigmas } = options;
   const plan = planOf(options.plan);
   refuseOtherTimes(plan, options);
+  checkOutput(options);
   const trueGuidance = resolveTrueGuidance(model, options);
   const scene = sceneOf(model, options);
   const sampling = samplingOf(model, options);
@@ -169,6 +171,14 @@ export function sceneOf(
   }
   const negative = isTrulyGuided(guiding) ? guiding.negativeConditions : undefined;
   return model.scene({ conditions: all, negative, grid, noiseDims: noise?.dims });
+}
+
+/** JavaScript may ask for anything, and would get no pictures without a word. */
+function checkOutput({ output = "pictures" }: GenerateOptions): void {
+  if (output === "pictures" || output === "latents") return;
+  throw new TypeError(
+    `Cannot generate: output must be pictures or latents: current value is ${output}`,
+  );
 }
 
 /** A plan that is given as an object; a named plan is read elsewhere. */

@@ -129,6 +129,12 @@ Deno.test("resolveRequest() refuses what is out of range and says what, wanted a
   for (const [options, message] of refusals) {
     assertThrows(() => resolveRequest(modelWith(), options), RangeError, message);
   }
+  const video: Record<string, string> = { output: "video" };
+  assertThrows(
+    () => resolveRequest(modelWith(), video),
+    TypeError,
+    "output must be pictures or latents: current value is video",
+  );
 });
 
 Deno.test("resolveRequest() takes the last seed of which every picture has one of its own", () => {
