@@ -60,7 +60,7 @@ async function runLayer(
   const call: PartCall = { signal, given: statisticsOf(x, step) };
   const [made, round] = [new RowStore(), new RowStore()];
   const { kind, graph } = step;
-  const staying = kind === "enter" && !graph.outputs.some(({ name }) => name === "skip");
+  const staying = kind === "enter" && !graph.outputs.some(({ name }) => name === "round");
   const used = kind === "leave" ? skip : undefined;
   const { height } = x;
   for (let first = 0; first < height; first += rows) {
@@ -73,7 +73,7 @@ async function runLayer(
     for (const { data } of Object.values(given)) discard(data);
     const own = { first: top * growthOf(step), count: count * growthOf(step) };
     made.append({ tensor: results["y"]!, ...own });
-    if (results["skip"] !== undefined) round.append({ tensor: results["skip"], ...own });
+    if (results["round"] !== undefined) round.append({ tensor: results["round"], ...own });
     const done = first + count === height ? height : first + count - 1; // the next band needs a row of this one
     if (!staying) x.release(done);
     used?.release(done);
@@ -107,7 +107,7 @@ export function bytesBetweenLayers(
     const given = Number(graph.inputs[0]!.dims[1]) * pixels; // the first is x
     pixels *= growthOf(step) ** 2;
     const out = Number(graph.outputs.find(({ name }) => name === "y")!.node.dims[1]) * pixels;
-    const mixed = graph.outputs.some(({ name }) => name === "skip");
+    const mixed = graph.outputs.some(({ name }) => name === "round");
     const after = kind === "within" ? round : kind !== "enter" ? 0 : mixed ? out : given;
     most = Math.max(most, given + round, out + after);
     round = after;

@@ -4,7 +4,7 @@
 
 import type { Weights } from "../../assets/weights.ts";
 import type { Backend, Value } from "../../backend/backend.ts";
-import type { LayerStep, MiddleGraphs } from "../../model/vae/layer_step.ts";
+import type { GraphStep, LayerStep, MiddleGraphs } from "../../model/vae/layer_step.ts";
 import type { Encoder } from "../../model/vae/encoder.ts";
 import type { Vae } from "../../model/vae/vae.ts";
 import { GIVEN, MEASURED, OWN } from "../../model/vae/blocks.ts";
@@ -31,6 +31,9 @@ export interface PartCall {
   readonly measure?: Statistics;
 }
 
+/** Pixels up to which steps run as one: what a graph is given stays until its end, 32 MiB of 128 channels at most. */
+const SMALL_PICTURE = 1 << 16;
+
 /** The graphs of an autoencoder on a backend. Pictures are `(1, C, H, W)`. */
 export class VaeGraphs {
   readonly #sessions: Sessions;
@@ -44,9 +47,11 @@ export class VaeGraphs {
 
   /** Decodes a latent to a picture, in one piece. */
   async decode(latent: Tensor, signal: AbortSignal | undefined): Promise<Tensor> {
-    const { middle, up } = this.vae;
+    const { middle, up, upWhole, scale } = this.vae;
     const x = await this.#middle(middle, this.backend.upload(latent), signal);
-    return await takeDown(this.backend, await this.#runSteps(up, { x }, { signal }));
+    const isSmall = pixelsOf(latent) * scale ** 2 <= SMALL_PICTURE;
+    const steps = isSmall && upWhole || up;
+    return await takeDown(this.backend, await this.#runSteps(steps, { x }, { signal }));
   }
 
   /** Encodes a picture to its latent, in one piece. */
@@ -72,7 +77,7 @@ export class VaeGraphs {
     return await takeDown(this.backend, await this.#runSteps(steps, { x }, call));
   }
 
-  /** One step for a part of a picture: `x`, and `skip` if it needs it, to `y` and perhaps `skip`. */
+  /** One step for a part of a picture: `x`, and `skip` if it needs it, to `y` and perhaps `round`. */
   async runStep(step: LayerStep, streams: Tensors, call: PartCall): Promise<Tensors> {
     return await runOnHost(this.backend, streams, (values) => this.#runStep(step, values, call));
   }
@@ -83,17 +88,18 @@ export class VaeGraphs {
 
   /** Runs all steps; disposes of what it is given. */
   async #runSteps(
-    steps: readonly LayerStep[],
+    steps: readonly GraphStep[],
     first: Values,
     call: PartCall,
   ): Promise<Value> {
     let streams = first;
     try {
       for (const step of steps) {
-        const { kind } = step;
+        const { kind, graph } = step;
         const { x, skip } = streams;
-        const made = await this.#runStep(step, kind === "leave" ? streams : { x: x! }, call); // every step has x
-        const round = kind === "enter" ? made["skip"] ?? x : kind === "within" ? skip : undefined;
+        const leaves = graph.inputs.some(({ name }) => name === "skip");
+        const made = await this.#runStep(step, leaves ? streams : { x: x! }, call); // every step has x
+        const round = kind === "enter" ? made["round"] ?? x : kind === "within" ? skip : undefined;
         const before = streams;
         streams = { x: made["y"]!, ...(round && { skip: round }) };
         disposeAllBut(streams, before);
@@ -105,8 +111,8 @@ export class VaeGraphs {
     return streams["x"]!;
   }
 
-  /** Runs one step; the statistics it measures go where the call says, `y` and `skip` are returned. */
-  async #runStep({ graph }: LayerStep, streams: Values, call: PartCall): Promise<Values> {
+  /** Runs one step; the statistics it measures go where the call says, `y` and `round` are returned. */
+  async #runStep({ graph }: GraphStep, streams: Values, call: PartCall): Promise<Values> {
     const { outputs } = graph;
     const wanted = outputs.map(({ name }) => name)
       .filter((name) => call.measure !== undefined || !name.startsWith(MEASURED));
@@ -202,6 +208,6 @@ function disposeAllBut(kept: Values, values: Values): void {
   Object.values(values).filter((value) => !alive.has(value)).forEach((value) => value.dispose());
 }
 
-function pixelsOf({ dims: [, , height = 0, width = 0] }: Value): number {
+function pixelsOf({ dims: [, , height = 0, width = 0] }: Pick<Value, "dims">): number {
   return height * width;
 }

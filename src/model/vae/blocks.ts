@@ -113,12 +113,16 @@ export function leaveResnet(
 }
 
 /** Whether the shortcut needs a convolution of its own. */
-export function changesChannels({ dims }: Node, { out }: Residual): boolean {
+export function changesChannels({ dims }: Node, { out }: Pick<Residual, "out">): boolean {
   return dims[1] !== out;
 }
 
 /** The shortcut: a 1 × 1 convolution. */
-export function shortcut(graph: GraphBuilder, x: Node, { name, out }: Residual): Node {
+export function shortcut(
+  graph: GraphBuilder,
+  x: Node,
+  { name, out }: Pick<Residual, "name" | "out">,
+): Node {
   return mixChannels(graph, x, `${name}.conv_shortcut`, out);
 }
 

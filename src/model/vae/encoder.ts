@@ -8,8 +8,8 @@ import { slice } from "../../onnx/operators.ts";
 import * as blocks from "./blocks.ts";
 import type { VaeConfig } from "./config.ts";
 import {
-  graphOf,
   type LayerStep,
+  layerStep,
   type MiddleGraphs,
   middleGraphs,
   reachOf,
@@ -46,22 +46,24 @@ export function describeEncoder(config: VaeConfig, names: blocks.AttentionNames)
 
 /** From the picture to the latent's size: the first convolution, residual layers, halvings. */
 function downSteps({ blockChannels, layersPerBlock, groups }: VaeConfig): LayerStep[] {
-  const norm = blocks.partNorm(groups);
   let channels = blockChannels[0]!; // there is a level
-  const first = graphOf("encoder.conv_in", 3, (graph, x) => {
-    return blocks.convolve(graph, x, "encoder.conv_in", channels);
-  });
-  const steps: LayerStep[] = [{ kind: "end", graph: first }];
+  const out = channels;
+  const steps = [
+    layerStep({ kind: "end", name: "encoder.conv_in", channels: 3 }, (graph, { x }) => ({
+      x: blocks.convolve(graph, x, "encoder.conv_in", out),
+    })),
+  ];
   for (const [level, out] of blockChannels.entries()) {
     const block = `encoder.down_blocks.${level}`;
     for (let layer = 0; layer < layersPerBlock; layer++) {
-      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, norm }));
+      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, groups }));
       channels = out;
     }
     if (level === blockChannels.length - 1) break;
     const name = `${block}.downsamplers.0`;
-    const graph = graphOf(name, out, (graph, x) => blocks.downsample(graph, x, name));
-    steps.push({ kind: "halve", graph });
+    steps.push(layerStep({ kind: "halve", name, channels }, (graph, { x }) => ({
+      x: blocks.downsample(graph, x, name),
+    })));
   }
   return steps;
 }

@@ -27,17 +27,34 @@ export interface MiddleGraphs {
  * One step of a half, with at most one 3 × 3 convolution, from `x` to `y`; a norm comes first, and can be given
  * statistics ({@link blocks.partNorm}).
  *
- * - `enter`: the first part of a residual layer. Where channels change it has a second output `skip`;
+ * - `enter`: the first part of a residual layer. Where channels change it has a second output `round`;
  *   where not, `x` itself is the shortcut.
  * - `within`: another part of it, which the shortcut bypasses.
  * - `leave`: the last part, with a second input `skip`.
  * - `double`: twice the size; `halve`: half of it.
  * - `end`: from the picture, or to it.
  */
-export interface LayerStep {
+export interface LayerStep extends GraphStep {
+  /** Channels of `x`. */
+  readonly channels: number;
+  /** Adds it to a graph; norms are those of that graph. */
+  readonly build: StepBuild;
+}
+
+/** A graph on the way of a picture: one step, or several as one, which end as this kind does. */
+export interface GraphStep {
   readonly kind: "enter" | "within" | "leave" | "double" | "halve" | "end";
+  /** Built when it is first asked for. */
   readonly graph: GraphBuilder;
 }
+
+/** The picture in a graph, and the shortcut around the residual layer that it is in. */
+export interface Streams {
+  readonly x: Node;
+  readonly skip?: Node | undefined;
+}
+
+export type StepBuild = (graph: GraphBuilder, streams: Streams, norm: blocks.Norm) => Streams;
 
 /** A graph from `x` to `y`. */
 export function graphOf(
@@ -50,17 +67,89 @@ export function graphOf(
   return graph;
 }
 
+/** A step; norms of its own graph can be given statistics. */
+export function layerStep(
+  { name, groups = 1, ...step }: Pick<LayerStep, "kind" | "channels"> & {
+    readonly name: string;
+    /** Of its norm, where it has one. */
+    readonly groups?: number;
+  },
+  build: StepBuild,
+): LayerStep {
+  let graph: GraphBuilder | undefined;
+  return {
+    ...step,
+    build,
+    get graph(): GraphBuilder {
+      graph ??= stepsGraph(name, [{ ...step, build }], blocks.partNorm(groups));
+      return graph;
+    },
+  };
+}
+
+/** Steps one after another in one graph. */
+function stepsGraph(
+  name: string,
+  steps: readonly Omit<LayerStep, "graph">[],
+  norm: blocks.Norm,
+): GraphBuilder {
+  const graph = new GraphBuilder(name);
+  const { kind, channels } = steps[0]!; // there is a step
+  const x = graph.input("x", [1, channels, "H", "W"]);
+  const given = kind === "leave" ? [x, graph.input("skip", x.dims)] : [x];
+  const first: Streams = { x, skip: given[1] };
+  const last = steps.reduce((streams, { build }) => build(graph, streams, norm), first);
+  graph.output("y", last.x);
+  if (last.skip !== undefined && !given.includes(last.skip)) graph.output("round", last.skip);
+  return graph;
+}
+
+/**
+ * Steps for a whole picture, in fewer graphs, whose norms have their own statistics. Each graph goes from where a
+ * shortcut ends to where the next one has begun: a runtime that sees both ends of one adds it inside of a
+ * convolution, which rounds otherwise.
+ */
+export function inFewGraphs(steps: readonly LayerStep[], groups: number): readonly GraphStep[] {
+  const chains: LayerStep[][] = [];
+  for (const step of steps) {
+    const before = chains.at(-1)?.at(-1)?.kind ?? "enter";
+    if (before === "enter" || before === "within") chains.push([step]);
+    else chains.at(-1)!.push(step); // there is one before
+  }
+  return chains.map((chain, i) => {
+    let graph: GraphBuilder | undefined;
+    return {
+      kind: chain.at(-1)!.kind,
+      get graph(): GraphBuilder {
+        graph ??= stepsGraph(`decoder.up.${i}`, chain, blocks.ownNorm(groups));
+        return graph;
+      },
+    };
+  });
+}
+
 /** The parts of a residual layer. */
-export function residualSteps(channels: number, layer: blocks.Residual): LayerStep[] {
-  const enter = graphOf(`${layer.name}.enter`, channels, (graph, x) => {
-    if (blocks.changesChannels(x, layer)) graph.output("skip", blocks.shortcut(graph, x, layer));
-    return blocks.enterResnet(graph, x, layer);
-  });
-  const leave = graphOf(`${layer.name}.leave`, layer.out, (graph, x) => {
-    const skip = graph.input("skip", x.dims);
-    return blocks.leaveResnet(graph, x, { ...layer, skip });
-  });
-  return [{ kind: "enter", graph: enter }, { kind: "leave", graph: leave }];
+export function residualSteps(
+  channels: number,
+  { groups, ...layer }: Omit<blocks.Residual, "norm"> & { readonly groups: number },
+): LayerStep[] {
+  const enter = { kind: "enter", name: `${layer.name}.enter`, channels, groups } as const;
+  const leave = {
+    kind: "leave",
+    name: `${layer.name}.leave`,
+    channels: layer.out,
+    groups,
+  } as const;
+  return [
+    layerStep(enter, (graph, { x }, norm) => {
+      const changes = blocks.changesChannels(x, layer);
+      const skip = changes ? blocks.shortcut(graph, x, layer) : x;
+      return { x: blocks.enterResnet(graph, x, { ...layer, norm }), skip };
+    }),
+    layerStep(leave, (graph, { x, skip }, norm) => ({
+      x: blocks.leaveResnet(graph, x, { ...layer, norm, skip: skip! }), // its graph is given one
+    })),
+  ];
 }
 
 /**

@@ -12,8 +12,8 @@ import type { GraphBuilder, Node } from "../../onnx/graph.ts";
 import { add, multiply, relu, subtract, tanh } from "../../onnx/operators.ts";
 import { refuseConfig } from "./config.ts";
 import { convolve } from "./blocks.ts";
-import { graphOf, type LayerStep, reachOf } from "./layer_step.ts";
-import { checkVae, type Vae } from "./vae.ts";
+import { graphOf, inFewGraphs, type LayerStep, layerStep, reachOf } from "./layer_step.ts";
+import { checkVae, FEW_CHANNELS, type Vae } from "./vae.ts";
 
 const channels = z.int().min(1).max(1 << 14);
 const schema = z.strictObject({
@@ -59,6 +59,7 @@ export function openTinyVae(config: unknown, weights: Weights): Vae {
     shiftFactor: c.shift_factor ?? 0,
     middle: { before: clampAndWiden(c.latent_channels, width) },
     up,
+    ...(width <= FEW_CHANNELS && { upWhole: inFewGraphs(up, 1) }),
     reach: reachOf(up),
   };
   checkVae(vae, weights, "an AutoencoderTiny of this configuration");
@@ -84,23 +85,27 @@ function upSteps(width: number, blocks: readonly number[]): LayerStep[] {
     }
     if (level === blocks.length - 1) break;
     const name = `decoder.layers.${++layer}`;
-    const graph = graphOf(name, width, (graph, x) => double(graph, x, name));
-    steps.push({ kind: "double", graph });
+    steps.push(layerStep({ kind: "double", name, channels: width }, (graph, { x }) => ({
+      x: double(graph, x, name),
+    })));
     layer++;
   }
   const name = `decoder.layers.${layer}`;
-  const graph = graphOf(name, width, (graph, x) => toPicture(graph, convolve(graph, x, name, 3)));
-  return [...steps, { kind: "end", graph }];
+  const end = layerStep({ kind: "end", name, channels: width }, (graph, { x }) => ({
+    x: toPicture(graph, convolve(graph, x, name, 3)),
+  }));
+  return [...steps, end];
 }
 
 /** Three convolutions around which x is added. */
 function residualSteps(name: string, width: number): LayerStep[] {
   const part = (kind: LayerStep["kind"], index: number): LayerStep => {
-    const graph = graphOf(`${name}.conv.${index}`, width, (graph, x) => {
-      const y = convolve(graph, x, `${name}.conv.${index}`, width);
-      return relu(graph, kind === "leave" ? add(graph, y, graph.input("skip", x.dims)) : y);
+    const layer = `${name}.conv.${index}`;
+    return layerStep({ kind, name: layer, channels: width }, (graph, { x, skip = x }) => {
+      const y = convolve(graph, x, layer, width);
+      if (kind === "leave") return { x: relu(graph, add(graph, y, skip)) };
+      return { x: relu(graph, y), skip };
     });
-    return { kind, graph };
   };
   return [part("enter", 0), part("within", 2), part("leave", 4)];
 }

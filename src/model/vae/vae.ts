@@ -12,8 +12,10 @@ import { parseVaeConfig, type VaeConfig } from "./config.ts";
 import { describeEncoder, type Encoder } from "./encoder.ts";
 import {
   ATTENTION,
-  graphOf,
+  type GraphStep,
+  inFewGraphs,
   type LayerStep,
+  layerStep,
   type MiddleGraphs,
   middleGraphs,
   reachOf,
@@ -35,6 +37,8 @@ export interface Vae {
   readonly middle: MiddleGraphs;
   /** From there to the picture; norms can be given statistics. */
   readonly up: readonly LayerStep[];
+  /** The same in fewer graphs, for small pictures as a whole; absent where the weights of one would be many. */
+  readonly upWhole?: readonly GraphStep[] | undefined;
   /** Receptive radius of a picture's pixel, in latent pixels after the middle, ignoring norms. */
   readonly reach: number;
   /** From pictures to latents; absent where there are no weights of it, or it is not computed. */
@@ -81,6 +85,9 @@ export function vaeTensors({ middle, up, encoder }: Vae): Map<string, readonly n
   return new Map(parameters.map(({ name, dims }) => [name, dims.map(Number)]));
 }
 
+/** So many channels have 576 KiB of weights in a convolution. */
+export const FEW_CHANNELS = 128;
+
 /** The graphs of a configuration, whose attention has tensors of these names; today's unless given. */
 export function describeVae(
   config: VaeConfig,
@@ -96,6 +103,7 @@ export function describeVae(
     sampleSize,
     middle: decoderMiddle(config, names),
     up,
+    ...(Math.max(...blockChannels) <= FEW_CHANNELS && { upWhole: inFewGraphs(up, config.groups) }),
     reach: reachOf(up),
     encoder: describeEncoder(config, names),
   };
@@ -118,23 +126,26 @@ function decoderMiddle(config: VaeConfig, names: blocks.AttentionNames): MiddleG
 
 /** From the latent's size to the picture: residual layers, doublings, and the last convolution. */
 function upSteps({ blockChannels, layersPerBlock, groups }: VaeConfig): LayerStep[] {
-  const norm = blocks.partNorm(groups);
   const levels = blockChannels.toReversed();
   const steps: LayerStep[] = [];
   let channels = levels[0]!; // there is a level
   for (const [level, out] of levels.entries()) {
     const block = `decoder.up_blocks.${level}`;
     for (let layer = 0; layer <= layersPerBlock; layer++) {
-      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, norm }));
+      steps.push(...residualSteps(channels, { name: `${block}.resnets.${layer}`, out, groups }));
       channels = out;
     }
     if (level === levels.length - 1) break;
     const name = `${block}.upsamplers.0`;
-    const graph = graphOf(name, out, (graph, x) => blocks.upsample(graph, x, name));
-    steps.push({ kind: "double", graph });
+    steps.push(layerStep({ kind: "double", name, channels }, (graph, { x }) => ({
+      x: blocks.upsample(graph, x, name),
+    })));
   }
-  const graph = graphOf("decoder.out", channels, (graph, x) => {
-    return blocks.lastConvolution(graph, x, { name: "decoder", out: 3, norm });
-  });
-  return [...steps, { kind: "end", graph }];
+  const end = { kind: "end", name: "decoder.out", channels, groups } as const;
+  return [
+    ...steps,
+    layerStep(end, (graph, { x }, norm) => ({
+      x: blocks.lastConvolution(graph, x, { name: "decoder", out: 3, norm }),
+    })),
+  ];
 }

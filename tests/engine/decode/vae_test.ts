@@ -50,6 +50,49 @@ Deno.test("decode() takes any sizes, of one pixel and odd ones too", async () =>
   });
 });
 
+for (const provider of ["wasm", "native"] as const) {
+  const needs = provider === "wasm" ? [] : [provider];
+  const options = await requires(`autoencoders in few graphs on ${provider}`, ...needs);
+  for (const name of ["vae", "vae-16", "tiny"] as const) {
+    Deno.test(
+      `a small picture of ${name} in few graphs is, to the last bit, that of each step on ${provider}`,
+      options,
+      async () => {
+        await withGraphs({ name, provider }, async (graphs, { vae, weights, backend }) => {
+          const { upWhole = [], ...inSteps } = vae;
+          assert(upWhole.length > 0 && upWhole.length < vae.up.length);
+          const each = new VaeGraphs(backend, inSteps, weights);
+          for (const [height, width] of [[8, 8], [5, 9], [1, 1]] as const) {
+            const latents = normalNoise([1, vae.latentChannels, height, width], 7);
+            const [few, all] = [
+              await vaes.decode(graphs, latents),
+              await vaes.decode(each, latents),
+            ];
+            assertEquals(few.dims, all.dims);
+            assert(few.data.every((value, i) => value === all.data[i]), `${height} × ${width}`);
+          }
+          await each.dispose();
+        });
+      },
+    );
+  }
+}
+
+Deno.test("a picture of more pixels than run in few graphs is decoded step by step", async () => {
+  await withGraphs(WASM, async (_, { vae, weights, backend }) => {
+    const run: string[] = [];
+    const watched = interfere(backend, { onRun: (name) => void run.push(name) });
+    const seen = new VaeGraphs(watched, vae, weights);
+    const side = 1 << 8; // 2^16 pixels are the most
+    const latents = normalNoise([1, vae.latentChannels, side / vae.scale, side / vae.scale + 1], 7);
+    await vaes.decode(seen, latents);
+    assert(!run.some((name) => name.startsWith("decoder.up.")));
+    await vaes.decode(seen, normalNoise([1, vae.latentChannels, 2, 2], 7));
+    assert(run.some((name) => name.startsWith("decoder.up.")));
+    await seen.dispose();
+  });
+});
+
 for (const provider of ["wasm", "native", "webgpu"] as const) {
   const needs = provider === "wasm" ? [] : [provider];
   const options = await requires(`bands of autoencoders on ${provider}`, ...needs);
@@ -128,11 +171,11 @@ Deno.test("decode() refuses other shapes, numbers that are none, and tiles that 
 
 /** Where a run is stopped: on the way up, in attention, within a layer of three parts, and between bands. */
 const STOPS = [
-  ["decoder.up_blocks.1.resnets.0.leave", {}, "vae"],
+  ["decoder.up.2", {}, "vae"],
   ["decoder.mid_block.attention", {}, "vae"],
   ["decoder.up_blocks.0.resnets.1.enter", { tile: 24 }, "vae"],
   ["decoder.up_blocks.0.resnets.1.leave", { tile: 24, hostBytes: 0 }, "vae"],
-  ["decoder.layers.3.conv.2", {}, "tiny"],
+  ["decoder.up.1", {}, "tiny"],
   ["decoder.layers.3.conv.2", { tile: 24 }, "tiny"],
   ["decoder.mid_block.after", {}, "no-attention"],
 ] as const;
