@@ -154,7 +154,7 @@ async function measure(
   );
   const { width, timeWidth, timeFeatures } = transformer.conditioning;
   const times = new Float32Array(rows * timeWidth);
-  batch.forEach(({ time }, row) => times.set(timeFeatures(time), row * timeWidth));
+  batch.forEach((condition, row) => times.set(timeFeatures(condition), row * timeWidth));
   const modulation = table.gather(modulated(transformer, all), batch);
   const [stream] = transformer.streams;
   const streamDims = [rows, ...stream!.dims.slice(1).map(Number)]; // DiT has one stream

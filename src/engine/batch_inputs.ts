@@ -5,6 +5,7 @@
 
 import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
+import type { Step } from "../plan/compile.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
 import { pickRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -20,6 +21,8 @@ export interface BatchRun {
   readonly model: Model;
   readonly executor: Executor;
   readonly request: ResolvedRequest;
+  /** One step for each of the request's. */
+  readonly steps: readonly Step[];
   /** Keeps what steps store; disposed of at the end. */
   readonly features: FeatureCache;
   /** Also keep what lies between the halves of branches, for calibration. */
@@ -32,10 +35,10 @@ export function stepInputs(
   run: BatchRun,
   { table, latent, ...at }:
     & Pick<StepInputs, "table" | "latent">
-    & ({ readonly time: number } | Pick<StepInputs, "batch">),
+    & ({ readonly index: number } | Pick<StepInputs, "batch">),
 ): StepInputs {
   const { request, features, signal, probe } = run;
-  const batch = "batch" in at ? at.batch : batchOf(run, at.time);
+  const batch = "batch" in at ? at.batch : batchOf(run, at.index);
   const repeated = repeat(latent, batch.length / request.labels.length);
   const { transformer: { sizes }, tokenGrid: grid } = request.scene;
   return {
@@ -68,12 +71,22 @@ export function guidanceOf(
 /** *Source:* DiT `forward_with_cfg`: "we apply classifier-free guidance on only three channels". */
 const ORIGINAL_GUIDED_CHANNELS = 3;
 
-/** Conditions of a batch at a time. */
+/** Conditions of a batch at a step. */
 export function batchOf(
-  { request: { labels, guidance, scales, scene } }: Pick<BatchRun, "request">,
-  time: number,
+  { request, steps }: Pick<BatchRun, "request" | "steps">,
+  index: number,
 ): Condition[] {
-  return scene.batch(labels, { time, guidance, scales });
+  const { labels, guidance, scales, scene, sampler: { times } } = request;
+  const time = times[index]!; // a step of the run
+  const next = times.find((other, i) => i > index && other !== time) ?? 0; // Heun's method calls twice at a time
+  const moment = { time, length: time - next, left: leftOut(steps[index]) };
+  return scene.batch(labels, { ...moment, guidance, scales });
+}
+
+/** How many modules a step leaves out. */
+function leftOut(step: Step | undefined): number {
+  if (step === undefined || !("actions" in step)) return 0;
+  return step.actions.filter(({ kind }) => kind === "skip").length;
 }
 
 /** A request for some of its pictures, of which there is one at least. */
@@ -104,9 +117,9 @@ export async function withPart<T>(
   task: (part: BatchPart) => Promise<T>,
 ): Promise<T> {
   const { request, executor: { backend, transformer: { preparation } } } = run;
-  const { labels: { length: all }, sampler: { times: [time = 0] } } = request; // rows are the same at all
+  const { labels: { length: all } } = request;
   if (pictures.length === all) return await task({ run, latent, constants });
-  const rows = rowsOfPictures(pictures, { of: all, rows: batchOf(run, time).length });
+  const rows = rowsOfPictures(pictures, { of: all, rows: batchOf(run, 0).length }); // as many at all steps
   const part = {
     run: { ...run, request: picturesOf(request, pictures) },
     latent: pickRows(latent, pictures),

@@ -101,13 +101,13 @@ export async function computeConditioning(
   return new ConditioningTable(distinct, vectors, task.conditioning.width);
 }
 
-/** Time and label to conditioning vectors `(R, D)`. */
+/** Time and label to conditioning vectors, one for each condition. */
 async function embed(conditions: readonly Condition[], task: ConditioningTask): Promise<Tensor> {
   const { conditioning } = task;
   const { timeWidth, vectorWidth } = conditioning;
   const times = new Float32Array(conditions.length * timeWidth);
-  conditions.forEach(({ time }, row) =>
-    times.set(conditioning.timeFeatures(time), row * timeWidth)
+  conditions.forEach((condition, row) =>
+    times.set(conditioning.timeFeatures(condition), row * timeWidth)
   );
   const labels = labelRows(conditions, vectorWidth);
   const recipe = recipeOf("conditioning", (graph) =>
@@ -139,20 +139,20 @@ async function modulate(
   task: ConditioningTask,
 ): Promise<void> {
   const { width } = task.conditioning;
-  const [count = 0] = embedded.dims;
+  const [count = 0, given = 0] = embedded.dims;
   const total = group.parts.reduce((sum, { rows }) => sum + rows, 0);
   for (const { name, rows } of group.parts) {
     vectors.set(name, new Float32Array(count * rows * width));
   }
   const recipe = recipeOf(
     `modulation of ${group.parts[0]?.name}`,
-    (graph) => group.build(graph, graph.input("conditioning", ["R", width])),
+    (graph) => group.build(graph, graph.input("conditioning", ["R", given])),
   );
   const perPass = Math.max(1, Math.floor(CONDITIONING_PASS_BYTES / (total * width * 4)));
   await whileRunnable(recipe, task, async (run) => {
     for (let first = 0; first < count; first += perPass) {
-      const rows = embedded.data.subarray(first * width, (first + perPass) * width);
-      const conditioning = { dims: [rows.length / width, width], data: rows };
+      const rows = embedded.data.subarray(first * given, (first + perPass) * given);
+      const conditioning = { dims: [rows.length / given, given], data: rows };
       scatter(await vectorsOf(run, { conditioning }, task), group, first, vectors);
     }
   });
@@ -200,6 +200,6 @@ async function vectorsOf(
   return results[VECTORS]!; // the graph's only output
 }
 
-function keyOf({ time, label, scale = 1 }: Condition): string {
-  return `${time} ${label} ${scale}`;
+function keyOf({ time, label, scale = 1, length = 0, left = 0 }: Condition): string {
+  return `${time} ${label} ${scale} ${length} ${left}`;
 }

@@ -82,8 +82,6 @@ export interface BatchResult {
 
 /** A run of a batch. */
 export interface Run extends BatchRun {
-  /** One step for each of the request's. */
-  readonly steps: readonly Step[];
   /** What a policy decides of its steps; they keep the trunk's residual. */
   readonly gate?: Gate | undefined;
   /** Its place among the batches of one call; the only one unless given. */
@@ -203,8 +201,7 @@ export function constantsOf(
   { model, executor: { backend, sessions }, request, signal }: Run,
 ): Promise<Values> {
   const { transformer: { preparation, conditioning }, weights } = model;
-  const [time = 0] = request.sampler.times; // rows are the same at all
-  const inputs = request.scene.inputs(batchOf({ request }, time));
+  const inputs = request.scene.inputs(batchOf({ request, steps: [] }, 0)); // rows are the same at all
   const kept = staysLoaded(conditioning) ? sessions : undefined; // it is smaller
   return makeConstants(inputs, { backend, preparation, weights, signal, sessions: kept });
 }
@@ -213,8 +210,7 @@ export function conditionRun(run: Run): Promise<ConditioningTable> {
   const { model, executor: { backend, sessions }, request, signal } = run;
   const { transformer: { conditioning }, weights } = model;
   const { times, calls } = request.sampler;
-  const called = times.filter((_, step) => calls?.[step] !== false);
-  const conditions = called.flatMap((time) => batchOf(run, time));
+  const conditions = times.flatMap((_, step) => calls?.[step] === false ? [] : batchOf(run, step));
   return computeConditioning(conditions, { backend, conditioning, weights, sessions, signal });
 }
 
@@ -223,10 +219,10 @@ function denoiser(
   { table, constants }: { readonly table: ConditioningTable; readonly constants: Values },
 ): Denoise {
   const { executor, steps, gate } = run;
-  return async (latent, { index, time }) => {
+  return async (latent, { index }) => {
     const step = callOf(steps[index]!); // one for each time
     const predict = async ({ run: of, latent, constants }: BatchPart): Promise<Tensor> => {
-      const inputs = { ...stepInputs(of, { table, latent, time }), constants };
+      const inputs = { ...stepInputs(of, { table, latent, index }), constants };
       const asked = { ...inputs, ask: gate?.ask?.(index, inputs) };
       return guided(await executor.runStep(step, asked), of);
     };

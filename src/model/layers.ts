@@ -28,18 +28,26 @@ export function gatedAdd(graph: GraphBuilder, x: Node, gate: Node, feature: Node
   return operators.add(graph, x, operators.multiply(graph, gate, feature));
 }
 
+/** How tokens attend to each other. */
+export interface SelfAttention extends Pick<BranchOptions, "onAttention"> {
+  readonly heads: number;
+  /** What queries are multiplied by, beside 1/√d; absent = 1. */
+  readonly scale?: number | undefined;
+}
+
 /** Self-attention over tokens: qkv projection, heads, output projection; weights under `name`. */
 export function selfAttention(
   graph: GraphBuilder,
   x: Node,
   name: string,
-  { heads, onAttention }: Pick<BranchOptions, "onAttention"> & { readonly heads: number },
+  { heads, scale, onAttention }: SelfAttention,
 ): Node {
   const width = Number(x.dims.at(-1));
   const qkv = dense(graph, x, `${name}.qkv`, 3 * width); // (N, T, 3D)
-  const [q, k, v] = operators.splitLast(graph, qkv, 3);
-  onAttention?.(q!, k!, heads); // three parts were asked for
-  const mixed = operators.attention(graph, [q!, k!, v!], heads);
+  const [projected, k, v] = operators.splitLast(graph, qkv, 3);
+  const q = scale === undefined ? projected! : operators.scaled(graph, projected!, scale); // three parts were asked for
+  onAttention?.(q, k!, heads);
+  const mixed = operators.attention(graph, [q, k!, v!], heads);
   return dense(graph, mixed, `${name}.proj`, width);
 }
 

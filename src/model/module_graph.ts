@@ -125,15 +125,19 @@ export interface Condition {
   readonly scale?: number;
   /** Numbers that stand for label and scale, where the model has no table of its own. */
   readonly vector?: Float32Array;
+  /** How far it is to the next time, where the model is told. */
+  readonly length?: number;
+  /** How many of its last modules the step leaves out, where the model is told. */
+  readonly left?: number;
 }
 
-/** Modulation vectors of several modules as one graph: `(R, D)` to `(R, rows, D)`. */
+/** Modulation vectors of several modules as one graph. */
 export interface ModulationGroup {
   /** Modules (or the head) whose vectors this group yields, in order, with their row counts. */
   readonly parts: readonly ModulationPart[];
   /** Weight bytes in float32. */
   readonly weightBytes: number;
-  /** Conditioning vectors `(R, D)` to `(R, sum of rows, D)`. */
+  /** Conditioning vectors, one for each row, to `(R, sum of rows, D)`. */
   build(graph: GraphBuilder, conditioning: Node): Node;
 }
 
@@ -143,11 +147,11 @@ export interface Conditioning {
   readonly width: number;
   /** Width of the time features that `timeFeatures` makes. */
   readonly timeWidth: number;
-  /** Sinusoidal features of a timestep, `timeWidth` numbers. */
-  timeFeatures(time: number): Float32Array;
+  /** Sinusoidal features of a timestep, and what else the model is told of a step: `timeWidth` numbers. */
+  timeFeatures(condition: Condition): Float32Array;
   /** Length of {@link Condition.vector}; absent where labels are indices. */
   readonly vectorWidth?: number;
-  /** Time features `(R, timeWidth)` and labels `(R)`, or their vectors, to conditioning vectors `(R, D)`. */
+  /** Time features `(R, timeWidth)` and labels `(R)`, or their vectors, to what all groups take: a vector for each row. */
   embed(graph: GraphBuilder, times: Node, labels: Node): Node;
   /** The modulations of all modules and of the head. */
   readonly groups: readonly ModulationGroup[];

@@ -22,7 +22,7 @@ export interface SceneRequest {
 }
 
 /** At which time a batch is computed, and how it is guided. */
-export interface BatchMoment {
+export interface BatchMoment extends Pick<Condition, "length" | "left"> {
   readonly time: number;
   /** Guidance scale; of the first picture where each has its own. */
   readonly guidance: number;
@@ -75,10 +75,11 @@ export function labelScene(model: LabelledModel): (request: SceneRequest) => Sce
     tokens: elementCount(tokenGrid),
     tokenGrid,
     ...(nullLabel !== undefined && { guidedBy: "halves" }),
-    batch(labels, { time, guidance }): Condition[] {
-      const conditional = labels.map((label) => ({ time, label }));
+    batch(labels, { time, guidance, length = 0, left = 0 }): Condition[] {
+      const at = transformer.depthGroup === undefined ? { time } : { time, length, left };
+      const conditional = labels.map((label) => ({ ...at, label }));
       if (guidance === 1 || nullLabel === undefined) return conditional;
-      return [...conditional, ...labels.map(() => ({ time, label: nullLabel }))];
+      return [...conditional, ...labels.map(() => ({ ...at, label: nullLabel }))];
     },
     planes: (latents) => latents,
     latents: (planes) => planes,

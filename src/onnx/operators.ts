@@ -23,6 +23,11 @@ export function multiply(graph: GraphBuilder, a: Node, b: Node): Node {
   return graph.apply("Mul", [a, b], broadcast("Mul", a.dims, b.dims));
 }
 
+/** `x · by`. */
+export function scaled(graph: GraphBuilder, x: Node, by: number): Node {
+  return multiply(graph, x, graph.constant([1], [by], "float32"));
+}
+
 /** `x · sigmoid(x)`. */
 export function silu(graph: GraphBuilder, x: Node): Node {
   return multiply(graph, x, graph.apply("Sigmoid", [x], x.dims));

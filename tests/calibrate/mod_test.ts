@@ -1,7 +1,7 @@
 /** Calibrating and comparing in code, as the README shows it. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { calibrate, compare, openPipeline, type Pipeline } from "../../mod.ts";
+import { calibrate, compare, openPipeline, type Pipeline, PlanError } from "../../mod.ts";
 import type { CalibrateOptions } from "../../src/calibrate/mod.ts";
 import { formatPlan } from "../../src/plan/format.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -72,6 +72,22 @@ Deno.test("calibrate() and compare() refuse options that cannot be, and leave no
     const plan = await calibrate(pipeline, SMALL);
     await assertRejects(() => compare(pipeline, { plan, rounds: 0 }), RangeError, "rounds must be");
   });
+});
+
+Deno.test("modes and policies that leave a run's steps are refused for a model that is told of each, by name", async () => {
+  const model = new URL("../golden/odelt/", import.meta.url);
+  const pipeline = await openPipeline({ backend: "wasm", model });
+  const about = { ...SMALL, runs: 3 };
+  for (const way of [{ mode: "fit", targetSpeedup: 2 }, { policy: "sencache" }] as const) {
+    await assertRejects(
+      () => calibrate(pipeline, { ...about, ...way }),
+      PlanError,
+      "Cannot calibrate odelt: this mode or policy asks for times outside of a run",
+    );
+  }
+  const plan = await calibrate(pipeline, { ...about, policy: "fora" });
+  assertEquals(plan.sampler.name, "flow-euler");
+  await pipeline.close();
 });
 
 Deno.test("calibrate() in mode fit gives few calls of the model, the same bytes each time, near the converged solution", async () => {

@@ -60,7 +60,7 @@ Deno.test("conditioning is Linear(SiLU(time MLP + label row)) of every block, as
         x.reduce((sum, v, i) => sum + v * weight[o * x.length + i]!, b)
       );
     };
-    const features = [...transformer.conditioning.timeFeatures(417)];
+    const features = [...transformer.conditioning.timeFeatures({ time: 417, label: 0 })];
     const hidden = (await dense(features, "t_embedder.mlp.0")).map(silu);
     const time = await dense(hidden, "t_embedder.mlp.2");
     const { data: labels } = await weights.read("y_embedder.embedding_table.weight");

@@ -32,7 +32,7 @@ const SIZES = {
     num_heads: 2,
     num_classes: 7,
   },
-  learn_sigma: true,
+  learn_sigma: false,
 };
 
 /** A DiT of so many blocks in groups of two, as files; blocks of the same number have the same random weights. */
@@ -57,8 +57,13 @@ const BACKENDS = [
 for (const [weights, open] of BACKENDS) {
   Deno.test(`steps without the last blocks have the bits of a model without them, by ${open.name} with weights as ${weights}`, async () => {
     const backend = await open();
+    const ran: string[] = [];
     const latents = async (model: Model, rows: readonly string[]): Promise<Tensor> => {
-      const watched: Backend = interfere(backend, { weights });
+      ran.length = 0;
+      const watched: Backend = interfere(backend, {
+        weights,
+        onRun: (name) => void ran.push(name),
+      });
       const executor = new Executor(watched, model.transformer, model.weights);
       const { latents } = await runToEnd(runSteps(await runOf(model, executor, rows, {})));
       await executor.dispose();
@@ -68,9 +73,13 @@ for (const [weights, open] of BACKENDS) {
     try {
       const wanted = await latents(shallow, ["....", "....", "r..r", "="]);
       const left = ["....--------", "....--------", "r..r--------", "="];
+      const [begun] = [[...ran]];
       assertEquals(await latents(deep, left), wanted);
+      assertEquals(ran, begun); // no graph of what is left out
       const full = await latents(deep, ["............", "............", "............", "="]);
       assert(full.data.some((number, i) => number !== wanted.data[i]));
+      const added = ["............", "............", "............", "+"];
+      assertEquals(await latents(deep, added), full); // the sum of groups begins with nothing
       // A feature from before its block was left out is still there.
       const later = ["............", "....--------", "rrrrrrrrrrrr", "="];
       assert((await latents(deep, later)).data.every(Number.isFinite));
@@ -121,6 +130,7 @@ for (const [row, message] of REFUSED) {
     const engine = await openEngine({ backend: "wasm", model: ditFiles(6) });
     const plan = {
       ...examplePlan(["............", row], { version: 2 }),
+      sampler: { name: "flow-euler", times: [1, 0.5] },
       fingerprints: [await engine.model.fingerprint()],
     };
     await assertRejects(() => engine.prepare({ plan }), PlanError, message);

@@ -27,8 +27,8 @@ export async function forwardPass(
   const table = await computeConditioning(batch, { backend, conditioning, weights });
   const constants = await constantsOf(run);
   try {
-    const inputs = stepInputs(run, { table, latent: request.noise!, time: times[0]! });
-    return await executor.runStep(step, { ...inputs, batch, constants });
+    const inputs = stepInputs(run, { table, latent: request.noise!, batch });
+    return await executor.runStep(step, { ...inputs, constants });
   } finally {
     disposeAll(constants);
   }

@@ -2,6 +2,7 @@
  * Many runs side by side, in batches: what one step of all of them predicts.
  */
 
+import { PlanError } from "../../errors.ts";
 import { computeConditioning, type ConditioningTable } from "../../engine/conditioning.ts";
 import { disposeAll, type Values } from "../../engine/device_values.ts";
 import { MAX_BATCH } from "../../engine/max_batch.ts";
@@ -10,6 +11,7 @@ import { guided, stepInputs } from "../../engine/batch_inputs.ts";
 import { constantsOf, type Run } from "../../engine/run.ts";
 import { fullStep } from "../../engine/segment/step_segments.ts";
 import type { CallStep } from "../../plan/compile.ts";
+import type { Condition } from "../../model/module_graph.ts";
 import { type CalibrationTask, requestOf, sliceConditions } from "../task.ts";
 
 /** A batch of runs. */
@@ -36,12 +38,22 @@ export interface Ensemble {
   close(): void;
 }
 
-/** Opens the runs of a task's conditions for these times. */
+/**
+ * Opens the runs of a task's conditions for these times.
+ *
+ * @throws {PlanError} When the model is told how long each step is, which times outside of a run do not say.
+ */
 export async function openEnsemble(
   task: Pick<CalibrationTask, "pipeline" | "conditions" | "guidance" | "signal">,
   times: readonly number[],
 ): Promise<Ensemble> {
   const { pipeline: { model, executor }, conditions, signal } = task;
+  if (model.transformer.depthGroup !== undefined) {
+    throw new PlanError(
+      `Cannot calibrate ${model.id}: this mode or policy asks for times outside of a run, and the model is told how ` +
+        "long each step of a run is.",
+    );
+  }
   const { labels, noise } = conditions;
   const batches: Batch[] = [];
   for (let first = 0; first < labels.length; first += MAX_BATCH) {
@@ -61,7 +73,8 @@ export async function openEnsemble(
       for (const { run, constants } of batches) {
         const { dims, data: { length } } = run.request.noise;
         const latent = { dims, data: latents.subarray(at, at + length) };
-        const inputs = { ...stepInputs(run, { table, latent, time }), constants };
+        const batch = conditionsOf(run, time);
+        const inputs = { ...stepInputs(run, { table, latent, batch }), constants };
         outputs.set(guided(await executor.runStep(step, inputs), run).data, at);
         at += length;
       }
@@ -82,9 +95,12 @@ function conditioningOf(
   times: readonly number[],
 ): Promise<ConditioningTable> {
   const { model: { transformer, weights }, executor: { backend }, signal } = batches[0]!.run; // at least one
-  const conditions = batches.flatMap(({ run: { request: { labels, guidance, scales, scene } } }) =>
-    times.flatMap((time) => scene.batch(labels, { time, guidance, scales }))
-  );
+  const conditions = batches.flatMap(({ run }) => times.flatMap((time) => conditionsOf(run, time)));
   const { conditioning } = transformer;
   return computeConditioning(conditions, { backend, conditioning, weights, signal });
+}
+
+function conditionsOf({ request }: Run, time: number): readonly Condition[] {
+  const { labels, guidance, scales, scene } = request;
+  return scene.batch(labels, { time, guidance, scales });
 }

@@ -97,7 +97,7 @@ export async function* alongFullRun(
 
 /** The noise that one step predicts from the latents of the full run, with what the cache keeps. */
 async function predictNoise(
-  { subject, table, times, full }: Trials,
+  { subject, table, full }: Trials,
   step: CallStep,
   { index, features, constants }: {
     readonly index: number;
@@ -106,7 +106,7 @@ async function predictNoise(
   },
 ): Promise<Tensor> {
   const run = { ...runOf(subject, [step]), features };
-  const inputs = stepInputs(run, { table, latent: full[index]!.latent, time: times[index]! });
+  const inputs = stepInputs(run, { table, latent: full[index]!.latent, index });
   return guided(await subject.pipeline.executor.runStep(step, { ...inputs, constants }), run);
 }
 

@@ -126,9 +126,9 @@ class Loop {
     this.#dims = [labels.length, ...scene.latentDims];
     this.#feed = new VectorFeed(
       stage.buffers,
-      times.map((time, i) => {
+      times.map((_, i) => {
         const layout = stage.kind(steps[i]!)?.layout; // one for each time
-        const batch = batchOf(of, time);
+        const batch = batchOf(of, i);
         return {
           byteLength: layout?.byteLength ?? 0,
           fill: (numbers) =>

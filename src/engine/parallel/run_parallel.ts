@@ -115,8 +115,7 @@ class RowCalls {
 
   /** The rows at their times; then, where there are, their null halves. */
   #conditions(rows: readonly Row[]): readonly Condition[] {
-    const { times } = this.run.request.sampler;
-    const each = rows.map(({ index }) => batchOf(this.run, times[index]!)); // steps of the run
+    const each = rows.map(({ index }) => batchOf(this.run, index));
     return each[0]!.flatMap((_, half) => each.map((batch) => batch[half]!)); // as long for each
   }
 

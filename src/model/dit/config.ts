@@ -31,7 +31,7 @@ export interface DitConfig {
    * their number; `half_minus_one` is diffusers', with which no published DiT was trained.
    */
   readonly timestepFrequencyDivisor?: "half_minus_one";
-  /** Blocks of a group, of a model that was trained to do without its last groups; absent = it was not. */
+  /** Blocks of a group, of a model of ODE_t(ODE_l), which was trained to do without its last groups; absent = it is none. */
   readonly depthGroup?: number;
 }
 
@@ -118,6 +118,11 @@ export function inferDitConfig(shapes: TensorShapes): Readonly<Record<string, un
   };
 }
 
+/** Blocks that the model has: what comes after the last whole group counts for nothing, so files do without. */
+export function blocksOf({ depth, depthGroup = 1 }: DitConfig): number {
+  return depth - depth % depthGroup;
+}
+
 /** Rows of the label table: the classes, and one null row when labels were dropped in training. */
 export function labelRows(config: DitConfig): number {
   return config.numClasses + (config.classDropoutProb > 0 ? 1 : 0);
@@ -128,7 +133,11 @@ function consistent(config: DitConfig): DitConfig {
     ["input_size must be a multiple of patch_size", config.inputSize % config.patchSize === 0],
     ["hidden_size must be a multiple of num_heads", config.hiddenSize % config.numHeads === 0],
     ["hidden_size must be a multiple of 4", config.hiddenSize % 4 === 0],
-    ["depth must be a multiple of depth_group", config.depth % (config.depthGroup ?? 1) === 0],
+    ["depth must be at least depth_group", config.depth >= (config.depthGroup ?? 1)],
+    [
+      "learn_sigma must be false beside depth_group",
+      config.depthGroup === undefined || !config.learnSigma,
+    ],
   ];
   const broken = rules.find(([, holds]) => !holds);
   if (broken === undefined) return config;

@@ -8,14 +8,16 @@
 
 import type { Node } from "../../onnx/graph.ts";
 import * as operators from "../../onnx/operators.ts";
-import { type DitConfig, labelRows } from "./config.ts";
+import { blocksOf, type DitConfig } from "./config.ts";
 import {
   type GatedModule,
   gatedModule,
   modulationGroups,
   type ModulationLayer,
 } from "../blocks/modulation.ts";
-import { embedder, TIME_WIDTH, timeFeatures } from "../blocks/time_features.ts";
+import { TIME_WIDTH, timeFeatures } from "../blocks/time_features.ts";
+import { timeAndLabel } from "./embeddings.ts";
+import { inGroups } from "./groups.ts";
 import { dense, feedForward, modulatedNorm, selfAttention } from "../layers.ts";
 import {
   type Conditioning,
@@ -31,18 +33,21 @@ import { tensorsOf } from "../tensors_of.ts";
 
 /** The parts of a DiT of this configuration. */
 export function dit(config: DitConfig): Transformer {
+  return config.depthGroup === undefined ? plainDit(config) : inGroups(plainDit(config), config);
+}
+
+function plainDit(config: DitConfig): Transformer {
   const tokens = (config.inputSize / config.patchSize) ** 2;
   return {
     architecture: "dit",
     streams: [{ name: "x", dims: ["N", tokens, config.hiddenSize] }],
     embedding: patchEmbedding(config, tokens),
-    modules: Array.from({ length: config.depth }, (_, block) => [
+    modules: Array.from({ length: blocksOf(config) }, (_, block) => [
       attentionModule(config, tokens, block),
       mlpModule(config, tokens, block),
     ]).flat(),
     head: finalLayer(config, tokens),
-    ...(config.depthGroup !== undefined && { depthGroup: 2 * config.depthGroup }), // two modules a block
-    conditioning: timeAndLabel(config),
+    conditioning: conditioning(config),
   };
 }
 
@@ -65,12 +70,13 @@ function patchEmbedding(config: DitConfig, tokens: number): Embedding {
 }
 
 function attentionModule(config: DitConfig, tokens: number, block: number): Module {
-  const { hiddenSize: width, numHeads } = config;
+  const { hiddenSize: width, numHeads: heads, depthGroup } = config;
   const name = `blocks.${block}.attn`;
+  const scale = depthGroup === undefined ? undefined : (width / heads) ** -0.5; // 1/d of products in all
   const branch = 4 * tokens * width ** 2 + 2 * tokens ** 2 * width;
   return gatedModule(
     { ...partsOf(tokens, width, branch), name, kind: "attn" },
-    (graph, x, { onAttention }) => selfAttention(graph, x, name, { heads: numHeads, onAttention }),
+    (graph, x, { onAttention }) => selfAttention(graph, x, name, { heads, scale, onAttention }),
   );
 }
 
@@ -115,37 +121,32 @@ function finalLayer(config: DitConfig, tokens: number): Head {
   };
 }
 
-function timeAndLabel(config: DitConfig): Conditioning {
+function conditioning(config: DitConfig): Conditioning {
   const width = config.hiddenSize;
   const half = TIME_WIDTH / 2;
   const divisor = config.timestepFrequencyDivisor === undefined ? half : half - 1;
   return {
     width,
     timeWidth: TIME_WIDTH,
-    timeFeatures: (time) => timeFeatures(time, divisor),
-    embed(graph, times, labels): Node {
-      const time = embedder(graph, times, ["t_embedder.mlp.0", "t_embedder.mlp.2"], width);
-      const table = graph.parameter("y_embedder.embedding_table.weight", [
-        labelRows(config),
-        width,
-      ]);
-      const sum = operators.add(graph, time, operators.gatherRows(graph, table, labels));
-      return operators.silu(graph, sum); // every adaLN_modulation starts with this SiLU
-    },
-    groups: modulationGroups(modulationLayers(config), width),
+    timeFeatures: ({ time }) => timeFeatures(time, divisor),
+    // Every adaLN_modulation starts with this SiLU.
+    embed: (graph, times, labels) =>
+      operators.silu(graph, timeAndLabel(graph, config, { times, labels })),
+    groups: layersOf(config).flatMap((layers) => modulationGroups(layers, width)),
   };
 }
 
-function modulationLayers(config: DitConfig): readonly ModulationLayer[] {
-  const layers = Array.from({ length: config.depth }, (_, block) => ({
+/** Layers whose vectors may be computed in one graph: all of them, or those of blocks and then the head's. */
+function layersOf(config: DitConfig): readonly (readonly ModulationLayer[])[] {
+  const blocks = Array.from({ length: blocksOf(config) }, (_, block) => ({
     weights: `blocks.${block}.adaLN_modulation.1`,
     parts: [{ name: `blocks.${block}.attn`, rows: 3 }, { name: `blocks.${block}.mlp`, rows: 3 }],
   }));
-  layers.push({
+  const head = {
     weights: "final_layer.adaLN_modulation.1",
     parts: [{ name: HEAD_MODULATION, rows: 2 }],
-  });
-  return layers;
+  };
+  return config.depthGroup === undefined ? [[...blocks, head]] : [blocks, [head]];
 }
 
 /** Every tensor that an official state dict of this configuration has, but the optional `pos_embed`. */

@@ -1,6 +1,11 @@
 /**
- * The fixed embedding of DiT: sin-cos token positions.
+ * The embeddings of DiT: sin-cos token positions, which are fixed; time and label.
  */
+
+import type { GraphBuilder, Node } from "../../onnx/graph.ts";
+import { add, gatherRows } from "../../onnx/operators.ts";
+import { embedder } from "../blocks/time_features.ts";
+import { type DitConfig, labelRows } from "./config.ts";
 
 const MAX_PERIOD = 10000;
 
@@ -25,4 +30,16 @@ export function positionEmbedding(width: number, grid: number): Float32Array {
     });
   }
   return positions;
+}
+
+/** Time features `(R, …)` and labels `(R)` to the sum of their embeddings `(R, D)`. */
+export function timeAndLabel(
+  graph: GraphBuilder,
+  config: DitConfig,
+  { times, labels }: { readonly times: Node; readonly labels: Node },
+): Node {
+  const width = config.hiddenSize;
+  const time = embedder(graph, times, ["t_embedder.mlp.0", "t_embedder.mlp.2"], width);
+  const table = graph.parameter("y_embedder.embedding_table.weight", [labelRows(config), width]);
+  return add(graph, time, gatherRows(graph, table, labels));
 }

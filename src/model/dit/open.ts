@@ -17,6 +17,11 @@ import { labelScene } from "../scene.ts";
 /** *Source:* DiT `sample.py` with DDIM; the paper's guided samples use scale 4. */
 const ORIGINAL_SAMPLER: SamplerDefaults = { name: "ddim", steps: 50, guidance: 4 };
 
+/** *Source:* odelt `helper_inference.py`: 64 steps of Euler's method, all channels guided by 1.5. */
+function groupedSampler({ inChannels }: DitConfig): SamplerDefaults {
+  return { name: "flow-euler", steps: 64, guidance: 1.5, guidanceChannels: inChannels };
+}
+
 /** DiT, under the original's names or diffusers'. *Source:* arXiv 2212.09748. */
 export const DIT: Family = {
   architecture: "dit",
@@ -41,11 +46,13 @@ async function openDit(directory: ModelDirectory, choice: ModelChoice): Promise<
     json,
     stored: { weights, names },
     weights: withPositions(weights, config),
-    sampled: {
-      predicts: "noise",
-      original: ORIGINAL_SAMPLER,
-      pipeline: { guidanceChannels: config.inChannels }, // diffusers' `DiTPipeline`; the original guides three
-    },
+    sampled: config.depthGroup !== undefined
+      ? { predicts: "velocity", original: groupedSampler(config) }
+      : {
+        predicts: "noise",
+        original: ORIGINAL_SAMPLER,
+        pipeline: { guidanceChannels: config.inChannels }, // diffusers' `DiTPipeline`; the original guides three
+      },
   });
 }
 

@@ -100,7 +100,7 @@ function timeGuidanceAndText(config: FluxConfig): Conditioning {
   return {
     width,
     timeWidth: TIME_WIDTH,
-    timeFeatures: scaledTimeFeatures,
+    timeFeatures: ({ time }) => scaledTimeFeatures(time),
     vectorWidth: pooledDim + (guidanceEmbeds ? TIME_WIDTH : 0),
     embed(graph, times, vectors): Node {
       const cut = (first: number, count: number): Node =>

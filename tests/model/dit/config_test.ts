@@ -73,7 +73,8 @@ for (
     [{ class_dropout_prob: 2 }, "class_dropout_prob must be at most 1"],
     [{ num_heads: 7 }, "hidden_size must be a multiple of num_heads"],
     [{ input_size: 33 }, "input_size must be a multiple of patch_size"],
-    [{ depth_group: 5 }, "depth must be a multiple of depth_group"],
+    [{ depth_group: 29, learn_sigma: false }, "depth must be at least depth_group"],
+    [{ depth_group: 4 }, "learn_sigma must be false beside depth_group"],
     [{ depth_group: 0 }, "depth_group must be at least 1"],
     [[], "it must be of type object: current value is an array of 0"],
     [null, "it must be of type object: current value is null"],
@@ -97,6 +98,7 @@ Deno.test("any JSON as config.json is a typed error or a config whose tensors ca
     "num_classes",
     "class_dropout_prob",
     "learn_sigma",
+    "depth_group",
   );
   const near = fc.dictionary(keys, fc.oneof({ weight: 9, arbitrary: number }, fc.boolean()));
   const run = (json: unknown): void => {
