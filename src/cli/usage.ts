@@ -4,7 +4,7 @@
 
 import { type CommandTable, dashed, hintOf, type Option } from "./options.ts";
 
-const LEFT = 26; // columns before the explanations
+const LEFT = 28; // columns before the explanations: two more than the longest call
 const WIDTH = 100;
 
 /** The usage of one command, with a newline at its end. */

@@ -50,7 +50,7 @@ export interface EncodedRequest {
 }
 
 /**
- * Encodes the prompts of a request, each distinct text once. A negative prompt is encoded where true guidance
+ * Encodes the prompts that a request's pictures show, each distinct text once. A negative prompt is encoded where true guidance
  * makes use of it, as in diffusers' `FluxPipeline`.
  *
  * @throws {TypeError} When there is no encoder, prompts are no texts, or what they replace is given as well.
@@ -61,7 +61,9 @@ export async function encodePrompts(
   options: GenerateOptions,
   encoder: PromptEncoder | undefined,
 ): Promise<EncodedRequest> {
-  const wanted = promptsOf(model, options, { encodes: encoder !== undefined });
+  const given = promptsOf(model, options, { encodes: encoder !== undefined });
+  const { count = given.length } = options;
+  const wanted = count >= 1 ? given.slice(0, count) : given; // what is no count is refused with the labels
   const idle = idleNotices(options);
   if (wanted.length === 0) return { options, prompts: [], notices: idle };
   if (encoder === undefined) {

@@ -59,6 +59,18 @@ Deno.test("a second text reaches the second encoder, and distinct texts are enco
   assertEquals(shared.negativeConditions?.["text"]?.dims, [1, 2, 24]);
 });
 
+Deno.test("prompts beyond the pictures that are asked for are neither encoded nor told", async () => {
+  const encoder = new LetterEncoder();
+  const given = { prompts: ["a", "b", "c"], prompt2: ["x", "y", "z"] };
+  const { options, prompts } = await encodePrompts(FLUX, { ...given, count: 2 }, encoder);
+  const wanted = [{ prompt: "a", prompt2: "x" }, { prompt: "b", prompt2: "y" }];
+  assertEquals([encoder.asked, prompts, options.labels], [[wanted], wanted, [0, 1]]);
+  for (const count of [0, NaN, -1]) {
+    const { prompts } = await encodePrompts(FLUX, { ...given, count }, encoder);
+    assertEquals(prompts.length, 3); // such a count is refused later, by name
+  }
+});
+
 Deno.test("a negative prompt without true guidance, or the other way round, is not encoded but said", async () => {
   const noticesOf = async (options: GenerateOptions): Promise<readonly string[]> => {
     const encoder = new LetterEncoder();
