@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodePng } from "../../../src/image/png.ts";
-import { parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
+import { BROKEN, parseEvents, post, ToyRenderer } from "../toy_renderer.ts";
 import { overStores } from "./stores.ts";
 import { addJob, ended, eventually, isReady, sharedApp, withServers } from "./shared_server.ts";
 
@@ -118,6 +118,15 @@ overStores("servers that share a queue", async (kind, t) => {
     const rest = await (await first.request(`/v1/jobs?limit=100&after=${page.last_id}`)).json();
     assert(rest.data.every(({ id }: { id: string }) => id !== page.last_id));
     assertEquals([rest.data.length, rest.has_more], [9, false]);
+  });
+
+  await t.step("a job that fails is drawn once, and every server says why", async () => {
+    const before = toy.batches.length;
+    toy.failure = BROKEN;
+    const id = await addJob(first, SNEAKER);
+    const { state, error } = await ended(second, id);
+    assertEquals([state, toy.batches.length - before], ["failed", 1]);
+    assertEquals((error as { message: string }).message, BROKEN.message);
   });
 
   await t.step("a job is written about ten times a second, however fast its steps", async () => {
