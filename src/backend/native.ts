@@ -39,7 +39,7 @@ export async function canLoadNative(): Promise<boolean> {
 /**
  * Opens the native provider.
  *
- * @throws {RangeError} When `threads` is not a positive integer.
+ * @throws {RangeError} When `threads` is no whole number in 1 … 256.
  * @throws {BackendError} When the package is not in a local `node_modules`, or does not load.
  */
 export async function openNative(options: NativeOptions = {}): Promise<Backend> {

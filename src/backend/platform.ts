@@ -19,16 +19,20 @@ export function hasNodeModules(): boolean {
   return !["browser", "workerd"].includes(runtimeName());
 }
 
+/** Most threads of a provider: a JavaScript engine has megabytes for each. */
+export const MOST_THREADS = 256;
+
 /**
  * How many threads a provider on the CPU begins: one for each core unless told otherwise.
  *
- * @throws {RangeError} When it is not a positive integer.
+ * @throws {RangeError} When it is no whole number in 1 … 256.
  */
 export async function threadCount(provider: string, threads?: number): Promise<number> {
-  const count = threads ?? await coreCount();
-  if (Number.isInteger(count) && count >= 1) return count;
+  const count = threads ?? Math.min(await coreCount(), MOST_THREADS);
+  if (Number.isInteger(count) && count >= 1 && count <= MOST_THREADS) return count;
   throw new RangeError(
-    `Cannot open ${provider}: threads must be a positive integer: current value is ${count}`,
+    `Cannot open ${provider}: threads must be a whole number in 1 … ${MOST_THREADS}: ` +
+      `current value is ${count}`,
   );
 }
 

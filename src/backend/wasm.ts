@@ -42,7 +42,7 @@ let runtime: Promise<WasmRuntime> | undefined;
  *
  * The runtime is initialised once in a process, and so is its number of threads.
  *
- * @throws {RangeError} When `threads` is not a positive integer.
+ * @throws {RangeError} When `threads` is no whole number in 1 … 256.
  * @throws {BackendError} When the runtime is missing, or runs with another number of threads.
  */
 export async function openWasm(options: WasmOptions = {}): Promise<Backend> {

@@ -2,6 +2,7 @@
  * The options that every command with a model has, and the pipeline that they ask for.
  */
 
+import { MOST_THREADS } from "../backend/platform.ts";
 import { type Engine, type EngineOptions, openEngine } from "../engine/engine.ts";
 import { PRECISIONS, PRODUCT_PRECISIONS } from "../engine/precision/rounded_layers.ts";
 import { EMBEDDED_ID } from "../engine/embedded_model.ts";
@@ -31,7 +32,7 @@ export const MODEL_OPTIONS = {
       "(as its scheduler_config.json says)",
   ),
   backend: option(choice(BACKENDS), "NAME  auto, webgpu, native or wasm", { or: "auto" }),
-  threads: option(whole(1, 999_999_999), "N  threads of wasm and native (all cores)"),
+  threads: option(whole(1, MOST_THREADS), "N  threads of wasm and native (all cores)"),
   weights: WEIGHTS_OPTION,
   precision: option(
     choice(PRODUCT_PRECISIONS),

@@ -3,13 +3,14 @@
  */
 
 import process from "node:process";
-import { DEFAULT_LIMITS } from "../server/app_options.ts";
+import { DEFAULT_LIMITS, MOST_SECONDS } from "../server/app_options.ts";
 import { ORIGIN } from "../server/origin.ts";
 import { MODEL_OPTIONS } from "./open.ts";
 import { choice, file, list, queueUrl, text, webUrl, whole } from "./option_readers.ts";
 import { type Asked, flag, option, table } from "./options.ts";
 
 const count = whole(1, 999_999_999);
+const seconds = whole(1, MOST_SECONDS);
 const origins = list(
   text("an origin", (word) => URL.canParse(word) && /^https?:\/\/[^/]+$/i.test(word)),
   "origins such as https://example.com",
@@ -57,16 +58,16 @@ export const SERVE = table({
       ),
       "URL  of a shared queue: a folder or bucket that keeps pictures (the queue)",
     ),
-    lease: option(count, "SECONDS  without a sign of life after which a worker is lost", {
+    lease: option(seconds, "SECONDS  without a sign of life after which a worker is lost", {
       or: 30,
     }),
     queueLimit: option(count, "N  jobs that may wait", { or: DEFAULT_LIMITS.queue }),
     maxSteps: option(whole(1, 1000), "T  most steps of a request", { or: DEFAULT_LIMITS.steps }),
-    deadline: option(count, "SECONDS  from request to pictures", {
+    deadline: option(seconds, "SECONDS  from request to pictures", {
       or: DEFAULT_LIMITS.deadlineSeconds,
     }),
     stepDeadline: option(
-      count,
+      seconds,
       "SECONDS  for one step; a copy of the model that takes longer hangs",
       {
         or: 300,

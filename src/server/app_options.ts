@@ -77,6 +77,9 @@ export interface ServerLimits extends RequestLimits, QueueBounds {
   readonly keptSeconds: number;
 }
 
+/** Most seconds of a bound: a timer of over 24.8 days would go off at once. */
+export const MOST_SECONDS = 2_000_000;
+
 /** Default bounds. */
 export const DEFAULT_LIMITS: ServerLimits = {
   steps: 250,
@@ -91,3 +94,26 @@ export const DEFAULT_LIMITS: ServerLimits = {
   kept: 200,
   keptSeconds: 600,
 };
+
+/**
+ * The bounds of a server.
+ *
+ * @throws {RangeError} When one that a timer keeps is none, or longer than a timer can be.
+ */
+export function limitsOf(given: Partial<ServerLimits> = {}): ServerLimits {
+  const limits = { ...DEFAULT_LIMITS, ...given };
+  const timed = {
+    "body.seconds": limits.body.seconds,
+    "upload.seconds": limits.upload.seconds,
+    deadlineSeconds: limits.deadlineSeconds,
+    unwatchedSeconds: limits.unwatchedSeconds,
+  };
+  for (const [name, seconds] of Object.entries(timed)) {
+    if (seconds > 0 && seconds <= MOST_SECONDS) continue;
+    throw new RangeError(
+      `Cannot make app: limits.${name} must be above 0 and at most ${MOST_SECONDS}: ` +
+        `current value is ${seconds}`,
+    );
+  }
+  return limits;
+}

@@ -5,7 +5,7 @@
 import { bundledPlans, loadPlan, type NamedPlan } from "../engine/bundled_plans.ts";
 import type { CompiledDecoders } from "../image/lossy_decoders.ts";
 import { type BodySchemas, bodySchemas, RESPONSE_FORMATS, type ResponseFormat } from "./api.ts";
-import { type AppOptions, DEFAULT_LIMITS, type ServerLimits } from "./app_options.ts";
+import { type AppOptions, limitsOf, type ServerLimits } from "./app_options.ts";
 import { BatchQueue } from "./batch_queue.ts";
 import { type Catalog, makeCatalog } from "./catalog.ts";
 import type { SpecDefaults } from "./job_spec.ts";
@@ -56,7 +56,7 @@ export class ServerState {
   /** Makes the state of a server that still loads its models. */
   constructor(options: AppOptions, metrics: ServerMetrics) {
     const { reopen, jobs = true, defaultPlan = "auto", publicUrl, logJob } = options;
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const limits = limitsOf(options.limits);
     this.queue = new BatchQueue({
       queueLimit: limits.queue,
       maxBatch: limits.batch,

@@ -22,9 +22,9 @@ Deno.test("openBackend() opens what was asked for and says so", async () => {
   await backend.dispose();
 });
 
-Deno.test("openWasm() and openNative() refuse threads that are no positive integer", async () => {
-  for (const threads of [0, -1, 1.5, NaN]) {
-    const message = `threads must be a positive integer: current value is ${threads}`;
+Deno.test("openWasm() and openNative() refuse threads that are no whole number in 1 … 256", async () => {
+  for (const threads of [0, -1, 1.5, NaN, 257, Infinity]) {
+    const message = `threads must be a whole number in 1 … 256: current value is ${threads}`;
     await assertRejects(() => openWasm({ threads }), RangeError, `Cannot open wasm: ${message}`);
     await assertRejects(
       () => openNative({ threads }),
