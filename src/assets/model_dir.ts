@@ -23,7 +23,8 @@ import { packedWeights } from "./formats/packed_weights.ts";
 import { abortable } from "./store/retry.ts";
 import { openSafetensors } from "./formats/safetensors.ts";
 import { openShards, openWeightFile } from "./formats/shards.ts";
-import { isMissing, type Source } from "./source.ts";
+import { isMissing } from "./read_errors.ts";
+import type { Source } from "./source.ts";
 import type { Weights } from "./weights.ts";
 
 /** An opened model; its weights are read when they are asked for. */

@@ -15,7 +15,8 @@ import {
   refuseResponse,
   request,
 } from "./store/ranged_response.ts";
-import { type ByteRange, checkedPath, checkRange, fail, namesIn, type Source } from "./source.ts";
+import { fail } from "./read_errors.ts";
+import { type ByteRange, checkedPath, checkRange, namesIn, type Source } from "./source.ts";
 
 /** Name of the index. */
 export const PARTS_INDEX = "parts.json";

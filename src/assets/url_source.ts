@@ -16,7 +16,8 @@ import {
   request,
   urlBelow,
 } from "./store/ranged_response.ts";
-import { blocks, type ByteRange, checkedPath, checkRange, fail, type Source } from "./source.ts";
+import { fail } from "./read_errors.ts";
+import { blocks, type ByteRange, checkedPath, checkRange, type Source } from "./source.ts";
 
 /** Opens a URL prefix, `http:` or `https:`; a query is kept for every file. */
 export function openUrl(prefix: string | URL): Source {

@@ -2,7 +2,7 @@
  * Little-endian numbers and stretches out of bytes from outside, never beyond their end.
  */
 
-import { fail } from "../source.ts";
+import { fail } from "../read_errors.ts";
 
 /** Reads forward; everything it gives lies inside of the bytes, or an `AssetError` says why not. */
 export class ByteReader {

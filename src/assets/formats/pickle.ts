@@ -19,7 +19,7 @@ import {
   storageOf,
   Unacceptable,
 } from "./pickle_values.ts";
-import { fail } from "../source.ts";
+import { fail } from "../read_errors.ts";
 
 /** Opcodes of one pickle; DiT-XL/2 with its optimizer has about 60,000. */
 const OPERATIONS = 1 << 19;

@@ -19,7 +19,8 @@ import {
   type PickleTensor,
   type PickleValue,
 } from "./pickle_values.ts";
-import { type ByteRange, fail, type Source } from "../source.ts";
+import { fail } from "../read_errors.ts";
+import type { ByteRange, Source } from "../source.ts";
 import type { StoredWeights } from "../weights.ts";
 import { locateEntry, readZipDirectory, type ZipEntry } from "./zip_directory.ts";
 

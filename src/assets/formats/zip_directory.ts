@@ -8,7 +8,8 @@
 
 import { ByteReader } from "./byte_reader.ts";
 import { describe } from "../json.ts";
-import { type ByteRange, fail, type Source } from "../source.ts";
+import { fail } from "../read_errors.ts";
+import type { ByteRange, Source } from "../source.ts";
 
 /** One stored file inside of the zip. */
 export interface ZipEntry {

@@ -11,7 +11,8 @@ import { type HubSettings, openPlatformStore, readHubSettings } from "./hub_sett
 import { checkJson, parseJson } from "../json.ts";
 import { collect, inBlocks } from "../store/ranged_response.ts";
 import { abortable, CLOCK, persist, type RetryOptions } from "../store/retry.ts";
-import { blocks, type ByteRange, checkRange, fail, type Source } from "../source.ts";
+import { fail } from "../read_errors.ts";
+import { blocks, type ByteRange, checkRange, type Source } from "../source.ts";
 
 export interface HubOptions
   extends

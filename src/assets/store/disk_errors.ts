@@ -3,7 +3,7 @@
  */
 
 import { AssetError } from "../../errors.ts";
-import { isErrorKind } from "../source.ts";
+import { isErrorKind } from "../read_errors.ts";
 
 /**
  * Throws the `AssetError` of a failed write; what is one already is thrown on.

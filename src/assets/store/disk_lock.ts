@@ -3,7 +3,7 @@
  * that no other process is downloading: see `disk_store.ts`.
  */
 
-import { isErrorKind, isMissing } from "../source.ts";
+import { isErrorKind, isMissing } from "../read_errors.ts";
 
 /** Milliseconds between two signs of life. */
 const BEAT_MS = 2_000;

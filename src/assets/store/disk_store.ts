@@ -10,7 +10,8 @@ import type { BeginOptions, BlobStore, PartialBlob } from "./blob_store.ts";
 import { lockFile } from "./disk_lock.ts";
 import { openPartial } from "./disk_partial.ts";
 import { unwritable } from "./disk_errors.ts";
-import { type ByteRange, fail, isMissing, openDirectory, type Source } from "../source.ts";
+import { fail, isMissing } from "../read_errors.ts";
+import { type ByteRange, openDirectory, type Source } from "../source.ts";
 
 /** Milliseconds between two looks at another's download. */
 const POLL_MS = 500;

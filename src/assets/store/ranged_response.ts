@@ -5,7 +5,8 @@
 import { AssetError } from "../../errors.ts";
 import { joinBytes } from "../../tensor/bytes.ts";
 import { Interruption } from "./retry.ts";
-import { BLOCK_BYTES, type ByteRange, fail } from "../source.ts";
+import { fail } from "../read_errors.ts";
+import { BLOCK_BYTES, type ByteRange } from "../source.ts";
 
 /** What a `content-range` header says, as far as it does. */
 export interface ContentRange {
