@@ -184,6 +184,7 @@ export async function calibrate(
 ): Promise<Plan> {
   const { policy, mode = "guided", levels, targetSpeedup, warmup = 0, longest } = options;
   checkMode(options);
+  checkAmounts(options);
   const chosen = policy === undefined ? undefined : choosePolicy(policy, "calibrate");
   const engine = engineOf(pipeline);
   const { transformer } = engine.model;
@@ -226,6 +227,16 @@ function checkMode({ mode, policy, ...options }: CalibrateOptions): void {
     const where = policy === undefined ? `in mode ${asked}` : `with policy ${policy}`;
     throw new TypeError(`Cannot calibrate: ${name} must not be given ${where}`);
   }
+}
+
+/** Refuses a search that could not begin. */
+function checkAmounts({ trials = 1, timeBudget = 0 }: CalibrateOptions): void {
+  const wrong = (what: string, wanted: string, given: number): RangeError =>
+    new RangeError(`Cannot calibrate: ${what} must be ${wanted}: current value is ${given}`);
+  if (!(Number.isInteger(trials) && trials >= 1)) {
+    throw wrong("trials", "a whole number of at least 1", trials);
+  }
+  if (!(timeBudget >= 0)) throw wrong("timeBudget", "seconds, at least 0", timeBudget); // NaN too
 }
 
 /**

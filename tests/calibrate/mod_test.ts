@@ -60,6 +60,13 @@ Deno.test("calibrate() and compare() refuse options that cannot be, and leave no
       [{ mode: "fit", targetSpeedup: 2, targetPsnr: 30 }, "either a targetSpeedup or a targetPsnr"],
       [{ mode: "fit", targetSpeedup: 2 }, "runs must be at least 3"],
       [{ mode: "fit", targetSpeedup: 7, runs: 3 }, "target speed-up of 7 over 6 steps"],
+      ...[0, -1, 2.5, NaN].flatMap((trials) =>
+        (["fit", "search"] as const).map((mode) =>
+          [{ mode, targetSpeedup: 2, runs: 3, trials }, "trials must be a whole number"] as const
+        )
+      ),
+      [{ mode: "fit", targetSpeedup: 2, timeBudget: NaN }, "timeBudget must be seconds"],
+      [{ mode: "fit", targetSpeedup: 2, timeBudget: -1 }, "timeBudget must be seconds"],
       [{ mode: "search", targetSpeedup: 2, targetPsnr: 30 }, "targetPsnr must not be given"],
       [{ mode: "search", targetSpeedup: 2, warmup: 0 }, "warmup must not be given in mode search"],
       [{ steps: 0 }, "steps must be an integer in 1 … 1000"],
