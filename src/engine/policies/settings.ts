@@ -103,7 +103,7 @@ function tablesOf(
   const row = (table: string): readonly number[] =>
     Array.from({ length }, (_, step) => {
       const where = `${table}.${step} of ${name}`;
-      const facts = { words: "", or: 0, least: 0, most: Number.MAX_VALUE };
+      const facts = { words: "", or: 0, least: 0 };
       return checked(given.get(`${table}.${step}`) ?? "", facts, { where, verb });
     });
   return Object.fromEntries(names.map((table) => [table, row(table)]));
@@ -131,10 +131,12 @@ function checked(
   { where, verb }: { readonly where: string; readonly verb: string },
 ): number {
   const value = text === "" ? NaN : Number(text);
-  if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
-  const range = most >= Number.MAX_VALUE ? `of at least ${least}` : `in ${least} … ${most}`;
+  const isOne = whole ? Number.isInteger(value) : Number.isFinite(value);
+  if (isOne && value >= least && value <= most) return value;
+  const above = least === -Infinity ? "" : ` of at least ${least}`;
+  const range = most === Infinity ? above : ` in ${least} … ${most}`;
   throw new RangeError(
-    `Cannot ${verb}: ${where} must be a ${whole ? "whole " : ""}number ${range}: ` +
+    `Cannot ${verb}: ${where} must be a ${whole ? "whole " : ""}number${range}: ` +
       `current value is ${text === "" ? "none" : text}`,
   );
 }

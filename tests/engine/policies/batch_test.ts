@@ -5,10 +5,12 @@ import { openPipeline, type Pipeline } from "../../../mod.ts";
 import type { Values } from "../../../src/engine/device_values.ts";
 import { engineOf } from "../../../src/engine/engine.ts";
 import type { Generated } from "../../../src/engine/generated.ts";
+import { RUN_TIME_POLICIES } from "../../../src/engine/policies/table.ts";
 import type { GenerateOptions } from "../../../src/engine/request.ts";
 import type { StepKind } from "../../../src/plan/compile.ts";
 import { sliceRows } from "../../../src/tensor/rows.ts";
 import type { Tensor } from "../../../src/tensor/tensor.ts";
+import { fluxConditions, fluxPipelineFiles } from "../pipeline_files.ts";
 import { openSmallFlux } from "../../calibrate/policies/small_flux.ts";
 
 const DIT_A = new URL("../../golden/dit-a/", import.meta.url);
@@ -76,6 +78,7 @@ for (const [name, open] of Object.entries(SUBJECTS)) {
   Deno.test(`pictures of a batch decide each for itself, and have what each has alone: ${name}`, async () => {
     const { pipeline, asked, alone, policies, apart } = await open();
     try {
+      assertEquals(policies.map((word) => word.split(":")[0]), Object.keys(RUN_TIME_POLICIES));
       for (const policy of policies) {
         const { kinds, generated } = await watched(pipeline, { ...asked, policy });
         assert(kinds.some((step) => new Set(step).size > 1), `${policy} decides alike`);
@@ -164,6 +167,32 @@ Deno.test("more pictures than a batch holds are decided each for itself, too", a
       const alone = await pipeline.generate({ ...request, label: labels[i]!, seed: seeds[i]! });
       assertEquals(alone.policy?.reused[0], policy?.reused[i]);
       assertEquals(farthest(alone.latents, sliceRows(latents, i, 1)), 0);
+    }
+  } finally {
+    await pipeline.close();
+  }
+});
+
+Deno.test("edits of a batch are decided each for itself, and with reuse turned off are those in full", async () => {
+  const pipeline = await openPipeline({ model: await fluxPipelineFiles(), backend: "wasm" });
+  try {
+    const pixels = Uint8Array.from({ length: 32 * 48 * 3 }, (_, i) => i * 37);
+    const image = { width: 32, height: 48, channels: 3, pixels } as const;
+    const mask = { ...image, channels: 1, pixels: pixels.slice(0, 32 * 48) } as const;
+    const how = { image, mask, strength: 0.75, steps: STEPS, output: "latents" } as const;
+    const asked = { ...await fluxConditions(), ...how };
+    const all = { ...asked, labels: [0, 1, 2], seeds: [5, 6, 7] };
+    const off = await pipeline.generate({ ...all, policy: "first-block:threshold=0" });
+    const full = await pipeline.generate({ ...all, plan: "none" });
+    assertEquals(farthest(off.latents, full.latents), 0);
+    for (const policy of ["first-block:threshold=.8", `sencache:threshold=1,start=1,${MEASURED}`]) {
+      const { latents, policy: decided } = await pipeline.generate({ ...all, policy });
+      assert(new Set(decided!.reused).size > 1, `${decided!.reused}`);
+      for (const [i, reused] of decided!.reused.entries()) {
+        const one = await pipeline.generate({ ...asked, label: i, seed: 5 + i, policy });
+        assertEquals(one.policy!.reused, [reused]);
+        assertEquals(farthest(one.latents, sliceRows(latents, i, 1)), 0);
+      }
     }
   } finally {
     await pipeline.close();

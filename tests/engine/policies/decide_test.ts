@@ -139,7 +139,9 @@ Deno.test("chooseRunTimePolicy() takes published settings but those that are giv
       "threshold of first-block must be a number of at least 0",
     ],
     ["teacache:threshold=NaN", RangeError, "threshold of teacache must be a number of at least 0"],
-    ["teacache:c2=x", RangeError, "c2 of teacache must be a number"],
+    ["teacache:c2=x", RangeError, "c2 of teacache must be a number: current value is x"],
+    ["teacache:c2=-Infinity", RangeError, "c2 of teacache must be a number: current value is -Inf"],
+    ["first-block:threshold=Infinity", RangeError, "threshold of first-block must be a number of"],
     ["teacache:c2.0=1", TypeError, "setting of teacache must be one of 6 names such as c2"],
     [
       "sencache",
