@@ -25,7 +25,7 @@ import { type PlanMaking, policyVariants, waysBeside } from "./policies_study.ts
 import type { Found } from "./trade_off_figure.ts";
 import { variantKey } from "./rivals.ts";
 import { replaceSection } from "./trade_off_report.ts";
-import { measure, readJson, type Study } from "./trade_off_study.ts";
+import { known, measure, readJson, type Study } from "./trade_off_study.ts";
 
 const PLANS = new URL("../../plans/", import.meta.url);
 /** Models of the figure. */
@@ -59,10 +59,12 @@ async function main(): Promise<void> {
   try {
     const path = foundPath(values.cache, model.id);
     if (values.time !== undefined) {
-      const known = worthTiming(await readJson<Found[]>(path) ?? []);
+      const ways = worthTiming(await readJson<Found[]>(path) ?? []);
       const timing = { rounds: Number(values.rounds), pictures: Number(values.pictures) };
-      const ways = known.map(({ variant }) => variant);
-      return await keepRatios(study, ways, { ...timing, seconds: Number(values.seconds) });
+      return await keepRatios(study, ways.map(({ variant }) => variant), {
+        ...timing,
+        seconds: Number(values.seconds),
+      });
     }
     const found = await foundOf(study, count, {
       model: values.model ?? FASHION_DIT,
@@ -90,8 +92,9 @@ async function foundOf(
   const found: Found[] = [];
   for (const variants of groups) {
     console.error(variants[0]?.series);
-    for (const near of await measure(study, { count }, variants)) {
-      found.push({ ...near, speedups: speedups(variantKey(near.variant)) });
+    const near = making.makes ? measure : known;
+    for (const each of await near(study, { count }, variants)) {
+      found.push({ ...each, speedups: speedups(variantKey(each.variant)) });
     }
   }
   return found;

@@ -99,11 +99,14 @@ function panelOf(
   const lines = [...looks].map(([series, look]) => {
     const points = frontOf(rows.filter(({ found }) => seriesOf(found) === series))
       .filter(({ at }) => at <= MOST)
-      .map(({ found, at }) => [x(at).toFixed(1), y(mean(found.psnrDb)).toFixed(1)] as const);
-    const dots = points.map(([cx, cy]) =>
-      `<circle cx="${cx}" cy="${cy}" r="${look.isThick ? 4 : 2.5}" fill="${look.color}"/>`
+      .map(({ found, at, isPredicted }) => ({
+        ...{ cx: x(at).toFixed(1), cy: y(mean(found.psnrDb)).toFixed(1) },
+        paint: isPredicted ? `fill="#fff" stroke="${look.color}"` : `fill="${look.color}"`,
+      }));
+    const dots = points.map(({ cx, cy, paint }) =>
+      `<circle cx="${cx}" cy="${cy}" r="${look.isThick ? 4 : 2.5}" ${paint}/>`
     );
-    return `<polyline points="${points.map((point) => point.join(",")).join(" ")}" ` +
+    return `<polyline points="${points.map(({ cx, cy }) => `${cx},${cy}`).join(" ")}" ` +
       `${strokeOf(look)}/>${dots.join("")}`;
   });
   return `<text x="${left}" y="16" font-size="13">${title}</text>` +

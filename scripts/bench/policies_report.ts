@@ -15,29 +15,33 @@ const ABOUT = 1.15;
 const FASTEST = 12;
 const RESAMPLES = 1000;
 const PLANS = "bundled plans";
+/** The place where nothing was timed. */
+const PREDICTED = "predicted";
 
 /** A way at a speed-up on one backend, or as it is predicted. */
 export interface Placed {
   readonly found: Found;
   readonly at: number;
+  /** Whether that is what arithmetic says, since it was not timed there. */
+  readonly isPredicted: boolean;
 }
 
 /** Names of what speed-ups are of: backends, or `predicted` where nothing was measured. */
 export function placesOf(rows: readonly Found[]): readonly string[] {
   const backends = [...new Set(rows.flatMap(({ speedups }) => Object.keys(speedups)))];
-  return backends.length === 0 ? ["predicted"] : backends.toSorted();
+  return backends.length === 0 ? [PREDICTED] : backends.toSorted();
 }
 
-/** The ways that have a speed-up there. */
+/** The ways with their speed-ups there; those that were not timed are where arithmetic has them. */
 export function placed(rows: readonly Found[], place: string): readonly Placed[] {
-  return rows.flatMap((found) => {
-    const { series } = found.variant;
-    const at = place === "predicted"
-      ? found.variant.speedup
-      : series.endsWith("in full")
-      ? 1
-      : found.speedups[place];
-    return at === undefined ? [] : [{ found, at }];
+  return rows.map((found) => {
+    const { series, speedup } = found.variant;
+    const measured = series.endsWith("in full") ? 1 : found.speedups[place];
+    return {
+      found,
+      at: measured ?? speedup,
+      isPredicted: place !== PREDICTED && measured === undefined,
+    };
   });
 }
 
@@ -56,7 +60,7 @@ export function frontOf(rows: readonly Placed[]): readonly Placed[] {
 
 /** Ways that a table or a line can show, as far as they are known before they are timed: the front of each series. */
 export function worthTiming(rows: readonly Found[]): readonly Found[] {
-  const known = placed(rows, "predicted").filter(({ at }) => at <= FASTEST);
+  const known = placed(rows, PREDICTED).filter(({ at }) => at <= FASTEST);
   return [...Map.groupBy(known, ({ found }) => seriesOf(found)).values()]
     .flatMap((ways) => frontOf(ways).map(({ found }) => found));
 }
@@ -94,9 +98,9 @@ export function policiesSection(
 ): string {
   const count = rows[0]!.psnrDb.length; // the full run at least
   const places = placesOf(rows);
-  const which = places[0] === "predicted"
+  const which = places[0] === PREDICTED
     ? "Speed-ups are those of arithmetic: none has been measured."
-    : "Speed-ups are measured.";
+    : "Speed-ups are measured, but for those with ≈, which are of arithmetic.";
   return [
     `PSNR is the mean of ${count} pictures (seeds ${seed} – ${seed + count - 1}) to their ` +
     "converged solution, with a 95 % bootstrap interval; below it stand speed-up and settings. Of each policy it is " +
@@ -123,7 +127,7 @@ export function bestTable(rows: readonly Placed[]): string {
 /** A row for each policy and place: what comes nearest to our curve. */
 export function curveTable(rows: readonly Found[]): string {
   const places = placesOf(rows);
-  const lines = groupsOf(placed(rows, "predicted")).flatMap(([series]) => {
+  const lines = groupsOf(placed(rows, PREDICTED)).flatMap(([series]) => {
     if (series === "our plans" || series.endsWith("in full")) return [];
     return [[series, ...places.map((place) => nearestOf(placed(rows, place), series))]];
   });
@@ -138,7 +142,7 @@ function nearestOf(rows: readonly Placed[], series: string): string {
       return above === undefined ? [] : [{ ...row, above }];
     })
     .toSorted((a, b) => b.above.value - a.above.value);
-  return most === undefined ? "–" : `${signed(most.above, 1)} dB at ${most.at.toFixed(2)}×`;
+  return most === undefined ? "–" : `${signed(most.above, 1)} dB at ${timesOf(most)}`;
 }
 
 function groupsOf(rows: readonly Placed[]): readonly (readonly [string, readonly Placed[]])[] {
@@ -146,10 +150,15 @@ function groupsOf(rows: readonly Placed[]): readonly (readonly [string, readonly
   return [...groups].filter(([series]) => !series.endsWith("in full"));
 }
 
-function cellOf({ found, at }: Placed): string {
+function cellOf(placed: Placed): string {
+  const { found } = placed;
   const { variant: { series, name } } = found;
   const words = series.startsWith("solver") ? `${series.slice(7)}, ${name}` : name;
-  return `${withInterval(estimateOf(found.psnrDb), 1)} dB<br>${at.toFixed(2)}×, ${words}`;
+  return `${withInterval(estimateOf(found.psnrDb), 1)} dB<br>${timesOf(placed)}, ${words}`;
+}
+
+function timesOf({ at, isPredicted }: Placed): string {
+  return `${isPredicted ? "≈ " : ""}${at.toFixed(2)}×`;
 }
 
 function estimateOf(psnrDb: readonly number[]): Estimate {

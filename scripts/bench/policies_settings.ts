@@ -19,10 +19,15 @@ const EVALUATIONS: Readonly<Record<number, Evaluations>> = {
   28: { ofOutputs: [14, 12, 9, 8, 7, 5], ofResiduals: [13, 7, 5, 3, 2] },
 };
 
-const TEACACHE = each("threshold", [0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4]);
-const SENCACHE = each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4, 0.7, 1.2]);
+/** How many runs a policy's plan is made of where that is not for whoever asks: BudCache searches on one prompt. */
+export const RUNS: Readonly<Record<string, number>> = { budcache: 1 };
+
+const TEACACHE = each("threshold", [0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4]);
+const SENCACHE = [
+  ...each("longest=9,start=0.05,threshold", [0.05, 0.1, 0.2, 0.4, 0.7]),
+  ...each("longest=9,start=0.4,threshold", [0.7, 1.2, 2]),
+];
 const FULL = [0.5, 0.34, 0.25, 0.2, 0.14];
-const FEW_FULL = [0.1, 0.08];
 
 /** Policies as plans, for a model whose full run has so many steps. */
 export function planWords(steps: number): Words {
@@ -33,22 +38,23 @@ export function planWords(steps: number): Words {
       ...each("longest=9,threshold", [0.01, 0.02, 0.03, 0.06, 0.12, 0.24, 0.5]),
       ...each("longest=20,warmup=0.04,threshold", [0.5, 1, 2]),
     ],
-    ertacache: each("threshold", [0.1, 0.15, 0.17, 0.2, 0.24, 0.28, 0.32, 0.4]),
+    ertacache: each("threshold", [0.1, 0.17, 0.2, 0.24, 0.28, 0.4]),
     procache: [
       ...each("shortest=0,longest=8,full", FULL),
-      ...each("shortest=0,longest=16,full", FEW_FULL),
+      ...each("shortest=0,longest=16,full", [0.08]),
     ],
     "procache, no tokens": [
       ...each("shortest=0,longest=8,fresh=0,full", FULL),
-      ...each("shortest=0,longest=16,fresh=0,full", FEW_FULL),
+      ...each("shortest=0,longest=16,fresh=0,full", [0.08]),
     ],
     sencache: SENCACHE,
     teacache: TEACACHE,
     taylorseer: [1, 2].flatMap((order) => each(`order=${order},interval`, [2, 3, 4, 6, 8])),
-    "taylorseer, features": each("of=1,order=1,interval", [2, 3, 4, 6, 10, 16, 24]),
-    "adams-bashforth": [2, 3].flatMap((outputs) =>
-      each(`outputs=${outputs},interval`, [2, 3, 4, 6, 8, 10])
-    ),
+    "taylorseer, features": each("of=1,order=1,interval", [2, 3, 4, 6, 10, 16]),
+    "adams-bashforth": [
+      ...each("outputs=2,interval", [2, 3, 4, 6, 8, 10]),
+      ...each("outputs=3,interval", [2, 3, 4, 6]),
+    ],
     hicache: each("order=2,interval", [2, 3, 4, 6, 8]),
     l2p: each("interval", [5, 8, 16]),
     budcache: each("evaluations", ofResiduals),
@@ -63,7 +69,7 @@ export const ROUTED_WORDS: Words = {
 
 /** Those that decide while a picture is made; where there is such a plan, by what it measured of the model. */
 export const RUN_TIME_WORDS: Words = {
-  "first-block": each("threshold", [0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3]),
+  "first-block": each("threshold", [0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.5]),
   "teacache": TEACACHE,
   "sencache": SENCACHE,
 };

@@ -24,6 +24,7 @@ import {
   policyWord,
   ROUTED_WORDS,
   RUN_TIME_WORDS,
+  RUNS,
   SOLVER_WORDS,
 } from "./policies_settings.ts";
 import { bundledVariants, modelFull, planned, type Variant, variantKey } from "./rivals.ts";
@@ -155,14 +156,15 @@ async function planOf(
   },
 ): Promise<Plan | undefined> {
   const under = sampler === undefined ? policy : `${policy}.${sampler}.${steps}`;
-  const name = `${pipeline.model.id}.${under.replaceAll(/[^\w.-]/g, "_")}`;
-  const path = `${folder}/policies/${name}.json`;
+  const file = `${pipeline.model.id}.${under.replaceAll(/[^\w.-]/g, "_")}.json`;
+  const path = `${folder}/policies/${file}`;
   const kept = await Deno.readTextFile(path).catch(() => undefined); // there is none yet
   if (kept !== undefined) return parsePlan(kept);
   if (!makes) return undefined;
   console.error(`calibrate ${policy}`);
   try {
-    const plan = await calibrate(pipeline, { policy, runs, steps });
+    const [name = ""] = policy.split(":");
+    const plan = await calibrate(pipeline, { policy, runs: RUNS[name] ?? runs, steps });
     await Deno.writeTextFile(path, formatPlan(plan));
     return plan;
   } catch (error) {

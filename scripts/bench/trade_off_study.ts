@@ -72,29 +72,54 @@ export async function truthOf(study: Study, count: number): Promise<Truth> {
 /** How near the first pictures come to their converged solution, by every way; what was found before is kept. */
 export async function measure(
   study: Study,
-  first: { readonly count: number; readonly batch?: number },
+  first: First,
   variants: readonly Variant[],
 ): Promise<Near[]> {
-  const { pipeline, folder, seed } = study;
+  const { pipeline, folder } = study;
   const truth = await truthOf(study, first.count);
   const scene = sceneOf(pipeline.model, (await conditionsOf(study, first.count)).given ?? {});
-  const about = `${pipeline.model.id}-seed${seed}-${first.count}-of-${truth.solver.calls}`;
-  const pathOf = (variant: Variant): string =>
-    `${folder}/psnr/${about}-${variantKey(variant)}.json`;
-  const known = new Map<Variant, readonly number[]>();
-  for (const variant of variants) {
-    const psnrDb = await readJson<readonly number[]>(pathOf(variant));
-    if (psnrDb !== undefined) known.set(variant, psnrDb);
-  }
-  const unknown = variants.filter((variant) => !known.has(variant));
+  const found = new Map(
+    (await known(study, first, variants)).map(({ variant, psnrDb }) => [variant, psnrDb]),
+  );
+  const unknown = variants.filter((variant) => !found.has(variant));
   await Deno.mkdir(`${folder}/psnr`, { recursive: true });
   for (const [variant, latents] of await latentsOf(study, first, unknown)) {
     const pictures = await picturesOf(latents, { pipeline, scene });
     const { psnrDb } = nearnessTo(truth, { pipeline, latents, pictures });
-    known.set(variant, psnrDb);
-    await Deno.writeTextFile(pathOf(variant), JSON.stringify(psnrDb));
+    found.set(variant, psnrDb);
+    await Deno.writeTextFile(nearPath(study, { ...first, truth, variant }), JSON.stringify(psnrDb));
   }
-  return variants.map((variant) => ({ variant, psnrDb: known.get(variant)! })); // known by now
+  return variants.map((variant) => ({ variant, psnrDb: found.get(variant)! })); // known by now
+}
+
+/** Of some ways those of which it was found before. */
+export async function known(
+  study: Study,
+  { count }: First,
+  variants: readonly Variant[],
+): Promise<Near[]> {
+  const truth = await truthOf(study, count);
+  const found: Near[] = [];
+  for (const variant of variants) {
+    const path = nearPath(study, { count, truth, variant });
+    const psnrDb = await readJson<readonly number[]>(path);
+    if (psnrDb !== undefined) found.push({ variant, psnrDb });
+  }
+  return found;
+}
+
+/** How many pictures, and of how many a batch is. */
+interface First {
+  readonly count: number;
+  readonly batch?: number;
+}
+
+function nearPath(
+  { pipeline, folder, seed }: Study,
+  { count, truth, variant }: First & { readonly truth: Truth; readonly variant: Variant },
+): string {
+  const about = `${pipeline.model.id}-seed${seed}-${count}-of-${truth.solver.calls}`;
+  return `${folder}/psnr/${about}-${variantKey(variant)}.json`;
 }
 
 /** What a file holds that a study wrote; `undefined` where there is none. */

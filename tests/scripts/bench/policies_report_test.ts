@@ -33,7 +33,7 @@ const ROWS: readonly Found[] = [
 ];
 
 function placedAt(at: number, db: number): Placed {
-  return { found: found("fora", at, db), at };
+  return { found: found("fora", at, db), at, isPredicted: false };
 }
 
 Deno.test("our curve is straight between plans over the logarithm of speed-ups, and ends with the fastest", () => {
@@ -70,12 +70,14 @@ Deno.test("tables have a row for each policy, by measured speed-ups where there 
   const native = bestTable(placed(ROWS, "native"));
   assertStringIncludes(native, "| fora | 33.0 (32.0 – 34.0) dB<br>2.10×, at=3 |");
   assert(!native.includes("in full"));
+  const some = bestTable(placed([...ROWS, found("hicache", 2, 36)], "native"));
+  assertStringIncludes(some, "| hicache | 36.0 (35.0 – 37.0) dB<br>≈ 2.00×, at=2 |");
   const curve = curveTable(ROWS);
   assertStringIncludes(curve, "| l2p | +");
   assertEquals(curve.split("\n").length, 5);
   const section = policiesSection(ROWS, { seed: 7 });
   assertStringIncludes(section, "2 pictures (seeds 7 – 8)");
-  assertStringIncludes(section, "Speed-ups are measured.");
+  assertStringIncludes(section, "Speed-ups are measured, but for those with ≈");
   const none = ROWS.map((row) => ({ ...row, speedups: {} }));
   assertStringIncludes(policiesSection(none, { seed: 7 }), "none has been measured");
 });
