@@ -227,7 +227,7 @@ export class PostgresServer implements StoreServer {
   }
 }
 
-/** What initdb makes is there for all tests that need no password: it takes seconds. */
+/** What initdb makes is there for all tests that need no password: it takes seconds. Remove it after a change of how. */
 const TEMPLATE = new URL("../../../.cache/postgres/", import.meta.url);
 
 /** Makes a folder of data, for a user who has this password or needs none. */
