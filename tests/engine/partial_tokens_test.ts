@@ -123,6 +123,34 @@ for (const weights of ["int8", "int4"] as const) {
   });
 }
 
+for (const [weights, open] of BACKENDS) {
+  Deno.test(`what tokens are attended to is computed where tokens are chosen by it alone, by ${open.name} with weights as ${weights}`, async () => {
+    const rows = [FULL, "rrrp.p", "....r.", "rrr.rp"];
+    const shares: PlanColumns["shares"] = [null, [0.5, 0.25], null, [0.5]];
+    /** Modules whose graphs say it, of those that are loaded for a run. */
+    const asked = async (
+      rows: readonly string[],
+      score?: TokenScore,
+    ): Promise<readonly number[]> => {
+      const found = new Set<number>();
+      await withExecutor(open, weights, async (executor, loaded) => {
+        const model = await openSmallModel();
+        const columns = rows.some((row) => row.includes("p")) ? { shares } : undefined;
+        await follow(await runOf(model, executor, rows, columns, score));
+        const parts = loaded.flatMap((name) => name.split(" "));
+        for (const part of parts) if (/^\d+\.s?a$/.test(part)) found.add(Number.parseInt(part));
+        await model.close();
+      });
+      return [...found].toSorted((a, b) => a - b);
+    };
+    const byAttention = { attention: 1, age: 1, bonus: 0.6, cell: 2 };
+    assertEquals(await asked(rows, byAttention), [2, 4]); // of the blocks with partial cells
+    assertEquals(await asked(rows, { ...byAttention, attention: 0 }), []);
+    assertEquals(await asked(rows), []); // by age
+    assertEquals(await asked([FULL, "rrr.r.", FULL]), []);
+  });
+}
+
 Deno.test("without tokens a partial cell has the bits of its reuse, beside an older feature too", async () => {
   await withExecutor(openWasm, "initializers", async (executor) => {
     const model = await openSmallModel();

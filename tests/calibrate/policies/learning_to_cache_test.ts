@@ -88,6 +88,23 @@ function weightsOf(routers: Readonly<Record<string, readonly number[]>>): Policy
   return policyFile({ checkpoint: () => Promise.resolve(weights) });
 }
 
+Deno.test("learning-to-cache reads routers of 50 steps, the last step's first: 736 of 1400 modules at their reuse steps", async () => {
+  const wanted = OF_50.split(" ").map((pair) => pair.split(",").map(Number));
+  /** Logits of a reuse step that computes so many attentions and MLPs of 28 blocks, the last ones. */
+  const logits = ([attn = 0, mlp = 0]: readonly number[]): readonly number[] =>
+    Array.from({ length: 28 }, (_, l) => [l >= 28 - attn ? 2 : -4, l >= 28 - mlp ? 2 : -4]).flat();
+  const routers = Array.from({ length: 50 }, (_, router) => {
+    const step = 49 - router;
+    return [`${router}.prob`, step % 2 === 1 ? logits(wanted[(step - 1) / 2]!) : logits([9, 9])];
+  });
+  const file = weightsOf(Object.fromEntries(routers));
+  const plan = await importPolicy("learning-to-cache", file, { sampler: sampler(50) });
+  assertEquals(counts(plan), OF_50);
+  const computed = plan.rows.filter((_, step) => step % 2 === 1)
+    .flatMap(([row]) => [...row!.text]).filter((mark) => mark === ".").length;
+  assertEquals([computed, 25 * plan.modules.length], [736, 1400]);
+});
+
 Deno.test("learning-to-cache reuses at the threshold and computes above it; only at odd steps", async () => {
   const logits = [Math.log(1 / 9), 0, -9, 9]; // shares .1, .5, 0 and 1
   const file = weightsOf({
