@@ -12,6 +12,7 @@ import { HICACHE } from "./hicache.ts";
 import { L2P } from "./l2p.ts";
 import { LEARNING_TO_CACHE } from "./learning_to_cache.ts";
 import { MAGCACHE } from "./magcache.ts";
+import { ODELT } from "./odelt.ts";
 import { PROCACHE } from "./procache.ts";
 import { SENCACHE } from "./sencache.ts";
 import { TEACACHE } from "./teacache.ts";
@@ -33,6 +34,7 @@ export const POLICIES: Readonly<Record<string, Policy>> = {
   "l2p": L2P,
   "budcache": BUDCACHE,
   "dpcache": DPCACHE,
+  "odelt": ODELT,
 };
 
 /** A policy that was asked for, with a number for each of its settings. */
