@@ -10,9 +10,12 @@ import {
 import { RUN_TIME_POLICIES } from "../../../src/engine/policies/table.ts";
 import { choosePolicy, POLICIES } from "../../../src/calibrate/policies/table.ts";
 
-Deno.test("the study of policies has every one, at settings that it takes, for either number of steps", () => {
+Deno.test("the study of policies has every one that its models take, at settings that it takes, for either number of steps", () => {
+  const others = ["odelt"]; // of models that were trained for it
   const namesOf = (way: "record" | "read") =>
-    Object.entries(POLICIES).flatMap(([name, policy]) => policy[way] ? [name] : []);
+    Object.entries(POLICIES).flatMap(([name, policy]) =>
+      policy[way] && !others.includes(name) ? [name] : []
+    );
   for (const steps of [50, 28]) {
     const asked = asWords(planWords(steps));
     const chosen = asked.map((word) => choosePolicy(word, "measure").name);
