@@ -5,7 +5,6 @@
 
 import type { Tensor } from "../../tensor/tensor.ts";
 import { MOST_OUTPUTS } from "../../plan/columns.ts";
-import type { CallStep } from "../../plan/compile.ts";
 import { weightedSum } from "../../sampler/linear.ts";
 import type { Ensemble } from "./ensemble.ts";
 import { leastSquares, normalEquations } from "./least_squares.ts";
@@ -26,8 +25,6 @@ export interface RolloutChoice {
   readonly visited: readonly number[];
   /** What the diagonals of normal equations are raised by. */
   readonly ridge: number;
-  /** What each visit computes; everything unless given. */
-  readonly steps?: readonly CallStep[];
 }
 
 /** Runs that visited some nodes. */
@@ -50,16 +47,16 @@ const DIGITS = 8;
  */
 export async function fitRollout(
   { ensemble, truth, fitted }: RolloutTask,
-  { visited, ridge, steps }: RolloutChoice,
+  { visited, ridge }: RolloutChoice,
   known?: Rollout,
 ): Promise<Rollout> {
-  const common = steps === undefined ? commonStart(visited, known?.visited ?? []) : 0; // features are not known
+  const common = commonStart(visited, known?.visited ?? []);
   const update: (readonly number[])[] = [...known?.update.slice(0, Math.max(0, common - 1)) ?? []];
   const latents = [ensemble.noise, ...known?.latents.slice(1, common) ?? []];
   const outputs = [...known?.outputs.slice(0, common) ?? []];
   for (let step = update.length; step < visited.length; step++) {
     const latent = latents[step]!; // one for each step so far
-    outputs[step] ??= await ensemble.predict(latent, truth.times[visited[step]!]!, steps?.[step]);
+    outputs[step] ??= await ensemble.predict(latent, truth.times[visited[step]!]!);
     const recent = outputs.slice(Math.max(0, step + 1 - MOST_OUTPUTS)).toReversed();
     const terms = [latent, ...recent];
     const wanted = truth.latents[visited[step + 1] ?? truth.times.length]!;
@@ -67,8 +64,7 @@ export async function fitRollout(
     update.push(weights);
     latents[step + 1] = weightedSum(weights, terms.map(tensorOf)).data;
   }
-  ensemble.forget();
-  return { visited, ridge, ...(steps !== undefined && { steps }), update, latents, outputs };
+  return { visited, ridge, update, latents, outputs };
 }
 
 function fitWeights(
