@@ -122,7 +122,8 @@ async function drawInBrowser(project: URL): Promise<readonly number[]> {
     const page = await browser.newPage();
     const faults: string[] = [];
     page.on("pageerror", ({ message }) => void faults.push(message));
-    await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+    const url = `http://127.0.0.1:${server.addr.port}/`;
+    await page.goto(url, { waitUntil: "commit" }); // its script draws before the page counts as loaded
     await page.waitForFunction("globalThis.latents !== undefined", null, { timeout: 120_000 })
       .catch((cause) => {
         throw new Error(`the bundle drew nothing: ${faults.join("; ")}`, { cause });
