@@ -24,10 +24,10 @@ export async function sharedApp(
   return await toyApp(toys, { queue, ...options });
 }
 
-/** Waits, by the clock, until a condition holds. */
+/** Waits, by the clock, until a condition holds: a second or two where nothing else runs, other tests do. */
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
-  seconds = 20,
+  seconds = 60,
 ): Promise<void> {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     if (await condition()) return;
