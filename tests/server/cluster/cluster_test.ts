@@ -190,7 +190,8 @@ overStores(
       await (await api.request(`/v1/jobs/${ids[3]}`, { method: "DELETE" })).body?.cancel();
       toy.release();
       for (const id of ids) await ended(api, id);
-      await eventually(async () => (await store.leftovers()).length === 0, 12); // promises wait five for who is late
+      // Promises wait five seconds for who is late, and a sweep comes every five; all other lives are ten minutes or more.
+      await eventually(async () => (await store.leftovers()).length === 0);
     }, { keptSeconds: 1, limits: { queue: 3, batch: 2, deadlineSeconds: 1 } });
   },
 );
