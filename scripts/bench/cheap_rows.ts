@@ -2,7 +2,7 @@
  * What rows that compute less are worth in a fitted plan:
  *
  *     deno run -A scripts/bench/cheap_rows.ts --plan peeps-flux.2x
- *     deno run -A scripts/bench/cheap_rows.ts --plan peeps-flux.2x --runs 24 --drop 8 --add "first half reused, x@1"
+ *     deno run -A scripts/bench/cheap_rows.ts --plan peeps-flux.2x.1 --runs 24 --drop 8 --add "first half reused, x@1"
  *
  * Half-way between two visits of a bundled plan one row more is computed, in full or in part, and the weights of the step
  * to the next visit are fitted with what it puts out: how much nearer that comes to the converged solution, on the third

@@ -8,6 +8,7 @@ import ddim50Fast from "../../plans/earlier/fashion-dit.ddim50.fast.json" with {
 import ddim50Slow from "../../plans/earlier/fashion-dit.ddim50.slow.json" with { type: "json" };
 import ddim50Turbo from "../../plans/earlier/fashion-dit.ddim50.turbo.json" with { type: "json" };
 import fashion8x1 from "../../plans/earlier/fashion-dit.8x.1.json" with { type: "json" };
+import peeps2x1 from "../../plans/earlier/peeps-flux.2x.1.json" with { type: "json" };
 import peeps3x1 from "../../plans/earlier/peeps-flux.3x.1.json" with { type: "json" };
 import peeps4x1 from "../../plans/earlier/peeps-flux.4x.1.json" with { type: "json" };
 import fashion2x from "../../plans/fashion-dit.2x.json" with { type: "json" };
@@ -56,6 +57,7 @@ const EARLIER: Readonly<Record<string, unknown>> = {
   "fashion-dit.ddim50.slow": ddim50Slow,
   "fashion-dit.ddim50.turbo": ddim50Turbo,
   "fashion-dit.8x.1": fashion8x1,
+  "peeps-flux.2x.1": peeps2x1,
   "peeps-flux.3x.1": peeps3x1,
   "peeps-flux.4x.1": peeps4x1,
 };

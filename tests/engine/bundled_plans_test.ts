@@ -46,7 +46,7 @@ Deno.test("a fitted plan says what it loses at other scales of guidance, and of 
     assertEquals(guidanceLossDb.length >= 3, true, name);
     assertEquals(guidanceLossDb.some(([scale]) => scale === guidance), false);
   }
-  for (const name of ["fashion-dit.8x", "peeps-flux.3x", "peeps-flux.4x"]) {
+  for (const name of ["fashion-dit.8x", "peeps-flux.2x", "peeps-flux.3x", "peeps-flux.4x"]) {
     const [now, before] = [loadPlan(name), loadPlan(`${name}.1`)];
     assertEquals(now.sampler.times.length, before.sampler.times.length);
     assertEquals(planDigest(now) === planDigest(before), false);
