@@ -16,7 +16,7 @@ interface Evaluations {
 
 const EVALUATIONS: Readonly<Record<number, Evaluations>> = {
   50: { ofOutputs: [25, 16, 12, 8], ofResiduals: [24, 15, 11, 6] },
-  28: { ofOutputs: [14, 12, 9, 8, 7, 5], ofResiduals: [13, 7, 5, 3, 2] },
+  28: { ofOutputs: [14, 12, 9, 8, 7, 5], ofResiduals: [13, 9, 7, 5, 4, 3, 2] },
 };
 
 /** How many runs a policy's plan is made of where that is not for whoever asks: BudCache searches on one prompt. */
