@@ -202,6 +202,22 @@ export async function untilStatus(page: Page, pattern: RegExp): Promise<void> {
   await page.locator("#status").filter({ hasText: pattern }).waitFor();
 }
 
+/** Cancels a run as soon as its status is of a pattern, in the page itself: a click from here may come after its end. */
+export async function cancelAt(page: Page, pattern: RegExp): Promise<void> {
+  await page.locator("#status").evaluate((status, wanted) =>
+    new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!new RegExp(wanted).test(status.textContent ?? "")) return;
+        observer.disconnect();
+        status.ownerDocument.querySelector<HTMLElement>("#cancel")?.click();
+        resolve();
+      };
+      const observer = new MutationObserver(look);
+      observer.observe(status, { childList: true, characterData: true, subtree: true });
+      look();
+    }), pattern.source);
+}
+
 /** A job of another client; its id. */
 export async function otherJob(app: App, body: object): Promise<string> {
   const response = await app.request("/v1/jobs", {

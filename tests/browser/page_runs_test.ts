@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { readPngText } from "../../src/image/png_text.ts";
 import { requires } from "../_shim/requires.ts";
 import {
+  cancelAt,
   download,
   draw,
   jobOf,
@@ -100,16 +101,14 @@ const STEPS: Steps = {
       await page.locator("label", { hasText: "8x" }).click();
       await page.locator("#compare").click();
       await page.locator("#generate").click();
-      await untilStatus(page, /^Full computation: step [1-9]/);
-      await page.locator("#cancel").click();
+      await cancelAt(page, /^Full computation: step [1-9]/);
       await untilStatus(page, /^6 steps in .* s\. The comparison was cancelled\.$/);
       assertEquals(await page.locator("#cards li").count(), 1); // what was finished is not lost
       assertMatch(await textOf(page, "#speed"), /^\d+(\.\d)?×$/); // nor what it told
       await page.locator("#compare").click();
       await page.locator("label", { hasText: "every step computed" }).click();
       await page.locator("#generate").click();
-      await untilStatus(page, /^Step [2-9]/);
-      await page.locator("#cancel").click();
+      await cancelAt(page, /^Step [2-9]/);
       await untilStatus(page, /^Cancelled after/);
       assertEquals([await textOf(page, "#speed"), await textOf(page, "#speed-how")], ["–", ""]);
       await page.route("**/v1/jobs/*/events", (route) => route.abort());
