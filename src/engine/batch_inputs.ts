@@ -7,7 +7,7 @@ import type { Model } from "../model/model.ts";
 import type { Condition } from "../model/module_graph.ts";
 import type { Step } from "../plan/compile.ts";
 import { firstChannels, guide } from "../sampler/guidance.ts";
-import { pickRows } from "../tensor/rows.ts";
+import { joinRows, pickRows } from "../tensor/rows.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Values } from "./device_values.ts";
 import type { Executor } from "./executor.ts";
@@ -39,10 +39,10 @@ export function stepInputs(
 ): StepInputs {
   const { request, features, signal, probe } = run;
   const batch = "batch" in at ? at.batch : batchOf(run, at.index);
-  const repeated = repeat(latent, batch.length / request.labels.length);
+  const halves = Array.from({ length: batch.length / request.labels.length }, () => latent);
   const { transformer: { sizes }, tokenGrid: grid } = request.scene;
   return {
-    ...{ latent: repeated, batch, grid, table, features, signal, probe },
+    ...{ latent: joinRows(halves), batch, grid, table, features, signal, probe },
     ...(sizes !== undefined && { sizes }),
   };
 }
@@ -126,10 +126,4 @@ export async function withPart<T>(
   };
   const whose = { backend, preparation, rows };
   return await withRowConstants(constants, whose, (own) => task({ ...part, constants: own }));
-}
-
-function repeat({ dims: [n = 0, ...rest], data }: Tensor, times: number): Tensor {
-  const repeated = new Float32Array(data.length * times);
-  for (let i = 0; i < times; i++) repeated.set(data, i * data.length);
-  return { dims: [n * times, ...rest], data: repeated };
 }
