@@ -13,7 +13,12 @@ import { parseArgs } from "../parse_args.ts";
 import { nodesOf } from "../../src/calibrate/converged.ts";
 import { type Ensemble, openEnsemble } from "../../src/calibrate/fit/ensemble.ts";
 import { summed } from "../../src/calibrate/fit/course.ts";
-import { dot, leastSquares, normalEquations } from "../../src/calibrate/fit/least_squares.ts";
+import {
+  difference,
+  leastSquares,
+  normalEquations,
+  rootMeanSquare,
+} from "../../src/calibrate/fit/least_squares.ts";
 import { recordTrajectory, type Trajectory } from "../../src/calibrate/fit/trajectory.ts";
 import { mean } from "../../src/calibrate/median.ts";
 import { picturesOf, psnrOf } from "../../src/calibrate/pictures.ts";
@@ -205,7 +210,7 @@ async function worthOf(study: Study, kinds: readonly Kind[]): Promise<readonly W
       const output = await ensemble.predict(there, times[half]!, stepOf(row, weights));
       exact ??= output; // the full row is the first
       const nearer = fit(study, [there, output, ...outputs], to);
-      off.push(rootMeanSquare(output, exact) / rootMeanSquare(exact));
+      off.push(rootMeanSquare(difference(output, exact)) / rootMeanSquare(exact));
       const [before, after] = [next, nearer].map((found) => missed(study, found, wanted[to]!));
       gainDb.push(20 * Math.log10(before! / after!));
     }
@@ -224,12 +229,7 @@ function fit({ truth, fitted }: Study, terms: readonly Float32Array[], node: num
 }
 
 function missed({ fitted }: Study, found: Float32Array, wanted: Float32Array): number {
-  return rootMeanSquare(found.subarray(fitted), wanted.subarray(fitted));
-}
-
-function rootMeanSquare(a: Float32Array, b?: Float32Array): number {
-  const difference = b === undefined ? a : a.map((value, i) => value - b[i]!); // as long
-  return Math.sqrt(dot(difference, difference) / a.length);
+  return rootMeanSquare(difference(found.subarray(fitted), wanted.subarray(fitted)));
 }
 
 /** Rows as `--add` names them: `NAME@0,1;NAME@2`, after these visits. */

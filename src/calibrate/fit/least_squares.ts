@@ -72,3 +72,13 @@ export function dot(a: Float32Array, b: Float32Array): number {
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!; // as long as each other
   return sum;
 }
+
+/** In float32, as the numbers are. */
+export function difference(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => value - b[i]!); // as long as each other
+}
+
+/** Of one number at least. */
+export function rootMeanSquare(numbers: Float32Array): number {
+  return Math.sqrt(dot(numbers, numbers) / numbers.length);
+}

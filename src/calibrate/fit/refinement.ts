@@ -7,7 +7,7 @@
  */
 
 import { type Course, follow, type Passed, type Runner, summed, termsOf } from "./course.ts";
-import { dot, leastSquares, normalEquations } from "./least_squares.ts";
+import { difference, leastSquares, normalEquations, rootMeanSquare } from "./least_squares.ts";
 
 /** Latents move by so much, in root mean square, where a weight is nudged: float32 rounds to far less. */
 const NUDGE = 0.01;
@@ -148,12 +148,4 @@ function scaler(missing: Float32Array, runs: number): (numbers: Float32Array) =>
     (_, run) => rootMeanSquare(missing.subarray(run * size, (run + 1) * size)) || 1, // nothing is missing
   );
   return (numbers) => numbers.map((value, i) => value / errors[Math.floor(i / size)]!); // one for each run
-}
-
-function difference(a: Float32Array, b: Float32Array): Float32Array {
-  return a.map((value, i) => value - b[i]!); // as long as each other
-}
-
-function rootMeanSquare(numbers: Float32Array): number {
-  return Math.sqrt(dot(numbers, numbers) / numbers.length);
 }
